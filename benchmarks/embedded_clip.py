@@ -1,0 +1,95 @@
+"""Held-out quality of a CLIP on RefShapes: `python benchmarks/embedded_clip.py --data data/refshapes`.
+
+Two questions, asked of frozen CLIP without any training on boxes. Which of the scene's objects is meant, when every
+annotated box is cropped and encoded by itself? And does the hottest point of the dense similarity map lie in the
+annotated box, at output stride 16 and 32? Chance is measured on the same examples. Writes a Markdown table.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from jsonargparse import auto_cli
+from tqdm import tqdm
+
+from grounding.cli import exit_on_input_error
+from grounding.clip_backbone import load_clip
+from grounding.config import ModelConfig
+from grounding.crops import encode_crops
+from grounding.data.refcocog import RefCOCOg
+from grounding.encoder import Encoder
+from grounding.geometry import box_xywh_to_xyxy
+from grounding.grounder import DenseGrounder
+from grounding.metrics import points_inside
+
+
+def main(
+    data: Path = Path("data/refshapes"),
+    split: str = "test",
+    clip: str = "embedded",
+    model_size: int = ModelConfig.model_size,
+    images: int | None = None,
+    output: Path | None = None,
+) -> None:
+    """Measure a frozen CLIP on annotated crops and on dense pointing.
+
+    Args:
+        data: root folder of RefShapes.
+        split: split to measure on.
+        clip: which CLIP; see `load_clip`.
+        model_size: side in pixels of the dense model's input.
+        images: measure on so many images only.
+        output: Markdown file to write; printed where it is not given.
+    """
+    loaded = load_clip(clip)
+    dataset = RefCOCOg(data, split, group_by="image", subset=images)
+    boxes_of_image: dict[int, dict[int, list[float]]] = defaultdict(dict)
+    for annotation in json.loads((data / "annotations" / "instances.json").read_text())["annotations"]:
+        boxes_of_image[annotation["image_id"]][annotation["id"]] = annotation["bbox"]
+    encoders = {stride: Encoder(loaded, model_size=model_size, output_stride=stride) for stride in (16, 32)}
+    thresholds = ModelConfig().thresholds
+    dense = {s: DenseGrounder(e, None, thresholds=thresholds, name=f"stride {s}") for s, e in encoders.items()}
+
+    hits: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for index in tqdm(range(len(dataset)), desc="images"):
+        example = dataset[index]
+        candidates = boxes_of_image[example.expressions[0].image_id]
+        ids = list(candidates)
+        regions = encode_crops(loaded.model, example.image, box_xywh_to_xyxy(np.array([candidates[i] for i in ids])))
+        phrases = encoders[16].encode_phrases(example.phrases)
+        chosen = (phrases @ regions.T).argmax(dim=1).tolist()
+        pointed = {s: grounder.ground(example.image, example.phrases) for s, grounder in dense.items()}
+        area = example.image.shape[0] * example.image.shape[1]
+        for number, expression in enumerate(example.expressions):
+            x1, y1, x2, y2 = expression.box_xyxy
+            for tag in ("all", *expression.tags):
+                hits[tag, "crop chosen"].append(ids[chosen[number]] == expression.ann_id)
+                hits[tag, "chance of a crop"].append(1 / len(ids))
+                for s in (16, 32):
+                    inside = points_inside(pointed[s][number].heatmap, np.array(expression.box_xyxy))
+                    hits[tag, f"pointing, stride {s}"].append(inside)
+                hits[tag, "chance of pointing"].append((x2 - x1) * (y2 - y1) / area)
+    text = _table(hits, f"{loaded.weights}; RefShapes {split}, {len(dataset)} images; dense input {model_size} pixels")
+    if output is None:
+        print(text)
+    else:
+        output.write_text(text)
+
+
+def _table(hits: dict[tuple[str, str], list[float]], facts: str) -> str:
+    tags = sorted({tag for tag, _ in hits}, key=lambda tag: (tag != "all", tag))
+    names = list(dict.fromkeys(name for _, name in hits))
+    lines = [facts, "", "| phrases | n | " + " | ".join(names) + " |", "| --- " * (len(names) + 2) + "|"]
+    for tag in tags:
+        cells = " | ".join(f"{np.mean(hits[tag, name]):.3f}" for name in names)
+        lines.append(f"| {tag} | {len(hits[tag, names[0]])} | {cells} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    with exit_on_input_error():
+        auto_cli(main, args=sys.argv[1:], as_positional=False)

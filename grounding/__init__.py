@@ -1,0 +1,42 @@
+"""A photograph and a phrase go in; a heatmap and boxes come out.
+
+Example:
+    >>> import grounding
+    >>> grounder = grounding.load("runs/demo")
+    >>> result = grounder.ground("street.jpg", ["the woman in the red coat"])
+    >>> result[0].boxes_xyxy, result[0].scores, result[0].heatmap
+    >>> result[0].save("woman.png")
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from grounding.config import ModelConfig
+    from grounding.data.refcocog import RefCOCOg
+    from grounding.errors import InputError
+    from grounding.grounder import Grounder
+    from grounding.loading import load
+    from grounding.types import Example, Expression, Grounding
+
+__all__ = ["Example", "Expression", "Grounder", "Grounding", "InputError", "ModelConfig", "RefCOCOg", "load"]
+
+_HOME = {
+    "Example": "types",
+    "Expression": "types",
+    "Grounder": "grounder",
+    "Grounding": "types",
+    "InputError": "errors",
+    "ModelConfig": "config",
+    "RefCOCOg": "data.refcocog",
+    "load": "loading",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports an exported name when it is first used: drawing scenes or asking for help needs no PyTorch."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

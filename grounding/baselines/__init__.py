@@ -1,0 +1,1 @@
+"""Methods to compare with, each behind the Grounder protocol."""

@@ -1,0 +1,78 @@
+"""How the scripts read their settings, and how they end on a user's mistake."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from jsonargparse import ArgumentParser
+
+from grounding.errors import InputError
+
+Config = TypeVar("Config")
+
+
+def parse(config_class: type[Config], section: str, arguments: Sequence[str], *, positional: str = "") -> Config:
+    """Settings from the command line over a configuration file over the dataclass's defaults.
+
+    A configuration file has a section per script ("train", "evaluate", "visualize"), so that one file describes an
+    experiment from training to pictures.
+
+    Args:
+        config_class: dataclass of the script; its docstring is the help.
+        section: of the configuration file.
+        arguments: the command line without the program's name.
+        positional: field that may also be given first and without its flag.
+
+    Raises:
+        InputError: the configuration file is missing, is no YAML, or lacks the section.
+        SystemExit: with code 2 and a usage line, where an argument is wrong.
+    """
+    summary = (config_class.__doc__ or "").splitlines()[0]
+    usage = f"{section}.py [{positional.upper()}] [--config FILE] [--option VALUE ...]" if positional else None
+    parser = ArgumentParser(prog=f"{section}.py", description=summary, usage=usage)
+    parser.add_argument("--config", action="config", help=f"YAML file; its section {section!r} holds any of these")
+    parser.add_class_arguments(config_class)
+    words = list(arguments)
+    if positional and words and not words[0].startswith("-"):
+        words.insert(0, f"--{positional}")
+    parsed = parser.parse_args(_with_section(words, section))
+    del parsed["config"]
+    settings = parser.instantiate(parsed)
+    return config_class(**{name: settings[name] for name in vars(settings)})
+
+
+@contextmanager
+def exit_on_input_error() -> Iterator[None]:
+    """Turns an `InputError` raised inside the block into ``error: ...`` on stderr and exit code 2."""
+    try:
+        yield
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def _with_section(words: list[str], section: str) -> list[str]:
+    """The command line with the file after --config replaced by its section's content, which jsonargparse takes too."""
+    for index, word in enumerate(words):
+        if word == "--config" and index + 1 < len(words):
+            return [*words[:index], "--config", _read_section(Path(words[index + 1]), section), *words[index + 2 :]]
+        if word.startswith("--config="):
+            return [*words[:index], "--config", _read_section(Path(word[9:]), section), *words[index + 1 :]]
+    return words
+
+
+def _read_section(path: Path, section: str) -> str:
+    try:
+        content: Any = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise InputError(f"the configuration file {path} cannot be read: give an existing YAML file") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no YAML file: compare it with configs/demo.yaml") from error
+    if not isinstance(content, dict) or not isinstance(content.get(section), dict):
+        raise InputError(f"{path} has no section {section!r}: compare it with configs/demo.yaml")
+    return yaml.safe_dump(content[section])

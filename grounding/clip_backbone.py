@@ -1,0 +1,175 @@
+"""Which CLIP: by name, from OpenAI's file, or the small one that comes with this package.
+
+Radford et al. 2021, "Learning Transferable Visual Models From Natural Language Supervision". The classes are the
+`clip` package's own; this file finds weights for them and says where they came from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from grounding.errors import InputError
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # clip announces that its import of pkg_resources is deprecated
+    import clip
+    from clip.model import CLIP, ModifiedResNet, build_model
+
+RESNETS = ("RN50", "RN101", "RN50x4", "RN50x16")
+EMBEDDED = "embedded"
+EMBEDDED_FILE = Path(__file__).parent / "weights" / "embedded_clip.safetensors"
+CONTEXT_LENGTH = 77
+# Channel means and deviations of CLIP's preprocessing (the `clip` package, `clip.py`, `_transform`), for RGB in [0, 1].
+PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
+PIXEL_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+@dataclass(frozen=True)
+class LoadedCLIP:
+    """A frozen CLIP and where its weights came from.
+
+    Attributes:
+        model: the `clip` package's CLIP with a ResNet tower, float32, in evaluation mode, no parameter trainable.
+        name: what was asked for: a name, a path, or "embedded".
+        weights: a sentence for reports, with the file and the start of its SHA-256.
+    """
+
+    model: CLIP
+    name: str
+    weights: str
+
+
+def load_clip(name: str | os.PathLike[str] = EMBEDDED, device: str | torch.device = "cpu") -> LoadedCLIP:
+    """A frozen CLIP with a ResNet image tower.
+
+    Args:
+        name: "embedded"; one of `RESNETS`, which the `clip` package downloads and checks; or the path of a file:
+            OpenAI's TorchScript archive, a state dict saved by torch, or safetensors.
+        device: where the model goes.
+
+    Returns:
+        The model and where it came from.
+
+    Raises:
+        InputError: no such name or file, the download failed, or the file holds no CLIP with a ResNet tower.
+    """
+    name = os.fspath(name)
+    if name == EMBEDDED:
+        path = EMBEDDED_FILE
+        model = _from_file(path)
+    elif name in RESNETS:
+        path = Path("~/.cache/clip").expanduser() / f"{name}.pt"
+        try:
+            model, _ = clip.load(name, device="cpu", jit=False)
+        except (OSError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(
+                f"CLIP {name} could not be downloaded ({reason}): connect once, or give the path of OpenAI's file"
+            ) from error
+    elif Path(name).is_file():
+        path = Path(name)
+        model = _from_file(path)
+    else:
+        known = ", ".join((EMBEDDED, *RESNETS))
+        raise InputError(f"no CLIP {name!r}: give one of {known}, or the path of a CLIP checkpoint file")
+    model = model.float().eval().requires_grad_(False).to(device)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    return LoadedCLIP(model, name, f"CLIP {name} ({path.name}, sha256 {digest}...)")
+
+
+def normalise_pixels(images: Tensor) -> Tensor:
+    """RGB uint8 (B, 3, H, W) as the float32 that CLIP's image tower expects."""
+    mean = torch.tensor(PIXEL_MEAN, device=images.device).view(3, 1, 1)
+    std = torch.tensor(PIXEL_STD, device=images.device).view(3, 1, 1)
+    return (images.float() / 255 - mean) / std
+
+
+def tokenize(phrases: list[str]) -> Tensor:
+    """Token ids (N, 77) int64 of phrases, zero after the end token.
+
+    Raises:
+        InputError: a phrase is empty, or longer than CLIP's 77 tokens.
+    """
+    for phrase in phrases:
+        if not phrase.strip():
+            raise InputError("the phrase is empty: say in a few words what to look for")
+    try:
+        return clip.tokenize(phrases, context_length=CONTEXT_LENGTH).long()
+    except RuntimeError:
+        pass
+    for phrase in phrases:  # find the one to name
+        try:
+            clip.tokenize(phrase, context_length=CONTEXT_LENGTH)
+        except RuntimeError:
+            shown = phrase if len(phrase) <= 60 else phrase[:60] + "..."
+            raise InputError(
+                f"the phrase {shown!r} is longer than CLIP's {CONTEXT_LENGTH} tokens: shorten it"
+            ) from None
+    raise AssertionError("tokenizing fails for the list and for none of its phrases")
+
+
+def encode_tokens(model: CLIP, tokens: Tensor) -> Tensor:
+    """Text embeddings, running the tower only as far as the longest phrase of the batch.
+
+    The text tower is causal: a position sees only those before it, and CLIP reads the phrase at its end token.
+    What follows that token can therefore be left out without changing the result.
+
+    Args:
+        model: the CLIP.
+        tokens: (N, 77) int64; the end token has the highest id.
+
+    Returns:
+        (N, E) embeddings, not normalised, as `model.encode_text` gives them.
+    """
+    ends = tokens.argmax(dim=-1)
+    length = int(ends.max()) + 1
+    x = model.token_embedding(tokens[:, :length]) + model.positional_embedding[:length]
+    mask = model.transformer.resblocks[0].attn_mask[:length, :length]
+    x = x.permute(1, 0, 2)  # the transformer takes (length, N, width)
+    for block in model.transformer.resblocks:
+        attended = block.ln_1(x)
+        x = x + block.attn(attended, attended, attended, need_weights=False, attn_mask=mask.to(x))[0]
+        x = x + block.mlp(block.ln_2(x))
+    x = model.ln_final(x.permute(1, 0, 2))
+    return x[torch.arange(len(x), device=x.device), ends] @ model.text_projection
+
+
+def _from_file(path: Path) -> CLIP:
+    state_dict = _read_state_dict(path)
+    if not isinstance(state_dict, dict) or "text_projection" not in state_dict:
+        raise InputError(f"{path} holds no CLIP checkpoint: give OpenAI's file, for example RN50.pt")
+    if "visual.attnpool.c_proj.weight" not in state_dict:
+        known = ", ".join(RESNETS)
+        raise InputError(f"{path} holds a CLIP without a ResNet image tower: give one of {known}")
+    try:
+        model = build_model(dict(state_dict))
+    except (KeyError, RuntimeError) as error:
+        raise InputError(f"{path} is an incomplete CLIP checkpoint: fetch the file again") from error
+    assert isinstance(model.visual, ModifiedResNet)
+    return model
+
+
+def _read_state_dict(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, a TorchScript archive or a saved state dict; no pickled code is run."""
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"{path} cannot be read as safetensors: fetch or make the file again") from error
+    try:
+        return torch.jit.load(path, map_location="cpu").state_dict()
+    except RuntimeError:
+        pass  # not TorchScript
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever its unpickler met in a foreign file
+        raise InputError(f"{path} is no CLIP checkpoint that torch can read: give OpenAI's file") from error

@@ -1,0 +1,28 @@
+"""What a method is made of: the part of a run's configuration that `grounding.load` needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from grounding.clip_backbone import EMBEDDED
+from grounding.decoder import DecoderConfig
+from grounding.grounder import BoxThresholds
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The model that a phrase and an image go through.
+
+    Attributes:
+        clip: "embedded", "RN50", "RN101", "RN50x4", "RN50x16", or the path of a CLIP checkpoint.
+        model_size: side in pixels of the square that images are letterboxed into; a multiple of 32.
+        output_stride: of the dense embeddings: 16, or 32 as CLIP was trained.
+        decoder: size of the decoder.
+        thresholds: which heatmap pixels belong to a box.
+    """
+
+    clip: str = EMBEDDED
+    model_size: int = 192
+    output_stride: int = 16
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    thresholds: BoxThresholds = field(default_factory=BoxThresholds)

@@ -1,0 +1,217 @@
+"""RefCOCOg's annotation files: where they lie, and their records once checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from grounding.data.unpickle import load_plain_pickle
+from grounding.errors import InputError
+from grounding.geometry import box_xywh_to_xyxy
+
+Field = TypeVar("Field", int, str, list[Any])
+
+GET_AGAIN = "get the file again from its source"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The three parts of a data set on disk."""
+
+    refs_file: Path
+    instances_file: Path
+    images_dir: Path
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One expression of a reference."""
+
+    sent_id: int
+    phrase: str
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One referred object with its expressions."""
+
+    ref_id: int
+    ann_id: int
+    image_id: int
+    sentences: tuple[Sentence, ...]
+
+
+@dataclass(frozen=True)
+class Region:
+    """One annotated object: its box in pixels of the image, clipped where the image's size is known; its category."""
+
+    image_id: int
+    box_xyxy: tuple[float, float, float, float]
+    category: str
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """An image's file name below the images folder, and its (width, height) where the annotations give it."""
+
+    file_name: str
+    size: tuple[int, int] | None
+
+
+def find_layout(root: Path, split_by: str) -> Layout:
+    """Where a data set's files are.
+
+    Annotations lie in `root/annotations` or, as the refer project unpacks them, in `root` itself; images in
+    `root/images/train2014`, `root/images` or `root/train2014`: the first that exists.
+
+    Raises:
+        InputError: the root, its refs file for `split_by`, instances.json or the images folder is missing.
+    """
+    download = f"python -m grounding.data.download refcocog --root {root}"
+    if not root.is_dir():
+        raise InputError(f"there is no data folder {root}: correct the path, or run {download}")
+    annotations = next((place for place in (root / "annotations", root) if any(place.glob("refs(*).p"))), None)
+    if annotations is None:
+        raise InputError(f"{root} has no refs({split_by}).p, neither in annotations nor at its top: run {download}")
+    refs_file = annotations / f"refs({split_by}).p"
+    if not refs_file.is_file():
+        present = ", ".join(sorted(file.name for file in annotations.glob("refs(*).p")))
+        raise InputError(
+            f"{annotations} has no {refs_file.name}, only {present}: set split_by to one of these, or run {download}"
+        )
+    instances_file = annotations / "instances.json"
+    if not instances_file.is_file():
+        raise InputError(f"{instances_file} is missing: copy it beside {refs_file.name}, or run {download}")
+    folders = [root / "images" / "train2014", root / "images", root / "train2014"]
+    images_dir = next((folder for folder in folders if folder.is_dir()), None)
+    if images_dir is None:
+        raise InputError(f"there is no images folder {root / 'images'}: put COCO's train2014 photographs there")
+    return Layout(refs_file, instances_file, images_dir)
+
+
+def read_references(path: Path, split: str) -> list[Reference]:
+    """The references of one split, in the file's order.
+
+    Raises:
+        InputError: the file does not hold references, lacks the split, or an expression is empty.
+    """
+    records = load_plain_pickle(path)
+    if not isinstance(records, list) or not records:
+        raise InputError(f"{path} does not hold a list of references: {GET_AGAIN}")
+    splits = [_field(record, "split", str, f"{path}, reference {i}") for i, record in enumerate(records)]
+    if split not in splits:
+        hint = "; the google split publishes no test set, use split_by='umd'" if "(google)" in path.name else ""
+        raise InputError(f"{path} has no split {split!r}: use one of {', '.join(sorted(set(splits)))}{hint}")
+    return [_reference(record, path) for record, its_split in zip(records, splits, strict=True) if its_split == split]
+
+
+def _reference(record: Any, path: Path) -> Reference:
+    ref_id = _field(record, "ref_id", int, f"a reference in {path}")
+    where = f"{path}, ref_id {ref_id}"
+    sentences = tuple(_sentence(item, where) for item in _field(record, "sentences", list, where))
+    ann_id, image_id = _field(record, "ann_id", int, where), _field(record, "image_id", int, where)
+    return Reference(ref_id, ann_id, image_id, sentences)
+
+
+def _sentence(record: Any, where: str) -> Sentence:
+    sent_id = _field(record, "sent_id", int, f"a sentence of {where}")
+    where = f"{where}, sent_id {sent_id}"
+    # Published results are on `sent`, the cleaned lower-case form; `raw` has the annotators' typing in it.
+    phrases = [record[name] for name in ("sent", "raw") if isinstance(record.get(name), str) and record[name].strip()]
+    if not phrases:
+        # Left out, it would change the number of test examples without anyone's seeing it.
+        raise InputError(f"{where} has an empty phrase: give it a text, or take it out of the file")
+    tags = _field(record, "tags", list, where) if "tags" in record else []
+    if not all(isinstance(tag, str) for tag in tags):
+        raise InputError(f"{where} has 'tags' that are not strings: {GET_AGAIN}")
+    return Sentence(sent_id, phrases[0], tuple(tags))
+
+
+def read_instances(path: Path, references: Iterable[Reference]) -> tuple[dict[int, Region], dict[int, ImageRecord]]:
+    """Regions by annotation id and images by image id, only those that the references need.
+
+    Raises:
+        InputError: the file is not COCO's instances.json, or does not have an annotation or image of a reference.
+    """
+    content = _parse(path)
+    references = list(references)
+    categories = {
+        _field(record, "id", int, f"a category in {path}"): _field(record, "name", str, f"a category in {path}")
+        for record in content.get("categories", [])
+    }
+    images = {
+        image_id: _image(record, f"{path}, image {image_id}")
+        for image_id, record in _chosen(content, "images", {reference.image_id for reference in references}, path)
+    }
+    regions = {
+        ann_id: _region(record, images, categories, f"{path}, annotation {ann_id}")
+        for ann_id, record in _chosen(content, "annotations", {reference.ann_id for reference in references}, path)
+    }
+    for reference in references:
+        where = f"{path} does not fit the references: ref_id {reference.ref_id} needs"
+        if reference.image_id not in images:
+            raise InputError(f"{where} image_id {reference.image_id}, which it lacks: take both files from one source")
+        region = regions.get(reference.ann_id)
+        if region is None or region.image_id != reference.image_id:
+            raise InputError(
+                f"{where} ann_id {reference.ann_id} in image {reference.image_id}, which it lacks: "
+                "take both files from one source"
+            )
+    return regions, images
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    def without_polygons(record: dict[str, Any]) -> dict[str, Any]:
+        # COCO's file is 400 MB, most of it polygons: dropped as they are parsed, they never fill the memory.
+        record.pop("segmentation", None)
+        return record
+
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), object_hook=without_polygons)
+    except (OSError, ValueError, RecursionError) as problem:
+        raise InputError(f"{path} is not readable JSON ({problem}): {GET_AGAIN}") from problem
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds no 'images' and 'annotations': {GET_AGAIN}")
+    return content
+
+
+def _chosen(content: dict[str, Any], section: str, wanted: set[int], path: Path) -> Iterator[tuple[int, Any]]:
+    for record in _field(content, section, list, str(path)):
+        identifier = _field(record, "id", int, f"an entry of '{section}' in {path}")
+        if identifier in wanted:
+            yield identifier, record
+
+
+def _image(record: dict[str, Any], where: str) -> ImageRecord:
+    file_name = _field(record, "file_name", str, where)
+    if "width" not in record or "height" not in record:
+        return ImageRecord(file_name, None)
+    return ImageRecord(file_name, (_field(record, "width", int, where), _field(record, "height", int, where)))
+
+
+def _region(record: dict[str, Any], images: dict[int, ImageRecord], categories: dict[int, str], where: str) -> Region:
+    box_xywh = _field(record, "bbox", list, where)
+    if len(box_xywh) != 4 or not all(isinstance(value, int | float) and np.isfinite(value) for value in box_xywh):
+        raise InputError(f"{where} has bbox {box_xywh}, which is not four numbers: {GET_AGAIN}")
+    image_id = _field(record, "image_id", int, where)
+    box = box_xywh_to_xyxy(np.array(box_xywh))
+    size = images[image_id].size if image_id in images else None
+    if size is not None:
+        box = np.clip(box, 0, np.tile(size, 2))
+    x1, y1, x2, y2 = (float(value) for value in box)
+    if x1 >= x2 or y1 >= y2:
+        raise InputError(f"{where} has bbox {box_xywh}, of which nothing lies in the image: correct it in the file")
+    return Region(image_id, (x1, y1, x2, y2), categories.get(record.get("category_id", -1), ""))
+
+
+def _field(record: Any, name: str, kind: type[Field], where: str) -> Field:
+    value = record.get(name) if isinstance(record, dict) else None
+    if not isinstance(value, kind):
+        raise InputError(f"{where} has no {kind.__name__} {name!r}: {GET_AGAIN}")
+    return value

@@ -1,0 +1,101 @@
+"""Training batches: letterboxed images with some of their phrases, the same for the same seed, epoch and index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from grounding.data.refcocog import RefCOCOg
+from grounding.data.transforms import augment, augmentation
+from grounding.geometry import Letterbox
+
+
+@dataclass(frozen=True)
+class TrainingBatch:
+    """B letterboxed images and P phrases about them.
+
+    Attributes:
+        squares: (B, S, S, 3) uint8 RGB.
+        valid: (B, S / 4, S / 4) bool, False on letterbox padding.
+        phrases: P phrases.
+        boxes_xyxy: (P, 4) float32 in model pixels.
+        image_index: (P,) int64, the image of each phrase.
+        region_ids: (P,) int64, equal where two phrases refer to the same annotated object.
+    """
+
+    squares: Tensor
+    valid: Tensor
+    phrases: list[str]
+    boxes_xyxy: Tensor
+    image_index: Tensor
+    region_ids: Tensor
+
+
+@dataclass(frozen=True)
+class TrainingItem:
+    """One image's part of a `TrainingBatch`, as arrays."""
+
+    square: np.ndarray
+    valid: np.ndarray
+    phrases: list[str]
+    boxes_xyxy: np.ndarray
+    region_ids: list[int]
+
+
+class TrainingItems(Dataset[TrainingItem]):
+    """A data set's images, letterboxed, each with a random few of its phrases.
+
+    Args:
+        dataset: grouped by image.
+        model_size: side of the letterbox in pixels.
+        stride: model pixels per cell of the `valid` masks.
+        phrases_per_image: at most so many are drawn in an epoch.
+        augmented: whether images are cropped and relit at random.
+        seed: together with the epoch and the index, of all draws.
+    """
+
+    def __init__(
+        self, dataset: RefCOCOg, *, model_size: int, stride: int, phrases_per_image: int, augmented: bool, seed: int
+    ) -> None:
+        self.dataset, self.model_size, self.stride = dataset, model_size, stride
+        self.phrases_per_image, self.seed = phrases_per_image, seed
+        self.transform = augmentation() if augmented else None
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> TrainingItem:
+        rng = np.random.default_rng([self.seed, self.epoch, index])
+        example = self.dataset[index]
+        image, boxes = example.image, example.boxes_xyxy
+        if self.transform is not None:
+            image, boxes = augment(example, self.transform, seed=int(rng.integers(2**31)))
+        count = min(self.phrases_per_image, len(boxes))
+        chosen = np.sort(rng.permutation(len(boxes))[:count])
+        letterbox = Letterbox.fit((image.shape[1], image.shape[0]), self.model_size)
+        return TrainingItem(
+            square=letterbox.apply(image),
+            valid=letterbox.valid_mask(self.stride),
+            phrases=[example.phrases[i] for i in chosen],
+            boxes_xyxy=letterbox.boxes_to_model(boxes[chosen]),
+            region_ids=[example.expressions[i].ann_id for i in chosen],
+        )
+
+
+def collate(items: Sequence[TrainingItem]) -> TrainingBatch:
+    """The items as one batch."""
+    counts = torch.tensor([len(item.phrases) for item in items])
+    return TrainingBatch(
+        squares=torch.from_numpy(np.stack([item.square for item in items])),
+        valid=torch.from_numpy(np.stack([item.valid for item in items])),
+        phrases=[phrase for item in items for phrase in item.phrases],
+        boxes_xyxy=torch.from_numpy(np.concatenate([item.boxes_xyxy for item in items])),
+        image_index=torch.repeat_interleave(torch.arange(len(items)), counts),
+        region_ids=torch.tensor([region for item in items for region in item.region_ids]),
+    )

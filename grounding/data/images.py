@@ -1,0 +1,129 @@
+"""Any photograph file as an array: upright, three channels, eight bits."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from grounding.errors import InputError
+
+# Named, because PIL would otherwise hand an uploaded PostScript file to Ghostscript.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+
+JPEG_END = b"\xff\xd9"
+
+# What undoes each EXIF orientation; 1 is upright.
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def read_image(path: str | os.PathLike[str], size: tuple[int, int] | None = None) -> np.ndarray:
+    """The photograph in a file, as the eye sees it.
+
+    Grayscale and CMYK become RGB (a CMYK JPEG is taken as Adobe writes it, inverted); 16-bit gray is scaled to
+    8 bits; transparency is composited over white; an animation gives its first frame. A JPEG that ends early, as
+    some of COCO's do, keeps what could be decoded above gray, with a warning that names the file.
+
+    Args:
+        path: JPEG, PNG, WebP, GIF, BMP, TIFF or PPM file.
+        size: (width, height) in pixels that annotations give for the image. The EXIF rotation is applied unless
+            this is the size of the pixels as stored and not of the rotated ones: the boxes then refer to the
+            stored pixels, which are returned.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        InputError: the file is missing, a folder, empty, not an image of these formats, damaged, or too large.
+    """
+    path = Path(path)
+    data = _read_bytes(path)
+    try:
+        image, complete = _decode(data)
+        orientation = _orientation(image)
+        rgb = _to_rgb(image)
+    except Image.DecompressionBombError:
+        raise InputError(f"{path} has too many pixels to be read safely: give a smaller version of it") from None
+    except Exception as problem:  # PIL's parsers raise nearly anything on damaged files
+        raise InputError(
+            f"{path} cannot be read as an image ({_reason(problem)}): give an undamaged file of {', '.join(FORMATS)}"
+        ) from problem
+    if not complete:
+        warnings.warn(f"{path} ends early: the part that could be decoded is used", stacklevel=2)
+    upright = rgb.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else rgb
+    if size is not None and rgb.size == tuple(size) != upright.size:
+        upright = rgb
+    return np.array(upright, dtype=np.uint8)
+
+
+def _read_bytes(path: Path) -> bytes:
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: name one image file in it")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"there is no image file {path}: check the path") from None
+    except OSError as problem:
+        raise InputError(f"{path} cannot be opened ({problem.strerror}): check the path and its permissions") from None
+    if not data:
+        raise InputError(f"{path} is empty: copy or download the image again")
+    return data
+
+
+def _decode(data: bytes) -> tuple[Image.Image, bool]:
+    """The decoded image, and whether the file held all of it."""
+    image = Image.open(BytesIO(data), formats=FORMATS)
+    try:
+        image.load()
+    except OSError:
+        if image.format not in ("JPEG", "MPO"):
+            raise
+        # With an end marker libjpeg fills up the rest, as under PIL's LOAD_TRUNCATED_IMAGES, which is global.
+        image = Image.open(BytesIO(data + JPEG_END), formats=FORMATS)
+        image.load()
+        return image, False
+    return image, True
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # damaged EXIF data spoil no pixel, and say nothing of the orientation
+        return 1
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        return _sixteen_bit_to_rgb(image)
+    if image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers of unknown range")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+
+
+def _sixteen_bit_to_rgb(image: Image.Image) -> Image.Image:
+    """PIL's own conversion would cut values off at 255 rather than scale them."""
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError("its pixels have more than 16 bits")
+    gray = (values + 128) // 257  # 65535 = 255 * 257, rounded to nearest
+    return Image.fromarray(gray.astype(np.uint8)).convert("RGB")
+
+
+def _reason(problem: Exception) -> str:
+    # PIL names the BytesIO in its own message, which says nothing to a reader.
+    return "unknown format" if isinstance(problem, UnidentifiedImageError) else str(problem)

@@ -1,0 +1,130 @@
+"""Image-caption pairs for contrastive pretraining: views of generated scenes and what may be said of them.
+
+No box leaves this file: a pair is a picture, a caption, and the attribute sets needed to tell which other
+captions of a batch are true of the picture as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from grounding.data.refshapes.meaning import Attributes, Description, has_attributes
+from grounding.data.refshapes.phrases import attributes_of, describe, say
+from grounding.data.refshapes.scenes import Scene, SceneObject, make_scene
+from grounding.geometry import PADDING_RGB, Letterbox
+
+MIRRORED = {"left": "right", "right": "left"}
+PRETRAINING_STREAM = 7_001  # keeps these scenes apart from every benchmark split's
+
+
+@dataclass(frozen=True)
+class CaptionedView:
+    """One pair for pretraining.
+
+    Attributes:
+        image: (S, S, 3) uint8 RGB.
+        caption: a phrase that is true of the image.
+        mentions: the attribute sets the caption names.
+        shows: every object in the image.
+        mirror_of: number shared with the view's mirror image, whose caption is false here; -1 where it has none.
+    """
+
+    image: np.ndarray
+    caption: str
+    mentions: tuple[Attributes, ...]
+    shows: tuple[SceneObject, ...]
+    mirror_of: int = -1
+
+
+def captioned_views(seed: int, image_size: int, *, stream: int = 0) -> Iterator[CaptionedView]:
+    """Endless views, of which about half are zoomed onto one object.
+
+    Args:
+        seed: of the whole stream.
+        image_size: side of the views in pixels.
+        stream: views of different streams come from different scenes.
+    """
+    rng = np.random.default_rng([PRETRAINING_STREAM, seed, stream])
+    mirror_number = 0
+    while True:
+        scene = make_scene(rng, allow_novel=False)
+        zoomed = rng.permutation(len(scene.objects))[:2]
+        for target in zoomed:
+            yield _object_view(scene, scene.objects[target], image_size, rng)
+        target = int(rng.integers(len(scene.objects)))
+        description = describe(scene.objects, target, rng, kind="relation") if rng.random() < 0.4 else None
+        if description is None:
+            yield _scene_view(scene, image_size, rng)
+            continue
+        mirror_number += 1
+        yield _relation_view(scene.image, scene, description, image_size, mirror_number, rng)
+        if description.relation in MIRRORED:
+            mirrored = replace(description, relation=MIRRORED[description.relation])
+            yield _relation_view(scene.image[:, ::-1], scene, mirrored, image_size, mirror_number, rng)
+
+
+def captions_true_of(views: list[CaptionedView]) -> np.ndarray:
+    """(N, N) bool: entry [i, j] says that all caption j mentions is in image i, whatever the relation between it."""
+    return np.array([[_mentions_are_shown(caption, image) for caption in views] for image in views])
+
+
+def mirror_pairs(views: list[CaptionedView]) -> np.ndarray:
+    """(N, N) bool: entry [i, j] says that views i and j are mirror images, so that caption j is false of image i."""
+    numbers = np.array([view.mirror_of for view in views])
+    return (numbers[:, None] == numbers) & (numbers >= 0) & ~np.eye(len(views), dtype=bool)
+
+
+def _mentions_are_shown(caption: CaptionedView, image: CaptionedView) -> bool:
+    return all(any(has_attributes(item, attributes) for item in image.shows) for attributes in caption.mentions)
+
+
+def _object_view(scene: Scene, item: SceneObject, image_size: int, rng: np.random.Generator) -> CaptionedView:
+    """A square window about one object, one to two and a half times its size, with a caption of the object."""
+    left, top, side = item.patch
+    reach = side * rng.uniform(0.95, 2.5)
+    slack = max(reach - side, 0) / 2
+    x = left + side / 2 + rng.uniform(-slack, slack)
+    y = top + side / 2 + rng.uniform(-slack, slack)
+    scale = image_size / reach
+    matrix = np.array([[scale, 0, (reach / 2 - x) * scale], [0, scale, (reach / 2 - y) * scale]])
+    image = cv2.warpAffine(
+        scene.image, matrix, (image_size, image_size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT,
+        borderValue=PADDING_RGB,
+    )  # fmt: skip
+    names = _names(rng)
+    attributes = attributes_of(item, names)
+    # The window may show neighbours, but the caption is about the object in its middle.
+    return CaptionedView(_relight(image, rng), say(Description(attributes), rng), (attributes,), (item,))
+
+
+def _scene_view(scene: Scene, image_size: int, rng: np.random.Generator) -> CaptionedView:
+    """The whole scene with a caption that lists one to three of its objects."""
+    count = min(int(rng.integers(1, 4)), len(scene.objects))
+    chosen = rng.permutation(len(scene.objects))[:count]
+    listed = tuple(attributes_of(scene.objects[index], _names(rng)) for index in chosen)
+    caption = " and ".join(say(Description(attributes), rng) for attributes in listed)
+    image = Letterbox.fit(scene.image.shape[1::-1], image_size).apply(scene.image)
+    return CaptionedView(_relight(image, rng), caption, listed, scene.objects)
+
+
+def _relation_view(
+    image: np.ndarray, scene: Scene, description: Description, image_size: int, number: int, rng: np.random.Generator
+) -> CaptionedView:
+    view = Letterbox.fit(image.shape[1::-1], image_size).apply(np.ascontiguousarray(image))
+    mentions = (description.attributes, description.anchor)
+    return CaptionedView(_relight(view, rng), say(description, rng), mentions, scene.objects, number)
+
+
+def _names(rng: np.random.Generator) -> tuple[str, ...]:
+    """Which attributes a caption names: mostly all that a single object shows."""
+    subsets = (("texture", "colour", "shape"), ("colour", "shape"), ("texture", "shape"), ("texture", "colour"))
+    return subsets[rng.choice(4, p=[0.6, 0.2, 0.1, 0.1])]
+
+
+def _relight(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The image with slightly other brightness and contrast, uint8."""
+    return cv2.convertScaleAbs(image, alpha=rng.uniform(0.88, 1.12), beta=rng.uniform(-12, 12))

@@ -1,0 +1,142 @@
+"""HeatmapDecoder: from CLIP's dense features and a phrase embedding to the logits of a heatmap.
+
+The phrase enters in two ways. A few query vectors made from it are compared with every position (the first is the
+phrase embedding itself, so training starts from the zero-shot similarity map), and it scales and shifts the channels
+of every convolutional block (Perez et al. 2018, "FiLM", section 2). Blocks at stride 16 have 7x7 depthwise
+convolutions (Liu et al. 2022, "A ConvNet for the 2020s", section 2.5): a relation such as "left of" needs reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from grounding.dense_clip import DenseFeatures
+
+HEATMAP_STRIDE = 4
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    """Size of the decoder.
+
+    Attributes:
+        width: channels at stride 16; half of them at stride 8, a quarter at stride 4.
+        blocks: convolutional blocks at stride 16.
+        queries: learned query vectors per phrase, besides the phrase embedding itself.
+        query_dim: dimension in which the learned queries are compared with positions.
+    """
+
+    width: int = 96
+    blocks: int = 4
+    queries: int = 16
+    query_dim: int = 128
+
+
+class HeatmapDecoder(nn.Module):
+    """Text-conditioned convolutional refinement of the similarity map, up to stride 4.
+
+    Args:
+        config: its size.
+        embed_dim: E of CLIP's joint space.
+        pyramid_channels: channels of the CLIP stages "layer1" to "layer4".
+    """
+
+    def __init__(self, config: DecoderConfig, *, embed_dim: int, pyramid_channels: Mapping[str, int]) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.adapter = nn.Conv2d(pyramid_channels["layer3"], embed_dim, 1, bias=False)
+        nn.init.zeros_(self.adapter.weight)  # the region embeddings start as CLIP's own
+        self.keys = nn.Conv2d(embed_dim + pyramid_channels["layer3"], config.query_dim, 1)
+        self.queries = nn.Linear(embed_dim, config.queries * config.query_dim)
+
+        # Joint embeddings and stage 3, two coordinates, the similarity map and the queries' maps.
+        self.coarse_in = nn.Conv2d(embed_dim + pyramid_channels["layer3"] + 2, width, 1)
+        self.maps_in = nn.Conv2d(1 + config.queries, width, 1)
+        self.coarse = nn.ModuleList(ModulatedBlock(width, embed_dim, kernel_size=7) for _ in range(config.blocks))
+        self.middle_in = nn.Conv2d(pyramid_channels["layer2"], width // 2, 1)
+        self.middle_up = nn.Conv2d(width, width // 2, 1)
+        self.middle = ModulatedBlock(width // 2, embed_dim, kernel_size=5)
+        self.fine_in = nn.Conv2d(pyramid_channels["layer1"], width // 4, 1)
+        self.fine_up = nn.Conv2d(width // 2, width // 4, 1)
+        self.fine = ModulatedBlock(width // 4, embed_dim, kernel_size=3)
+        self.head = nn.Conv2d(width // 4, 1, 1)
+        # Boxes are small: most of a heatmap starts and stays low.
+        self.head.bias = nn.Parameter(torch.full((1,), -2.0))
+
+    def region_embeddings(self, features: DenseFeatures) -> Tensor:
+        """(B, E, H / s, W / s) L2-normalised: CLIP's dense embeddings, corrected by a learned term."""
+        correction = self.adapter(_at_size_of(features.embeddings, features.pyramid["layer3"]))
+        return F.normalize(features.embeddings + correction, dim=1)
+
+    def forward(self, features: DenseFeatures, phrase_embeddings: Tensor, image_index: Tensor) -> Tensor:
+        """Heatmap logits of P phrases about B images.
+
+        Args:
+            features: of the B images, at model size H x W.
+            phrase_embeddings: (P, E) L2-normalised.
+            image_index: (P,) int64, the image each phrase is about.
+
+        Returns:
+            (P, H / 4, W / 4) float32 logits.
+        """
+        regions = self.region_embeddings(features)
+        stage3 = _at_size_of(regions, features.pyramid["layer3"])
+        seen = torch.cat([regions, stage3], dim=1)
+        # What depends on the image alone is computed once per image, then handed to its phrases.
+        coarse = self.coarse_in(torch.cat([seen, _coordinates(seen)], dim=1))[image_index]
+        middle = self.middle_in(features.pyramid["layer2"])[image_index]
+        fine = self.fine_in(features.pyramid["layer1"])[image_index]
+
+        similarity = torch.einsum("pehw,pe->phw", regions[image_index], phrase_embeddings)
+        queries = self.queries(phrase_embeddings).unflatten(1, (self.config.queries, self.config.query_dim))
+        keys = self.keys(seen)[image_index]
+        maps = torch.einsum("pdhw,pqd->pqhw", keys, queries) / self.config.query_dim**0.5
+        x = coarse + self.maps_in(torch.cat([10 * similarity[:, None], maps], dim=1))
+        for block in self.coarse:
+            x = block(x, phrase_embeddings)
+        x = _upsampled(self.middle_up(x), middle) + middle
+        x = self.middle(x, phrase_embeddings)
+        x = _upsampled(self.fine_up(x), fine) + fine
+        x = self.fine(x, phrase_embeddings)
+        return self.head(F.gelu(x))[:, 0]
+
+
+class ModulatedBlock(nn.Module):
+    """A residual depthwise-separable block whose channels the phrase scales and shifts."""
+
+    def __init__(self, width: int, embed_dim: int, *, kernel_size: int) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(width, width, kernel_size, padding=kernel_size // 2, groups=width)
+        self.norm = nn.GroupNorm(1, width)
+        self.modulation = nn.Linear(embed_dim, 2 * width)
+        self.expand = nn.Conv2d(width, 2 * width, 1)
+        self.project = nn.Conv2d(2 * width, width, 1)
+
+    def forward(self, x: Tensor, phrase_embeddings: Tensor) -> Tensor:
+        """(P, C, h, w) and (P, E) to (P, C, h, w)."""
+        scale, shift = self.modulation(phrase_embeddings)[..., None, None].chunk(2, dim=1)
+        out = self.norm(self.depthwise(x)) * (1 + scale) + shift
+        return x + self.project(F.gelu(self.expand(out)))
+
+
+def _coordinates(x: Tensor) -> Tensor:
+    """(B, 2, h, w): column and row of every position, from -1 to 1."""
+    rows = torch.linspace(-1, 1, x.shape[2], device=x.device, dtype=x.dtype)
+    columns = torch.linspace(-1, 1, x.shape[3], device=x.device, dtype=x.dtype)
+    grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy"))
+    return grid.expand(len(x), -1, -1, -1)
+
+
+def _at_size_of(like: Tensor, x: Tensor) -> Tensor:
+    """`x` pooled to the resolution of `like`, where the output stride is coarser than stage 3's."""
+    return x if x.shape[-2:] == like.shape[-2:] else F.adaptive_avg_pool2d(x, (like.shape[-2], like.shape[-1]))
+
+
+def _upsampled(x: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)

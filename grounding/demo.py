@@ -1,0 +1,58 @@
+"""`make demo`: from nothing to a results table and pictures, on the embedded data and the embedded CLIP."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from grounding.cli import exit_on_input_error, parse
+from grounding.data.refshapes.writer import IMAGES, write_refshapes
+
+CONFIG = "configs/demo.yaml"
+
+
+def main() -> None:
+    """Make the data, train, evaluate and draw; whatever is there already is kept."""
+    started = time.perf_counter()
+    _announce("1/4 RefShapes, the embedded data set")
+    from_file = ["--config", CONFIG]
+    # Scenes first: their worker processes start in a moment as long as PyTorch is not imported.
+    data = Path("data/refshapes")
+    write_refshapes(data, IMAGES)
+
+    from grounding.comparison import EvaluateConfig, compare
+    from grounding.evaluation import results_table
+    from grounding.loading import DECODER_FILE
+    from grounding.training import TrainConfig, train
+    from grounding.visualization import VisualizeConfig, visualize
+
+    training = parse(TrainConfig, "train", [*from_file, "--resume", "true"])
+    _announce("2/4 Training the decoder on the frozen embedded CLIP")
+    train(training)
+
+    evaluation = parse(EvaluateConfig, "evaluate", from_file)
+    results, decoder = evaluation.output / "results.json", training.output / DECODER_FILE
+    _announce("3/4 Our method, its zero-shot form and chance on the whole test split")
+    if not results.is_file() or results.stat().st_mtime < decoder.stat().st_mtime:
+        compare(evaluation)
+
+    _announce("4/4 Gallery")
+    pictures = visualize(parse(VisualizeConfig, "visualize", from_file))
+
+    print(f"\n{results_table(json.loads(results.read_text())['methods'])}\n")
+    print(f"data set     {data}")
+    print(f"run          {training.output}  (grounding.load({str(training.output)!r}))")
+    print(f"results      {results}, {evaluation.output / 'predictions.jsonl'}")
+    print(f"pictures     {', '.join(map(str, pictures))}")
+    print(f"curves       .venv/bin/tensorboard --logdir {training.output}")
+    print(f"took         {time.perf_counter() - started:.0f} seconds")
+
+
+def _announce(step: str) -> None:
+    print(f"\n== {step}", flush=True)
+
+
+if __name__ == "__main__":
+    with exit_on_input_error():
+        main()

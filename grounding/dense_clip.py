@@ -1,0 +1,145 @@
+"""DenseCLIP: CLIP's ResNet as a feature pyramid and per-pixel embeddings in CLIP's joint space.
+
+Zhou et al. 2022, "Extract Free Dense Labels from CLIP" (MaskCLIP), section 3.2: the attention pool's value and output
+projections, applied to every position by itself, keep a position's embedding comparable with text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from clip.model import AttentionPool2d, Bottleneck, ModifiedResNet
+from torch import Tensor, nn
+
+STAGES = ("layer1", "layer2", "layer3", "layer4")
+
+
+@dataclass(frozen=True)
+class DenseFeatures:
+    """What the image tower says of a batch of images.
+
+    Attributes:
+        pyramid: stage name -> (B, C, H / s, W / s) float32; strides s are 4, 8, 16 and the output stride.
+        embeddings: (B, E, H / s, W / s) float32 dense embeddings at the output stride, L2-normalised along E.
+    """
+
+    pyramid: dict[str, Tensor]
+    embeddings: Tensor
+
+
+class DenseCLIP(nn.Module):
+    """A frozen CLIP ResNet that answers for every position instead of for the whole image.
+
+    Args:
+        visual: the image tower of a CLIP; used as it is, never changed.
+        output_stride: 32 as trained, or 16, where the last stage keeps its resolution: its pooling runs with stride 1
+            and its later 3x3 convolutions are dilated, so that every second position equals the stride-32 result.
+
+    Raises:
+        ValueError: output_stride is neither 16 nor 32.
+    """
+
+    def __init__(self, visual: ModifiedResNet, *, output_stride: int = 16) -> None:
+        super().__init__()
+        if output_stride not in (16, 32):
+            raise ValueError(f"output_stride is {output_stride}: choose 16 or 32")
+        self.visual = visual.requires_grad_(False).eval()
+        self.output_stride = output_stride
+
+    def train(self, mode: bool = True) -> DenseCLIP:
+        """Stays in evaluation mode: training statistics would change the frozen batch norms."""
+        return super().train(False)
+
+    @property
+    def embed_dim(self) -> int:
+        """E, the dimension of CLIP's joint space."""
+        return self.visual.attnpool.c_proj.out_features
+
+    @property
+    def pyramid_channels(self) -> dict[str, int]:
+        """Channels of every stage."""
+        return {stage: getattr(self.visual, stage)[-1].conv3.out_channels for stage in STAGES}
+
+    @torch.no_grad()
+    def forward(self, pixels: Tensor) -> DenseFeatures:
+        """Dense features of a batch.
+
+        Args:
+            pixels: (B, 3, H, W) float32, normalised as CLIP expects; H and W multiples of 32.
+
+        Raises:
+            ValueError: H or W is no multiple of 32.
+        """
+        height, width = pixels.shape[-2:]
+        if height % 32 or width % 32:
+            raise ValueError(f"the input is {width}x{height} pixels: both must be multiples of 32")
+        pyramid = resnet_stages(self.visual, pixels, output_stride=self.output_stride)
+        return DenseFeatures(pyramid, dense_embeddings(self.visual.attnpool, pyramid["layer4"]))
+
+
+def resnet_stages(visual: ModifiedResNet, pixels: Tensor, *, output_stride: int) -> dict[str, Tensor]:
+    """The outputs of the four stages, before any pooling of positions.
+
+    Args:
+        visual: the image tower of a CLIP.
+        pixels: (B, 3, H, W) float32, normalised as CLIP expects.
+        output_stride: of "layer4", 16 or 32.
+
+    Returns:
+        Stage name -> (B, C, H / s, W / s).
+    """
+    x = visual.relu1(visual.bn1(visual.conv1(pixels)))
+    x = visual.relu2(visual.bn2(visual.conv2(x)))
+    x = visual.avgpool(visual.relu3(visual.bn3(visual.conv3(x))))
+    pyramid = {}
+    for stage in STAGES[:3]:
+        x = getattr(visual, stage)(x)
+        pyramid[stage] = x
+    pyramid["layer4"] = visual.layer4(x) if output_stride == 32 else _layer4_at_stride_16(visual.layer4, x)
+    return pyramid
+
+
+def dense_embeddings(attnpool: AttentionPool2d, features: Tensor) -> Tensor:
+    """Value and output projection of the attention pool, position by position.
+
+    Args:
+        attnpool: CLIP's attention pool; its positional embedding plays no part.
+        features: (B, C, h, w) output of the last stage.
+
+    Returns:
+        (B, E, h, w) L2-normalised along E.
+    """
+    x = features.permute(0, 2, 3, 1)  # (B, h, w, C)
+    x = attnpool.c_proj(attnpool.v_proj(x))
+    return F.normalize(x, dim=-1).permute(0, 3, 1, 2)
+
+
+def _layer4_at_stride_16(layer4: nn.Sequential, x: Tensor) -> Tensor:
+    for index, block in enumerate(layer4):
+        x = _block_without_stride(block, x) if index == 0 else _block_dilated(block, x)
+    return x
+
+
+def _block_without_stride(block: Bottleneck, x: Tensor) -> Tensor:
+    """The stage's first block, whose 3x3 convolution comes before its pooling and so needs no dilation."""
+    out = block.relu1(block.bn1(block.conv1(x)))
+    out = block.relu2(block.bn2(block.conv2(out)))
+    out = block.bn3(block.conv3(_pool_stride_1(out)))
+    shortcut = _pool_stride_1(x)
+    for name, module in block.downsample.named_children():
+        if name != "-1":  # CLIP's name for the pooling that has just been done
+            shortcut = module(shortcut)
+    return block.relu3(out + shortcut)
+
+
+def _block_dilated(block: Bottleneck, x: Tensor) -> Tensor:
+    out = block.relu1(block.bn1(block.conv1(x)))
+    out = block.relu2(block.bn2(F.conv2d(out, block.conv2.weight, padding=2, dilation=2)))
+    return block.relu3(block.bn3(block.conv3(out)) + x)
+
+
+def _pool_stride_1(x: Tensor) -> Tensor:
+    """2x2 average pooling at every position; the last row and column are repeated to keep the size."""
+    return F.avg_pool2d(F.pad(x, (0, 1, 0, 1), mode="replicate"), kernel_size=2, stride=1)

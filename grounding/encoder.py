@@ -1,0 +1,91 @@
+"""Images into DenseCLIP's features, with the letterbox that leads back to their pixels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from grounding.clip_backbone import LoadedCLIP, normalise_pixels
+from grounding.data.images import read_image
+from grounding.dense_clip import DenseCLIP, DenseFeatures
+from grounding.errors import InputError
+from grounding.geometry import Letterbox
+from grounding.text import TextEncoder
+
+ImageLike = str | os.PathLike[str] | np.ndarray
+
+
+@dataclass(frozen=True)
+class EncodedImages:
+    """Images encoded once, to be asked as often as one likes.
+
+    Attributes:
+        images: B originals, each (H, W, 3) uint8 RGB.
+        letterboxes: B maps between their pixels and the model's.
+        features: dense features of the batch.
+    """
+
+    images: tuple[np.ndarray, ...]
+    letterboxes: tuple[Letterbox, ...]
+    features: DenseFeatures
+
+    def valid_mask(self, stride: int) -> Tensor:
+        """(B, S / stride, S / stride) bool on the features' device: False on letterbox padding."""
+        masks = np.stack([letterbox.valid_mask(stride) for letterbox in self.letterboxes])
+        return torch.from_numpy(masks).to(self.features.embeddings.device)
+
+
+class Encoder:
+    """A frozen CLIP as both towers see it here: dense features of images, embeddings of phrases.
+
+    Args:
+        clip: the CLIP to use.
+        model_size: side in pixels of the square that images are letterboxed into; a multiple of 32.
+        output_stride: 16 or 32, of the dense embeddings.
+
+    Raises:
+        InputError: model_size is no positive multiple of 32.
+    """
+
+    def __init__(self, clip: LoadedCLIP, *, model_size: int, output_stride: int = 16) -> None:
+        if model_size < 32 or model_size % 32:
+            raise InputError(f"model_size is {model_size}: give a positive multiple of 32, such as 448")
+        self.clip = clip
+        self.model_size = model_size
+        self.dense = DenseCLIP(clip.model.visual, output_stride=output_stride)
+        self.encode_phrases = TextEncoder(clip.model)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the CLIP is."""
+        return self.encode_phrases.device
+
+    @torch.no_grad()
+    def encode(self, images: Sequence[np.ndarray]) -> EncodedImages:
+        """Dense features of images (H, W, 3) uint8 RGB, each of any size."""
+        letterboxes = tuple(Letterbox.fit((image.shape[1], image.shape[0]), self.model_size) for image in images)
+        squares = np.stack([box.apply(image) for box, image in zip(letterboxes, images, strict=True)])
+        return EncodedImages(tuple(images), letterboxes, self.encode_squares(torch.from_numpy(squares)))
+
+    def encode_squares(self, squares: Tensor) -> DenseFeatures:
+        """Dense features of letterboxed images (B, model_size, model_size, 3) uint8 RGB."""
+        pixels = normalise_pixels(squares.to(self.device).permute(0, 3, 1, 2))
+        return self.dense(pixels.contiguous(memory_format=torch.channels_last))
+
+
+def as_image(image: ImageLike) -> np.ndarray:
+    """A file's pixels, or an array checked: (H, W, 3) uint8 RGB.
+
+    Raises:
+        InputError: the file cannot be read, or the array has another shape or type.
+    """
+    if not isinstance(image, np.ndarray):
+        return read_image(image)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise InputError(f"an image array is (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}: convert it first")
+    return image

@@ -1,0 +1,51 @@
+"""Heatmap to boxes: threshold and connected components."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+
+def boxes_from_heatmap(
+    heatmap: np.ndarray, *, relative_threshold: float = 0.5, absolute_threshold: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes around the connected regions where the heatmap is high.
+
+    A pixel is kept where it reaches both `relative_threshold` times the heatmap's maximum and `absolute_threshold`.
+    Each 8-connected region of kept pixels gives one box, scored by its highest value; of equals the larger region
+    comes first.
+
+    Args:
+        heatmap: (H, W) float32 in [0, 1].
+        relative_threshold: share of the maximum, in [0, 1].
+        absolute_threshold: in [0, 1].
+
+    Returns:
+        boxes_xyxy (N, 4) float32 in heatmap pixels, x2/y2 exclusive, and scores (N,) float32, best first. N >= 1:
+        where nothing passes, the single pixel of the maximum.
+
+    Raises:
+        ValueError: heatmap is not 2-D or empty, or holds NaN; a threshold is outside [0, 1].
+    """
+    if heatmap.ndim != 2 or heatmap.size == 0:
+        raise ValueError(f"a heatmap has shape (H, W) with at least one pixel, got {heatmap.shape}")
+    if np.isnan(heatmap).any():
+        raise ValueError("the heatmap holds NaN")
+    for name, value in (("relative_threshold", relative_threshold), ("absolute_threshold", absolute_threshold)):
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name} is {value}: it lies in [0, 1]")
+    heatmap = np.asarray(heatmap, dtype=np.float32)
+    highest = heatmap.max()
+    kept = heatmap >= max(np.float32(relative_threshold) * highest, np.float32(absolute_threshold))
+    if not kept.any():
+        kept = np.zeros_like(kept)
+        kept[np.unravel_index(heatmap.argmax(), heatmap.shape)] = True
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(kept.astype(np.uint8), connectivity=8)
+    scores = np.full(count, -np.inf, dtype=np.float32)
+    np.maximum.at(scores, labels[kept], heatmap[kept])
+    scores, stats = scores[1:], stats[1:]  # label 0 is the background
+    order = np.lexsort((-stats[:, cv2.CC_STAT_AREA], -scores))
+    left_top = stats[:, [cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP]]
+    size = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
+    boxes = np.concatenate([left_top, left_top + size], axis=1).astype(np.float32)
+    return boxes[order], scores[order]

@@ -1,0 +1,138 @@
+"""The Grounder protocol, and the two methods that turn a heatmap into boxes: ours and its zero-shot form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from grounding.decoder import DecoderConfig, HeatmapDecoder
+from grounding.encoder import EncodedImages, Encoder, ImageLike, as_image
+from grounding.extraction import boxes_from_heatmap
+from grounding.types import Grounding
+
+
+class Grounder(Protocol):
+    """Any method that says where phrases are: what evaluation, visualisation and users talk to."""
+
+    name: str
+
+    def ground(self, image: ImageLike, phrases: Sequence[str]) -> list[Grounding]:
+        """Where each phrase is in one image, in the order of the phrases."""
+        ...
+
+    def ground_batch(self, images: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
+        """Where each phrase of each image is: `phrases[i]` are asked of `images[i]` (H, W, 3) uint8 RGB."""
+        ...
+
+
+@dataclass(frozen=True)
+class BoxThresholds:
+    """Which heatmap pixels belong to a box; see `boxes_from_heatmap`."""
+
+    relative: float = 0.5
+    absolute: float = 0.0
+
+
+class DenseGrounder:
+    """Heatmaps from dense CLIP features, boxes from heatmaps.
+
+    Args:
+        encoder: the frozen CLIP, dense.
+        decoder: refines the similarity map; None leaves it as it is: the zero-shot form.
+        thresholds: for the boxes.
+        name: of the method, in reports.
+    """
+
+    def __init__(
+        self, encoder: Encoder, decoder: HeatmapDecoder | None, *, thresholds: BoxThresholds, name: str
+    ) -> None:
+        self.encoder = encoder
+        self.decoder = decoder.eval() if decoder is not None else None
+        self.thresholds = thresholds
+        self.name = name
+
+    def encode(self, image: ImageLike) -> EncodedImages:
+        """An image as a value that `ground` takes in its place: encode once, ask as often as you like.
+
+        Raises:
+            InputError: the image cannot be read.
+        """
+        return self.encoder.encode([as_image(image)])
+
+    def ground(self, image: ImageLike | EncodedImages, phrases: Sequence[str]) -> list[Grounding]:
+        """Where each phrase is in one image.
+
+        Args:
+            image: a path, an array (H, W, 3) uint8 RGB, or what `encode` returned.
+            phrases: what to look for; each at most CLIP's 77 tokens.
+
+        Returns:
+            One `Grounding` per phrase, in their order.
+
+        Raises:
+            InputError: the image cannot be read, or a phrase is empty or too long.
+        """
+        encoded = image if isinstance(image, EncodedImages) else self.encode(image)
+        return self._ground_encoded(encoded, [list(phrases)])[0]
+
+    def ground_batch(self, images: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
+        """Where each phrase of each image is; several images go through CLIP together."""
+        return self._ground_encoded(self.encoder.encode(images), phrases)
+
+    @torch.inference_mode()
+    def _ground_encoded(self, encoded: EncodedImages, phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
+        counts = [len(asked) for asked in phrases]
+        if not sum(counts):
+            return [[] for _ in phrases]
+        embeddings = self.encoder.encode_phrases([phrase for asked in phrases for phrase in asked])
+        image_index = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts)).to(embeddings.device)
+        maps = iter(self._heatmaps(encoded, embeddings, image_index).float().cpu().numpy())
+        return [
+            [self._grounding(encoded, index, phrase, next(maps)) for phrase in asked]
+            for index, asked in enumerate(phrases)
+        ]
+
+    def _heatmaps(self, encoded: EncodedImages, embeddings: Tensor, image_index: Tensor) -> Tensor:
+        """(P, h, w) in [0, 1] over the model's square."""
+        if self.decoder is not None:
+            return self.decoder(encoded.features, embeddings, image_index).sigmoid()
+        similarity = torch.einsum("pehw,pe->phw", encoded.features.embeddings[image_index], embeddings)
+        valid = encoded.valid_mask(self.encoder.dense.output_stride)[image_index]
+        return stretch_to_unit(similarity, valid)
+
+    def _grounding(self, encoded: EncodedImages, index: int, phrase: str, values: np.ndarray) -> Grounding:
+        heatmap = encoded.letterboxes[index].map_to_image(values)
+        boxes_xyxy, scores = boxes_from_heatmap(
+            heatmap, relative_threshold=self.thresholds.relative, absolute_threshold=self.thresholds.absolute
+        )
+        return Grounding(phrase, boxes_xyxy, scores, heatmap, encoded.images[index])
+
+
+def stretch_to_unit(similarity: Tensor, valid: Tensor) -> Tensor:
+    """Similarity maps stretched so that the valid positions of each span [0, 1]; padding becomes 0.
+
+    A cosine similarity of CLIP varies within a narrow band that differs between phrases: without this, one
+    threshold could not serve two phrases.
+
+    Args:
+        similarity: (P, h, w).
+        valid: (P, h, w) bool, at least one True per map.
+
+    Returns:
+        (P, h, w) in [0, 1]; a map that is constant becomes 0.
+    """
+    low = similarity.masked_fill(~valid, torch.inf).amin(dim=(1, 2), keepdim=True)
+    high = similarity.masked_fill(~valid, -torch.inf).amax(dim=(1, 2), keepdim=True)
+    stretched = (similarity - low) / (high - low).clamp(min=1e-6)
+    return stretched.clamp(0, 1) * valid
+
+
+def decoder_for(encoder: Encoder, config: DecoderConfig) -> HeatmapDecoder:
+    """A new decoder that fits the encoder's CLIP."""
+    dense = encoder.dense
+    return HeatmapDecoder(config, embed_dim=dense.embed_dim, pyramid_channels=dense.pyramid_channels)

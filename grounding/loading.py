@@ -1,0 +1,99 @@
+"""A method by name: a run folder, or a method that needs no training."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+import yaml
+from jsonargparse import ArgumentParser, Namespace
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from grounding.baselines.chance import RandomBoxGrounder, WholeImageGrounder
+from grounding.clip_backbone import load_clip
+from grounding.config import ModelConfig
+from grounding.encoder import Encoder
+from grounding.errors import InputError
+from grounding.grounder import DenseGrounder, Grounder, decoder_for
+
+CONFIG_FILE = "config.yaml"
+DECODER_FILE = "decoder.safetensors"
+ZERO_SHOT, WHOLE_IMAGE, RANDOM_BOX = "zero-shot", WholeImageGrounder.name, RandomBoxGrounder.name
+TRAINING_FREE = (ZERO_SHOT, WHOLE_IMAGE, RANDOM_BOX)
+
+
+def load(
+    name: str | os.PathLike[str], *, model: ModelConfig | None = None, device: str | torch.device = "cpu"
+) -> Grounder:
+    """A method, ready to ground phrases.
+
+    Args:
+        name: the folder of a training run, or one of `TRAINING_FREE`.
+        model: the CLIP and its input size, for "zero-shot"; a run folder brings its own.
+        device: where the models go.
+
+    Returns:
+        The method; a run's is named "ours".
+
+    Raises:
+        InputError: no such method or folder, or the folder's files are damaged or do not fit each other.
+    """
+    name = os.fspath(name)
+    if name == WHOLE_IMAGE:
+        return WholeImageGrounder()
+    if name == RANDOM_BOX:
+        return RandomBoxGrounder()
+    if name == ZERO_SHOT:
+        return zero_shot(make_encoder(model or ModelConfig(), device), model or ModelConfig())
+    folder = Path(name)
+    if not folder.is_dir():
+        raise InputError(f"no run folder {name!r}: train one with train.py, or give one of {', '.join(TRAINING_FREE)}")
+    config = read_model_config(folder)
+    encoder = make_encoder(config, device)
+    decoder = decoder_for(encoder, config.decoder)
+    path = folder / DECODER_FILE
+    if not path.is_file():
+        raise InputError(f"{path} is missing: the run has not finished its first epoch, continue it with --resume true")
+    try:
+        decoder.load_state_dict(load_file(path))
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} cannot be read as safetensors: train again") from error
+    except RuntimeError as error:
+        raise InputError(
+            f"{path} does not fit the decoder and the CLIP ({config.clip}) that {folder / CONFIG_FILE} names: "
+            "it belongs to another architecture, restore the run's own files or train again"
+        ) from error
+    return DenseGrounder(encoder, decoder.to(device), thresholds=config.thresholds, name="ours")
+
+
+def make_encoder(config: ModelConfig, device: str | torch.device) -> Encoder:
+    """The frozen CLIP that a configuration names, dense."""
+    clip = load_clip(config.clip, device)
+    return Encoder(clip, model_size=config.model_size, output_stride=config.output_stride)
+
+
+def zero_shot(encoder: Encoder, config: ModelConfig) -> DenseGrounder:
+    """The training-free form: the similarity map itself is the heatmap."""
+    return DenseGrounder(encoder, None, thresholds=config.thresholds, name=ZERO_SHOT)
+
+
+def read_model_config(folder: Path) -> ModelConfig:
+    """The `model` section of a run's config.yaml.
+
+    Raises:
+        InputError: the file is missing, is no YAML, or holds a field or value that no model has.
+    """
+    path = folder / CONFIG_FILE
+    if not path.is_file():
+        raise InputError(f"{folder} is no run folder: it has no {CONFIG_FILE}; give the folder that train.py wrote")
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(ModelConfig, "model")
+    try:
+        section = yaml.safe_load(path.read_text())["model"]
+        parsed: Namespace = parser.parse_object({"model": section})
+    except Exception as error:  # yaml, a missing key or jsonargparse: for a user all are one thing, a damaged file
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"{path} is damaged ({reason}): restore it or train again") from error
+    return parser.instantiate_classes(parsed).model

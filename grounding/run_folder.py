@@ -1,0 +1,141 @@
+"""What a training run leaves on disk, and how far it has come.
+
+config.yaml, decoder.safetensors (the best epoch), metrics.jsonl, TensorBoard events, last/ (the state to resume from).
+Everything is written beside its place and renamed, so that a killed run leaves the previous whole file.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import yaml
+from accelerate import Accelerator
+from safetensors.torch import save_file
+from torch import nn
+from torch.utils.tensorboard import SummaryWriter
+
+from grounding.errors import InputError
+from grounding.loading import CONFIG_FILE, DECODER_FILE
+from grounding.plain import plain
+
+MAY_DIFFER_ON_RESUME = {"resume", "output", "data", "device", "workers", "save_every"}
+
+
+@dataclass
+class Progress:
+    """How far a run has come; part of its resumable state.
+
+    Attributes:
+        epoch: finished epochs.
+        step: finished optimiser steps.
+        step_in_epoch: of them in the current epoch.
+        epochs_since_best: finished epochs since the best one.
+        best_metrics: validation measures of the best epoch.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    step_in_epoch: int = 0
+    epochs_since_best: int = 0
+    best_metrics: dict[str, float] = field(default_factory=dict)
+
+    def finish_epoch(self, metrics: dict[str, float]) -> bool:
+        """Counts an epoch; True where its Acc@0.5 is the best so far."""
+        better = metrics["acc@0.5"] > self.best_metrics.get("acc@0.5", -1.0)
+        self.epochs_since_best = 0 if better else self.epochs_since_best + 1
+        self.best_metrics = dict(metrics) if better else self.best_metrics
+        self.epoch, self.step_in_epoch = self.epoch + 1, 0
+        return better
+
+    def state_dict(self) -> dict[str, Any]:
+        """For accelerate's checkpoint."""
+        return dict(vars(self))
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """From accelerate's checkpoint."""
+        vars(self).update(state)
+
+
+class RunFolder:
+    """The files of one run; a context that closes its logs.
+
+    Args:
+        folder: of the run; made where it is not there.
+        config: the run's dataclass, saved as config.yaml.
+        resume: whether a run that is there already goes on.
+
+    Raises:
+        InputError: there is a run and resume is false, or it was started with another configuration.
+    """
+
+    def __init__(self, folder: Path, config: Any, *, resume: bool) -> None:
+        self.folder = folder
+        self.state_folder = folder / "last"
+        path = folder / CONFIG_FILE
+        settings = plain(config)
+        if path.is_file():
+            if not resume:
+                raise InputError(
+                    f"{folder} holds a run already: continue it with --resume true, or give a new --output"
+                )
+            before = yaml.safe_load(path.read_text())
+            changed = [name for name in settings
+                       if name not in MAY_DIFFER_ON_RESUME and before.get(name) != settings[name]]  # fmt: skip
+            if changed:
+                raise InputError(
+                    f"{path} was started with another {', '.join(changed)}: repeat it, or give a new --output"
+                )
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(".part")
+        unfinished.write_text(yaml.safe_dump(settings, sort_keys=False))
+        unfinished.replace(path)
+        self._writer = SummaryWriter(str(folder))
+        self._metrics = (folder / "metrics.jsonl").open("a")
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.close()
+        self._metrics.close()
+
+    @property
+    def has_state(self) -> bool:
+        """True where there is a state to resume from."""
+        return self.state_folder.is_dir()
+
+    def save_state(self, accelerator: Accelerator) -> None:
+        """Everything that a resumed run needs, in place of the previous state."""
+        unfinished, previous = self.folder / "last.part", self.folder / "last.previous"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        accelerator.save_state(str(unfinished))
+        if self.state_folder.is_dir():
+            self.state_folder.rename(previous)
+        unfinished.rename(self.state_folder)
+        shutil.rmtree(previous, ignore_errors=True)
+
+    def save_decoder(self, decoder: nn.Module) -> None:
+        """The decoder's weights as the run's result."""
+        path = self.folder / DECODER_FILE
+        unfinished = path.with_suffix(".part")
+        save_file({name: value.detach().cpu().contiguous() for name, value in decoder.state_dict().items()}, unfinished)
+        unfinished.replace(path)
+
+    def log_losses(self, progress: Progress, losses: dict[str, float]) -> None:
+        """One step's losses, to TensorBoard."""
+        for name, value in losses.items():
+            self._writer.add_scalar(f"train/{name}", value, progress.step)
+
+    def log_validation(self, progress: Progress, metrics: dict[str, float]) -> None:
+        """One epoch's measures, to TensorBoard and metrics.jsonl."""
+        for name, value in metrics.items():
+            self._writer.add_scalar(f"validation/{name}", value, progress.epoch)
+        self._metrics.write(json.dumps({"epoch": progress.epoch, "step": progress.step, **metrics}) + "\n")
+        self._metrics.flush()

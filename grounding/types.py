@@ -1,0 +1,83 @@
+"""The values that travel between the parts: small, frozen, without logic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from grounding.overlay import draw_boxes, heatmap_overlay
+
+
+@dataclass(frozen=True)
+class Expression:
+    """One referring expression with its annotated box.
+
+    Attributes:
+        phrase: the expression as written by the annotator.
+        box_xyxy: (x1, y1, x2, y2) in pixels of the original image, x2/y2 exclusive.
+        image_id, ref_id, ann_id, sent_id: the identifiers of the data set.
+        image_path: file of the image.
+        category: name of the object's category, "" where the data set gives none.
+        tags: named subsets the expression belongs to ("novel", ...); empty for RefCOCOg.
+    """
+
+    phrase: str
+    box_xyxy: tuple[float, float, float, float]
+    image_id: int
+    ref_id: int
+    ann_id: int
+    sent_id: int
+    image_path: Path
+    category: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Example:
+    """One image with expressions that refer into it: one expression, or all of the image's.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB, upright.
+        expressions: at least one, all of this image.
+    """
+
+    image: np.ndarray
+    expressions: tuple[Expression, ...]
+
+    @property
+    def phrases(self) -> list[str]:
+        """The phrases, in the order of `expressions`."""
+        return [expression.phrase for expression in self.expressions]
+
+    @property
+    def boxes_xyxy(self) -> np.ndarray:
+        """(N, 4) float32 annotated boxes in pixels of the original image, in the order of `expressions`."""
+        return np.array([expression.box_xyxy for expression in self.expressions], dtype=np.float32).reshape(-1, 4)
+
+
+@dataclass(frozen=True)
+class Grounding:
+    """Where a phrase is in an image.
+
+    Attributes:
+        phrase: what was asked.
+        boxes_xyxy: (N, 4) float32, pixels of the original image, best box first; N >= 1.
+        scores: (N,) float32 in [0, 1], the highest first.
+        heatmap: (H, W) float32 in [0, 1], of the original image's size.
+        image: (H, W, 3) uint8 RGB, the original image.
+    """
+
+    phrase: str
+    boxes_xyxy: np.ndarray
+    scores: np.ndarray
+    heatmap: np.ndarray
+    image: np.ndarray
+
+    def save(self, path: str | Path) -> None:
+        """Write a picture of the heatmap and the boxes over the image; the suffix of `path` says its format."""
+        picture = heatmap_overlay(self.image, self.heatmap)
+        labels = [f"{score:.2f}" for score in self.scores]
+        Image.fromarray(draw_boxes(picture, self.boxes_xyxy, labels)).save(path)
