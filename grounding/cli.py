@@ -57,12 +57,15 @@ def exit_on_input_error() -> Iterator[None]:
 
 
 def _with_section(words: list[str], section: str) -> list[str]:
-    """The command line with the file after --config replaced by its section's content, which jsonargparse takes too."""
+    """The command line with the file after --config replaced by its section's content, which jsonargparse takes too.
+
+    It comes first, wherever it was given: jsonargparse lets the later word win.
+    """
     for index, word in enumerate(words):
         if word == "--config" and index + 1 < len(words):
-            return [*words[:index], "--config", _read_section(Path(words[index + 1]), section), *words[index + 2 :]]
+            return ["--config", _read_section(Path(words[index + 1]), section), *words[:index], *words[index + 2 :]]
         if word.startswith("--config="):
-            return [*words[:index], "--config", _read_section(Path(word[9:]), section), *words[index + 1 :]]
+            return ["--config", _read_section(Path(word[9:]), section), *words[:index], *words[index + 1 :]]
     return words
 
 

@@ -71,7 +71,7 @@ def load_clip(name: str | os.PathLike[str] = EMBEDDED, device: str | torch.devic
         try:
             model, _ = clip.load(name, device="cpu", jit=False)
         except (OSError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
+            reason = (str(error) or type(error).__name__).splitlines()[0]
             raise InputError(
                 f"CLIP {name} could not be downloaded ({reason}): connect once, or give the path of OpenAI's file"
             ) from error
@@ -152,7 +152,7 @@ def _from_file(path: Path) -> CLIP:
         raise InputError(f"{path} holds a CLIP without a ResNet image tower: give one of {known}")
     try:
         model = build_model(dict(state_dict))
-    except (KeyError, RuntimeError) as error:
+    except Exception as error:  # clip reads sizes off the tensors without checking them, and trips in many ways
         raise InputError(f"{path} is an incomplete CLIP checkpoint: fetch the file again") from error
     assert isinstance(model.visual, ModifiedResNet)
     return model

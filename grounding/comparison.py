@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from accelerate import Accelerator
 
@@ -41,7 +42,7 @@ class EvaluateConfig:
     beside: list[str] = field(default_factory=lambda: [ZERO_SHOT, WHOLE_IMAGE, RANDOM_BOX])
     model: ModelConfig = field(default_factory=ModelConfig)
     images_per_batch: int = 16
-    device: str = "auto"
+    device: Literal["auto", "cpu"] = "auto"
     workers: int = 0
 
 

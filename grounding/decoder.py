@@ -32,8 +32,8 @@ class DecoderConfig:
     """
 
     width: int = 96
-    blocks: int = 4
-    queries: int = 16
+    blocks: int = 3
+    queries: int = 8
     query_dim: int = 128
 
 
@@ -64,7 +64,8 @@ class HeatmapDecoder(nn.Module):
         self.middle = ModulatedBlock(width // 2, embed_dim, kernel_size=5)
         self.fine_in = nn.Conv2d(pyramid_channels["layer1"], width // 4, 1)
         self.fine_up = nn.Conv2d(width // 2, width // 4, 1)
-        self.fine = ModulatedBlock(width // 4, embed_dim, kernel_size=3)
+        # At stride 4 there are many positions and little left to decide: a block without a wider hidden layer.
+        self.fine = ModulatedBlock(width // 4, embed_dim, kernel_size=3, expansion=1)
         self.head = nn.Conv2d(width // 4, 1, 1)
         # Boxes are small: most of a heatmap starts and stays low.
         self.head.bias = nn.Parameter(torch.full((1,), -2.0))
@@ -110,13 +111,13 @@ class HeatmapDecoder(nn.Module):
 class ModulatedBlock(nn.Module):
     """A residual depthwise-separable block whose channels the phrase scales and shifts."""
 
-    def __init__(self, width: int, embed_dim: int, *, kernel_size: int) -> None:
+    def __init__(self, width: int, embed_dim: int, *, kernel_size: int, expansion: int = 2) -> None:
         super().__init__()
         self.depthwise = nn.Conv2d(width, width, kernel_size, padding=kernel_size // 2, groups=width)
         self.norm = nn.GroupNorm(1, width)
         self.modulation = nn.Linear(embed_dim, 2 * width)
-        self.expand = nn.Conv2d(width, 2 * width, 1)
-        self.project = nn.Conv2d(2 * width, width, 1)
+        self.expand = nn.Conv2d(width, expansion * width, 1)
+        self.project = nn.Conv2d(expansion * width, width, 1)
 
     def forward(self, x: Tensor, phrase_embeddings: Tensor) -> Tensor:
         """(P, C, h, w) and (P, E) to (P, C, h, w)."""

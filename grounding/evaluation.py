@@ -13,7 +13,6 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from grounding.data.refcocog import RefCOCOg
-from grounding.errors import InputError
 from grounding.grounder import Grounder
 from grounding.metrics import ious_with, points_inside, summarise
 from grounding.types import Example, Expression, Grounding
@@ -70,10 +69,8 @@ def evaluate(
         Name of the method -> {"n", "metrics", "subsets"}.
 
     Raises:
-        InputError: the split is empty, or an image cannot be read.
+        InputError: an image cannot be read.
     """
-    if not len(dataset):
-        raise InputError(f"the split {dataset.split!r} of {dataset.root} is empty: choose another --split")
     records = {grounder.name: MethodRecord() for grounder in grounders}
     loader = DataLoader(dataset, batch_size=images_per_batch, num_workers=workers, collate_fn=list)
     for batch in tqdm(loader, desc=description, unit="batch", leave=False):

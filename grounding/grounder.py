@@ -135,4 +135,5 @@ def stretch_to_unit(similarity: Tensor, valid: Tensor) -> Tensor:
 def decoder_for(encoder: Encoder, config: DecoderConfig) -> HeatmapDecoder:
     """A new decoder that fits the encoder's CLIP."""
     dense = encoder.dense
-    return HeatmapDecoder(config, embed_dim=dense.embed_dim, pyramid_channels=dense.pyramid_channels)
+    decoder = HeatmapDecoder(config, embed_dim=dense.embed_dim, pyramid_channels=dense.pyramid_channels)
+    return decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # halves a step on the CPU

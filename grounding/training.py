@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from accelerate import Accelerator
@@ -22,7 +22,6 @@ from grounding.data.batches import TrainingBatch, TrainingItems, collate
 from grounding.data.refcocog import RefCOCOg
 from grounding.decoder import HEATMAP_STRIDE, HeatmapDecoder
 from grounding.encoder import Encoder
-from grounding.errors import InputError
 from grounding.evaluation import evaluate
 from grounding.grounder import DenseGrounder, decoder_for
 from grounding.loading import make_encoder
@@ -81,8 +80,8 @@ class TrainConfig:
     contrast_weight: float = 0.1
     augmented: bool = True
     patience: int = 3
-    mixed_precision: str = "no"
-    device: str = "auto"
+    mixed_precision: Literal["no", "fp16", "bf16"] = "no"
+    device: Literal["auto", "cpu"] = "auto"
     workers: int = 0
     save_every: int = 500
     seed: int = 0
@@ -105,8 +104,8 @@ def train(config: TrainConfig) -> dict[str, float]:
                        subset=config.subset, seed=config.seed)  # fmt: skip
     validation = RefCOCOg(config.data, config.validation_split, split_by=config.split_by, group_by="image",
                           subset=config.validation_subset, seed=config.seed)  # fmt: skip
-    if not len(dataset):
-        raise InputError(f"the split {config.split!r} of {config.data} is empty: choose another --split or --subset")
+    for needed in (dataset, validation):
+        needed.check_images()
     encoder = make_encoder(config.model, accelerator.device)
     # Once, in a fixed order: a phrase's embedding then is the same to the last bit in a resumed run.
     encoder.encode_phrases(sorted({e.phrase for e in (*dataset.expressions, *validation.expressions)}))

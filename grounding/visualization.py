@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from accelerate import Accelerator
@@ -28,7 +29,7 @@ class VisualizeConfig:
         run: folder of a training run, or "zero-shot", "whole-image", "random-box".
         output: folder for the pictures.
         image: file of one image; its phrases are given by `phrases`.
-        phrases: what to look for in `image`.
+        phrases: what to look for in `image`: one phrase, or several as '["the red car", "a dog"]'.
         data: root folder of a data set in RefCOCOg's layout, for a gallery where `image` is not given.
         split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
         split: split of the gallery.
@@ -41,14 +42,14 @@ class VisualizeConfig:
     run: str
     output: Path
     image: Path | None = None
-    phrases: list[str] = field(default_factory=list)
+    phrases: list[str] | str = field(default_factory=list)
     data: Path | None = None
     split_by: str = "umd"
     split: str = "test"
     count: int = 12
     seed: int = 0
     model: ModelConfig = field(default_factory=ModelConfig)
-    device: str = "auto"
+    device: Literal["auto", "cpu"] = "auto"
 
 
 def visualize(config: VisualizeConfig) -> list[Path]:
@@ -60,9 +61,10 @@ def visualize(config: VisualizeConfig) -> list[Path]:
     device = Accelerator(cpu=config.device == "cpu").device
     if config.image is not None:
         if not config.phrases:
-            raise InputError("--image needs something to look for: add --phrases '[\"the red car\"]'")
+            raise InputError('--image needs something to look for: add --phrases "the red car"')
         grounder = load(config.run, model=config.model, device=device)
-        groundings = grounder.ground(config.image, config.phrases)
+        phrases = [config.phrases] if isinstance(config.phrases, str) else config.phrases
+        groundings = grounder.ground(config.image, phrases)
         config.output.mkdir(parents=True, exist_ok=True)
         path = config.output / f"{config.image.stem}_grounded.png"
         panels = [Panel(grounding) for grounding in groundings]
@@ -70,10 +72,9 @@ def visualize(config: VisualizeConfig) -> list[Path]:
         return [path]
     if config.data is None:
         raise InputError("nothing to draw: give --image FILE with --phrases, or --data ROOT for a gallery")
-    dataset = RefCOCOg(config.data, config.split, split_by=config.split_by, group_by="image",
-                       subset=config.count, seed=config.seed)  # fmt: skip
+    dataset = RefCOCOg(config.data, config.split, split_by=config.split_by, group_by="image")
     grounder = load(config.run, model=config.model, device=device)
-    panels = gallery_panels(grounder, dataset, seed=config.seed)
+    panels = gallery_panels(grounder, dataset, count=config.count, seed=config.seed)
     config.output.mkdir(parents=True, exist_ok=True)
     path = config.output / f"gallery_{config.split}_{grounder.name}.png"
     draw_panels(panels, path, title=f"{grounder.name} on {config.split} of {config.data.name}, drawn at random")
@@ -88,12 +89,12 @@ class Panel:
     expression: Expression | None = None
 
 
-def gallery_panels(grounder: Grounder, dataset: RefCOCOg, *, seed: int) -> list[Panel]:
-    """One expression of every image, drawn at random, with the method's answer."""
+def gallery_panels(grounder: Grounder, dataset: RefCOCOg, *, count: int, seed: int) -> list[Panel]:
+    """One expression each of up to `count` images, all drawn at random, with the method's answers."""
     rng = np.random.default_rng(seed)
     panels = []
-    for index in range(len(dataset)):
-        example = dataset[index]
+    for index in rng.permutation(len(dataset))[:count]:
+        example = dataset[int(index)]
         expression = example.expressions[rng.integers(len(example.expressions))]
         panels.append(Panel(grounder.ground(example.image, [expression.phrase])[0], expression))
     return panels

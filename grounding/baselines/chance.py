@@ -56,7 +56,9 @@ class RandomBoxGrounder:
 
     def _random(self, image: np.ndarray, phrase: str) -> Grounding:
         height, width = image.shape[:2]
-        rng = np.random.default_rng([self.seed, zlib.crc32(phrase.encode()), zlib.crc32(image[:: max(1, height // 8)])])
+        rng = np.random.default_rng(
+            [self.seed, zlib.crc32(phrase.encode()), zlib.crc32(image[:: max(1, height // 8)].tobytes())]
+        )
         x1, x2 = np.sort(rng.uniform(0, width, 2))
         y1, y2 = np.sort(rng.uniform(0, height, 2))
         heatmap = np.zeros((height, width), dtype=np.float32)

@@ -29,4 +29,4 @@ def main(
 
 if __name__ == "__main__":
     with exit_on_input_error():
-        auto_cli(main, args=sys.argv[1:], as_positional=False)
+        auto_cli(main, args=sys.argv[1:], as_positional=False, prog="python -m grounding.data.refshapes")

@@ -7,7 +7,7 @@ from itertools import combinations, product
 
 import numpy as np
 
-from grounding.data.refshapes.meaning import Attributes, Description, is_unique, stands
+from grounding.data.refshapes.meaning import Attributes, Description, has_attributes, is_unique, stands
 from grounding.data.refshapes.scenes import SceneObject
 from grounding.data.refshapes.vocabulary import (
     ADJECTIVES,
@@ -69,20 +69,29 @@ def _by_relation(objects: Sequence[SceneObject], target: int, rng: np.random.Gen
     """A relation to an anchor that is unique by its attributes; seldom where the target's own would do."""
     needed: list[Description] = []
     needless: list[Description] = []
+    heads = [attributes_of(objects[target], names) for names in HEAD_SUBSETS]
+    enough_alone = [is_unique(Description(head), objects, target) for head in heads]
     for other, anchor in enumerate(objects):
         relations = [
             relation
             for relation in RELATION_PHRASES
             if other != target and stands(relation, objects[target], anchor, strictly=True)
         ]
-        anchors = [attributes_of(anchor, names) for names in ANCHOR_SUBSETS]
+        anchors = [attributes_of(anchor, names) for names in ANCHOR_SUBSETS] if relations else []
         anchors = [attributes for attributes in anchors if is_unique(Description(attributes), objects, other)]
-        for relation, anchor_attributes, names in product(relations, anchors, HEAD_SUBSETS):
-            head = attributes_of(objects[target], names)
-            description = Description(head, relation, anchor_attributes)
-            if is_unique(description, objects, target):
-                alone = is_unique(Description(head), objects, target)
-                (needless if alone else needed).append(description)
+        for relation in relations:
+            # `is_unique` with the parts worked out once that do not change: only these could be meant instead.
+            rivals = [
+                item
+                for index, item in enumerate(objects)
+                if index not in (target, other) and stands(relation, item, anchor, strictly=False)
+            ]
+            clear = [not any(has_attributes(rival, head) for rival in rivals) for head in heads]
+            for anchor_attributes, (head, is_clear, alone) in product(
+                anchors, zip(heads, clear, enough_alone, strict=True)
+            ):
+                if is_clear:
+                    (needless if alone else needed).append(Description(head, relation, anchor_attributes))
     choices = needed if needed and rng.random() < 0.8 else needless or needed
     if not choices:
         return None

@@ -27,6 +27,7 @@ from grounding.geometry import box_xyxy_to_xywh
 FORMAT_VERSION = 1  # part of every seed: raised when the generator changes, so that old folders are made anew
 SPLITS = ("train", "val", "test")
 IMAGES = MappingProxyType({"train": 6000, "val": 500, "test": 1000})  # the benchmark's size
+RECIPE_FILE = "refshapes.json"  # what the folder was made from; written last
 PHRASES_PER_OBJECT = 2
 NOVEL_SCENE_SHARE = 0.4  # of test scenes
 
@@ -34,7 +35,8 @@ NOVEL_SCENE_SHARE = 0.4  # of test scenes
 def write_refshapes(root: Path, images: Mapping[str, int], *, seed: int = 0) -> None:
     """Write the benchmark, or keep the folder where it already holds exactly this benchmark.
 
-    Everything is made in a folder beside it and renamed at the end: a killed run leaves nothing that looks whole.
+    Everything is made in a folder beside it and renamed at the end: a killed run leaves nothing that looks whole, and
+    a benchmark of other counts or another seed stays until the new one can take its place.
 
     Args:
         root: folder to make.
@@ -42,30 +44,35 @@ def write_refshapes(root: Path, images: Mapping[str, int], *, seed: int = 0) -> 
         seed: the same seed, version and counts give the same files.
 
     Raises:
-        InputError: the folder holds something else.
+        InputError: the folder holds something else, is a file, or a number is negative.
     """
-    root = Path(root)
-    recipe = {"benchmark": "RefShapes", "version": FORMAT_VERSION, "seed": seed, "images": dict(images)}
-    if (root / "refshapes.json").is_file():
-        if json.loads((root / "refshapes.json").read_text()) == recipe:
-            return
-        shutil.rmtree(root)
-    elif root.exists() and any(root.iterdir()):
-        raise InputError(f"{root} holds files that are not RefShapes: give --root a new or an empty folder")
+    images = {split: images.get(split, 0) for split in SPLITS}
+    if min(seed, *images.values()) < 0:
+        raise InputError(f"seed {seed} and image counts {images} may not be negative: use 0 or more")
+    root = Path(root).resolve()  # "." has no name that the folder beside it could take
+    recipe = json.dumps({"benchmark": "RefShapes", "version": FORMAT_VERSION, "seed": seed, "images": images})
+    if root.exists() and not root.is_dir():
+        raise InputError(f"{root} is a file: give --root a new or an empty folder")
+    content = {path.name for path in root.iterdir()} if root.is_dir() else set()
+    if RECIPE_FILE in content and (root / RECIPE_FILE).read_bytes() == recipe.encode():
+        return
+    foreign = content - {RECIPE_FILE, "annotations", "images"} if RECIPE_FILE in content else content
+    if foreign:
+        raise InputError(f"{root} holds {min(foreign)}, which is not RefShapes: give --root a new or an empty folder")
 
     unfinished = root.with_name(root.name + ".part")
     shutil.rmtree(unfinished, ignore_errors=True)
     (unfinished / "images").mkdir(parents=True)
     (unfinished / "annotations").mkdir()
-    jobs = [(split, index) for split in SPLITS for index in range(images.get(split, 0))]
+    jobs = [(split, index) for split in SPLITS for index in range(images[split])]
     work = partial(_write_image, folder=unfinished / "images", seed=seed)
     with ProcessPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
         chunks = pool.map(work, jobs, chunksize=64)
         scenes = list(tqdm(chunks, total=len(jobs), desc="RefShapes", unit="image"))
     _write_annotations(unfinished / "annotations", scenes)
-    (unfinished / "refshapes.json").write_text(json.dumps(recipe))
+    (unfinished / RECIPE_FILE).write_bytes(recipe.encode())
     if root.exists():
-        root.rmdir()
+        shutil.rmtree(root)
     unfinished.rename(root)
 
 

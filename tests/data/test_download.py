@@ -1,0 +1,339 @@
+import io
+import json
+import os
+import pickle
+import runpy
+import shutil
+import sys
+import tarfile
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import gdown
+import pytest
+import requests
+from gdown.exceptions import FileURLRetrievalError
+
+from grounding.data import download as module
+from grounding.data.completeness import ExpectedCounts, verify
+from grounding.data.download import PUBLISHED, PublishedDataset, download, main
+from grounding.errors import InputError
+from tests.local_server import LocalServer
+
+IMAGES = {f"COCO_train2014_{i:012}.jpg": f"jpeg {i}".encode() for i in range(1, 5)}
+REFS = [
+    {"ref_id": i, "ann_id": i, "image_id": i, "split": split, "sentences": [{"sent_id": i, "sent": "a cat"}]}
+    for i, split in enumerate(["train", "train", "val", "test"], start=1)
+]
+INSTANCES = {
+    "images": [{"id": i, "file_name": name} for i, name in enumerate(IMAGES, start=1)],
+    "annotations": [{"id": i, "image_id": i, "bbox": [0, 0, 4, 4], "category_id": 1} for i in range(1, 5)],
+}
+ANNOTATIONS = {
+    "refs(umd).p": pickle.dumps(REFS, protocol=2),
+    "refs(google).p": pickle.dumps(REFS[:2], protocol=2),
+    "instances.json": json.dumps(INSTANCES).encode(),
+}
+COURSE_FILES = {f"refcocog/annotations/{name}": content for name, content in ANNOTATIONS.items()}
+COURSE_FILES |= {f"refcocog/images/{name}": content for name, content in IMAGES.items()}
+TINY = PublishedDataset(
+    "refcocog", "umd", ExpectedCounts({"train": 2, "val": 1, "test": 1}, 4), "http://nowhere.invalid", drive_id="the-id"
+)
+
+
+def zipped(files):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def tarred(files):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+class Drive:
+    """Stands in for `gdown.download`, with its own rule that an existing file is not downloaded again."""
+
+    def __init__(self, content):
+        self.content = content
+        self.downloads = 0
+
+    def __call__(self, *, id, output, resume):
+        assert id == "the-id" and resume and isinstance(output, str)
+        if isinstance(self.content, Exception):
+            raise self.content
+        if not Path(output).exists():
+            self.downloads += 1
+            Path(output).write_bytes(self.content)
+        return output
+
+
+@pytest.fixture
+def drive(monkeypatch):
+    def serve(content):
+        stand_in = Drive(content)
+        monkeypatch.setattr(gdown, "download", stand_in)
+        return stand_in
+
+    return serve
+
+
+@pytest.fixture
+def official():
+    files = {f"refcocog/{name}": content for name, content in ANNOTATIONS.items()}
+    photos = {f"train2014/{name}": content for name, content in IMAGES.items()} | {"train2014/unused.jpg": b"unused"}
+    with LocalServer({"refcocog.zip": zipped(files), "train2014.zip": zipped(photos)}) as server:
+        yield server
+
+
+def from_official(server, root, **urls):
+    urls = {"refs_url": server.url("refcocog.zip"), "images_url": server.url("train2014.zip"), **urls}
+    return download(TINY, root, "official", **urls)
+
+
+def assert_complete(root):
+    assert {path.name: path.read_bytes() for path in (root / "annotations").iterdir()} == ANNOTATIONS
+    assert {path.name: path.read_bytes() for path in (root / "images").iterdir()} == IMAGES
+    assert sorted(path.name for path in root.iterdir()) == ["annotations", "downloads", "images"]
+
+
+@pytest.mark.parametrize("pack", [zipped, tarred])
+@pytest.mark.parametrize("top", ["refcocog/", "", "a/b/refcocog/"])
+def test_drive_archive_is_arranged_wherever_its_files_lie(tmp_path, drive, pack, top):
+    drive(pack({top + name.removeprefix("refcocog/"): content for name, content in COURSE_FILES.items()}))
+    assert download(TINY, tmp_path / "data")
+    assert_complete(tmp_path / "data")
+
+
+def test_macos_leftovers_are_left_out(tmp_path, drive):
+    extras = {f"__MACOSX/{Path(name).parent}/._{Path(name).name}": b"resource fork" for name in COURSE_FILES}
+    drive(zipped(COURSE_FILES | extras))
+    download(TINY, tmp_path)
+    assert_complete(tmp_path)
+
+
+def test_a_complete_data_set_is_left_alone(tmp_path, drive):
+    course = drive(zipped(COURSE_FILES))
+    download(TINY, tmp_path)
+    shutil.rmtree(tmp_path / "downloads")
+    assert not download(TINY, tmp_path)
+    assert course.downloads == 1
+
+
+def test_a_lost_image_comes_back_from_the_kept_archive(tmp_path, drive):
+    course = drive(zipped(COURSE_FILES))
+    download(TINY, tmp_path)
+    name = next(iter(IMAGES))
+    (tmp_path / "images" / name).write_bytes(b"")
+    assert download(TINY, tmp_path)
+    assert_complete(tmp_path)
+    assert course.downloads == 1
+
+
+def test_what_a_killed_run_left_unpacked_does_not_count(tmp_path, drive):
+    (tmp_path / ".unpacking" / "refcocog" / "images").mkdir(parents=True)
+    (tmp_path / ".unpacking" / "refcocog" / "images" / "half.jpg").write_bytes(b"half")
+    drive(zipped(COURSE_FILES))
+    download(TINY, tmp_path)
+    assert_complete(tmp_path)
+
+
+def test_images_moved_before_a_kill_are_kept_and_the_rest_follows(tmp_path, drive, monkeypatch):
+    drive(zipped(COURSE_FILES))
+    moves = []
+
+    def killed_at_the_fifth(source, target):
+        moves.append(target)
+        if len(moves) == 5:
+            raise KeyboardInterrupt
+        shutil.move(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.os, "replace", killed_at_the_fifth)
+        with pytest.raises(KeyboardInterrupt):
+            download(TINY, tmp_path)
+    with pytest.raises(InputError, match="3 of the 4 images are missing"):
+        verify(tmp_path, "umd", TINY.expected, "")
+    download(TINY, tmp_path)
+    assert_complete(tmp_path)
+
+
+def test_an_incomplete_archive_is_said_with_both_counts(tmp_path, drive):
+    drive(zipped(COURSE_FILES | {"refcocog/annotations/refs(umd).p": pickle.dumps([REFS[0], *REFS[2:]])}))
+    with pytest.raises(InputError) as error:
+        download(TINY, tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path} holds 1 / 1 / 1 sentences in train / val / test over 3 images, where 2 / 1 / 1 sentences in "
+        f"train / val / test over 4 images are expected: delete {tmp_path / 'downloads'} and run the same command "
+        "again, or choose another --source"
+    )
+
+
+@pytest.mark.parametrize("missing", ["refs(umd).p", "instances.json"])
+def test_an_archive_without_annotations_is_said(tmp_path, drive, missing):
+    drive(zipped({name: content for name, content in COURSE_FILES.items() if not name.endswith(missing)}))
+    with pytest.raises(InputError, match="does not contain"):
+        download(TINY, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["downloads"]
+
+
+@pytest.mark.parametrize("content", [tarred(COURSE_FILES)[:-100], zipped({"../evil.txt": b"evil", **COURSE_FILES})])
+def test_a_damaged_or_evil_archive_leaves_nothing_unpacked(tmp_path, drive, content):
+    drive(content)
+    with pytest.raises(InputError, match="delete it and"):
+        download(TINY, tmp_path / "data")
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["downloads"]
+
+
+def test_annotations_that_could_run_code_are_refused(tmp_path, drive):
+    class Evil:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "evil"),)
+
+    drive(zipped(COURSE_FILES | {"refcocog/annotations/refs(umd).p": pickle.dumps(Evil())}))
+    with pytest.raises(InputError, match="could run code"):
+        download(TINY, tmp_path)
+    assert not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [FileURLRetrievalError("Failed to\n\n\tretrieve, too many accesses"), requests.ConnectionError("no route")],
+)
+def test_a_refusal_of_google_drive_is_one_sentence_with_ways_out(tmp_path, drive, problem):
+    drive(problem)
+    with pytest.raises(InputError) as error:
+        download(TINY, tmp_path)
+    message = str(error.value)
+    assert "\n" not in message and "drive.google.com/uc?id=the-id" in message and "--source official" in message
+    assert str(tmp_path / "downloads" / "refcocog-drive") in message
+
+
+def test_several_partial_files_of_gdown_are_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(gdown, "download", lambda **_: None)
+    with pytest.raises(InputError, match="delete all but the largest"):
+        download(TINY, tmp_path)
+
+
+def test_official_source_takes_only_the_images_that_are_named(tmp_path, official):
+    assert from_official(official, tmp_path)
+    assert_complete(tmp_path)
+    assert not from_official(official, tmp_path)
+    assert [path for path, _ in official.requests] == ["refcocog.zip", "train2014.zip"]
+
+
+def test_official_source_goes_on_with_a_killed_download(tmp_path, official):
+    (tmp_path / "downloads").mkdir()
+    (tmp_path / "downloads" / "train2014.zip.part").write_bytes(official.files["train2014.zip"][:50])
+    from_official(official, tmp_path)
+    assert official.requests[-1] == ("train2014.zip", "bytes=50-")
+    assert_complete(tmp_path)
+
+
+def test_images_that_are_there_already_are_not_downloaded(tmp_path, official):
+    folder = tmp_path / "images" / "train2014"
+    folder.mkdir(parents=True)
+    for name, content in IMAGES.items():
+        (folder / name).write_bytes(content)
+    from_official(official, tmp_path)
+    assert [path for path, _ in official.requests] == ["refcocog.zip"]
+
+
+def test_missing_images_join_those_of_a_subfolder(tmp_path, official):
+    folder = tmp_path / "images" / "train2014"
+    folder.mkdir(parents=True)
+    from_official(official, tmp_path)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == IMAGES
+
+
+def test_too_small_a_disk_is_said_before_the_images_are_downloaded(tmp_path, official, monkeypatch):
+    monkeypatch.setattr(module, "MEAN_IMAGE_BYTES", 10**15)
+    with pytest.raises(InputError, match=r"train2014\.zip needs .* GB"):
+        from_official(official, tmp_path)
+    assert not list((tmp_path / "downloads").glob("train2014*"))
+
+
+def test_a_wrong_address_is_said(tmp_path, official):
+    with pytest.raises(InputError, match="answered 404"):
+        from_official(official, tmp_path, refs_url=official.url("gone.zip"))
+    with pytest.raises(InputError, match="does not end with a file's name"):
+        from_official(official, tmp_path, refs_url=official.url(""))
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path, drive):
+    drive(zipped(COURSE_FILES))
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(InputError, match=r"could not be written .*: check its permissions and the free disk space"):
+        download(TINY, tmp_path / "file")
+
+
+def test_what_is_published():
+    totals = {name: (sum(d.expected.sentences.values()), d.expected.images) for name, d in PUBLISHED.items()}
+    assert totals == {"refcocog": (95_010, 25_799), "refcoco": (142_210, 19_994), "refcoco+": (141_564, 19_992)}
+
+
+@pytest.fixture
+def tiny_published(monkeypatch):
+    monkeypatch.setitem(PUBLISHED, "refcocog", TINY)
+    monkeypatch.setitem(PUBLISHED, "refcoco", replace(TINY, name="refcoco", drive_id=None))
+
+
+@pytest.mark.usefixtures("tiny_published")
+def test_command_downloads_then_says_complete_then_verifies(tmp_path, drive, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    drive(zipped(COURSE_FILES))
+    main(["refcocog"])
+    root = Path("data") / "refcocog"
+    assert_complete(root)
+    assert f"refcocog in {root} is complete: 4 sentences over 4 images\n" in capsys.readouterr().out
+    for arguments in (["refcocog"], ["refcocog", "--verify-only"], ["refcocog", "--root", str(tmp_path / root)]):
+        main(arguments)
+        assert capsys.readouterr().out.endswith("4 sentences over 4 images; nothing was downloaded\n")
+    (root / "images" / next(iter(IMAGES))).unlink()
+    with pytest.raises(InputError, match=r"1 of the 4 images .*: run the same command without --verify-only"):
+        main(["refcocog", "--verify-only"])
+
+
+@pytest.mark.usefixtures("tiny_published")
+def test_command_passes_addresses_on(tmp_path, official):
+    root, refs, images = str(tmp_path), official.url("refcocog.zip"), official.url("train2014.zip")
+    main(["refcocog", "--root", root, "--source=official", "--refs-url", refs, "--images-url", images])
+    assert_complete(tmp_path)
+
+
+@pytest.mark.usefixtures("tiny_published")
+def test_command_says_that_the_course_archive_is_refcocog_only(tmp_path):
+    with pytest.raises(InputError, match="refcoco is not in the course archive: add --source official"):
+        main(["refcoco", "--root", str(tmp_path)])
+
+
+@pytest.mark.usefixtures("tiny_published")
+def test_ctrl_c_is_one_line(tmp_path, monkeypatch, capsys):
+    def interrupted(**_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gdown, "download", interrupted)
+    with pytest.raises(SystemExit) as stopped:
+        main(["refcocog", "--root", str(tmp_path)])
+    assert stopped.value.code == 130
+    assert capsys.readouterr().err == "stopped; the same command goes on where this one was\n"
+
+
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
+def test_a_user_error_ends_the_process_with_code_2(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["download", "refcocog", "--root", str(tmp_path / "none"), "--verify-only"])
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_module("grounding.data.download", run_name="__main__")
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: there is no data folder") and error.count("\n") == 1

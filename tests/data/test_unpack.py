@@ -1,0 +1,169 @@
+import io
+import random
+import stat
+import tarfile
+import zipfile
+
+import pytest
+
+from grounding.data.unpack import unpack
+from grounding.errors import InputError
+
+NOISE = random.Random(0).randbytes(300_000)  # does not compress, so that cutting an archive cuts the content
+
+
+def write_zip(path, files):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def write_tar(path, files, mode="w", **member):
+    with tarfile.open(path, mode) as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            for attribute, value in member.items():
+                setattr(info, attribute, value)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+def write_any(path, kind, files):
+    return write_zip(path, files) if kind == "zip" else write_tar(path, files, {"tar": "w"}.get(kind, f"w:{kind}"))
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "gz", "bz2", "xz"])
+def test_unpacks_each_kind_told_by_content_alone(tmp_path, kind):
+    files = {"top/annotations/refs(umd).p": b"refs", "top/images/a.jpg": NOISE, "./b": b""}
+    archive = write_any(tmp_path / "no-ending", kind, files)
+    unpack(archive, tmp_path / "out")
+    assert contents(tmp_path / "out") == {"top/annotations/refs(umd).p": b"refs", "top/images/a.jpg": NOISE, "b": b""}
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_only_takes_the_named_files(tmp_path, kind):
+    archive = write_any(tmp_path / "a", kind, {"train2014/a.jpg": b"a", "train2014/b.jpg": b"b", "c.jpg": b"c"})
+    unpack(archive, tmp_path / "out", only={"b.jpg", "c.jpg", "absent.jpg"})
+    assert contents(tmp_path / "out") == {"train2014/b.jpg": b"b", "c.jpg": b"c"}
+
+
+def refuses(archive, base, match):
+    before = {path: path.read_bytes() for path in base.rglob("*") if path.is_file()}
+    with pytest.raises(InputError, match=match):
+        unpack(archive, base / "inner" / "out")
+    inside = base / "inner" / "out"
+    after = {path: path.read_bytes() for path in base.rglob("*") if path.is_file() and inside not in path.parents}
+    assert after == before
+
+
+EVIL_NAMES = [
+    "/evil.txt",
+    "../evil.txt",
+    "a/../../evil.txt",
+    "..\\evil.txt",
+    "C:\\evil.txt",
+    "C:evil.txt",
+    "//h/s/evil",
+]
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "gz"])
+@pytest.mark.parametrize("name", EVIL_NAMES)
+def test_no_path_leaves_the_folder(tmp_path, kind, name):
+    refuses(write_any(tmp_path / "evil", kind, {"good.txt": b"", name: b"evil"}), tmp_path, "outside its own folder")
+
+
+def test_an_absolute_path_into_a_real_folder_is_refused(tmp_path):
+    target = tmp_path / "victim.txt"
+    target.write_bytes(b"before")
+    for kind in ("zip", "tar"):
+        (tmp_path / "inner").mkdir(exist_ok=True)
+        refuses(write_any(tmp_path / "evil", kind, {str(target): b"evil"}), tmp_path, "outside its own folder")
+        (tmp_path / "inner" / "out").rmdir()
+
+
+def test_evil_members_are_refused_even_if_not_asked_for(tmp_path):
+    archive = write_zip(tmp_path / "evil", {"../evil.jpg": b"evil"})
+    with pytest.raises(InputError, match="outside"):
+        unpack(archive, tmp_path / "out", only={"good.jpg"})
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE])
+@pytest.mark.parametrize("target", ["../../victim.txt", "/etc/passwd"])
+def test_links_and_devices_in_a_tar_are_refused(tmp_path, kind, target):
+    (tmp_path / "victim.txt").write_bytes(b"before")
+    archive = tmp_path / "evil"
+    with tarfile.open(archive, "w") as tar:
+        link = tarfile.TarInfo("door")
+        link.type, link.linkname = kind, target
+        tar.addfile(link)
+        through = tarfile.TarInfo("door")  # a second member of that name would be written through the link
+        through.size = 4
+        tar.addfile(through, io.BytesIO(b"evil"))
+    refuses(archive, tmp_path, "'door', which is a link or a device")
+    assert contents(tmp_path / "inner" / "out") == {}
+
+
+def test_a_link_in_a_zip_is_refused(tmp_path):
+    link = zipfile.ZipInfo("door")
+    link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "evil", "w") as archive:
+        archive.writestr(link, "../../victim.txt")
+    refuses(tmp_path / "evil", tmp_path, "link or a device")
+
+
+def test_a_setuid_bit_does_not_come_along(tmp_path):
+    unpack(write_tar(tmp_path / "a", {"tool": b"x"}, mode="w", uid=0), tmp_path / "out")
+    archive = tmp_path / "b"
+    with tarfile.open(archive, "w") as tar:
+        info = tarfile.TarInfo("tool")
+        info.mode = 0o6777
+        tar.addfile(info)
+    unpack(archive, tmp_path / "out2")
+    assert not (tmp_path / "out2" / "tool").stat().st_mode & 0o6111
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "gz", "bz2", "xz"])
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.5])
+def test_a_cut_archive_is_said_to_be_damaged(tmp_path, kind, share):
+    archive = write_any(tmp_path / "cut", kind, {"a.jpg": NOISE})
+    archive.write_bytes(archive.read_bytes()[: int(share * archive.stat().st_size)])
+    with pytest.raises(InputError, match=r"damaged, or not a zip or tar archive .*: delete it and run the same"):
+        unpack(archive, tmp_path / "out")
+
+
+@pytest.mark.parametrize("kind", ["zip", "gz", "bz2", "xz"])
+def test_a_changed_byte_is_noticed(tmp_path, kind):
+    archive = write_any(tmp_path / "changed", kind, {"a.jpg": NOISE})
+    data = bytearray(archive.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    archive.write_bytes(data)
+    with pytest.raises(InputError, match="damaged"):
+        unpack(archive, tmp_path / "out")
+
+
+def test_a_web_page_saved_as_an_archive_is_said(tmp_path):
+    (tmp_path / "page").write_text("<html>Google Drive - Quota exceeded</html>")
+    with pytest.raises(InputError, match="not a zip or tar archive"):
+        unpack(tmp_path / "page", tmp_path / "out")
+
+
+def test_an_encrypted_zip_is_said(tmp_path):
+    archive = write_zip(tmp_path / "locked", {"a.jpg": b"a"})
+    data = bytearray(archive.read_bytes())
+    data[6] |= 1  # the "encrypted" flag of the member's own header, and of its entry in the directory
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    archive.write_bytes(data)
+    with pytest.raises(InputError, match="encrypted"):
+        unpack(archive, tmp_path / "out")
+
+
+def test_an_existing_folder_is_not_unpacked_into(tmp_path):
+    with pytest.raises(FileExistsError):
+        unpack(write_zip(tmp_path / "a", {"a": b""}), tmp_path)

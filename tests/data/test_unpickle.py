@@ -1,0 +1,96 @@
+import collections
+import os
+import pickle
+import pickletools
+
+import numpy as np
+import pytest
+
+from grounding.data.unpickle import load_plain_pickle
+from grounding.errors import InputError
+from tests.shared_data import SHARED_DATA, needs_shared_data
+
+PLAIN = [{"ref_id": 3, "box": (1.5, -2, 10**30), "sent": "café ☂", "none": None, "flags": [True, False]}]
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_plain_data_come_back_at_every_protocol(tmp_path, protocol):
+    path = tmp_path / "plain.p"
+    path.write_bytes(pickle.dumps(PLAIN, protocol=protocol))
+    assert load_plain_pickle(path) == PLAIN
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"(lp0\n(dp1\nS'ref_id'\np2\nL42L\nsS'sent'\np3\nV\\u00e9t\\u00e9\np4\nsa.",
+        b"\x80\x02]q\x00}q\x01(U\x06ref_idq\x02K*U\x04sentq\x03X\x05\x00\x00\x00\xc3\xa9t\xc3\xa9q\x04ua.",
+    ],
+    ids=["protocol 0", "protocol 2"],
+)
+def test_pickles_of_python_2_have_str_keys_and_int_longs(tmp_path, data):
+    """Byte strings (S, U) and longs (L) as cPickle wrote them; Python 3 never writes these opcodes."""
+    (tmp_path / "old.p").write_bytes(data)
+    loaded = load_plain_pickle(tmp_path / "old.p")
+    assert loaded == [{"ref_id": 42, "sent": "été"}]
+    assert all(isinstance(key, str) for key in loaded[0])
+
+
+@pytest.mark.parametrize(("stored", "text"), [(b"caf\xc3\xa9", "café"), (b"caf\xe9", "café")], ids=["utf-8", "latin-1"])
+def test_byte_strings_of_python_2_become_text(tmp_path, stored, text):
+    (tmp_path / "old.p").write_bytes(b"\x80\x02U" + bytes([len(stored)]) + stored + b".")
+    assert load_plain_pickle(tmp_path / "old.p") == text
+
+
+class Exploit:
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.marker),)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_code_in_a_pickle_is_refused_and_not_run(tmp_path, protocol):
+    path = tmp_path / "bad.p"
+    path.write_bytes(pickle.dumps([PLAIN, Exploit(tmp_path / "ran")], protocol=protocol))
+    with pytest.raises(InputError) as caught:
+        load_plain_pickle(path)
+    assert str(path) in str(caught.value) and f"{os.name}.mkdir" in str(caught.value)
+    assert not (tmp_path / "ran").exists()
+    pickle.loads(path.read_bytes())
+    assert (tmp_path / "ran").exists(), "the file would have run code, so the test above tests something"
+
+
+@pytest.mark.parametrize("value", [collections.OrderedDict(a=1), np.arange(3), np.float64(1.0), len, ValueError])
+def test_every_class_and_function_is_refused(tmp_path, value):
+    (tmp_path / "bad.p").write_bytes(pickle.dumps(value))
+    with pytest.raises(InputError, match=r"bad\.p asks for"):
+        load_plain_pickle(tmp_path / "bad.p")
+
+
+def test_persistent_ids_are_refused(tmp_path):
+    (tmp_path / "bad.p").write_bytes(b"Pan id\n.")
+    with pytest.raises(InputError, match=r"bad\.p is not a whole pickle"):
+        load_plain_pickle(tmp_path / "bad.p")
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"\x80\x02]q", b"\x80\xff.", pickle.dumps(PLAIN)[:-5]], ids=range(5))
+def test_damaged_files_are_input_errors_naming_the_file(tmp_path, data):
+    (tmp_path / "bad.p").write_bytes(data)
+    with pytest.raises(InputError, match=r"bad\.p is not a whole pickle"):
+        load_plain_pickle(tmp_path / "bad.p")
+
+
+def test_missing_file_is_an_input_error(tmp_path):
+    with pytest.raises(InputError, match=r"none\.p cannot be opened"):
+        load_plain_pickle(tmp_path / "none.p")
+
+
+@needs_shared_data("refcocog-mini")
+@pytest.mark.parametrize("split_by", ["umd", "google"])
+def test_real_refs_files(split_by):
+    path = SHARED_DATA / "refcocog-mini" / "annotations" / f"refs({split_by}).p"
+    opcodes = {opcode.name for opcode, _, _ in pickletools.genops(path.read_bytes())}
+    assert not opcodes & {"GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD", "INST", "OBJ", "NEWOBJ"}
+    assert load_plain_pickle(path) == pickle.loads(path.read_bytes())

@@ -1,0 +1,169 @@
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from grounding.cli import exit_on_input_error, parse
+from grounding.errors import InputError
+
+EXPERIMENT = """
+train:
+  learning_rate: 0.5
+  epochs: 7
+  decoder: {width: 9}
+evaluate:
+  epochs: 1
+nothing: {}
+words: 3
+wrong: {no_such_field: 1}
+"""
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Nested settings."""
+
+    width: int = 3
+    blocks: int = 4
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of a script that does not exist.
+
+    Attributes:
+        run: a folder.
+        learning_rate: a number.
+    """
+
+    run: str = "runs/default"
+    learning_rate: float = 0.1
+    epochs: int = 2
+    decoder: Decoder = Decoder()
+    subset: int | None = None
+
+
+@pytest.fixture
+def experiment(tmp_path) -> str:
+    path = tmp_path / "experiment.yaml"
+    path.write_text(EXPERIMENT)
+    return str(path)
+
+
+def test_defaults_are_the_dataclass():
+    assert parse(Config, "train", []) == Config()
+
+
+def test_file_over_defaults_by_section(experiment):
+    expected = Config(learning_rate=0.5, epochs=7, decoder=Decoder(width=9))
+    assert parse(Config, "train", ["--config", experiment]) == expected
+    assert parse(Config, "train", [f"--config={experiment}"]) == expected
+    assert parse(Config, "evaluate", ["--config", experiment]) == Config(epochs=1)
+    assert parse(Config, "nothing", ["--config", experiment]) == Config()
+
+
+@pytest.mark.parametrize("config_first", [True, False])
+def test_command_line_over_file_wherever_the_file_is_named(experiment, config_first):
+    options = ["--learning_rate", "2", "--decoder.blocks", "1", "--subset=5"]
+    expected = Config(learning_rate=2.0, epochs=7, decoder=Decoder(width=9, blocks=1), subset=5)
+    for config in (["--config", experiment], [f"--config={experiment}"]):
+        assert parse(Config, "train", config + options if config_first else options + config) == expected
+
+
+def test_nested_dataclasses_come_out_as_themselves():
+    config = parse(Config, "train", ["--decoder.width", "8"])
+    assert isinstance(config.decoder, Decoder) and config.decoder == Decoder(width=8)
+
+
+def test_one_field_may_stand_first_without_its_flag(experiment):
+    assert parse(Config, "train", ["runs/a"], positional="run") == Config(run="runs/a")
+    config = parse(Config, "train", ["runs/a", "--config", experiment, "--epochs", "3"], positional="run")
+    assert config == Config(run="runs/a", learning_rate=0.5, epochs=3, decoder=Decoder(width=9))
+    assert parse(Config, "train", ["--run", "runs/b"], positional="run") == Config(run="runs/b")
+    assert parse(Config, "train", [], positional="run") == Config()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--no_such_field", "1"], "no_such_field"),
+        (["--epochs", "many"], "epochs"),
+        (["--decoder.no_such_field", "1"], "no_such_field"),
+        (["stray"], "stray"),
+        (["--config"], "--config"),
+    ],
+)
+def test_wrong_argument_ends_with_code_2_and_names_it(capsys, arguments, word):
+    with pytest.raises(SystemExit) as exit_info:
+        parse(Config, "train", arguments)
+    assert exit_info.value.code == 2
+    assert word in capsys.readouterr().err.split("error:")[-1]
+
+
+def test_unknown_field_in_the_file_ends_with_code_2_and_names_it(capsys, experiment):
+    with pytest.raises(SystemExit) as exit_info:
+        parse(Config, "wrong", ["--config", experiment])
+    assert exit_info.value.code == 2
+    assert "no_such_field" in capsys.readouterr().err
+
+
+def test_help_names_script_and_fields(capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        parse(Config, "train", ["--help"], positional="run")
+    shown = capsys.readouterr().out
+    assert exit_info.value.code == 0
+    for words in ("train.py", "[RUN]", "Settings of a script that does not exist.", "--decoder.width"):
+        assert words in shown
+
+
+def error(section: str, *arguments: str) -> str:
+    """The message of the InputError that the command line raises."""
+    with pytest.raises(InputError) as info:
+        parse(Config, section, arguments)
+    assert "\n" not in str(info.value)
+    return str(info.value)
+
+
+def test_missing_file_is_named(tmp_path):
+    missing = tmp_path / "missing.yaml"
+    assert str(missing) in error("train", "--config", str(missing))
+    assert str(missing) in error("train", f"--config={missing}")
+    assert str(tmp_path) in error("train", "--config", str(tmp_path)), "a folder"
+
+
+@pytest.mark.parametrize("section", ["visualize", "words"])
+def test_missing_section_is_named(experiment, section):
+    assert experiment in error(section, "--config", experiment)
+    assert repr(section) in error(section, "--config", experiment)
+
+
+@pytest.mark.parametrize(
+    "content", [b"train: [1, 2", b"train: a: b", b"\xff\xfe\x00\x01", b"train: !!python/name:os.x"]
+)
+def test_file_that_is_no_yaml_is_named(tmp_path, content):
+    path: Path = tmp_path / "broken.yaml"
+    path.write_bytes(content)
+    assert str(path) in error("train", "--config", str(path)) and "YAML" in error("train", "--config", str(path))
+
+
+@pytest.mark.parametrize("content", [b"", b"- train", b"train", b"train:"])
+def test_yaml_without_sections_is_refused(tmp_path, content):
+    path: Path = tmp_path / "other.yaml"
+    path.write_bytes(content)
+    assert "no section 'train'" in error("train", "--config", str(path))
+
+
+def test_input_error_ends_the_script_with_one_line(capsys):
+    with pytest.raises(SystemExit) as exit_info, exit_on_input_error():
+        raise InputError("photo.jpg is missing: give another")
+    assert exit_info.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.err == "error: photo.jpg is missing: give another\n" and captured.out == ""
+
+
+def test_other_errors_and_success_pass_through(capsys):
+    with pytest.raises(ValueError, match="a bug"), exit_on_input_error():
+        raise ValueError("a bug")
+    with exit_on_input_error():
+        print("done")
+    assert capsys.readouterr().out == "done\n"

@@ -1,0 +1,145 @@
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from clip.model import CLIP, AttentionPool2d
+from torch import Tensor, nn
+
+from grounding.dense_clip import STAGES, DenseCLIP, dense_embeddings, resnet_stages
+from tests.tiny_clip import EMBED_DIM, tiny_clip
+
+
+@pytest.fixture(scope="module")
+def full_size() -> CLIP:
+    """RN50's own shape with random weights."""
+    return tiny_clip(layers=(3, 4, 6, 3), width=64, resolution=224, embed_dim=1024)
+
+
+@pytest.fixture(scope="module")
+def tiny() -> CLIP:
+    """With two blocks in the last stage, so that one of them is dilated at stride 16."""
+    return tiny_clip(layers=(1, 2, 1, 3))
+
+
+def pixels(height: int, width: int, count: int = 2) -> Tensor:
+    """Smooth random pictures, normalised: noise alone would look the same everywhere to CLIP."""
+    coarse = torch.randn(count, 3, 5, 5, generator=torch.Generator().manual_seed(height + width))
+    return F.interpolate(2 * coarse, (height, width), mode="bicubic")
+
+
+@pytest.mark.parametrize("name", ["tiny", "full_size"])
+def test_stages_through_the_real_attention_pool_are_clips_image_embedding(request, name):
+    model = request.getfixturevalue(name)
+    native = model.visual.input_resolution
+    with torch.no_grad():
+        images = pixels(native, native)
+        pyramid = resnet_stages(model.visual, images, output_stride=32)
+        embedding, expected = model.visual.attnpool(pyramid["layer4"]), model.encode_image(images)
+    assert (embedding - expected).abs().max() < 1e-4
+    assert expected.std() > 0.1 and (expected[0] - expected[1]).abs().max() > 1e-2
+
+
+def test_every_stage_is_clips_own(tiny):
+    outputs: dict[str, Tensor] = {}
+    hooks = [
+        getattr(tiny.visual, stage).register_forward_hook(
+            lambda m, a, output, stage=stage: outputs.update({stage: output})
+        )
+        for stage in STAGES
+    ]
+    tiny.encode_image(pixels(64, 64))
+    for hook in hooks:
+        hook.remove()
+    for output_stride in (32, 16):
+        pyramid = resnet_stages(tiny.visual, pixels(64, 64), output_stride=output_stride)
+        assert list(pyramid) == list(STAGES)
+        for stage in STAGES if output_stride == 32 else STAGES[:3]:
+            torch.testing.assert_close(pyramid[stage], outputs[stage])
+
+
+def one_pixel_pool(attnpool: AttentionPool2d) -> AttentionPool2d:
+    """The attention pool for a map of one position, without its positional embedding."""
+    pool = AttentionPool2d(1, attnpool.c_proj.in_features, attnpool.num_heads, attnpool.c_proj.out_features).eval()
+    weights = {name: tensor for name, tensor in attnpool.state_dict().items() if name != "positional_embedding"}
+    pool.load_state_dict({**weights, "positional_embedding": torch.zeros_like(pool.positional_embedding)})
+    return pool
+
+
+def test_dense_embedding_is_the_attention_pool_on_one_pixel(tiny):
+    features = DenseCLIP(tiny.visual, output_stride=16)(pixels(64, 96))
+    last, pool = features.pyramid["layer4"], one_pixel_pool(tiny.visual.attnpool)
+    for row in range(4):
+        for column in range(6):
+            expected = pool(last[:, :, row : row + 1, column : column + 1])
+            expected = expected / expected.norm(dim=-1, keepdim=True)
+            torch.testing.assert_close(features.embeddings[:, :, row, column], expected, atol=1e-5, rtol=0)
+    assert features.embeddings.std(dim=(2, 3)).max() > 0.01
+
+
+def test_dense_embedding_of_the_full_size_pool(full_size):
+    maps = torch.randn(2, 2048, 1, 1, generator=torch.Generator().manual_seed(0))
+    expected = one_pixel_pool(full_size.visual.attnpool)(maps)
+    expected = expected / expected.norm(dim=-1, keepdim=True)
+    result = dense_embeddings(full_size.visual.attnpool, maps)[:, :, 0, 0]
+    torch.testing.assert_close(result, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (32, 32), (96, 160)])
+def test_at_stride_16_every_second_position_is_that_of_stride_32(tiny, height, width):
+    images = pixels(height, width)
+    fine, coarse = (DenseCLIP(tiny.visual, output_stride=stride)(images) for stride in (16, 32))
+    assert fine.pyramid["layer4"].shape[-2:] == (height // 16, width // 16)
+    torch.testing.assert_close(fine.pyramid["layer4"][..., ::2, ::2], coarse.pyramid["layer4"])
+    torch.testing.assert_close(fine.embeddings[..., ::2, ::2], coarse.embeddings, atol=1e-5, rtol=0)
+    between = fine.embeddings[..., 1::2, 1::2]
+    assert (between - coarse.embeddings).abs().max() > 1e-3, "positions between are not copies"
+
+
+@pytest.mark.parametrize("output_stride", [16, 32])
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (32, 96), (160, 64), (224, 224)])
+def test_any_multiple_of_32_works(tiny, output_stride, height, width):
+    dense = DenseCLIP(tiny.visual, output_stride=output_stride)
+    features = dense(pixels(height, width, count=1))
+    assert features.embeddings.shape == (1, EMBED_DIM, height // output_stride, width // output_stride)
+    torch.testing.assert_close(features.embeddings.norm(dim=1), torch.ones_like(features.embeddings[:, 0]))
+    strides = dict(zip(STAGES, (4, 8, 16, output_stride), strict=True))
+    assert dense.embed_dim == EMBED_DIM
+    assert dense.pyramid_channels == {"layer1": 32, "layer2": 64, "layer3": 128, "layer4": 256}
+    for stage, stride in strides.items():
+        assert features.pyramid[stage].shape == (1, dense.pyramid_channels[stage], height // stride, width // stride)
+
+
+def test_channels_of_rn50(full_size):
+    dense = DenseCLIP(full_size.visual)
+    assert dense.pyramid_channels == {"layer1": 256, "layer2": 512, "layer3": 1024, "layer4": 2048}
+    assert dense.embed_dim == 1024
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 65), (48, 64), (31, 32), (64, 16)])
+def test_other_sizes_are_refused(tiny, height, width):
+    with pytest.raises(ValueError, match=f"{width}x{height}.*multiples of 32"):
+        DenseCLIP(tiny.visual)(pixels(height, width))
+
+
+@pytest.mark.parametrize("stride", [0, 4, 8, 64])
+def test_other_output_strides_are_refused(tiny, stride):
+    with pytest.raises(ValueError, match=f"{stride}: choose 16 or 32"):
+        DenseCLIP(tiny.visual, output_stride=stride)
+
+
+@pytest.mark.parametrize("output_stride", [16, 32])
+def test_nothing_of_clip_changes_in_training(output_stride):
+    visual = tiny_clip().requires_grad_(True).train().visual
+    before = copy.deepcopy(visual.state_dict())
+    dense = DenseCLIP(visual, output_stride=output_stride)
+    parent = nn.Sequential(dense).train()
+    assert dense.train() is dense
+    assert not any(module.training for module in dense.modules()) and parent.training
+    assert not any(parameter.requires_grad for parameter in dense.parameters())
+    features = dense(pixels(64, 64).requires_grad_())
+    for tensor in (features.embeddings, *features.pyramid.values()):
+        assert not tensor.requires_grad
+    assert list(visual.state_dict()) == list(before)
+    for name, tensor in visual.state_dict().items():
+        torch.testing.assert_close(tensor, before[name], atol=0, rtol=0)

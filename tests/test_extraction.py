@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+
+from grounding.extraction import boxes_from_heatmap
+
+
+def flood_fill(heatmap: np.ndarray, threshold: float) -> list[tuple[float, int, tuple[int, int, int, int]]]:
+    """(score, area, box_xyxy) of every 8-connected region at or above the threshold."""
+    height, width = heatmap.shape
+    waiting = {(y, x) for y in range(height) for x in range(width) if heatmap[y, x] >= threshold}
+    regions = []
+    while waiting:
+        frontier, region = [waiting.pop()], []
+        while frontier:
+            y, x = frontier.pop()
+            region.append((y, x))
+            for neighbour in [(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]:
+                if neighbour in waiting:
+                    waiting.remove(neighbour)
+                    frontier.append(neighbour)
+        rows, columns = [y for y, _ in region], [x for _, x in region]
+        box = (min(columns), min(rows), max(columns) + 1, max(rows) + 1)
+        regions.append((float(max(heatmap[pixel] for pixel in region)), len(region), box))
+    return regions
+
+
+@pytest.mark.parametrize("levels", [8, 64, 2**20])
+@pytest.mark.parametrize(("relative", "absolute"), [(0.5, 0.0), (0.75, 0.0), (0.25, 0.625), (1.0, 0.0), (0.0, 0.875)])
+def test_equals_flood_fill_best_first(levels, relative, absolute):
+    rng = np.random.default_rng(levels)
+    several = 0
+    for _ in range(12):
+        # Few levels make equal scores; a power of two makes every product below exact.
+        heatmap = (rng.integers(0, levels, rng.integers(1, 14, 2)) / levels).astype(np.float32)
+        heatmap[rng.random(heatmap.shape) < 0.5] = 0
+        if heatmap.max() < absolute or heatmap.max() == 0:
+            continue
+        boxes_xyxy, scores = boxes_from_heatmap(heatmap, relative_threshold=relative, absolute_threshold=absolute)
+        assert boxes_xyxy.dtype == scores.dtype == np.float32
+        expected = flood_fill(heatmap, max(relative * float(heatmap.max()), absolute))
+        area_of = {box: area for _, area, box in expected}
+        found = [(float(s), tuple(int(v) for v in box)) for s, box in zip(scores, boxes_xyxy, strict=True)]
+        assert sorted(found) == sorted((score, box) for score, _, box in expected)
+        if len(area_of) == len(expected):  # no two regions share a box, so the areas can be told by it
+            keys = [(score, area_of[box]) for score, box in found]
+            assert keys == sorted(keys, reverse=True), "by score, then by size of region"
+        several += len(expected) > 2
+    assert several or relative == 1.0
+
+
+def test_several_boxes_in_order():
+    heatmap = np.zeros((10, 12), dtype=np.float32)
+    heatmap[1:3, 1:4] = 0.6
+    heatmap[5:9, 6:11] = 0.7
+    heatmap[6, 7] = 0.9
+    heatmap[9, 0] = 0.6
+    heatmap[0, 11] = 0.4
+    boxes_xyxy, scores = boxes_from_heatmap(heatmap)
+    assert boxes_xyxy.tolist() == [[6, 5, 11, 9], [1, 1, 4, 3], [0, 9, 1, 10]]
+    np.testing.assert_array_equal(scores, np.float32([0.9, 0.6, 0.6]))
+
+
+def test_pixels_that_touch_at_a_corner_are_one_region():
+    assert boxes_from_heatmap(np.eye(4, dtype=np.float32))[0].tolist() == [[0, 0, 4, 4]]
+
+
+def test_where_nothing_passes_the_hottest_pixel_is_the_box():
+    heatmap = np.full((6, 9), 0.1, dtype=np.float32)
+    heatmap[4, 7] = 0.3
+    boxes_xyxy, scores = boxes_from_heatmap(heatmap, absolute_threshold=0.5)
+    assert boxes_xyxy.tolist() == [[7, 4, 8, 5]]
+    np.testing.assert_array_equal(scores, np.float32([0.3]))
+
+
+def test_one_pixel_and_a_constant_map():
+    assert boxes_from_heatmap(np.ones((1, 1), dtype=np.float32))[0].tolist() == [[0, 0, 1, 1]]
+    boxes_xyxy, scores = boxes_from_heatmap(np.zeros((3, 5), dtype=np.float32))
+    assert boxes_xyxy.tolist() == [[0, 0, 5, 3]] and scores.tolist() == [0]
+
+
+def test_the_heatmap_is_left_as_it_was():
+    heatmap = np.random.default_rng(0).random((5, 5)).astype(np.float32)
+    before = heatmap.copy()
+    boxes_from_heatmap(heatmap, absolute_threshold=1.0)
+    np.testing.assert_array_equal(heatmap, before)
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (4, 0), (4,), (1, 4, 4), ()])
+def test_wrong_shape_is_refused(shape):
+    with pytest.raises(ValueError, match="shape"):
+        boxes_from_heatmap(np.zeros(shape, dtype=np.float32))
+
+
+def test_nan_is_refused():
+    heatmap = np.zeros((4, 4), dtype=np.float32)
+    heatmap[3, 0] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        boxes_from_heatmap(heatmap)
+
+
+@pytest.mark.parametrize("name", ["relative_threshold", "absolute_threshold"])
+@pytest.mark.parametrize("value", [-0.01, 1.01, float("nan"), float("inf")])
+def test_threshold_outside_its_range_is_refused(name, value):
+    with pytest.raises(ValueError, match=name):
+        boxes_from_heatmap(np.zeros((4, 4), dtype=np.float32), **{name: value})

@@ -1,0 +1,203 @@
+import numpy as np
+import pytest
+import torch
+import torchvision.ops
+from PIL import Image
+
+from grounding.geometry import PADDING_RGB, Letterbox, box_area, box_iou, box_xywh_to_xyxy, box_xyxy_to_xywh
+
+AWKWARD_SIZES = [(1, 1), (1, 1000), (1000, 1), (4000, 3), (3, 4000), (640, 480), (31, 33), (448, 448), (449, 447)]
+MODEL_SIZES = [32, 64, 224, 448]
+
+
+def random_sizes(count: int = 40) -> list[tuple[int, int]]:
+    rng = np.random.default_rng(0)
+    return AWKWARD_SIZES + [(int(w), int(h)) for w, h in rng.integers(1, 1200, (count, 2))]
+
+
+def random_boxes(rng: np.random.Generator, count: int, width: float, height: float) -> np.ndarray:
+    """(count, 4) boxes_xyxy inside width x height."""
+    x, y = np.sort(rng.uniform(0, width, (count, 2))), np.sort(rng.uniform(0, height, (count, 2)))
+    return np.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], axis=1)
+
+
+def test_box_forms_are_converted_both_ways():
+    xywh = np.array([[1, 2, 3, 4], [0, 0, 0, 0], [-2, 5.5, 10, 0.25]])
+    xyxy = np.array([[1, 2, 4, 6], [0, 0, 0, 0], [-2, 5.5, 8, 5.75]])
+    np.testing.assert_array_equal(box_xywh_to_xyxy(xywh), xyxy)
+    np.testing.assert_array_equal(box_xyxy_to_xywh(xyxy), xywh)
+    assert box_xywh_to_xyxy([1, 2, 3, 4]).tolist() == [1, 2, 4, 6]
+    assert box_xyxy_to_xywh([[[1, 2, 4, 6]]]).tolist() == [[[1, 2, 3, 4]]]
+    assert box_xywh_to_xyxy(xywh).dtype == box_xyxy_to_xywh(xyxy).dtype == np.float32
+    assert xywh[0].tolist() == [1, 2, 3, 4], "the argument stays as it was"
+
+
+def test_area_of_an_inverted_box_is_zero():
+    boxes = np.array([[1, 2, 4, 6], [4, 2, 1, 6], [4, 6, 1, 2], [1, 2, 1, 6]], dtype=np.float32)
+    assert box_area(boxes).tolist() == [12, 0, 0, 0]
+
+
+def test_iou_equals_torchvision_also_for_boxes_without_area():
+    rng = np.random.default_rng(1)
+    a, b = random_boxes(rng, 60, 30, 20), random_boxes(rng, 50, 30, 20)
+    b[:10] = a[:10]
+    a[10:15, 2] = a[10:15, 0]  # no width
+    b[10:15] = a[10:15]  # the same without area: 0 / 0
+    b[15] = np.round(b[15])
+    expected = torchvision.ops.box_iou(torch.from_numpy(a), torch.from_numpy(b)).nan_to_num(0).numpy()
+    assert (expected > 0).sum() > 500
+    np.testing.assert_allclose(box_iou(a, b), expected, atol=1e-12)
+
+
+def test_iou_by_hand():
+    assert box_iou([0, 0, 2, 2], [1, 1, 3, 3])[0, 0] == pytest.approx(1 / 7)
+    assert box_iou([0, 0, 2, 2], [2, 0, 4, 2])[0, 0] == 0, "boxes that touch do not overlap"
+    assert box_iou([2, 2, 0, 0], [0, 0, 2, 2])[0, 0] == 0, "an inverted box overlaps nothing"
+    assert box_iou([2, 2, 0, 0], [2, 2, 0, 0])[0, 0] == 0
+    assert box_iou(np.zeros((0, 4)), np.zeros((3, 4))).shape == (0, 3)
+
+
+@pytest.mark.parametrize("model_size", MODEL_SIZES)
+def test_box_comes_back_within_half_a_pixel(model_size):
+    rng = np.random.default_rng(model_size)
+    for size in random_sizes():
+        letterbox = Letterbox.fit(size, model_size)
+        boxes = np.concatenate([random_boxes(rng, 20, *size), [[0, 0, *size]]])
+        model_boxes = letterbox.boxes_to_model(boxes)
+        assert model_boxes.dtype == np.float32 and letterbox.boxes_to_image(model_boxes).dtype == np.float32
+        assert (model_boxes >= 0).all() and (model_boxes <= model_size).all(), size
+        np.testing.assert_allclose(letterbox.boxes_to_image(model_boxes), boxes, atol=0.5, err_msg=str(size))
+
+
+@pytest.mark.parametrize("model_size", MODEL_SIZES)
+def test_image_fills_the_square_along_its_longer_side_and_keeps_its_shape(model_size):
+    for width, height in random_sizes():
+        left, top, right, bottom = Letterbox.fit((width, height), model_size).boxes_to_model([[0, 0, width, height]])[0]
+        assert max(right - left, bottom - top) == model_size
+        scale = model_size / max(width, height)
+        assert right - left == pytest.approx(max(1, width * scale), abs=0.5001)
+        assert bottom - top == pytest.approx(max(1, height * scale), abs=0.5001)
+        assert abs(left + right - model_size) <= 1 and abs(top + bottom - model_size) <= 1, "centred"
+
+
+def test_box_outside_the_image_is_clipped_on_the_way_back():
+    letterbox = Letterbox.fit((100, 50), 64)
+    np.testing.assert_allclose(letterbox.boxes_to_image([[-5, 0, 90, 64]]), [[0, 0, 100, 50]])
+
+
+@pytest.mark.parametrize("size", [(0, 5), (5, 0), (-1, 3)])
+def test_side_without_a_pixel_is_refused(size):
+    with pytest.raises(ValueError, match=f"{size[0]}x{size[1]}"):
+        Letterbox.fit(size, 64)
+    with pytest.raises(ValueError, match="into 0"):
+        Letterbox.fit((4, 4), 0)
+
+
+@pytest.mark.parametrize("size", [(640, 480), (300, 411), (64, 64), (20, 33), (1000, 90), (19, 8)])
+@pytest.mark.parametrize("model_size", [64, 224])
+def test_the_picture_lies_where_the_boxes_say(size, model_size):
+    rng = np.random.default_rng(2)
+    width, height = size
+    letterbox = Letterbox.fit(size, model_size)
+    found = 0
+    for box in np.round(random_boxes(rng, 30, width, height)).astype(int):
+        x1, y1, x2, y2 = letterbox.boxes_to_model(box[None])[0]
+        if min(x2 - x1, y2 - y1, box[2] - box[0], box[3] - box[1]) < 4:
+            continue  # the bicubic kernel reaches over so thin a box
+        image = np.zeros((height, width, 3), dtype=np.uint8)
+        image[box[1] : box[3], box[0] : box[2], 0] = 255
+        square = letterbox.apply(image)
+        assert square.shape == (model_size, model_size, 3) and square.dtype == np.uint8
+        rows, columns = np.nonzero(square[..., 0] > 127)  # an edge keeps its place at half the contrast
+        seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        np.testing.assert_allclose(seen, [x1, y1, x2, y2], atol=0.75)
+        found += 1
+    assert found > 3
+
+
+def test_padding_is_clips_mean_colour_and_the_content_pil_bicubic():
+    image = np.random.default_rng(3).integers(0, 256, (30, 60, 3), dtype=np.uint8)
+    square = Letterbox.fit((60, 30), 40).apply(image)
+    np.testing.assert_array_equal(square[10:30], Image.fromarray(image).resize((40, 20), Image.Resampling.BICUBIC))
+    assert (square[:10] == PADDING_RGB).all() and (square[30:] == PADDING_RGB).all()
+    mean = np.array([0.48145466, 0.4578275, 0.40821073]) * 255
+    np.testing.assert_allclose(PADDING_RGB, mean, atol=0.5)
+
+
+def centres_inside(start: float, end: float, cells: int, stride: int) -> list[int]:
+    """Cells along one axis whose centre lies in [start, end)."""
+    return [cell for cell in range(cells) if start <= (cell + 0.5) * stride < end]
+
+
+def expected_cells(letterbox: Letterbox, stride: int) -> tuple[list[int], list[int]]:
+    """(rows, columns) by testing every centre; an image too thin to hold one keeps the cell it lies in."""
+    left, top, right, bottom = letterbox.boxes_to_model([[0, 0, *letterbox.image_size]])[0].astype(float)
+    cells = letterbox.model_size // stride
+    columns = centres_inside(left, right, cells, stride) or [int((left + right) / 2 // stride)]
+    rows = centres_inside(top, bottom, cells, stride) or [int((top + bottom) / 2 // stride)]
+    return rows, columns
+
+
+@pytest.mark.parametrize("stride", [1, 4, 16, 32])
+def test_valid_mask_is_where_cell_centres_lie_on_the_image(stride):
+    for model_size in MODEL_SIZES:
+        for size in random_sizes(30):
+            letterbox = Letterbox.fit(size, model_size)
+            rows, columns = expected_cells(letterbox, stride)
+            expected = np.zeros((model_size // stride,) * 2, dtype=bool)
+            expected[np.ix_(rows, columns)] = True
+            mask = letterbox.valid_mask(stride)
+            assert mask.dtype == bool and mask.any()
+            np.testing.assert_array_equal(mask, expected, err_msg=f"{size} in {model_size}")
+            slices = np.zeros_like(expected)
+            slices[letterbox.valid_cells(stride)] = True
+            np.testing.assert_array_equal(slices, expected)
+
+
+def bilinear_at_pixel_centres(letterbox: Letterbox, values: np.ndarray, stride: int) -> np.ndarray:
+    """The map at every pixel centre of the image, by plain loops over the valid cells alone."""
+    width, height = letterbox.image_size
+    rows, columns = expected_cells(letterbox, stride)
+    centres = np.arange(max(width, height))[:, None] + [0.5, 0.5, 0.5, 0.5]
+    positions = letterbox.boxes_to_model(centres).astype(float) / stride - 0.5  # in cells; the first cell's centre is 0
+
+    def neighbours(position: float, cells: list[int]) -> tuple[int, int, float]:
+        position = min(max(position, cells[0]), cells[-1])
+        low = int(position)
+        return low, min(low + 1, cells[-1]), position - low
+
+    result = np.zeros((height, width))
+    for y in range(height):
+        above, below, down = neighbours(positions[y, 1], rows)
+        for x in range(width):
+            left, right, across = neighbours(positions[x, 0], columns)
+            upper = (1 - across) * values[above, left] + across * values[above, right]
+            lower = (1 - across) * values[below, left] + across * values[below, right]
+            result[y, x] = (1 - down) * upper + down * lower
+    return result
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 90), (90, 1), (40, 30), (33, 70), (100, 64), (130, 3), (8, 5)])
+@pytest.mark.parametrize(("model_size", "stride"), [(64, 4), (64, 16), (96, 32), (32, 32)])
+def test_map_on_the_image_is_bilinear_and_padding_never_shows(size, model_size, stride):
+    letterbox = Letterbox.fit(size, model_size)
+    values = np.random.default_rng(4).random((model_size // stride,) * 2).astype(np.float32)
+    expected = bilinear_at_pixel_centres(letterbox, values, stride)
+    rows, columns = expected_cells(letterbox, stride)
+    on_image = np.zeros(values.shape, dtype=bool)
+    on_image[np.ix_(rows, columns)] = True
+    values[~on_image] = 1e6
+    result = letterbox.map_to_image(values)
+    assert result.shape == (size[1], size[0]) and result.dtype == np.float32
+    np.testing.assert_allclose(result, expected, atol=0.02)  # OpenCV interpolates in steps of 1/32 cell
+
+
+def test_map_keeps_the_place_of_its_peak():
+    letterbox = Letterbox.fit((640, 480), 448)
+    box = np.array([[200, 300, 260, 350]])
+    x1, y1, x2, y2 = (letterbox.boxes_to_model(box)[0] / 4).round().astype(int)
+    values = np.zeros((112, 112), dtype=np.float32)
+    values[y1:y2, x1:x2] = 1
+    rows, columns = np.nonzero(letterbox.map_to_image(values) >= 0.5)
+    seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+    np.testing.assert_allclose(seen, box[0], atol=0.5 * 4 * 640 / 448 + 1)

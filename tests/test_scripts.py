@@ -1,0 +1,188 @@
+"""train.py, evaluate.py and visualize.py on good input and on every kind of bad input."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from grounding import ModelConfig, load
+from grounding.decoder import DecoderConfig
+from grounding.training import TrainConfig, train
+from tests.scripts import ROOT, assert_refused, run_script
+from tests.tiny_clip import save_tiny_clip
+from tests.toy_data import write_toy_data
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with toy data, a tiny CLIP and a trained run; not to be changed."""
+    root = tmp_path_factory.mktemp("made")
+    write_toy_data(root / "data")
+    model = ModelConfig(clip=str(save_tiny_clip(root / "clip.pt")), model_size=64, decoder=DecoderConfig(16, 1, 2, 8))
+    train(TrainConfig(root / "data", root / "run", model=model, epochs=1, warmup_steps=1, device="cpu"))
+    return root
+
+
+@pytest.fixture
+def place(made: Path, tmp_path: Path) -> Path:
+    """A copy of it that a test may damage."""
+    shutil.copytree(made / "data", tmp_path / "data")
+    shutil.copytree(made / "run", tmp_path / "run")
+    return tmp_path
+
+
+def test_train_evaluate_visualize_share_a_configuration(made: Path, tmp_path: Path, capsys: Capture) -> None:
+    model = {"clip": str(made / "clip.pt"), "model_size": 64, "decoder": {"width": 16, "blocks": 1}}
+    common = {"data": str(made / "data"), "device": "cpu"}
+    settings = {
+        "train": {**common, "output": str(tmp_path / "run"), "epochs": 5, "model": model},
+        "evaluate": {**common, "run": str(tmp_path / "run"), "output": str(tmp_path / "out")},
+        "visualize": {**common, "run": str(tmp_path / "run"), "output": str(tmp_path / "out"), "count": 2},
+    }
+    file = tmp_path / "experiment.yaml"
+    file.write_text(yaml.safe_dump(settings))
+
+    trained = run_script(capsys, "train.py", "--config", file, "--epochs", 1)
+    assert trained.code == 0, trained
+    assert "Acc@0.5" in trained.out
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["epochs"] == 1
+    evaluated = run_script(capsys, "evaluate.py", "--config", file)
+    assert evaluated.code == 0, evaluated
+    assert set(json.loads((tmp_path / "out" / "results.json").read_text())["methods"]) == {
+        "ours", "zero-shot", "whole-image", "random-box",
+    }  # fmt: skip
+    drawn = run_script(capsys, "visualize.py", "--config", file)
+    assert drawn.code == 0, drawn
+    assert Image.open(drawn.out.strip().splitlines()[-1]).size[0] > 300
+
+
+@pytest.mark.parametrize("name", ["train.py", "evaluate.py", "visualize.py"])
+def test_help(name: str, capsys: Capture) -> None:
+    outcome = run_script(capsys, name, "--help")
+    assert outcome.code == 0
+    assert "root folder of" in outcome.out  # the dataclass's own words reach the reader
+
+
+@pytest.mark.parametrize("name", ["demo.yaml", "refcocog.yaml"])
+def test_shipped_configurations_are_accepted(name: str, made: Path, tmp_path: Path, capsys: Capture) -> None:
+    for script in ("train", "evaluate", "visualize"):
+        outcome = run_script(capsys, f"{script}.py", "--config", ROOT / "configs" / name, "--data", tmp_path / "none")
+        assert_refused(outcome, tmp_path / "none")  # read as far as the missing data set
+
+
+def test_one_image(made: Path, tmp_path: Path, capsys: Capture) -> None:
+    image = next((made / "data" / "images").iterdir())
+    phrases = '["the red box", "the blue box"]'
+    outcome = run_script(capsys, "visualize.py", made / "run", "--image", image, "--phrases", phrases,
+                         "--output", tmp_path, "--device", "cpu")  # fmt: skip
+    assert outcome.code == 0, outcome
+    assert Image.open(tmp_path / f"{image.stem}_grounded.png").size[0] > 300
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "visualize"])
+class TestBadData:
+    def run(self, command: str, place: Path, capsys: Capture, data: Path) -> object:
+        if command == "train":
+            return run_script(capsys, "train.py", "--data", data, "--output", place / "new", "--device", "cpu")
+        return run_script(capsys, f"{command}.py", place / "run", "--data", data, "--output", place / "new")
+
+    def test_wrong_folder(self, command: str, place: Path, capsys: Capture) -> None:
+        outcome = self.run(command, place, capsys, place / "elsewhere")
+        assert_refused(outcome, place / "elsewhere", "download")  # type: ignore[arg-type]
+        assert not (place / "new").exists()
+
+    def test_missing_refs(self, command: str, place: Path, capsys: Capture) -> None:
+        (place / "data" / "annotations" / "refs(umd).p").unlink()
+        outcome = self.run(command, place, capsys, place / "data")
+        assert_refused(outcome, "refs(umd).p")  # type: ignore[arg-type]
+        assert not (place / "new").exists()
+
+    def test_missing_image(self, command: str, place: Path, capsys: Capture) -> None:
+        for image in (place / "data" / "images").iterdir():
+            image.unlink()
+        outcome = self.run(command, place, capsys, place / "data")
+        assert_refused(outcome, "toy_")  # type: ignore[arg-type]
+        assert not (place / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("phrases", "fragment"),
+    [('[""]', "empty"), ('["   "]', "empty"), (json.dumps(["red box " * 60]), "77 tokens"), ("[]", "--phrases")],
+)
+def test_bad_phrase(phrases: str, fragment: str, made: Path, tmp_path: Path, capsys: Capture) -> None:
+    image = next((made / "data" / "images").iterdir())
+    outcome = run_script(capsys, "visualize.py", made / "run", "--image", image, "--phrases", phrases,
+                         "--output", tmp_path / "new")  # fmt: skip
+    assert_refused(outcome, fragment)
+    assert not (tmp_path / "new").exists()
+
+
+def test_odd_images_are_grounded(made: Path, tmp_path: Path, capsys: Capture) -> None:
+    Image.new("RGB", (1, 1), "red").save(tmp_path / "pixel.png")
+    Image.fromarray(np.arange(4000, dtype=np.uint8).reshape(40, 100)).save(tmp_path / "grey.png")
+    Image.new("RGB", (3, 500), "blue").save(tmp_path / "strip.png")
+    for name in ("pixel", "grey", "strip"):
+        outcome = run_script(capsys, "visualize.py", made / "run", "--image", tmp_path / f"{name}.png",
+                             "--phrases", "the red box", "--output", tmp_path / "new")  # fmt: skip
+        assert outcome.code == 0, outcome
+        grounding = load(made / "run").ground(tmp_path / f"{name}.png", ["the red box"])[0]
+        width, height = Image.open(tmp_path / f"{name}.png").size
+        assert grounding.heatmap.shape == (height, width)
+        assert (grounding.boxes_xyxy >= 0).all() and (grounding.boxes_xyxy <= [width, height, width, height]).all()
+
+
+def test_unreadable_image(made: Path, tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "notes.jpg").write_text("not a picture")
+    for path in (tmp_path / "notes.jpg", tmp_path / "gone.jpg"):
+        outcome = run_script(capsys, "visualize.py", made / "run", "--image", path, "--phrases", '["a box"]',
+                             "--output", tmp_path / "new")  # fmt: skip
+        assert_refused(outcome, path)
+    assert not (tmp_path / "new").exists()
+
+
+def test_checkpoint_of_another_architecture(place: Path, capsys: Capture) -> None:
+    config = yaml.safe_load((place / "run" / "config.yaml").read_text())
+    config["model"]["decoder"]["width"] = 32
+    (place / "run" / "config.yaml").write_text(yaml.safe_dump(config))
+    outcome = run_script(capsys, "evaluate.py", place / "run", "--data", place / "data", "--output", place / "new")
+    assert_refused(outcome, place / "run" / "decoder.safetensors", "another architecture")
+    assert not (place / "new").exists()
+
+
+def test_damaged_run_folders(place: Path, capsys: Capture) -> None:
+    def refused(*fragments: object) -> None:
+        outcome = run_script(capsys, "evaluate.py", place / "run", "--data", place / "data", "--output", place / "new")
+        assert_refused(outcome, *fragments)
+        assert not (place / "new").exists()
+
+    whole = (place / "run" / "decoder.safetensors").read_bytes()
+    (place / "run" / "decoder.safetensors").write_bytes(whole[:100])
+    refused("decoder.safetensors", "cannot be read")
+    (place / "run" / "decoder.safetensors").unlink()
+    refused("decoder.safetensors is missing", "--resume true")
+    (place / "run" / "config.yaml").write_text("model: {decoder: {depth: 3}}")
+    refused("config.yaml is damaged")
+    (place / "run" / "config.yaml").unlink()
+    refused("no config.yaml")
+
+
+def test_wrong_names(made: Path, tmp_path: Path, capsys: Capture) -> None:
+    def refused(*arguments: object, fragment: str) -> None:
+        outcome = run_script(capsys, "evaluate.py", *arguments, "--data", made / "data", "--output", tmp_path / "new")
+        assert_refused(outcome, fragment)
+        assert not (tmp_path / "new").exists()
+
+    refused(tmp_path / "no_run", fragment="no_run")
+    refused("zero-shot", "--model.clip", "RN99", fragment="RN99")
+    refused("zero-shot", "--model.model_size", "100", fragment="multiple of 32")
+    refused(made / "run", "--split", "training", fragment="training")
+    refused(made / "run", "--no_such_option", "1", fragment="no_such_option")
+    refused(made / "run", "--device", "gpu7", fragment="gpu7")

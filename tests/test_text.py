@@ -1,0 +1,84 @@
+import clip
+import pytest
+import torch
+
+from grounding import text
+from grounding.errors import InputError
+from grounding.text import TextEncoder
+from tests.tiny_clip import EMBED_DIM, tiny_clip
+
+PHRASES = ["a cat", "the man in the red coat to the left of the tree", "bicycle", "a dog on a mat"]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_clip()
+
+
+@pytest.fixture
+def encoded(monkeypatch) -> list[int]:
+    """The number of token rows of every run of the text tower."""
+    rows: list[int] = []
+    own = text.encode_tokens
+
+    def counting(model, tokens):
+        rows.append(len(tokens))
+        return own(model, tokens)
+
+    monkeypatch.setattr(text, "encode_tokens", counting)
+    return rows
+
+
+def reference(model, phrases):
+    """Normalised embeddings by the `clip` package itself."""
+    embeddings = model.encode_text(clip.tokenize(phrases))
+    return embeddings / embeddings.norm(dim=-1, keepdim=True)
+
+
+def test_equals_clips_own_in_the_order_asked(model):
+    asked = [PHRASES[i] for i in (3, 1, 0, 1, 2, 3)]
+    embeddings = TextEncoder(model)(asked)
+    assert embeddings.shape == (6, EMBED_DIM) and embeddings.dtype == torch.float32
+    torch.testing.assert_close(embeddings, reference(model, asked), atol=1e-6, rtol=0)
+    assert not torch.allclose(embeddings[0], embeddings[1], atol=1e-2)
+
+
+def test_order_is_kept_over_batches_of_like_length(model, monkeypatch, encoded):
+    monkeypatch.setattr(text, "BATCH_SIZE", 2)
+    phrases = [*PHRASES, "cup", "the second cup from the right"]
+    torch.testing.assert_close(TextEncoder(model)(phrases), reference(model, phrases), atol=1e-6, rtol=0)
+    assert encoded == [2, 2, 2]
+
+
+def test_a_phrase_is_encoded_once(model, encoded):
+    encoder = TextEncoder(model)
+    first = encoder([PHRASES[0], PHRASES[1], PHRASES[0]])
+    again = encoder([PHRASES[1], PHRASES[2], PHRASES[0]])
+    assert encoded == [2, 1]
+    encoder(PHRASES[:3])
+    assert encoded == [2, 1]
+    torch.testing.assert_close(again[[2, 0]], first[:2], atol=0, rtol=0)
+    torch.testing.assert_close(again, reference(model, [PHRASES[1], PHRASES[2], PHRASES[0]]), atol=1e-6, rtol=0)
+
+
+def test_two_encoders_share_nothing():
+    one, other = TextEncoder(tiny_clip(0))(PHRASES), TextEncoder(tiny_clip(1))(PHRASES)
+    assert (one - other).abs().max() > 0.1
+
+
+def test_embeddings_asked_for_while_evaluating_serve_training_later(model):
+    encoder = TextEncoder(model)
+    with torch.inference_mode():
+        encoder(PHRASES)
+    weight = torch.ones(EMBED_DIM, requires_grad=True)
+    embeddings = encoder(PHRASES)
+    assert not embeddings.requires_grad
+    (embeddings * weight).sum().backward()  # autograd keeps `embeddings`, which it refuses for an inference tensor
+    torch.testing.assert_close(weight.grad, embeddings.sum(dim=0))
+
+
+def test_unusable_phrase_is_refused_and_not_remembered(model):
+    encoder = TextEncoder(model)
+    for _ in range(2):
+        with pytest.raises(InputError, match="empty"):
+            encoder(["a cat", " "])

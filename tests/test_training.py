@@ -1,0 +1,171 @@
+"""The loop: frozen stays frozen, a killed run ends as an uninterrupted one, and the run folder loads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+import grounding.training as training
+from grounding import InputError, load
+from grounding.config import ModelConfig
+from grounding.decoder import DecoderConfig
+from grounding.loading import make_encoder
+from grounding.training import TrainConfig, running_mean, train, warmup_cosine
+from tests.tiny_clip import save_tiny_clip
+from tests.toy_data import write_toy_data
+
+SMALL = DecoderConfig(width=16, blocks=1, queries=2, query_dim=8)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> TrainConfig:
+    data = write_toy_data(tmp_path / "data")
+    model = ModelConfig(clip=str(save_tiny_clip(tmp_path / "clip.pt")), model_size=64, decoder=SMALL)
+    return TrainConfig(
+        data, tmp_path / "run", model=model, epochs=2, images_per_batch=2, warmup_steps=2, device="cpu", save_every=1
+    )
+
+
+class Killed(Exception):
+    pass
+
+
+def killed_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    """Ends the process's training, as a signal would, in the middle of the step after `steps`."""
+    losses = training.batch_losses
+    calls = iter(range(steps + 1))
+
+    def dying(*arguments: object) -> object:
+        if next(calls) == steps:
+            raise Killed
+        return losses(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(training, "batch_losses", dying)
+
+
+@pytest.mark.parametrize(("steps", "save_every"), [(1, 1), (2, 2), (4, 1), (5, 2)])
+def test_resumed_run_equals_uninterrupted(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch, steps: int, save_every: int
+) -> None:
+    config = replace(config, save_every=save_every)
+    expected = train(config)
+
+    broken = replace(config, output=config.output.with_name("broken"))
+    with monkeypatch.context() as patch:
+        killed_after(patch, steps)
+        with pytest.raises(Killed):
+            train(broken)
+    measures = train(replace(broken, resume=True))
+
+    assert measures == expected
+    whole, resumed = (load_file(run.output / "decoder.safetensors") for run in (config, broken))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    lines = [(run.output / "metrics.jsonl").read_text().splitlines() for run in (config, broken)]
+    assert lines[0] == lines[1]
+
+
+def test_different_seeds_differ(config: TrainConfig) -> None:
+    train(replace(config, epochs=1))
+    other = replace(config, epochs=1, output=config.output.with_name("other"), seed=1)
+    train(other)
+    first, second = (load_file(run.output / "decoder.safetensors") for run in (config, other))
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+
+
+def test_training_leaves_clip_alone(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoders = []
+
+    def remembered(*arguments: object) -> object:
+        encoders.append(make_encoder(*arguments))  # type: ignore[arg-type]
+        before.update({name: value.clone() for name, value in encoders[0].clip.model.state_dict().items()})
+        return encoders[0]
+
+    before: dict[str, torch.Tensor] = {}
+    monkeypatch.setattr(training, "make_encoder", remembered)
+    train(replace(config, epochs=1))
+    after = encoders[0].clip.model.state_dict()
+    assert before
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_run_folder(config: TrainConfig) -> None:
+    train(config)
+    saved = yaml.safe_load((config.output / "config.yaml").read_text())
+    assert saved["model"]["decoder"]["width"] == SMALL.width
+    assert saved["data"] == str(config.data)
+    epochs = [json.loads(line)["epoch"] for line in (config.output / "metrics.jsonl").read_text().splitlines()]
+    assert epochs == [1, 2]
+    assert list(config.output.glob("events.out.tfevents.*"))
+    assert not list(config.output.glob("*.part"))
+
+    grounder = load(config.output)
+    image = next((config.data / "images").iterdir())
+    result = grounder.ground(image, ["the red box", "the blue box"])
+    assert [r.phrase for r in result] == ["the red box", "the blue box"]
+    assert result[0].heatmap.shape == result[0].image.shape[:2]
+
+
+def test_best_epoch_is_kept_and_patience_ends_the_run(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = iter([0.2, 0.6, 0.5, 0.4, 0.9])
+    weights = []
+
+    def scripted(grounders: list, *_: object, **__: object) -> dict:
+        weights.append({k: v.clone() for k, v in grounders[0].decoder.state_dict().items()})
+        return {"ours": {"metrics": {"acc@0.5": next(scores), "miou": 0.0, "pointing": 0.0}}}
+
+    monkeypatch.setattr(training, "evaluate", scripted)
+    best = train(replace(config, epochs=5, patience=2))
+    assert best["acc@0.5"] == 0.6
+    assert len(weights) == 4  # two epochs without improvement end it
+    kept = load_file(config.output / "decoder.safetensors")
+    assert all(torch.equal(kept[name], weights[1][name]) for name in kept)
+
+
+def test_existing_run_is_not_overwritten(config: TrainConfig) -> None:
+    train(replace(config, epochs=1))
+    before = (config.output / "decoder.safetensors").read_bytes()
+    with pytest.raises(InputError, match="holds a run already"):
+        train(replace(config, epochs=1))
+    with pytest.raises(InputError, match="another learning_rate"):
+        train(replace(config, epochs=1, resume=True, learning_rate=0.5))
+    assert (config.output / "decoder.safetensors").read_bytes() == before
+
+
+def test_resuming_nothing_starts(config: TrainConfig) -> None:
+    train(replace(config, epochs=1, resume=True))
+    assert (config.output / "decoder.safetensors").is_file()
+
+
+def test_unusable_data_leaves_no_run_folder(config: TrainConfig, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere"):
+        train(replace(config, data=tmp_path / "nowhere"))
+    with pytest.raises(InputError, match="split"):
+        train(replace(config, split="training"))
+    with pytest.raises(InputError, match="clip"):
+        train(replace(config, model=replace(config.model, clip=str(tmp_path / "no_clip.pt"))))
+    assert not config.output.exists()
+
+
+def test_warmup_cosine() -> None:
+    factors = [warmup_cosine(step, 10, 110) for step in range(111)]
+    assert factors[0] == pytest.approx(0.1)
+    assert factors[9] == factors[10] == 1.0
+    assert factors[60] == pytest.approx(0.5)
+    assert factors[110] == pytest.approx(0.0)
+    assert warmup_cosine(10_000, 10, 110) == pytest.approx(0.0)
+
+
+def test_running_mean_follows_quickly_then_slowly() -> None:
+    update = running_mean(0.9)
+    mean, value = [torch.zeros(1)], [torch.ones(1)]
+    update(mean, value, 1)
+    assert mean[0].item() == pytest.approx(1 - 2 / 11)
+    mean = [torch.zeros(1)]
+    update(mean, value, 10_000)
+    assert mean[0].item() == pytest.approx(0.1)

@@ -1,0 +1,107 @@
+"""Small CLIPs with random weights: the `clip` package's own classes, quick enough for every test."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from pathlib import Path
+
+import torch
+from clip.model import CLIP, convert_weights
+from torch import Tensor, nn
+
+from grounding.clip_backbone import LoadedCLIP
+
+RESOLUTION = 64
+EMBED_DIM = 32
+
+
+def tiny_clip(
+    seed: int = 0,
+    *,
+    layers: tuple[int, int, int, int] | int = (1, 1, 1, 1),
+    width: int = 8,
+    resolution: int = RESOLUTION,
+    embed_dim: int = EMBED_DIM,
+) -> CLIP:
+    """A frozen CLIP in evaluation mode; `layers` as one number, with `width` 64, gives a ViT tower.
+
+    Its weights are rounded to half precision as in OpenAI's files, so that saving and loading changes nothing.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = CLIP(
+            embed_dim=embed_dim,
+            image_resolution=resolution,
+            vision_layers=layers,
+            vision_width=width,
+            vision_patch_size=32,  # read by the ViT alone
+            context_length=77,
+            vocab_size=49408,
+            transformer_width=64,
+            transformer_heads=1,
+            transformer_layers=2,
+        )
+        # CLIP's initialisation leaves residual branches at zero, and images and phrases almost alike.
+        nn.init.normal_(model.token_embedding.weight)
+        nn.init.normal_(model.positional_embedding, std=0.3)
+        for module in model.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)
+            elif isinstance(module, nn.BatchNorm2d):
+                nn.init.uniform_(module.weight, 0.5, 1.5)
+                nn.init.normal_(module.bias, std=0.2)
+                nn.init.normal_(module.running_mean, std=0.2)
+                nn.init.uniform_(module.running_var, 0.5, 2.0)
+    convert_weights(model)
+    return model.float().eval().requires_grad_(False)
+
+
+def loaded_tiny_clip(seed: int = 0) -> LoadedCLIP:
+    """What `load_clip` returns, around `tiny_clip(seed)`."""
+    return LoadedCLIP(tiny_clip(seed), "tiny", f"CLIP tiny (random weights, seed {seed})")
+
+
+def save_tiny_clip(path: Path, seed: int = 0) -> Path:
+    """`tiny_clip(seed)` as a state dict saved by torch; returns `path`."""
+    torch.save(tiny_clip(seed).state_dict(), path)
+    return path
+
+
+def save_openai_archive(model: CLIP, path: Path) -> Path:
+    """A TorchScript archive as OpenAI publishes its models; returns `path`.
+
+    Half precision where OpenAI has it, and three scalars beside the weights in the state dict.
+    """
+    model = copy.deepcopy(model)  # the archive shares its weights' memory, and they are halved below
+    image = torch.zeros(1, 3, model.visual.input_resolution, model.visual.input_resolution)
+    tokens = torch.zeros(1, model.context_length, dtype=torch.long)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing warns of shapes it takes as constants
+        script = torch.jit.trace(_TracedCLIP(model), (image, tokens), check_trace=False)
+    convert_weights(model)
+    weights = model.state_dict()
+    for name, parameter in script.named_parameters():
+        parameter.data = weights[name].data
+    script.save(str(path))
+    return path
+
+
+class _TracedCLIP(nn.Module):
+    """CLIP's parts under CLIP's names, and the scalars of OpenAI's archives as buffers."""
+
+    def __init__(self, model: CLIP) -> None:
+        super().__init__()
+        for name, child in model.named_children():
+            self.add_module(name, child)
+        for name, parameter in model.named_parameters(recurse=False):
+            self.register_parameter(name, parameter)
+        for name in ("context_length", "vocab_size"):
+            self.register_buffer(name, torch.tensor(getattr(model, name)))
+        self.register_buffer("input_resolution", torch.tensor(model.visual.input_resolution))
+
+    def forward(self, image: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.token_embedding(tokens) + self.positional_embedding
+        x = self.ln_final(self.transformer(x.permute(1, 0, 2)).permute(1, 0, 2))
+        text = x[torch.arange(len(x)), tokens.argmax(dim=-1)] @ self.text_projection
+        return self.visual(image), text * self.logit_scale.exp()

@@ -1,0 +1,60 @@
+"""A tiny data set in RefCOCOg's layout: coloured rectangles on grey, made in a moment for each test."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+COLOURS = {"red": (200, 30, 30), "green": (30, 160, 60), "blue": (40, 60, 200)}
+
+
+def write_toy_data(root: Path, images: dict[str, int] | None = None, *, seed: int = 0) -> Path:
+    """Write images of two coloured rectangles with one or two phrases each; returns the root."""
+    rng = np.random.default_rng(seed)
+    (root / "images").mkdir(parents=True)
+    (root / "annotations").mkdir()
+    refs: list[dict] = []
+    instances: dict[str, list[dict]] = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "box"}]}
+    sent_id = 0
+    for split, count in (images or {"train": 6, "val": 3, "test": 3}).items():
+        for _ in range(count):
+            image_id = len(instances["images"]) + 1
+            width, height = int(rng.integers(50, 90)), int(rng.integers(50, 90))
+            pixels = np.full((height, width, 3), 120, dtype=np.uint8)
+            name = f"toy_{image_id:03d}.png"
+            for half, colour in enumerate(rng.permutation(list(COLOURS))[:2]):
+                side = int(rng.integers(14, 22))
+                x = int(rng.integers(0, width // 2 - side)) + half * (width // 2)
+                y = int(rng.integers(0, height - side))
+                pixels[y : y + side, x : x + side] = COLOURS[colour]
+                ann_id = len(instances["annotations"]) + 1
+                instances["annotations"].append(
+                    {"id": ann_id, "image_id": image_id, "category_id": 1, "bbox": [x, y, side, side]}
+                )
+                phrases = [f"the {colour} box", f"box in {colour}"][: 1 + half]
+                sentences = [
+                    {"sent_id": sent_id + i, "sent": p, "raw": p, "tokens": p.split()} for i, p in enumerate(phrases)
+                ]
+                sent_id += len(phrases)
+                refs.append(
+                    {
+                        "ref_id": len(refs) + 1,
+                        "ann_id": ann_id,
+                        "image_id": image_id,
+                        "category_id": 1,
+                        "split": split,
+                        "file_name": f"toy_{image_id:03d}_{ann_id}.png",
+                        "sent_ids": [s["sent_id"] for s in sentences],
+                        "sentences": sentences,
+                    }
+                )
+            Image.fromarray(pixels).save(root / "images" / name)
+            instances["images"].append({"id": image_id, "file_name": name, "width": width, "height": height})
+    (root / "annotations" / "instances.json").write_text(json.dumps(instances))
+    with (root / "annotations" / "refs(umd).p").open("wb") as file:
+        pickle.dump(refs, file, protocol=2)
+    return root
