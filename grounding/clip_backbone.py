@@ -117,7 +117,7 @@ def tokenize(phrases: list[str]) -> Tensor:
     raise AssertionError("tokenizing fails for the list and for none of its phrases")
 
 
-def encode_tokens(model: CLIP, tokens: Tensor) -> Tensor:
+def encode_tokens(model: CLIP, tokens: Tensor) -> tuple[Tensor, Tensor]:
     """Text embeddings, running the tower only as far as the longest phrase of the batch.
 
     The text tower is causal: a position sees only those before it, and CLIP reads the phrase at its end token.
@@ -128,7 +128,8 @@ def encode_tokens(model: CLIP, tokens: Tensor) -> Tensor:
         tokens: (N, 77) int64; the end token has the highest id.
 
     Returns:
-        (N, E) embeddings, not normalised, as `model.encode_text` gives them.
+        (N, E) embeddings, not normalised, as `model.encode_text` gives them, and (N, L, W) the states that the
+        tower ends with at each token, up to the end token of the longest phrase.
     """
     ends = tokens.argmax(dim=-1)
     length = int(ends.max()) + 1
@@ -139,8 +140,8 @@ def encode_tokens(model: CLIP, tokens: Tensor) -> Tensor:
         attended = block.ln_1(x)
         x = x + block.attn(attended, attended, attended, need_weights=False, attn_mask=mask.to(x))[0]
         x = x + block.mlp(block.ln_2(x))
-    x = model.ln_final(x.permute(1, 0, 2))
-    return x[torch.arange(len(x), device=x.device), ends] @ model.text_projection
+    states = model.ln_final(x.permute(1, 0, 2))
+    return states[torch.arange(len(states), device=states.device), ends] @ model.text_projection, states
 
 
 def _from_file(path: Path) -> CLIP:

@@ -72,10 +72,9 @@ def compare(config: EvaluateConfig) -> str:
         unfinished.replace(config.output / "predictions.jsonl")
     finally:
         unfinished.unlink(missing_ok=True)
-    weights = main.encoder.clip.weights if isinstance(main, DenseGrounder) else "none"
     write_results(config.output / "results.json", data=str(config.data), split=config.split, methods=methods,
-                  split_by=config.split_by, images=len(dataset), weights=weights)  # fmt: skip
-    facts = f"{config.data}, split {config.split} ({config.split_by}), {len(dataset)} images; weights: {weights}"
+                  split_by=config.split_by, images=len(dataset), weights=main.weights)  # fmt: skip
+    facts = f"{config.data}, split {config.split} ({config.split_by}), {len(dataset)} images; weights: {main.weights}"
     return f"{facts}\n{results_table(methods)}\nwritten to {config.output}"
 
 

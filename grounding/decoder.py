@@ -1,9 +1,9 @@
-"""HeatmapDecoder: from CLIP's dense features and a phrase embedding to the logits of a heatmap.
+"""HeatmapDecoder: from CLIP's dense features and a phrase to the logits of a heatmap.
 
-The phrase enters in two ways. A few query vectors made from it are compared with every position (the first is the
-phrase embedding itself, so training starts from the zero-shot similarity map), and it scales and shifts the channels
-of every convolutional block (Perez et al. 2018, "FiLM", section 2). Blocks at stride 16 have 7x7 depthwise
-convolutions (Liu et al. 2022, "A ConvNet for the 2020s", section 2.5): a relation such as "left of" needs reach.
+The phrase enters in two ways. A few query vectors made from it are compared with every position, beside CLIP's own
+embedding of the phrase, whose comparison is the zero-shot similarity map; and it scales and shifts the channels of
+every convolutional block (Perez et al. 2018, "FiLM", section 2). Blocks at stride 16 have 7x7 depthwise convolutions
+(Liu et al. 2022, "A ConvNet for the 2020s", section 2.5): a relation such as "left of" needs reach.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from grounding.dense_clip import DenseFeatures
+from grounding.phrase_reader import PhraseReader
+from grounding.text import PhraseFeatures
 
 HEATMAP_STRIDE = 4
 
@@ -27,14 +29,16 @@ class DecoderConfig:
     Attributes:
         width: channels at stride 16; half of them at stride 8, a quarter at stride 4.
         blocks: convolutional blocks at stride 16.
-        queries: learned query vectors per phrase, besides the phrase embedding itself.
-        query_dim: dimension in which the learned queries are compared with positions.
+        queries: query vectors per phrase, besides the phrase embedding itself.
+        query_dim: dimension of these, in which they are compared with positions.
+        reader_layers: transformer layers that read the phrase.
     """
 
     width: int = 96
     blocks: int = 3
     queries: int = 8
     query_dim: int = 128
+    reader_layers: int = 2
 
 
 class HeatmapDecoder(nn.Module):
@@ -43,29 +47,33 @@ class HeatmapDecoder(nn.Module):
     Args:
         config: its size.
         embed_dim: E of CLIP's joint space.
+        text_width: W of the text tower's states.
         pyramid_channels: channels of the CLIP stages "layer1" to "layer4".
     """
 
-    def __init__(self, config: DecoderConfig, *, embed_dim: int, pyramid_channels: Mapping[str, int]) -> None:
+    def __init__(
+        self, config: DecoderConfig, *, embed_dim: int, text_width: int, pyramid_channels: Mapping[str, int]
+    ) -> None:
         super().__init__()
         self.config = config
-        width = config.width
+        width, dim = config.width, config.query_dim
         self.adapter = nn.Conv2d(pyramid_channels["layer3"], embed_dim, 1, bias=False)
         nn.init.zeros_(self.adapter.weight)  # the region embeddings start as CLIP's own
-        self.keys = nn.Conv2d(embed_dim + pyramid_channels["layer3"], config.query_dim, 1)
-        self.queries = nn.Linear(embed_dim, config.queries * config.query_dim)
+        self.keys = nn.Conv2d(embed_dim + pyramid_channels["layer3"], dim, 1)
+        self.reader = PhraseReader(embed_dim=embed_dim, text_width=text_width, queries=config.queries, dim=dim,
+                                   layers=config.reader_layers)  # fmt: skip
 
         # Joint embeddings and stage 3, two coordinates, the similarity map and the queries' maps.
         self.coarse_in = nn.Conv2d(embed_dim + pyramid_channels["layer3"] + 2, width, 1)
         self.maps_in = nn.Conv2d(1 + config.queries, width, 1)
-        self.coarse = nn.ModuleList(ModulatedBlock(width, embed_dim, kernel_size=7) for _ in range(config.blocks))
+        self.coarse = nn.ModuleList(ModulatedBlock(width, dim, kernel_size=7) for _ in range(config.blocks))
         self.middle_in = nn.Conv2d(pyramid_channels["layer2"], width // 2, 1)
         self.middle_up = nn.Conv2d(width, width // 2, 1)
-        self.middle = ModulatedBlock(width // 2, embed_dim, kernel_size=5)
+        self.middle = ModulatedBlock(width // 2, dim, kernel_size=5)
         self.fine_in = nn.Conv2d(pyramid_channels["layer1"], width // 4, 1)
         self.fine_up = nn.Conv2d(width // 2, width // 4, 1)
         # At stride 4 there are many positions and little left to decide: a block without a wider hidden layer.
-        self.fine = ModulatedBlock(width // 4, embed_dim, kernel_size=3, expansion=1)
+        self.fine = ModulatedBlock(width // 4, dim, kernel_size=3, expansion=1)
         self.head = nn.Conv2d(width // 4, 1, 1)
         # Boxes are small: most of a heatmap starts and stays low.
         self.head.bias = nn.Parameter(torch.full((1,), -2.0))
@@ -75,12 +83,12 @@ class HeatmapDecoder(nn.Module):
         correction = self.adapter(_at_size_of(features.embeddings, features.pyramid["layer3"]))
         return F.normalize(features.embeddings + correction, dim=1)
 
-    def forward(self, features: DenseFeatures, phrase_embeddings: Tensor, image_index: Tensor) -> Tensor:
+    def forward(self, features: DenseFeatures, phrases: PhraseFeatures, image_index: Tensor) -> Tensor:
         """Heatmap logits of P phrases about B images.
 
         Args:
             features: of the B images, at model size H x W.
-            phrase_embeddings: (P, E) L2-normalised.
+            phrases: the P phrases.
             image_index: (P,) int64, the image each phrase is about.
 
         Returns:
@@ -94,34 +102,34 @@ class HeatmapDecoder(nn.Module):
         middle = self.middle_in(features.pyramid["layer2"])[image_index]
         fine = self.fine_in(features.pyramid["layer1"])[image_index]
 
-        similarity = torch.einsum("pehw,pe->phw", regions[image_index], phrase_embeddings)
-        queries = self.queries(phrase_embeddings).unflatten(1, (self.config.queries, self.config.query_dim))
+        similarity = torch.einsum("pehw,pe->phw", regions[image_index], phrases.embeddings)
+        queries, summaries = self.reader(phrases)
         keys = self.keys(seen)[image_index]
         maps = torch.einsum("pdhw,pqd->pqhw", keys, queries) / self.config.query_dim**0.5
         x = coarse + self.maps_in(torch.cat([10 * similarity[:, None], maps], dim=1))
         for block in self.coarse:
-            x = block(x, phrase_embeddings)
+            x = block(x, summaries)
         x = _upsampled(self.middle_up(x), middle) + middle
-        x = self.middle(x, phrase_embeddings)
+        x = self.middle(x, summaries)
         x = _upsampled(self.fine_up(x), fine) + fine
-        x = self.fine(x, phrase_embeddings)
+        x = self.fine(x, summaries)
         return self.head(F.gelu(x))[:, 0]
 
 
 class ModulatedBlock(nn.Module):
     """A residual depthwise-separable block whose channels the phrase scales and shifts."""
 
-    def __init__(self, width: int, embed_dim: int, *, kernel_size: int, expansion: int = 2) -> None:
+    def __init__(self, width: int, phrase_dim: int, *, kernel_size: int, expansion: int = 2) -> None:
         super().__init__()
         self.depthwise = nn.Conv2d(width, width, kernel_size, padding=kernel_size // 2, groups=width)
         self.norm = nn.GroupNorm(1, width)
-        self.modulation = nn.Linear(embed_dim, 2 * width)
+        self.modulation = nn.Linear(phrase_dim, 2 * width)
         self.expand = nn.Conv2d(width, expansion * width, 1)
         self.project = nn.Conv2d(expansion * width, width, 1)
 
-    def forward(self, x: Tensor, phrase_embeddings: Tensor) -> Tensor:
-        """(P, C, h, w) and (P, E) to (P, C, h, w)."""
-        scale, shift = self.modulation(phrase_embeddings)[..., None, None].chunk(2, dim=1)
+    def forward(self, x: Tensor, summaries: Tensor) -> Tensor:
+        """(P, C, h, w) and (P, D) to (P, C, h, w)."""
+        scale, shift = self.modulation(summaries)[..., None, None].chunk(2, dim=1)
         out = self.norm(self.depthwise(x)) * (1 + scale) + shift
         return x + self.project(F.gelu(self.expand(out)))
 

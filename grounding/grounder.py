@@ -13,13 +13,20 @@ from torch import Tensor
 from grounding.decoder import DecoderConfig, HeatmapDecoder
 from grounding.encoder import EncodedImages, Encoder, ImageLike, as_image
 from grounding.extraction import boxes_from_heatmap
+from grounding.text import PhraseFeatures
 from grounding.types import Grounding
 
 
 class Grounder(Protocol):
-    """Any method that says where phrases are: what evaluation, visualisation and users talk to."""
+    """Any method that says where phrases are: what evaluation, visualisation and users talk to.
+
+    Attributes:
+        name: of the method, in reports.
+        weights: which pretrained weights it works with, a sentence for reports.
+    """
 
     name: str
+    weights: str
 
     def ground(self, image: ImageLike, phrases: Sequence[str]) -> list[Grounding]:
         """Where each phrase is in one image, in the order of the phrases."""
@@ -55,6 +62,7 @@ class DenseGrounder:
         self.decoder = decoder.eval() if decoder is not None else None
         self.thresholds = thresholds
         self.name = name
+        self.weights = encoder.clip.weights
 
     def encode(self, image: ImageLike) -> EncodedImages:
         """An image as a value that `ground` takes in its place: encode once, ask as often as you like.
@@ -89,19 +97,19 @@ class DenseGrounder:
         counts = [len(asked) for asked in phrases]
         if not sum(counts):
             return [[] for _ in phrases]
-        embeddings = self.encoder.encode_phrases([phrase for asked in phrases for phrase in asked])
-        image_index = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts)).to(embeddings.device)
-        maps = iter(self._heatmaps(encoded, embeddings, image_index).float().cpu().numpy())
+        asked_of_all = self.encoder.encode_phrases([phrase for asked in phrases for phrase in asked])
+        image_index = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts)).to(self.encoder.device)
+        maps = iter(self._heatmaps(encoded, asked_of_all, image_index).float().cpu().numpy())
         return [
             [self._grounding(encoded, index, phrase, next(maps)) for phrase in asked]
             for index, asked in enumerate(phrases)
         ]
 
-    def _heatmaps(self, encoded: EncodedImages, embeddings: Tensor, image_index: Tensor) -> Tensor:
+    def _heatmaps(self, encoded: EncodedImages, phrases: PhraseFeatures, image_index: Tensor) -> Tensor:
         """(P, h, w) in [0, 1] over the model's square."""
         if self.decoder is not None:
-            return self.decoder(encoded.features, embeddings, image_index).sigmoid()
-        similarity = torch.einsum("pehw,pe->phw", encoded.features.embeddings[image_index], embeddings)
+            return self.decoder(encoded.features, phrases, image_index).sigmoid()
+        similarity = torch.einsum("pehw,pe->phw", encoded.features.embeddings[image_index], phrases.embeddings)
         valid = encoded.valid_mask(self.encoder.dense.output_stride)[image_index]
         return stretch_to_unit(similarity, valid)
 
@@ -135,5 +143,6 @@ def stretch_to_unit(similarity: Tensor, valid: Tensor) -> Tensor:
 def decoder_for(encoder: Encoder, config: DecoderConfig) -> HeatmapDecoder:
     """A new decoder that fits the encoder's CLIP."""
     dense = encoder.dense
-    decoder = HeatmapDecoder(config, embed_dim=dense.embed_dim, pyramid_channels=dense.pyramid_channels)
+    decoder = HeatmapDecoder(config, embed_dim=dense.embed_dim, text_width=encoder.encode_phrases.width,
+                             pyramid_channels=dense.pyramid_channels)  # fmt: skip
     return decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # halves a step on the CPU

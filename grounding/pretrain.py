@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from grounding.cli import exit_on_input_error
 from grounding.clip_backbone import CLIP, encode_tokens, normalise_pixels, tokenize
-from grounding.data.refshapes.captions import captioned_views, captions_true_of, mirror_pairs
+from grounding.data.refshapes.captions import captioned_views, captions_true_of
 from grounding.dense_clip import dense_embeddings, resnet_stages
 
 
@@ -49,12 +49,12 @@ class PretrainConfig:
     """
 
     output: Path = Path("grounding/weights/embedded_clip.safetensors")
-    steps: int = 1300
+    steps: int = 1200
     batch_size: int = 128
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.05
     warmup_steps: int = 100
-    dense_from: int = 700
+    dense_from: int = 400
     seed: int = 0
     save_every: int = 100
 
@@ -96,27 +96,25 @@ def pretraining_loss(model: CLIP, batch: PretrainingBatch, *, dense: bool) -> Te
     """The loss of one batch: image against caption and, where `dense`, best position against caption."""
     pixels = normalise_pixels(batch.images).contiguous(memory_format=torch.channels_last)
     layer4 = resnet_stages(model.visual, pixels, output_stride=32)["layer4"]
-    texts = F.normalize(encode_tokens(model, batch.tokens), dim=-1)
+    texts = F.normalize(encode_tokens(model, batch.tokens)[0], dim=-1)
     scale = model.logit_scale.exp()
     images = F.normalize(model.visual.attnpool(layer4), dim=-1)
-    # A mirror image shows all that its partner's caption mentions, but in the wrong order: a hard negative.
-    loss = contrastive_loss(scale * images @ texts.T, batch.mentioned & ~batch.mirrors)
+    loss = contrastive_loss(scale * images @ texts.T, batch.mentioned)
     if dense:
         positions = dense_embeddings(model.visual.attnpool, layer4).flatten(2)  # (N, E, h * w)
         similarity = scale * torch.einsum("iep,je->ijp", positions, texts)
         pooled = similarity.logsumexp(dim=-1) - math.log(similarity.shape[-1])
-        loss = loss + contrastive_loss(pooled, batch.mentioned)  # one position cannot know what is left of what
+        loss = loss + contrastive_loss(pooled, batch.mentioned)
     return loss
 
 
 @dataclass(frozen=True)
 class PretrainingBatch:
-    """N pairs: images (N, 3, S, S) uint8, tokens (N, 77), and which captions fit which images, (N, N) bool each."""
+    """N pairs: images (N, 3, S, S) uint8, tokens (N, 77), and (N, N) bool, which images show what captions mention."""
 
     images: Tensor
     tokens: Tensor
     mentioned: Tensor
-    mirrors: Tensor
 
 
 class CaptionedBatches(IterableDataset[PretrainingBatch]):
@@ -134,8 +132,7 @@ class CaptionedBatches(IterableDataset[PretrainingBatch]):
             views = list(islice(stream, self.config.batch_size))
             images = torch.stack([torch.from_numpy(view.image).permute(2, 0, 1) for view in views])
             tokens = tokenize([view.caption for view in views])
-            mentioned, mirrors = captions_true_of(views), mirror_pairs(views)
-            yield PretrainingBatch(images, tokens, torch.from_numpy(mentioned), torch.from_numpy(mirrors))
+            yield PretrainingBatch(images, tokens, torch.from_numpy(captions_true_of(views)))
 
 
 def pretrain(config: PretrainConfig) -> CLIP:

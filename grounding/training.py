@@ -107,6 +107,7 @@ def train(config: TrainConfig) -> dict[str, float]:
     for needed in (dataset, validation):
         needed.check_images()
     encoder = make_encoder(config.model, accelerator.device)
+    accelerator.print(f"training on {len(dataset)} images of {config.data}; frozen weights: {encoder.clip.weights}")
     # Once, in a fixed order: a phrase's embedding then is the same to the last bit in a resumed run.
     encoder.encode_phrases(sorted({e.phrase for e in (*dataset.expressions, *validation.expressions)}))
 
@@ -182,7 +183,7 @@ def batch_losses(
         regions = decoder.region_embeddings(features)
         stride = encoder.model_size // regions.shape[-1]
         pooled = pool_regions(regions.float(), boxes, image_index, stride)
-        contrast = region_phrase_contrast(pooled, phrases, batch.region_ids.to(device))
+        contrast = region_phrase_contrast(pooled, phrases.embeddings, batch.region_ids.to(device))
         losses["contrast_loss"] = contrast_weight * contrast
     return losses
 

@@ -68,7 +68,7 @@ def visualize(config: VisualizeConfig) -> list[Path]:
         config.output.mkdir(parents=True, exist_ok=True)
         path = config.output / f"{config.image.stem}_grounded.png"
         panels = [Panel(grounding) for grounding in groundings]
-        draw_panels(panels, path, title=f"{config.image.name}, {grounder.name}")
+        draw_panels(panels, path, title=f"{config.image.name}, {grounder.name}\n{grounder.weights}")
         return [path]
     if config.data is None:
         raise InputError("nothing to draw: give --image FILE with --phrases, or --data ROOT for a gallery")
@@ -77,7 +77,11 @@ def visualize(config: VisualizeConfig) -> list[Path]:
     panels = gallery_panels(grounder, dataset, count=config.count, seed=config.seed)
     config.output.mkdir(parents=True, exist_ok=True)
     path = config.output / f"gallery_{config.split}_{grounder.name}.png"
-    draw_panels(panels, path, title=f"{grounder.name} on {config.split} of {config.data.name}, drawn at random")
+    draw_panels(
+        panels,
+        path,
+        title=f"{grounder.name} on {config.split} of {config.data.name}, drawn at random\n{grounder.weights}",
+    )
     return [path]
 
 
@@ -104,7 +108,7 @@ def draw_panels(panels: Sequence[Panel], path: Path, *, title: str, columns: int
     """Write a grid of panels: the heatmap over the image, the best box, and the annotated box in green."""
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(3.6 * columns, 3.5 * rows + 0.6))
+    figure = Figure(figsize=(3.6 * columns, 3.5 * rows + 0.9))
     axes = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.flat:
         axis.axis("off")

@@ -87,7 +87,7 @@ def test_a_batch_in_which_everything_is_true_has_no_loss():
     assert loss == 0 and (logits.grad == 0).all()
 
 
-def test_a_mirror_images_caption_is_a_negative_for_the_picture_and_not_for_its_positions(monkeypatch):
+def test_pictures_and_positions_are_both_set_against_the_captions_not_mentioned(monkeypatch):
     torch.manual_seed(0)
     seen: list[Tensor] = []
 
@@ -97,14 +97,13 @@ def test_a_mirror_images_caption_is_a_negative_for_the_picture_and_not_for_its_p
         return contrastive_loss(logits, also_true)
 
     monkeypatch.setattr(pretrain_module, "contrastive_loss", record)
-    batches = CaptionedBatches(replace(TINY, batch_size=32), RESOLUTION, 0)
-    batch = next(batch for batch in batches if batch.mirrors.any())
-    loss = pretraining_loss(tiny_untrained_clip(), batch, dense=True)
-    assert torch.isfinite(loss) and loss > 0
-    of_pictures, of_positions = seen
-    assert batch.mentioned[batch.mirrors].all()
-    assert torch.equal(of_pictures, batch.mentioned & ~batch.mirrors)
-    assert torch.equal(of_positions, batch.mentioned)
+    batch = next(iter(CaptionedBatches(replace(TINY, batch_size=32), RESOLUTION, 0)))
+    model = tiny_untrained_clip()
+    whole = pretraining_loss(model, batch, dense=False)
+    assert len(seen) == 1
+    both = pretraining_loss(model, batch, dense=True)
+    assert torch.isfinite(both) and both > whole > 0
+    assert len(seen) == 3 and all(torch.equal(also_true, batch.mentioned) for also_true in seen)
 
 
 def test_batches_from_a_later_step_are_those_of_a_whole_run():
@@ -112,7 +111,7 @@ def test_batches_from_a_later_step_are_those_of_a_whole_run():
     resumed = list(CaptionedBatches(TINY, RESOLUTION, 2))
     assert (len(whole), len(resumed)) == (4, 2)
     for expected, batch in zip(whole[2:], resumed, strict=True):
-        for name in ("images", "tokens", "mentioned", "mirrors"):
+        for name in ("images", "tokens", "mentioned"):
             assert torch.equal(getattr(batch, name), getattr(expected, name))
     assert whole[0].images.shape == (4, 3, RESOLUTION, RESOLUTION) and whole[0].images.dtype == torch.uint8
     assert not torch.equal(whole[0].images, whole[1].images)

@@ -37,23 +37,39 @@ def reference(model, phrases):
 
 def test_equals_clips_own_in_the_order_asked(model):
     asked = [PHRASES[i] for i in (3, 1, 0, 1, 2, 3)]
-    embeddings = TextEncoder(model)(asked)
+    embeddings = TextEncoder(model)(asked).embeddings
     assert embeddings.shape == (6, EMBED_DIM) and embeddings.dtype == torch.float32
     torch.testing.assert_close(embeddings, reference(model, asked), atol=1e-6, rtol=0)
     assert not torch.allclose(embeddings[0], embeddings[1], atol=1e-2)
 
 
+def test_states_are_those_of_each_token_up_to_the_end(model):
+    seen = []
+    hook = model.ln_final.register_forward_hook(lambda module, arguments, output: seen.append(output))
+    tokens = clip.tokenize(PHRASES)
+    model.encode_text(tokens)
+    hook.remove()
+    features = TextEncoder(model)(PHRASES)
+    lengths = [len(phrase.split()) + 2 for phrase in PHRASES]  # every word is one token
+    assert features.states.shape == (4, max(lengths), TextEncoder(model).width)
+    assert features.is_token.sum(dim=1).tolist() == lengths
+    for row, length in enumerate(lengths):
+        assert features.is_token[row, :length].all()
+        torch.testing.assert_close(features.states[row, :length], seen[0][row, :length], atol=1e-5, rtol=0)
+        assert (features.states[row, length:] == 0).all()
+
+
 def test_order_is_kept_over_batches_of_like_length(model, monkeypatch, encoded):
     monkeypatch.setattr(text, "BATCH_SIZE", 2)
     phrases = [*PHRASES, "cup", "the second cup from the right"]
-    torch.testing.assert_close(TextEncoder(model)(phrases), reference(model, phrases), atol=1e-6, rtol=0)
+    torch.testing.assert_close(TextEncoder(model)(phrases).embeddings, reference(model, phrases), atol=1e-6, rtol=0)
     assert encoded == [2, 2, 2]
 
 
 def test_a_phrase_is_encoded_once(model, encoded):
     encoder = TextEncoder(model)
-    first = encoder([PHRASES[0], PHRASES[1], PHRASES[0]])
-    again = encoder([PHRASES[1], PHRASES[2], PHRASES[0]])
+    first = encoder([PHRASES[0], PHRASES[1], PHRASES[0]]).embeddings
+    again = encoder([PHRASES[1], PHRASES[2], PHRASES[0]]).embeddings
     assert encoded == [2, 1]
     encoder(PHRASES[:3])
     assert encoded == [2, 1]
@@ -62,7 +78,7 @@ def test_a_phrase_is_encoded_once(model, encoded):
 
 
 def test_two_encoders_share_nothing():
-    one, other = TextEncoder(tiny_clip(0))(PHRASES), TextEncoder(tiny_clip(1))(PHRASES)
+    one, other = (TextEncoder(tiny_clip(seed))(PHRASES).embeddings for seed in (0, 1))
     assert (one - other).abs().max() > 0.1
 
 
@@ -71,7 +87,7 @@ def test_embeddings_asked_for_while_evaluating_serve_training_later(model):
     with torch.inference_mode():
         encoder(PHRASES)
     weight = torch.ones(EMBED_DIM, requires_grad=True)
-    embeddings = encoder(PHRASES)
+    embeddings = encoder(PHRASES).embeddings
     assert not embeddings.requires_grad
     (embeddings * weight).sum().backward()  # autograd keeps `embeddings`, which it refuses for an inference tensor
     torch.testing.assert_close(weight.grad, embeddings.sum(dim=0))

@@ -23,6 +23,8 @@ def tiny_clip(
     width: int = 8,
     resolution: int = RESOLUTION,
     embed_dim: int = EMBED_DIM,
+    text_width: int = 64,
+    text_layers: int = 2,
 ) -> CLIP:
     """A frozen CLIP in evaluation mode; `layers` as one number, with `width` 64, gives a ViT tower.
 
@@ -38,9 +40,9 @@ def tiny_clip(
             vision_patch_size=32,  # read by the ViT alone
             context_length=77,
             vocab_size=49408,
-            transformer_width=64,
-            transformer_heads=1,
-            transformer_layers=2,
+            transformer_width=text_width,
+            transformer_heads=text_width // 64,  # the one that `build_model` infers
+            transformer_layers=text_layers,
         )
         # CLIP's initialisation leaves residual branches at zero, and images and phrases almost alike.
         nn.init.normal_(model.token_embedding.weight)
@@ -55,6 +57,11 @@ def tiny_clip(
                 nn.init.uniform_(module.running_var, 0.5, 2.0)
     convert_weights(model)
     return model.float().eval().requires_grad_(False)
+
+
+def random_rn50() -> CLIP:
+    """CLIP RN50 in full size, with random weights."""
+    return tiny_clip(layers=(3, 4, 6, 3), width=64, resolution=224, embed_dim=1024, text_width=512, text_layers=12)
 
 
 def loaded_tiny_clip(seed: int = 0) -> LoadedCLIP:

@@ -15,6 +15,7 @@ class WholeImageGrounder:
     """Answers every phrase with the whole image; its heatmap is hottest in the middle."""
 
     name = "whole-image"
+    weights = "none"
 
     def ground(self, image: ImageLike, phrases: Sequence[str]) -> list[Grounding]:
         """One box per phrase, the image's own border."""
@@ -41,6 +42,7 @@ class RandomBoxGrounder:
     """
 
     name = "random-box"
+    weights = "none"
 
     def __init__(self, *, seed: int = 0) -> None:
         self.seed = seed

@@ -7,7 +7,7 @@ captions of a batch are true of the picture as well.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ from grounding.data.refshapes.phrases import attributes_of, describe, say
 from grounding.data.refshapes.scenes import Scene, SceneObject, make_scene
 from grounding.geometry import PADDING_RGB, Letterbox
 
-MIRRORED = {"left": "right", "right": "left"}
+RELATION_SHARE = 0.3
 PRETRAINING_STREAM = 7_001  # keeps these scenes apart from every benchmark split's
 
 
@@ -30,14 +30,12 @@ class CaptionedView:
         caption: a phrase that is true of the image.
         mentions: the attribute sets the caption names.
         shows: every object in the image.
-        mirror_of: number shared with the view's mirror image, whose caption is false here; -1 where it has none.
     """
 
     image: np.ndarray
     caption: str
     mentions: tuple[Attributes, ...]
     shows: tuple[SceneObject, ...]
-    mirror_of: int = -1
 
 
 def captioned_views(seed: int, image_size: int, *, stream: int = 0) -> Iterator[CaptionedView]:
@@ -49,33 +47,21 @@ def captioned_views(seed: int, image_size: int, *, stream: int = 0) -> Iterator[
         stream: views of different streams come from different scenes.
     """
     rng = np.random.default_rng([PRETRAINING_STREAM, seed, stream])
-    mirror_number = 0
     while True:
         scene = make_scene(rng, allow_novel=False)
-        zoomed = rng.permutation(len(scene.objects))[:2]
-        for target in zoomed:
-            yield _object_view(scene, scene.objects[target], image_size, rng)
+        for index in rng.permutation(len(scene.objects))[:2]:
+            yield _object_view(scene, scene.objects[index], image_size, rng)
         target = int(rng.integers(len(scene.objects)))
-        description = describe(scene.objects, target, rng, kind="relation") if rng.random() < 0.4 else None
-        if description is None:
+        relation = describe(scene.objects, target, rng, kind="relation") if rng.random() < RELATION_SHARE else None
+        if relation is None:
             yield _scene_view(scene, image_size, rng)
-            continue
-        mirror_number += 1
-        yield _relation_view(scene.image, scene, description, image_size, mirror_number, rng)
-        if description.relation in MIRRORED:
-            mirrored = replace(description, relation=MIRRORED[description.relation])
-            yield _relation_view(scene.image[:, ::-1], scene, mirrored, image_size, mirror_number, rng)
+        else:
+            yield _relation_view(scene, relation, image_size, rng)
 
 
 def captions_true_of(views: list[CaptionedView]) -> np.ndarray:
     """(N, N) bool: entry [i, j] says that all caption j mentions is in image i, whatever the relation between it."""
     return np.array([[_mentions_are_shown(caption, image) for caption in views] for image in views])
-
-
-def mirror_pairs(views: list[CaptionedView]) -> np.ndarray:
-    """(N, N) bool: entry [i, j] says that views i and j are mirror images, so that caption j is false of image i."""
-    numbers = np.array([view.mirror_of for view in views])
-    return (numbers[:, None] == numbers) & (numbers >= 0) & ~np.eye(len(views), dtype=bool)
 
 
 def _mentions_are_shown(caption: CaptionedView, image: CaptionedView) -> bool:
@@ -107,16 +93,18 @@ def _scene_view(scene: Scene, image_size: int, rng: np.random.Generator) -> Capt
     chosen = rng.permutation(len(scene.objects))[:count]
     listed = tuple(attributes_of(scene.objects[index], _names(rng)) for index in chosen)
     caption = " and ".join(say(Description(attributes), rng) for attributes in listed)
-    image = Letterbox.fit(scene.image.shape[1::-1], image_size).apply(scene.image)
-    return CaptionedView(_relight(image, rng), caption, listed, scene.objects)
+    return CaptionedView(_whole(scene, image_size, rng), caption, listed, scene.objects)
 
 
-def _relation_view(
-    image: np.ndarray, scene: Scene, description: Description, image_size: int, number: int, rng: np.random.Generator
-) -> CaptionedView:
-    view = Letterbox.fit(image.shape[1::-1], image_size).apply(np.ascontiguousarray(image))
+def _relation_view(scene: Scene, description: Description, image_size: int, rng: np.random.Generator) -> CaptionedView:
+    """The whole scene with a caption that places one object by another."""
     mentions = (description.attributes, description.anchor)
-    return CaptionedView(_relight(view, rng), say(description, rng), mentions, scene.objects, number)
+    return CaptionedView(_whole(scene, image_size, rng), say(description, rng), mentions, scene.objects)
+
+
+def _whole(scene: Scene, image_size: int, rng: np.random.Generator) -> np.ndarray:
+    height, width = scene.image.shape[:2]
+    return _relight(Letterbox.fit((width, height), image_size).apply(scene.image), rng)
 
 
 def _names(rng: np.random.Generator) -> tuple[str, ...]:

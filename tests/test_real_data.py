@@ -1,0 +1,103 @@
+"""train.py, evaluate.py and visualize.py on real photographs in RefCOCOg's own layout."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+from tests.scripts import run_script
+from tests.shared_data import SHARED_DATA, needs_shared_data
+from tests.tiny_clip import random_rn50, save_openai_archive
+
+Capture = pytest.CaptureFixture[str]
+REFCOCOG_MINI, COCO_PHOTOS = "refcocog-mini", "coco-photos"
+
+
+@pytest.fixture(scope="module")
+def rn50(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file as OpenAI publishes RN50, its weights random."""
+    return save_openai_archive(random_rn50(), tmp_path_factory.mktemp("rn50") / "random_rn50.pt")
+
+
+def sentences_in(data: str, split_by: str, split: str) -> int:
+    with (SHARED_DATA / data / "annotations" / f"refs({split_by}).p").open("rb") as file:
+        return sum(len(ref["sentences"]) for ref in pickle.load(file) if ref["split"] == split)
+
+
+def on_real_data(
+    capsys: Capture, output: Path, data: str, split_by: str, split: str, weights: str, *options: object
+) -> dict:
+    """Trains for one epoch, evaluates and draws; checks what each leaves, and returns results.json."""
+    common = ("--data", SHARED_DATA / data, "--split_by", split_by, "--device", "cpu")
+    trained = run_script(capsys, "train.py", *common, "--output", output / "run", "--epochs", 1, "--images_per_batch",
+                         4, "--phrases_per_image", 2, *options)  # fmt: skip
+    assert trained.code == 0, trained
+    assert weights in trained.out
+    evaluated = run_script(capsys, "evaluate.py", output / "run", *common, "--split", split, "--output",
+                           output / "measured", "--images_per_batch", 4)  # fmt: skip
+    assert evaluated.code == 0, evaluated
+    assert weights in evaluated.out
+    drawn = run_script(capsys, "visualize.py", output / "run", *common, "--split", split, "--output",
+                       output / "pictures", "--count", 3)  # fmt: skip
+    assert drawn.code == 0, drawn
+    assert Image.open(drawn.out.strip()).size[0] > 900
+    return json.loads((output / "measured" / "results.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("data", "split_by", "split"),
+    [
+        pytest.param(REFCOCOG_MINI, "umd", "test", marks=needs_shared_data(REFCOCOG_MINI)),
+        pytest.param(REFCOCOG_MINI, "google", "val", marks=needs_shared_data(REFCOCOG_MINI)),
+        pytest.param(COCO_PHOTOS, "umd", "test", marks=needs_shared_data(COCO_PHOTOS)),
+    ],
+)
+def test_with_the_embedded_clip(data, split_by, split, tmp_path, capsys):
+    results = on_real_data(capsys, tmp_path, data, split_by, split, "CLIP embedded (embedded_clip.safetensors, sha256")
+    assert set(results["methods"]) == {"ours", "zero-shot", "whole-image", "random-box"}
+    for method in results["methods"].values():
+        assert method["n"] == sentences_in(data, split_by, split)
+        assert all(0 <= value <= 1 for value in method["metrics"].values())
+
+
+@pytest.mark.parametrize(
+    ("data", "part"),
+    [
+        pytest.param(REFCOCOG_MINI, (), marks=needs_shared_data(REFCOCOG_MINI)),
+        pytest.param(COCO_PHOTOS, ("--subset", 8, "--validation_subset", 4), marks=needs_shared_data(COCO_PHOTOS)),
+    ],
+)
+def test_with_rn50_at_448_pixels(data, part, rn50, tmp_path, capsys):
+    options = ("--model.clip", rn50, "--model.model_size", 448, *part)
+    results = on_real_data(capsys, tmp_path, data, "umd", "test", "random_rn50.pt", *options)
+    assert results["methods"]["ours"]["n"] == sentences_in(data, "umd", "test")
+    assert "random_rn50.pt" in results["weights"]
+
+
+@needs_shared_data(COCO_PHOTOS)
+def test_overfits_sixteen_photographs(tmp_path, capsys):
+    """A check that the whole path can learn; the number is one of training, and says nothing about quality."""
+    config = {
+        "data": str(SHARED_DATA / COCO_PHOTOS),
+        "output": str(tmp_path / "run"),
+        "device": "cpu",
+        "subset": 16,
+        "validation_split": "train",
+        "validation_subset": 16,  # with the same seed the same photographs
+        "augmented": False,
+        "epochs": 100,
+        "patience": 100,
+        "ema_decay": 0.9,
+        "learning_rate": 0.002,
+        "warmup_steps": 10,
+    }
+    (tmp_path / "overfit.yaml").write_text(yaml.safe_dump({"train": config}))
+    outcome = run_script(capsys, "train.py", "--config", tmp_path / "overfit.yaml")
+    assert outcome.code == 0, outcome
+    best = max(json.loads(line)["acc@0.5"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines())
+    assert best >= 0.9
