@@ -3,7 +3,6 @@ PYTHON_IN_VENV = .venv/bin/python
 UV ?= uv
 # Extra arguments, for example: make test PYTEST_ARGS="-k geometry -x"
 PYTEST_ARGS ?=
-DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint constraints clean
@@ -15,7 +14,7 @@ setup: ## create .venv and install the pinned packages (does nothing when it is 
 	@sh scripts/setup.sh
 
 demo: setup ## data, training, evaluation, gallery and table, from nothing
-	@$(PYTHON_IN_VENV) -m grounding.demo $(DEMO_ARGS)
+	@$(PYTHON_IN_VENV) -m grounding.demo
 
 test: ## run the tests
 	@sh scripts/setup.sh dev

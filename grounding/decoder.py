@@ -47,12 +47,12 @@ class HeatmapDecoder(nn.Module):
     Args:
         config: its size.
         embed_dim: E of CLIP's joint space.
-        text_width: W of the text tower's states.
+        token_width: of the vectors of a phrase's tokens.
         pyramid_channels: channels of the CLIP stages "layer1" to "layer4".
     """
 
     def __init__(
-        self, config: DecoderConfig, *, embed_dim: int, text_width: int, pyramid_channels: Mapping[str, int]
+        self, config: DecoderConfig, *, embed_dim: int, token_width: int, pyramid_channels: Mapping[str, int]
     ) -> None:
         super().__init__()
         self.config = config
@@ -60,7 +60,7 @@ class HeatmapDecoder(nn.Module):
         self.adapter = nn.Conv2d(pyramid_channels["layer3"], embed_dim, 1, bias=False)
         nn.init.zeros_(self.adapter.weight)  # the region embeddings start as CLIP's own
         self.keys = nn.Conv2d(embed_dim + pyramid_channels["layer3"], dim, 1)
-        self.reader = PhraseReader(embed_dim=embed_dim, text_width=text_width, queries=config.queries, dim=dim,
+        self.reader = PhraseReader(embed_dim=embed_dim, token_width=token_width, queries=config.queries, dim=dim,
                                    layers=config.reader_layers)  # fmt: skip
 
         # Joint embeddings and stage 3, two coordinates, the similarity map and the queries' maps.
@@ -72,9 +72,8 @@ class HeatmapDecoder(nn.Module):
         self.middle = ModulatedBlock(width // 2, dim, kernel_size=5)
         self.fine_in = nn.Conv2d(pyramid_channels["layer1"], width // 4, 1)
         self.fine_up = nn.Conv2d(width // 2, width // 4, 1)
-        # At stride 4 there are many positions and little left to decide: a block without a wider hidden layer.
-        self.fine = ModulatedBlock(width // 4, dim, kernel_size=3, expansion=1)
-        self.head = nn.Conv2d(width // 4, 1, 1)
+        # At stride 4 there are many positions and little left to decide: no block of its own.
+        self.head = nn.Conv2d(width // 4, 1, 3, padding=1)
         # Boxes are small: most of a heatmap starts and stays low.
         self.head.bias = nn.Parameter(torch.full((1,), -2.0))
 
@@ -112,7 +111,6 @@ class HeatmapDecoder(nn.Module):
         x = _upsampled(self.middle_up(x), middle) + middle
         x = self.middle(x, summaries)
         x = _upsampled(self.fine_up(x), fine) + fine
-        x = self.fine(x, summaries)
         return self.head(F.gelu(x))[:, 0]
 
 

@@ -143,6 +143,6 @@ def stretch_to_unit(similarity: Tensor, valid: Tensor) -> Tensor:
 def decoder_for(encoder: Encoder, config: DecoderConfig) -> HeatmapDecoder:
     """A new decoder that fits the encoder's CLIP."""
     dense = encoder.dense
-    decoder = HeatmapDecoder(config, embed_dim=dense.embed_dim, text_width=encoder.encode_phrases.width,
+    decoder = HeatmapDecoder(config, embed_dim=dense.embed_dim, token_width=encoder.encode_phrases.token_width,
                              pyramid_channels=dense.pyramid_channels)  # fmt: skip
     return decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # halves a step on the CPU

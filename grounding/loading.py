@@ -96,4 +96,4 @@ def read_model_config(folder: Path) -> ModelConfig:
     except Exception as error:  # yaml, a missing key or jsonargparse: for a user all are one thing, a damaged file
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"{path} is damaged ({reason}): restore it or train again") from error
-    return parser.instantiate_classes(parsed).model
+    return parser.instantiate(parsed).model

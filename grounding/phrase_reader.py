@@ -2,8 +2,8 @@
 
 CLIP's phrase embedding says what a phrase mentions, and little of who does what to whom: "the star left of the ring"
 and "the ring left of the star" lie close together (Yuksekgonul et al. 2023, "When and why vision-language models
-behave like bags-of-words", section 2). The states at the single tokens still hold the order, and a small transformer
-on top of them learns to use it.
+behave like bags-of-words", section 2). The single tokens still hold it, and a small transformer on top of them learns
+to read it.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ class PhraseReader(nn.Module):
 
     Args:
         embed_dim: E of CLIP's joint space.
-        text_width: W of the text tower's states.
+        token_width: of the vectors of single tokens.
         queries: query vectors per phrase.
         dim: of every vector that comes out.
         layers: of the transformer.
     """
 
-    def __init__(self, *, embed_dim: int, text_width: int, queries: int, dim: int, layers: int) -> None:
+    def __init__(self, *, embed_dim: int, token_width: int, queries: int, dim: int, layers: int) -> None:
         super().__init__()
         self.from_embedding = nn.Linear(embed_dim, dim)
-        self.from_states = nn.Sequential(nn.LayerNorm(text_width), nn.Linear(text_width, dim))
+        self.from_tokens = nn.Sequential(nn.LayerNorm(token_width), nn.Linear(token_width, dim))
         self.slots = nn.Parameter(torch.randn(queries, dim) / dim**0.5)
         layer = nn.TransformerEncoderLayer(
             dim, HEADS, dim_feedforward=2 * dim, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
@@ -41,7 +41,7 @@ class PhraseReader(nn.Module):
         """Query vectors (P, Q, D) and summaries (P, D) of P phrases."""
         count, queries = len(phrases.embeddings), len(self.slots)
         summary = self.from_embedding(phrases.embeddings)[:, None]
-        x = torch.cat([summary, self.slots.expand(count, -1, -1), self.from_states(phrases.states)], dim=1)
+        x = torch.cat([summary, self.slots.expand(count, -1, -1), self.from_tokens(phrases.tokens)], dim=1)
         own = phrases.is_token.new_ones(count, 1 + queries)
         x = self.transformer(x, src_key_padding_mask=~torch.cat([own, phrases.is_token], dim=1))
         return x[:, 1 : 1 + queries], x[:, 0]

@@ -18,18 +18,27 @@ BATCH_SIZE = 256
 
 @dataclass(frozen=True)
 class PhraseFeatures:
-    """P phrases, as wholes and word by word.
+    """P phrases, as wholes and token by token.
 
     Attributes:
         embeddings: (P, E) float32 in CLIP's joint space, L2-normalised.
-        states: (P, L, W) float32, the text tower's output at each token, from the start token to the end token;
-            zero after the end.
-        is_token: (P, L) bool, False after the end.
+        tokens: (P, L, 2 W) float32, from the start token to the end token and zero after it: the token's own vector,
+            normalised, and the text tower's output there, which knows the tokens before it.
+        is_token: (P, L) bool, False after the end token.
     """
 
     embeddings: Tensor
-    states: Tensor
+    tokens: Tensor
     is_token: Tensor
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """What is kept of a phrase: token ids, its embedding, and the tower's output in half precision, for its size."""
+
+    ids: Tensor
+    embedding: Tensor
+    states: Tensor
 
 
 class TextEncoder:
@@ -41,7 +50,7 @@ class TextEncoder:
 
     def __init__(self, model: CLIP) -> None:
         self._model = model
-        self._known: dict[str, tuple[Tensor, Tensor]] = {}
+        self._known: dict[str, _Encoded] = {}
 
     @property
     def device(self) -> torch.device:
@@ -49,31 +58,42 @@ class TextEncoder:
         return self._model.text_projection.device
 
     @property
-    def width(self) -> int:
-        """W of the states."""
-        return int(self._model.text_projection.shape[0])
+    def token_width(self) -> int:
+        """2 W of `PhraseFeatures.tokens`."""
+        return 2 * int(self._model.text_projection.shape[0])
 
-    @torch.no_grad()
     def __call__(self, phrases: Sequence[str]) -> PhraseFeatures:
-        """The features of N phrases, at least one, on the model's device.
+        """The features of P phrases, at least one, on the model's device.
 
         Raises:
             InputError: a phrase is empty or longer than CLIP's 77 tokens.
         """
-        new = [phrase for phrase in dict.fromkeys(phrases) if phrase not in self._known]
-        if new:
-            tokens = tokenize(new)
-            ends = tokens.argmax(dim=-1)
-            # Phrases of like length go together, so that each batch runs the tower no further than it needs.
-            for batch in ends.argsort(stable=True).split(BATCH_SIZE):
-                embeddings, states = encode_tokens(self._model, tokens[batch].to(self.device))
-                embeddings = F.normalize(embeddings, dim=-1)
-                for row, index in enumerate(batch.tolist()):
-                    self._known[new[index]] = embeddings[row], states[row, : ends[index] + 1].clone()
+        self._encode([phrase for phrase in dict.fromkeys(phrases) if phrase not in self._known])
         known = [self._known[phrase] for phrase in phrases]
-        lengths = torch.tensor([len(states) for _, states in known])
+        lengths = torch.tensor([len(one.ids) for one in known], device=self.device)
+        is_token = torch.arange(int(lengths.max()), device=self.device) < lengths[:, None]
+        words = self._model.token_embedding(pad_sequence([one.ids for one in known], batch_first=True))
+        words = F.layer_norm(words, words.shape[-1:]) * is_token[..., None]
+        states = pad_sequence([one.states for one in known], batch_first=True).float()
         return PhraseFeatures(
-            embeddings=torch.stack([embedding for embedding, _ in known]),
-            states=pad_sequence([states for _, states in known], batch_first=True),
-            is_token=(torch.arange(int(lengths.max())) < lengths[:, None]).to(self.device),
+            embeddings=torch.stack([one.embedding for one in known]),
+            tokens=torch.cat([words, states], dim=-1),
+            is_token=is_token,
         )
+
+    @torch.no_grad()
+    def _encode(self, phrases: list[str]) -> None:
+        if not phrases:
+            return
+        ids = tokenize(phrases)
+        lengths = ids.argmax(dim=-1) + 1
+        # Phrases of like length go together, so that each batch runs the tower no further than it needs.
+        for batch in lengths.argsort(stable=True).split(BATCH_SIZE):
+            batch_ids = ids[batch].to(self.device)
+            embeddings, states = encode_tokens(self._model, batch_ids)
+            embeddings = F.normalize(embeddings, dim=-1)
+            for row, index in enumerate(batch.tolist()):
+                length = int(lengths[index])
+                self._known[phrases[index]] = _Encoded(
+                    batch_ids[row, :length].clone(), embeddings[row], states[row, :length].half()
+                )

@@ -9,7 +9,7 @@ from grounding.dense_clip import DenseFeatures
 from grounding.text import PhraseFeatures
 
 CHANNELS = {"layer1": 8, "layer2": 12, "layer3": 16, "layer4": 20}
-EMBED_DIM, TEXT_WIDTH = 10, 12
+EMBED_DIM, TOKEN_WIDTH = 10, 12
 SMALL = DecoderConfig(width=16, blocks=2, queries=3, query_dim=8)
 
 
@@ -30,8 +30,8 @@ def make_phrases(count: int) -> PhraseFeatures:
     generator = torch.Generator().manual_seed(1)
     embeddings = F.normalize(torch.randn(count, EMBED_DIM, generator=generator), dim=1)
     is_token = torch.arange(count + 2) < torch.arange(3, count + 3)[:, None]
-    states = torch.randn(count, count + 2, TEXT_WIDTH, generator=generator) * is_token[..., None]
-    return PhraseFeatures(embeddings, states, is_token)
+    tokens = torch.randn(count, count + 2, TOKEN_WIDTH, generator=generator) * is_token[..., None]
+    return PhraseFeatures(embeddings, tokens, is_token)
 
 
 def one_phrase(phrases: PhraseFeatures, index: int) -> PhraseFeatures:
@@ -39,13 +39,13 @@ def one_phrase(phrases: PhraseFeatures, index: int) -> PhraseFeatures:
     length = int(phrases.is_token[index].sum())
     chosen = slice(index, index + 1)
     return PhraseFeatures(
-        phrases.embeddings[chosen], phrases.states[chosen, :length], phrases.is_token[chosen, :length]
+        phrases.embeddings[chosen], phrases.tokens[chosen, :length], phrases.is_token[chosen, :length]
     )
 
 
 def make_decoder() -> HeatmapDecoder:
     torch.manual_seed(0)
-    return HeatmapDecoder(SMALL, embed_dim=EMBED_DIM, text_width=TEXT_WIDTH, pyramid_channels=CHANNELS).eval()
+    return HeatmapDecoder(SMALL, embed_dim=EMBED_DIM, token_width=TOKEN_WIDTH, pyramid_channels=CHANNELS).eval()
 
 
 @pytest.mark.parametrize("output_stride", [16, 32])
@@ -85,7 +85,7 @@ def test_region_embeddings_start_as_the_dense_embeddings(output_stride):
 
 def test_single_words_count_beside_the_embedding_of_the_whole():
     decoder, features, phrases = make_decoder(), make_features(1, 64, 64, 16), make_phrases(1)
-    another = dataclasses.replace(phrases, states=phrases.states.flip(-1))
+    another = dataclasses.replace(phrases, tokens=phrases.tokens.flip(-1))
     image_index = torch.tensor([0])
     with torch.no_grad():
         difference = decoder(features, phrases, image_index) - decoder(features, another, image_index)
@@ -106,14 +106,14 @@ def test_every_parameter_learns():
 
 def test_decoder_for_rn50_stays_small():
     channels = {"layer1": 256, "layer2": 512, "layer3": 1024, "layer4": 2048}
-    decoder = HeatmapDecoder(DecoderConfig(), embed_dim=1024, text_width=512, pyramid_channels=channels)
+    decoder = HeatmapDecoder(DecoderConfig(), embed_dim=1024, token_width=1024, pyramid_channels=channels)
     assert 1_000_000 < sum(parameter.numel() for parameter in decoder.parameters()) < 4_000_000
 
 
 @pytest.mark.parametrize("field", ["width", "blocks", "queries", "query_dim", "reader_layers"])
 def test_every_setting_changes_the_size(field):
     def size(config: DecoderConfig) -> int:
-        decoder = HeatmapDecoder(config, embed_dim=EMBED_DIM, text_width=TEXT_WIDTH, pyramid_channels=CHANNELS)
+        decoder = HeatmapDecoder(config, embed_dim=EMBED_DIM, token_width=TOKEN_WIDTH, pyramid_channels=CHANNELS)
         return sum(parameter.numel() for parameter in decoder.parameters())
 
     larger = dataclasses.replace(SMALL, **{field: 2 * getattr(SMALL, field)})

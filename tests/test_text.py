@@ -43,20 +43,23 @@ def test_equals_clips_own_in_the_order_asked(model):
     assert not torch.allclose(embeddings[0], embeddings[1], atol=1e-2)
 
 
-def test_states_are_those_of_each_token_up_to_the_end(model):
+def test_tokens_are_clips_own_up_to_the_end_token(model):
     seen = []
     hook = model.ln_final.register_forward_hook(lambda module, arguments, output: seen.append(output))
-    tokens = clip.tokenize(PHRASES)
-    model.encode_text(tokens)
+    ids = clip.tokenize(PHRASES)
+    model.encode_text(ids)
     hook.remove()
     features = TextEncoder(model)(PHRASES)
     lengths = [len(phrase.split()) + 2 for phrase in PHRASES]  # every word is one token
-    assert features.states.shape == (4, max(lengths), TextEncoder(model).width)
-    assert features.is_token.sum(dim=1).tolist() == lengths
+    assert features.tokens.shape == (4, max(lengths), TextEncoder(model).token_width)
+    words, states = features.tokens.chunk(2, dim=-1)
     for row, length in enumerate(lengths):
-        assert features.is_token[row, :length].all()
-        torch.testing.assert_close(features.states[row, :length], seen[0][row, :length], atol=1e-5, rtol=0)
-        assert (features.states[row, length:] == 0).all()
+        assert features.is_token[row].tolist() == [column < length for column in range(max(lengths))]
+        own = model.token_embedding.weight[ids[row, :length]]
+        own = (own - own.mean(dim=-1, keepdim=True)) / own.std(dim=-1, correction=0, keepdim=True)
+        torch.testing.assert_close(words[row, :length], own, atol=1e-3, rtol=0)
+        torch.testing.assert_close(states[row, :length], seen[0][row, :length], atol=0, rtol=2e-3)
+        assert (features.tokens[row, length:] == 0).all()
 
 
 def test_order_is_kept_over_batches_of_like_length(model, monkeypatch, encoded):

@@ -123,7 +123,7 @@ def test_every_word_relation_and_kind_of_phrase_occurs(benchmark):
     for split, told in benchmark.told.items():
         relations = Counter(one.meaning.relation for one in told)
         assert set(relations) == {"", *RELATION_PHRASES}, split
-        assert 0.2 < 1 - relations[""] / len(told) < 0.5
+        assert 0.15 < 1 - relations[""] / len(told) < 0.3
 
 
 def test_tags_say_what_the_phrase_is(benchmark):
@@ -393,9 +393,15 @@ def read_caption(caption: str) -> Iterator[Meaning]:
     return map(read_phrase, caption.split(" and "))
 
 
+def shows_one_object(view: CaptionedView) -> bool:
+    return len(view.shows) == 1  # a scene has two at least
+
+
 def attributes_mentioned(view: CaptionedView) -> list[dict[str, str]]:
+    """Of what a caption is about; an object shown by itself may be placed by one outside the picture."""
     said = list(read_caption(view.caption))
-    return [meaning.attributes for meaning in said] + [meaning.anchor for meaning in said if meaning.relation]
+    anchors = [meaning.anchor for meaning in said if meaning.relation and not shows_one_object(view)]
+    return [meaning.attributes for meaning in said] + anchors
 
 
 def test_captions_name_what_is_shown_and_no_held_out_combination(views, benchmark):
@@ -422,11 +428,13 @@ def test_captions_true_of_is_what_a_reader_finds(views):
 
 
 def test_about_half_of_the_views_are_zoomed_onto_one_object(views):
-    assert 0.45 < np.mean([len(view.shows) == 1 for view in views]) < 0.7
+    assert 0.45 < np.mean([shows_one_object(view) for view in views]) < 0.7
 
 
 def test_captions_with_a_relation_place_one_object_of_the_scene(views):
-    placed = [(view, meaning) for view in views for meaning in read_caption(view.caption) if meaning.relation]
+    related = [(view, meaning) for view in views for meaning in read_caption(view.caption) if meaning.relation]
+    assert any(shows_one_object(view) for view, _ in related)
+    placed = [(view, meaning) for view, meaning in related if not shows_one_object(view)]
     assert {meaning.relation for _, meaning in placed} == {"left", "right", "above", "below", "near"}
     for view, meaning in placed:
         seen = things(view.shows)

@@ -17,7 +17,7 @@ from grounding.data.refshapes.phrases import attributes_of, describe, say
 from grounding.data.refshapes.scenes import Scene, SceneObject, make_scene
 from grounding.geometry import PADDING_RGB, Letterbox
 
-RELATION_SHARE = 0.3
+RELATION_VIEWS = 0.35
 PRETRAINING_STREAM = 7_001  # keeps these scenes apart from every benchmark split's
 
 
@@ -27,8 +27,8 @@ class CaptionedView:
 
     Attributes:
         image: (S, S, 3) uint8 RGB.
-        caption: a phrase that is true of the image.
-        mentions: the attribute sets the caption names.
+        caption: a phrase about what is shown.
+        mentions: the attribute sets of the objects the caption is about.
         shows: every object in the image.
     """
 
@@ -50,9 +50,8 @@ def captioned_views(seed: int, image_size: int, *, stream: int = 0) -> Iterator[
     while True:
         scene = make_scene(rng, allow_novel=False)
         for index in rng.permutation(len(scene.objects))[:2]:
-            yield _object_view(scene, scene.objects[index], image_size, rng)
-        target = int(rng.integers(len(scene.objects)))
-        relation = describe(scene.objects, target, rng, kind="relation") if rng.random() < RELATION_SHARE else None
+            yield _object_view(scene, int(index), image_size, rng)
+        relation = _relation(scene, int(rng.integers(len(scene.objects))), rng)
         if relation is None:
             yield _scene_view(scene, image_size, rng)
         else:
@@ -68,8 +67,14 @@ def _mentions_are_shown(caption: CaptionedView, image: CaptionedView) -> bool:
     return all(any(has_attributes(item, attributes) for item in image.shows) for attributes in caption.mentions)
 
 
-def _object_view(scene: Scene, item: SceneObject, image_size: int, rng: np.random.Generator) -> CaptionedView:
+def _relation(scene: Scene, index: int, rng: np.random.Generator) -> Description | None:
+    """Now and then, where the scene has one: the object with the given index, placed by another object."""
+    return describe(scene.objects, index, rng, kind="relation") if rng.random() < RELATION_VIEWS else None
+
+
+def _object_view(scene: Scene, index: int, image_size: int, rng: np.random.Generator) -> CaptionedView:
     """A square window about one object, one to two and a half times its size, with a caption of the object."""
+    item = scene.objects[index]
     left, top, side = item.patch
     reach = side * rng.uniform(0.95, 2.5)
     slack = max(reach - side, 0) / 2
@@ -81,10 +86,11 @@ def _object_view(scene: Scene, item: SceneObject, image_size: int, rng: np.rando
         scene.image, matrix, (image_size, image_size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT,
         borderValue=PADDING_RGB,
     )  # fmt: skip
-    names = _names(rng)
-    attributes = attributes_of(item, names)
-    # The window may show neighbours, but the caption is about the object in its middle.
-    return CaptionedView(_relight(image, rng), say(Description(attributes), rng), (attributes,), (item,))
+    description = _relation(scene, index, rng)
+    if description is None or not description.attributes:
+        description = Description(attributes_of(item, _names(rng)))
+    # The window may show neighbours, and the caption may name one, but both are about the object in the middle.
+    return CaptionedView(_relight(image, rng), say(description, rng), (description.attributes,), (item,))
 
 
 def _scene_view(scene: Scene, image_size: int, rng: np.random.Generator) -> CaptionedView:

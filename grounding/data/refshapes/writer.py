@@ -24,7 +24,7 @@ from grounding.data.refshapes.vocabulary import SHAPES
 from grounding.errors import InputError
 from grounding.geometry import box_xyxy_to_xywh
 
-FORMAT_VERSION = 1  # part of every seed: raised when the generator changes, so that old folders are made anew
+FORMAT_VERSION = 2  # part of every seed: raised when the generator changes, so that old folders are made anew
 SPLITS = ("train", "val", "test")
 IMAGES = MappingProxyType({"train": 6000, "val": 500, "test": 1000})  # the benchmark's size
 RECIPE_FILE = "refshapes.json"  # what the folder was made from; written last

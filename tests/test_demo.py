@@ -1,0 +1,49 @@
+"""`make demo` on a few images: what it leaves, and that a second run makes nothing anew."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from grounding import demo, load
+from tests.scripts import ROOT
+
+
+@pytest.fixture
+def small_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder with the shipped configuration made smaller; returns the folder."""
+    settings = yaml.safe_load((ROOT / demo.CONFIG).read_text())
+    settings["train"] |= {"epochs": 1, "validation_subset": None, "model": {"model_size": 64}}
+    (tmp_path / demo.CONFIG).parent.mkdir()
+    (tmp_path / demo.CONFIG).write_text(yaml.safe_dump(settings))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo, "IMAGES", {"train": 8, "val": 3, "test": 6})
+    return tmp_path
+
+
+def test_demo(small_demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    demo.main()
+    printed = capsys.readouterr().out
+    results = json.loads((small_demo / "runs" / "demo" / "results.json").read_text())
+    assert results["data"] == "data/refshapes" and results["split"] == "test" and results["images"] == 6
+    assert list(results["methods"]) == ["ours", "zero-shot", "whole-image", "random-box"]
+    assert {"novel", "attribute", "relation"} >= set(results["methods"]["ours"]["subsets"])
+    for name, result in results["methods"].items():
+        row = next(line for line in printed.splitlines() if line.startswith(name + " "))
+        assert f"{result['metrics']['pointing']:.3f}" in row
+    for place in ("data/refshapes", "runs/demo/results.json", "runs/demo/predictions.jsonl",
+                  "runs/demo/gallery_test_ours.png"):  # fmt: skip
+        assert Path(place).exists() and place in printed
+    assert load("runs/demo").name == "ours"
+
+    made = {path: path.stat().st_mtime_ns for path in small_demo.rglob("*") if path.suffix in (".jpg", ".json", ".p")}
+    decoder = (small_demo / "runs" / "demo" / "decoder.safetensors").stat().st_mtime_ns
+    demo.main()
+    assert made == {path: path.stat().st_mtime_ns for path in made}
+    assert decoder == (small_demo / "runs" / "demo" / "decoder.safetensors").stat().st_mtime_ns
+    again = capsys.readouterr().out
+    table = [line for line in printed.splitlines() if line.startswith(("ours ", "zero-shot "))]
+    assert len(table) == 2 and all(line in again for line in table)
