@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentError
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,18 +30,21 @@ def parse(config_class: type[Config], section: str, arguments: Sequence[str], *,
         positional: field that may also be given first and without its flag.
 
     Raises:
-        InputError: the configuration file is missing, is no YAML, or lacks the section.
-        SystemExit: with code 2 and a usage line, where an argument is wrong.
+        InputError: the configuration file is missing, is no YAML, or lacks the section; or an argument is wrong.
     """
     summary = (config_class.__doc__ or "").splitlines()[0]
     usage = f"{section}.py [{positional.upper()}] [--config FILE] [--option VALUE ...]" if positional else None
-    parser = ArgumentParser(prog=f"{section}.py", description=summary, usage=usage)
+    parser = ArgumentParser(prog=f"{section}.py", description=summary, usage=usage, exit_on_error=False)
     parser.add_argument("--config", action="config", help=f"YAML file; its section {section!r} holds any of these")
     parser.add_class_arguments(config_class)
     words = list(arguments)
     if positional and words and not words[0].startswith("-"):
         words.insert(0, f"--{positional}")
-    parsed = parser.parse_args(_with_section(words, section))
+    try:
+        parsed = parser.parse_args(_with_section(words, section))
+    except ArgumentError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{reason.rstrip('.')}; python {section}.py --help lists what there is") from error
     del parsed["config"]
     settings = parser.instantiate(parsed)
     return config_class(**{name: settings[name] for name in vars(settings)})
@@ -48,12 +52,22 @@ def parse(config_class: type[Config], section: str, arguments: Sequence[str], *,
 
 @contextmanager
 def exit_on_input_error() -> Iterator[None]:
-    """Turns an `InputError` raised inside the block into ``error: ...`` on stderr and exit code 2."""
+    """Turns what the user can mend into ``error: ...`` on stderr and exit code 2.
+
+    That is an `InputError` raised inside the block, and what the system says of a file or folder that cannot be used.
+    """
     try:
         yield
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        message = str(error)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        message = f"{error.filename} cannot be used ({error.strerror}): free or rename it, or name another place"
+    else:
+        return
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(2)
 
 
 def _with_section(words: list[str], section: str) -> list[str]:

@@ -41,11 +41,13 @@ class LoadedCLIP:
         model: the `clip` package's CLIP with a ResNet tower, float32, in evaluation mode, no parameter trainable.
         name: what was asked for: a name, a path, or "embedded".
         weights: a sentence for reports, with the file and the start of its SHA-256.
+        sha256: of the file, in hexadecimal.
     """
 
     model: CLIP
     name: str
     weights: str
+    sha256: str
 
 
 def load_clip(name: str | os.PathLike[str] = EMBEDDED, device: str | torch.device = "cpu") -> LoadedCLIP:
@@ -82,8 +84,8 @@ def load_clip(name: str | os.PathLike[str] = EMBEDDED, device: str | torch.devic
         known = ", ".join((EMBEDDED, *RESNETS))
         raise InputError(f"no CLIP {name!r}: give one of {known}, or the path of a CLIP checkpoint file")
     model = model.float().eval().requires_grad_(False).to(device)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    return LoadedCLIP(model, name, f"CLIP {name} ({path.name}, sha256 {digest}...)")
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return LoadedCLIP(model, name, f"CLIP {name} ({path.name}, sha256 {sha256[:12]}...)", sha256)
 
 
 def normalise_pixels(images: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from accelerate import Accelerator
+from jsonargparse.typing import PositiveInt
 
 from grounding.config import ModelConfig
 from grounding.data.refcocog import RefCOCOg
@@ -41,7 +42,7 @@ class EvaluateConfig:
     split: str = "test"
     beside: list[str] = field(default_factory=lambda: [ZERO_SHOT, WHOLE_IMAGE, RANDOM_BOX])
     model: ModelConfig = field(default_factory=ModelConfig)
-    images_per_batch: int = 16
+    images_per_batch: PositiveInt = 16
     device: Literal["auto", "cpu"] = "auto"
     workers: int = 0
 
@@ -82,5 +83,5 @@ def _beside(name: str, main: Grounder, config: EvaluateConfig, device: object) -
     if name not in TRAINING_FREE:
         raise InputError(f"no training-free method {name!r} for --beside: choose from {', '.join(TRAINING_FREE)}")
     if name == ZERO_SHOT and isinstance(main, DenseGrounder):
-        return zero_shot(main.encoder, config.model)  # the same CLIP at the same input size
+        return zero_shot(main.encoder, main.thresholds)  # the same CLIP at the same input size
     return load(name, model=config.model, device=device)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from grounding.clip_backbone import EMBEDDED
 from grounding.decoder import DecoderConfig
@@ -23,6 +24,6 @@ class ModelConfig:
 
     clip: str = EMBEDDED
     model_size: int = 192
-    output_stride: int = 16
+    output_stride: Literal[16, 32] = 16
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     thresholds: BoxThresholds = field(default_factory=BoxThresholds)

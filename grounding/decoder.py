@@ -1,9 +1,10 @@
 """HeatmapDecoder: from CLIP's dense features and a phrase to the logits of a heatmap.
 
 The phrase enters in two ways. A few query vectors made from it are compared with every position, beside CLIP's own
-embedding of the phrase, whose comparison is the zero-shot similarity map; and it scales and shifts the channels of
-every convolutional block (Perez et al. 2018, "FiLM", section 2). Blocks at stride 16 have 7x7 depthwise convolutions
-(Liu et al. 2022, "A ConvNet for the 2020s", section 2.5): a relation such as "left of" needs reach.
+embedding of the phrase, which gives the zero-shot similarity map until training corrects the dense embeddings; and it
+scales and shifts the channels of every convolutional block (Perez et al. 2018, "FiLM", section 2). Blocks at stride
+16 have 7x7 depthwise convolutions (Liu et al. 2022, "A ConvNet for the 2020s", section 2.5): a relation such as
+"left of" needs reach.
 """
 
 from __future__ import annotations
@@ -117,13 +118,13 @@ class HeatmapDecoder(nn.Module):
 class ModulatedBlock(nn.Module):
     """A residual depthwise-separable block whose channels the phrase scales and shifts."""
 
-    def __init__(self, width: int, phrase_dim: int, *, kernel_size: int, expansion: int = 2) -> None:
+    def __init__(self, width: int, phrase_dim: int, *, kernel_size: int) -> None:
         super().__init__()
         self.depthwise = nn.Conv2d(width, width, kernel_size, padding=kernel_size // 2, groups=width)
         self.norm = nn.GroupNorm(1, width)
         self.modulation = nn.Linear(phrase_dim, 2 * width)
-        self.expand = nn.Conv2d(width, expansion * width, 1)
-        self.project = nn.Conv2d(expansion * width, width, 1)
+        self.expand = nn.Conv2d(width, 2 * width, 1)
+        self.project = nn.Conv2d(2 * width, width, 1)
 
     def forward(self, x: Tensor, summaries: Tensor) -> Tensor:
         """(P, C, h, w) and (P, D) to (P, C, h, w)."""

@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 from grounding.cli import exit_on_input_error, parse
-from grounding.data.refshapes.writer import IMAGES, write_refshapes
+from grounding.data.refshapes.writer import IMAGES, RECIPE_FILE, write_refshapes
+from grounding.errors import InputError
 
 CONFIG = "configs/demo.yaml"
 
@@ -28,11 +29,14 @@ def main() -> None:
     from grounding.visualization import VisualizeConfig, visualize
 
     training = parse(TrainConfig, "train", [*from_file, "--resume", "true"])
+    decoder = training.output / DECODER_FILE
+    if decoder.is_file() and decoder.stat().st_mtime < (data / RECIPE_FILE).stat().st_mtime:
+        raise InputError(f"{decoder} is older than {data}, which was made anew: remove {training.output} and run again")
     _announce("2/4 Training the decoder on the frozen embedded CLIP")
     train(training)
 
     evaluation = parse(EvaluateConfig, "evaluate", from_file)
-    results, decoder = evaluation.output / "results.json", training.output / DECODER_FILE
+    results = evaluation.output / "results.json"
     _announce("3/4 Our method, its zero-shot form and chance on the whole test split")
     if not results.is_file() or results.stat().st_mtime < decoder.stat().st_mtime:
         compare(evaluation)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from grounding.decoder import DecoderConfig, HeatmapDecoder
 from grounding.encoder import EncodedImages, Encoder, ImageLike, as_image
+from grounding.errors import InputError
 from grounding.extraction import boxes_from_heatmap
 from grounding.text import PhraseFeatures
 from grounding.types import Grounding
@@ -43,6 +44,13 @@ class BoxThresholds:
 
     relative: float = 0.5
     absolute: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (0 < self.relative <= 1 and 0 <= self.absolute < 1):
+            raise InputError(
+                f"thresholds.relative is {self.relative} and thresholds.absolute {self.absolute}: "
+                "give the first in (0, 1] and the second in [0, 1)"
+            )
 
 
 class DenseGrounder:
@@ -85,6 +93,8 @@ class DenseGrounder:
         Raises:
             InputError: the image cannot be read, or a phrase is empty or too long.
         """
+        if isinstance(phrases, str):
+            raise InputError(f"phrases is the single string {phrases!r}: put it into a list")
         encoded = image if isinstance(image, EncodedImages) else self.encode(image)
         return self._ground_encoded(encoded, [list(phrases)])[0]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 import yaml
 from jsonargparse import ArgumentParser, Namespace
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from grounding.baselines.chance import RandomBoxGrounder, WholeImageGrounder
@@ -16,10 +16,11 @@ from grounding.clip_backbone import load_clip
 from grounding.config import ModelConfig
 from grounding.encoder import Encoder
 from grounding.errors import InputError
-from grounding.grounder import DenseGrounder, Grounder, decoder_for
+from grounding.grounder import BoxThresholds, DenseGrounder, Grounder, decoder_for
 
 CONFIG_FILE = "config.yaml"
 DECODER_FILE = "decoder.safetensors"
+CLIP_SHA256 = "clip_sha256"  # in the decoder file's metadata
 ZERO_SHOT, WHOLE_IMAGE, RANDOM_BOX = "zero-shot", WholeImageGrounder.name, RandomBoxGrounder.name
 TRAINING_FREE = (ZERO_SHOT, WHOLE_IMAGE, RANDOM_BOX)
 
@@ -46,17 +47,23 @@ def load(
     if name == RANDOM_BOX:
         return RandomBoxGrounder()
     if name == ZERO_SHOT:
-        return zero_shot(make_encoder(model or ModelConfig(), device), model or ModelConfig())
+        model = model or ModelConfig()
+        return zero_shot(make_encoder(model, device), model.thresholds)
     folder = Path(name)
     if not folder.is_dir():
         raise InputError(f"no run folder {name!r}: train one with train.py, or give one of {', '.join(TRAINING_FREE)}")
     config = read_model_config(folder)
-    encoder = make_encoder(config, device)
+    try:
+        encoder = make_encoder(config, device)
+    except InputError as error:
+        raise InputError(f"{folder / CONFIG_FILE}, model: {error}") from error
     decoder = decoder_for(encoder, config.decoder)
     path = folder / DECODER_FILE
     if not path.is_file():
         raise InputError(f"{path} is missing: the run has not finished its first epoch, continue it with --resume true")
     try:
+        with safe_open(path, framework="pt") as file:
+            trained_on = file.metadata().get(CLIP_SHA256)
         decoder.load_state_dict(load_file(path))
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} cannot be read as safetensors: train again") from error
@@ -65,6 +72,10 @@ def load(
             f"{path} does not fit the decoder and the CLIP ({config.clip}) that {folder / CONFIG_FILE} names: "
             "it belongs to another architecture, restore the run's own files or train again"
         ) from error
+    if trained_on != encoder.clip.sha256:
+        raise InputError(
+            f"{path} was trained on another CLIP file than {encoder.clip.weights}: restore that file or train again"
+        )
     return DenseGrounder(encoder, decoder.to(device), thresholds=config.thresholds, name="ours")
 
 
@@ -74,9 +85,9 @@ def make_encoder(config: ModelConfig, device: str | torch.device) -> Encoder:
     return Encoder(clip, model_size=config.model_size, output_stride=config.output_stride)
 
 
-def zero_shot(encoder: Encoder, config: ModelConfig) -> DenseGrounder:
+def zero_shot(encoder: Encoder, thresholds: BoxThresholds) -> DenseGrounder:
     """The training-free form: the similarity map itself is the heatmap."""
-    return DenseGrounder(encoder, None, thresholds=config.thresholds, name=ZERO_SHOT)
+    return DenseGrounder(encoder, None, thresholds=thresholds, name=ZERO_SHOT)
 
 
 def read_model_config(folder: Path) -> ModelConfig:

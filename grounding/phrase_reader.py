@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from grounding.errors import InputError
 from grounding.text import PhraseFeatures
 
 HEADS = 4
@@ -29,6 +30,8 @@ class PhraseReader(nn.Module):
 
     def __init__(self, *, embed_dim: int, token_width: int, queries: int, dim: int, layers: int) -> None:
         super().__init__()
+        if dim % HEADS:
+            raise InputError(f"decoder.query_dim is {dim}: give a multiple of {HEADS}")
         self.from_embedding = nn.Linear(embed_dim, dim)
         self.from_tokens = nn.Sequential(nn.LayerNorm(token_width), nn.Linear(token_width, dim))
         self.slots = nn.Parameter(torch.randn(queries, dim) / dim**0.5)

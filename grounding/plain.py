@@ -6,11 +6,15 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from jsonargparse.typing import PositiveInt
+
 
 def plain(value: Any) -> Any:
-    """Dataclasses as dictionaries and paths as strings, all the way down."""
+    """Dataclasses as dictionaries, paths as strings and restricted numbers as numbers, all the way down."""
     if is_dataclass(value) and not isinstance(value, type):
         return plain(asdict(value))
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, PositiveInt):
+        return int(value)
     return str(value) if isinstance(value, Path) else value

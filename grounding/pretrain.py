@@ -1,8 +1,8 @@
 """`python -m grounding.pretrain`: the embedded small CLIP, trained from nothing on generated image-caption pairs.
 
 The loss is CLIP's symmetric InfoNCE (Radford et al. 2021, section 2.3), with two additions. A generated batch holds
-many captions that are true of several of its images: such pairs are left out of the softmax instead of being pushed
-apart. And from some step on, the same loss is also taken between captions and dense embeddings, pooled over
+many captions that are about things in several of its images: such pairs are left out of the softmax instead of being
+pushed apart. And from some step on, the same loss is also taken between captions and dense embeddings, pooled over
 positions by a softmax: a small network trained for minutes has no other cause to keep its positions apart, which
 OpenAI's has learned from 400 million pairs. Both see pairs only; boxes are never seen.
 """
@@ -30,6 +30,8 @@ from grounding.cli import exit_on_input_error
 from grounding.clip_backbone import CLIP, encode_tokens, normalise_pixels, tokenize
 from grounding.data.refshapes.captions import captioned_views, captions_true_of
 from grounding.dense_clip import dense_embeddings, resnet_stages
+from grounding.errors import InputError
+from grounding.plain import plain
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,8 @@ def pretrain(config: PretrainConfig) -> CLIP:
     first = 0
     if state_file.is_file():
         state = torch.load(state_file, weights_only=True)
+        if state["config"] != plain(config):
+            raise InputError(f"{state_file} belongs to a run with other settings: repeat them, or remove the file")
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
@@ -172,7 +176,7 @@ def pretrain(config: PretrainConfig) -> CLIP:
         progress.set_postfix(loss=f"{loss.item():.3f}", scale=f"{model.logit_scale.exp().item():.1f}")
         if step % config.save_every == 0 or step == config.steps:
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(),
-                     "schedule": schedule.state_dict(), "step": step}  # fmt: skip
+                     "schedule": schedule.state_dict(), "step": step, "config": plain(config)}  # fmt: skip
             torch.save(state, state_file.with_suffix(".part"))
             os.replace(state_file.with_suffix(".part"), state_file)
 

@@ -20,7 +20,7 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from grounding.errors import InputError
-from grounding.loading import CONFIG_FILE, DECODER_FILE
+from grounding.loading import CLIP_SHA256, CONFIG_FILE, DECODER_FILE
 from grounding.plain import plain
 
 MAY_DIFFER_ON_RESUME = {"resume", "output", "data", "device", "workers", "save_every"}
@@ -61,6 +61,31 @@ class Progress:
         vars(self).update(state)
 
 
+def refuse_another_run(folder: Path, config: Any, *, resume: bool) -> None:
+    """Does nothing where `folder` holds no run, or the one that `config` may resume.
+
+    Raises:
+        InputError: there is a run and resume is false, or its config.yaml is damaged or says something else.
+    """
+    path = folder / CONFIG_FILE
+    if not path.is_file():
+        return
+    if not resume:
+        raise InputError(f"{folder} holds a run already: continue it with --resume true, or give a new --output")
+    try:
+        before = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError):
+        before = None
+    if not isinstance(before, dict):
+        raise InputError(f"{path} is damaged: restore it, or remove {folder} and train again")
+    settings = plain(config)
+    changed = [name for name in settings if name not in MAY_DIFFER_ON_RESUME and before.get(name) != settings[name]]
+    if changed:
+        raise InputError(
+            f"{path} was started with another {', '.join(changed)}: repeat it, give a new --output, or remove {folder}"
+        )
+
+
 class RunFolder:
     """The files of one run; a context that closes its logs.
 
@@ -76,24 +101,18 @@ class RunFolder:
     def __init__(self, folder: Path, config: Any, *, resume: bool) -> None:
         self.folder = folder
         self.state_folder = folder / "last"
-        path = folder / CONFIG_FILE
-        settings = plain(config)
-        if path.is_file():
-            if not resume:
-                raise InputError(
-                    f"{folder} holds a run already: continue it with --resume true, or give a new --output"
-                )
-            before = yaml.safe_load(path.read_text())
-            changed = [name for name in settings
-                       if name not in MAY_DIFFER_ON_RESUME and before.get(name) != settings[name]]  # fmt: skip
-            if changed:
-                raise InputError(
-                    f"{path} was started with another {', '.join(changed)}: repeat it, or give a new --output"
-                )
+        self._previous_state_folder = folder / "last.previous"
+        refuse_another_run(folder, config, resume=resume)
         folder.mkdir(parents=True, exist_ok=True)
+        path = folder / CONFIG_FILE
         unfinished = path.with_suffix(".part")
-        unfinished.write_text(yaml.safe_dump(settings, sort_keys=False))
+        unfinished.write_text(yaml.safe_dump(plain(config), sort_keys=False))
         unfinished.replace(path)
+        if self._previous_state_folder.is_dir():  # left by a run that was killed while it put a new state in place
+            if self.has_state:
+                shutil.rmtree(self._previous_state_folder)
+            else:
+                self._previous_state_folder.rename(self.state_folder)
         self._writer = SummaryWriter(str(folder))
         self._metrics = (folder / "metrics.jsonl").open("a")
 
@@ -113,19 +132,20 @@ class RunFolder:
 
     def save_state(self, accelerator: Accelerator) -> None:
         """Everything that a resumed run needs, in place of the previous state."""
-        unfinished, previous = self.folder / "last.part", self.folder / "last.previous"
+        unfinished = self.folder / "last.part"
         shutil.rmtree(unfinished, ignore_errors=True)
         accelerator.save_state(str(unfinished))
         if self.state_folder.is_dir():
-            self.state_folder.rename(previous)
+            self.state_folder.rename(self._previous_state_folder)
         unfinished.rename(self.state_folder)
-        shutil.rmtree(previous, ignore_errors=True)
+        shutil.rmtree(self._previous_state_folder, ignore_errors=True)
 
-    def save_decoder(self, decoder: nn.Module) -> None:
-        """The decoder's weights as the run's result."""
+    def save_decoder(self, decoder: nn.Module, *, clip_sha256: str) -> None:
+        """The decoder's weights as the run's result, marked with the file of the CLIP that they fit."""
         path = self.folder / DECODER_FILE
         unfinished = path.with_suffix(".part")
-        save_file({name: value.detach().cpu().contiguous() for name, value in decoder.state_dict().items()}, unfinished)
+        weights = {name: value.detach().cpu().contiguous() for name, value in decoder.state_dict().items()}
+        save_file(weights, unfinished, metadata={CLIP_SHA256: clip_sha256})
         unfinished.replace(path)
 
     def log_losses(self, progress: Progress, losses: dict[str, float]) -> None:

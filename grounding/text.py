@@ -10,10 +10,12 @@ import torch.nn.functional as F
 from clip.model import CLIP
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+from tqdm import tqdm
 
 from grounding.clip_backbone import encode_tokens, tokenize
 
 BATCH_SIZE = 256
+MANY_BATCHES = 20
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class TextEncoder:
         Raises:
             InputError: a phrase is empty or longer than CLIP's 77 tokens.
         """
-        self._encode([phrase for phrase in dict.fromkeys(phrases) if phrase not in self._known])
+        self.remember(phrases)
         known = [self._known[phrase] for phrase in phrases]
         lengths = torch.tensor([len(one.ids) for one in known], device=self.device)
         is_token = torch.arange(int(lengths.max()), device=self.device) < lengths[:, None]
@@ -82,18 +84,25 @@ class TextEncoder:
         )
 
     @torch.no_grad()
-    def _encode(self, phrases: list[str]) -> None:
-        if not phrases:
+    def remember(self, phrases: Sequence[str]) -> None:
+        """Encode phrases for later, each distinct and unknown one once; with a progress bar where it takes long.
+
+        Raises:
+            InputError: a phrase is empty or longer than CLIP's 77 tokens; then none is remembered.
+        """
+        new = [phrase for phrase in dict.fromkeys(phrases) if phrase not in self._known]
+        if not new:
             return
-        ids = tokenize(phrases)
+        ids = tokenize(new)
         lengths = ids.argmax(dim=-1) + 1
         # Phrases of like length go together, so that each batch runs the tower no further than it needs.
-        for batch in lengths.argsort(stable=True).split(BATCH_SIZE):
+        batches = lengths.argsort(stable=True).split(BATCH_SIZE)
+        for batch in tqdm(batches, desc="encoding phrases", leave=False, disable=len(batches) < MANY_BATCHES):
             batch_ids = ids[batch].to(self.device)
             embeddings, states = encode_tokens(self._model, batch_ids)
             embeddings = F.normalize(embeddings, dim=-1)
             for row, index in enumerate(batch.tolist()):
                 length = int(lengths[index])
-                self._known[phrases[index]] = _Encoded(
+                self._known[new[index]] = _Encoded(
                     batch_ids[row, :length].clone(), embeddings[row], states[row, :length].half()
                 )

@@ -12,6 +12,7 @@ from typing import Literal, cast
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration, set_seed
+from jsonargparse.typing import PositiveInt
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
@@ -26,7 +27,7 @@ from grounding.evaluation import evaluate
 from grounding.grounder import DenseGrounder, decoder_for
 from grounding.loading import make_encoder
 from grounding.losses import box_masks, mask_loss, pool_regions, region_phrase_contrast
-from grounding.run_folder import Progress, RunFolder
+from grounding.run_folder import Progress, RunFolder, refuse_another_run
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,9 @@ class TrainConfig:
     subset: int | float | None = None
     validation_subset: int | float | None = None
     model: ModelConfig = field(default_factory=ModelConfig)
-    epochs: int = 10
-    images_per_batch: int = 16
-    phrases_per_image: int = 6
+    epochs: PositiveInt = 10
+    images_per_batch: PositiveInt = 16
+    phrases_per_image: PositiveInt = 6
     learning_rate: float = 1e-3
     weight_decay: float = 0.02
     warmup_steps: int = 100
@@ -79,11 +80,11 @@ class TrainConfig:
     ema_decay: float = 0.995
     contrast_weight: float = 0.1
     augmented: bool = True
-    patience: int = 3
+    patience: PositiveInt = 3
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"
     device: Literal["auto", "cpu"] = "auto"
     workers: int = 0
-    save_every: int = 500
+    save_every: PositiveInt = 500
     seed: int = 0
     resume: bool = False
 
@@ -94,22 +95,23 @@ def train(config: TrainConfig) -> dict[str, float]:
     Raises:
         InputError: the data or the CLIP cannot be used, or the run folder holds another run.
     """
+    refuse_another_run(config.output, config, resume=config.resume)
     set_seed(config.seed)
-    accelerator = Accelerator(
-        cpu=config.device == "cpu",
-        mixed_precision=config.mixed_precision,
-        dataloader_config=DataLoaderConfiguration(use_seedable_sampler=True, data_seed=config.seed),
-    )
     dataset = RefCOCOg(config.data, config.split, split_by=config.split_by, group_by="image",
                        subset=config.subset, seed=config.seed)  # fmt: skip
     validation = RefCOCOg(config.data, config.validation_split, split_by=config.split_by, group_by="image",
                           subset=config.validation_subset, seed=config.seed)  # fmt: skip
     for needed in (dataset, validation):
         needed.check_images()
+    accelerator = Accelerator(
+        cpu=config.device == "cpu",
+        mixed_precision=config.mixed_precision,
+        dataloader_config=DataLoaderConfiguration(use_seedable_sampler=True, data_seed=config.seed),
+    )
     encoder = make_encoder(config.model, accelerator.device)
     accelerator.print(f"training on {len(dataset)} images of {config.data}; frozen weights: {encoder.clip.weights}")
     # Once, in a fixed order: a phrase's embedding then is the same to the last bit in a resumed run.
-    encoder.encode_phrases(sorted({e.phrase for e in (*dataset.expressions, *validation.expressions)}))
+    encoder.encode_phrases.remember(sorted({e.phrase for e in (*dataset.expressions, *validation.expressions)}))
 
     items = TrainingItems(dataset, model_size=config.model.model_size, stride=HEATMAP_STRIDE, seed=config.seed,
                           phrases_per_image=config.phrases_per_image, augmented=config.augmented)  # fmt: skip
@@ -160,7 +162,7 @@ def train(config: TrainConfig) -> dict[str, float]:
             metrics = measures[grounder.name]["metrics"]
             better = progress.finish_epoch(metrics)
             if better:
-                run.save_decoder(mean_decoder)
+                run.save_decoder(mean_decoder, clip_sha256=encoder.clip.sha256)
             run.log_validation(progress, metrics)
             run.save_state(accelerator)
             shown = ", ".join(f"{name} {metrics[name]:.3f}" for name in ("acc@0.5", "miou", "pointing"))
@@ -182,8 +184,9 @@ def batch_losses(
     if contrast_weight:
         regions = decoder.region_embeddings(features)
         stride = encoder.model_size // regions.shape[-1]
-        pooled = pool_regions(regions.float(), boxes, image_index, stride)
-        contrast = region_phrase_contrast(pooled, phrases.embeddings, batch.region_ids.to(device))
+        with torch.autocast(device.type, enabled=False):  # a cosine over a temperature needs all of float32
+            pooled = pool_regions(regions.float(), boxes, image_index, stride)
+            contrast = region_phrase_contrast(pooled, phrases.embeddings, batch.region_ids.to(device))
         losses["contrast_loss"] = contrast_weight * contrast
     return losses
 

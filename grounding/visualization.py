@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 from accelerate import Accelerator
+from jsonargparse.typing import PositiveInt
 from matplotlib.figure import Figure
 
 from grounding.config import ModelConfig
@@ -46,7 +47,7 @@ class VisualizeConfig:
     data: Path | None = None
     split_by: str = "umd"
     split: str = "test"
-    count: int = 12
+    count: PositiveInt = 12
     seed: int = 0
     model: ModelConfig = field(default_factory=ModelConfig)
     device: Literal["auto", "cpu"] = "auto"
@@ -108,7 +109,7 @@ def draw_panels(panels: Sequence[Panel], path: Path, *, title: str, columns: int
     """Write a grid of panels: the heatmap over the image, the best box, and the annotated box in green."""
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(3.6 * columns, 3.5 * rows + 0.9))
+    figure = Figure(figsize=(3.6 * columns, 3.5 * rows + 1.2))
     axes = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.flat:
         axis.axis("off")

@@ -94,14 +94,15 @@ def test_one_field_may_stand_first_without_its_flag(experiment):
     ],
 )
 def test_wrong_argument_ends_with_code_2_and_names_it(capsys, arguments, word):
-    with pytest.raises(SystemExit) as exit_info:
+    with pytest.raises(SystemExit) as exit_info, exit_on_input_error():
         parse(Config, "train", arguments)
     assert exit_info.value.code == 2
-    assert word in capsys.readouterr().err.split("error:")[-1]
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and word in line and "train.py --help" in line
 
 
 def test_unknown_field_in_the_file_ends_with_code_2_and_names_it(capsys, experiment):
-    with pytest.raises(SystemExit) as exit_info:
+    with pytest.raises(SystemExit) as exit_info, exit_on_input_error():
         parse(Config, "wrong", ["--config", experiment])
     assert exit_info.value.code == 2
     assert "no_such_field" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from grounding.decoder import DecoderConfig, HeatmapDecoder
 from grounding.dense_clip import DenseFeatures
+from grounding.errors import InputError
 from grounding.text import PhraseFeatures
 
 CHANNELS = {"layer1": 8, "layer2": 12, "layer3": 16, "layer4": 20}
@@ -118,3 +119,13 @@ def test_every_setting_changes_the_size(field):
 
     larger = dataclasses.replace(SMALL, **{field: 2 * getattr(SMALL, field)})
     assert size(larger) > size(SMALL)
+
+
+def test_a_query_dimension_that_the_heads_do_not_divide_is_refused():
+    with pytest.raises(InputError, match=r"query_dim is 10: give a multiple of 4"):
+        HeatmapDecoder(
+            dataclasses.replace(SMALL, query_dim=10),
+            embed_dim=EMBED_DIM,
+            token_width=TOKEN_WIDTH,
+            pyramid_channels=CHANNELS,
+        )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 import yaml
 
-from grounding import demo, load
+from grounding import InputError, demo, load
+from grounding.data.refshapes.writer import RECIPE_FILE
 from tests.scripts import ROOT
 
 
@@ -47,3 +49,7 @@ def test_demo(small_demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     again = capsys.readouterr().out
     table = [line for line in printed.splitlines() if line.startswith(("ours ", "zero-shot "))]
     assert len(table) == 2 and all(line in again for line in table)
+
+    os.utime(small_demo / "data" / "refshapes" / RECIPE_FILE)
+    with pytest.raises(InputError, match=r"runs/demo/decoder\.safetensors is older than data/refshapes"):
+        demo.main()

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from grounding import pretrain as pretrain_module
 from grounding.clip_backbone import load_clip, tokenize
+from grounding.errors import InputError
 from grounding.pretrain import (
     CaptionedBatches,
     PretrainConfig,
@@ -133,6 +134,17 @@ def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path, monkeypatch):
     assert steps == [True, True]  # steps 3 and 4: the third, done but not saved, is done again
     assert whole.output.read_bytes() == resumed.output.read_bytes()
     assert [path.name for path in resumed.output.parent.iterdir()] == ["clip.safetensors"]
+
+
+@pytest.mark.usefixtures("tiny_and_repeatable")
+def test_a_state_of_other_settings_is_refused(tmp_path, monkeypatch):
+    config = replace(TINY, output=tmp_path / "clip.safetensors")
+    with monkeypatch.context() as patch:
+        patch.setattr(pretrain_module, "pretraining_loss", _InterruptAtCall(4))
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(config)
+    with pytest.raises(InputError, match=r"clip\.state\.pt belongs to a run with other settings"):
+        pretrain(replace(config, steps=2, seed=1))
 
 
 @pytest.mark.usefixtures("tiny_and_repeatable")

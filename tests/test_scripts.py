@@ -11,7 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from grounding import ModelConfig, load
+from grounding import InputError, ModelConfig, load
 from grounding.decoder import DecoderConfig
 from grounding.training import TrainConfig, train
 from tests.scripts import ROOT, assert_refused, run_script
@@ -74,7 +74,8 @@ def test_help(name: str, capsys: Capture) -> None:
 @pytest.mark.parametrize("name", ["demo.yaml", "refcocog.yaml"])
 def test_shipped_configurations_are_accepted(name: str, made: Path, tmp_path: Path, capsys: Capture) -> None:
     for script in ("train", "evaluate", "visualize"):
-        outcome = run_script(capsys, f"{script}.py", "--config", ROOT / "configs" / name, "--data", tmp_path / "none")
+        outcome = run_script(capsys, f"{script}.py", "--config", ROOT / "configs" / name, "--data", tmp_path / "none",
+                             "--output", tmp_path / "out")  # fmt: skip
         assert_refused(outcome, tmp_path / "none")  # read as far as the missing data set
 
 
@@ -183,6 +184,24 @@ def test_wrong_names(made: Path, tmp_path: Path, capsys: Capture) -> None:
     refused(tmp_path / "no_run", fragment="no_run")
     refused("zero-shot", "--model.clip", "RN99", fragment="RN99")
     refused("zero-shot", "--model.model_size", "100", fragment="multiple of 32")
+    refused("zero-shot", "--model.output_stride", "8", fragment="16, 32")
+    refused("zero-shot", "--model.thresholds.relative", "1.5", fragment="thresholds.relative is 1.5")
+    refused(made / "run", "--images_per_batch", "0", fragment="images_per_batch")
     refused(made / "run", "--split", "training", fragment="training")
     refused(made / "run", "--no_such_option", "1", fragment="no_such_option")
     refused(made / "run", "--device", "gpu7", fragment="gpu7")
+
+
+def test_output_that_is_a_file(made: Path, tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "taken").write_text("mine")
+    for script, first in (("evaluate.py", [made / "run"]), ("visualize.py", [made / "run"]), ("train.py", [])):
+        outcome = run_script(capsys, script, *first, "--data", made / "data", "--output", tmp_path / "taken",
+                             "--device", "cpu")  # fmt: skip
+        assert_refused(outcome, tmp_path / "taken", "cannot be used")
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_a_single_string_is_no_list_of_phrases(made: Path) -> None:
+    image = next((made / "data" / "images").iterdir())
+    with pytest.raises(InputError, match="single string 'red box'"):
+        load(made / "run").ground(image, "red box")

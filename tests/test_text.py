@@ -80,6 +80,14 @@ def test_a_phrase_is_encoded_once(model, encoded):
     torch.testing.assert_close(again, reference(model, [PHRASES[1], PHRASES[2], PHRASES[0]]), atol=1e-6, rtol=0)
 
 
+def test_remembered_phrases_are_not_encoded_again(model, encoded):
+    encoder = TextEncoder(model)
+    encoder.remember(PHRASES)
+    assert encoded == [len(PHRASES)]
+    torch.testing.assert_close(encoder(PHRASES).embeddings, reference(model, PHRASES), atol=1e-6, rtol=0)
+    assert encoded == [len(PHRASES)]
+
+
 def test_two_encoders_share_nothing():
     one, other = (TextEncoder(tiny_clip(seed))(PHRASES).embeddings for seed in (0, 1))
     assert (one - other).abs().max() > 0.1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -135,6 +136,37 @@ def test_existing_run_is_not_overwritten(config: TrainConfig) -> None:
     with pytest.raises(InputError, match="another learning_rate"):
         train(replace(config, epochs=1, resume=True, learning_rate=0.5))
     assert (config.output / "decoder.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("last_is_there", [False, True], ids=["before the new state", "after the new state"])
+def test_killed_while_a_state_is_put_in_place(config: TrainConfig, last_is_there: bool) -> None:
+    expected = train(config)
+    last = config.output / "last"
+    if last_is_there:
+        shutil.copytree(last, config.output / "last.previous")
+    else:
+        last.rename(config.output / "last.previous")
+    assert train(replace(config, resume=True)) == expected
+    assert last.is_dir() and not (config.output / "last.previous").exists()
+    assert len((config.output / "metrics.jsonl").read_text().splitlines()) == 2  # no epoch was trained again
+
+
+@pytest.mark.parametrize("content", ["", "a: [", "words"])
+def test_a_damaged_configuration_is_said_on_resume(config: TrainConfig, content: str) -> None:
+    train(replace(config, epochs=1))
+    (config.output / "config.yaml").write_text(content)
+    with pytest.raises(InputError, match=r"config\.yaml is damaged"):
+        train(replace(config, epochs=1, resume=True))
+
+
+def test_a_run_is_tied_to_its_clip(config: TrainConfig) -> None:
+    train(replace(config, epochs=1))
+    save_tiny_clip(Path(config.model.clip), seed=1)
+    with pytest.raises(InputError, match="another CLIP file"):
+        load(config.output)
+    Path(config.model.clip).unlink()
+    with pytest.raises(InputError, match=r"config\.yaml, model: no CLIP"):
+        load(config.output)
 
 
 def test_resuming_nothing_starts(config: TrainConfig) -> None:

@@ -66,7 +66,7 @@ def random_rn50() -> CLIP:
 
 def loaded_tiny_clip(seed: int = 0) -> LoadedCLIP:
     """What `load_clip` returns, around `tiny_clip(seed)`."""
-    return LoadedCLIP(tiny_clip(seed), "tiny", f"CLIP tiny (random weights, seed {seed})")
+    return LoadedCLIP(tiny_clip(seed), "tiny", f"CLIP tiny (random weights, seed {seed})", f"{seed:064x}")
 
 
 def save_tiny_clip(path: Path, seed: int = 0) -> Path:

@@ -75,7 +75,11 @@ def find_layout(root: Path, split_by: str) -> Layout:
     """
     download = f"python -m grounding.data.download refcocog --root {root}"
     if not root.is_dir():
-        raise InputError(f"there is no data folder {root}: correct the path, or run {download}")
+        generate = f"python -m grounding.data.refshapes --root {root}"
+        raise InputError(
+            f"there is no data folder {root}: correct the path, or run {download} for RefCOCOg, "
+            f"or {generate} for RefShapes"
+        )
     annotations = next((place for place in (root / "annotations", root) if any(place.glob("refs(*).p"))), None)
     if annotations is None:
         raise InputError(f"{root} has no refs({split_by}).p, neither in annotations nor at its top: run {download}")

@@ -38,7 +38,8 @@ def augment(example: Example, transform: A.Compose, seed: int) -> tuple[np.ndarr
     Returns:
         image (H', W', 3) uint8 RGB and boxes_xyxy (N, 4) float32 in its pixels, in the order of the expressions.
     """
-    boxes = example.boxes_xyxy
+    height, width = example.image.shape[:2]
+    boxes = example.boxes_xyxy.clip(0, np.array([width, height, width, height], dtype=np.float32))
     transform.set_random_seed(seed)
     out = transform(image=example.image, bboxes=boxes, order=np.arange(len(boxes)))
     moved = boxes.copy()

@@ -123,7 +123,7 @@ def test_every_word_relation_and_kind_of_phrase_occurs(benchmark):
     for split, told in benchmark.told.items():
         relations = Counter(one.meaning.relation for one in told)
         assert set(relations) == {"", *RELATION_PHRASES}, split
-        assert 0.15 < 1 - relations[""] / len(told) < 0.3
+        assert 0.05 < 1 - relations[""] / len(told) < 0.2
 
 
 def test_tags_say_what_the_phrase_is(benchmark):
@@ -411,7 +411,8 @@ def test_captions_name_what_is_shown_and_no_held_out_combination(views, benchmar
         mentioned = attributes_mentioned(view)
         assert mentioned == [dict(attributes) for attributes in view.mentions]
         assert all(any(thing.looks(attributes) for thing in things(view.shows)) for attributes in mentioned)
-        assert not any((attributes.get("colour"), attributes.get("shape")) in novel for attributes in mentioned)
+        said = [part for meaning in read_caption(view.caption) for part in (meaning.attributes, meaning.anchor)]
+        assert not any((attributes.get("colour"), attributes.get("shape")) in novel for attributes in said)
         assert not any((item.colour, item.shape) in novel for item in view.shows)
 
 
@@ -427,8 +428,8 @@ def test_captions_true_of_is_what_a_reader_finds(views):
     assert 0 < captions_true_of(some).mean() < 0.5
 
 
-def test_about_half_of_the_views_are_zoomed_onto_one_object(views):
-    assert 0.45 < np.mean([shows_one_object(view) for view in views]) < 0.7
+def test_two_of_three_views_are_zoomed_onto_one_object(views):
+    assert [shows_one_object(view) for view in views[:30]] == 10 * [True, True, False]
 
 
 def test_captions_with_a_relation_place_one_object_of_the_scene(views):

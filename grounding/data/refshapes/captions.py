@@ -29,7 +29,7 @@ class CaptionedView:
         image: (S, S, 3) uint8 RGB.
         caption: a phrase about what is shown.
         mentions: the attribute sets of the objects the caption is about.
-        shows: every object in the image.
+        shows: the objects in the image; of a view zoomed onto one object, that object only.
     """
 
     image: np.ndarray
@@ -39,7 +39,7 @@ class CaptionedView:
 
 
 def captioned_views(seed: int, image_size: int, *, stream: int = 0) -> Iterator[CaptionedView]:
-    """Endless views, of which about half are zoomed onto one object.
+    """Endless views, two of every three zoomed onto one object.
 
     Args:
         seed: of the whole stream.
@@ -59,7 +59,7 @@ def captioned_views(seed: int, image_size: int, *, stream: int = 0) -> Iterator[
 
 
 def captions_true_of(views: list[CaptionedView]) -> np.ndarray:
-    """(N, N) bool: entry [i, j] says that all caption j mentions is in image i, whatever the relation between it."""
+    """(N, N) bool: entry [i, j] says that image i shows all that caption j is about, whatever the relation."""
     return np.array([[_mentions_are_shown(caption, image) for caption in views] for image in views])
 
 

@@ -20,7 +20,7 @@ from grounding.data.refshapes.vocabulary import (
 ORDER = ("size", "texture", "colour", "shape")  # English adjective order
 SUBSETS = tuple(names for length in range(5) for names in combinations(ORDER, length))
 MAX_WORDS = 14
-RELATION_SHARE = 0.2
+RELATION_SHARE = 0.1
 # Size can be judged only against the other objects, so few phrases may depend on it.
 SIZE_SHARE = 0.15
 HEAD_SUBSETS = ((), ("shape",), ("colour",), ("colour", "shape"), ("texture", "shape"))

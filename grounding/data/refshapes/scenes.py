@@ -20,6 +20,7 @@ SHARED_BY_DISTRACTORS = (
     ("shape", "colour", "texture"),
 )
 SHARED_PROBABILITIES = (0.3, 0.3, 0.17, 0.1, 0.1, 0.03)
+OBJECTS = (2, 5)  # fewest and most in a scene
 MIN_VISIBLE = 0.7  # an object hidden more than this allows is drawn again elsewhere
 
 
@@ -62,17 +63,16 @@ class Scene:
     objects: tuple[SceneObject, ...]
 
 
-def make_scene(rng: np.random.Generator, *, allow_novel: bool, objects: tuple[int, int] = (2, 5)) -> Scene:
+def make_scene(rng: np.random.Generator, *, allow_novel: bool) -> Scene:
     """One random scene; the same generator state gives the same scene.
 
     Args:
         rng: source of all randomness.
         allow_novel: whether objects may have the held-out combinations; if so, about a third of them do.
-        objects: smallest and largest number of objects.
     """
     while True:  # a draw that leaves no room for its last object is thrown away as a whole
         width, height = IMAGE_SIZES[rng.integers(len(IMAGE_SIZES))]
-        count = int(rng.integers(objects[0], objects[1] + 1))
+        count = int(rng.integers(OBJECTS[0], OBJECTS[1] + 1))
         placed = _place(_draw_attributes(count, allow_novel, rng), width, height, rng)
         if placed is None:
             continue
