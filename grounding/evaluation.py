@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from tqdm import tqdm
 from grounding.data.refcocog import RefCOCOg
 from grounding.grounder import Grounder
 from grounding.metrics import ious_with, points_inside, summarise
+from grounding.significance import interval_by_image, paired_difference
 from grounding.types import Example, Expression, Grounding
 
 BOXES_KEPT = 10  # per phrase in predictions.jsonl
@@ -28,15 +29,29 @@ class MethodRecord:
         ious: per expression the (N,) IoUs of its boxes, best-scored first.
         pointing: per expression, whether the heatmap's maximum lies in the annotated box.
         tags: per expression, the named subsets it belongs to.
+        image_ids: per expression, its image.
     """
 
     ious: list[Any] = field(default_factory=list)
     pointing: list[bool] = field(default_factory=list)
     tags: list[tuple[str, ...]] = field(default_factory=list)
+    image_ids: list[int] = field(default_factory=list)
+
+    def by_expression(self) -> dict[str, np.ndarray]:
+        """The measures that have a value per expression, (P,) each: those that get intervals."""
+        best = np.array([values[0] for values in self.ious])
+        return {"acc@0.5": best >= 0.5, "miou": best, "pointing": np.array(self.pointing)}
 
     def summary(self) -> dict[str, Any]:
-        """{"n", "metrics", "subsets": {tag: {"n", "metrics"}}}; "subsets" only where expressions have tags."""
+        """{"n", "metrics", "intervals": {metric: [low, high]}, "subsets": {tag: {"n", "metrics"}}}.
+
+        "subsets" only where expressions have tags, "intervals" only where there is more than one image.
+        """
         result: dict[str, Any] = {"n": len(self.ious), "metrics": summarise(self.ious, self.pointing)}
+        if len(set(self.image_ids)) > 1:
+            ids = np.array(self.image_ids)
+            values = self.by_expression()
+            result["intervals"] = {name: list(interval_by_image(values[name], ids)) for name in values}
         names = sorted({tag for tags in self.tags for tag in tags})
         subsets = {}
         for name in names:
@@ -66,7 +81,8 @@ def evaluate(
         description: of the progress bar.
 
     Returns:
-        Name of the method -> {"n", "metrics", "subsets"}.
+        Name of the method -> {"n", "metrics", "intervals", "subsets"}; of every method but the first also
+        "behind": by how much the first is better, {metric: {"difference", "interval", "p_value"}}.
 
     Raises:
         InputError: an image cannot be read.
@@ -81,7 +97,18 @@ def evaluate(
                 row = _measure(grounder.name, expression, grounding, records[grounder.name])
                 if on_prediction is not None:
                     on_prediction(row)
-    return {name: record.summary() for name, record in records.items()}
+    results = {name: record.summary() for name, record in records.items()}
+    first, *others = records
+    for name in others:
+        if "intervals" in results[name]:
+            results[name]["behind"] = _behind(records[name], records[first])
+    return results
+
+
+def _behind(record: MethodRecord, first: MethodRecord) -> dict[str, Any]:
+    """By how much the first method is better on the same expressions, measure by measure."""
+    own, best, ids = record.by_expression(), first.by_expression(), np.array(record.image_ids)
+    return {name: asdict(paired_difference(best[name], own[name], ids)) for name in own}
 
 
 def write_results(path: Path, *, data: str, split: str, methods: dict[str, Any], **facts: Any) -> dict[str, Any]:
@@ -95,12 +122,13 @@ def write_results(path: Path, *, data: str, split: str, methods: dict[str, Any],
 
 
 def results_table(methods: dict[str, Any]) -> str:
-    """The measures of every method, and Acc@0.5 of its subsets, as lines of text."""
+    """The measures of every method, Acc@0.5's 95 % interval (bootstrap by image) and its subsets, as lines of text."""
     names = ("acc@0.25", "acc@0.5", "acc@0.75", "miou", "pointing", "recall@5")
     subsets = sorted({tag for result in methods.values() for tag in result.get("subsets", {})})
-    header = ["method", "n", *names, *(f"acc@0.5 {tag}" for tag in subsets)]
+    header = ["method", "n", *names, "acc@0.5 95 %", *(f"acc@0.5 {tag}" for tag in subsets)]
     rows = [
         [name, str(result["n"]), *(f"{result['metrics'][metric]:.3f}" for metric in names)]
+        + [_interval(result)]
         + [f"{result['subsets'][tag]['metrics']['acc@0.5']:.3f}" for tag in subsets]
         for name, result in methods.items()
     ]
@@ -110,6 +138,13 @@ def results_table(methods: dict[str, Any]) -> str:
         for row in [header, *rows]
     ]
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+
+
+def _interval(result: dict[str, Any]) -> str:
+    if "intervals" not in result:
+        return "-"
+    low, high = result["intervals"]["acc@0.5"]
+    return f"{low:.3f}-{high:.3f}"
 
 
 def _pairs(batch: list[Example], answers: list[list[Grounding]]) -> Iterator[tuple[Expression, Grounding]]:
@@ -125,6 +160,7 @@ def _measure(method: str, expression: Expression, grounding: Grounding, record: 
     record.ious.append(ious)
     record.pointing.append(inside)
     record.tags.append(expression.tags)
+    record.image_ids.append(expression.image_id)
     return {
         "method": method,
         "image_id": expression.image_id,

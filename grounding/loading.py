@@ -63,7 +63,7 @@ def load(
         raise InputError(f"{path} is missing: the run has not finished its first epoch, continue it with --resume true")
     try:
         with safe_open(path, framework="pt") as file:
-            trained_on = file.metadata().get(CLIP_SHA256)
+            trained_on = (file.metadata() or {}).get(CLIP_SHA256)
         decoder.load_state_dict(load_file(path))
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} cannot be read as safetensors: train again") from error

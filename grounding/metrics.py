@@ -13,7 +13,8 @@ import numpy as np
 
 from grounding.geometry import box_iou
 
-ACCURACY_THRESHOLDS = (0.25, 0.5, 0.75)
+ACCURACY_THRESHOLDS = (0.25, 0.3, 0.5, 0.7, 0.75, 0.9)
+AVERAGED_THRESHOLDS = np.linspace(0.5, 0.95, 10)  # as COCO averages them
 RECALL_AT = (1, 5, 10)
 
 
@@ -53,6 +54,7 @@ def summarise(ious: Sequence[np.ndarray], pointing: Sequence[bool]) -> dict[str,
         raise ValueError("no phrase to measure on")
     best = np.array([values[0] for values in ious])
     metrics = {f"acc@{threshold:g}": accuracy_at(best, threshold) for threshold in ACCURACY_THRESHOLDS}
+    metrics["acc@0.5:0.95"] = float(np.mean([accuracy_at(best, threshold) for threshold in AVERAGED_THRESHOLDS]))
     metrics["miou"] = float(best.mean())
     metrics["pointing"] = float(np.mean(pointing))
     metrics.update({f"recall@{k}": recall_at(ious, k) for k in RECALL_AT})

@@ -62,6 +62,22 @@ def test_against_a_loop(data: Path) -> None:
     assert measured["metrics"]["pointing"] == pytest.approx(np.mean(inside))
 
 
+def test_intervals_and_differences(data: Path) -> None:
+    dataset = RefCOCOg(data, "test", group_by="image")
+    results = evaluate([WholeImageGrounder(), RandomBoxGrounder()], dataset)
+    whole, random = results["whole-image"], results["random-box"]
+    assert "behind" not in whole
+    for metric in ("acc@0.5", "miou", "pointing"):
+        low, high = random["intervals"][metric]
+        assert low <= random["metrics"][metric] <= high
+        found = random["behind"][metric]
+        assert found["difference"] == pytest.approx(whole["metrics"][metric] - random["metrics"][metric])
+        assert found["interval"][0] <= found["difference"] <= found["interval"][1]
+        assert 0 < found["p_value"] <= 1
+    low, high = random["intervals"]["acc@0.5"]
+    assert f"{low:.3f}-{high:.3f}" in results_table(results)
+
+
 def test_random_boxes_differ_between_images_and_seeds() -> None:
     images = np.random.default_rng(0).integers(0, 255, (200, 40, 60, 3), dtype=np.uint8)
     boxes = np.array([RandomBoxGrounder().ground(image, ["a dog"])[0].boxes_xyxy[0] for image in images])

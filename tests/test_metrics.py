@@ -1,9 +1,12 @@
+import csv
+
 import numpy as np
 import pytest
 import torch
 import torchvision.ops
 
 from grounding.metrics import accuracy_at, ious_with, points_inside, recall_at, summarise
+from tests.shared_data import SHARED_DATA, needs_shared_data
 
 
 def test_ious_with_one_annotated_box_equal_torchvision():
@@ -62,8 +65,12 @@ def test_summary_by_hand():
     assert summarise(ious, [True, False, False, True]) == pytest.approx(
         {
             "acc@0.25": 0.75,
+            "acc@0.3": 0.75,
             "acc@0.5": 0.5,
+            "acc@0.7": 0.25,
             "acc@0.75": 0.25,
+            "acc@0.9": 0.0,
+            "acc@0.5:0.95": 0.2,
             "miou": (0.8 + 0.3 + 0.1 + 0.5) / 4,
             "pointing": 0.5,
             "recall@1": 0.5,
@@ -76,3 +83,21 @@ def test_summary_by_hand():
 def test_summary_of_nothing_is_refused():
     with pytest.raises(ValueError, match="no phrase"):
         summarise([], [])
+
+
+def test_mean_accuracy_over_thresholds_is_cocos():
+    ious = [np.array([value]) for value in (0.2, 0.5, 0.62, 0.97)]
+    hits = [sum(value >= percent / 100 for value in (0.2, 0.5, 0.62, 0.97)) / 4 for percent in range(50, 100, 5)]
+    assert summarise(ious, [True] * 4)["acc@0.5:0.95"] == pytest.approx(sum(hits) / 10)
+
+
+@needs_shared_data("refcocog-peer")
+def test_a_published_systems_figures_are_reproduced():
+    with (SHARED_DATA / "refcocog-peer" / "yolov5_clip_rn50_umd_test.csv").open() as file:
+        rows = np.array([[float(value) for value in row[-8:]] for row in list(csv.reader(file))[1:]])
+    assert len(rows) == 9602
+    ious = [ious_with(row[None, 4:], row[:4]) for row in rows]
+    metrics = summarise(ious, [False] * len(rows))
+    published = {"acc@0.3": 0.604666, "acc@0.5": 0.543637, "acc@0.7": 0.496146, "miou": 0.5273}
+    for name, value in published.items():
+        assert metrics[name] == pytest.approx(value, abs=5e-5), name

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 import grounding.training as training
 from grounding import InputError, load
@@ -161,6 +161,13 @@ def test_a_damaged_configuration_is_said_on_resume(config: TrainConfig, content:
 
 def test_a_run_is_tied_to_its_clip(config: TrainConfig) -> None:
     train(replace(config, epochs=1))
+    decoder = config.output / "decoder.safetensors"
+    marked = decoder.read_bytes()
+    save_file(load_file(decoder), decoder)
+    with pytest.raises(InputError, match="another CLIP file"):
+        load(config.output)  # no mark at all
+    decoder.write_bytes(marked)
+    load(config.output)
     save_tiny_clip(Path(config.model.clip), seed=1)
     with pytest.raises(InputError, match="another CLIP file"):
         load(config.output)
