@@ -10,12 +10,13 @@ from typing import Literal
 from accelerate import Accelerator
 from jsonargparse.typing import PositiveInt
 
+from grounding.baselines.gradcam import GradCAMGrounder
 from grounding.config import ModelConfig
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
 from grounding.evaluation import evaluate, results_table, write_results
 from grounding.grounder import DenseGrounder, Grounder
-from grounding.loading import RANDOM_BOX, TRAINING_FREE, WHOLE_IMAGE, ZERO_SHOT, load, zero_shot
+from grounding.loading import GRADCAM, TRAINING_FREE, ZERO_SHOT, load, zero_shot
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class EvaluateConfig:
     """Measure a method on every expression of a split.
 
     Attributes:
-        run: folder of a training run, or "zero-shot", "whole-image", "random-box".
+        run: folder of a training run, or "zero-shot", "gradcam", "whole-image", "random-box".
         data: root folder of the data set, in RefCOCOg's layout.
         output: folder for results.json and predictions.jsonl.
         split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
@@ -40,7 +41,7 @@ class EvaluateConfig:
     output: Path
     split_by: str = "umd"
     split: str = "test"
-    beside: list[str] = field(default_factory=lambda: [ZERO_SHOT, WHOLE_IMAGE, RANDOM_BOX])
+    beside: list[str] = field(default_factory=lambda: list(TRAINING_FREE))
     model: ModelConfig = field(default_factory=ModelConfig)
     images_per_batch: PositiveInt = 16
     device: Literal["auto", "cpu"] = "auto"
@@ -84,4 +85,6 @@ def _beside(name: str, main: Grounder, config: EvaluateConfig, device: object) -
         raise InputError(f"no training-free method {name!r} for --beside: choose from {', '.join(TRAINING_FREE)}")
     if name == ZERO_SHOT and isinstance(main, DenseGrounder):
         return zero_shot(main.encoder, main.thresholds)  # the same CLIP at the same input size
+    if name == GRADCAM and isinstance(main, DenseGrounder):
+        return GradCAMGrounder(main.encoder.clip, thresholds=main.thresholds)
     return load(name, model=config.model, device=device)  # type: ignore[arg-type]

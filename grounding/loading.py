@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from grounding.baselines.chance import RandomBoxGrounder, WholeImageGrounder
+from grounding.baselines.gradcam import GradCAMGrounder
 from grounding.clip_backbone import load_clip
 from grounding.config import ModelConfig
 from grounding.encoder import Encoder
@@ -21,8 +22,9 @@ from grounding.grounder import BoxThresholds, DenseGrounder, Grounder, decoder_f
 CONFIG_FILE = "config.yaml"
 DECODER_FILE = "decoder.safetensors"
 CLIP_SHA256 = "clip_sha256"  # in the decoder file's metadata
-ZERO_SHOT, WHOLE_IMAGE, RANDOM_BOX = "zero-shot", WholeImageGrounder.name, RandomBoxGrounder.name
-TRAINING_FREE = (ZERO_SHOT, WHOLE_IMAGE, RANDOM_BOX)
+ZERO_SHOT, GRADCAM = "zero-shot", "gradcam"
+WHOLE_IMAGE, RANDOM_BOX = WholeImageGrounder.name, RandomBoxGrounder.name
+TRAINING_FREE = (ZERO_SHOT, GRADCAM, WHOLE_IMAGE, RANDOM_BOX)
 
 
 def load(
@@ -32,7 +34,7 @@ def load(
 
     Args:
         name: the folder of a training run, or one of `TRAINING_FREE`.
-        model: the CLIP and its input size, for "zero-shot"; a run folder brings its own.
+        model: the CLIP and, for "zero-shot", its input size; a run folder brings its own.
         device: where the models go.
 
     Returns:
@@ -49,6 +51,9 @@ def load(
     if name == ZERO_SHOT:
         model = model or ModelConfig()
         return zero_shot(make_encoder(model, device), model.thresholds)
+    if name == GRADCAM:
+        model = model or ModelConfig()
+        return GradCAMGrounder(load_clip(model.clip, device), thresholds=model.thresholds)
     folder = Path(name)
     if not folder.is_dir():
         raise InputError(f"no run folder {name!r}: train one with train.py, or give one of {', '.join(TRAINING_FREE)}")

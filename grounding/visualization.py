@@ -27,7 +27,7 @@ class VisualizeConfig:
     """Draw where phrases are, in one image or in a gallery of a split.
 
     Attributes:
-        run: folder of a training run, or "zero-shot", "whole-image", "random-box".
+        run: folder of a training run, or "zero-shot", "gradcam", "whole-image", "random-box".
         output: folder for the pictures.
         image: file of one image; its phrases are given by `phrases`.
         phrases: what to look for in `image`: one phrase, or several as '["the red car", "a dog"]'.

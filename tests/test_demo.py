@@ -31,7 +31,7 @@ def test_demo(small_demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     results = json.loads((small_demo / "runs" / "demo" / "results.json").read_text())
     assert results["data"] == "data/refshapes" and results["split"] == "test" and results["images"] == 6
-    assert list(results["methods"]) == ["ours", "zero-shot", "whole-image", "random-box"]
+    assert list(results["methods"]) == ["ours", "zero-shot", "gradcam", "whole-image", "random-box"]
     assert {"novel", "attribute", "relation"} >= set(results["methods"]["ours"]["subsets"])
     for name, result in results["methods"].items():
         row = next(line for line in printed.splitlines() if line.startswith(name + " "))

@@ -96,7 +96,7 @@ def test_compare_writes_one_form_of_results(data: Path, model: ModelConfig, tmp_
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert results["data"] == str(data)
     assert results["split"] == "test"
-    assert set(results["methods"]) == {"zero-shot", "whole-image", "random-box"}
+    assert set(results["methods"]) == {"zero-shot", "gradcam", "whole-image", "random-box"}
     count = len(RefCOCOg(data, "test").expressions)
     for name, result in results["methods"].items():
         assert result["n"] == count
@@ -105,7 +105,7 @@ def test_compare_writes_one_form_of_results(data: Path, model: ModelConfig, tmp_
     assert "clip.pt" in results["weights"] and "clip.pt" in table
 
     rows = [json.loads(line) for line in (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()]
-    assert len(rows) == 3 * count
+    assert len(rows) == 4 * count
     for name, result in results["methods"].items():
         best = [row["iou"] >= 0.5 for row in rows if row["method"] == name]
         assert np.mean(best) == pytest.approx(result["metrics"]["acc@0.5"])

@@ -59,7 +59,7 @@ def on_real_data(
 )
 def test_with_the_embedded_clip(data, split_by, split, tmp_path, capsys):
     results = on_real_data(capsys, tmp_path, data, split_by, split, "CLIP embedded (embedded_clip.safetensors, sha256")
-    assert set(results["methods"]) == {"ours", "zero-shot", "whole-image", "random-box"}
+    assert set(results["methods"]) == {"ours", "zero-shot", "gradcam", "whole-image", "random-box"}
     for method in results["methods"].values():
         assert method["n"] == sentences_in(data, split_by, split)
         assert all(0 <= value <= 1 for value in method["metrics"].values())

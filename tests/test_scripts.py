@@ -57,7 +57,7 @@ def test_train_evaluate_visualize_share_a_configuration(made: Path, tmp_path: Pa
     evaluated = run_script(capsys, "evaluate.py", "--config", file)
     assert evaluated.code == 0, evaluated
     assert set(json.loads((tmp_path / "out" / "results.json").read_text())["methods"]) == {
-        "ours", "zero-shot", "whole-image", "random-box",
+        "ours", "zero-shot", "gradcam", "whole-image", "random-box",
     }  # fmt: skip
     drawn = run_script(capsys, "visualize.py", "--config", file)
     assert drawn.code == 0, drawn

@@ -1,0 +1,44 @@
+"""Grad-CAM on CLIP: which positions of the last stage speak for the phrase, without any training.
+
+Selvaraju et al. 2017, "Grad-CAM", section 3, with the cosine of image and phrase as the score.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from grounding.clip_backbone import LoadedCLIP
+from grounding.encoder import EncodedImages, Encoder
+from grounding.grounder import BoxThresholds, DenseGrounder
+from grounding.text import PhraseFeatures
+
+STRIDE = 32  # of CLIP's last stage as it was trained
+
+
+class GradCAMGrounder(DenseGrounder):
+    """Heatmaps by Grad-CAM, at CLIP's own input size: its attention pool knows no other.
+
+    Args:
+        clip: the frozen CLIP.
+        thresholds: for the boxes.
+    """
+
+    def __init__(self, clip: LoadedCLIP, *, thresholds: BoxThresholds) -> None:
+        encoder = Encoder(clip, model_size=clip.model.visual.input_resolution, output_stride=STRIDE)
+        super().__init__(encoder, None, thresholds=thresholds, name="gradcam")
+        self._pool = clip.model.visual.attnpool
+
+    def _heatmaps(self, encoded: EncodedImages, phrases: PhraseFeatures, image_index: Tensor) -> Tensor:
+        """(P, h, w) in [0, 1] over the model's square; 0 where nothing speaks for the phrase, and on padding."""
+        valid = encoded.valid_mask(STRIDE)[image_index]
+        # Autograd cannot work on what was made in inference mode, so both sides are copied outside of it.
+        with torch.inference_mode(False), torch.enable_grad():
+            # One copy of its image's stage per phrase: the gradient of the sum of all scores is then each phrase's own.
+            activations = encoded.features.pyramid["layer4"][image_index].clone().requires_grad_()
+            images = F.normalize(self._pool(activations), dim=-1)
+            (gradients,) = torch.autograd.grad((images * phrases.embeddings.clone()).sum(), activations)
+        weights = gradients.mean(dim=(2, 3), keepdim=True)
+        cam = (weights * activations.detach()).sum(dim=1).relu() * valid
+        return cam / cam.amax(dim=(1, 2), keepdim=True).clamp(min=torch.finfo(cam.dtype).tiny)

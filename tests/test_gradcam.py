@@ -1,0 +1,65 @@
+"""Grad-CAM against the `clip` package's own forward pass, one phrase at a time, with hooks on its last stage."""
+
+from __future__ import annotations
+
+import clip
+import numpy as np
+import torch
+
+from grounding.baselines.gradcam import GradCAMGrounder
+from grounding.clip_backbone import normalise_pixels
+from grounding.geometry import Letterbox
+from grounding.grounder import BoxThresholds
+from tests.tiny_clip import RESOLUTION, loaded_tiny_clip
+
+PHRASES = ["a cat", "the man in the red coat", "a tree to the left"]
+
+
+def images() -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 255, (height, width, 3), dtype=np.uint8) for height, width in ((64, 64), (40, 90))]
+
+
+def by_hand(model: torch.nn.Module, image: np.ndarray, phrase: str) -> np.ndarray:
+    letterbox = Letterbox.fit((image.shape[1], image.shape[0]), RESOLUTION)
+    square = torch.from_numpy(letterbox.apply(image)).permute(2, 0, 1)[None]
+    seen: list[torch.Tensor] = []
+
+    def keep(module: torch.nn.Module, arguments: object, output: torch.Tensor) -> torch.Tensor:
+        seen.append(output.detach().requires_grad_())
+        return seen[0]
+
+    hook = model.visual.layer4.register_forward_hook(keep)
+    embedding = model.encode_image(normalise_pixels(square))[0]
+    hook.remove()
+    text = model.encode_text(clip.tokenize([phrase]))[0]
+    torch.nn.functional.cosine_similarity(embedding, text, dim=0).backward()
+    [activation], [gradient] = seen[0], seen[0].grad
+    cam = sum(gradient[channel].mean() * activation[channel] for channel in range(len(activation)))
+    cam = cam.detach().clamp(min=0).numpy() * letterbox.valid_mask(32)
+    return letterbox.map_to_image((cam / max(cam.max(), 1e-30)).astype(np.float32))
+
+
+def test_equals_one_phrase_at_a_time():
+    loaded = loaded_tiny_clip()
+    grounder = GradCAMGrounder(loaded, thresholds=BoxThresholds())
+    answers = grounder.ground_batch(images(), [PHRASES, PHRASES[:2]])
+    hot = 0
+    for image, groundings, phrases in zip(images(), answers, [PHRASES, PHRASES[:2]], strict=True):
+        for grounding, phrase in zip(groundings, phrases, strict=True):
+            expected = by_hand(loaded.model, image, phrase)
+            assert grounding.heatmap.shape == image.shape[:2]
+            np.testing.assert_allclose(grounding.heatmap, expected, atol=2e-4)
+            hot += expected.max() > 0.5
+            assert len(grounding.boxes_xyxy) >= 1
+    assert hot >= 3  # most maps are more than zeros
+
+
+def test_clip_stays_frozen_and_the_phrases_usable():
+    loaded = loaded_tiny_clip()
+    grounder = GradCAMGrounder(loaded, thresholds=BoxThresholds())
+    first = grounder.ground(images()[0], PHRASES)
+    again = grounder.ground(images()[0], PHRASES)
+    assert all((a.heatmap == b.heatmap).all() for a, b in zip(first, again, strict=True))
+    assert all(parameter.grad is None for parameter in loaded.model.parameters())
+    assert grounder.name == "gradcam" and grounder.weights == loaded.weights
