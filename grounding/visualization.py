@@ -109,7 +109,7 @@ def draw_panels(panels: Sequence[Panel], path: Path, *, title: str, columns: int
     """Write a grid of panels: the heatmap over the image, the best box, and the annotated box in green."""
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(3.6 * columns, 3.5 * rows + 1.2))
+    figure = Figure(figsize=(3.6 * columns, 3.5 * rows + 0.9), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
@@ -127,7 +127,6 @@ def draw_panels(panels: Sequence[Panel], path: Path, *, title: str, columns: int
         axis.imshow(picture)
         axis.set_title(caption, fontsize=9, wrap=True)
     figure.suptitle(f"{title}\nyellow: best box with its score; green: annotated box", fontsize=11)
-    figure.tight_layout()
     figure.savefig(path, dpi=100)
 
 
