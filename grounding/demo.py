@@ -37,7 +37,7 @@ def main() -> None:
 
     evaluation = parse(EvaluateConfig, "evaluate", from_file)
     results = evaluation.output / "results.json"
-    _announce("3/4 Our method, its zero-shot form and chance on the whole test split")
+    _announce("3/4 Our method, training-free ones and chance on the whole test split")
     if not results.is_file() or results.stat().st_mtime < decoder.stat().st_mtime:
         compare(evaluation)
 
