@@ -1,10 +1,26 @@
-"""Measure a run: `python evaluate.py runs/NAME --data DIR --split test --output DIR`."""
+"""Measure: `python evaluate.py compare runs/NAME yolo-clip --data DIR --output DIR`, or `score` a file of boxes."""
 
 import sys
 
 from grounding.cli import exit_on_input_error, parse
 from grounding.comparison import EvaluateConfig, compare
+from grounding.scoring import ScoreConfig, score
+
+HELP = """usage: evaluate.py compare METHOD [METHOD ...] --data DIR --output DIR [--option VALUE ...]
+       evaluate.py score PREDICTIONS --format csv|jsonl|coco [--option VALUE ...]
+
+compare   measures methods (run folders, or zero-shot, gradcam, yolo-clip, reclip) on a split; may be left out
+score     measures a file of boxes from any system
+
+evaluate.py compare --help and evaluate.py score --help list the options."""
 
 if __name__ == "__main__":
+    words = sys.argv[1:]
+    command = words.pop(0) if words and words[0] in ("compare", "score") else "compare"
     with exit_on_input_error():
-        print(compare(parse(EvaluateConfig, "evaluate", sys.argv[1:], positional="run")))
+        if sys.argv[1:] in ([], ["--help"], ["-h"]):
+            print(HELP)
+        elif command == "score":
+            print(score(parse(ScoreConfig, "evaluate", words, positional="predictions", command="score")))
+        else:
+            print(compare(parse(EvaluateConfig, "evaluate", words, positional="methods", command="compare")))

@@ -7,7 +7,6 @@ annotated box, at output stride 16 and 32? Chance is measured on the same exampl
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -22,7 +21,6 @@ from grounding.config import ModelConfig
 from grounding.crops import encode_crops
 from grounding.data.refcocog import RefCOCOg
 from grounding.encoder import Encoder
-from grounding.geometry import box_xywh_to_xyxy
 from grounding.grounder import DenseGrounder
 from grounding.metrics import points_inside
 
@@ -56,9 +54,6 @@ def main(
     """
     loaded = load_clip(clip)
     dataset = RefCOCOg(data, split, group_by="image", subset=images)
-    boxes_of_image: dict[int, dict[int, list[float]]] = defaultdict(dict)
-    for annotation in json.loads((data / "annotations" / "instances.json").read_text())["annotations"]:
-        boxes_of_image[annotation["image_id"]][annotation["id"]] = annotation["bbox"]
     encoders = {stride: Encoder(loaded, model_size=model_size, output_stride=stride) for stride in (16, 32)}
     thresholds = ModelConfig().thresholds
     dense = {s: DenseGrounder(e, None, thresholds=thresholds, name=f"stride {s}") for s, e in encoders.items()}
@@ -66,9 +61,9 @@ def main(
     hits: dict[tuple[str, str], list[float]] = defaultdict(list)
     for index in tqdm(range(len(dataset)), desc="images"):
         example = dataset[index]
-        candidates = boxes_of_image[example.expressions[0].image_id]
-        ids = list(candidates)
-        regions = encode_crops(loaded.model, example.image, box_xywh_to_xyxy(np.array([candidates[i] for i in ids])))
+        ids = [region.ann_id for region in example.regions]
+        boxes = np.array([region.box_xyxy for region in example.regions])
+        regions = encode_crops(loaded.model, example.image, boxes)[0]
         phrases = encoders[16].encode_phrases(example.phrases).embeddings
         chosen = (phrases @ regions.T).argmax(dim=1).tolist()
         pointed = {s: grounder.ground(example.image, example.phrases) for s, grounder in dense.items()}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from argparse import ArgumentError
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +19,9 @@ from grounding.errors import InputError
 Config = TypeVar("Config")
 
 
-def parse(config_class: type[Config], section: str, arguments: Sequence[str], *, positional: str = "") -> Config:
+def parse(
+    config_class: type[Config], section: str, arguments: Sequence[str], *, positional: str = "", command: str = ""
+) -> Config:
     """Settings from the command line over a configuration file over the dataclass's defaults.
 
     A configuration file has a section per script ("train", "evaluate", "visualize"), so that one file describes an
@@ -27,24 +31,30 @@ def parse(config_class: type[Config], section: str, arguments: Sequence[str], *,
         config_class: dataclass of the script; its docstring is the help.
         section: of the configuration file.
         arguments: the command line without the program's name.
-        positional: field that may also be given first and without its flag.
+        positional: field that may also be given first and without its flag; a list field takes several words.
+        command: word that the user gave before the arguments, for the help.
 
     Raises:
         InputError: the configuration file is missing, is no YAML, or lacks the section; or an argument is wrong.
     """
     summary = (config_class.__doc__ or "").splitlines()[0]
-    usage = f"{section}.py [{positional.upper()}] [--config FILE] [--option VALUE ...]" if positional else None
-    parser = ArgumentParser(prog=f"{section}.py", description=summary, usage=usage, exit_on_error=False)
+    program = f"{section}.py {command}".rstrip()
+    usage = f"{program} [{positional.upper()}] [--config FILE] [--option VALUE ...]" if positional else None
+    parser = ArgumentParser(prog=program, description=summary, usage=usage, exit_on_error=False)
     parser.add_argument("--config", action="config", help=f"YAML file; its section {section!r} holds any of these")
     parser.add_class_arguments(config_class)
     words = list(arguments)
     if positional and words and not words[0].startswith("-"):
-        words.insert(0, f"--{positional}")
+        if "list" in str(config_class.__annotations__[positional]):
+            leading = list(takewhile(lambda word: not word.startswith("-"), words))
+            words = [f"--{positional}", json.dumps(leading), *words[len(leading) :]]
+        else:
+            words.insert(0, f"--{positional}")
     try:
         parsed = parser.parse_args(_with_section(words, section))
     except ArgumentError as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{reason.rstrip('.')}; python {section}.py --help lists what there is") from error
+        raise InputError(f"{reason.rstrip('.')}; python {program} --help lists what there is") from error
     del parsed["config"]
     settings = parser.instantiate(parsed)
     return config_class(**{name: settings[name] for name in vars(settings)})

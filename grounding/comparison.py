@@ -1,90 +1,183 @@
-"""`evaluate.py`: a method beside its zero-shot form and chance, on the same examples, as a table and files."""
+"""`evaluate.py compare`: methods and bounds on the same examples, one folder with all that can be said of them."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from accelerate import Accelerator
 from jsonargparse.typing import PositiveInt
+from tqdm import tqdm
 
-from grounding.baselines.gradcam import GradCAMGrounder
+from grounding.baselines.proposal_clip import ScoringConfig
+from grounding.clip_backbone import load_clip
+from grounding.coco_results import write_coco_results
 from grounding.config import ModelConfig
+from grounding.contenders import BOUNDS, Settings, make_bound, make_method
+from grounding.data.annotations import find_layout
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
-from grounding.evaluation import evaluate, results_table, write_results
-from grounding.grounder import DenseGrounder, Grounder
-from grounding.loading import GRADCAM, TRAINING_FREE, ZERO_SHOT, load, zero_shot
+from grounding.evaluation import Method, predict
+from grounding.loading import read_model_config
+from grounding.pooling import pool_by_ref
+from grounding.predictions import Prediction, PredictionsFile, read_predictions
+from grounding.proposals.loading import ProposalsConfig
+from grounding.report.tables import comparison_table
+from grounding.reporting import write_report
+from grounding.semantics import Judge
+from grounding.summary import Summary, summarise
+
+IOU = "of the best-scored box with the annotated box, in pixels of the original image"
 
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """Measure a method on every expression of a split.
+    """Compare methods on every expression of a split.
 
     Attributes:
-        run: folder of a training run, or "zero-shot", "gradcam", "whole-image", "random-box".
+        methods: folders of training runs, or "zero-shot", "gradcam", "yolo-clip", "reclip", "whole-image",
+            "centred-box", "random-box"; the others are held against the first.
         data: root folder of the data set, in RefCOCOg's layout.
-        output: folder for results.json and predictions.jsonl.
+        output: folder for results.json, tables, plots, report.html and predictions.
         split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
         split: split to measure on; all of it is used.
-        beside: training-free methods measured on the same examples.
-        model: the CLIP and its input size for "zero-shot" without a run; a run brings its own.
-        images_per_batch: images that go through the model together.
+        query: "expression" asks each by itself; "ref" pools the answers to all expressions of an object.
+        bounds: what to measure beside the methods: chance, and what perfect parts would reach.
+        model: the CLIP and its input size where no method is a run; the first run's else.
+        proposals: the detector of "yolo-clip", "reclip" and the bounds about proposals.
+        scoring: how CLIP looks at proposals.
+        images_per_batch: images that go through a method together; no number depends on it.
         device: "auto" (a GPU if there is one) or "cpu".
         workers: processes that read images; 0 reads in this one.
     """
 
-    run: str
+    methods: list[str]
     data: Path
     output: Path
     split_by: str = "umd"
     split: str = "test"
-    beside: list[str] = field(default_factory=lambda: list(TRAINING_FREE))
+    query: Literal["expression", "ref"] = "expression"
+    bounds: list[str] = field(default_factory=lambda: list(BOUNDS))
     model: ModelConfig = field(default_factory=ModelConfig)
+    proposals: ProposalsConfig = field(default_factory=ProposalsConfig)
+    scoring: ScoringConfig = field(default_factory=ScoringConfig)
     images_per_batch: PositiveInt = 16
     device: Literal["auto", "cpu"] = "auto"
     workers: int = 0
 
 
 def compare(config: EvaluateConfig) -> str:
-    """Measure, write results.json and predictions.jsonl into the output folder, and return the table.
+    """Measure every method and bound that is not measured yet, write the folder, and return the table.
+
+    A method's predictions are kept image by image: a killed comparison goes on where it was, and one that is asked
+    again, for example with another `query`, asks no method again.
 
     Raises:
-        InputError: a method, the data or an image cannot be used; then no file is written.
+        InputError: a method, the data or an image cannot be used.
     """
     dataset = RefCOCOg(config.data, config.split, split_by=config.split_by, group_by="image")
     dataset.check_images()
-    device = Accelerator(cpu=config.device == "cpu").device
-    main = load(config.run, model=config.model, device=device)
-    grounders = [main, *(_beside(name, main, config, device) for name in config.beside if name != main.name)]
-    config.output.mkdir(parents=True, exist_ok=True)
-    unfinished = config.output / "predictions.part"
-    try:
-        with unfinished.open("w") as file:
-            methods = evaluate(
-                grounders,
-                dataset,
-                images_per_batch=config.images_per_batch,
-                workers=config.workers,
-                on_prediction=lambda row: print(json.dumps(row), file=file),
-                description=f"evaluating on {config.split}",
-            )
-        unfinished.replace(config.output / "predictions.jsonl")
-    finally:
-        unfinished.unlink(missing_ok=True)
-    write_results(config.output / "results.json", data=str(config.data), split=config.split, methods=methods,
-                  split_by=config.split_by, images=len(dataset), weights=main.weights)  # fmt: skip
-    facts = f"{config.data}, split {config.split} ({config.split_by}), {len(dataset)} images; weights: {main.weights}"
-    return f"{facts}\n{results_table(methods)}\nwritten to {config.output}"
+    settings = Settings(_shared_model(config), config.proposals, config.scoring,
+                        Accelerator(cpu=config.device == "cpu").device)  # fmt: skip
+    clip = load_clip(settings.model.clip, settings.device)
+    judge = Judge(clip, [region.category for regions in dataset.regions.values() for region in regions])
+    contenders = [make_method(name, settings) for name in config.methods]
+    bounds = [make_bound(name, settings) for name in config.bounds]
+    names = [each.name for each in (*contenders, *bounds)]
+    if len(set(names)) < len(names):
+        raise InputError(f"two methods would both be called {_first_twice(names)!r}: compare them in two calls")
+
+    common = {"data": _identity(config.data, config.split_by), "split": config.split, "judge": clip.sha256}
+    files = {
+        method.name: _predict_once(method, dataset, judge, config, {**common, "code": _code_identity()})
+        for method in tqdm([*contenders, *bounds], desc="methods", unit="method", disable=None)
+    }
+    expressions = {each.sent_id: each for each in dataset.expressions}
+    summaries = {
+        name: summarise(_queries(path, config.query), expressions, dataset.regions) for name, path in files.items()
+    }
+    first = summaries[contenders[0].name]
+    results = {
+        "data": str(config.data),
+        "split": config.split,
+        "split_by": config.split_by,
+        "query": config.query,
+        "images": len(dataset),
+        "weights": contenders[0].weights,
+        "proposals": next((m.weights for m in bounds if "proposals" in m.made_from), ""),
+        "iou": IOU,
+        "methods": {each.name: _compared(summaries[each.name], first) for each in contenders},
+        "bounds": {each.name: _compared(summaries[each.name], first) for each in bounds},
+    }
+    write_results(config.output / "results.json", results)
+    for name, path in files.items():
+        write_coco_results(config.output / "coco", name, list(read_predictions(path)))
+    write_report(config.output, results, summaries, expressions)
+    return f"{comparison_table(results, 'text')}\nwritten to {config.output}"
 
 
-def _beside(name: str, main: Grounder, config: EvaluateConfig, device: object) -> Grounder:
-    if name not in TRAINING_FREE:
-        raise InputError(f"no training-free method {name!r} for --beside: choose from {', '.join(TRAINING_FREE)}")
-    if name == ZERO_SHOT and isinstance(main, DenseGrounder):
-        return zero_shot(main.encoder, main.thresholds)  # the same CLIP at the same input size
-    if name == GRADCAM and isinstance(main, DenseGrounder):
-        return GradCAMGrounder(main.encoder.clip, thresholds=main.thresholds)
-    return load(name, model=config.model, device=device)  # type: ignore[arg-type]
+def write_results(path: Path, results: dict[str, Any]) -> None:
+    """Write results.json, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text(json.dumps(results, indent=2) + "\n")
+    unfinished.replace(path)
+
+
+def _shared_model(config: EvaluateConfig) -> ModelConfig:
+    """The first run's model, so that training-free methods see the same CLIP at the same size."""
+    runs = [Path(name) for name in config.methods if Path(name).is_dir()]
+    return read_model_config(runs[0]) if runs else config.model
+
+
+def _predict_once(
+    method: Method, dataset: RefCOCOg, judge: Judge, config: EvaluateConfig, common: dict[str, Any]
+) -> Path:
+    """The file of the method's predictions, made where it is not there."""
+    images = [dataset.expressions_of(index) for index in range(len(dataset))]
+    made_from = {**common, "weights": method.weights, "settings": method.made_from}
+    predictions = PredictionsFile(config.output / "predictions" / f"{method.name}.jsonl", made_from, images)
+    if predictions.is_complete:
+        return predictions.path
+    done, file = predictions.continue_writing()
+    with file:
+        for of_image in predict(method, dataset, judge=judge, start=done, images_per_batch=config.images_per_batch,
+                                workers=config.workers):  # fmt: skip
+            file.write("".join(f"{prediction.to_json()}\n" for prediction in of_image))
+            file.flush()
+    predictions.finish()
+    return predictions.path
+
+
+def _queries(path: Path, query: str) -> list[Prediction]:
+    predictions = list(read_predictions(path))
+    return pool_by_ref(predictions) if query == "ref" else predictions
+
+
+def _compared(summary: Summary, first: Summary) -> dict[str, Any]:
+    behind = summary.behind(first) if summary is not first else {}
+    return {**summary.report(), "behind": behind} if behind else summary.report()
+
+
+def _identity(root: Path, split_by: str) -> dict[str, str]:
+    """The annotation files by content, so that predictions of an older data set are not taken for this one's."""
+    layout = find_layout(root, split_by)
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (layout.refs_file, layout.instances_file)
+    }
+
+
+def _code_identity() -> str:
+    """Changes with any line of this package: predictions of another version are made anew."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _first_twice(names: Sequence[str]) -> str:
+    return next(name for index, name in enumerate(names) if name in names[:index])

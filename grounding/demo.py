@@ -23,8 +23,8 @@ def main() -> None:
     write_refshapes(data, IMAGES)
 
     from grounding.comparison import EvaluateConfig, compare
-    from grounding.evaluation import results_table
     from grounding.loading import DECODER_FILE
+    from grounding.report.tables import comparison_table
     from grounding.training import TrainConfig, train
     from grounding.visualization import VisualizeConfig, visualize
 
@@ -37,17 +37,17 @@ def main() -> None:
 
     evaluation = parse(EvaluateConfig, "evaluate", from_file)
     results = evaluation.output / "results.json"
-    _announce("3/4 Our method, training-free ones and chance on the whole test split")
-    if not results.is_file() or results.stat().st_mtime < decoder.stat().st_mtime:
-        compare(evaluation)
+    _announce("3/4 Our method, training-free ones and bounds on the whole test split")
+    compare(evaluation)
 
     _announce("4/4 Gallery")
     pictures = visualize(parse(VisualizeConfig, "visualize", from_file))
 
-    print(f"\n{results_table(json.loads(results.read_text())['methods'])}\n")
+    print(f"\n{comparison_table(json.loads(results.read_text()))}\n")
     print(f"data set     {data}")
     print(f"run          {training.output}  (grounding.load({str(training.output)!r}))")
-    print(f"results      {results}, {evaluation.output / 'predictions.jsonl'}")
+    print(f"results      {results}, {evaluation.output / 'predictions'}, {evaluation.output / 'tables'}")
+    print(f"report       {evaluation.output / 'report.html'}")
     print(f"pictures     {', '.join(map(str, pictures))}")
     print(f"curves       .venv/bin/tensorboard --logdir {training.output}")
     print(f"took         {time.perf_counter() - started:.0f} seconds")

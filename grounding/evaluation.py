@@ -1,175 +1,149 @@
-"""Any Grounders over a whole split: each expression counted once, every method on the same examples."""
+"""Any method over a whole split: each expression asked once, and what is measured of the answers."""
 
 from __future__ import annotations
 
-import json
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from grounding.data.refcocog import RefCOCOg
 from grounding.grounder import Grounder
-from grounding.metrics import ious_with, points_inside, summarise
-from grounding.significance import interval_by_image, paired_difference
+from grounding.metrics import hottest_point, mass_inside
+from grounding.predictions import BOXES_KEPT, Prediction
+from grounding.semantics import Judge
+from grounding.summary import summarise
 from grounding.types import Example, Expression, Grounding
 
-BOXES_KEPT = 10  # per phrase in predictions.jsonl
 
-
-@dataclass
-class MethodRecord:
-    """What one method answered, expression by expression.
+@dataclass(frozen=True)
+class Method:
+    """Something that answers the phrases of examples: a Grounder, or a bound that looks at the annotation.
 
     Attributes:
-        ious: per expression the (N,) IoUs of its boxes, best-scored first.
-        pointing: per expression, whether the heatmap's maximum lies in the annotated box.
-        tags: per expression, the named subsets it belongs to.
-        image_ids: per expression, its image.
+        name: in reports and file names.
+        weights: which pretrained weights it works with, a sentence for reports.
+        answer: examples -> per example, one answer per phrase.
+        at_random: whether its answer is any one of its boxes, each as likely.
+        made_from: all that its answers depend on besides the data; where two runs agree in it, so do the answers.
     """
 
-    ious: list[Any] = field(default_factory=list)
-    pointing: list[bool] = field(default_factory=list)
-    tags: list[tuple[str, ...]] = field(default_factory=list)
-    image_ids: list[int] = field(default_factory=list)
-
-    def by_expression(self) -> dict[str, np.ndarray]:
-        """The measures that have a value per expression, (P,) each: those that get intervals."""
-        best = np.array([values[0] for values in self.ious])
-        return {"acc@0.5": best >= 0.5, "miou": best, "pointing": np.array(self.pointing)}
-
-    def summary(self) -> dict[str, Any]:
-        """{"n", "metrics", "intervals": {metric: [low, high]}, "subsets": {tag: {"n", "metrics"}}}.
-
-        "subsets" only where expressions have tags, "intervals" only where there is more than one image.
-        """
-        result: dict[str, Any] = {"n": len(self.ious), "metrics": summarise(self.ious, self.pointing)}
-        if len(set(self.image_ids)) > 1:
-            ids = np.array(self.image_ids)
-            values = self.by_expression()
-            result["intervals"] = {name: list(interval_by_image(values[name], ids)) for name in values}
-        names = sorted({tag for tags in self.tags for tag in tags})
-        subsets = {}
-        for name in names:
-            inside = [index for index, tags in enumerate(self.tags) if name in tags]
-            metrics = summarise([self.ious[i] for i in inside], [self.pointing[i] for i in inside])
-            subsets[name] = {"n": len(inside), "metrics": metrics}
-        return {**result, "subsets": subsets} if subsets else result
+    name: str
+    weights: str
+    answer: Callable[[Sequence[Example]], list[list[Grounding]]]
+    at_random: bool = False
+    made_from: dict[str, Any] = field(default_factory=dict)
 
 
-def evaluate(
-    grounders: Sequence[Grounder],
+def method_of(grounder: Grounder, **made_from: Any) -> Method:
+    """A Grounder as a method: it sees images and phrases, and nothing else of an example."""
+
+    def answer(examples: Sequence[Example]) -> list[list[Grounding]]:
+        return grounder.ground_batch([each.image for each in examples], [each.phrases for each in examples])
+
+    return Method(grounder.name, grounder.weights, answer, made_from=made_from)
+
+
+def predict(
+    method: Method,
     dataset: RefCOCOg,
     *,
+    judge: Judge | None = None,
+    start: int = 0,
     images_per_batch: int = 16,
     workers: int = 0,
-    on_prediction: Callable[[dict[str, Any]], None] | None = None,
-    description: str = "evaluating",
-) -> dict[str, dict[str, Any]]:
-    """Measure every method on every expression of a split.
+    description: str = "",
+) -> Iterator[list[Prediction]]:
+    """The method's answers, one list per image, in the order of the data set.
 
     Args:
-        grounders: the methods; their names must differ.
+        method: what answers.
         dataset: the split, grouped by image.
-        images_per_batch: images that go through a method together; the result does not depend on it.
+        judge: measures crops' meaning; outside of the time that a prediction reports.
+        start: images to leave out, answered before.
+        images_per_batch: images that go through the method together.
         workers: processes that read images; 0 reads in this one.
-        on_prediction: called with each row of predictions.jsonl.
         description: of the progress bar.
-
-    Returns:
-        Name of the method -> {"n", "metrics", "intervals", "subsets"}; of every method but the first also
-        "behind": by how much the first is better, {metric: {"difference", "interval", "p_value"}}.
 
     Raises:
         InputError: an image cannot be read.
     """
-    records = {grounder.name: MethodRecord() for grounder in grounders}
-    loader = DataLoader(dataset, batch_size=images_per_batch, num_workers=workers, collate_fn=list)
-    for batch in tqdm(loader, desc=description, unit="batch", leave=False):
-        images, phrases = [example.image for example in batch], [example.phrases for example in batch]
-        for grounder in grounders:
-            answers = grounder.ground_batch(images, phrases)
-            for expression, grounding in _pairs(batch, answers):
-                row = _measure(grounder.name, expression, grounding, records[grounder.name])
-                if on_prediction is not None:
-                    on_prediction(row)
-    results = {name: record.summary() for name, record in records.items()}
-    first, *others = records
-    for name in others:
-        if "intervals" in results[name]:
-            results[name]["behind"] = _behind(records[name], records[first])
-    return results
+    rest = Subset(dataset, range(start, len(dataset)))
+    loader = DataLoader(rest, batch_size=images_per_batch, num_workers=workers, collate_fn=list)
+    is_first = True
+    with tqdm(total=len(dataset), initial=start, desc=description or method.name, unit="image", leave=False) as bar:
+        for batch in loader:
+            if is_first:  # a first call also pays for what libraries put off until they are used
+                method.answer(batch[:1])
+                is_first = False
+            began = time.perf_counter()
+            answers = method.answer(batch)
+            seconds = (time.perf_counter() - began) / sum(map(len, answers))
+            for example, groundings in zip(batch, answers, strict=True):
+                yield _predictions(method, example, groundings, judge, seconds)
+                bar.update()
 
 
-def _behind(record: MethodRecord, first: MethodRecord) -> dict[str, Any]:
-    """By how much the first method is better on the same expressions, measure by measure."""
-    own, best, ids = record.by_expression(), first.by_expression(), np.array(record.image_ids)
-    return {name: asdict(paired_difference(best[name], own[name], ids)) for name in own}
+def evaluate(grounder: Grounder, dataset: RefCOCOg, *, workers: int = 0, description: str = "") -> dict[str, float]:
+    """A Grounder's measures on every expression of a split, without intervals and semantics.
+
+    Raises:
+        InputError: an image cannot be read.
+    """
+    answers = predict(method_of(grounder), dataset, workers=workers, description=description)
+    predictions = [prediction for of_image in answers for prediction in of_image]
+    return summarise(predictions, {}, dataset.regions).means()
 
 
-def write_results(path: Path, *, data: str, split: str, methods: dict[str, Any], **facts: Any) -> dict[str, Any]:
-    """Write results.json, whole or not at all, and return what it holds."""
-    results = {"data": data, "split": split, **facts, "methods": methods}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part")
-    unfinished.write_text(json.dumps(results, indent=2) + "\n")
-    unfinished.replace(path)
-    return results
-
-
-def results_table(methods: dict[str, Any]) -> str:
-    """The measures of every method, Acc@0.5's 95 % interval (bootstrap by image) and its subsets, as lines of text."""
-    names = ("acc@0.25", "acc@0.5", "acc@0.75", "miou", "pointing", "recall@5")
-    subsets = sorted({tag for result in methods.values() for tag in result.get("subsets", {})})
-    header = ["method", "n", *names, "acc@0.5 95 %", *(f"acc@0.5 {tag}" for tag in subsets)]
-    rows = [
-        [name, str(result["n"]), *(f"{result['metrics'][metric]:.3f}" for metric in names)]
-        + [_interval(result)]
-        + [f"{result['subsets'][tag]['metrics']['acc@0.5']:.3f}" for tag in subsets]
-        for name, result in methods.items()
+def _predictions(
+    method: Method, example: Example, groundings: Sequence[Grounding], judge: Judge | None, seconds: float
+) -> list[Prediction]:
+    kept = None if method.at_random else BOXES_KEPT
+    answers = [_rounded(grounding.boxes_xyxy[:kept]) for grounding in groundings]
+    meanings: Sequence[dict[str, float] | None] = [None] * len(groundings)
+    if judge is not None:
+        judged = [boxes if method.at_random else boxes[:1] for boxes in answers]
+        meanings = judge.measure(example.image, example.expressions, judged)
+    return [
+        _prediction(method, expression, grounding, boxes, meaning, seconds)
+        for expression, grounding, boxes, meaning in zip(
+            example.expressions, groundings, answers, meanings, strict=True
+        )
     ]
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    lines = [
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])  # names left, numbers right
-        for row in [header, *rows]
-    ]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
-def _interval(result: dict[str, Any]) -> str:
-    if "intervals" not in result:
-        return "-"
-    low, high = result["intervals"]["acc@0.5"]
-    return f"{low:.3f}-{high:.3f}"
-
-
-def _pairs(batch: list[Example], answers: list[list[Grounding]]) -> Iterator[tuple[Expression, Grounding]]:
-    for example, groundings in zip(batch, answers, strict=True):
-        yield from zip(example.expressions, groundings, strict=True)
-
-
-def _measure(method: str, expression: Expression, grounding: Grounding, record: MethodRecord) -> dict[str, Any]:
-    """Adds one answer to the record; returns its row of predictions.jsonl."""
+def _prediction(
+    method: Method,
+    expression: Expression,
+    grounding: Grounding,
+    boxes_xyxy: np.ndarray,
+    meaning: dict[str, float] | None,
+    seconds: float,
+) -> Prediction:
     annotated = np.array(expression.box_xyxy)
-    ious = ious_with(grounding.boxes_xyxy, annotated)
-    inside = points_inside(grounding.heatmap, annotated)
-    record.ious.append(ious)
-    record.pointing.append(inside)
-    record.tags.append(expression.tags)
-    record.image_ids.append(expression.image_id)
-    return {
-        "method": method,
-        "image_id": expression.image_id,
-        "ref_id": expression.ref_id,
-        "sent_id": expression.sent_id,
-        "phrase": expression.phrase,
-        "annotated_xyxy": [round(float(value), 2) for value in expression.box_xyxy],
-        "boxes_xyxy": [[round(float(value), 2) for value in box] for box in grounding.boxes_xyxy[:BOXES_KEPT]],
-        "scores": [round(float(value), 4) for value in grounding.scores[:BOXES_KEPT]],
-        "iou": round(float(ious[0]), 4),
-        "pointing": inside,
-    }
+    return Prediction(
+        image_id=expression.image_id,
+        ref_id=expression.ref_id,
+        ann_id=expression.ann_id,
+        sent_id=expression.sent_id,
+        phrase=expression.phrase,
+        annotated_xyxy=expression.box_xyxy,
+        boxes_xyxy=tuple(map(tuple, boxes_xyxy.tolist())),
+        scores=tuple(round(float(score), 5) for score in grounding.scores[: len(boxes_xyxy)]),
+        image_area=float(grounding.image.shape[0] * grounding.image.shape[1]),
+        point_xy=hottest_point(grounding.heatmap),
+        mass_inside=round(mass_inside(grounding.heatmap, annotated), 5),
+        seconds=round(seconds, 6),
+        no_proposal=grounding.no_proposal,
+        at_random=method.at_random,
+        semantics=None if meaning is None else {name: round(value, 5) for name, value in meaning.items()},
+    )
+
+
+def _rounded(boxes_xyxy: np.ndarray) -> np.ndarray:
+    """To thousandths of a pixel, before anything is measured: a file of predictions then says all there is to say."""
+    return np.round(boxes_xyxy.astype(np.float64), 3)

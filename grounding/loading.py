@@ -11,30 +11,42 @@ from jsonargparse import ArgumentParser, Namespace
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
-from grounding.baselines.chance import RandomBoxGrounder, WholeImageGrounder
+from grounding.baselines.chance import CentredBoxGrounder, RandomBoxGrounder, WholeImageGrounder
 from grounding.baselines.gradcam import GradCAMGrounder
+from grounding.baselines.proposal_clip import ProposalScorer, ScoringConfig
+from grounding.baselines.reclip import ReCLIPGrounder
+from grounding.baselines.yolo_clip import YOLOCLIPGrounder
 from grounding.clip_backbone import load_clip
 from grounding.config import ModelConfig
 from grounding.encoder import Encoder
 from grounding.errors import InputError
 from grounding.grounder import BoxThresholds, DenseGrounder, Grounder, decoder_for
+from grounding.proposals.loading import ProposalsConfig, load_proposer
 
 CONFIG_FILE = "config.yaml"
 DECODER_FILE = "decoder.safetensors"
 CLIP_SHA256 = "clip_sha256"  # in the decoder file's metadata
 ZERO_SHOT, GRADCAM = "zero-shot", "gradcam"
-WHOLE_IMAGE, RANDOM_BOX = WholeImageGrounder.name, RandomBoxGrounder.name
-TRAINING_FREE = (ZERO_SHOT, GRADCAM, WHOLE_IMAGE, RANDOM_BOX)
+YOLO_CLIP, RECLIP = YOLOCLIPGrounder.name, ReCLIPGrounder.name
+BLIND = {each.name: each for each in (WholeImageGrounder, CentredBoxGrounder, RandomBoxGrounder)}
+TRAINING_FREE = (ZERO_SHOT, GRADCAM, YOLO_CLIP, RECLIP, *BLIND)
 
 
 def load(
-    name: str | os.PathLike[str], *, model: ModelConfig | None = None, device: str | torch.device = "cpu"
+    name: str | os.PathLike[str],
+    *,
+    model: ModelConfig | None = None,
+    proposals: ProposalsConfig | None = None,
+    scoring: ScoringConfig | None = None,
+    device: str | torch.device = "cpu",
 ) -> Grounder:
     """A method, ready to ground phrases.
 
     Args:
         name: the folder of a training run, or one of `TRAINING_FREE`.
         model: the CLIP and, for "zero-shot", its input size; a run folder brings its own.
+        proposals: the detector of "yolo-clip" and "reclip".
+        scoring: how CLIP looks at their proposals.
         device: where the models go.
 
     Returns:
@@ -44,16 +56,18 @@ def load(
         InputError: no such method or folder, or the folder's files are damaged or do not fit each other.
     """
     name = os.fspath(name)
-    if name == WHOLE_IMAGE:
-        return WholeImageGrounder()
-    if name == RANDOM_BOX:
-        return RandomBoxGrounder()
-    if name == ZERO_SHOT:
+    if name in BLIND:
+        return BLIND[name]()
+    if name in TRAINING_FREE:
         model = model or ModelConfig()
-        return zero_shot(make_encoder(model, device), model.thresholds)
-    if name == GRADCAM:
-        model = model or ModelConfig()
-        return GradCAMGrounder(load_clip(model.clip, device), thresholds=model.thresholds)
+        if name == ZERO_SHOT:
+            return zero_shot(make_encoder(model, device), model.thresholds)
+        clip = load_clip(model.clip, device)
+        if name == GRADCAM:
+            return GradCAMGrounder(clip, thresholds=model.thresholds)
+        proposer = load_proposer(proposals or ProposalsConfig(), device)
+        scorer = ProposalScorer(clip, scoring or ScoringConfig())
+        return (YOLOCLIPGrounder if name == YOLO_CLIP else ReCLIPGrounder)(proposer, scorer)
     folder = Path(name)
     if not folder.is_dir():
         raise InputError(f"no run folder {name!r}: train one with train.py, or give one of {', '.join(TRAINING_FREE)}")

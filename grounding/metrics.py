@@ -1,17 +1,17 @@
-"""The measures, as pure functions on arrays.
+"""The measures, as pure functions on arrays: boxes against boxes, and what becomes of a score per phrase.
 
-Localisation: Acc@t and mIoU of the best box (Mao et al. 2016, section 6). Pointing accuracy: Zhang et al. 2016,
-"Top-down Neural Attention by Excitation Backprop", section 4.2, without a tolerance margin. Recall at k: Plummer et
-al. 2015, "Flickr30k Entities", section 5.
+Localisation: Acc@t and mIoU of the best box (Mao et al. 2016, section 6); GIoU (Rezatofighi et al. 2019, section 3).
+Pointing accuracy: Zhang et al. 2016, "Top-down Neural Attention by Excitation Backprop", section 4.2, without a
+tolerance margin. Recall at k: Plummer et al. 2015, "Flickr30k Entities", section 5.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from math import comb
 
 import numpy as np
 
-from grounding.geometry import box_iou
+from grounding.geometry import box_area, box_iou
 
 ACCURACY_THRESHOLDS = (0.25, 0.3, 0.5, 0.7, 0.75, 0.9)
 AVERAGED_THRESHOLDS = np.linspace(0.5, 0.95, 10)  # as COCO averages them
@@ -23,39 +23,58 @@ def ious_with(boxes_xyxy: np.ndarray, annotated_xyxy: np.ndarray) -> np.ndarray:
     return box_iou(boxes_xyxy, annotated_xyxy)[:, 0]
 
 
-def accuracy_at(best_ious: np.ndarray, threshold: float) -> float:
-    """Acc@threshold: share of phrases whose best box has IoU >= threshold; `best_ious` is (P,)."""
-    return float((best_ious >= threshold).mean())
+def gious_with(boxes_xyxy: np.ndarray, annotated_xyxy: np.ndarray) -> np.ndarray:
+    """(N,) generalised IoU in [-1, 1]: the IoU less the empty share of the smallest box around both."""
+    boxes = np.asarray(boxes_xyxy, dtype=np.float64).reshape(-1, 4)
+    annotated = np.asarray(annotated_xyxy, dtype=np.float64)
+    hull = np.concatenate(
+        [np.minimum(boxes[:, :2], annotated[:2]), np.maximum(boxes[:, 2:], annotated[2:])], axis=1
+    )  # fmt: skip
+    ious = ious_with(boxes, annotated)
+    union = (box_area(boxes) + box_area(annotated)) / (1 + ious)
+    around = box_area(hull)
+    return ious - np.divide(around - union, around, out=np.zeros_like(around), where=around > 0)
 
 
-def recall_at(ious: Sequence[np.ndarray], k: int, threshold: float = 0.5) -> float:
-    """R@k: share of phrases with one of their k best boxes at IoU >= threshold; `ious` has (N_p,) per phrase."""
-    return float(np.mean([(values[:k] >= threshold).any() for values in ious]))
+def hits(ious: np.ndarray, threshold: float) -> np.ndarray:
+    """Where a box is right: IoU >= threshold; floats of the shape of `ious`, whose mean over phrases is Acc@threshold."""
+    return (ious >= threshold).astype(np.float64)
 
 
-def points_inside(heatmap: np.ndarray, box_xyxy: np.ndarray) -> bool:
-    """Whether the centre of the heatmap's first hottest pixel lies in the box (4,), in heatmap pixels."""
+def recall_at(ious: np.ndarray, k: int, threshold: float = 0.5) -> float:
+    """1 where one of the k best boxes of a phrase has IoU >= threshold, else 0; `ious` is (N,), best-scored first."""
+    return float((ious[:k] >= threshold).any())
+
+
+def expected_recall_at(ious: np.ndarray, k: int, threshold: float = 0.5) -> float:
+    """Probability that k of the N boxes, drawn without replacement, hold one with IoU >= threshold."""
+    misses = int((ious < threshold).sum())
+    return 1 - comb(misses, min(k, len(ious))) / comb(len(ious), min(k, len(ious)))
+
+
+def hottest_point(heatmap: np.ndarray) -> tuple[float, float]:
+    """(x, y) of the centre of the heatmap's first hottest pixel, in heatmap pixels."""
     row, column = np.unravel_index(int(heatmap.argmax()), heatmap.shape)
-    x1, y1, x2, y2 = box_xyxy
-    return bool(x1 <= column + 0.5 < x2 and y1 <= row + 0.5 < y2)
+    return float(column) + 0.5, float(row) + 0.5
 
 
-def summarise(ious: Sequence[np.ndarray], pointing: Sequence[bool]) -> dict[str, float]:
-    """All measures over P phrases, by their names in results.json.
+def point_inside(point_xy: tuple[float, float], box_xyxy: np.ndarray) -> bool:
+    """Whether a point lies in the box (4,)."""
+    (x, y), (x1, y1, x2, y2) = point_xy, box_xyxy
+    return bool(x1 <= x < x2 and y1 <= y < y2)
 
-    Args:
-        ious: per phrase the (N_p,) IoUs of its boxes, best-scored box first, N_p >= 1.
-        pointing: per phrase, whether the heatmap's maximum lies in the annotated box.
 
-    Raises:
-        ValueError: there is no phrase.
-    """
-    if not len(ious):
-        raise ValueError("no phrase to measure on")
-    best = np.array([values[0] for values in ious])
-    metrics = {f"acc@{threshold:g}": accuracy_at(best, threshold) for threshold in ACCURACY_THRESHOLDS}
-    metrics["acc@0.5:0.95"] = float(np.mean([accuracy_at(best, threshold) for threshold in AVERAGED_THRESHOLDS]))
-    metrics["miou"] = float(best.mean())
-    metrics["pointing"] = float(np.mean(pointing))
-    metrics.update({f"recall@{k}": recall_at(ious, k) for k in RECALL_AT})
-    return metrics
+def mass_inside(heatmap: np.ndarray, box_xyxy: np.ndarray) -> float:
+    """Share of the heatmap's sum on pixels whose centre lies in the box (4,), in heatmap pixels; 0 for a zero map."""
+    # The first centre at or after x1, the first at or after x2: column c has its centre at c + 0.5.
+    x1, y1, x2, y2 = (max(0, int(np.ceil(edge - 0.5))) for edge in box_xyxy)
+    total = float(heatmap.sum(dtype=np.float64))
+    return float(heatmap[y1:y2, x1:x2].sum(dtype=np.float64)) / total if total > 0 else 0.0
+
+
+def most_overlapped(box_xyxy: np.ndarray, regions_xyxy: np.ndarray) -> int | None:
+    """Index of the region (R, 4) with the highest IoU with the box (4,); None where the box overlaps none."""
+    if not len(regions_xyxy):
+        return None
+    ious = ious_with(regions_xyxy, box_xyxy)
+    return int(ious.argmax()) if ious.max() > 0 else None

@@ -158,8 +158,7 @@ def train(config: TrainConfig) -> dict[str, float]:
                 run.log_losses(progress, {name: value.item() for name, value in losses.items()})
                 if progress.step % config.save_every == 0:
                     run.save_state(accelerator)
-            measures = evaluate([grounder], validation, workers=config.workers, description="validating")
-            metrics = measures[grounder.name]["metrics"]
+            metrics = evaluate(grounder, validation, workers=config.workers, description="validating")
             better = progress.finish_epoch(metrics)
             if better:
                 run.save_decoder(mean_decoder, clip_sha256=encoder.clip.sha256)

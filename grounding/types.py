@@ -36,16 +36,34 @@ class Expression:
 
 
 @dataclass(frozen=True)
+class Region:
+    """One annotated object, whether an expression refers to it or not.
+
+    Attributes:
+        ann_id, image_id: the identifiers of the data set.
+        box_xyxy: in pixels of the original image, clipped to it where its size is known.
+        category: name of its category, "" where the data set gives none.
+    """
+
+    ann_id: int
+    image_id: int
+    box_xyxy: tuple[float, float, float, float]
+    category: str
+
+
+@dataclass(frozen=True)
 class Example:
     """One image with expressions that refer into it: one expression, or all of the image's.
 
     Attributes:
         image: (H, W, 3) uint8 RGB, upright.
         expressions: at least one, all of this image.
+        regions: every annotated object of the image.
     """
 
     image: np.ndarray
     expressions: tuple[Expression, ...]
+    regions: tuple[Region, ...] = ()
 
     @property
     def phrases(self) -> list[str]:
@@ -68,6 +86,7 @@ class Grounding:
         scores: (N,) float32 in [0, 1], the highest first.
         heatmap: (H, W) float32 in [0, 1], of the original image's size.
         image: (H, W, 3) uint8 RGB, the original image.
+        no_proposal: True where a method that chooses among proposals had none, and answers with the whole image.
     """
 
     phrase: str
@@ -75,6 +94,7 @@ class Grounding:
     scores: np.ndarray
     heatmap: np.ndarray
     image: np.ndarray
+    no_proposal: bool = False
 
     def save(self, path: str | Path) -> None:
         """Write a picture of the heatmap and the boxes over the image; the suffix of `path` says its format."""

@@ -27,7 +27,7 @@ class VisualizeConfig:
     """Draw where phrases are, in one image or in a gallery of a split.
 
     Attributes:
-        run: folder of a training run, or "zero-shot", "gradcam", "whole-image", "random-box".
+        run: folder of a training run, or "zero-shot", "gradcam", "yolo-clip", "reclip".
         output: folder for the pictures.
         image: file of one image; its phrases are given by `phrases`.
         phrases: what to look for in `image`: one phrase, or several as '["the red car", "a dog"]'.
@@ -36,7 +36,7 @@ class VisualizeConfig:
         split: split of the gallery.
         count: expressions in the gallery, each of another image.
         seed: of the choice of expressions.
-        model: the CLIP and its input size for "zero-shot"; a run brings its own.
+        model: the CLIP and its input size for training-free methods; a run brings its own.
         device: "auto" (a GPU if there is one) or "cpu".
     """
 

@@ -56,7 +56,7 @@ def test_crop_is_the_square_resized(model, seen, monkeypatch, box):
     torch.testing.assert_close(seen[0], expected, atol=0.05, rtol=0)
 
 
-@pytest.mark.parametrize("context", [crops.CONTEXT, 1.0, 1.5])
+@pytest.mark.parametrize("context", [crops.CONTEXT, 1.0, 1.4])
 def test_crops_equal_roi_align_with_the_border_repeated(model, seen, monkeypatch, context):
     """One sample in the middle of each of the crop's pixels, for small, fractional and overhanging boxes alike."""
     monkeypatch.setattr(crops, "CONTEXT", context)
@@ -69,10 +69,63 @@ def test_crops_equal_roi_align_with_the_border_repeated(model, seen, monkeypatch
     torch.testing.assert_close(seen[0], expected, atol=0.05, rtol=0)
 
 
+def test_tight_crop_is_the_box_stretched(model, seen):
+    box = (20, 10, 100, 80)  # no side is enlarged, so that nothing beyond the box takes part
+    encode_crops(model, photo(), np.array([box], dtype=np.float32), views=("tight",))
+    crop = as_batch(photo()[10:80, 20:100])
+    expected = F.interpolate(crop, (RESOLUTION, RESOLUTION), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(seen[0], expected, atol=0.05, rtol=0)
+
+
+def test_what_shrinks_is_antialiased(model, seen):
+    """Stripes one pixel wide become gray, as in CLIP's own preprocessing, instead of a moiré."""
+    stripes = np.zeros((6 * RESOLUTION, 6 * RESOLUTION, 3), dtype=np.uint8)
+    stripes[:, ::2] = 255
+    side = len(stripes)
+    encode_crops(model, stripes, np.array([[0, 0, side, side]], dtype=np.float32), views=("tight",))
+    inner = seen[0][..., 2:-2, 2:-2]
+    assert (inner - 127.5).abs().max() < 30
+    encode_crops(model, photo(6 * RESOLUTION, 4 * RESOLUTION),
+                 np.array([[0, 0, 6 * RESOLUTION, 4 * RESOLUTION]], dtype=np.float32), views=("tight",))  # fmt: skip
+    expected = F.interpolate(
+        as_batch(photo(6 * RESOLUTION, 4 * RESOLUTION)), (RESOLUTION, RESOLUTION), mode="bilinear", antialias=True
+    )
+    assert (seen[1] - expected)[..., 2:-2, 2:-2].abs().mean() < 6
+
+
+@pytest.mark.parametrize("size", [(150, 100), (100, 150)])
+def test_blur_leaves_the_box_sharp_and_nothing_else(model, seen, size):
+    width, height = size
+    box = (width * 0.2, height * 0.3, width * 0.6, height * 0.7)
+    boxes = np.array([box, (0, 0, width, height)], dtype=np.float32)
+    encode_crops(model, photo(width, height), boxes, views=("blur",))
+    with_blur, sharp = seen[0]
+    margin = (abs(width - height) / 2) * RESOLUTION / 150
+    left, top = (margin, 0) if height > width else (0, margin)
+    x1, y1, x2, y2 = (edge * RESOLUTION / 150 for edge in box)
+    same = (with_blur - sharp).abs().amax(dim=0) < 0.01
+    for row in range(RESOLUTION):
+        for column in range(RESOLUTION):
+            inside = x1 + left <= column + 0.5 < x2 + left and y1 + top <= row + 0.5 < y2 + top
+            assert same[row, column] or not inside
+    # Blurred, a photo of random patches comes close to its mean.
+    outside = ~same
+    assert outside.float().mean() > 0.3
+    assert with_blur[:, outside].std() < 0.5 * sharp[:, outside].std()
+
+
+def test_views_keep_their_order(model):
+    boxes = np.array([[10, 10, 40, 60], [50, 20, 120, 90]], dtype=np.float32)
+    together = encode_crops(model, photo(), boxes, views=("blur", "tight", "context"))
+    assert together.shape == (3, 2, EMBED_DIM)
+    for index, view in enumerate(("blur", "tight", "context")):
+        torch.testing.assert_close(together[index], encode_crops(model, photo(), boxes, views=(view,))[0])
+
+
 def test_whole_image_at_native_size_equals_clips_own_preprocessing(model, monkeypatch):
     monkeypatch.setattr(crops, "CONTEXT", 1.0)
     image = photo(RESOLUTION + 1, RESOLUTION + 1)[:RESOLUTION, :RESOLUTION]
-    embedding = encode_crops(model, image, np.array([[0, 0, RESOLUTION, RESOLUTION]]))
+    embedding = encode_crops(model, image, np.array([[0, 0, RESOLUTION, RESOLUTION]]))[0]
     expected = model.encode_image(_transform(RESOLUTION)(Image.fromarray(image))[None])
     torch.testing.assert_close(embedding, F.normalize(expected, dim=-1), atol=1e-5, rtol=0)
     torch.testing.assert_close(embedding.norm(dim=-1), torch.ones(1))
@@ -80,10 +133,10 @@ def test_whole_image_at_native_size_equals_clips_own_preprocessing(model, monkey
 
 def test_many_boxes_keep_their_order_over_batches(model, monkeypatch):
     boxes = np.array([[x, y, x + 40, y + 50] for x in range(0, 100, 30) for y in (0, 20, 50)], dtype=np.float32)
-    together = encode_crops(model, photo(), boxes)
+    together = encode_crops(model, photo(), boxes)[0]
     monkeypatch.setattr(crops, "BATCH_SIZE", 5)
-    batched = encode_crops(model, photo(), boxes)
-    one_by_one = torch.cat([encode_crops(model, photo(), box[None]) for box in boxes])
+    batched = encode_crops(model, photo(), boxes)[0]
+    one_by_one = torch.cat([encode_crops(model, photo(), box[None])[0] for box in boxes])
     assert together.shape == (12, EMBED_DIM) and not together.requires_grad
     assert (together[0] - together[1]).abs().max() > 1e-4
     torch.testing.assert_close(batched, together, atol=1e-5, rtol=0)

@@ -1,38 +1,86 @@
-import csv
+"""Each measure against torchvision or a loop, and what it must not depend on."""
+
+from __future__ import annotations
+
+from itertools import combinations
 
 import numpy as np
 import pytest
 import torch
 import torchvision.ops
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from grounding.metrics import accuracy_at, ious_with, points_inside, recall_at, summarise
-from tests.shared_data import SHARED_DATA, needs_shared_data
+from grounding.metrics import (
+    expected_recall_at,
+    gious_with,
+    hits,
+    hottest_point,
+    ious_with,
+    mass_inside,
+    most_overlapped,
+    point_inside,
+    recall_at,
+)
+
+NUMBERS = st.floats(0, 1, width=32)
+COORDINATES = st.integers(0, 60)
 
 
-def test_ious_with_one_annotated_box_equal_torchvision():
-    corners = np.random.default_rng(0).integers(0, 20, (30, 2, 2))
-    boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1) + 1], axis=1).astype(np.float32)
-    expected = torchvision.ops.box_iou(torch.from_numpy(boxes), torch.from_numpy(boxes[:1]))[:, 0]
-    np.testing.assert_allclose(ious_with(boxes, boxes[0]), expected, atol=1e-6)
+@st.composite
+def boxes(draw: st.DrawFn, count: int = 5) -> np.ndarray:
+    """(count, 4) boxes with whole-numbered corners, some without area."""
+    corners = draw(arrays(np.int64, (count, 2, 2), elements=COORDINATES))
+    return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1).astype(np.float64)
 
 
-def test_accuracy_counts_the_threshold_itself():
+def as_tensor(array: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.array(array, dtype=np.float64))
+
+
+@given(boxes())
+def test_iou_and_giou_equal_torchvision(sample: np.ndarray) -> None:
+    sample[:, 2:] += 1  # torchvision divides by the area of the hull
+    iou = torchvision.ops.box_iou(as_tensor(sample), as_tensor(sample[:1]))[:, 0]
+    giou = torchvision.ops.generalized_box_iou(as_tensor(sample), as_tensor(sample[:1]))[:, 0]
+    np.testing.assert_allclose(ious_with(sample, sample[0]), iou, atol=1e-12)
+    np.testing.assert_allclose(gious_with(sample, sample[0]), giou, atol=1e-12)
+
+
+def test_boxes_without_area() -> None:
+    flat = np.array([[3.0, 3, 3, 9], [3, 3, 3, 3]])
+    assert ious_with(flat, flat[1]).tolist() == [0, 0]
+    assert gious_with(flat, flat[1]).tolist() == [0, 0]
+
+
+@given(boxes(), st.permutations(range(5)), st.integers(1, 8), st.tuples(COORDINATES, COORDINATES))
+def test_overlap_does_not_depend_on_order_scale_and_place(sample, order, scale, shift) -> None:
+    annotated, moved = sample[0], sample * scale + np.tile(shift, 2)
+    for measure in (ious_with, gious_with):
+        expected = measure(sample, annotated)
+        np.testing.assert_allclose(measure(sample[order], annotated), expected[order], atol=1e-9)
+        np.testing.assert_allclose(measure(moved, annotated * scale + np.tile(shift, 2)), expected, atol=1e-9)
+    assert (gious_with(sample, annotated) <= ious_with(sample, annotated) + 1e-12).all()
+
+
+def test_hits_count_the_threshold_itself() -> None:
     best = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
-    assert [accuracy_at(best, threshold) for threshold in (0.25, 0.5, 0.75, 0.9)] == [0.8, 0.6, 0.4, 0.2]
+    assert [hits(best, threshold).mean() for threshold in (0.25, 0.5, 0.75, 0.9)] == [0.8, 0.6, 0.4, 0.2]
 
 
-def test_recall_looks_at_the_first_k_boxes():
-    ious = [np.array([0.5]), np.array([0.1, 0.2, 0.9]), np.array([0.4, 0.6]), np.array([0.49, 0.49, 0.49, 0.49])]
-    assert [recall_at(ious, k) for k in (1, 2, 3, 100)] == [0.25, 0.5, 0.75, 0.75]
-    assert recall_at(ious, 1, threshold=0.4) == 0.75
+def test_recall_looks_at_the_first_k_boxes() -> None:
+    ious = [np.array([0.5]), np.array([0.1, 0.2, 0.9]), np.array([0.4, 0.6]), np.array([0.49] * 4)]
+    assert [np.mean([recall_at(each, k) for each in ious]) for k in (1, 2, 3, 100)] == [0.25, 0.5, 0.75, 0.75]
+    assert np.mean([recall_at(each, 1, threshold=0.4) for each in ious]) == 0.75
 
 
-def test_recall_equals_brute_force():
-    rng = np.random.default_rng(1)
-    ious = [rng.random(rng.integers(1, 12)) for _ in range(50)]
-    for k in (1, 3, 5, 10):
-        hits = sum(1 for values in ious if max(values.tolist()[:k]) >= 0.5)
-        assert recall_at(ious, k) == pytest.approx(hits / 50)
+@pytest.mark.parametrize("k", [1, 2, 3, 5, 9])
+@pytest.mark.parametrize("ious", [[0.6], [0.1, 0.7, 0.2], [0.5, 0.6, 0.1, 0.2, 0.3], [0.1, 0.2]])
+def test_expected_recall_equals_all_draws(ious: list[float], k: int) -> None:
+    draws = list(combinations(ious, min(k, len(ious))))
+    expected = np.mean([max(draw) >= 0.5 for draw in draws])
+    assert expected_recall_at(np.array(ious), k) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -48,56 +96,43 @@ def test_recall_equals_brute_force():
         ((2, 5, 3, 6), False),  # rows and columns changed over
     ],
 )
-def test_pointing_takes_the_centre_of_the_hottest_pixel(box, inside):
+def test_pointing_takes_the_centre_of_the_hottest_pixel(box, inside) -> None:
     heatmap = np.zeros((8, 10), dtype=np.float32)
     heatmap[2, 5] = 0.5
-    assert points_inside(heatmap, np.array(box)) is inside
+    assert point_inside(hottest_point(heatmap), np.array(box)) is inside
 
 
-def test_of_equally_hot_pixels_the_first_points():
+def test_of_equally_hot_pixels_the_first_points() -> None:
     heatmap = np.zeros((4, 4), dtype=np.float32)
     heatmap[1, 2] = heatmap[2, 1] = 1
-    assert points_inside(heatmap, np.array([2, 1, 3, 2])) and not points_inside(heatmap, np.array([1, 2, 2, 3]))
+    assert hottest_point(heatmap) == (2.5, 1.5)
 
 
-def test_summary_by_hand():
-    ious = [np.array([0.8, 0.1]), np.array([0.3, 0.2, 0.6]), np.array([0.1] * 6 + [0.7]), np.array([0.5])]
-    assert summarise(ious, [True, False, False, True]) == pytest.approx(
-        {
-            "acc@0.25": 0.75,
-            "acc@0.3": 0.75,
-            "acc@0.5": 0.5,
-            "acc@0.7": 0.25,
-            "acc@0.75": 0.25,
-            "acc@0.9": 0.0,
-            "acc@0.5:0.95": 0.2,
-            "miou": (0.8 + 0.3 + 0.1 + 0.5) / 4,
-            "pointing": 0.5,
-            "recall@1": 0.5,
-            "recall@5": 0.75,
-            "recall@10": 1.0,
-        }
-    )
+@given(
+    arrays(np.float32, (6, 9), elements=NUMBERS), arrays(np.float64, (2, 2), elements=st.floats(-3, 12)), st.booleans()
+)
+def test_mass_equals_a_loop_over_pixels(heatmap, corners, at_centres) -> None:
+    if at_centres:  # edges that run through pixel centres decide who counts
+        corners = np.floor(corners) + 0.5
+    box = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
+    inside = 0.0
+    for row in range(6):
+        for column in range(9):
+            if box[0] <= column + 0.5 < box[2] and box[1] <= row + 0.5 < box[3]:
+                inside += float(heatmap[row, column])
+    total = float(heatmap.sum(dtype=np.float64))
+    assert mass_inside(heatmap, box) == pytest.approx(inside / total if total else 0.0, abs=1e-9)
 
 
-def test_summary_of_nothing_is_refused():
-    with pytest.raises(ValueError, match="no phrase"):
-        summarise([], [])
-
-
-def test_mean_accuracy_over_thresholds_is_cocos():
-    ious = [np.array([value]) for value in (0.2, 0.5, 0.62, 0.97)]
-    hits = [sum(value >= percent / 100 for value in (0.2, 0.5, 0.62, 0.97)) / 4 for percent in range(50, 100, 5)]
-    assert summarise(ious, [True] * 4)["acc@0.5:0.95"] == pytest.approx(sum(hits) / 10)
-
-
-@needs_shared_data("refcocog-peer")
-def test_a_published_systems_figures_are_reproduced():
-    with (SHARED_DATA / "refcocog-peer" / "yolov5_clip_rn50_umd_test.csv").open() as file:
-        rows = np.array([[float(value) for value in row[-8:]] for row in list(csv.reader(file))[1:]])
-    assert len(rows) == 9602
-    ious = [ious_with(row[None, 4:], row[:4]) for row in rows]
-    metrics = summarise(ious, [False] * len(rows))
-    published = {"acc@0.3": 0.604666, "acc@0.5": 0.543637, "acc@0.7": 0.496146, "miou": 0.5273}
-    for name, value in published.items():
-        assert metrics[name] == pytest.approx(value, abs=5e-5), name
+@given(boxes(), boxes(1))
+def test_most_overlapped_equals_a_loop(regions: np.ndarray, box: np.ndarray) -> None:
+    best, found = 0.0, None
+    for index, (x1, y1, x2, y2) in enumerate(regions):
+        bx1, by1, bx2, by2 = box[0]
+        across, down = min(x2, bx2) - max(x1, bx1), min(y2, by2) - max(y1, by1)
+        intersection = max(across, 0) * max(down, 0)
+        union = (x2 - x1) * (y2 - y1) + (bx2 - bx1) * (by2 - by1) - intersection
+        if union > 0 and intersection / union > best:
+            best, found = intersection / union, index
+    assert most_overlapped(box[0], regions) == found
+    assert most_overlapped(box[0], np.empty((0, 4))) is None

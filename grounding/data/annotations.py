@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ import numpy as np
 from grounding.data.unpickle import load_plain_pickle
 from grounding.errors import InputError
 from grounding.geometry import box_xywh_to_xyxy
+from grounding.types import Region
 
 Field = TypeVar("Field", int, str, list[Any])
 
@@ -45,15 +46,6 @@ class Reference:
     ann_id: int
     image_id: int
     sentences: tuple[Sentence, ...]
-
-
-@dataclass(frozen=True)
-class Region:
-    """One annotated object: its box in pixels of the image, clipped where the image's size is known; its category."""
-
-    image_id: int
-    box_xyxy: tuple[float, float, float, float]
-    category: str
 
 
 @dataclass(frozen=True)
@@ -138,25 +130,36 @@ def _sentence(record: Any, where: str) -> Sentence:
 
 
 def read_instances(path: Path, references: Iterable[Reference]) -> tuple[dict[int, Region], dict[int, ImageRecord]]:
-    """Regions by annotation id and images by image id, only those that the references need.
+    """Regions by annotation id and images by image id: all of the images that the references are in.
+
+    A crowd, and an object of which nothing lies in its image, is left out unless a reference is about it.
 
     Raises:
         InputError: the file is not COCO's instances.json, or does not have an annotation or image of a reference.
     """
     content = _parse(path)
     references = list(references)
+    referred = {reference.ann_id for reference in references}
     categories = {
         _field(record, "id", int, f"a category in {path}"): _field(record, "name", str, f"a category in {path}")
         for record in content.get("categories", [])
     }
-    images = {
-        image_id: _image(record, f"{path}, image {image_id}")
-        for image_id, record in _chosen(content, "images", {reference.image_id for reference in references}, path)
-    }
-    regions = {
-        ann_id: _region(record, images, categories, f"{path}, annotation {ann_id}")
-        for ann_id, record in _chosen(content, "annotations", {reference.ann_id for reference in references}, path)
-    }
+    wanted = {reference.image_id for reference in references}
+    images = {}
+    for record in _field(content, "images", list, str(path)):
+        image_id = _field(record, "id", int, f"an entry of 'images' in {path}")
+        if image_id in wanted:
+            images[image_id] = _image(record, f"{path}, image {image_id}")
+    regions = {}
+    for record in _field(content, "annotations", list, str(path)):
+        ann_id = _field(record, "id", int, f"an entry of 'annotations' in {path}")
+        if ann_id not in referred and (record.get("image_id") not in images or record.get("iscrowd")):
+            continue
+        try:
+            regions[ann_id] = _region(record, images, categories, f"{path}, annotation {ann_id}")
+        except InputError:
+            if ann_id in referred:
+                raise
     for reference in references:
         where = f"{path} does not fit the references: ref_id {reference.ref_id} needs"
         if reference.image_id not in images:
@@ -185,13 +188,6 @@ def _parse(path: Path) -> dict[str, Any]:
     return content
 
 
-def _chosen(content: dict[str, Any], section: str, wanted: set[int], path: Path) -> Iterator[tuple[int, Any]]:
-    for record in _field(content, section, list, str(path)):
-        identifier = _field(record, "id", int, f"an entry of '{section}' in {path}")
-        if identifier in wanted:
-            yield identifier, record
-
-
 def _image(record: dict[str, Any], where: str) -> ImageRecord:
     file_name = _field(record, "file_name", str, where)
     if "width" not in record or "height" not in record:
@@ -211,7 +207,7 @@ def _region(record: dict[str, Any], images: dict[int, ImageRecord], categories: 
     x1, y1, x2, y2 = (float(value) for value in box)
     if x1 >= x2 or y1 >= y2:
         raise InputError(f"{where} has bbox {box_xywh}, of which nothing lies in the image: correct it in the file")
-    return Region(image_id, (x1, y1, x2, y2), categories.get(record.get("category_id", -1), ""))
+    return Region(record["id"], image_id, (x1, y1, x2, y2), categories.get(record.get("category_id", -1), ""))
 
 
 def _field(record: Any, name: str, kind: type[Field], where: str) -> Field:

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from grounding.data.annotations import find_layout, read_instances, read_references
 from grounding.data.images import read_image
 from grounding.errors import InputError
-from grounding.types import Example, Expression
+from grounding.types import Example, Expression, Region
 
 
 class RefCOCOg(Dataset[Example]):
@@ -31,6 +31,7 @@ class RefCOCOg(Dataset[Example]):
         root, split, split_by, group_by: as given.
         images_dir: folder of the images.
         expressions: all expressions in the order of the refs file, the same for both values of `group_by`.
+        regions: image id -> every annotated object of the image, whether an expression refers to it or not.
     """
 
     def __init__(
@@ -91,6 +92,10 @@ class RefCOCOg(Dataset[Example]):
             raise InputError(f"{layout.refs_file} has no sentence in split {split!r}: use another split")
         kept = _subset_of_images({expression.image_id for expression in expressions}, subset, seed)
         self.expressions = tuple(expression for expression in expressions if expression.image_id in kept)
+        self.regions: dict[int, tuple[Region, ...]] = dict.fromkeys(kept, ())
+        for region in regions.values():
+            if region.image_id in kept:
+                self.regions[region.image_id] += (region,)
         self._image_sizes = {image_id: images[image_id].size for image_id in kept}
         self._examples = _by_image(self.expressions) if group_by == "image" else [(e,) for e in self.expressions]
 
@@ -114,7 +119,7 @@ class RefCOCOg(Dataset[Example]):
                 f"{path} has {width}x{height} pixels where instances.json says {size[0]}x{size[1]}, so the boxes do "
                 "not fit it: put the original file back"
             )
-        return Example(image, expressions)
+        return Example(image, expressions, self.regions[expressions[0].image_id])
 
     def expressions_of(self, index: int) -> tuple[Expression, ...]:
         """The expressions of example `index`, without reading its image."""

@@ -1,0 +1,64 @@
+"""What a method could reach at most, or by chance: answers that know the annotation, and blind ones.
+
+None of them is a method. Each takes an example with its annotations and answers its phrases, so that a table can say
+whether a method fails at finding boxes, at choosing among them, or at drawing them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from grounding.baselines.proposal_clip import ProposalScorer, grounding_of_boxes
+from grounding.baselines.yolo_clip import boxes_to_choose_from
+from grounding.decoder import HEATMAP_STRIDE
+from grounding.extraction import boxes_from_heatmap
+from grounding.geometry import Letterbox
+from grounding.grounder import BoxThresholds
+from grounding.losses import box_masks
+from grounding.metrics import ious_with
+from grounding.proposals.types import Proposer
+from grounding.types import Example, Grounding
+
+
+def random_proposal(example: Example, proposer: Proposer) -> list[Grounding]:
+    """Every proposal, all with the same score: the answer is any one of them."""
+    boxes, found = boxes_to_choose_from(proposer, example.image)
+    scores = np.full(len(boxes), 1 / len(boxes), dtype=np.float32)
+    return [
+        grounding_of_boxes(phrase, boxes, scores, example.image, no_proposal=not found) for phrase in example.phrases
+    ]
+
+
+def yolo_oracle(example: Example, proposer: Proposer) -> list[Grounding]:
+    """The proposals in the order of their IoU with the annotated box: a perfect choice among them."""
+    boxes, found = boxes_to_choose_from(proposer, example.image)
+    return [
+        grounding_of_boxes(phrase, boxes, ious_with(boxes, annotated), example.image, no_proposal=not found)
+        for phrase, annotated in zip(example.phrases, example.boxes_xyxy, strict=True)
+    ]
+
+
+def annotated_clip(example: Example, scorer: ProposalScorer) -> list[Grounding]:
+    """CLIP's choice among the image's annotated boxes: perfect proposals."""
+    boxes = np.array([region.box_xyxy for region in example.regions], dtype=np.float32)
+    return [
+        grounding_of_boxes(phrase, boxes, scores, example.image)
+        for phrase, scores in zip(example.phrases, scorer(example.image, boxes, example.phrases), strict=True)
+    ]
+
+
+def box_mask(example: Example, *, model_size: int, thresholds: BoxThresholds) -> list[Grounding]:
+    """The decoder's training target as its heatmap: what threshold and components make of a perfect one."""
+    height, width = example.image.shape[:2]
+    letterbox = Letterbox.fit((width, height), model_size)
+    boxes = torch.from_numpy(letterbox.boxes_to_model(example.boxes_xyxy))
+    masks = box_masks(boxes, model_size // HEATMAP_STRIDE, HEATMAP_STRIDE).numpy()
+    answers = []
+    for phrase, mask in zip(example.phrases, masks, strict=True):
+        heatmap = letterbox.map_to_image(mask)
+        boxes_xyxy, scores = boxes_from_heatmap(
+            heatmap, relative_threshold=thresholds.relative, absolute_threshold=thresholds.absolute
+        )
+        answers.append(Grounding(phrase, boxes_xyxy, scores, heatmap, example.image))
+    return answers

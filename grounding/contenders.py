@@ -1,0 +1,89 @@
+"""What a comparison is made between: methods by name or run folder, and the bounds beside them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from grounding.baselines.bounds import annotated_clip, box_mask, random_proposal, yolo_oracle
+from grounding.baselines.proposal_clip import ProposalScorer, ScoringConfig
+from grounding.clip_backbone import load_clip
+from grounding.config import ModelConfig
+from grounding.errors import InputError
+from grounding.evaluation import Method, method_of
+from grounding.loading import BLIND, DECODER_FILE, RECLIP, TRAINING_FREE, YOLO_CLIP, load, read_model_config
+from grounding.plain import plain
+from grounding.proposals.loading import ProposalsConfig, load_proposer
+from grounding.types import Example, Grounding
+
+RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK = "random-proposal", "yolo-oracle", "annotated-clip", "box-mask"
+BOUNDS = (*BLIND, RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the contenders of one comparison share.
+
+    Attributes:
+        model: the CLIP, the input size and the thresholds of whatever is not trained; a run brings its own.
+        proposals: the detector.
+        scoring: how CLIP looks at its proposals.
+        device: where the models go.
+    """
+
+    model: ModelConfig
+    proposals: ProposalsConfig
+    scoring: ScoringConfig
+    device: str | torch.device
+
+
+def make_method(name: str, settings: Settings) -> Method:
+    """A method by name, or of a run folder.
+
+    Raises:
+        InputError: as `grounding.load`.
+    """
+    model, proposals, scoring = settings.model, settings.proposals, settings.scoring
+    grounder = load(name, model=model, proposals=proposals, scoring=scoring, device=settings.device)
+    if name in BLIND:
+        return method_of(grounder)
+    if name in (YOLO_CLIP, RECLIP):
+        return method_of(grounder, clip=model.clip, proposals=plain(proposals), scoring=plain(scoring))
+    if name in TRAINING_FREE:
+        return method_of(grounder, model=plain(model))
+    folder = Path(name)
+    sha256 = hashlib.sha256((folder / DECODER_FILE).read_bytes()).hexdigest()
+    return method_of(grounder, model=plain(read_model_config(folder)), decoder=sha256)
+
+
+def make_bound(name: str, settings: Settings) -> Method:
+    """A bound by name.
+
+    Raises:
+        InputError: there is no such bound, or as `grounding.load`.
+    """
+    model, proposals = settings.model, settings.proposals
+    if name in BLIND:
+        return make_method(name, settings)
+    if name in (RANDOM_PROPOSAL, YOLO_ORACLE):
+        proposer = load_proposer(proposals, settings.device)
+        answer = partial(random_proposal if name == RANDOM_PROPOSAL else yolo_oracle, proposer=proposer)
+        return Method(name, proposer.weights, _each(answer), name == RANDOM_PROPOSAL, {"proposals": plain(proposals)})
+    if name == ANNOTATED_CLIP:
+        clip = load_clip(model.clip, settings.device)
+        answer = partial(annotated_clip, scorer=ProposalScorer(clip, settings.scoring))
+        made_from = {"clip": model.clip, "scoring": plain(settings.scoring)}
+        return Method(name, clip.weights, _each(answer), made_from=made_from)
+    if name == BOX_MASK:
+        answer = partial(box_mask, model_size=model.model_size, thresholds=model.thresholds)
+        return Method(name, "none", _each(answer), made_from={"model": plain(model)})
+    raise InputError(f"no bound {name!r}: choose from {', '.join(BOUNDS)}")
+
+
+def _each(answer: Callable[[Example], list[Grounding]]) -> Callable[[Sequence[Example]], list[list[Grounding]]]:
+    return lambda examples: [answer(example) for example in examples]

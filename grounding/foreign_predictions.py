@@ -1,0 +1,154 @@
+"""Boxes of any system as predictions: from CSV, from JSON lines, or from COCO results."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from grounding.errors import InputError
+from grounding.geometry import box_xywh_to_xyxy
+from grounding.predictions import Prediction, read_predictions
+from grounding.types import Expression
+
+PREDICTED, ANNOTATED = (tuple(f"{kind}_{edge}" for edge in ("x1", "y1", "x2", "y2")) for kind in ("pred", "gt"))
+NO_BOX = ((0.0, 0.0, 0.0, 0.0),)  # the answer of a system that gave none: overlaps nothing
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A system's boxes for one expression, in pixels of the original image, and their scores; in any order."""
+
+    boxes_xyxy: tuple[tuple[float, ...], ...]
+    scores: tuple[float, ...]
+
+
+def read_csv(path: Path) -> list[Prediction]:
+    """One expression a row: columns pred_x1 ... pred_y2 and gt_x1 ... gt_y2 in pixels of the original image.
+
+    Columns `image_id`, `ref_id`, `ann_id`, `sent_id`, `sent` (the phrase) and `score` are read where they are. Without
+    sent_id, rows are numbered; without image_id, each row counts as an image of its own.
+
+    Raises:
+        InputError: a column is missing, a value is no number, or two rows are about the same sent_id.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        missing = [name for name in (*PREDICTED, *ANNOTATED) if name not in (reader.fieldnames or ())]
+        if missing:
+            raise InputError(f"{path} has no column {missing[0]!r}: name them {', '.join(PREDICTED + ANNOTATED)}")
+        rows = []
+        for number, row in enumerate(reader):
+            try:
+                rows.append(_from_row(row, number))
+            except (ValueError, TypeError) as error:
+                raise InputError(f"{path}, row {number + 1}: {error}; correct the row") from error
+    return _once_each(rows, path)
+
+
+def read_jsonl(path: Path, expressions: Mapping[int, Expression]) -> list[Prediction]:
+    """One expression a line, as predictions/METHOD.jsonl has them; at least sent_id, boxes_xyxy and scores.
+
+    Args:
+        path: the file.
+        expressions: sent_id -> expression of the split, whose boxes are then the annotated ones; where it is empty,
+            each line has to say all that a `Prediction` needs.
+
+    Raises:
+        InputError: a line is no prediction, an expression is answered twice, or it is not one of the split.
+    """
+    if not expressions:
+        return _once_each(read_predictions(path), path)
+    answers: dict[int, Answer] = {}
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                record = json.loads(line)
+                sent_id = int(record["sent_id"])
+                boxes = tuple(tuple(_four(box)) for box in record["boxes_xyxy"])
+                answer = Answer(boxes, tuple(float(score) for score in record["scores"]))
+                if len(answer.boxes_xyxy) != len(answer.scores):
+                    raise ValueError(f"{len(answer.boxes_xyxy)} boxes and {len(answer.scores)} scores")
+            except (ValueError, TypeError, KeyError) as error:
+                raise InputError(
+                    f"{path}, line {number} has no sent_id, boxes_xyxy and scores ({error}): correct the line"
+                ) from error
+            if sent_id in answers:
+                raise InputError(f"{path}, line {number} answers sent_id {sent_id} again: keep one line of each")
+            answers[sent_id] = answer
+    return _with_annotations(answers, expressions, path)
+
+
+def read_coco(path: Path, expressions: Mapping[int, Expression]) -> list[Prediction]:
+    """COCO results in which each expression is an image: image_id is its sent_id, bbox is xywh.
+
+    Raises:
+        InputError: the file is no list of results, or one is about an expression that the split does not have.
+    """
+    by_sentence: dict[int, list[tuple[list[float], float]]] = defaultdict(list)
+    try:
+        for record in json.loads(path.read_text(encoding="utf-8")):
+            by_sentence[int(record["image_id"])].append((_four(record["bbox"]), float(record["score"])))
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path} is no list of image_id, bbox and score ({error}): write COCO results") from error
+    answers = {}
+    for sent_id, scored in by_sentence.items():
+        boxes = box_xywh_to_xyxy(np.array([bbox for bbox, _ in scored])).tolist()
+        answers[sent_id] = Answer(tuple(map(tuple, boxes)), tuple(score for _, score in scored))
+    return _with_annotations(answers, expressions, path)
+
+
+def _from_row(row: dict[str, Any], number: int) -> Prediction:
+    predicted, annotated = ([float(row[name]) for name in names] for names in (PREDICTED, ANNOTATED))
+    identifiers = {
+        name: int(row[name]) if name in row else number for name in ("image_id", "ref_id", "ann_id", "sent_id")
+    }
+    score = float(row.get("score", 1.0))
+    return Prediction(**identifiers, phrase=row.get("sent", ""), annotated_xyxy=tuple(annotated),
+                      boxes_xyxy=(tuple(_four(predicted)),), scores=(score,))  # fmt: skip
+
+
+def _with_annotations(
+    answers: Mapping[int, Answer], expressions: Mapping[int, Expression], path: Path
+) -> list[Prediction]:
+    """A prediction for every expression of the split: one that has no answer is answered wrongly."""
+    foreign = [sent_id for sent_id in answers if sent_id not in expressions]
+    if foreign:
+        raise InputError(
+            f"{path} answers sent_id {foreign[0]}, which is not in this split: give the --data and --split it is about"
+        )
+    return [_prediction(expression, answers.get(sent_id)) for sent_id, expression in expressions.items()]
+
+
+def _prediction(expression: Expression, answer: Answer | None) -> Prediction:
+    boxes, scores = NO_BOX, (0.0,)
+    if answer is not None and answer.boxes_xyxy:
+        order = sorted(range(len(answer.scores)), key=lambda index: -answer.scores[index])
+        boxes = tuple(answer.boxes_xyxy[index] for index in order)  # type: ignore[assignment]
+        scores = tuple(answer.scores[index] for index in order)  # type: ignore[assignment]
+    return Prediction(expression.image_id, expression.ref_id, expression.ann_id, expression.sent_id, expression.phrase,
+                      expression.box_xyxy, boxes, scores, no_proposal=boxes is NO_BOX)  # fmt: skip
+
+
+def _once_each(predictions: Iterable[Prediction], path: Path) -> list[Prediction]:
+    by_sentence: dict[int, Prediction] = {}
+    for prediction in predictions:
+        if prediction.sent_id in by_sentence:
+            raise InputError(f"{path} answers sent_id {prediction.sent_id} twice: keep one answer of each")
+        by_sentence[prediction.sent_id] = prediction
+    if not by_sentence:
+        raise InputError(f"{path} holds no prediction: give a file with one expression a row")
+    return list(by_sentence.values())
+
+
+def _four(box: Any) -> list[float]:
+    values = [float(value) for value in box]
+    if len(values) != 4 or not np.isfinite(values).all():
+        raise ValueError(f"a box is four numbers, got {values}")
+    return values

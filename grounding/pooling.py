@@ -1,0 +1,32 @@
+"""One query per referred object: the expressions of a ref vote, and one of their answers stands for them all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from grounding.geometry import box_iou
+from grounding.predictions import Prediction
+
+
+def pool_by_ref(predictions: Sequence[Prediction]) -> list[Prediction]:
+    """One prediction per ref, in the order of each ref's first expression.
+
+    The answer whose best box the ref's answers support most stands for the ref: support is the sum of their scores,
+    each times its best box's IoU with the box in question. It takes part with all that was said of it (boxes, hottest
+    point, semantics), under the ref's first phrase; of equally supported answers the first.
+    """
+    refs: dict[int, list[Prediction]] = {}
+    for prediction in predictions:
+        refs.setdefault(prediction.ref_id, []).append(prediction)
+    return [_pooled(of_ref) for of_ref in refs.values()]
+
+
+def _pooled(of_ref: list[Prediction]) -> Prediction:
+    best_boxes = np.array([each.boxes_xyxy[0] for each in of_ref])
+    scores = np.array([each.scores[0] for each in of_ref])
+    chosen = of_ref[int((box_iou(best_boxes, best_boxes) @ scores).argmax())]
+    seconds = sum(each.seconds for each in of_ref)
+    return replace(chosen, sent_id=of_ref[0].sent_id, phrase=of_ref[0].phrase, seconds=seconds)

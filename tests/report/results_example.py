@@ -1,0 +1,146 @@
+"""A comparison made up by plain code: five methods and six bounds on phrases that were never asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+METHODS = ("ours", "zero-shot", "gradcam", "yolo-clip", "reclip")
+BOUNDS = ("whole-image", "centred-box", "random-proposal", "yolo-oracle", "annotated-clip", "box-mask")
+CATEGORIES = ("circle", "square", "ring", "star")
+AXES = {
+    "phrase length": ("1-2 words", "3-4 words", "5-7 words", "8+ words"),
+    "box area": ("small", "medium", "large"),
+    "same-category distractors": ("0", "1", "2", "3+"),
+    "location words": ("yes", "no"),
+    "relation words": ("yes", "no"),
+}
+
+
+def example_results(*, n: int = 400, categories: tuple[str, ...] = CATEGORIES, seed: int = 0) -> dict[str, Any]:
+    """A dict of the form of results.json, with every part, over `n` phrases."""
+    rng = np.random.default_rng(seed)
+    skills = np.linspace(0.75, 0.3, len(METHODS))
+    methods = {name: _record(rng, skill, n, categories) for name, skill in zip(METHODS, skills, strict=True)}
+    for name in METHODS[1:]:
+        methods[name]["behind"] = {
+            metric: {"difference": 0.1 + 0.1 * rng.random(), "interval": [0.05, 0.25], "p_value": rng.random() / 50}
+            for metric in ("acc@0.5", "miou", "pointing")
+        }
+    methods["gradcam"]["behind"]["acc@0.5"]["p_value"] = 1e-5
+    bounds = {name: _record(rng, skill, n, categories) for name, skill in zip(BOUNDS, rng.random(6), strict=True)}
+    return {
+        "data": "data/refshapes_100%",
+        "split": "test",
+        "split_by": "umd",
+        "query": "expression",
+        "images": 1021,
+        "weights": "CLIP embedded (width 16 & 128 pixels)",
+        "proposals": "embedded YOLOX (width 0.25)",
+        "iou": "of the best-scored box with the annotated box, in pixels of the original image",
+        "methods": methods,
+        "bounds": bounds,
+    }
+
+
+def foreign_results() -> dict[str, Any]:
+    """What is known of boxes that another program made: one method, nothing but localisation, of 9 phrases."""
+    ious = np.linspace(0, 0.96, 9)
+    metrics = {f"acc@{t:g}": float((ious >= t).mean()) for t in (0.25, 0.3, 0.5, 0.7, 0.75, 0.9)}
+    metrics["miou"] = float(ious.mean())
+    return {
+        "data": "boxes_of_others.jsonl",
+        "split": "val",
+        "methods": {"boxes <b>by</b> others": {"n": 9, "metrics": metrics}},
+    }
+
+
+def example_predictions(*, images: int = 12, phrases: int = 3, seed: int = 0) -> dict[str, list[dict[str, Any]]]:
+    """Rows of predictions of the first two methods; "image_path" names a file that does not exist."""
+    rng = np.random.default_rng(seed)
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in METHODS[:2]}
+    for sent_id in rng.permutation(images * phrases):
+        image_id = int(sent_id) // phrases
+        x, y = rng.uniform(0, 60, 2)
+        for name in rows:
+            dx, dy = rng.normal(0, 12, 2)
+            rows[name].append(
+                {
+                    "sent_id": int(sent_id),
+                    "image_id": image_id,
+                    "ref_id": int(sent_id),
+                    "phrase": f"phrase {sent_id}",
+                    "annotated_xyxy": [x, y, x + 40, y + 30],
+                    "boxes_xyxy": [[x + dx, y + dy, x + dx + 40, y + dy + 30]],
+                    "scores": [round(float(rng.random()), 1)],  # so that some are equal
+                    "iou": round(max(0.0, 1 - abs(dx) / 20 - abs(dy) / 15), 1),
+                    "image_path": f"{image_id}.png",
+                }
+            )
+    return rows
+
+
+def _record(rng: np.random.Generator, skill: float, n: int, categories: tuple[str, ...]) -> dict[str, Any]:
+    ious = np.where(rng.random(n) < skill, rng.beta(8, 2, n), rng.beta(1, 9, n))
+    scores = np.clip(0.6 * ious + 0.4 * rng.random(n), 0, 0.999)
+    phrases = np.random.default_rng(n)  # every method is asked the same ones
+    owner = phrases.integers(len(categories), size=n)
+    found = np.where(ious > 0.3, owner, rng.integers(len(categories) + 1, size=n))
+    names = [*categories, "background"]
+    confusion: dict[str, dict[str, int]] = {}
+    for wanted, got in zip(owner, found, strict=True):
+        row = confusion.setdefault(names[wanted], {})
+        row[names[got]] = row.get(names[got], 0) + 1
+    thresholds = np.linspace(0, 1, 21)
+    accuracies = [float((ious >= threshold).mean()) for threshold in thresholds]
+    metrics = _metrics(rng, ious)
+    breakdowns = {axis: _groups(groups, phrases.integers(len(groups), size=n), ious) for axis, groups in AXES.items()}
+    breakdowns["category"] = _groups(categories, owner, ious)
+    order = np.argsort(-scores)
+    return {
+        "n": n,
+        "seconds": {"per_image": 0.01 + rng.random() / 5, "per_phrase": 10 ** rng.uniform(-3, 0)},
+        "metrics": metrics,
+        "intervals": {k: [metrics[k] - 0.02, metrics[k] + 0.021] for k in ("acc@0.5", "miou", "pointing")},
+        "subsets": {
+            tag: {"n": n // 4, "metrics": {"acc@0.5": float(rng.random())}} for tag in ("novel", "relation")
+        },
+        "breakdowns": breakdowns,
+        "confusion": confusion,
+        "reliability": _reliability(scores, ious >= 0.5),
+        "risk_coverage": {
+            "coverage": [(k + 1) / n for k in range(n)],
+            "accuracy": list(np.cumsum(ious[order] >= 0.5) / np.arange(1, n + 1)),
+        },
+        "accuracy_over_iou": {"threshold": list(thresholds), "accuracy": accuracies},
+        "iou_histogram": {"edges": list(thresholds), "count": [int(c) for c in np.histogram(ious, thresholds)[0]]},
+    }  # fmt: skip
+
+
+def _metrics(rng: np.random.Generator, ious: np.ndarray) -> dict[str, float]:
+    metrics = {f"acc@{t:g}": float((ious >= t).mean()) for t in (0.25, 0.3, 0.5, 0.7, 0.75, 0.9)}
+    others = ["acc@0.5:0.95", "giou", "pointing", "mass_inside", "recall@1", "recall@5", "recall@10", "ece",
+              "no_proposal", "region_accuracy", "category_accuracy"]  # fmt: skip
+    for sense in ("text", "crop", "annotated_text"):
+        others += [f"{sense}_cosine", f"{sense}_euclidean"]
+    return {**metrics, "miou": float(ious.mean()), **{name: float(rng.random()) for name in others}}
+
+
+def _groups(names: tuple[str, ...], owner: np.ndarray, ious: np.ndarray) -> dict[str, Any]:
+    inside = {name: ious[owner == index] for index, name in enumerate(names)}
+    return {
+        name: {"n": len(values), "metrics": {"acc@0.5": float((values >= 0.5).mean()), "miou": float(values.mean())}}
+        for name, values in inside.items()
+        if len(values)
+    }
+
+
+def _reliability(scores: np.ndarray, correct: np.ndarray) -> list[dict[str, float]]:
+    bins = []
+    for low in np.arange(10) / 10:
+        inside = (scores >= low) & (scores < low + 0.1)
+        if inside.any():
+            share = {"score": float(scores[inside].mean()), "accuracy": float(correct[inside].mean())}
+            bins.append({"low": float(low), "high": float(low + 0.1), "n": int(inside.sum()), **share})
+    return bins

@@ -1,0 +1,164 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from PIL import Image
+
+from grounding.report.confusion import confusion, confusion_matrix
+from grounding.report.plots import (
+    PALETTE,
+    accuracy_against_time,
+    accuracy_over_iou,
+    breakdowns,
+    draw_plots,
+    iou_histogram,
+    method_colours,
+    reliability,
+    risk_coverage,
+)
+from tests.report.results_example import BOUNDS, METHODS, example_results, foreign_results
+
+RESULTS = example_results()
+MANY = tuple(f"thing {index}" for index in range(40))
+
+
+def lines_of(axis):
+    return {line.get_label(): line for line in axis.get_lines()}
+
+
+def test_every_plot_is_a_picture_of_150_dpi(tmp_path):
+    paths = draw_plots(RESULTS, tmp_path / "plots")
+    assert set(paths) == {"accuracy_over_iou", "accuracy_against_time", "breakdowns", "confusion", "iou_histogram",
+                          "reliability", "risk_coverage"}  # fmt: skip
+    for path in paths.values():
+        with Image.open(path) as picture:
+            assert picture.format == "PNG" and round(picture.info["dpi"][0]) == 150
+            border = np.asarray(picture.convert("L"))
+            assert (border[:, [0, -1]] == 255).all() and (border[[0, -1]] == 255).all(), f"{path.name} is clipped"
+
+
+def test_nothing_is_drawn_of_what_is_absent(tmp_path):
+    assert draw_plots(foreign_results(), tmp_path) == {}
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_handful_of_phrases_and_many_categories_are_drawn(tmp_path):
+    draw_plots(example_results(n=9), tmp_path / "few")
+    assert len(draw_plots(example_results(n=2000, categories=MANY), tmp_path / "many")) == 7
+
+
+def test_a_method_has_its_own_colour_in_every_plot():
+    colours = method_colours(RESULTS)
+    assert list(colours) == list(METHODS) and len(set(colours.values())) == 5 and set(colours.values()) <= set(PALETTE)
+    for draw in (accuracy_over_iou, risk_coverage):
+        lines = lines_of(draw(RESULTS).axes[0])
+        assert all(lines[name].get_color() == colours[name] for name in METHODS)
+    bars = breakdowns(RESULTS).axes[0].containers
+    assert {bar.get_label(): to_hex(bar[0].get_facecolor()).upper() for bar in bars} == colours
+
+
+def test_bounds_are_dashed_grey_and_all_different():
+    lines = lines_of(accuracy_over_iou(RESULTS).axes[0])
+    bounds = [lines[f"{name} (bound)"] for name in BOUNDS]
+    assert len({(line.get_color(), str(line._unscaled_dash_pattern)) for line in bounds}) == len(BOUNDS)
+    assert all(line.is_dashed() for line in bounds)
+    assert all(len(set(bytes.fromhex(line.get_color()[1:]))) == 1 for line in bounds)
+
+
+def test_curves_hold_the_measured_points():
+    line = lines_of(accuracy_over_iou(RESULTS).axes[0])["gradcam"]
+    curve = RESULTS["methods"]["gradcam"]["accuracy_over_iou"]
+    np.testing.assert_array_equal(line.get_xydata(), np.stack([curve["threshold"], curve["accuracy"]], axis=1))
+    upper, lower = reliability(RESULTS).axes
+    bins = RESULTS["methods"]["ours"]["reliability"]
+    ece = RESULTS["methods"]["ours"]["metrics"]["ece"]
+    np.testing.assert_array_equal(
+        lines_of(upper)[f"ours, ECE {ece:.3f}"].get_xydata(), [(part["score"], part["accuracy"]) for part in bins]
+    )
+    values, edges = lower.patches[0].get_data()[:2]
+    assert values.sum() == pytest.approx(1) and len(edges) == 11
+
+
+def test_an_empty_bin_of_scores_is_drawn_as_empty():
+    results = example_results()
+    results["methods"] = {"ours": results["methods"]["ours"]}
+    results["methods"]["ours"]["reliability"] = [
+        {"low": 0.1, "high": 0.2, "n": 3, "score": 0.15, "accuracy": 0.3},
+        {"low": 0.7, "high": 0.8, "n": 1, "score": 0.75, "accuracy": 1.0},
+    ]
+    values = reliability(results).axes[1].patches[0].get_data()[0]
+    np.testing.assert_allclose(values, [0, 0.75, 0, 0, 0, 0, 0, 0.25, 0, 0])
+
+
+def test_histogram_is_in_shares():
+    axis = iou_histogram(RESULTS).axes[1]
+    count = np.array(RESULTS["methods"]["zero-shot"]["iou_histogram"]["count"])
+    assert axis.get_title(loc="left") == "zero-shot"
+    np.testing.assert_allclose(axis.patches[0].get_data()[0], count / 400)
+
+
+def test_bars_and_the_sizes_below_them():
+    axis = breakdowns(RESULTS).axes[1]
+    parts = RESULTS["methods"]["reclip"]["breakdowns"]["box area"]
+    assert axis.get_title(loc="left") == "box area"
+    assert [label.get_text() for label in axis.get_xticklabels()] == [f"{k}\nn = {v['n']}" for k, v in parts.items()]
+    assert [bar.get_height() for bar in axis.containers[4]] == [part["metrics"]["acc@0.5"] for part in parts.values()]
+
+
+def test_the_most_frequent_categories_are_kept_and_the_rest_is_told():
+    results = example_results(n=2000, categories=MANY)
+    axis = next(a for a in breakdowns(results).axes if a.get_title(loc="left").startswith("category"))
+    assert axis.get_title(loc="left") == "category (the 15 most frequent of 40)"
+    sizes = sorted((part["n"] for part in results["methods"]["ours"]["breakdowns"]["category"].values()), reverse=True)
+    assert [int(label.get_text().split("n = ")[1]) for label in axis.get_xticklabels()] == sizes[:15]
+
+
+def test_time_and_interval_of_each_method():
+    axis = accuracy_against_time(RESULTS).axes[0]
+    assert axis.get_xscale() == "log"
+    points = {container.get_label(): container for container in axis.containers}
+    assert set(points) == {*METHODS, *(f"{name} (bound)" for name in BOUNDS)}
+    record = RESULTS["methods"]["reclip"]
+    point, _, (whisker,) = points["reclip"]
+    assert point.get_xydata()[0].tolist() == [record["seconds"]["per_phrase"], record["metrics"]["acc@0.5"]]
+    np.testing.assert_allclose(whisker.get_segments()[0][:, 1], record["intervals"]["acc@0.5"])
+
+
+def test_methods_without_a_time_are_left_out():
+    results = example_results()
+    results["methods"]["gradcam"]["seconds"]["per_phrase"] = 0.0
+    del results["bounds"]["box-mask"]["seconds"]
+    labels = {container.get_label() for container in accuracy_against_time(results).axes[0].containers}
+    assert "gradcam" not in labels and "box-mask (bound)" not in labels and "ours" in labels
+
+
+@pytest.mark.parametrize("most", [3, 40])
+def test_confusion_counts_by_brute_force(most):
+    rng = np.random.default_rng(1)
+    names = [f"c{index}" for index in range(8)]
+    pairs = [(names[a], [*names, "unseen", "background"][b]) for a, b in zip(rng.integers(8, size=500),
+             rng.integers(10, size=500), strict=True)]  # fmt: skip
+    table: dict[str, dict[str, int]] = {}
+    for (wanted, found), count in Counter(pairs).items():
+        table.setdefault(wanted, {})[found] = count
+    rows, columns, counts = confusion_matrix(table, most)
+    frequent = sorted(names, key=lambda name: (-sum(w == name for w, _ in pairs), name))
+    expected = [*frequent[:3], "other"] if most == 3 else frequent
+    assert rows == expected and columns == [*expected, *([] if most == 3 else ["unseen"]), "background"]
+    kept = {*columns} - {"other"}
+    for row, wanted in enumerate(rows):
+        for column, found in enumerate(columns):
+            number = sum(
+                (w if w in kept else "other", f if f in kept else "other") == (wanted, found) for w, f in pairs
+            )
+            assert counts[row, column] == number
+
+
+def test_rows_of_the_drawn_matrix_sum_to_one():
+    axis = confusion(RESULTS).axes[0]
+    shares = np.asarray(axis.images[0].get_array())
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    assert [text.get_text() for text in axis.texts] == [f"{share:.2f}" for share in shares.ravel()]
+    many = confusion(example_results(n=2000, categories=MANY)).axes[0]
+    assert [label.get_text() for label in many.get_xticklabels()][-2:] == ["other", "background"] and not many.texts

@@ -1,0 +1,193 @@
+import csv
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from grounding.errors import InputError
+from grounding.report.formats import FORMATS, render
+from grounding.report.tables import all_tables, breakdown_table, caption, comparison_table, main_table, write_tables
+from tests.report.results_example import BOUNDS, METHODS, example_results, foreign_results
+
+RESULTS = example_results()
+
+
+def read_csv(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def table_named(name, fmt, results=RESULTS):
+    (table,) = [table for table in all_tables(results) if table.name == name]
+    return render(table, fmt)
+
+
+def test_csv_holds_the_unrounded_numbers_in_order():
+    rows = read_csv(comparison_table(RESULTS, "csv"))
+    assert [row["method"] for row in rows] == [*METHODS, *BOUNDS]
+    assert [row["section"] for row in rows] == ["methods"] * 5 + ["bounds, not methods"] * 6
+    for row in rows:
+        record = {**RESULTS["methods"], **RESULTS["bounds"]}[row["method"]]
+        for metric in ("acc@0.25", "acc@0.5", "acc@0.75", "miou", "giou", "pointing", "mass_inside", "recall@5",
+                       "region_accuracy", "category_accuracy", "no_proposal"):  # fmt: skip
+            assert float(row[metric]) == record["metrics"][metric]
+        assert [float(row["acc@0.5 low"]), float(row["acc@0.5 high"])] == record["intervals"]["acc@0.5"]
+        assert float(row["seconds per image"]) == record["seconds"]["per_image"]
+        assert float(row["seconds per phrase"]) == record["seconds"]["per_phrase"]
+        assert int(row["n"]) == record["n"]
+
+
+def test_text_prints_each_number_under_its_heading():
+    lines = comparison_table(RESULTS, "text").splitlines()
+    head = next(line for line in lines if line.startswith("method "))
+    for name in (*METHODS, *BOUNDS):
+        line = next(line for line in lines if line.startswith(f"{name} "))
+        record = {**RESULTS["methods"], **RESULTS["bounds"]}[name]
+        low, high = record["intervals"]["acc@0.5"]
+        expected = {
+            "n": f"{record['n']}",
+            "s/image": f"{record['seconds']['per_image']:.3f}",
+            "ms/phrase": f"{record['seconds']['per_phrase'] * 1000:.1f}",
+            "Acc@0.5 [95 %]": f"{record['metrics']['acc@0.5']:.3f} [{low:.3f}, {high:.3f}]",
+            "mIoU": f"{record['metrics']['miou']:.3f}",
+            "Pointing": f"{record['metrics']['pointing']:.3f}",
+            "R@5": f"{record['metrics']['recall@5']:.3f}",
+        }
+        for heading, number in expected.items():
+            end = re.search(rf"(?:  ){re.escape(heading)}(?:  |$)", head)
+            stop = end.start() + 2 + len(heading)
+            assert line[:stop].endswith(f" {number}"), (name, heading)
+
+
+def test_bounds_stand_apart_and_are_named():
+    lines = comparison_table(RESULTS, "text").splitlines()
+    index = lines.index(next(line for line in lines if line.startswith("bounds, not methods")))
+    assert set(lines[index - 1]) == {"-", " "}
+    assert [line.split()[0] for line in lines[index + 1 :]] == list(BOUNDS)
+    assert lines[index - 2].startswith(METHODS[-1])
+
+
+def test_text_fits_the_screen():
+    results = example_results(n=58789)
+    assert max(len(line) for table in all_tables(results) for line in render(table, "text").splitlines()) <= 160
+
+
+def test_differences_and_the_smallest_p():
+    rows = read_csv(table_named("differences", "csv"))
+    assert [row["method"] for row in rows] == list(METHODS[1:])
+    for row in rows:
+        behind = RESULTS["methods"][row["method"]]["behind"]["miou"]
+        assert [float(row[f"miou {part}"]) for part in ("difference", "low", "high", "p")] == [
+            behind["difference"], *behind["interval"], behind["p_value"]
+        ]  # fmt: skip
+    text = table_named("differences", "text")
+    assert text.startswith("ours minus each other method")
+    gradcam = next(line for line in text.splitlines() if line.startswith("gradcam"))
+    difference = RESULTS["methods"]["gradcam"]["behind"]["acc@0.5"]["difference"]
+    assert f"+{difference:.3f} [+0.050, +0.250]  < 0.0005" in gradcam
+    reclip = next(line for line in text.splitlines() if line.startswith("reclip"))
+    assert f" {RESULTS['methods']['reclip']['behind']['acc@0.5']['p_value']:.4f} " in reclip and "<" not in reclip
+
+
+def test_a_p_of_exactly_the_resolution_is_printed():
+    results = example_results()
+    results["methods"]["reclip"]["behind"]["acc@0.5"]["p_value"] = 1 / 2000
+    reclip = next(line for line in table_named("differences", "text", results).splitlines() if "reclip" in line)
+    assert "<" not in reclip and "0.0005" in reclip
+
+
+def test_semantic_columns_are_not_mixed_up():
+    (row, *_) = read_csv(table_named("semantic_similarity", "csv"))
+    metrics = RESULTS["methods"]["ours"]["metrics"]
+    names = {"text", "crop", "annotated_text"}
+    for name in (f"{sense}_{measure}" for sense in names for measure in ("cosine", "euclidean")):
+        assert float(row[name]) == metrics[name]
+    last = next(line for line in table_named("semantic_similarity", "text").splitlines() if line.startswith("ours "))
+    order = ("text_cosine", "text_euclidean", "annotated_text_cosine", "annotated_text_euclidean", "crop_cosine",
+             "crop_euclidean")  # fmt: skip
+    assert last.split()[1:] == [f"{metrics[name]:.3f}" for name in order]
+
+
+def test_subsets_say_their_size():
+    text = table_named("subsets", "text")
+    assert "novel (n = 100)" in text and "relation (n = 100)" in text
+    for row in read_csv(table_named("subsets", "csv"))[: len(METHODS)]:
+        subset = RESULTS["methods"][row["method"]]["subsets"]["relation"]
+        assert float(row["relation acc@0.5"]) == subset["metrics"]["acc@0.5"] and int(row["relation n"]) == subset["n"]
+
+
+def test_breakdowns_hold_every_group():
+    rows = read_csv(render(breakdown_table(RESULTS), "csv"))
+    breakdowns = RESULTS["methods"]["ours"]["breakdowns"]
+    assert [(row["section"], row["group"]) for row in rows] == [
+        (a, g) for a, groups in breakdowns.items() for g in groups
+    ]
+    for row in rows:
+        for name in METHODS:
+            part = RESULTS["methods"][name]["breakdowns"][row["section"]][row["group"]]
+            assert float(row[name]) == part["metrics"]["acc@0.5"]
+
+
+def test_caption_has_all_facts_and_is_on_every_table():
+    line = caption(RESULTS)
+    for fact in ("data/refshapes_100%", "split test (umd)", "1021 images", "n = 400", "one query per expression",
+                 "pixels of the original image", "95 % bootstrap over images", "CLIP embedded (width 16 & 128 pixels)",
+                 "embedded YOLOX"):  # fmt: skip
+        assert fact in line
+    assert all(table.caption.startswith(line) for table in all_tables(RESULTS))
+    pooled = {**RESULTS, "query": "ref"}
+    assert "one query per object, its expressions pooled" in caption(pooled)
+    pooled["methods"] = {**RESULTS["methods"], "ours": {**RESULTS["methods"]["ours"], "n": 390}}
+    assert "n = 390 to 400" in caption(pooled)
+
+
+def test_what_was_not_measured_is_left_out():
+    results = foreign_results()
+    assert [table.name for table in all_tables(results)] == ["comparison", "localisation"]
+    assert main_table(results).headings == ("method", "n", "Acc@0.25", "Acc@0.5", "Acc@0.75", "mIoU")
+    assert "bootstrap" not in caption(results)
+
+
+def test_one_method_without_a_number_gets_a_dash():
+    results = example_results()
+    del results["methods"]["gradcam"]["metrics"]["pointing"], results["methods"]["gradcam"]["intervals"]
+    row = next(row for row in read_csv(comparison_table(results, "csv")) if row["method"] == "gradcam")
+    assert row["pointing"] == row["acc@0.5 low"] == ""
+    line = next(line for line in comparison_table(results).splitlines() if line.startswith("gradcam"))
+    assert line.split().count("-") == 1 and f" {results['methods']['gradcam']['metrics']['acc@0.5']:.3f}  " in line
+
+
+def test_markdown_is_one_table_of_equal_rows():
+    results = example_results()
+    results["methods"]["a|b"] = results["methods"].pop("reclip")
+    rows = [line for line in comparison_table(results, "markdown").splitlines() if line.startswith("|")]
+    assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1
+    assert sum(set(row) <= set("|-:") for row in rows) == 1 and any("a\\|b" in row for row in rows)
+
+
+def test_latex_is_escaped_and_balanced():
+    results = example_results()
+    results["methods"]["my_method & 100%"] = results["methods"].pop("ours")
+    text = comparison_table(results, "latex")
+    assert "my\\_method \\& 100\\%" in text and "refshapes\\_100\\%" in text
+    assert not re.search(r"(?<!\\)[%_]", text)
+    begins, ends = (re.findall(rf"\\{kind}{{(.*?)}}", text) for kind in ("begin", "end"))
+    assert sorted(begins) == sorted(ends) == ["table*", "tabular"]
+    rows = [line for line in text.splitlines() if line.endswith("\\\\")]
+    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {len(main_table(results).headings) - 1}
+    assert "\\toprule" in text and "\\bottomrule" in text
+
+
+def test_files(tmp_path: Path):
+    paths = write_tables(RESULTS, tmp_path / "new")
+    names = {path.name for path in paths}
+    assert names == {path.name for path in (tmp_path / "new").iterdir()}
+    assert names == {"tables.md", "tables.tex"} | {f"{table.name}.csv" for table in all_tables(RESULTS)}
+    assert (tmp_path / "new/comparison.csv").read_text() == comparison_table(RESULTS, "csv")
+    markdown = (tmp_path / "new/tables.md").read_text()
+    assert all(f"## {table.title}" in markdown for table in all_tables(RESULTS))
+
+
+def test_unknown_format():
+    with pytest.raises(InputError, match=", ".join(FORMATS)):
+        comparison_table(RESULTS, "html")

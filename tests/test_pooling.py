@@ -1,0 +1,52 @@
+"""Expressions of a ref vote for one of their answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from torchvision.ops import box_iou as reference_iou
+import torch
+
+from grounding.pooling import pool_by_ref
+from grounding.predictions import Prediction
+
+LEFT, RIGHT = (0.0, 0.0, 10.0, 10.0), (50.0, 0.0, 60.0, 10.0)
+
+
+def answer(sent_id: int, ref_id: int, box: tuple[float, ...], score: float, seconds: float = 1.0) -> Prediction:
+    return Prediction(1, ref_id, 1, sent_id, f"phrase {sent_id}", LEFT, (box,), (score,), seconds=seconds,
+                      point_xy=(box[0] + 1, box[1] + 1))  # fmt: skip
+
+
+def test_the_majority_is_followed_and_scores_weigh() -> None:
+    near_left = (1.0, 0.0, 11.0, 10.0)
+    [pooled] = pool_by_ref([answer(1, 7, RIGHT, 0.6), answer(2, 7, LEFT, 0.5), answer(3, 7, near_left, 0.4)])
+    assert pooled.boxes_xyxy == (LEFT,) and pooled.point_xy == (1, 1) and pooled.scores == (0.5,)
+    [pooled] = pool_by_ref([answer(1, 7, RIGHT, 0.95), answer(2, 7, LEFT, 0.5), answer(3, 7, near_left, 0.4)])
+    assert pooled.boxes_xyxy == (RIGHT,)
+
+
+def test_one_query_a_ref_in_the_order_of_first_expressions() -> None:
+    answers = [answer(4, 9, LEFT, 1), answer(5, 3, RIGHT, 1), answer(6, 9, RIGHT, 0.1), answer(7, 5, LEFT, 1)]
+    pooled = pool_by_ref(answers)
+    assert [each.ref_id for each in pooled] == [9, 3, 5]
+    assert [each.sent_id for each in pooled] == [4, 5, 7]
+    assert [each.phrase for each in pooled] == ["phrase 4", "phrase 5", "phrase 7"]
+    assert sum(each.seconds for each in pooled) == 4
+    assert pooled[1] == answers[1] and pooled[2] == answers[3]
+
+
+def test_support_equals_a_loop() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        corners = rng.uniform(0, 40, (4, 2, 2))
+        boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+        scores = rng.random(4)
+        answers = [answer(i, 1, tuple(box), float(score)) for i, (box, score) in enumerate(zip(boxes, scores))]
+        support = []
+        for box in boxes:
+            overlaps = reference_iou(torch.tensor(boxes), torch.tensor(box[None]))[:, 0].tolist()
+            support.append(sum(score * overlap for score, overlap in zip(scores, overlaps)))
+        [pooled] = pool_by_ref(answers)
+        assert pooled == replace(answers[int(np.argmax(support))], sent_id=0, phrase="phrase 0", seconds=4.0)

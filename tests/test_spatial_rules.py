@@ -1,0 +1,137 @@
+"""Rules about boxes: against loops over the boxes, and against values worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from grounding.baselines.spatial_phrases import SpatialPhrase
+from grounding.baselines.spatial_rules import combine, relation_matrix
+
+RELATIONS = ("left", "right", "above", "below", "bigger", "smaller")
+OPPOSITES = (("left", "right"), ("above", "below"), ("bigger", "smaller"))
+# A wide box upper left, a small one upper right, a tall one lower right.
+BOXES = np.array([[0, 0, 40, 20], [70, 5, 80, 15], [60, 40, 80, 100]], dtype=np.float32)
+
+
+def stands(relation: str, a: np.ndarray, b: np.ndarray) -> bool:
+    """The relation of one box to another, said once more: centres by sums of opposite sides."""
+    (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = a.tolist(), b.tolist()
+    size_a, size_b = (ax2 - ax1) * (ay2 - ay1), (bx2 - bx1) * (by2 - by1)
+    return {
+        "left": ax1 + ax2 < bx1 + bx2,
+        "right": ax1 + ax2 > bx1 + bx2,
+        "above": ay1 + ay2 < by1 + by2,
+        "below": ay1 + ay2 > by1 + by2,
+        "bigger": size_a > size_b,
+        "smaller": size_a < size_b,
+    }[relation]
+
+
+def by_loops(phrase: SpatialPhrase, distributions: dict[str, np.ndarray], boxes: np.ndarray) -> list[float]:
+    """The formula, box by box, for phrases whose rules leave some box."""
+    head = distributions[phrase.head]
+    result = list(head)
+    rules = [(name, by_loops(anchor, distributions, boxes)) for name, anchor in phrase.relations]
+    rules += [(name, list(head)) for name in phrase.superlatives]
+    for name, of_others in rules:
+        for i in range(len(boxes)):
+            result[i] *= sum(of_others[j] for j in range(len(boxes)) if stands(name, boxes[i], boxes[j]))
+    return [value / sum(result) for value in result]
+
+
+def some_boxes(rng: np.random.Generator, count: int) -> np.ndarray:
+    """(count, 4) on a coarse grid, so that equal centres and equal areas occur."""
+    corner, size = rng.integers(0, 6, (count, 2)), rng.integers(1, 5, (count, 2))
+    return np.concatenate([corner, corner + size], axis=1).astype(np.float32)
+
+
+@pytest.mark.parametrize("relation", RELATIONS)
+def test_relation_matrix_equals_a_loop_over_pairs(relation):
+    boxes = some_boxes(np.random.default_rng(0), 30)
+    matrix = relation_matrix(relation, boxes)
+    assert matrix.dtype == bool and matrix.shape == (30, 30)
+    for i in range(30):
+        for j in range(30):
+            assert matrix[i, j] == stands(relation, boxes[i], boxes[j])
+
+
+@pytest.mark.parametrize(
+    ("relation", "true_pairs"),
+    [
+        ("left", {(0, 1), (0, 2), (2, 1)}),
+        ("above", {(0, 2), (1, 2)}),  # 0 and 1 are equally high
+        ("bigger", {(0, 1), (2, 0), (2, 1)}),
+    ],
+)
+def test_relation_matrix_by_hand(relation, true_pairs):
+    assert set(zip(*map(np.ndarray.tolist, np.nonzero(relation_matrix(relation, BOXES))), strict=True)) == true_pairs
+    opposite = {a: b for pair in OPPOSITES for a, b in (pair, pair[::-1])}[relation]
+    np.testing.assert_array_equal(relation_matrix(opposite, BOXES), relation_matrix(relation, BOXES).T)
+
+
+def test_a_relation_without_a_rule():
+    with pytest.raises(ValueError, match="near"):
+        relation_matrix("near", BOXES)
+
+
+def test_combine_equals_loops_on_random_trees():
+    rng = np.random.default_rng(1)
+
+    def random_phrase(depth: int) -> SpatialPhrase:
+        heads, names = ("a", "b", "c"), RELATIONS
+        superlatives = tuple(str(name) for name in rng.choice(names, rng.integers(0, 2)))
+        count = int(rng.integers(0, 3)) if depth else 0
+        relations = tuple((str(rng.choice(names)), random_phrase(depth - 1)) for _ in range(count))
+        return SpatialPhrase(str(rng.choice(heads)), superlatives, relations)
+
+    compared = 0
+    for _ in range(200):
+        phrase, boxes = random_phrase(2), rng.uniform(0, 100, (7, 4))
+        boxes[:, 2:] += boxes[:, :2]
+        distributions = {head: rng.dirichlet(np.ones(7)).astype(np.float32) for head in "abc"}
+        found = combine(phrase, distributions, boxes)
+        assert found.dtype == np.float64 and found.shape == (7,)
+        assert found.sum() == pytest.approx(1)
+        try:
+            expected = by_loops(phrase, distributions, boxes)
+        except ZeroDivisionError:
+            continue  # contradictory somewhere in the tree
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-9)
+        compared += 1
+    assert compared > 150
+
+
+def test_values_by_hand():
+    distributions = {"the cup": np.array([0.5, 0.3, 0.2]), "the jar": np.array([0.0, 1.0, 0.0])}
+    alone = combine(SpatialPhrase("the cup"), distributions, BOXES)
+    np.testing.assert_allclose(alone, [0.5, 0.3, 0.2])
+    # Left of the certain jar are 0 and 2.
+    left = combine(SpatialPhrase("the cup", (), (("left", SpatialPhrase("the jar")),)), distributions, BOXES)
+    np.testing.assert_allclose(left, [5 / 7, 0, 2 / 7])
+    # 1 is right of both others (0.3 * 0.7), 2 only of 0 (0.2 * 0.5).
+    rightmost = combine(SpatialPhrase("the cup", ("right",)), distributions, BOXES)
+    np.testing.assert_allclose(rightmost, [0, 21 / 31, 10 / 31])
+
+
+def test_the_anchor_is_narrowed_by_its_own_rules():
+    distributions = {"a": np.array([0.8, 0.1, 0.1]), "b": np.array([0.0, 0.5, 0.5])}
+    anchor = SpatialPhrase("b", ("below",))  # box 2 alone
+    phrase = SpatialPhrase("a", (), (("right", anchor),))
+    np.testing.assert_allclose(combine(phrase, distributions, BOXES), [0, 1, 0])
+
+
+@pytest.mark.parametrize("superlatives", [("left",), ("left", "bigger", "above")])
+def test_the_only_box_is_the_answer(superlatives):
+    phrase = SpatialPhrase("a", superlatives, (("left", SpatialPhrase("b")),))
+    distributions = {"a": np.ones(1, dtype=np.float32), "b": np.ones(1, dtype=np.float32)}
+    np.testing.assert_array_equal(combine(phrase, distributions, BOXES[:1]), [1])
+
+
+def test_a_rule_that_leaves_nothing_is_passed_over_and_the_others_count():
+    distributions = {"a": np.array([0.5, 0.3, 0.2]), "b": np.array([1.0, 0.0, 0.0])}
+    left_of_leftmost = ("left", SpatialPhrase("b"))
+    phrase = SpatialPhrase("a", (), (left_of_leftmost, ("below", SpatialPhrase("b"))))
+    np.testing.assert_allclose(combine(phrase, distributions, BOXES), [0, 0, 1])
+    contradictory = SpatialPhrase("a", (), (("below", SpatialPhrase("b")), ("above", SpatialPhrase("b"))))
+    np.testing.assert_allclose(combine(contradictory, distributions, BOXES), [0, 0, 1])
