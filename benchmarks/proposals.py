@@ -27,10 +27,10 @@ BEST = (1, 5, 10)
 
 HEADER = """# Recall of a detector's proposals
 
-Written by `python -m benchmarks.proposals`. *Recall*: share of the annotated objects, of whatever class, that a proposal
-overlaps with at least the IoU given, among the best 1, 5, 10 and all proposals of the image. Since an image holds
-several objects, the best one alone cannot reach them all. "all" is every annotated object, "referred" those that a
-phrase of the split is about; "novel" ones have a combination of colour and shape that no training picture shows.
+Written by `python -m benchmarks.proposals`. *Recall*: share of the annotated objects, of whatever class, that some
+proposal overlaps with at least the IoU given, among the best 1, 5, 10 and all proposals of the image. Since an image
+holds several objects, the best one alone cannot reach them all. "all" is every annotated object, "referred" those that
+a phrase of the split is about; "novel" ones have a combination of colour and shape that no training picture shows.
 """
 
 

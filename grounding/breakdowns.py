@@ -1,4 +1,4 @@
-"""Kinds of expressions to look at apart: by what the phrase says, how large the object is, and what stands around it."""
+"""Kinds of expressions to look at apart: by what the phrase says, the object's size, and what stands around it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from grounding.types import Expression, Region
 
 # The words for a place in the picture, and those that tie the object to another one, in RefCOCOg's expressions. A
 # preposition such as "in" or "with" mostly goes with clothes and parts, so it counts as neither.
-LOCATION_WORDS = frozenset(
-    "left right top bottom upper lower middle center centre leftmost rightmost corner side edge far foreground "
-    "background front back".split()
-)
-RELATION_WORDS = frozenset(
-    "above over below under beneath underneath beside behind between near nearest closest next against facing "
-    "surrounded holding riding leading following".split()
-)
+LOCATION_WORDS = frozenset({
+    "left", "right", "top", "bottom", "upper", "lower", "middle", "center", "centre", "leftmost", "rightmost",
+    "corner", "side", "edge", "far", "foreground", "background", "front", "back",
+})  # fmt: skip
+RELATION_WORDS = frozenset({
+    "above", "over", "below", "under", "beneath", "underneath", "beside", "behind", "between", "near", "nearest",
+    "closest", "next", "against", "facing", "surrounded", "holding", "riding", "leading", "following",
+})  # fmt: skip
 RELATION_PHRASES = ("left of", "right of", "in front of", "on top of", "close to", "to the left", "to the right")
 # COCO calls objects under 32 x 32 pixels small and over 96 x 96 large, in pictures of about 640 x 480 pixels.
 SMALL, LARGE = 32 * 32 / (640 * 480), 96 * 96 / (640 * 480)

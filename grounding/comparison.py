@@ -79,6 +79,8 @@ def compare(config: EvaluateConfig) -> str:
     Raises:
         InputError: a method, the data or an image cannot be used.
     """
+    if not config.methods:
+        raise InputError("the comparison names no method: give run folders or names, such as zero-shot")
     dataset = RefCOCOg(config.data, config.split, split_by=config.split_by, group_by="image")
     dataset.check_images()
     settings = Settings(_shared_model(config), config.proposals, config.scoring,
@@ -116,7 +118,7 @@ def compare(config: EvaluateConfig) -> str:
     write_results(config.output / "results.json", results)
     for name, path in files.items():
         write_coco_results(config.output / "coco", name, list(read_predictions(path)))
-    write_report(config.output, results, summaries, expressions)
+    write_report(config.output, results, summaries)
     return f"{comparison_table(results, 'text')}\nwritten to {config.output}"
 
 

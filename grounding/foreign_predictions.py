@@ -18,6 +18,7 @@ from grounding.predictions import Prediction, read_predictions
 from grounding.types import Expression
 
 PREDICTED, ANNOTATED = (tuple(f"{kind}_{edge}" for edge in ("x1", "y1", "x2", "y2")) for kind in ("pred", "gt"))
+UNKNOWN_IMAGE = -1  # of rows that do not say which: as if all were of one image, of which there is no interval
 NO_BOX = ((0.0, 0.0, 0.0, 0.0),)  # the answer of a system that gave none: overlaps nothing
 
 
@@ -33,7 +34,7 @@ def read_csv(path: Path) -> list[Prediction]:
     """One expression a row: columns pred_x1 ... pred_y2 and gt_x1 ... gt_y2 in pixels of the original image.
 
     Columns `image_id`, `ref_id`, `ann_id`, `sent_id`, `sent` (the phrase) and `score` are read where they are. Without
-    sent_id, rows are numbered; without image_id, each row counts as an image of its own.
+    sent_id, rows are numbered; without image_id, there will be no intervals over images.
 
     Raises:
         InputError: a column is missing, a value is no number, or two rows are about the same sent_id.
@@ -106,12 +107,17 @@ def read_coco(path: Path, expressions: Mapping[int, Expression]) -> list[Predict
 
 def _from_row(row: dict[str, Any], number: int) -> Prediction:
     predicted, annotated = ([float(row[name]) for name in names] for names in (PREDICTED, ANNOTATED))
-    identifiers = {
-        name: int(row[name]) if name in row else number for name in ("image_id", "ref_id", "ann_id", "sent_id")
-    }
-    score = float(row.get("score", 1.0))
-    return Prediction(**identifiers, phrase=row.get("sent", ""), annotated_xyxy=tuple(annotated),
-                      boxes_xyxy=(tuple(_four(predicted)),), scores=(score,))  # fmt: skip
+    ref_id, ann_id, sent_id = (int(row.get(name, number)) for name in ("ref_id", "ann_id", "sent_id"))
+    return Prediction(
+        image_id=int(row.get("image_id", UNKNOWN_IMAGE)),
+        ref_id=ref_id,
+        ann_id=ann_id,
+        sent_id=sent_id,
+        phrase=row.get("sent", ""),
+        annotated_xyxy=tuple(annotated),
+        boxes_xyxy=(tuple(_four(predicted)),),
+        scores=(float(row.get("score", 1.0)),),
+    )
 
 
 def _with_annotations(

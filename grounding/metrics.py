@@ -36,8 +36,8 @@ def gious_with(boxes_xyxy: np.ndarray, annotated_xyxy: np.ndarray) -> np.ndarray
     return ious - np.divide(around - union, around, out=np.zeros_like(around), where=around > 0)
 
 
-def hits(ious: np.ndarray, threshold: float) -> np.ndarray:
-    """Where a box is right: IoU >= threshold; floats of the shape of `ious`, whose mean over phrases is Acc@threshold."""
+def hits(ious: np.ndarray, threshold: float | np.ndarray) -> np.ndarray:
+    """1.0 where IoU >= threshold, else 0.0: the mean over the best boxes of all phrases is Acc@threshold."""
     return (ious >= threshold).astype(np.float64)
 
 

@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -31,6 +32,9 @@ from grounding.data.annotations import find_layout, read_references
 from grounding.data.images import read_image
 from grounding.errors import InputError
 from grounding.geometry import box_area, box_xywh_to_xyxy
+
+if TYPE_CHECKING:
+    from yolox.models import YoloxModule
 
 INPUT_SIZE = 192  # side in pixels of the square that the network sees
 DEPTH, WIDTH = 0.33, 0.125  # of the layers and channels of YOLOX-L; YOLOX-nano is (0.33, 0.25)
@@ -148,7 +152,7 @@ def collate(samples: list[tuple[np.ndarray, np.ndarray]]) -> tuple[Tensor, Tenso
     return images, labels
 
 
-def new_embedded_yolox() -> nn.Module:
+def new_embedded_yolox() -> YoloxModule:
     """An untrained YOLOX of one class with `DEPTH` and `WIDTH`.
 
     Raises:
@@ -158,7 +162,8 @@ def new_embedded_yolox() -> nn.Module:
         from yolox.models import YoloPafpn, YoloxHead, YoloxModule
     except ImportError as error:
         raise InputError(
-            f"training needs the package pixeltable-yolox ({error}): install it as requirements-yolo.txt says"
+            f"training needs the package pixeltable-yolox ({error}): "
+            "pip install -r requirements-yolo.txt, then pip install --no-deps -r requirements-no-deps.txt"
         ) from error
     model = YoloxModule(YoloPafpn(DEPTH, WIDTH), YoloxHead(num_classes=1, width=WIDTH))
     model.head.initialize_biases(prior_prob=0.01)
@@ -168,7 +173,7 @@ def new_embedded_yolox() -> nn.Module:
     return model
 
 
-def pretrain(config: PretrainYoloConfig) -> nn.Module:
+def pretrain(config: PretrainYoloConfig) -> YoloxModule:
     """Train the embedded YOLOX and write it as ONNX; returns it in evaluation mode.
 
     It computes on one thread: the layers are so small that several would mostly wait for each other, and sums in one
@@ -180,7 +185,9 @@ def pretrain(config: PretrainYoloConfig) -> nn.Module:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        model = _train(config)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=FutureWarning, module="yolox")  # it uses an older torch's names
+            model = _train(config)
     finally:
         torch.set_num_threads(threads)
     config.output.parent.mkdir(parents=True, exist_ok=True)
@@ -190,9 +197,9 @@ def pretrain(config: PretrainYoloConfig) -> nn.Module:
     return model
 
 
-def _train(config: PretrainYoloConfig) -> nn.Module:
+def _train(config: PretrainYoloConfig) -> YoloxModule:
     torch.manual_seed(config.seed)
-    model = new_embedded_yolox().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = new_embedded_yolox().to(memory_format=torch.channels_last)
     scenes = JitteredScenes(training_scenes(config.data), config.seed)
     loader = DataLoader(
         scenes,
@@ -223,13 +230,13 @@ def _train(config: PretrainYoloConfig) -> nn.Module:
     return model.eval()
 
 
-def export(model: nn.Module, path: Path) -> None:
+def export(model: YoloxModule, path: Path) -> None:
     """Write the network in YOLOX's own ONNX form: input "images" (1, 3, S, S), output "output" (1, A, 6), raw."""
     model.head.decode_in_inference = False
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter about its own parts
         program = torch.onnx.export(
-            model.to(memory_format=torch.contiguous_format),  # type: ignore[call-overload]
+            model.to(memory_format=torch.contiguous_format),
             (torch.zeros(1, 3, INPUT_SIZE, INPUT_SIZE),),
             input_names=["images"],
             output_names=["output"],
@@ -237,6 +244,7 @@ def export(model: nn.Module, path: Path) -> None:
             dynamo=True,
             verbose=False,
         )
+    assert program is not None  # it is without `dynamo` only
     content = program.model_proto
     for part in (*content.graph.node, *content.graph.value_info, *content.graph.initializer):
         # A fifth of the file: the lines of Python, with their folders, that each operation came from.
@@ -245,7 +253,7 @@ def export(model: nn.Module, path: Path) -> None:
 
 
 def _epochs(
-    loader: DataLoader[tuple[Tensor, Tensor]], scenes: JitteredScenes, epochs: int
+    loader: DataLoader[tuple[np.ndarray, np.ndarray]], scenes: JitteredScenes, epochs: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     for epoch in range(epochs):
         scenes.epoch = epoch

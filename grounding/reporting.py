@@ -6,13 +6,57 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from grounding.report.galleries import draw_galleries
+from grounding.report.page import write_page
+from grounding.report.plots import draw_plots, method_colours
 from grounding.report.tables import write_tables
 from grounding.summary import Summary
-from grounding.types import Expression
+
+PICTURES = 12  # in a gallery
+RIVAL = "yolo-clip"  # whom the disputed examples are with, where it takes part; else the second method
 
 
-def write_report(
-    folder: Path, results: Mapping[str, Any], summaries: Mapping[str, Summary], expressions: Mapping[int, Expression]
-) -> None:
-    """Write `tables/`, `plots/` and `report.html`."""
+def write_report(folder: Path, results: Mapping[str, Any], summaries: Mapping[str, Summary]) -> None:
+    """Write `tables/`, `plots/` and `report.html`.
+
+    Args:
+        folder: of the comparison.
+        results: what results.json holds.
+        summaries: method -> its measured answers, whose expressions name their images.
+
+    Raises:
+        InputError: an image cannot be read.
+    """
     write_tables(results, folder / "tables")
+    plots = draw_plots(results, folder / "plots")
+    methods = list(results["methods"])
+    others = [name for name in methods[1:] if name == RIVAL] or methods[1:]
+    rival = others[0] if others else None
+    shown = [methods[0], *([rival] if rival else [])]
+    galleries = draw_galleries(
+        {name: _rows(summaries[name]) for name in shown}, method_colours(results), rival=rival, count=PICTURES
+    )
+    command = (
+        f"python evaluate.py compare {' '.join(methods)} --data {results['data']} --split_by {results['split_by']} "
+        f"--split {results['split']} --query {results['query']} --output {folder}"
+    )
+    write_page(results, plots, galleries, folder / "report.html", command=command)
+
+
+def _rows(summary: Summary) -> list[dict[str, Any]]:
+    return [
+        {
+            "sent_id": prediction.sent_id,
+            "image_id": prediction.image_id,
+            "phrase": prediction.phrase,
+            "annotated_xyxy": prediction.annotated_xyxy,
+            "boxes_xyxy": prediction.boxes_xyxy,
+            "scores": prediction.scores,
+            "iou": float(iou),
+            "image_path": expression.image_path,
+        }
+        for prediction, expression, iou in zip(
+            summary.predictions, summary.expressions, summary.values["miou"], strict=True
+        )
+        if expression is not None
+    ]

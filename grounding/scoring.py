@@ -9,7 +9,7 @@ from typing import Any, Literal
 from grounding.comparison import IOU, write_results
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
-from grounding.foreign_predictions import read_coco, read_csv, read_jsonl
+from grounding.foreign_predictions import UNKNOWN_IMAGE, read_coco, read_csv, read_jsonl
 from grounding.pooling import pool_by_ref
 from grounding.report.tables import comparison_table, write_tables
 from grounding.summary import summarise
@@ -66,11 +66,13 @@ def score(config: ScoreConfig) -> str:
         "split": config.split if dataset else "all of the file",
         "split_by": config.split_by if dataset else "",
         "query": config.query,
-        "images": len({each.image_id for each in predictions}),
         "weights": f"not known here; boxes from {config.predictions.name}",
         "iou": IOU,
         "methods": {config.name: summary.report()},
     }
+    images = {each.image_id for each in predictions} - {UNKNOWN_IMAGE}
+    if images:
+        results["images"] = len(images)
     if config.output is not None:
         write_results(config.output / "results.json", results)
         write_tables(results, config.output)

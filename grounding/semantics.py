@@ -1,4 +1,4 @@
-"""How close an answer is in meaning: CLIP's embedding of the predicted crop, beside phrase, annotated crop, category."""
+"""How close an answer is in meaning: CLIP on the predicted crop, beside phrase, annotated crop and category."""
 
 from __future__ import annotations
 

@@ -145,9 +145,7 @@ class Summary:
         return {wanted: dict(found.most_common()) for wanted, found in sorted(counts.items())}
 
     def _accuracy(self, threshold: float) -> list[float]:
-        return [
-            float(hits(_answer_ious(each), threshold).mean()) for each in self.predictions
-        ]
+        return [float(hits(_answer_ious(each), threshold).mean()) for each in self.predictions]
 
 
 def summarise(

@@ -46,6 +46,8 @@ class TrainConfig:
         epochs: passes over the training images.
         images_per_batch: images of one optimiser step.
         phrases_per_image: at most so many phrases of an image are drawn in an epoch.
+        composed_per_image: so many phrases per image, composed from boxes and categories, are drawn beside them
+            (`data.composed`).
         learning_rate: peak of the schedule, after a linear warm-up and before a cosine.
         weight_decay: of AdamW, for matrices and kernels.
         warmup_steps: steps of linear warm-up.
@@ -73,6 +75,7 @@ class TrainConfig:
     epochs: PositiveInt = 10
     images_per_batch: PositiveInt = 16
     phrases_per_image: PositiveInt = 6
+    composed_per_image: int = 0
     learning_rate: float = 1e-3
     weight_decay: float = 0.02
     warmup_steps: int = 100
@@ -110,11 +113,12 @@ def train(config: TrainConfig) -> dict[str, float]:
     )
     encoder = make_encoder(config.model, accelerator.device)
     accelerator.print(f"training on {len(dataset)} images of {config.data}; frozen weights: {encoder.clip.weights}")
-    # Once, in a fixed order: a phrase's embedding then is the same to the last bit in a resumed run.
-    encoder.encode_phrases.remember(sorted({e.phrase for e in (*dataset.expressions, *validation.expressions)}))
-
     items = TrainingItems(dataset, model_size=config.model.model_size, stride=HEATMAP_STRIDE, seed=config.seed,
-                          phrases_per_image=config.phrases_per_image, augmented=config.augmented)  # fmt: skip
+                          phrases_per_image=config.phrases_per_image, composed_per_image=config.composed_per_image,
+                          augmented=config.augmented)  # fmt: skip
+    asked = (*dataset.expressions, *items.composed, *validation.expressions)
+    # Once, in a fixed order: a phrase's embedding then is the same to the last bit in a resumed run.
+    encoder.encode_phrases.remember(sorted({expression.phrase for expression in asked}))
     loader = DataLoader(items, batch_size=config.images_per_batch, shuffle=True, collate_fn=collate,
                         num_workers=config.workers)  # fmt: skip
     decoder = decoder_for(encoder, config.model.decoder)

@@ -123,6 +123,11 @@ install_packages() {
         pip_install -r "$requirements" -c .venv/constraints.txt --extra-index-url "$index"
 }
 
+# One package for development asks for others that would write over what is installed.
+install_without_dependencies() {
+    [ "$requirements" != requirements-dev.txt ] || pip_install --no-deps -r requirements-no-deps.txt
+}
+
 # Says in one sentence why the installation failed. A lost connection is looked for in the last lines only:
 # further up it may be one that pip got over.
 explain_failure() {
@@ -150,7 +155,7 @@ fingerprint() {
 RUN_STAMP=.venv/.installed
 DEV_STAMP=.venv/.installed-dev
 wanted_run=$(fingerprint requirements.txt constraints.txt)
-wanted_dev=$(fingerprint requirements.txt constraints.txt requirements-dev.txt)
+wanted_dev=$(fingerprint requirements*.txt constraints.txt)
 case ${1:-run} in
 run) requirements=requirements.txt stamp=$RUN_STAMP wanted=$wanted_run ;;
 dev) requirements=requirements-dev.txt stamp=$DEV_STAMP wanted=$wanted_dev ;;
@@ -197,7 +202,7 @@ if [ ! -e .venv/pyvenv.cfg ]; then
     [ -z "$index" ] || echo "$index" >"$TORCH_INDEX"
 fi
 start_progress
-if ! install_packages; then
+if ! { install_packages && install_without_dependencies; }; then
     stop_progress
     # Before this line pip only looks and downloads; after it, packages may be there in part.
     grep -q '^Installing collected packages' "$LOG" || rm -f "$UNFINISHED"

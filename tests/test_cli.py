@@ -83,6 +83,23 @@ def test_one_field_may_stand_first_without_its_flag(experiment):
     assert parse(Config, "train", [], positional="run") == Config()
 
 
+def test_a_list_field_takes_the_leading_words(experiment):
+    @dataclass(frozen=True)
+    class Listed:
+        """Several at once."""
+
+        methods: list[str]
+        epochs: int = 1
+
+    def listed(*words: str) -> Listed:
+        return parse(Listed, "evaluate", words, positional="methods", command="compare")
+
+    assert listed("runs/a", "zero-shot", "--epochs", "3") == Listed(["runs/a", "zero-shot"], 3)
+    assert listed("runs/a") == Listed(["runs/a"])
+    assert listed("--methods", '["x", "y"]') == Listed(["x", "y"])
+    assert listed("1", "true") == Listed(["1", "true"]), "names that look like something else"
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from torchvision.ops import box_iou as reference_iou
 import torch
+from torchvision.ops import box_iou as reference_iou
 
 from grounding.pooling import pool_by_ref
 from grounding.predictions import Prediction
@@ -43,10 +43,12 @@ def test_support_equals_a_loop() -> None:
         corners = rng.uniform(0, 40, (4, 2, 2))
         boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
         scores = rng.random(4)
-        answers = [answer(i, 1, tuple(box), float(score)) for i, (box, score) in enumerate(zip(boxes, scores))]
+        answers = [
+            answer(i, 1, tuple(box), float(score)) for i, (box, score) in enumerate(zip(boxes, scores, strict=True))
+        ]
         support = []
         for box in boxes:
             overlaps = reference_iou(torch.tensor(boxes), torch.tensor(box[None]))[:, 0].tolist()
-            support.append(sum(score * overlap for score, overlap in zip(scores, overlaps)))
+            support.append(sum(score * overlap for score, overlap in zip(scores, overlaps, strict=True)))
         [pooled] = pool_by_ref(answers)
         assert pooled == replace(answers[int(np.argmax(support))], sent_id=0, phrase="phrase 0", seconds=4.0)

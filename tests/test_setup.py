@@ -52,8 +52,8 @@ class Checkout:
         (self.root / "scripts").mkdir(parents=True)
         self.path.mkdir()
         shutil.copy(PROJECT / "scripts/setup.sh", self.root / "scripts")
-        for name in ("requirements.txt", "requirements-dev.txt", "constraints.txt"):
-            shutil.copy(PROJECT / name, self.root)
+        for file in [*PROJECT.glob("requirements*.txt"), PROJECT / "constraints.txt"]:
+            shutil.copy(file, self.root)
         for tool in TOOLS:
             (self.path / tool).symlink_to(shutil.which(tool) or pytest.skip(f"no {tool}"))
         self.add_program("uname", "#!/bin/sh\necho Linux\n")  # whose default install is the large one
@@ -211,7 +211,9 @@ def test_dev_covers_run(with_python: Checkout) -> None:
     with_python.set_up()
     with_python.pip_calls()
     with_python.set_up("dev")
-    assert "-r requirements-dev.txt" in " ".join(with_python.pip_calls())
+    all_at_once, without_dependencies = with_python.pip_calls()
+    assert "-r requirements-dev.txt" in all_at_once
+    assert "--no-deps -r requirements-no-deps.txt" in without_dependencies
     with_python.set_up("dev")
     with_python.set_up()
     assert not with_python.pip_calls()

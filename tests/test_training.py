@@ -16,6 +16,7 @@ import grounding.training as training
 from grounding import InputError, load
 from grounding.config import ModelConfig
 from grounding.decoder import DecoderConfig
+from grounding.grounder import DenseGrounder
 from grounding.loading import make_encoder
 from grounding.training import TrainConfig, running_mean, train, warmup_cosine
 from tests.tiny_clip import save_tiny_clip
@@ -116,9 +117,9 @@ def test_best_epoch_is_kept_and_patience_ends_the_run(config: TrainConfig, monke
     scores = iter([0.2, 0.6, 0.5, 0.4, 0.9])
     weights = []
 
-    def scripted(grounders: list, *_: object, **__: object) -> dict:
-        weights.append({k: v.clone() for k, v in grounders[0].decoder.state_dict().items()})
-        return {"ours": {"metrics": {"acc@0.5": next(scores), "miou": 0.0, "pointing": 0.0}}}
+    def scripted(grounder: DenseGrounder, *_: object, **__: object) -> dict:
+        weights.append({k: v.clone() for k, v in grounder.decoder.state_dict().items()})
+        return {"acc@0.5": next(scores), "miou": 0.0, "pointing": 0.0}
 
     monkeypatch.setattr(training, "evaluate", scripted)
     best = train(replace(config, epochs=5, patience=2))

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from grounding.data.composed import composed_expressions
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.transforms import augment, augmentation
 from grounding.geometry import Letterbox
+from grounding.types import Expression
+
+COMPOSED_POOL = 2  # composed phrases kept per image for each one drawn in an epoch
 
 
 @dataclass(frozen=True)
@@ -55,17 +59,39 @@ class TrainingItems(Dataset[TrainingItem]):
         model_size: side of the letterbox in pixels.
         stride: model pixels per cell of the `valid` masks.
         phrases_per_image: at most so many are drawn in an epoch.
+        composed_per_image: so many phrases composed from annotations are drawn beside them.
         augmented: whether images are cropped and relit at random.
         seed: together with the epoch and the index, of all draws.
     """
 
     def __init__(
-        self, dataset: RefCOCOg, *, model_size: int, stride: int, phrases_per_image: int, augmented: bool, seed: int
+        self,
+        dataset: RefCOCOg,
+        *,
+        model_size: int,
+        stride: int,
+        phrases_per_image: int,
+        composed_per_image: int = 0,
+        augmented: bool,
+        seed: int,
     ) -> None:
         self.dataset, self.model_size, self.stride = dataset, model_size, stride
         self.phrases_per_image, self.seed = phrases_per_image, seed
         self.transform = augmentation() if augmented else None
         self.epoch = 0
+        self.composed_per_image = composed_per_image
+        self._composed: dict[int, list[Expression]] = {}
+        if composed_per_image:
+            pool = composed_expressions(
+                dataset.expressions, dataset.regions, per_image=COMPOSED_POOL * composed_per_image, seed=seed
+            )
+            for expression in pool:
+                self._composed.setdefault(expression.image_id, []).append(expression)
+
+    @property
+    def composed(self) -> list[Expression]:
+        """All composed expressions that may be drawn."""
+        return [expression for of_image in self._composed.values() for expression in of_image]
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -73,11 +99,15 @@ class TrainingItems(Dataset[TrainingItem]):
     def __getitem__(self, index: int) -> TrainingItem:
         rng = np.random.default_rng([self.seed, self.epoch, index])
         example = self.dataset[index]
+        annotated = len(example.expressions)
+        composed = self._composed.get(example.expressions[0].image_id, [])
+        example = replace(example, expressions=(*example.expressions, *composed))
         image, boxes = example.image, example.boxes_xyxy
         if self.transform is not None:
             image, boxes = augment(example, self.transform, seed=int(rng.integers(2**31)))
-        count = min(self.phrases_per_image, len(boxes))
-        chosen = np.sort(rng.permutation(len(boxes))[:count])
+        drawn = rng.permutation(annotated)[: self.phrases_per_image]
+        drawn_composed = annotated + rng.permutation(len(composed))[: self.composed_per_image]
+        chosen = np.sort(np.concatenate([drawn, drawn_composed]))
         letterbox = Letterbox.fit((image.shape[1], image.shape[0]), self.model_size)
         return TrainingItem(
             square=letterbox.apply(image),

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from grounding.errors import InputError
-from grounding.proposals.types import Proposer
+from grounding.proposals.types import Proposer, Selection
 from grounding.proposals.ultralytics_yolo import UltralyticsProposer
 from grounding.proposals.yolox import YOLOXProposer
 
@@ -53,19 +53,9 @@ def load_proposer(config: ProposalsConfig, device: str | torch.device = "cpu") -
     Raises:
         InputError: there is no such detector, its file cannot be used, or its package is not installed.
     """
-    if config.detector == EMBEDDED or config.detector.lower().endswith(".onnx"):
-        path = EMBEDDED_FILE if config.detector == EMBEDDED else Path(config.detector)
-        return YOLOXProposer(
-            path,
-            name="embedded YOLOX" if config.detector == EMBEDDED else path.name,
-            confidence=config.confidence,
-            iou_threshold=config.iou_threshold,
-            max_proposals=config.max_proposals,
-        )
-    return UltralyticsProposer(
-        config.detector,
-        confidence=config.confidence,
-        iou_threshold=config.iou_threshold,
-        max_proposals=config.max_proposals,
-        device=device,
-    )
+    selection = Selection(config.confidence, config.iou_threshold, config.max_proposals)
+    if config.detector == EMBEDDED:
+        return YOLOXProposer(EMBEDDED_FILE, selection, name="embedded YOLOX")
+    if config.detector.lower().endswith(".onnx"):
+        return YOLOXProposer(config.detector, selection, name=Path(config.detector).name)
+    return UltralyticsProposer(config.detector, selection, device=device)

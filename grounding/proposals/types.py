@@ -25,6 +25,21 @@ class Proposals:
     scores: np.ndarray
 
 
+@dataclass(frozen=True)
+class Selection:
+    """Which of a detector's boxes are proposed.
+
+    Attributes:
+        confidence: boxes that score lower are dropped.
+        iou_threshold: of two boxes that overlap more, of whatever class, only the better one is kept.
+        max_proposals: how many to keep at most.
+    """
+
+    confidence: float
+    iou_threshold: float
+    max_proposals: int
+
+
 class Proposer(Protocol):
     """Any detector.
 
@@ -44,26 +59,19 @@ class Proposer(Protocol):
 
 
 def best_proposals(
-    boxes_xyxy: np.ndarray,
-    scores: np.ndarray,
-    image_size: tuple[int, int],
-    *,
-    confidence: float,
-    iou_threshold: float,
-    max_proposals: int,
+    boxes_xyxy: np.ndarray, scores: np.ndarray, image_size: tuple[int, int], selection: Selection
 ) -> Proposals:
-    """The best of a detector's boxes: clipped to the image, and no two that overlap much, of whatever class.
+    """The best of a detector's boxes, clipped to the image, after greedy non-maximum suppression.
 
     Args:
         boxes_xyxy: (M, 4) in pixels of the original image; they may reach past its border.
         scores: (M,) in [0, 1].
         image_size: (width, height) in pixels.
-        confidence: boxes that score lower are dropped.
-        iou_threshold: of non-maximum suppression.
-        max_proposals: how many to keep at most.
+        selection: which of them.
     """
     clipped = np.clip(boxes_xyxy, 0, np.tile(image_size, 2)).astype(np.float32)
-    usable = (scores >= confidence) & (box_area(clipped) > 0)
+    usable = (scores >= selection.confidence) & (box_area(clipped) > 0)
     boxes, usable_scores = clipped[usable], scores[usable].astype(np.float32)
-    kept = nms(torch.from_numpy(boxes), torch.from_numpy(usable_scores), iou_threshold)[:max_proposals].numpy()
+    order = nms(torch.from_numpy(boxes), torch.from_numpy(usable_scores), selection.iou_threshold)
+    kept = order[: selection.max_proposals].numpy()
     return Proposals(boxes[kept], usable_scores[kept])

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from grounding.errors import InputError
-from grounding.proposals.types import Proposals, best_proposals
+from grounding.proposals.types import Proposals, Selection, best_proposals
 
 CACHE = Path("~/.cache/ultralytics").expanduser()  # where downloads go
 TASKS_WITH_BOXES = ("detect", "segment", "pose")
@@ -31,13 +31,12 @@ class UltralyticsProposer:
     Args:
         detector: path of a .pt file, or the name of a published YOLO ("yolov5nu.pt", "yolov8n.pt", "yolo11n.pt"),
             which is downloaded once into `CACHE`.
-        confidence: boxes whose best class scores lower are dropped.
-        iou_threshold: of non-maximum suppression, which looks at no class.
-        max_proposals: how many boxes to keep at most.
+        selection: which of its boxes are proposed; a box scores what its best class does.
         device: where the model goes.
 
     Attributes:
         name: the checkpoint's file name.
+        selection: as given.
         weights: a sentence for reports, with the file and the start of its SHA-256.
         sha256: of the file, in hexadecimal.
 
@@ -47,13 +46,7 @@ class UltralyticsProposer:
     """
 
     def __init__(
-        self,
-        detector: str | os.PathLike[str],
-        *,
-        confidence: float,
-        iou_threshold: float,
-        max_proposals: int,
-        device: str | torch.device = "cpu",
+        self, detector: str | os.PathLike[str], selection: Selection, *, device: str | torch.device = "cpu"
     ) -> None:
         ultralytics = import_ultralytics()
         path = _checkpoint(os.fspath(detector))
@@ -67,7 +60,7 @@ class UltralyticsProposer:
         self.name = path.name
         self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         self.weights = f"YOLO {path.stem} ({path.name}, sha256 {self.sha256[:12]}...)"
-        self._selection = {"confidence": confidence, "iou_threshold": iou_threshold, "max_proposals": max_proposals}
+        self.selection = selection
         self._device = str(device)
 
     def propose(self, image: np.ndarray) -> Proposals:
@@ -77,12 +70,12 @@ class UltralyticsProposer:
             image: (H, W, 3) uint8 RGB.
 
         Returns:
-            At most `max_proposals` boxes in pixels of the image, possibly none.
+            Boxes in pixels of the image, possibly none.
         """
         found = self._model.predict(
             np.ascontiguousarray(image[..., ::-1]),  # arrays are taken as OpenCV reads files: BGR
-            conf=self._selection["confidence"],
-            iou=self._selection["iou_threshold"],
+            conf=self.selection.confidence,
+            iou=self.selection.iou_threshold,
             agnostic_nms=True,
             max_det=CANDIDATES,
             device=self._device,
@@ -90,9 +83,7 @@ class UltralyticsProposer:
         )[0].boxes
         height, width = image.shape[:2]
         # Once more, since the models without non-maximum suppression of their own may give a box for several classes.
-        return best_proposals(
-            found.xyxy.cpu().numpy(), found.conf.cpu().numpy(), (width, height), **self._selection
-        )
+        return best_proposals(found.xyxy.cpu().numpy(), found.conf.cpu().numpy(), (width, height), self.selection)
 
 
 def import_ultralytics() -> ModuleType:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from grounding.errors import InputError
-from grounding.proposals.types import Proposals, best_proposals
+from grounding.proposals.types import Proposals, Selection, best_proposals
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -31,13 +32,11 @@ class YOLOXProposer:
 
     Args:
         path: the file.
+        selection: which of its boxes are proposed; a box scores objectness times best class score.
         name: of the detector, in reports.
-        confidence: boxes whose objectness times best class score is lower are dropped.
-        iou_threshold: of non-maximum suppression, which looks at no class.
-        max_proposals: how many boxes to keep at most.
 
     Attributes:
-        name: as given.
+        name, selection: as given.
         weights: a sentence for reports, with the file and the start of its SHA-256.
         sha256: of the file, in hexadecimal.
         input_size: (width, height) in pixels of the network's input.
@@ -46,9 +45,7 @@ class YOLOXProposer:
         InputError: there is no such file, it is no ONNX model, or the model is no YOLOX.
     """
 
-    def __init__(
-        self, path: str | os.PathLike[str], *, name: str, confidence: float, iou_threshold: float, max_proposals: int
-    ) -> None:
+    def __init__(self, path: str | os.PathLike[str], selection: Selection, *, name: str) -> None:
         path = Path(path)
         if not path.is_file():
             raise InputError(f"there is no detector file {path}: give the path of a YOLOX exported to ONNX")
@@ -56,7 +53,7 @@ class YOLOXProposer:
         self.name = name
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.weights = f"{name} ({path.name}, sha256 {self.sha256[:12]}...)"
-        self._selection = {"confidence": confidence, "iou_threshold": iou_threshold, "max_proposals": max_proposals}
+        self.selection = selection
         self._session = _open_session(content, path)
         self.input_size = _input_size(self._session, path)
         width, height = self.input_size
@@ -74,12 +71,12 @@ class YOLOXProposer:
             image: (H, W, 3) uint8 RGB.
 
         Returns:
-            At most `max_proposals` boxes in pixels of the image, possibly none.
+            Boxes in pixels of the image, possibly none.
         """
         square, scale = fit(image, self.input_size)
         boxes_xyxy, scores = decode(self._run(square), self.input_size)
         height, width = image.shape[:2]
-        return best_proposals(boxes_xyxy / np.tile(scale, 2), scores, (width, height), **self._selection)
+        return best_proposals(boxes_xyxy / np.tile(scale, 2), scores, (width, height), self.selection)
 
     def _run(self, square: np.ndarray) -> np.ndarray:
         """(A, 5 + classes) of a (height, width, 3) uint8 RGB input."""
@@ -103,7 +100,8 @@ def fit(image: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarra
     ratio = min(size[0] / width, size[1] / height)
     content = (max(1, int(width * ratio)), max(1, int(height * ratio)))
     canvas = np.full((size[1], size[0], 3), PADDING, dtype=np.uint8)
-    canvas[: content[1], : content[0]] = Image.fromarray(image).resize(content, Image.Resampling.BICUBIC)
+    resized = Image.fromarray(image).resize(content, Image.Resampling.BICUBIC)
+    canvas[: content[1], : content[0]] = np.asarray(resized)
     return canvas, np.array(content, dtype=np.float64) / (width, height)
 
 
@@ -146,14 +144,22 @@ def _anchor_points(count: int, input_size: tuple[int, int]) -> tuple[np.ndarray,
     return np.concatenate(grids).astype(np.float32), stride.astype(np.float32)
 
 
-def _open_session(content: bytes, path: Path) -> InferenceSession:
-    # The official builds report their use to Microsoft from their import on, unless this variable is set before.
+def import_onnxruntime() -> ModuleType:
+    """ONNX Runtime, whose official builds report their use to Microsoft from their import on unless told not to."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     onnxruntime.disable_telemetry_events()  # for a program that has imported it before
+    return onnxruntime
+
+
+def _open_session(content: bytes, path: Path) -> InferenceSession:
+    onnxruntime = import_onnxruntime()
+    options = onnxruntime.SessionOptions()
+    # Threads that wait in a loop for the next image would take the processor from CLIP, which runs in turn.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors have no common class
         raise InputError(f"{path} is no ONNX model that ONNX Runtime can load: export or fetch it again") from error
 

@@ -29,19 +29,20 @@ METHODS = {
     "trained",
     "gradcam": "the gradient of CLIP's image-text similarity with respect to its last features is the heatmap "
     "(Selvaraju et al. 2017)",
-    "yolo-clip": "YOLOX proposes boxes, CLIP encodes the crop of each, and the one nearest to the phrase is taken",
-    "reclip": "CLIP scores the proposals, cropped and with all else blurred, and rules follow the relations that the "
-    "phrase names (Subramanian et al. 2022)",
+    "yolo-clip": "a YOLO proposes boxes without knowing the phrase, CLIP encodes the crop of each, and the one nearest "
+    "to the phrase is taken; nothing is trained on phrases with boxes",
+    "reclip": "the same proposals; CLIP scores each noun phrase on them, and rules about the boxes combine the scores "
+    "as the phrase says: left of, above, biggest, ... (after Subramanian et al. 2022)",
 }
 BOUNDS = {
     "whole-image": "answers with the whole image: what no look at the image achieves",
-    "centred-box": "answers with one fixed box in the middle: what the habit of photographers is worth",
-    "random-proposal": "takes one of the proposals at random: what choosing among them adds is above it",
-    "random-box": "answers with a random box",
+    "centred-box": "answers with a box of half the image's sides in its middle: what photographers' habits are worth",
+    "random-proposal": "takes one of the proposals at random (the exact expectation): what choosing adds is above it",
+    "random-box": "answers with a box between two random points",
     "yolo-oracle": "takes the proposal with the highest IoU, which needs the annotation: no choice among the proposals "
     "does better",
     "annotated-clip": "CLIP chooses among the annotated boxes of the image: the choice alone, with perfect proposals",
-    "box-mask": "the annotated box itself as the heatmap: what making boxes from heatmaps can lose",
+    "box-mask": "the annotated box as the heatmap, at the decoder's resolution: what threshold and components lose",
 }
 UNDESCRIBED = "given to the comparison under this name"
 
@@ -53,8 +54,8 @@ PLOTS = {
     ),
     "accuracy_against_time": (
         "Accuracy against time",
-        "Up is better, left is faster; whiskers are the 95 % interval, and encoding the image, done once for all its "
-        "phrases, is not in the time.",
+        "Up is better, left is faster; whiskers are the 95 % interval, and the time is that of everything, the image "
+        "included, divided by the number of phrases.",
     ),
     "breakdowns": (
         "Accuracy by kind of phrase and object",

@@ -87,7 +87,7 @@ def accuracy_over_iou(results: Mapping[str, Any]) -> Figure | None:
 
 
 def accuracy_against_time(results: Mapping[str, Any]) -> Figure | None:
-    """Acc@0.5 with its interval against the seconds a phrase takes once its image is encoded."""
+    """Acc@0.5 with its interval against the seconds per phrase, the time of the image shared out among its phrases."""
     records = {**results["methods"], **results.get("bounds", {})}
     timed = {
         name: record

@@ -10,7 +10,6 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from torchvision.ops import box_iou
@@ -19,17 +18,16 @@ from grounding.data.images import read_image
 from grounding.errors import InputError
 from grounding.geometry import box_xywh_to_xyxy
 from grounding.proposals.loading import EMBEDDED_FILE
-from grounding.proposals.types import best_proposals
-from grounding.proposals.yolox import YOLOXProposer, decode, fit
+from grounding.proposals.types import Selection, best_proposals
+from grounding.proposals.yolox import YOLOXProposer, decode, fit, import_onnxruntime
 from tests.shared_data import SHARED_DATA, needs_shared_data
 
 REAL_FILE = SHARED_DATA / "weights" / "yolox_nano.onnx"
 SIDE, ANCHORS = 64, 8 * 8 + 4 * 4 + 2 * 2
 
 
-def proposer(path: Path, **selection: float) -> YOLOXProposer:
-    settings = {"confidence": 0.5, "iou_threshold": 0.6, "max_proposals": 20, **selection}
-    return YOLOXProposer(path, name="test", **settings)
+def proposer(path: Path, *, confidence: float = 0.5, max_proposals: int = 20) -> YOLOXProposer:
+    return YOLOXProposer(path, Selection(confidence, 0.6, max_proposals), name="test")
 
 
 def random_output(input_size: tuple[int, int], strides: tuple[int, ...], classes: int) -> np.ndarray:
@@ -89,7 +87,7 @@ def test_selection_is_greedy_over_clipped_boxes():
     corners = rng.uniform(-20, 90, (200, 2))
     boxes = np.concatenate([corners, corners + rng.uniform(5, 50, (200, 2))], axis=1)
     scores = rng.random(200)
-    found = best_proposals(boxes, scores, (80, 60), confidence=0.2, iou_threshold=0.4, max_proposals=12)
+    found = best_proposals(boxes, scores, (80, 60), Selection(confidence=0.2, iou_threshold=0.4, max_proposals=12))
 
     clipped = torch.tensor(boxes.clip(0, [80, 60, 80, 60]))
     kept: list[int] = []
@@ -197,8 +195,9 @@ def test_an_onnx_that_is_no_yolox_is_refused(tmp_path, changes, reason):
 def test_onnx_runtime_reports_nothing_of_its_use(tmp_path):
     # It keeps what it will send, and an identifier of the machine, below the user's folder.
     code = (
-        "import sys, time; from pathlib import Path; from grounding.proposals.yolox import YOLOXProposer\n"
-        "YOLOXProposer(Path(sys.argv[1]), name='', confidence=0.5, iou_threshold=0.5, max_proposals=1); time.sleep(0.5)"
+        "import sys, time; from grounding.proposals.yolox import YOLOXProposer\n"
+        "from grounding.proposals.types import Selection\n"
+        "YOLOXProposer(sys.argv[1], Selection(0.5, 0.5, 1), name=''); time.sleep(0.5)"
     )
     environment = {key: value for key, value in os.environ.items() if key not in ("CI", "ORT_DISABLE_TELEMETRY")}
     environment.update(HOME=str(tmp_path), XDG_CACHE_HOME=str(tmp_path / "cache"))
@@ -222,7 +221,7 @@ def large_objects() -> tuple[dict[int, str], dict[int, list[tuple[np.ndarray, in
 @needs_shared_data("refcocog-mini")
 def test_a_published_yolox_finds_what_was_counted_before():
     files, objects = large_objects()
-    session = onnxruntime.InferenceSession(REAL_FILE, providers=["CPUExecutionProvider"])
+    session = import_onnxruntime().InferenceSession(REAL_FILE, providers=["CPUExecutionProvider"])
     detector = proposer(REAL_FILE, confidence=0.1, max_proposals=100)
     assert detector.input_size == (416, 416)
     same_class = of_any_class = 0

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grounding.data.refshapes.scenes import SceneObject
+from grounding.data.relations import stands
 
 Attributes = tuple[tuple[str, str], ...]  # (("colour", "red"), ("shape", "star")): any subset, in a fixed order
 
@@ -30,28 +31,6 @@ def has_attributes(item: SceneObject, attributes: Attributes) -> bool:
     return all(getattr(item, name) == value for name, value in attributes)
 
 
-def stands(relation: str, item: SceneObject, anchor: SceneObject, *, strictly: bool) -> bool:
-    """Whether `item` stands in `relation` to `anchor`.
-
-    Strictly, nobody would object: for a direction, the centres differ more along it than across it and by over half
-    of the mean side (in generated scenes, whose objects barely overlap, the boxes then never overlap along it by more
-    than half of the smaller one); for "near", the gap between the boxes, along x or y, whichever is wider, is under a
-    quarter of the mean side. Not strictly, somebody might still say so: the centre lies on that side at all; the gap
-    is under seven tenths.
-    """
-    (x, y), (anchor_x, anchor_y) = item.centre, anchor.centre
-    side = (_side(item) + _side(anchor)) / 2
-    if relation == "near":
-        return _gap(item, anchor) < (0.25 if strictly else 0.7) * side
-    along, across = {
-        "left": (anchor_x - x, y - anchor_y),
-        "right": (x - anchor_x, y - anchor_y),
-        "above": (anchor_y - y, x - anchor_x),
-        "below": (y - anchor_y, x - anchor_x),
-    }[relation]
-    return along > max(abs(across), 0.5 * side) if strictly else along > 0
-
-
 def denotes(description: Description, objects: Sequence[SceneObject], *, strictly: bool) -> list[int]:
     """Indices of the objects that the description fits; of a relation, to any object fitting the anchor."""
     fitting = []
@@ -59,7 +38,7 @@ def denotes(description: Description, objects: Sequence[SceneObject], *, strictl
         if not has_attributes(item, description.attributes):
             continue
         if description.relation and not any(
-            stands(description.relation, item, anchor, strictly=strictly)
+            stands(description.relation, item.box_xyxy, anchor.box_xyxy, strictly=strictly)
             for other, anchor in enumerate(objects)
             if other != index and has_attributes(anchor, description.anchor)
         ):
@@ -77,14 +56,3 @@ def is_unique(description: Description, objects: Sequence[SceneObject], target: 
         return False
     # Loosely first: it fails far more often, and then spares the other.
     return denotes(description, objects, strictly=False) == [target] == denotes(description, objects, strictly=True)
-
-
-def _side(item: SceneObject) -> float:
-    x1, y1, x2, y2 = item.box_xyxy
-    return ((x2 - x1) + (y2 - y1)) / 2
-
-
-def _gap(a: SceneObject, b: SceneObject) -> float:
-    across = max(a.box_xyxy[0], b.box_xyxy[0]) - min(a.box_xyxy[2], b.box_xyxy[2])
-    down = max(a.box_xyxy[1], b.box_xyxy[1]) - min(a.box_xyxy[3], b.box_xyxy[3])
-    return float(max(across, down, 0))

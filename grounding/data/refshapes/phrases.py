@@ -7,7 +7,7 @@ from itertools import combinations, product
 
 import numpy as np
 
-from grounding.data.refshapes.meaning import Attributes, Description, has_attributes, is_unique, stands
+from grounding.data.refshapes.meaning import Attributes, Description, has_attributes, is_unique
 from grounding.data.refshapes.scenes import SceneObject
 from grounding.data.refshapes.vocabulary import (
     ADJECTIVES,
@@ -16,6 +16,7 @@ from grounding.data.refshapes.vocabulary import (
     RELATION_PHRASES,
     TEXTURE_CLAUSES,
 )
+from grounding.data.relations import stands
 
 ORDER = ("size", "texture", "colour", "shape")  # English adjective order
 SUBSETS = tuple(names for length in range(5) for names in combinations(ORDER, length))
@@ -75,7 +76,7 @@ def _by_relation(objects: Sequence[SceneObject], target: int, rng: np.random.Gen
         relations = [
             relation
             for relation in RELATION_PHRASES
-            if other != target and stands(relation, objects[target], anchor, strictly=True)
+            if other != target and stands(relation, objects[target].box_xyxy, anchor.box_xyxy, strictly=True)
         ]
         anchors = [attributes_of(anchor, names) for names in ANCHOR_SUBSETS] if relations else []
         anchors = [attributes for attributes in anchors if is_unique(Description(attributes), objects, other)]
@@ -84,7 +85,7 @@ def _by_relation(objects: Sequence[SceneObject], target: int, rng: np.random.Gen
             rivals = [
                 item
                 for index, item in enumerate(objects)
-                if index not in (target, other) and stands(relation, item, anchor, strictly=False)
+                if index not in (target, other) and stands(relation, item.box_xyxy, anchor.box_xyxy, strictly=False)
             ]
             clear = [not any(has_attributes(rival, head) for rival in rivals) for head in heads]
             for anchor_attributes, (head, is_clear, alone) in product(

@@ -1,0 +1,55 @@
+"""docs/results.md out of a comparison: `python -m benchmarks.results --results runs/demo/results.json`.
+
+Every number of our own is taken from results.json. What others have published on RefCOCOg stands in a table of its
+own, read from published_refcocog.csv, where each figure has its source.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+from jsonargparse import auto_cli
+
+from grounding.cli import exit_on_input_error
+from grounding.errors import InputError
+from grounding.report.formats import render
+from grounding.report.tables import all_tables
+
+PUBLISHED = Path(__file__).with_name("published_refcocog.csv")
+HEADER = """# Results
+
+Written by `python -m benchmarks.results`; [evaluation.md](evaluation.md) says what each column means. RefShapes is the
+embedded, generated benchmark and the CLIP is the small embedded one: these numbers say how the methods compare under
+the same conditions, not how good they are on photographs. `make demo` measures them anew.
+"""
+ELSEWHERE = """
+## On RefCOCOg, by others
+
+Not measured here, apart from the first row, whose boxes are public: what a run on RefCOCOg with OpenAI's weights is to
+be held against. Acc@0.5 in per cent on the test split `umd` (9,602 expressions), as published.
+"""
+
+
+def main(results: Path = Path("runs/demo/results.json"), output: Path = Path("docs/results.md")) -> None:
+    """Write the page.
+
+    Args:
+        results: of `evaluate.py compare`.
+        output: Markdown file to write.
+    """
+    if not results.is_file():
+        raise InputError(f"there is no {results}: run make demo, or evaluate.py compare")
+    tables = [render(table, "markdown") for table in all_tables(json.loads(results.read_text()))]
+    with PUBLISHED.open(newline="") as file:
+        rows = list(csv.reader(file))
+    published = [f"| {' | '.join(row)} |" for row in rows]
+    published.insert(1, "| --- " * len(rows[0]) + "|")
+    output.write_text("\n".join([HEADER, *tables, ELSEWHERE, *published]) + "\n")
+
+
+if __name__ == "__main__":
+    with exit_on_input_error():
+        auto_cli(main, args=sys.argv[1:], as_positional=False)

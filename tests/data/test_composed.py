@@ -1,0 +1,141 @@
+"""Composed phrases are true of one object only, by the generator's own meaning of words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from grounding.data.batches import TrainingItems
+from grounding.data.composed import composed_expressions
+from grounding.data.refcocog import RefCOCOg
+from grounding.data.refshapes.meaning import Description, is_unique
+from grounding.data.refshapes.scenes import SceneObject
+from grounding.data.refshapes.vocabulary import RELATION_PHRASES
+from grounding.data.refshapes.writer import SPLITS, make_split_scene, write_refshapes
+from grounding.data.relations import stands
+from grounding.types import Expression, Region
+from tests.toy_data import write_toy_data
+
+WORDING = {wording: relation for relation, wordings in RELATION_PHRASES.items() for wording in wordings}
+
+
+def expression(ann_id: int, phrase: str, box: tuple[float, ...], category: str) -> Expression:
+    return Expression(phrase, box, 1, ann_id, ann_id, ann_id, Path("a.jpg"), category)  # type: ignore[arg-type]
+
+
+DOG, CAT, OTHER_CAT = (10.0, 40.0, 30.0, 60.0), (50.0, 40.0, 70.0, 60.0), (100.0, 42.0, 120.0, 62.0)
+REGIONS = {1: [Region(1, 1, DOG, "dog"), Region(2, 1, CAT, "cat"), Region(3, 1, OTHER_CAT, "cat")]}
+
+
+def composed(*asked: Expression, per_image: int = 100) -> set[str]:
+    return {each.phrase for each in composed_expressions(asked, REGIONS, per_image=per_image, seed=0)}
+
+
+def test_only_what_fits_one_object_is_said() -> None:
+    # Both cats are right of the dog, so neither is "the cat right of the brown dog".
+    assert composed(expression(1, "the brown dog", DOG, "dog")) == set()
+    found = composed(expression(2, "white cat", CAT, "cat"))
+    assert len(found) == 2
+    assert all(each.endswith("the white cat") for each in found)
+    [dog] = [each for each in found if each.startswith("the dog")]
+    [cat] = [each for each in found if each.startswith("the cat")]
+    assert WORDING[dog.removeprefix("the dog ").removesuffix(" the white cat")] == "left"
+    assert WORDING[cat.removeprefix("the cat ").removesuffix(" the white cat")] == "right"
+
+
+def test_a_phrase_with_a_relation_is_no_anchor() -> None:
+    for phrase in ("the cat next to the dog", "the cat to the left of the other", "cat beside a dog"):
+        assert composed(expression(2, phrase, CAT, "cat")) == set()
+    assert composed(expression(2, "a cat", CAT, "cat"))
+
+
+def test_they_point_at_the_object_that_is_placed() -> None:
+    [first, *_] = composed_expressions([expression(2, "a cat", CAT, "cat")], REGIONS, per_image=1, seed=0)
+    target = next(region for region in REGIONS[1] if region.ann_id == first.ann_id)
+    assert first.box_xyxy == target.box_xyxy and first.category == target.category and first.tags == ("composed",)
+    assert first.sent_id < 0
+
+
+@pytest.fixture(scope="module")
+def refshapes(tmp_path_factory: pytest.TempPathFactory) -> RefCOCOg:
+    root = tmp_path_factory.mktemp("refshapes") / "data"
+    write_refshapes(root, {"train": 60, "val": 1, "test": 1})
+    return RefCOCOg(root, "train", group_by="image")
+
+
+def test_the_generator_agrees(refshapes: RefCOCOg) -> None:
+    """Each composed phrase, read as the generator means it, denotes its object and no other."""
+    scenes: dict[str, tuple[SceneObject, ...]] = {
+        f"refshapes_train_{index:06d}.jpg": make_split_scene(SPLITS[0], index, 0)[0].objects for index in range(60)
+    }
+    found = composed_expressions(refshapes.expressions, refshapes.regions, per_image=6, seed=0)
+    assert len(found) > 100
+    for each in found:
+        objects = scenes[each.image_path.name]
+        target = next(i for i, item in enumerate(objects) if tuple(map(float, item.box_xyxy)) == each.box_xyxy)
+        _, head, rest = each.phrase.split(" ", 2)
+        connector = max((wording for wording in WORDING if rest.startswith(wording + " ")), key=len)
+        anchor_phrase = rest.removeprefix(connector + " ")
+        anchors = [
+            other
+            for other in refshapes.expressions
+            if other.image_id == each.image_id and anchor_phrase in (other.phrase, f"the {other.phrase}")
+        ]
+        assert head == objects[target].shape and anchors
+        anchor = next(i for i, item in enumerate(objects) if tuple(map(float, item.box_xyxy)) == anchors[0].box_xyxy)
+        everything = tuple((name, getattr(objects[anchor], name)) for name in ("size", "texture", "colour", "shape"))
+        meaning = Description((("shape", head),), WORDING[connector], everything)
+        # Where the anchor has a double, only its place tells them apart; that is the annotator's phrase's business.
+        if [vars_of(item) for item in objects].count(vars_of(objects[anchor])) == 1:
+            assert is_unique(meaning, objects, target), each.phrase
+
+
+def vars_of(item: SceneObject) -> tuple[str, ...]:
+    return item.size, item.texture, item.colour, item.shape
+
+
+def test_they_are_drawn_beside_the_annotators_phrases(refshapes: RefCOCOg) -> None:
+    items = TrainingItems(refshapes, model_size=64, stride=4, phrases_per_image=2, composed_per_image=3,
+                          augmented=False, seed=0)  # fmt: skip
+    written = {each.phrase for each in refshapes.expressions}
+    composed = {each.phrase for each in items.composed}
+    counts = []
+    for index in range(len(items)):
+        phrases = items[index].phrases
+        # A composed phrase may happen to be one that is written too.
+        assert set(phrases) <= written | composed
+        counts.append(len(phrases))
+        assert len(phrases) == len(items[index].boxes_xyxy) == len(items[index].region_ids)
+    assert max(counts) == 5
+    first = items[0].phrases
+    items.epoch = 1
+    assert [items[index].phrases for index in range(5)] != [first, *(items[index].phrases for index in range(1, 5))]
+    items.epoch = 0
+    assert items[0].phrases == first
+
+
+def test_none_are_made_where_nothing_is_asked_for(tmp_path: Path) -> None:
+    toy = RefCOCOg(write_toy_data(tmp_path / "toy"), "train", group_by="image")
+    items = TrainingItems(toy, model_size=64, stride=4, phrases_per_image=6, augmented=False, seed=0)
+    assert items.composed == []
+
+
+@pytest.mark.parametrize(
+    ("relation", "box", "strictly", "loosely"),
+    [
+        ("left", (0, 0, 10, 10), True, True),
+        ("right", (0, 0, 10, 10), False, False),
+        ("left", (26, 0, 36, 10), False, True),  # less than half a side apart
+        ("above", (20, -30, 30, -20), True, True),
+        ("above", (0, -10, 10, 0), False, True),  # as far to the left as above
+        ("below", (31, 40, 41, 50), True, True),
+        ("near", (42, 0, 52, 10), True, True),
+        ("near", (46, 0, 56, 10), False, True),
+        ("near", (60, 0, 70, 10), False, False),
+    ],
+)
+def test_how_boxes_stand(relation, box, strictly, loosely) -> None:
+    anchor = (30, 0, 40, 10)
+    assert stands(relation, box, anchor, strictly=True) is strictly
+    assert stands(relation, box, anchor, strictly=False) is loosely

@@ -1,0 +1,169 @@
+"""`evaluate.py compare` on a tiny data set: what it leaves, and that a killed one goes on where it was."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from grounding import InputError, ModelConfig, RefCOCOg, comparison
+from grounding.comparison import EvaluateConfig, compare
+from grounding.evaluation import predict
+from grounding.predictions import read_predictions
+from tests.tiny_clip import save_tiny_clip
+from tests.toy_data import write_toy_data
+
+METHODS = ["zero-shot", "gradcam", "yolo-clip", "reclip"]
+BOUNDS = ["whole-image", "centred-box", "random-box", "random-proposal", "yolo-oracle", "annotated-clip", "box-mask"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[EvaluateConfig, str]:
+    """A finished comparison, and the table it returned."""
+    folder = tmp_path_factory.mktemp("comparison")
+    data = write_toy_data(folder / "data", {"train": 1, "val": 2, "test": 7})
+    model = ModelConfig(clip=str(save_tiny_clip(folder / "clip.pt")), model_size=64)
+    config = EvaluateConfig(METHODS, data, folder / "out", model=model, device="cpu")
+    return config, compare(config)
+
+
+def read(config: EvaluateConfig) -> dict:
+    return json.loads((config.output / "results.json").read_text())
+
+
+def test_results_have_one_form(made) -> None:
+    config, table = made
+    results = read(config)
+    count = len(RefCOCOg(config.data, "test").expressions)
+    assert (results["data"], results["split"], results["query"]) == (str(config.data), "test", "expression")
+    assert results["images"] == 7 and "clip.pt" in results["weights"] and "sha256" in results["proposals"]
+    assert list(results["methods"]) == METHODS and list(results["bounds"]) == BOUNDS
+    for name, result in (results["methods"] | results["bounds"]).items():
+        assert result["n"] == count
+        assert {"acc@0.5", "miou", "giou", "pointing", "mass_inside", "recall@5", "region_accuracy",
+                "category_accuracy", "text_cosine", "crop_euclidean"} <= set(result["metrics"])  # fmt: skip
+        assert result["seconds"]["per_image"] > 0
+        low, high = result["intervals"]["acc@0.5"]
+        assert low <= result["metrics"]["acc@0.5"] <= high
+        if name != METHODS[0]:
+            behind = result["behind"]["acc@0.5"]
+            difference = results["methods"][METHODS[0]]["metrics"]["acc@0.5"] - result["metrics"]["acc@0.5"]
+            assert behind["difference"] == pytest.approx(difference, abs=1e-9)
+        line = next(line for line in table.splitlines() if line.startswith(name + " "))
+        assert f"{result['metrics']['acc@0.5']:.3f}" in line
+    assert "one query per expression" in table and "clip.pt" in table
+
+
+def test_bounds_bound(made) -> None:
+    results = read(made[0])
+    bounds = {name: result["metrics"] for name, result in results["bounds"].items()}
+    for method in ("yolo-clip", "reclip"):
+        assert results["methods"][method]["metrics"]["miou"] <= bounds["yolo-oracle"]["miou"]
+    assert bounds["random-proposal"]["miou"] <= bounds["yolo-oracle"]["miou"]
+    assert bounds["box-mask"]["acc@0.5"] == 1
+    # Two coloured boxes in each image; CLIP's choice among the annotated ones is one of them.
+    assert bounds["annotated-clip"]["recall@5"] == 1
+    assert bounds["annotated-clip"]["region_accuracy"] == bounds["annotated-clip"]["acc@0.5"]
+
+
+def test_folder_holds_predictions_tables_plots_and_page(made) -> None:
+    folder = made[0].output
+    assert {path.name for path in folder.iterdir()} == {"results.json", "predictions", "coco", "tables", "plots",
+                                                        "report.html"}  # fmt: skip
+    assert {"tables.md", "tables.tex", "comparison.csv"} <= {path.name for path in (folder / "tables").iterdir()}
+    assert len(list((folder / "plots").glob("*.png"))) >= 5
+    assert not list(folder.rglob("*.part"))
+    page = (folder / "report.html").read_text()
+    assert all(name in page for name in (*METHODS, *BOUNDS)) and "a tiny" not in page
+
+
+def test_pycocotools_loads_the_predictions_and_agrees(made) -> None:
+    config = made[0]
+    truth = COCO(config.output / "coco" / "annotations.json")
+    found = truth.loadRes(str(config.output / "coco" / "box-mask.json"))
+    measured = COCOeval(truth, found, "bbox")
+    measured.params.maxDets = [1, 1, 1]
+    measured.evaluate()
+    measured.accumulate()
+    # The recall of one box per image at IoU 0.5, 0.75 and 0.9 is what we call accuracy there.
+    recall = measured.eval["recall"][:, 0, 0, 0]
+    metrics = read(config)["bounds"]["box-mask"]["metrics"]
+    for threshold in (0.5, 0.75, 0.9):
+        step = int(np.flatnonzero(np.isclose(measured.params.iouThrs, threshold))[0])
+        assert recall[step] == pytest.approx(metrics[f"acc@{threshold:g}"])
+
+
+def test_a_finished_method_is_not_asked_again(made, monkeypatch) -> None:
+    config, table = made
+    monkeypatch.setattr(comparison, "predict", None)  # calling it would fail
+    assert compare(config) == table
+    pooled = compare(replace(config, query="ref"))
+    results = read(config)
+    assert results["query"] == "ref" and results["methods"]["yolo-clip"]["n"] == 14  # objects
+    assert "pooled" in pooled
+    compare(config)
+
+
+def test_killed_midway_nothing_is_lost_or_repeated(made, tmp_path: Path, monkeypatch) -> None:
+    config = replace(made[0], output=tmp_path / "out", methods=["zero-shot", "yolo-clip"], bounds=[])
+    asked: list[tuple[str, int]] = []
+
+    def killed_after_three(method, *arguments, start=0, **options):
+        for count, of_image in enumerate(predict(method, *arguments, start=start, **options)):
+            if method.name == "yolo-clip" and start == 0 and count == 3:
+                raise KeyboardInterrupt
+            asked.append((method.name, of_image[0].image_id))
+            yield of_image
+
+    monkeypatch.setattr(comparison, "predict", killed_after_three)
+    with pytest.raises(KeyboardInterrupt):
+        compare(config)
+    assert not (config.output / "results.json").exists()
+    assert len(asked) == 10
+    compare(config)
+    assert len(asked) == 14 and len(set(asked)) == 14
+    for name in config.methods:
+        again, whole = (
+            list(read_predictions(folder / "predictions" / f"{name}.jsonl"))
+            for folder in (config.output, made[0].output)
+        )
+        for one, other in zip(again, whole, strict=True):
+            assert one.semantics == pytest.approx(other.semantics, abs=1e-2)  # crops go through CLIP in other batches
+            assert replace(one, seconds=0, semantics=None) == replace(other, seconds=0, semantics=None)
+
+
+def test_changed_settings_are_measured_anew(made, tmp_path: Path) -> None:
+    config = replace(made[0], output=tmp_path / "out", methods=["whole-image", "yolo-clip"], bounds=[])
+    compare(config)
+    path = config.output / "predictions" / "yolo-clip.jsonl"
+    before = path.stat().st_mtime_ns, (path.parent / "whole-image.jsonl").stat().st_mtime_ns
+    compare(replace(config, proposals=replace(config.proposals, max_proposals=1)))
+    assert path.stat().st_mtime_ns != before[0]
+    assert (path.parent / "whole-image.jsonl").stat().st_mtime_ns == before[1]
+    assert all(len(each.boxes_xyxy) == 1 for each in read_predictions(path))
+
+
+def test_wrong_names_are_refused(made, tmp_path: Path) -> None:
+    config = replace(made[0], output=tmp_path / "out")
+    with pytest.raises(InputError, match="no bound 'sky'"):
+        compare(replace(config, bounds=["sky"]))
+    with pytest.raises(InputError, match="no run folder 'yolo'"):
+        compare(replace(config, methods=["yolo"]))
+    with pytest.raises(InputError, match="both be called 'zero-shot'"):
+        compare(replace(config, methods=["zero-shot", "zero-shot"]))
+    with pytest.raises(InputError, match="names no method"):
+        compare(replace(config, methods=[]))
+    assert not config.output.exists()
+
+
+def test_write_results_replaces_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "results.json"
+    comparison.write_results(path, {"split": "test"})
+    with pytest.raises(TypeError):
+        comparison.write_results(path, {"split": object()})
+    assert json.loads(path.read_text()) == {"split": "test"}

@@ -1,0 +1,160 @@
+"""YOLO + CLIP and ReCLIP against the `clip` package's own answers on crops cut by hand, and the bounds beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import clip
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.ops import box_iou
+
+from grounding import InputError
+from grounding.baselines.bounds import annotated_clip, box_mask, random_proposal, yolo_oracle
+from grounding.baselines.proposal_clip import ProposalScorer, ScoringConfig, heatmap_of_boxes
+from grounding.baselines.reclip import ReCLIPGrounder
+from grounding.baselines.yolo_clip import YOLOCLIPGrounder
+from grounding.grounder import BoxThresholds
+from grounding.metrics import hottest_point, mass_inside
+from grounding.types import Example, Expression, Region
+from tests.fake_proposer import FakeProposer
+from tests.tiny_clip import RESOLUTION, loaded_tiny_clip
+
+BOXES = [(0.0, 0, 64, 64), (64.0, 32, 128, 96), (10.0, 32, 74, 96), (128.0, 0, 192, 64)]
+PHRASES = ["a cat", "the man in the red coat", "a tree", "two dogs", "blue sky"]
+
+
+@pytest.fixture(scope="module")
+def image() -> np.ndarray:
+    """192 x 96 pixels of coloured noise, each quarter of another tint."""
+    rng = np.random.default_rng(0)
+    tints = np.repeat(np.repeat(rng.integers(0, 200, (3, 6, 3)), 32, axis=0), 32, axis=1)
+    return (tints + rng.integers(0, 55, (96, 192, 3))).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def scorer() -> ProposalScorer:
+    return ProposalScorer(loaded_tiny_clip(), ScoringConfig(views=("tight",)))
+
+
+@torch.no_grad()
+def by_hand(image: np.ndarray, phrases: list[str]) -> np.ndarray:
+    """(P, N) CLIP's own probabilities: every box is as large as its input, so that no resizing is involved."""
+    model = loaded_tiny_clip().model
+    preprocess = clip.clip._transform(RESOLUTION)
+    crops = [preprocess(Image.fromarray(image).crop(tuple(map(int, box)))) for box in BOXES]
+    _, per_text = model(torch.stack(crops), clip.tokenize(phrases))
+    return per_text.softmax(dim=1).numpy()
+
+
+def test_the_crop_that_clip_prefers_wins(image, scorer) -> None:
+    expected = by_hand(image, PHRASES)
+    assert len(set(expected.argmax(axis=1))) > 1, "the phrases choose differently"
+    answers = YOLOCLIPGrounder(FakeProposer(BOXES), scorer).ground(image, PHRASES)
+    for answer, probabilities in zip(answers, expected, strict=True):
+        order = np.argsort(-probabilities)
+        np.testing.assert_array_equal(answer.boxes_xyxy, np.array(BOXES, dtype=np.float32)[order])
+        np.testing.assert_allclose(answer.scores, probabilities[order], atol=1e-4)
+        assert not answer.no_proposal
+        x1, y1, x2, y2 = BOXES[order[0]]
+        assert hottest_point(answer.heatmap) == pytest.approx(((x1 + x2) / 2, (y1 + y2) / 2), abs=0.6)
+
+
+def test_of_several_views_the_mean_similarity_counts(image) -> None:
+    loaded, boxes = loaded_tiny_clip(), np.array(BOXES, dtype=np.float32)
+    scale = float(loaded.model.logit_scale.exp())
+    logs = [np.log(ProposalScorer(loaded, ScoringConfig(views=(v,)))(image, boxes, PHRASES)) for v in ("tight", "blur")]
+    # Logarithms of a softmax are similarities times the scale, up to a constant.
+    mean = (logs[0] + logs[1]) / 2
+    expected = np.exp(mean) / np.exp(mean).sum(axis=1, keepdims=True)
+    both = ProposalScorer(loaded, ScoringConfig(views=("tight", "blur")))(image, boxes, PHRASES)
+    np.testing.assert_allclose(both, expected, atol=1e-4)
+    assert scale > 1
+    with pytest.raises(InputError, match=r"scoring\.views"):
+        ScoringConfig(views=("tight", "wide"))
+    with pytest.raises(InputError, match=r"scoring\.views"):
+        ScoringConfig(views=())
+
+
+def test_no_proposal_gives_the_whole_image_and_says_so(image, scorer) -> None:
+    for method in (YOLOCLIPGrounder, ReCLIPGrounder):
+        [answer] = method(FakeProposer([]), scorer).ground(image, ["a cat"])
+        assert answer.boxes_xyxy.tolist() == [[0, 0, 192, 96]] and answer.no_proposal
+        assert method(FakeProposer(BOXES), scorer).ground(image, []) == []
+
+
+def test_batches_are_images_one_by_one(image, scorer) -> None:
+    method = YOLOCLIPGrounder(FakeProposer(BOXES), scorer)
+    together = method.ground_batch([image, image[::-1].copy()], [PHRASES, PHRASES[:1]])
+    assert [len(answers) for answers in together] == [len(PHRASES), 1]
+    for answer, alone in zip(together[1], method.ground(image[::-1].copy(), PHRASES[:1]), strict=True):
+        np.testing.assert_array_equal(answer.boxes_xyxy, alone.boxes_xyxy)
+
+
+def test_reclip_follows_the_relation(image, scorer) -> None:
+    """With anchors and heads that CLIP cannot tell apart, the rules alone decide."""
+    method = ReCLIPGrounder(FakeProposer(BOXES), scorer)
+    [leftmost, rightmost] = method.ground(image, ["the leftmost thing", "the rightmost thing"])
+    whole = dict(zip(("left", "right"), (leftmost, rightmost), strict=True))
+    # A box that no other is left of has all of the superlative's mass to gain, and its opposite none.
+    assert whole["left"].scores[list(map(tuple, whole["left"].boxes_xyxy.tolist())).index(BOXES[3])] == 0
+    assert whole["right"].scores[list(map(tuple, whole["right"].boxes_xyxy.tolist())).index(BOXES[0])] == 0
+    [plain] = method.ground(image, ["a cat"])
+    np.testing.assert_allclose(plain.scores, np.sort(by_hand(image, ["a cat"])[0])[::-1], atol=1e-4)
+
+
+def test_a_dome_on_every_box() -> None:
+    boxes = np.array([[10, 10, 30, 20], [25, 0, 45, 30], [2.2, 2.2, 2.4, 2.4]], dtype=np.float32)
+    heatmap = heatmap_of_boxes(boxes, np.array([0.8, 0.4, 0.2], dtype=np.float32), (40, 50))
+    assert heatmap.shape == (40, 50) and heatmap.max() == pytest.approx(1, abs=0.06)
+    assert hottest_point(heatmap) == pytest.approx((20, 15), abs=0.6)
+    assert heatmap[14, 35] == pytest.approx(0.5, abs=0.05)  # the centre of the second
+    assert heatmap[14, 29] > heatmap[14, 30]  # where both lie, the higher one counts
+    assert heatmap[2, 2] > 0  # thinner than a pixel, and still seen
+    outside = np.ones((40, 50), dtype=bool)
+    outside[10:20, 10:30] = outside[0:30, 25:45] = outside[2, 2] = False
+    assert (heatmap[outside] == 0).all()
+    assert mass_inside(heatmap, np.array([0, 0, 50, 40])) == 1
+
+
+@pytest.fixture
+def example(image) -> Example:
+    boxes = [(60.0, 30, 130, 98), (0.0, 0, 50, 64)]
+    expressions = tuple(
+        Expression(phrase, box, 1, i, i, i, Path("a.jpg"))
+        for i, (phrase, box) in enumerate(zip(PHRASES[:2], boxes, strict=True))
+    )
+    regions = tuple(Region(i, 1, box, "cat") for i, box in enumerate([*boxes, (128.0, 0, 192, 64)]))  # type: ignore[arg-type]
+    return Example(image, expressions, regions)
+
+
+def test_oracle_puts_the_best_proposal_first(example) -> None:
+    for answer, annotated in zip(yolo_oracle(example, FakeProposer(BOXES)), example.boxes_xyxy, strict=True):
+        ious = box_iou(torch.tensor(BOXES), torch.tensor(annotated[None]))[:, 0].numpy()
+        np.testing.assert_allclose(answer.scores, np.sort(ious)[::-1], atol=1e-5)
+        np.testing.assert_array_equal(answer.boxes_xyxy[0], np.array(BOXES[ious.argmax()], dtype=np.float32))
+
+
+def test_random_proposal_answers_with_all_alike(example) -> None:
+    for answer in random_proposal(example, FakeProposer(BOXES)):
+        np.testing.assert_array_equal(answer.boxes_xyxy, np.array(BOXES, dtype=np.float32))
+        assert answer.scores == pytest.approx([0.25] * 4)
+    assert random_proposal(example, FakeProposer([]))[0].no_proposal
+
+
+def test_annotated_boxes_are_the_proposals(example, scorer) -> None:
+    regions = [region.box_xyxy for region in example.regions]
+    expected = YOLOCLIPGrounder(FakeProposer(regions), scorer).ground(example.image, example.phrases)
+    for answer, other in zip(annotated_clip(example, scorer), expected, strict=True):
+        np.testing.assert_array_equal(answer.boxes_xyxy, other.boxes_xyxy)
+        np.testing.assert_allclose(answer.scores, other.scores, atol=1e-6)
+
+
+def test_a_box_mask_comes_back_as_its_box(example) -> None:
+    answers = box_mask(example, model_size=192, thresholds=BoxThresholds())
+    for answer, annotated in zip(answers, example.boxes_xyxy, strict=True):
+        clipped = np.minimum(annotated, [192, 96, 192, 96])
+        assert len(answer.boxes_xyxy) == 1
+        np.testing.assert_allclose(answer.boxes_xyxy[0], clipped, atol=3)

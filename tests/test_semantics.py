@@ -1,0 +1,95 @@
+"""The judge against the `clip` package's own similarities of crops cut by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import clip
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from grounding import crops
+from grounding.semantics import PROMPT, Judge
+from grounding.types import Expression
+from tests.tiny_clip import RESOLUTION, loaded_tiny_clip
+
+ANNOTATED, PREDICTED = [(0.0, 0, 64, 64), (64.0, 32, 128, 96)], [(10.0, 32, 74, 96), (0.0, 0, 64, 64)]
+CATEGORIES = ("cat", "old dog", "red car")
+
+
+@pytest.fixture
+def image() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (96, 192, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def expressions() -> list[Expression]:
+    phrases = ("a cat", "the dog on the left")
+    return [
+        Expression(phrase, box, 5, i, i, i, Path("a.jpg"), category)
+        for i, (phrase, box, category) in enumerate(zip(phrases, ANNOTATED, ("cat", "zebra"), strict=True))
+    ]
+
+
+def unit(embedding: torch.Tensor) -> np.ndarray:
+    return (embedding / embedding.norm(dim=-1, keepdim=True)).numpy()
+
+
+@torch.no_grad()
+def by_hand(image: np.ndarray, box: tuple[float, ...]) -> np.ndarray:
+    crop = Image.fromarray(image).crop(tuple(map(int, box)))
+    return unit(loaded_tiny_clip().model.encode_image(clip.clip._transform(RESOLUTION)(crop)[None]))[0]
+
+
+@torch.no_grad()
+def text_by_hand(text: str) -> np.ndarray:
+    return unit(loaded_tiny_clip().model.encode_text(clip.tokenize([text])))[0]
+
+
+def test_closeness_equals_clips_own(image, expressions, monkeypatch) -> None:
+    monkeypatch.setattr(crops, "CONTEXT", 1.0)  # the crop then is the box, of CLIP's own size
+    judge = Judge(loaded_tiny_clip(), CATEGORIES)
+    measured = judge.measure(image, expressions, [np.array([box]) for box in PREDICTED])
+    for measures, expression, box in zip(measured, expressions, PREDICTED, strict=True):
+        crop, reference = by_hand(image, box), by_hand(image, expression.box_xyxy)
+        phrase = text_by_hand(expression.phrase)
+        pairs = {"text": (crop, phrase), "crop": (crop, reference), "annotated_text": (reference, phrase)}
+        for name, (one, other) in pairs.items():
+            assert measures[f"{name}_cosine"] == pytest.approx(one @ other, abs=2e-3)
+            assert measures[f"{name}_euclidean"] == pytest.approx(np.linalg.norm(one - other), abs=2e-3)
+            assert measures[f"{name}_euclidean"] ** 2 == pytest.approx(2 - 2 * measures[f"{name}_cosine"], abs=2e-3)
+    prompts = np.stack([text_by_hand(PROMPT.format(name)) for name in CATEGORIES])
+    nearest = CATEGORIES[int((prompts @ by_hand(image, PREDICTED[0])).argmax())]
+    assert measured[0]["category_accuracy"] == float(nearest == "cat")
+    assert "category_accuracy" not in measured[1], "a zebra is not among the categories"
+
+
+def test_of_several_boxes_the_mean(image, expressions) -> None:
+    judge = Judge(loaded_tiny_clip(), CATEGORIES)
+    alone = [judge.measure(image, expressions[:1], [np.array([box])])[0] for box in PREDICTED]
+    [together] = judge.measure(image, expressions[:1], [np.array(PREDICTED)])
+    for name, value in together.items():
+        assert value == pytest.approx((alone[0][name] + alone[1][name]) / 2, abs=1e-5)
+
+
+def test_a_crop_is_encoded_once(image, expressions, monkeypatch) -> None:
+    judge = Judge(loaded_tiny_clip(), ())
+    answers = [np.array([box]) for box in PREDICTED]
+    first = judge.measure(image, expressions, answers)
+    monkeypatch.setattr("grounding.semantics.encode_crops", None)
+    assert judge.measure(image, expressions, answers) == first
+    assert "category_accuracy" not in first[0]
+
+
+def test_another_image_is_another_crop(image, expressions) -> None:
+    judge = Judge(loaded_tiny_clip(), ())
+    first = judge.measure(image, expressions[:1], [np.array(PREDICTED[:1])])
+    elsewhere = [Expression("a cat", ANNOTATED[0], 6, 0, 0, 0, Path("b.jpg"))]
+    assert judge.measure(255 - image, elsewhere, [np.array(PREDICTED[:1])]) != first
+
+
+def test_a_box_without_width_is_measured_too(image, expressions) -> None:
+    [measures] = Judge(loaded_tiny_clip(), ()).measure(image, expressions[:1], [np.array([[5.0, 5.0, 5.0, 20.0]])])
+    assert all(np.isfinite(value) for value in measures.values())

@@ -1,0 +1,187 @@
+"""Numbers of a summary against a loop over expressions, and planted errors that would change them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torchvision.ops import box_iou, generalized_box_iou
+
+from grounding.metrics import ACCURACY_THRESHOLDS
+from grounding.predictions import Prediction
+from grounding.summary import measures_of, summarise
+from grounding.types import Expression, Region
+
+IMAGES, PER_IMAGE = 30, 4
+
+
+def random_boxes(rng: np.random.Generator, count: int) -> np.ndarray:
+    corners = rng.integers(0, 40, (count, 2, 2))
+    return np.concatenate([corners.min(axis=1), corners.max(axis=1) + 1], axis=1).astype(float)
+
+
+@pytest.fixture(scope="module")
+def sample() -> tuple[list[Prediction], dict[int, Expression], dict[int, list[Region]]]:
+    rng = np.random.default_rng(0)
+    predictions, expressions, regions = [], {}, {}
+    for image_id in range(IMAGES):
+        boxes = random_boxes(rng, PER_IMAGE)
+        regions[image_id] = [
+            Region(100 * image_id + i, image_id, tuple(box), ("cat", "dog")[i % 2]) for i, box in enumerate(boxes)
+        ]
+        for i, box in enumerate(boxes):
+            sent_id = PER_IMAGE * image_id + i
+            phrase = ("the dog", "a cat to the left of the red car")[i % 2]
+            expressions[sent_id] = Expression(phrase, tuple(box), image_id, sent_id, 100 * image_id + i, sent_id,
+                                              Path("a.jpg"), regions[image_id][i].category,
+                                              ("novel",) if i == 0 else ())  # fmt: skip
+            answers = random_boxes(rng, rng.integers(1, 8))
+            answers[0] = np.round(box + rng.normal(0, 4, 4))
+            answers[0, 2:] = np.maximum(answers[0, 2:], answers[0, :2] + 1)
+            scores = np.sort(rng.random(len(answers)))[::-1]
+            predictions.append(
+                Prediction(image_id, sent_id, 100 * image_id + i, sent_id, phrase, tuple(box),
+                           tuple(map(tuple, answers.tolist())), tuple(scores.tolist()), 1600.0,
+                           tuple(rng.uniform(0, 40, 2)), float(rng.random()), 0.1, semantics={"text_cosine": 0.25})
+            )  # fmt: skip
+    return predictions, expressions, regions
+
+
+def ious_of(prediction: Prediction) -> list[float]:
+    return box_iou(torch.tensor(prediction.boxes_xyxy), torch.tensor([prediction.annotated_xyxy]))[:, 0].tolist()
+
+
+def test_means_equal_a_loop(sample) -> None:
+    predictions, _, regions = sample
+    means = summarise(*sample).means()
+    ious = [ious_of(each) for each in predictions]
+    for threshold in ACCURACY_THRESHOLDS:
+        assert means[f"acc@{threshold:g}"] == pytest.approx(np.mean([each[0] >= threshold for each in ious]))
+    steps = [percent / 100 for percent in range(50, 100, 5)]
+    expected = np.mean([np.mean([each[0] >= step for each in ious]) for step in steps])
+    assert means["acc@0.5:0.95"] == pytest.approx(expected)
+    assert means["miou"] == pytest.approx(np.mean([each[0] for each in ious]))
+    gious = [
+        float(generalized_box_iou(torch.tensor(each.boxes_xyxy[:1]), torch.tensor([each.annotated_xyxy])))
+        for each in predictions
+    ]
+    assert means["giou"] == pytest.approx(np.mean(gious))
+    for k in (1, 5, 10):
+        assert means[f"recall@{k}"] == pytest.approx(np.mean([max(each[:k]) >= 0.5 for each in ious]))
+    inside, right = [], []
+    for each in predictions:
+        (x, y), (x1, y1, x2, y2) = each.point_xy, each.annotated_xyxy
+        inside.append(x1 <= x < x2 and y1 <= y < y2)
+        boxes = torch.tensor([region.box_xyxy for region in regions[each.image_id]])
+        overlaps = box_iou(torch.tensor(each.boxes_xyxy[:1]), boxes)[0]
+        best = int(overlaps.argmax())
+        right.append(overlaps.max() > 0 and regions[each.image_id][best].ann_id == each.ann_id)
+    assert means["pointing"] == pytest.approx(np.mean(inside))
+    assert means["mass_inside"] == pytest.approx(np.mean([each.mass_inside for each in predictions]))
+    assert means["region_accuracy"] == pytest.approx(np.mean(right))
+    assert 0.2 < np.mean(right) < 0.98, "the sample has right and wrong answers"
+    assert means["text_cosine"] == 0.25
+
+
+def test_an_answer_at_random_is_an_expectation_over_its_boxes(sample) -> None:
+    predictions, _, regions = sample
+    prediction = next(each for each in predictions if len(each.boxes_xyxy) == 5)
+    measured = measures_of(replace(prediction, at_random=True), regions[prediction.image_id])
+    each_alone = [
+        measures_of(replace(prediction, boxes_xyxy=(box,), point_xy=((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)),
+                    regions[prediction.image_id])
+        for box in prediction.boxes_xyxy
+    ]  # fmt: skip
+    for name in ("acc@0.25", "acc@0.5", "acc@0.5:0.95", "miou", "giou", "pointing", "region_accuracy", "recall@1"):
+        assert measured[name] == pytest.approx(np.mean([alone[name] for alone in each_alone])), name
+    assert measured["recall@5"] == max(alone["acc@0.5"] for alone in each_alone)
+
+
+def test_order_of_predictions_does_not_matter(sample) -> None:
+    predictions, expressions, regions = sample
+    shuffled = [predictions[i] for i in np.random.default_rng(1).permutation(len(predictions))]
+    report, other = summarise(*sample).report(), summarise(shuffled, expressions, regions).report()
+    for part in ("metrics", "subsets", "breakdowns", "confusion", "accuracy_over_iou", "iou_histogram"):
+        assert_alike(other[part], report[part])
+
+
+def assert_alike(value: object, expected: object) -> None:
+    if isinstance(expected, dict):
+        assert isinstance(value, dict) and value.keys() == expected.keys()
+        for key in expected:
+            assert_alike(value[key], expected[key])
+    else:
+        assert value == pytest.approx(expected)
+
+
+def test_parts_of_a_report_add_up(sample) -> None:
+    predictions, expressions, _ = sample
+    report = summarise(*sample).report()
+    count = len(predictions)
+    assert report["n"] == count and report["seconds"]["per_phrase"] == pytest.approx(0.1)
+    assert report["seconds"]["per_image"] == pytest.approx(0.1 * PER_IMAGE)
+    assert report["subsets"]["novel"]["n"] == IMAGES
+    novel = [i for i, each in enumerate(predictions) if "novel" in expressions[each.sent_id].tags]
+    expected = np.mean([ious_of(predictions[i])[0] for i in novel])
+    assert report["subsets"]["novel"]["metrics"]["miou"] == pytest.approx(expected)
+    for axis, kinds in report["breakdowns"].items():
+        assert sum(kind["n"] for kind in kinds.values()) == count, axis
+        mean = sum(kind["n"] * kind["metrics"]["acc@0.5"] for kind in kinds.values()) / count
+        assert mean == pytest.approx(report["metrics"]["acc@0.5"]), axis
+    assert set(report["breakdowns"]["relation words"]) == {"yes", "no"}
+    assert report["breakdowns"]["phrase length"]["7-10 words"]["n"] == count / 2
+    for wanted, row in report["confusion"].items():
+        assert sum(row.values()) == count / 2, wanted
+    assert sum(report["iou_histogram"]["count"]) == count
+    curve = report["accuracy_over_iou"]
+    assert curve["threshold"][10] == 0.5
+    assert curve["accuracy"][0] == 1 and curve["accuracy"][10] == pytest.approx(report["metrics"]["acc@0.5"])
+    assert sum(each["n"] for each in report["reliability"]) == count
+    assert report["risk_coverage"]["accuracy"][-1] == pytest.approx(report["metrics"]["acc@0.5"])
+
+
+def test_background_is_what_overlaps_nothing(sample) -> None:
+    predictions, expressions, regions = sample
+    far = [replace(each, boxes_xyxy=((500.0, 500, 510, 510),), scores=(1.0,)) for each in predictions]
+    summary = summarise(far, expressions, regions)
+    assert summary.report()["confusion"] == {"cat": {"background": 60}, "dog": {"background": 60}}
+    assert summary.means()["region_accuracy"] == 0
+
+
+def test_differences_are_between_the_same_queries(sample) -> None:
+    predictions, expressions, regions = sample
+    perfect = [replace(each, boxes_xyxy=(each.annotated_xyxy,), scores=(1.0,)) for each in predictions]
+    first, other = summarise(perfect, expressions, regions), summarise(*sample)
+    behind = other.behind(first)
+    assert behind["miou"]["difference"] == pytest.approx(1 - other.means()["miou"])
+    assert behind["miou"]["interval"][0] > 0
+    assert set(behind) == {"acc@0.5", "miou", "pointing"}
+
+
+def test_planted_errors_change_the_numbers(sample) -> None:
+    """What an off-by-one, a box in the wrong form, a doubled and a dropped example do to the mean IoU."""
+    predictions, expressions, regions = sample
+    honest = summarise(*sample).means()["miou"]
+
+    def with_boxes(change) -> float:
+        changed = [replace(each, boxes_xyxy=tuple(change(np.array(each.boxes_xyxy)).tolist())) for each in predictions]
+        return summarise(changed, expressions, regions).means()["miou"]
+
+    assert abs(with_boxes(lambda boxes: boxes + np.array([0, 0, 1, 1])) - honest) > 0.003
+    assert abs(with_boxes(lambda boxes: np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)) - honest) > 0.1
+    for wrong in ([*predictions, predictions[-1]], predictions[:-1]):
+        assert summarise(wrong, expressions, regions).means()["miou"] != honest
+
+
+def test_little_is_known_of_foreign_boxes() -> None:
+    answers = [Prediction(-1, i, i, i, "", (0.0, 0.0, 4.0, 4.0), ((0.0, 0.0, 4.0, 2.0 + i),), (1.0,)) for i in range(3)]
+    report = summarise(answers, {}, {}).report()
+    assert report["metrics"]["miou"] == pytest.approx((0.5 + 0.75 + 1) / 3)
+    for absent in ("intervals", "seconds", "subsets", "breakdowns", "confusion"):
+        assert absent not in report
+    assert not {"pointing", "mass_inside", "region_accuracy", "text_cosine"} & set(report["metrics"])
+    with pytest.raises(ValueError, match="no phrase"):
+        summarise([], {}, {})
