@@ -22,7 +22,7 @@ from grounding.crops import encode_crops
 from grounding.data.refcocog import RefCOCOg
 from grounding.encoder import Encoder
 from grounding.grounder import DenseGrounder
-from grounding.metrics import points_inside
+from grounding.metrics import hottest_point, point_inside
 
 HEADER = """# Held-out quality of a frozen CLIP
 
@@ -63,7 +63,7 @@ def main(
         example = dataset[index]
         ids = [region.ann_id for region in example.regions]
         boxes = np.array([region.box_xyxy for region in example.regions])
-        regions = encode_crops(loaded.model, example.image, boxes)[0]
+        regions = encode_crops(loaded.image_tower, example.image, boxes)[0]
         phrases = encoders[16].encode_phrases(example.phrases).embeddings
         chosen = (phrases @ regions.T).argmax(dim=1).tolist()
         pointed = {s: grounder.ground(example.image, example.phrases) for s, grounder in dense.items()}
@@ -74,7 +74,7 @@ def main(
                 hits[tag, "crop chosen"].append(ids[chosen[number]] == expression.ann_id)
                 hits[tag, "chance of a crop"].append(1 / len(ids))
                 for s in (16, 32):
-                    inside = points_inside(pointed[s][number].heatmap, np.array(expression.box_xyxy))
+                    inside = point_inside(hottest_point(pointed[s][number].heatmap), np.array(expression.box_xyxy))
                     hits[tag, f"pointing, stride {s}"].append(inside)
                 hits[tag, "chance of pointing"].append((x2 - x1) * (y2 - y1) / area)
     facts = f"{loaded.weights}; RefShapes {split}, {len(dataset)} images; dense input {model_size} pixels"

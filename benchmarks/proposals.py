@@ -6,7 +6,6 @@ What no box proposes, CLIP cannot choose. Writes a Markdown table.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections import defaultdict
@@ -17,9 +16,8 @@ from jsonargparse import auto_cli
 from tqdm import tqdm
 
 from grounding.cli import exit_on_input_error
-from grounding.data.annotations import find_layout
 from grounding.data.refcocog import RefCOCOg
-from grounding.geometry import box_iou, box_xywh_to_xyxy
+from grounding.geometry import box_iou
 from grounding.proposals.loading import ProposalsConfig, load_proposer
 
 IOU_THRESHOLDS = (0.5, 0.75)
@@ -58,12 +56,6 @@ def main(
     """
     proposer = load_proposer(ProposalsConfig(detector, confidence, iou_threshold, max_proposals))
     dataset = RefCOCOg(data, split, group_by="image", subset=images)
-    boxes_of_image: dict[int, dict[int, list[float]]] = defaultdict(dict)
-    instances_file = find_layout(data, dataset.split_by).instances_file
-    for annotation in json.loads(instances_file.read_text(encoding="utf-8"))["annotations"]:
-        if not annotation.get("iscrowd"):
-            boxes_of_image[annotation["image_id"]][annotation["id"]] = annotation["bbox"]
-
     overlaps: dict[tuple[str, int | None], list[float]] = defaultdict(list)
     counts, seconds = [], 0.0
     for index in tqdm(range(len(dataset)), desc="images"):
@@ -72,13 +64,13 @@ def main(
         proposals = proposer.propose(example.image)
         seconds += time.perf_counter() - started
         counts.append(len(proposals.boxes_xyxy))
-        objects = boxes_of_image[example.expressions[0].image_id]
+        objects = {region.ann_id: region.box_xyxy for region in example.regions}
         groups = {
             "all": set(objects),
             "referred": {expression.ann_id for expression in example.expressions},
             "novel": {expression.ann_id for expression in example.expressions if "novel" in expression.tags},
         }
-        iou = box_iou(box_xywh_to_xyxy(np.array(list(objects.values()))), proposals.boxes_xyxy)
+        iou = box_iou(np.array(list(objects.values())), proposals.boxes_xyxy)
         for best in (*BEST, None):
             for ann_id, value in zip(objects, iou[:, :best].max(axis=1, initial=0), strict=True):
                 for group in (group for group, members in groups.items() if ann_id in members):

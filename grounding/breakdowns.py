@@ -20,6 +20,8 @@ RELATION_WORDS = frozenset({
 RELATION_PHRASES = ("left of", "right of", "in front of", "on top of", "close to", "to the left", "to the right")
 # COCO calls objects under 32 x 32 pixels small and over 96 x 96 large, in pictures of about 640 x 480 pixels.
 SMALL, LARGE = 32 * 32 / (640 * 480), 96 * 96 / (640 * 480)
+LENGTHS = ("1-3 words", "4-6 words", "7-10 words", "11 words or more")
+SIZES = ("small", "medium", "large")
 AXES = ("phrase length", "box area", "same-category distractors", "category", "location words", "relation words")
 
 
@@ -32,26 +34,33 @@ def kinds_of(expression: Expression, regions: Sequence[Region], image_area: floa
         image_area: of the image in square pixels.
     """
     words = re.findall(r"[\w']+", expression.phrase.lower())
-    spoken = " ".join(words)
     x1, y1, x2, y2 = expression.box_xyxy
     area = (x2 - x1) * (y2 - y1) / image_area
     distractors = sum(
         region.category == expression.category and region.ann_id != expression.ann_id for region in regions
     )
-    relates = not RELATION_WORDS.isdisjoint(words) or any(f" {p} " in f" {spoken} " for p in RELATION_PHRASES)
     return {
         "phrase length": _length(len(words)),
-        "box area": "small" if area < SMALL else "medium" if area < LARGE else "large",
+        "box area": SIZES[int(area >= SMALL) + int(area >= LARGE)],
         "same-category distractors": str(distractors) if distractors < 3 else "3 or more",
         "category": expression.category or "unknown",
         "location words": "no" if LOCATION_WORDS.isdisjoint(words) else "yes",
-        "relation words": "yes" if relates else "no",
+        "relation words": "yes" if relates(expression.phrase) else "no",
     }
 
 
+def relates(phrase: str) -> bool:
+    """Whether a phrase ties its object to another one, by one of `RELATION_WORDS` or `RELATION_PHRASES`."""
+    words = re.findall(r"[\w']+", phrase.lower())
+    spoken = f" {' '.join(words)} "
+    return not RELATION_WORDS.isdisjoint(words) or any(f" {each} " in spoken for each in RELATION_PHRASES)
+
+
+def in_order(kind: str) -> tuple[int, str]:
+    """Sorts the kinds of an axis: lengths and sizes as they grow, all others by their names."""
+    ordered = (*LENGTHS, *SIZES)
+    return (ordered.index(kind) if kind in ordered else len(ordered)), kind
+
+
 def _length(words: int) -> str:
-    if words <= 3:
-        return "1-3 words"
-    if words <= 6:
-        return "4-6 words"
-    return "7-10 words" if words <= 10 else "11 words or more"
+    return LENGTHS[sum(words > most for most in (3, 6, 10))]

@@ -10,6 +10,7 @@ import hashlib
 import os
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -23,6 +24,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # clip announces that its import of pkg_resources is deprecated
     import clip
     from clip.model import CLIP, ModifiedResNet, build_model
+
+    from grounding.folding import fold_batch_norms
 
 RESNETS = ("RN50", "RN101", "RN50x4", "RN50x16")
 EMBEDDED = "embedded"
@@ -48,6 +51,11 @@ class LoadedCLIP:
     name: str
     weights: str
     sha256: str
+
+    @cached_property
+    def image_tower(self) -> ModifiedResNet:
+        """The model's image tower with its batch norms folded: what features and crops are computed with."""
+        return fold_batch_norms(self.model.visual)
 
 
 def load_clip(name: str | os.PathLike[str] = EMBEDDED, device: str | torch.device = "cpu") -> LoadedCLIP:

@@ -15,6 +15,7 @@ import numpy as np
 
 from grounding.geometry import box_xyxy_to_xywh
 from grounding.predictions import Prediction
+from grounding.whole_file import write_whole
 
 CATEGORY = {"id": 1, "name": "referred object"}
 ANNOTATIONS_FILE = "annotations.json"
@@ -22,9 +23,8 @@ ANNOTATIONS_FILE = "annotations.json"
 
 def write_coco_results(folder: Path, method: str, predictions: Sequence[Prediction]) -> None:
     """Write METHOD.json and the annotations.json that all methods of a split share."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / f"{method}.json", coco_results(predictions))
-    _write(folder / ANNOTATIONS_FILE, coco_annotations(predictions))
+    write_whole(folder / f"{method}.json", json.dumps(coco_results(predictions)))
+    write_whole(folder / ANNOTATIONS_FILE, json.dumps(coco_annotations(predictions)))
 
 
 def coco_results(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
@@ -49,9 +49,3 @@ def coco_annotations(predictions: Sequence[Prediction]) -> dict[str, Any]:
 
 def _bbox(box_xyxy: Sequence[float]) -> list[float]:
     return [round(float(value), 3) for value in box_xyxy_to_xywh(np.array(box_xyxy))]
-
-
-def _write(path: Path, content: Any) -> None:
-    unfinished = path.with_suffix(".part")
-    unfinished.write_text(json.dumps(content))
-    unfinished.replace(path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,13 +25,15 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
 from grounding.evaluation import Method, predict
 from grounding.loading import read_model_config
+from grounding.plain import plain
 from grounding.pooling import pool_by_ref
 from grounding.predictions import Prediction, PredictionsFile, read_predictions
-from grounding.proposals.loading import ProposalsConfig
+from grounding.proposals.loading import ProposalsConfig, load_proposer
 from grounding.report.tables import comparison_table
 from grounding.reporting import write_report
 from grounding.semantics import Judge
 from grounding.summary import Summary, summarise
+from grounding.whole_file import write_whole
 
 IOU = "of the best-scored box with the annotated box, in pixels of the original image"
 
@@ -39,8 +43,8 @@ class EvaluateConfig:
     """Compare methods on every expression of a split.
 
     Attributes:
-        methods: folders of training runs, or "zero-shot", "gradcam", "yolo-clip", "reclip", "whole-image",
-            "centred-box", "random-box"; the others are held against the first.
+        methods: the folder of a training run, and "zero-shot", "gradcam", "yolo-clip", "reclip", "whole-image",
+            "centred-box"; the others are held against the first.
         data: root folder of the data set, in RefCOCOg's layout.
         output: folder for results.json, tables, plots, report.html and predictions.
         split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
@@ -50,7 +54,7 @@ class EvaluateConfig:
         model: the CLIP and its input size where no method is a run; the first run's else.
         proposals: the detector of "yolo-clip", "reclip" and the bounds about proposals.
         scoring: how CLIP looks at proposals.
-        images_per_batch: images that go through a method together; no number depends on it.
+        images_per_batch: images that go through a method together; only the time depends on it.
         device: "auto" (a GPU if there is one) or "cpu".
         workers: processes that read images; 0 reads in this one.
     """
@@ -88,14 +92,17 @@ def compare(config: EvaluateConfig) -> str:
     clip = load_clip(settings.model.clip, settings.device)
     judge = Judge(clip, [region.category for regions in dataset.regions.values() for region in regions])
     contenders = [make_method(name, settings) for name in config.methods]
-    bounds = [make_bound(name, settings) for name in config.bounds]
+    bounds = [make_bound(name, settings) for name in config.bounds if name not in config.methods]
     names = [each.name for each in (*contenders, *bounds)]
     if len(set(names)) < len(names):
         raise InputError(f"two methods would both be called {_first_twice(names)!r}: compare them in two calls")
 
-    common = {"data": _identity(config.data, config.split_by), "split": config.split, "judge": clip.sha256}
+    # Batch size and device change no answer but the time it takes.
+    common = {"data": _identity(config.data, config.split_by), "split": config.split, "judge": clip.sha256,
+              "code": _code_identity(), "device": str(settings.device),
+              "images_per_batch": int(config.images_per_batch)}  # fmt: skip
     files = {
-        method.name: _predict_once(method, dataset, judge, config, {**common, "code": _code_identity()})
+        method.name: _predict_once(method, dataset, judge, config, common)
         for method in tqdm([*contenders, *bounds], desc="methods", unit="method", disable=None)
     }
     expressions = {each.sent_id: each for each in dataset.expressions}
@@ -109,25 +116,23 @@ def compare(config: EvaluateConfig) -> str:
         "split_by": config.split_by,
         "query": config.query,
         "images": len(dataset),
-        "weights": contenders[0].weights,
-        "proposals": next((m.weights for m in bounds if "proposals" in m.made_from), ""),
+        "weights": clip.weights,
+        "proposals": _proposals(settings) if any("proposals" in m.made_from for m in (*contenders, *bounds)) else "",
         "iou": IOU,
         "methods": {each.name: _compared(summaries[each.name], first) for each in contenders},
         "bounds": {each.name: _compared(summaries[each.name], first) for each in bounds},
     }
-    write_results(config.output / "results.json", results)
+    shutil.rmtree(config.output / "coco", ignore_errors=True)
     for name, path in files.items():
         write_coco_results(config.output / "coco", name, list(read_predictions(path)))
-    write_report(config.output, results, summaries)
+    write_report(config.output, results, summaries, command=_command(config))
+    write_results(config.output / "results.json", results)
     return f"{comparison_table(results, 'text')}\nwritten to {config.output}"
 
 
 def write_results(path: Path, results: dict[str, Any]) -> None:
     """Write results.json, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part")
-    unfinished.write_text(json.dumps(results, indent=2) + "\n")
-    unfinished.replace(path)
+    write_whole(path, json.dumps(results, indent=2) + "\n")
 
 
 def _shared_model(config: EvaluateConfig) -> ModelConfig:
@@ -179,6 +184,28 @@ def _code_identity() -> str:
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def _proposals(settings: Settings) -> str:
+    return load_proposer(settings.proposals, settings.device).weights
+
+
+def _command(config: EvaluateConfig) -> str:
+    """The command line that asks for the same comparison: what differs from the defaults."""
+    words = ["python", "evaluate.py", "compare", *config.methods]
+    defaults = _flat(plain(EvaluateConfig([], Path(), Path())))
+    for name, value in _flat(plain(config)).items():
+        if name != "methods" and value != defaults[name]:
+            words += [f"--{name}", json.dumps(value) if isinstance(value, list | tuple) else str(value)]
+    return shlex.join(words)
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by their names on the command line: "model.clip"."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat
 
 
 def _first_twice(names: Sequence[str]) -> str:

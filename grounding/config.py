@@ -17,6 +17,7 @@ class ModelConfig:
     Attributes:
         clip: "embedded", "RN50", "RN101", "RN50x4", "RN50x16", or the path of a CLIP checkpoint.
         model_size: side in pixels of the square that images are letterboxed into; a multiple of 32.
+        inference_sizes: input sizes at inference, whose heatmaps are averaged; none for model_size alone.
         output_stride: of the dense embeddings: 16, or 32 as CLIP was trained.
         decoder: size of the decoder.
         thresholds: which heatmap pixels belong to a box.
@@ -24,6 +25,7 @@ class ModelConfig:
 
     clip: str = EMBEDDED
     model_size: int = 192
+    inference_sizes: tuple[int, ...] = ()
     output_stride: Literal[16, 32] = 16
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     thresholds: BoxThresholds = field(default_factory=BoxThresholds)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
 
 from grounding.baselines.bounds import annotated_clip, box_mask, random_proposal, yolo_oracle
 from grounding.baselines.proposal_clip import ProposalScorer, ScoringConfig
+from grounding.baselines.yolo_clip import YOLOCLIPGrounder
 from grounding.clip_backbone import load_clip
 from grounding.config import ModelConfig
 from grounding.errors import InputError
@@ -19,6 +20,7 @@ from grounding.evaluation import Method, method_of
 from grounding.loading import BLIND, DECODER_FILE, RECLIP, TRAINING_FREE, YOLO_CLIP, load, read_model_config
 from grounding.plain import plain
 from grounding.proposals.loading import ProposalsConfig, load_proposer
+from grounding.proposals.remembering import RememberingProposer
 from grounding.types import Example, Grounding
 
 RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK = "random-proposal", "yolo-oracle", "annotated-clip", "box-mask"
@@ -41,6 +43,11 @@ class Settings:
     scoring: ScoringConfig
     device: str | torch.device
 
+    @cached_property
+    def bounds_proposer(self) -> RememberingProposer:
+        """The detector, asked once per image for all bounds: nobody asks how fast they are."""
+        return RememberingProposer(load_proposer(self.proposals, self.device))
+
 
 def make_method(name: str, settings: Settings) -> Method:
     """A method by name, or of a run folder.
@@ -53,7 +60,9 @@ def make_method(name: str, settings: Settings) -> Method:
     if name in BLIND:
         return method_of(grounder)
     if name in (YOLO_CLIP, RECLIP):
-        return method_of(grounder, clip=model.clip, proposals=plain(proposals), scoring=plain(scoring))
+        assert isinstance(grounder, YOLOCLIPGrounder)
+        return method_of(grounder, clip=grounder.scorer.clip.sha256, proposals=plain(proposals),
+                         detector=grounder.proposer.sha256, scoring=plain(scoring))  # fmt: skip
     if name in TRAINING_FREE:
         return method_of(grounder, model=plain(model))
     folder = Path(name)
@@ -71,14 +80,15 @@ def make_bound(name: str, settings: Settings) -> Method:
     if name in BLIND:
         return make_method(name, settings)
     if name in (RANDOM_PROPOSAL, YOLO_ORACLE):
-        proposer = load_proposer(proposals, settings.device)
+        proposer = settings.bounds_proposer
         answer = partial(random_proposal if name == RANDOM_PROPOSAL else yolo_oracle, proposer=proposer)
-        return Method(name, proposer.weights, _each(answer), name == RANDOM_PROPOSAL, {"proposals": plain(proposals)})
+        made_from = {"proposals": plain(proposals), "detector": proposer.sha256}
+        return Method(name, proposer.weights, _each(answer), name == RANDOM_PROPOSAL, made_from)
     if name == ANNOTATED_CLIP:
         clip = load_clip(model.clip, settings.device)
-        answer = partial(annotated_clip, scorer=ProposalScorer(clip, settings.scoring))
-        made_from = {"clip": model.clip, "scoring": plain(settings.scoring)}
-        return Method(name, clip.weights, _each(answer), made_from=made_from)
+        choose = partial(annotated_clip, scorer=ProposalScorer(clip, settings.scoring))
+        made_from = {"clip": clip.sha256, "scoring": plain(settings.scoring)}
+        return Method(name, clip.weights, choose, made_from=made_from)
     if name == BOX_MASK:
         answer = partial(box_mask, model_size=model.model_size, thresholds=model.thresholds)
         return Method(name, "none", _each(answer), made_from={"model": plain(model)})

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import ceil
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from clip.model import CLIP
+from clip.model import ModifiedResNet
 from kornia.filters import gaussian_blur2d
 from kornia.geometry.transform import crop_and_resize
 from torch import Tensor
@@ -24,35 +24,54 @@ CONTEXT = 1.25
 BLUR = 0.15
 
 
-@torch.no_grad()
 def encode_crops(
-    model: CLIP, image: np.ndarray, boxes_xyxy: np.ndarray, *, views: Sequence[str] = ("context",)
+    visual: ModifiedResNet, image: np.ndarray, boxes_xyxy: np.ndarray, *, views: Sequence[str] = ("context",)
 ) -> Tensor:
     """Image embeddings of the boxes of one image, as CLIP's own image tower gives them.
+
+    Args:
+        visual: the frozen CLIP's image tower.
+        image: (H, W, 3) uint8 RGB.
+        boxes_xyxy: (N, 4) in pixels of the image; each with an area.
+        views: V of `VIEWS`.
+
+    Returns:
+        (V, N, E) float32, L2-normalised along E, on the model's device.
+    """
+    return encode_crops_of([(image, boxes_xyxy)], visual, views=views)[0]
+
+
+@torch.no_grad()
+def encode_crops_of(
+    images: Iterable[tuple[np.ndarray, np.ndarray]], visual: ModifiedResNet, *, views: Sequence[str] = ("context",)
+) -> list[Tensor]:
+    """The boxes of several images: all crops of all views go through CLIP together, in batches.
 
     "tight" is the box alone, stretched to a square. "context" is a square about the box's centre, `CONTEXT` times its
     longer side. "blur" is the whole image with everything outside of the box blurred (Subramanian et al. 2022,
     "ReCLIP", section 3.1). Past the border, the image's outermost pixels are repeated.
 
     Args:
-        model: the frozen CLIP.
-        image: (H, W, 3) uint8 RGB.
-        boxes_xyxy: (N, 4) in pixels of the image; each with an area.
-        views: V of `VIEWS`; all crops of all views go through CLIP together.
+        images: image and boxes, as `encode_crops` takes them.
+        visual: the frozen CLIP's image tower.
+        views: V of `VIEWS`.
 
     Returns:
-        (V, N, E) float32, L2-normalised along E, on the model's device.
+        Per image (V, N, E) as `encode_crops` gives them.
     """
-    device, size = model.text_projection.device, model.visual.input_resolution
-    pixels = torch.from_numpy(np.ascontiguousarray(image)).to(device).permute(2, 0, 1)[None].float()
-    boxes = torch.as_tensor(boxes_xyxy, device=device, dtype=torch.float32).reshape(-1, 4)
+    device, size = next(visual.parameters()).device, visual.input_resolution
     cut = {"tight": _tight, "context": _context, "blur": _blurred}
-    crops = torch.cat([cut[view](pixels, boxes, size) for view in views])
+    crops = []
+    for image, boxes_xyxy in images:
+        pixels = torch.from_numpy(np.ascontiguousarray(image)).to(device).permute(2, 0, 1)[None].float()
+        boxes = torch.as_tensor(boxes_xyxy, device=device, dtype=torch.float32).reshape(-1, 4)
+        crops.append(torch.cat([cut[view](pixels, boxes, size) for view in views]))
     embeddings = [
-        model.visual(normalise_pixels(chunk.clamp(0, 255)).contiguous(memory_format=torch.channels_last))
-        for chunk in crops.split(BATCH_SIZE)
+        visual(normalise_pixels(chunk.clamp(0, 255)).contiguous(memory_format=torch.channels_last))
+        for chunk in torch.cat(crops).split(BATCH_SIZE)
     ]
-    return F.normalize(torch.cat(embeddings), dim=-1).view(len(views), len(boxes), -1)
+    by_image = F.normalize(torch.cat(embeddings), dim=-1).split([len(of_image) for of_image in crops])
+    return [of_image.view(len(views), -1, of_image.shape[-1]) for of_image in by_image]
 
 
 def _tight(pixels: Tensor, boxes: Tensor, size: int) -> Tensor:

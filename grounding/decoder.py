@@ -98,13 +98,13 @@ class HeatmapDecoder(nn.Module):
         stage3 = _at_size_of(regions, features.pyramid["layer3"])
         seen = torch.cat([regions, stage3], dim=1)
         # What depends on the image alone is computed once per image, then handed to its phrases.
-        coarse = self.coarse_in(torch.cat([seen, _coordinates(seen)], dim=1))[image_index]
-        middle = self.middle_in(features.pyramid["layer2"])[image_index]
-        fine = self.fine_in(features.pyramid["layer1"])[image_index]
+        coarse = self.coarse_in(torch.cat([seen, _coordinates(seen)], dim=1)).index_select(0, image_index)
+        middle = self.middle_in(features.pyramid["layer2"]).index_select(0, image_index)
+        fine = self.fine_in(features.pyramid["layer1"]).index_select(0, image_index)
 
-        similarity = torch.einsum("pehw,pe->phw", regions[image_index], phrases.embeddings)
+        similarity = torch.einsum("pehw,pe->phw", regions.index_select(0, image_index), phrases.embeddings)
         queries, summaries = self.reader(phrases)
-        keys = self.keys(seen)[image_index]
+        keys = self.keys(seen).index_select(0, image_index)
         maps = torch.einsum("pdhw,pqd->pqhw", keys, queries) / self.config.query_dim**0.5
         x = coarse + self.maps_in(torch.cat([10 * similarity[:, None], maps], dim=1))
         for block in self.coarse:

@@ -136,7 +136,7 @@ def _block_without_stride(block: Bottleneck, x: Tensor) -> Tensor:
 
 def _block_dilated(block: Bottleneck, x: Tensor) -> Tensor:
     out = block.relu1(block.bn1(block.conv1(x)))
-    out = block.relu2(block.bn2(F.conv2d(out, block.conv2.weight, padding=2, dilation=2)))
+    out = block.relu2(block.bn2(F.conv2d(out, block.conv2.weight, block.conv2.bias, padding=2, dilation=2)))
     return block.relu3(block.bn3(block.conv3(out)) + x)
 
 

@@ -28,11 +28,13 @@ class EncodedImages:
         images: B originals, each (H, W, 3) uint8 RGB.
         letterboxes: B maps between their pixels and the model's.
         features: dense features of the batch.
+        at_other_sizes: the same images at further input sizes.
     """
 
     images: tuple[np.ndarray, ...]
     letterboxes: tuple[Letterbox, ...]
     features: DenseFeatures
+    at_other_sizes: tuple[EncodedImages, ...] = ()
 
     def valid_mask(self, stride: int) -> Tensor:
         """(B, S / stride, S / stride) bool on the features' device: False on letterbox padding."""
@@ -57,13 +59,21 @@ class Encoder:
             raise InputError(f"model_size is {model_size}: give a positive multiple of 32, such as 448")
         self.clip = clip
         self.model_size = model_size
-        self.dense = DenseCLIP(clip.model.visual, output_stride=output_stride)
+        self.dense = DenseCLIP(clip.image_tower, output_stride=output_stride)
         self.encode_phrases = TextEncoder(clip.model)
 
     @property
     def device(self) -> torch.device:
         """Where the CLIP is."""
         return self.encode_phrases.device
+
+    def at(self, model_size: int) -> Encoder:
+        """The same CLIP at another input size.
+
+        Raises:
+            InputError: model_size is no positive multiple of 32.
+        """
+        return Encoder(self.clip, model_size=model_size, output_stride=self.dense.output_stride)
 
     @torch.no_grad()
     def encode(self, images: Sequence[np.ndarray]) -> EncodedImages:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,10 @@ from grounding.metrics import hottest_point, mass_inside
 from grounding.predictions import BOXES_KEPT, Prediction
 from grounding.semantics import Judge
 from grounding.summary import summarise
-from grounding.types import Example, Expression, Grounding
+from grounding.types import Example, Grounding
+
+# Images whose crops the judge sees together, however many a method does: its numbers then do not depend on that.
+JUDGED_TOGETHER = 16
 
 
 @dataclass(frozen=True)
@@ -74,18 +77,22 @@ def predict(
     """
     rest = Subset(dataset, range(start, len(dataset)))
     loader = DataLoader(rest, batch_size=images_per_batch, num_workers=workers, collate_fn=list)
-    is_first = True
+    waiting: list[tuple[Example, list[Prediction]]] = []
+    done = start
     with tqdm(total=len(dataset), initial=start, desc=description or method.name, unit="image", leave=False) as bar:
         for batch in loader:
-            if is_first:  # a first call also pays for what libraries put off until they are used
+            if done == start:  # a first call also pays for what libraries put off until they are used
                 method.answer(batch[:1])
-                is_first = False
             began = time.perf_counter()
             answers = method.answer(batch)
             seconds = (time.perf_counter() - began) / sum(map(len, answers))
             for example, groundings in zip(batch, answers, strict=True):
-                yield _predictions(method, example, groundings, judge, seconds)
-                bar.update()
+                waiting.append((example, _predictions(method, example, groundings, seconds)))
+                done += 1
+                if judge is None or done % JUDGED_TOGETHER == 0 or done == len(dataset):
+                    yield from _judged(waiting, judge)
+                    bar.update(len(waiting))
+                    waiting = []
 
 
 def evaluate(grounder: Grounder, dataset: RefCOCOg, *, workers: int = 0, description: str = "") -> dict[str, float]:
@@ -99,49 +106,50 @@ def evaluate(grounder: Grounder, dataset: RefCOCOg, *, workers: int = 0, descrip
     return summarise(predictions, {}, dataset.regions).means()
 
 
-def _predictions(
-    method: Method, example: Example, groundings: Sequence[Grounding], judge: Judge | None, seconds: float
-) -> list[Prediction]:
-    kept = None if method.at_random else BOXES_KEPT
-    answers = [_rounded(grounding.boxes_xyxy[:kept]) for grounding in groundings]
-    meanings: Sequence[dict[str, float] | None] = [None] * len(groundings)
-    if judge is not None:
-        judged = [boxes if method.at_random else boxes[:1] for boxes in answers]
-        meanings = judge.measure(example.image, example.expressions, judged)
-    return [
-        _prediction(method, expression, grounding, boxes, meaning, seconds)
-        for expression, grounding, boxes, meaning in zip(
-            example.expressions, groundings, answers, meanings, strict=True
+def _predictions(method: Method, example: Example, groundings: Sequence[Grounding], seconds: float) -> list[Prediction]:
+    predictions = []
+    for expression, grounding in zip(example.expressions, groundings, strict=True):
+        boxes_xyxy = _rounded(grounding.boxes_xyxy[: None if method.at_random else BOXES_KEPT])
+        inside = None if method.at_random else mass_inside(grounding.heatmap, np.array(expression.box_xyxy))
+        height, width = grounding.image.shape[:2]
+        predictions.append(
+            Prediction(
+                image_id=expression.image_id,
+                ref_id=expression.ref_id,
+                ann_id=expression.ann_id,
+                sent_id=expression.sent_id,
+                phrase=expression.phrase,
+                annotated_xyxy=expression.box_xyxy,
+                boxes_xyxy=tuple(map(tuple, boxes_xyxy.tolist())),
+                scores=tuple(round(float(score), 5) for score in grounding.scores[: len(boxes_xyxy)]),
+                image_area=float(height * width),
+                point_xy=hottest_point(grounding.heatmap),
+                mass_inside=None if inside is None else round(inside, 5),
+                seconds=round(seconds, 6),
+                no_proposal=grounding.no_proposal,
+                at_random=method.at_random,
+            )
         )
+    return predictions
+
+
+def _judged(waiting: Sequence[tuple[Example, list[Prediction]]], judge: Judge | None) -> list[list[Prediction]]:
+    """The predictions with their semantics, where there is a judge."""
+    if judge is None:
+        return [predictions for _, predictions in waiting]
+    # Of an answer at random every box may be it, else the best one is.
+    answers = [
+        [np.array(each.boxes_xyxy if each.at_random else each.boxes_xyxy[:1]) for each in predictions]
+        for _, predictions in waiting
     ]
-
-
-def _prediction(
-    method: Method,
-    expression: Expression,
-    grounding: Grounding,
-    boxes_xyxy: np.ndarray,
-    meaning: dict[str, float] | None,
-    seconds: float,
-) -> Prediction:
-    annotated = np.array(expression.box_xyxy)
-    return Prediction(
-        image_id=expression.image_id,
-        ref_id=expression.ref_id,
-        ann_id=expression.ann_id,
-        sent_id=expression.sent_id,
-        phrase=expression.phrase,
-        annotated_xyxy=expression.box_xyxy,
-        boxes_xyxy=tuple(map(tuple, boxes_xyxy.tolist())),
-        scores=tuple(round(float(score), 5) for score in grounding.scores[: len(boxes_xyxy)]),
-        image_area=float(grounding.image.shape[0] * grounding.image.shape[1]),
-        point_xy=hottest_point(grounding.heatmap),
-        mass_inside=round(mass_inside(grounding.heatmap, annotated), 5),
-        seconds=round(seconds, 6),
-        no_proposal=grounding.no_proposal,
-        at_random=method.at_random,
-        semantics=None if meaning is None else {name: round(value, 5) for name, value in meaning.items()},
-    )
+    meanings = judge.measure([example for example, _ in waiting], answers)
+    return [
+        [
+            replace(each, semantics={name: round(value, 5) for name, value in meaning.items()})
+            for each, meaning in zip(predictions, of_image, strict=True)
+        ]
+        for (_, predictions), of_image in zip(waiting, meanings, strict=True)
+    ]
 
 
 def _rounded(boxes_xyxy: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import csv
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from grounding.types import Expression
 
 PREDICTED, ANNOTATED = (tuple(f"{kind}_{edge}" for edge in ("x1", "y1", "x2", "y2")) for kind in ("pred", "gt"))
 UNKNOWN_IMAGE = -1  # of rows that do not say which: as if all were of one image, of which there is no interval
-NO_BOX = ((0.0, 0.0, 0.0, 0.0),)  # the answer of a system that gave none: overlaps nothing
+# The answer of a system that gave none: it overlaps nothing.
+NO_BOX: tuple[tuple[float, ...], ...] = ((0.0, 0.0, 0.0, 0.0),)
 
 
 @dataclass(frozen=True)
@@ -39,17 +40,20 @@ def read_csv(path: Path) -> list[Prediction]:
     Raises:
         InputError: a column is missing, a value is no number, or two rows are about the same sent_id.
     """
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in (*PREDICTED, *ANNOTATED) if name not in (reader.fieldnames or ())]
-        if missing:
-            raise InputError(f"{path} has no column {missing[0]!r}: name them {', '.join(PREDICTED + ANNOTATED)}")
-        rows = []
-        for number, row in enumerate(reader):
-            try:
+    number = 0
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a mark at the start
+            reader = csv.DictReader(file)
+            missing = [name for name in (*PREDICTED, *ANNOTATED) if name not in (reader.fieldnames or ())]
+            if missing:
+                raise InputError(f"{path} has no column {missing[0]!r}: name them {', '.join(PREDICTED + ANNOTATED)}")
+            rows = []
+            for number, row in enumerate(reader, start=1):
                 rows.append(_from_row(row, number))
-            except (ValueError, TypeError) as error:
-                raise InputError(f"{path}, row {number + 1}: {error}; correct the row") from error
+    except (ValueError, TypeError, csv.Error) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}, row {number} cannot be used ({error}): correct it") from error
     return _once_each(rows, path)
 
 
@@ -65,24 +69,23 @@ def read_jsonl(path: Path, expressions: Mapping[int, Expression]) -> list[Predic
         InputError: a line is no prediction, an expression is answered twice, or it is not one of the split.
     """
     if not expressions:
-        return _once_each(read_predictions(path), path)
+        return _once_each(map(_best_first, read_predictions(path)), path)
     answers: dict[int, Answer] = {}
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                record = json.loads(line)
-                sent_id = int(record["sent_id"])
-                boxes = tuple(tuple(_four(box)) for box in record["boxes_xyxy"])
-                answer = Answer(boxes, tuple(float(score) for score in record["scores"]))
-                if len(answer.boxes_xyxy) != len(answer.scores):
-                    raise ValueError(f"{len(answer.boxes_xyxy)} boxes and {len(answer.scores)} scores")
-            except (ValueError, TypeError, KeyError) as error:
-                raise InputError(
-                    f"{path}, line {number} has no sent_id, boxes_xyxy and scores ({error}): correct the line"
-                ) from error
-            if sent_id in answers:
-                raise InputError(f"{path}, line {number} answers sent_id {sent_id} again: keep one line of each")
-            answers[sent_id] = answer
+    number = 0
+    try:
+        with path.open(encoding="utf-8") as file:
+            for line in file:
+                number += 1
+                sent_id, answer = _from_line(line)
+                if sent_id in answers:
+                    raise InputError(f"{path}, line {number} answers sent_id {sent_id} again: keep one line of each")
+                answers[sent_id] = answer
+    except (ValueError, TypeError, KeyError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{path}, line {number} has no sent_id, boxes_xyxy and scores ({error}): correct the line"
+        ) from error
     return _with_annotations(answers, expressions, path)
 
 
@@ -120,6 +123,15 @@ def _from_row(row: dict[str, Any], number: int) -> Prediction:
     )
 
 
+def _from_line(line: str) -> tuple[int, Answer]:
+    record = json.loads(line)
+    boxes = tuple(tuple(_four(box)) for box in record["boxes_xyxy"])
+    scores = tuple(float(score) for score in record["scores"])
+    if len(boxes) != len(scores):
+        raise ValueError(f"{len(boxes)} boxes and {len(scores)} scores")
+    return int(record["sent_id"]), Answer(boxes, scores)
+
+
 def _with_annotations(
     answers: Mapping[int, Answer], expressions: Mapping[int, Expression], path: Path
 ) -> list[Prediction]:
@@ -133,13 +145,21 @@ def _with_annotations(
 
 
 def _prediction(expression: Expression, answer: Answer | None) -> Prediction:
-    boxes, scores = NO_BOX, (0.0,)
-    if answer is not None and answer.boxes_xyxy:
-        order = sorted(range(len(answer.scores)), key=lambda index: -answer.scores[index])
-        boxes = tuple(answer.boxes_xyxy[index] for index in order)  # type: ignore[assignment]
-        scores = tuple(answer.scores[index] for index in order)  # type: ignore[assignment]
-    return Prediction(expression.image_id, expression.ref_id, expression.ann_id, expression.sent_id, expression.phrase,
-                      expression.box_xyxy, boxes, scores, no_proposal=boxes is NO_BOX)  # fmt: skip
+    found = answer is not None and bool(answer.boxes_xyxy)
+    boxes, scores = (answer.boxes_xyxy, answer.scores) if answer is not None and found else (NO_BOX, (0.0,))
+    return _best_first(
+        Prediction(expression.image_id, expression.ref_id, expression.ann_id, expression.sent_id, expression.phrase,
+                   expression.box_xyxy, boxes, scores, no_proposal=not found)
+    )  # fmt: skip
+
+
+def _best_first(prediction: Prediction) -> Prediction:
+    order = sorted(range(len(prediction.scores)), key=lambda index: -prediction.scores[index])
+    return replace(
+        prediction,
+        boxes_xyxy=tuple(prediction.boxes_xyxy[index] for index in order),
+        scores=tuple(prediction.scores[index] for index in order),
+    )
 
 
 def _once_each(predictions: Iterable[Prediction], path: Path) -> list[Prediction]:

@@ -30,7 +30,7 @@ def box_xyxy_to_xywh(boxes_xyxy: np.ndarray) -> np.ndarray:
 
 def box_area(boxes_xyxy: np.ndarray) -> np.ndarray:
     """Areas (...,) of boxes (..., 4); an inverted box has area 0."""
-    size = np.clip(boxes_xyxy[..., 2:] - boxes_xyxy[..., :2], 0, None)
+    size = np.maximum(boxes_xyxy[..., 2:] - boxes_xyxy[..., :2], 0)
     return size[..., 0] * size[..., 1]
 
 
@@ -43,7 +43,8 @@ def box_iou(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
     b = np.asarray(boxes_b, dtype=np.float64).reshape(-1, 4)
     top_left = np.maximum(a[:, None, :2], b[None, :, :2])
     bottom_right = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    intersection = np.prod(np.clip(bottom_right - top_left, 0, None), axis=-1)
+    size = np.maximum(bottom_right - top_left, 0)
+    intersection = size[..., 0] * size[..., 1]
     union = box_area(a)[:, None] + box_area(b)[None, :] - intersection
     return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
 

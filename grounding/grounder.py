@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -61,12 +61,22 @@ class DenseGrounder:
         decoder: refines the similarity map; None leaves it as it is: the zero-shot form.
         thresholds: for the boxes.
         name: of the method, in reports.
+        sizes: input sizes whose heatmaps are averaged; none for the encoder's own. A network that is asked at a
+            somewhat larger size than it was trained at is often the better for it (Touvron et al. 2019, "Fixing the
+            train-test resolution discrepancy", section 3).
     """
 
     def __init__(
-        self, encoder: Encoder, decoder: HeatmapDecoder | None, *, thresholds: BoxThresholds, name: str
+        self,
+        encoder: Encoder,
+        decoder: HeatmapDecoder | None,
+        *,
+        thresholds: BoxThresholds,
+        name: str,
+        sizes: Sequence[int] = (),
     ) -> None:
         self.encoder = encoder
+        self._encoders = [encoder.at(size) for size in sizes] or [encoder]
         self.decoder = decoder.eval() if decoder is not None else None
         self.thresholds = thresholds
         self.name = name
@@ -78,7 +88,7 @@ class DenseGrounder:
         Raises:
             InputError: the image cannot be read.
         """
-        return self.encoder.encode([as_image(image)])
+        return self._encode([as_image(image)])
 
     def ground(self, image: ImageLike | EncodedImages, phrases: Sequence[str]) -> list[Grounding]:
         """Where each phrase is in one image.
@@ -100,7 +110,11 @@ class DenseGrounder:
 
     def ground_batch(self, images: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
         """Where each phrase of each image is; several images go through CLIP together."""
-        return self._ground_encoded(self.encoder.encode(images), phrases)
+        return self._ground_encoded(self._encode(images), phrases)
+
+    def _encode(self, images: Sequence[np.ndarray]) -> EncodedImages:
+        first, *others = (encoder.encode(images) for encoder in self._encoders)
+        return replace(first, at_other_sizes=tuple(others))
 
     @torch.inference_mode()
     def _ground_encoded(self, encoded: EncodedImages, phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
@@ -109,9 +123,11 @@ class DenseGrounder:
             return [[] for _ in phrases]
         asked_of_all = self.encoder.encode_phrases([phrase for asked in phrases for phrase in asked])
         image_index = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts)).to(self.encoder.device)
-        maps = iter(self._heatmaps(encoded, asked_of_all, image_index).float().cpu().numpy())
+        at_sizes = [encoded, *encoded.at_other_sizes]
+        of_each_size = (self._heatmaps(each, asked_of_all, image_index).float().cpu().numpy() for each in at_sizes)
+        maps = zip(*of_each_size, strict=True)
         return [
-            [self._grounding(encoded, index, phrase, next(maps)) for phrase in asked]
+            [self._grounding(at_sizes, index, phrase, next(maps)) for phrase in asked]
             for index, asked in enumerate(phrases)
         ]
 
@@ -123,12 +139,15 @@ class DenseGrounder:
         valid = encoded.valid_mask(self.encoder.dense.output_stride)[image_index]
         return stretch_to_unit(similarity, valid)
 
-    def _grounding(self, encoded: EncodedImages, index: int, phrase: str, values: np.ndarray) -> Grounding:
-        heatmap = encoded.letterboxes[index].map_to_image(values)
+    def _grounding(
+        self, at_sizes: Sequence[EncodedImages], index: int, phrase: str, maps: Sequence[np.ndarray]
+    ) -> Grounding:
+        over_image = [each.letterboxes[index].map_to_image(values) for each, values in zip(at_sizes, maps, strict=True)]
+        heatmap = np.mean(over_image, axis=0)
         boxes_xyxy, scores = boxes_from_heatmap(
             heatmap, relative_threshold=self.thresholds.relative, absolute_threshold=self.thresholds.absolute
         )
-        return Grounding(phrase, boxes_xyxy, scores, heatmap, encoded.images[index])
+        return Grounding(phrase, boxes_xyxy, scores, heatmap, at_sizes[0].images[index])
 
 
 def stretch_to_unit(similarity: Tensor, valid: Tensor) -> Tensor:

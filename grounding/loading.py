@@ -11,7 +11,7 @@ from jsonargparse import ArgumentParser, Namespace
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
-from grounding.baselines.chance import CentredBoxGrounder, RandomBoxGrounder, WholeImageGrounder
+from grounding.baselines.chance import CentredBoxGrounder, WholeImageGrounder
 from grounding.baselines.gradcam import GradCAMGrounder
 from grounding.baselines.proposal_clip import ProposalScorer, ScoringConfig
 from grounding.baselines.reclip import ReCLIPGrounder
@@ -20,7 +20,7 @@ from grounding.clip_backbone import load_clip
 from grounding.config import ModelConfig
 from grounding.encoder import Encoder
 from grounding.errors import InputError
-from grounding.grounder import BoxThresholds, DenseGrounder, Grounder, decoder_for
+from grounding.grounder import DenseGrounder, Grounder, decoder_for
 from grounding.proposals.loading import ProposalsConfig, load_proposer
 
 CONFIG_FILE = "config.yaml"
@@ -28,7 +28,7 @@ DECODER_FILE = "decoder.safetensors"
 CLIP_SHA256 = "clip_sha256"  # in the decoder file's metadata
 ZERO_SHOT, GRADCAM = "zero-shot", "gradcam"
 YOLO_CLIP, RECLIP = YOLOCLIPGrounder.name, ReCLIPGrounder.name
-BLIND = {each.name: each for each in (WholeImageGrounder, CentredBoxGrounder, RandomBoxGrounder)}
+BLIND = {each.name: each for each in (WholeImageGrounder, CentredBoxGrounder)}
 TRAINING_FREE = (ZERO_SHOT, GRADCAM, YOLO_CLIP, RECLIP, *BLIND)
 
 
@@ -61,7 +61,7 @@ def load(
     if name in TRAINING_FREE:
         model = model or ModelConfig()
         if name == ZERO_SHOT:
-            return zero_shot(make_encoder(model, device), model.thresholds)
+            return zero_shot(make_encoder(model, device), model)
         clip = load_clip(model.clip, device)
         if name == GRADCAM:
             return GradCAMGrounder(clip, thresholds=model.thresholds)
@@ -95,7 +95,8 @@ def load(
         raise InputError(
             f"{path} was trained on another CLIP file than {encoder.clip.weights}: restore that file or train again"
         )
-    return DenseGrounder(encoder, decoder.to(device), thresholds=config.thresholds, name="ours")
+    return DenseGrounder(encoder, decoder.to(device), thresholds=config.thresholds, name="ours",
+                         sizes=config.inference_sizes)  # fmt: skip
 
 
 def make_encoder(config: ModelConfig, device: str | torch.device) -> Encoder:
@@ -104,9 +105,9 @@ def make_encoder(config: ModelConfig, device: str | torch.device) -> Encoder:
     return Encoder(clip, model_size=config.model_size, output_stride=config.output_stride)
 
 
-def zero_shot(encoder: Encoder, thresholds: BoxThresholds) -> DenseGrounder:
+def zero_shot(encoder: Encoder, config: ModelConfig) -> DenseGrounder:
     """The training-free form: the similarity map itself is the heatmap."""
-    return DenseGrounder(encoder, None, thresholds=thresholds, name=ZERO_SHOT)
+    return DenseGrounder(encoder, None, thresholds=config.thresholds, name=ZERO_SHOT, sizes=config.inference_sizes)
 
 
 def read_model_config(folder: Path) -> ModelConfig:

@@ -16,7 +16,8 @@ def pool_by_ref(predictions: Sequence[Prediction]) -> list[Prediction]:
 
     The answer whose best box the ref's answers support most stands for the ref: support is the sum of their scores,
     each times its best box's IoU with the box in question. It takes part with all that was said of it (boxes, hottest
-    point, semantics), under the ref's first phrase; of equally supported answers the first.
+    point, and the semantics beside the phrase that it was given to), under the ref's first phrase; of equally supported
+    answers the first.
     """
     refs: dict[int, list[Prediction]] = {}
     for prediction in predictions:
@@ -29,4 +30,4 @@ def _pooled(of_ref: list[Prediction]) -> Prediction:
     scores = np.array([each.scores[0] for each in of_ref])
     chosen = of_ref[int((box_iou(best_boxes, best_boxes) @ scores).argmax())]
     seconds = sum(each.seconds for each in of_ref)
-    return replace(chosen, sent_id=of_ref[0].sent_id, phrase=of_ref[0].phrase, seconds=seconds)
+    return replace(chosen, sent_id=of_ref[0].sent_id, phrase=of_ref[0].phrase, seconds=seconds, pooled=len(of_ref))

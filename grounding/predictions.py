@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
+from math import isfinite
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -27,6 +28,7 @@ class Prediction:
         point_xy: the hottest point of the heatmap; None where there is no heatmap.
         mass_inside: share of the heatmap that lies in the annotated box; None where there is no heatmap.
         seconds: the expression's share of the time that its batch of images took.
+        pooled: how many expressions' answers it stands for; see `pooling`.
         no_proposal: whether the method had nothing to choose from and took the whole image.
         at_random: whether the answer is any one of the boxes, each as likely: measures are then expectations.
         semantics: measures of `semantics.Judge` on the best box, by name; empty where there was no judge.
@@ -44,9 +46,17 @@ class Prediction:
     point_xy: tuple[float, float] | None = None
     mass_inside: float | None = None
     seconds: float = 0.0
+    pooled: int = 1
     no_proposal: bool = False
     at_random: bool = False
     semantics: dict[str, float] | None = None
+
+    def __post_init__(self) -> None:
+        boxes = (self.annotated_xyxy, *self.boxes_xyxy)
+        if not self.boxes_xyxy or len(self.boxes_xyxy) != len(self.scores):
+            raise ValueError(f"{len(self.boxes_xyxy)} boxes and {len(self.scores)} scores")
+        if not all(len(box) == 4 and all(map(isfinite, box)) for box in boxes) or not all(map(isfinite, self.scores)):
+            raise ValueError("a box is four finite numbers and a score is one")
 
     def to_json(self) -> str:
         """One line of predictions/METHOD.jsonl."""
@@ -130,12 +140,14 @@ def read_predictions(path: Path) -> Iterator[Prediction]:
     Raises:
         InputError: a line is no prediction.
     """
-    with path.open() as file:
-        for number, line in enumerate(file, start=1):
-            try:
+    number = 0
+    try:
+        with path.open(encoding="utf-8") as file:
+            for line in file:
+                number += 1
                 yield Prediction.from_json(line)
-            except (ValueError, TypeError) as error:
-                raise InputError(f"{path}, line {number} is no prediction ({error}): make the file again") from error
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}, line {number} is no prediction ({error}): make the file again") from error
 
 
 def _sent_id(line: str) -> int | None:

@@ -7,13 +7,11 @@ Only scenes of the training split are seen: the colour-shape pairs of the "novel
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import sys
 import time
 import warnings
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,17 +26,17 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from grounding.cli import exit_on_input_error
-from grounding.data.annotations import find_layout, read_references
 from grounding.data.images import read_image
+from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
-from grounding.geometry import box_area, box_xywh_to_xyxy
+from grounding.geometry import box_area
+from grounding.proposals.yolox import PADDING
 
 if TYPE_CHECKING:
     from yolox.models import YoloxModule
 
 INPUT_SIZE = 192  # side in pixels of the square that the network sees
 DEPTH, WIDTH = 0.33, 0.125  # of the layers and channels of YOLOX-L; YOLOX-nano is (0.33, 0.25)
-PADDING = 114  # gray value, as in YOLOX's own preprocessing
 VISIBLE_SHARE = 0.5  # of an object's box, below which it is no longer asked for
 
 
@@ -81,16 +79,11 @@ def training_scenes(root: Path) -> list[Scene]:
     Raises:
         InputError: the data set is missing or damaged.
     """
-    layout = find_layout(root, "umd")
-    image_ids = {reference.image_id for reference in read_references(layout.refs_file, "train")}
-    content = json.loads(layout.instances_file.read_text(encoding="utf-8"))
-    boxes_xywh: dict[int, list[list[float]]] = defaultdict(list)
-    for annotation in content["annotations"]:
-        boxes_xywh[annotation["image_id"]].append(annotation["bbox"])
+    dataset = RefCOCOg(root, "train", group_by="image")
+    images = [dataset.expressions_of(index)[0] for index in range(len(dataset))]
     return [
-        Scene(layout.images_dir / image["file_name"], box_xywh_to_xyxy(np.array(boxes_xywh[image["id"]])))
-        for image in content["images"]
-        if image["id"] in image_ids
+        Scene(image.image_path, np.array([region.box_xyxy for region in dataset.regions[image.image_id]], np.float32))
+        for image in images
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,17 +17,20 @@ PICTURES = 12  # in a gallery
 RIVAL = "yolo-clip"  # whom the disputed examples are with, where it takes part; else the second method
 
 
-def write_report(folder: Path, results: Mapping[str, Any], summaries: Mapping[str, Summary]) -> None:
-    """Write `tables/`, `plots/` and `report.html`.
+def write_report(folder: Path, results: Mapping[str, Any], summaries: Mapping[str, Summary], *, command: str) -> None:
+    """Write `tables/`, `plots/` and `report.html`; nothing of an earlier comparison stays in them.
 
     Args:
         folder: of the comparison.
         results: what results.json holds.
         summaries: method -> its measured answers, whose expressions name their images.
+        command: that repeats the comparison.
 
     Raises:
         InputError: an image cannot be read.
     """
+    for part in ("tables", "plots"):
+        shutil.rmtree(folder / part, ignore_errors=True)
     write_tables(results, folder / "tables")
     plots = draw_plots(results, folder / "plots")
     methods = list(results["methods"])
@@ -35,10 +39,6 @@ def write_report(folder: Path, results: Mapping[str, Any], summaries: Mapping[st
     shown = [methods[0], *([rival] if rival else [])]
     galleries = draw_galleries(
         {name: _rows(summaries[name]) for name in shown}, method_colours(results), rival=rival, count=PICTURES
-    )
-    command = (
-        f"python evaluate.py compare {' '.join(methods)} --data {results['data']} --split_by {results['split_by']} "
-        f"--split {results['split']} --query {results['query']} --output {folder}"
     )
     write_page(results, plots, galleries, folder / "report.html", command=command)
 

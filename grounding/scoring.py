@@ -22,7 +22,7 @@ class ScoreConfig:
     Attributes:
         predictions: the file; what it has to hold is in docs/evaluation.md.
         format: "csv" (boxes beside annotated boxes), "jsonl" (predictions.jsonl) or "coco" (COCO results).
-        data: root folder of the data set, in RefCOCOg's layout; "coco" needs it, "csv" does not look at it.
+        data: root folder of the data set, in RefCOCOg's layout; "coco" needs it, "csv" brings its own boxes.
         split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
         split: split that the predictions are about; an expression without a prediction counts as wrong.
         query: "expression" asks each by itself; "ref" pools the answers to all expressions of an object.
@@ -50,8 +50,9 @@ def score(config: ScoreConfig) -> str:
         raise InputError(f"there is no file {config.predictions}: correct the path")
     if config.format == "coco" and config.data is None:
         raise InputError("COCO results do not say what was asked: add --data ROOT and --split")
-    uses_data = config.data is not None and config.format != "csv"
-    dataset = RefCOCOg(config.data, config.split, split_by=config.split_by) if uses_data and config.data else None
+    if config.format == "csv" and config.data is not None:
+        raise InputError("a CSV file brings its annotated boxes, so --data would be ignored: leave it out")
+    dataset = RefCOCOg(config.data, config.split, split_by=config.split_by) if config.data is not None else None
     expressions = {each.sent_id: each for each in dataset.expressions} if dataset else {}
     readers = {"jsonl": read_jsonl, "coco": read_coco}
     if config.format == "csv":

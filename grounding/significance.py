@@ -30,51 +30,70 @@ class Difference:
     p_value: float
 
 
-def interval_by_image(values: np.ndarray, image_ids: np.ndarray, *, seed: int = 0) -> tuple[float, float]:
-    """The 95 % percentile interval of the mean over expressions, images drawn with replacement.
+def intervals_by_image(values: np.ndarray, image_ids: np.ndarray, *, seed: int = 0) -> np.ndarray:
+    """The 95 % percentile intervals of means over expressions, images drawn with replacement.
 
     Args:
-        values: (P,) one measure per expression.
-        image_ids: (P,) the image of each; at least two different ones.
+        values: (M, P) M measures of each expression; all of them see the same draws.
+        image_ids: (P,) the image of each expression; at least two different ones.
         seed: of the draws.
+
+    Returns:
+        (M, 2) lower and upper ends.
 
     Raises:
         ValueError: there are fewer than two images.
     """
     sums, counts = _per_image(values, image_ids)
     drawn = stats.bootstrap(
-        (sums, counts), _mean, paired=True, vectorized=True, n_resamples=RESAMPLES, batch=BATCH, method="percentile",
-        rng=np.random.default_rng(seed),
+        (sums, np.broadcast_to(counts, sums.shape)), _mean, paired=True, vectorized=True, n_resamples=RESAMPLES,
+        batch=BATCH, axis=-1, method="percentile", rng=np.random.default_rng(seed),
     )  # fmt: skip
-    return float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)
+    return np.stack([drawn.confidence_interval.low, drawn.confidence_interval.high], axis=1)
 
 
-def paired_difference(values: np.ndarray, others: np.ndarray, image_ids: np.ndarray, *, seed: int = 0) -> Difference:
-    """How far the mean of `values` is above that of `others`, both (P,) and about the same P expressions.
+def interval_by_image(values: np.ndarray, image_ids: np.ndarray, *, seed: int = 0) -> tuple[float, float]:
+    """`intervals_by_image` of one measure, (P,)."""
+    low, high = intervals_by_image(np.asarray(values)[None], image_ids, seed=seed)[0]
+    return float(low), float(high)
+
+
+def paired_differences(
+    values: np.ndarray, others: np.ndarray, image_ids: np.ndarray, *, seed: int = 0
+) -> list[Difference]:
+    """How far the means of `values` are above those of `others`, both (M, P): M measures of the same P expressions.
 
     Raises:
         ValueError: there are fewer than two images.
     """
     advantage = np.asarray(values, dtype=np.float64) - np.asarray(others, dtype=np.float64)
     sums, _ = _per_image(advantage, image_ids)
-    if not sums.any():
-        p_value = 1.0  # no image where the methods differ
-    else:
-        # Swapping two methods' answers on an image turns the sign of its sum.
-        permuted = stats.permutation_test(
-            (sums,), np.sum, permutation_type="samples", vectorized=True, n_resamples=RESAMPLES, batch=BATCH,
-            rng=np.random.default_rng(seed),
-        )  # fmt: skip
-        p_value = float(permuted.pvalue)
-    return Difference(float(advantage.mean()), interval_by_image(advantage, image_ids, seed=seed), p_value)
+    # Swapping two methods' answers on an image turns the sign of its sum.
+    permuted = stats.permutation_test(
+        (sums,), np.sum, permutation_type="samples", vectorized=True, n_resamples=RESAMPLES, batch=BATCH, axis=-1,
+        rng=np.random.default_rng(seed),
+    )  # fmt: skip
+    p_values = np.where(sums.any(axis=1), permuted.pvalue, 1.0)  # 1 where the methods differ on no image
+    intervals = intervals_by_image(advantage, image_ids, seed=seed)
+    return [
+        Difference(float(of_measure.mean()), (float(low), float(high)), float(p_value))
+        for of_measure, (low, high), p_value in zip(advantage, intervals, p_values, strict=True)
+    ]
+
+
+def paired_difference(values: np.ndarray, others: np.ndarray, image_ids: np.ndarray, *, seed: int = 0) -> Difference:
+    """`paired_differences` of one measure, (P,)."""
+    [difference] = paired_differences(np.asarray(values)[None], np.asarray(others)[None], image_ids, seed=seed)
+    return difference
 
 
 def _per_image(values: np.ndarray, image_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sum of the values and number of expressions, image by image."""
+    """(M, I) sums of the values (M, P), and (I,) number of expressions, image by image."""
     images, owner = np.unique(image_ids, return_inverse=True)
     if len(images) < 2:
         raise ValueError("an interval over images needs two of them at least")
-    return np.bincount(owner, weights=np.asarray(values, dtype=np.float64)), np.bincount(owner).astype(np.float64)
+    sums = np.stack([np.bincount(owner, weights=np.asarray(measure, dtype=np.float64)) for measure in values])
+    return sums, np.bincount(owner).astype(np.float64)
 
 
 def _mean(sums: np.ndarray, counts: np.ndarray, axis: int) -> np.ndarray:

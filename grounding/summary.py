@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from grounding.breakdowns import AXES, kinds_of
+from grounding.breakdowns import AXES, in_order, kinds_of
 from grounding.calibration import expected_calibration_error, reliability, risk_coverage
 from grounding.metrics import (
     ACCURACY_THRESHOLDS,
@@ -24,7 +24,7 @@ from grounding.metrics import (
     recall_at,
 )
 from grounding.predictions import Prediction
-from grounding.significance import interval_by_image, paired_difference
+from grounding.significance import intervals_by_image, paired_differences
 from grounding.types import Expression, Region
 
 WITH_INTERVALS = ("acc@0.25", "acc@0.5", "acc@0.75", "miou", "giou", "pointing", "mass_inside", "recall@5",
@@ -64,20 +64,23 @@ class Summary:
         """All that results.json says of a method, except how it compares with another."""
         metrics, right = self.means(), self.values["acc@0.5"]
         scores = np.array([each.scores[0] for each in self.predictions])
-        if not any(each.at_random for each in self.predictions):
+        are_probabilities = scores.min() >= 0 and scores.max() <= 1  # another system's may be anything
+        if are_probabilities and not any(each.at_random for each in self.predictions):
             metrics["ece"] = expected_calibration_error(scores, right)
         seconds = np.array([each.seconds for each in self.predictions])
         report: dict[str, Any] = {"n": len(self.predictions)}
         if seconds.any():
             images = len(set(self.image_ids.tolist()))
-            report["seconds"] = {"per_image": float(seconds.sum() / images), "per_phrase": float(seconds.mean())}
+            phrases = sum(each.pooled for each in self.predictions)
+            report["seconds"] = {
+                "per_image": float(seconds.sum() / images),
+                "per_phrase": float(seconds.sum() / phrases),
+            }
         report["metrics"] = metrics
         if len(set(self.image_ids.tolist())) > 1:
-            report["intervals"] = {
-                name: list(interval_by_image(self.values[name], self.image_ids))
-                for name in WITH_INTERVALS
-                if name in metrics and not np.isnan(self.values[name]).any()
-            }
+            names = [name for name in WITH_INTERVALS if name in metrics and not np.isnan(self.values[name]).any()]
+            intervals = intervals_by_image(np.stack([self.values[name] for name in names]), self.image_ids)
+            report["intervals"] = dict(zip(names, intervals.tolist(), strict=True))
         subsets = {tag: self._part(chosen) for tag, chosen in self._tagged().items()}
         if subsets:
             report["subsets"] = subsets
@@ -89,24 +92,23 @@ class Summary:
         if "ece" in metrics:
             report["reliability"] = reliability(scores, right)
             report["risk_coverage"] = risk_coverage(scores, right)
-        ious = self.values["miou"]
-        report["accuracy_over_iou"] = {
-            "threshold": IOU_STEPS.tolist(),
-            "accuracy": [float(np.mean(self._accuracy(step))) for step in IOU_STEPS],
-        }
+        right_at = np.mean(
+            [hits(_answer_ious(each)[:, None], IOU_STEPS).mean(axis=0) for each in self.predictions], axis=0
+        )
+        report["accuracy_over_iou"] = {"threshold": IOU_STEPS.tolist(), "accuracy": right_at.tolist()}
         report["iou_histogram"] = {
             "edges": IOU_STEPS.tolist(),
-            "count": np.histogram(ious, bins=IOU_STEPS)[0].tolist(),
+            "count": np.histogram(self.values["miou"], bins=IOU_STEPS)[0].tolist(),
         }
         return {name: value for name, value in report.items() if value != {}}
 
     def behind(self, first: Summary) -> dict[str, Any]:
         """By how much another method is better on the same queries, measure by measure."""
-        return {
-            name: asdict(paired_difference(first.values[name], self.values[name], self.image_ids))
-            for name in COMPARED
-            if name in self.values and name in first.values and len(set(self.image_ids.tolist())) > 1
-        }
+        names = [name for name in COMPARED if name in self.values and name in first.values]
+        if len(set(self.image_ids.tolist())) < 2:
+            return {}
+        values, others = (np.stack([summary.values[name] for name in names]) for summary in (first, self))
+        return dict(zip(names, map(asdict, paired_differences(values, others, self.image_ids)), strict=True))
 
     @property
     def image_ids(self) -> np.ndarray:
@@ -131,7 +133,9 @@ class Summary:
         if len(kinds) != len(self.predictions):
             return {}
         by_axis = {axis: np.array([each[axis] for each in kinds]) for axis in AXES}
-        return {axis: {str(kind): of == kind for kind in np.unique(of)} for axis, of in by_axis.items()}
+        return {
+            axis: {kind: of == kind for kind in sorted(set(of.tolist()), key=in_order)} for axis, of in by_axis.items()
+        }
 
     def _confusion(self) -> dict[str, dict[str, int]]:
         """Category that was wanted -> category of the annotated object that the best box overlaps most -> count."""
@@ -143,9 +147,6 @@ class Summary:
             found = most_overlapped(np.array(prediction.boxes_xyxy[0]), np.array([r.box_xyxy for r in regions]))
             counts[expression.category][BACKGROUND if found is None else regions[found].category] += 1
         return {wanted: dict(found.most_common()) for wanted, found in sorted(counts.items())}
-
-    def _accuracy(self, threshold: float) -> list[float]:
-        return [float(hits(_answer_ious(each), threshold).mean()) for each in self.predictions]
 
 
 def summarise(

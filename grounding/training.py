@@ -12,7 +12,7 @@ from typing import Literal, cast
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration, set_seed
-from jsonargparse.typing import PositiveInt
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
@@ -75,7 +75,7 @@ class TrainConfig:
     epochs: PositiveInt = 10
     images_per_batch: PositiveInt = 16
     phrases_per_image: PositiveInt = 6
-    composed_per_image: int = 0
+    composed_per_image: NonNegativeInt = 0
     learning_rate: float = 1e-3
     weight_decay: float = 0.02
     warmup_steps: int = 100
@@ -122,7 +122,7 @@ def train(config: TrainConfig) -> dict[str, float]:
     loader = DataLoader(items, batch_size=config.images_per_batch, shuffle=True, collate_fn=collate,
                         num_workers=config.workers)  # fmt: skip
     decoder = decoder_for(encoder, config.model.decoder)
-    optimizer = torch.optim.AdamW(_parameter_groups(decoder, config.weight_decay), lr=config.learning_rate)
+    optimizer = torch.optim.AdamW(_parameter_groups(decoder, config.weight_decay), lr=config.learning_rate, fused=True)
     total_steps = config.epochs * len(loader)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: warmup_cosine(step, config.warmup_steps, total_steps)
@@ -132,7 +132,8 @@ def train(config: TrainConfig) -> dict[str, float]:
     mean_decoder = cast(HeatmapDecoder, average.module)
     progress = Progress()
     accelerator.register_for_checkpointing(average, progress)
-    grounder = DenseGrounder(encoder, mean_decoder, thresholds=config.model.thresholds, name="ours")
+    grounder = DenseGrounder(encoder, mean_decoder, thresholds=config.model.thresholds, name="ours",
+                             sizes=config.model.inference_sizes)  # fmt: skip
 
     with RunFolder(config.output, config, resume=config.resume) as run:
         if run.has_state:

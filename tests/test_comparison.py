@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from grounding import InputError, ModelConfig, RefCOCOg, comparison
+from grounding.baselines.proposal_clip import ScoringConfig
+from grounding.cli import parse
 from grounding.comparison import EvaluateConfig, compare
 from grounding.evaluation import predict
 from grounding.predictions import read_predictions
@@ -19,7 +23,7 @@ from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
 
 METHODS = ["zero-shot", "gradcam", "yolo-clip", "reclip"]
-BOUNDS = ["whole-image", "centred-box", "random-box", "random-proposal", "yolo-oracle", "annotated-clip", "box-mask"]
+BOUNDS = ["whole-image", "centred-box", "random-proposal", "yolo-oracle", "annotated-clip", "box-mask"]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +49,8 @@ def test_results_have_one_form(made) -> None:
     assert list(results["methods"]) == METHODS and list(results["bounds"]) == BOUNDS
     for name, result in (results["methods"] | results["bounds"]).items():
         assert result["n"] == count
-        assert {"acc@0.5", "miou", "giou", "pointing", "mass_inside", "recall@5", "region_accuracy",
+        assert ("mass_inside" in result["metrics"]) == (name != "random-proposal")
+        assert {"acc@0.5", "miou", "giou", "pointing", "recall@5", "region_accuracy",
                 "category_accuracy", "text_cosine", "crop_euclidean"} <= set(result["metrics"])  # fmt: skip
         assert result["seconds"]["per_image"] > 0
         low, high = result["intervals"]["acc@0.5"]
@@ -159,6 +164,26 @@ def test_wrong_names_are_refused(made, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="names no method"):
         compare(replace(config, methods=[]))
     assert not config.output.exists()
+
+
+def test_a_blind_method_takes_its_bounds_place(made, tmp_path: Path) -> None:
+    config = replace(made[0], output=tmp_path / "it's here", methods=["whole-image", "zero-shot"],
+                     bounds=["whole-image", "centred-box"])  # fmt: skip
+    compare(config)
+    results = read(config)
+    assert list(results["methods"]) == ["whole-image", "zero-shot"] and list(results["bounds"]) == ["centred-box"]
+    assert "clip.pt" in results["weights"] and results["proposals"] == ""
+
+
+def test_the_command_repeats_the_comparison(made, tmp_path: Path) -> None:
+    config = replace(made[0], output=tmp_path / "it's here", methods=["centred-box", "yolo-clip"], bounds=[],
+                     query="ref", proposals=replace(made[0].proposals, max_proposals=3),
+                     scoring=ScoringConfig(("tight", "blur")))  # fmt: skip
+    compare(config)
+    page = html.unescape((config.output / "report.html").read_text())
+    [command] = [line for line in page.splitlines() if "evaluate.py compare" in line]
+    words = shlex.split(command[command.index("python") :].split("</")[0])
+    assert parse(EvaluateConfig, "evaluate", words[3:], positional="methods") == config
 
 
 def test_write_results_replaces_as_a_whole(tmp_path: Path) -> None:

@@ -31,17 +31,23 @@ def test_demo(small_demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     results = json.loads((small_demo / "runs" / "demo" / "results.json").read_text())
     assert results["data"] == "data/refshapes" and results["split"] == "test" and results["images"] == 6
-    assert list(results["methods"]) == ["ours", "zero-shot", "gradcam", "whole-image", "random-box"]
+    assert list(results["methods"]) == ["ours", "zero-shot", "gradcam", "yolo-clip", "reclip"]
+    assert {"whole-image", "random-proposal", "yolo-oracle", "annotated-clip", "box-mask"} <= set(results["bounds"])
+    assert "intervals" in results["methods"]["ours"]
     assert {"novel", "attribute", "relation"} >= set(results["methods"]["ours"]["subsets"])
     for name, result in results["methods"].items():
         row = next(line for line in printed.splitlines() if line.startswith(name + " "))
         assert f"{result['metrics']['pointing']:.3f}" in row
-    for place in ("data/refshapes", "runs/demo/results.json", "runs/demo/predictions.jsonl",
+    for place in ("data/refshapes", "runs/demo/results.json", "runs/demo/predictions", "runs/demo/report.html",
                   "runs/demo/gallery_test_ours.png"):  # fmt: skip
         assert Path(place).exists() and place in printed
     assert load("runs/demo").name == "ours"
 
-    made = {path: path.stat().st_mtime_ns for path in small_demo.rglob("*") if path.suffix in (".jpg", ".json", ".p")}
+    made = {
+        path: path.stat().st_mtime_ns
+        for path in small_demo.rglob("*")
+        if path.suffix in (".jpg", ".jsonl", ".p") and path.name != "metrics.jsonl"
+    }
     decoder = (small_demo / "runs" / "demo" / "decoder.safetensors").stat().st_mtime_ns
     demo.main()
     assert made == {path: path.stat().st_mtime_ns for path in made}

@@ -10,6 +10,7 @@ from torchvision.ops import box_iou as reference_iou
 
 from grounding.pooling import pool_by_ref
 from grounding.predictions import Prediction
+from grounding.summary import summarise
 
 LEFT, RIGHT = (0.0, 0.0, 10.0, 10.0), (50.0, 0.0, 60.0, 10.0)
 
@@ -33,7 +34,9 @@ def test_one_query_a_ref_in_the_order_of_first_expressions() -> None:
     assert [each.ref_id for each in pooled] == [9, 3, 5]
     assert [each.sent_id for each in pooled] == [4, 5, 7]
     assert [each.phrase for each in pooled] == ["phrase 4", "phrase 5", "phrase 7"]
-    assert sum(each.seconds for each in pooled) == 4
+    assert sum(each.seconds for each in pooled) == 4 and [each.pooled for each in pooled] == [2, 1, 1]
+    report = summarise(pooled, {}, {}).report()
+    assert report["n"] == 3 and report["seconds"] == {"per_image": 4.0, "per_phrase": 1.0}
     assert pooled[1] == answers[1] and pooled[2] == answers[3]
 
 
@@ -51,4 +54,4 @@ def test_support_equals_a_loop() -> None:
             overlaps = reference_iou(torch.tensor(boxes), torch.tensor(box[None]))[:, 0].tolist()
             support.append(sum(score * overlap for score, overlap in zip(scores, overlaps, strict=True)))
         [pooled] = pool_by_ref(answers)
-        assert pooled == replace(answers[int(np.argmax(support))], sent_id=0, phrase="phrase 0", seconds=4.0)
+        assert pooled == replace(answers[int(np.argmax(support))], sent_id=0, phrase="phrase 0", seconds=4.0, pooled=4)

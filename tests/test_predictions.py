@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,10 @@ from grounding.types import Expression
 def prediction(sent_id: int, image_id: int = 1) -> Prediction:
     return Prediction(image_id, sent_id // 2, 5, sent_id, 'a "dog" éñ', (1.0, 2.0, 3.5, 4.0), ((0.0, 0.0, 9.0, 9.0),),
                       (0.5,), 100.0, (1.5, 2.5), 0.25, 0.01, semantics={"text_cosine": 0.5})  # fmt: skip
+
+
+def prediction_line(**changed: object) -> str:
+    return json.dumps({**json.loads(prediction(1).to_json()), **changed})
 
 
 def expressions() -> list[tuple[Expression, ...]]:
@@ -70,7 +75,20 @@ def test_what_was_made_from_something_else_is_made_anew(tmp_path: Path) -> None:
     assert done == 0
 
 
-@pytest.mark.parametrize("line", ["", "{}", "[1]", "nonsense", '{"image_id": 1, "sent_id": 2, "boxes_xyxy": []}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "{}",
+        "[1]",
+        "nonsense",
+        '{"image_id": 1, "sent_id": 2, "boxes_xyxy": []}',
+        prediction_line(boxes_xyxy=[]),
+        prediction_line(boxes_xyxy=[[1, 2, 3]]),
+        prediction_line(annotated_xyxy=[1, 2, 3, float("nan")]),
+        prediction_line(scores=[0.5, 0.5]),
+    ],
+)
 def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "p.jsonl"
     path.write_text(prediction(0).to_json() + "\n" + line + "\n")

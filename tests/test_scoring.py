@@ -87,6 +87,9 @@ def test_an_unanswered_expression_counts_as_wrong(compared, tmp_path: Path) -> N
         ("csv", "a,b\n1,2\n", "no column 'pred_x1'"),
         ("csv", f"{COLUMNS}\n1,2,3,4,5,6,7,x\n", "row 1"),
         ("csv", f"{COLUMNS}\n1,2,3,4,5,6,7,nan\n", "row 1"),
+        ("csv", f"{COLUMNS}\n1,nan,3,4,5,6,7,8\n", "row 1"),
+        ("csv", f"score,{COLUMNS}\nnan,1,2,3,4,5,6,7,8\n", "row 1"),
+        ("csv", f"{COLUMNS}\n1,2,3,4,5,6,7,8\n".encode() + b"\xff", "row 0"),
         ("csv", f"{COLUMNS}\n", "no prediction"),
         ("csv", f"sent_id,{COLUMNS}\n" + "1,1,2,3,4,5,6,7,8\n" * 2, "twice"),
         ("jsonl", '{"sent_id": 1}\n', "line 1"),
@@ -94,16 +97,18 @@ def test_an_unanswered_expression_counts_as_wrong(compared, tmp_path: Path) -> N
         ("jsonl", '{"sent_id": 9, "boxes_xyxy": [[1, 2, 3]], "scores": [1]}\n', "four numbers"),
         ("jsonl", '{"sent_id": 9, "boxes_xyxy": [[1, 2, 3, 4]], "scores": []}\n', "1 boxes and 0 scores"),
         ("jsonl", '{"sent_id": 20, "boxes_xyxy": [[1, 2, 3, 4]], "scores": [1]}\n' * 2, "again"),
+        ("jsonl", b"\xff\xfe", "line 0"),
         ("coco", '{"image_id": 1}', "no list"),
+        ("coco", b"\xff\xfe", "no list"),
         ("coco", "nonsense", "no list"),
         ("coco", '[{"image_id": 99999, "bbox": [1, 2, 3, 4], "score": 1}]', "sent_id 99999"),
     ],
 )  # fmt: skip
 def test_a_wrong_file_is_one_sentence(compared, tmp_path, capsys, form, content, words) -> None:
     path = tmp_path / "foreign"
-    path.write_text(content)
-    outcome = run_script(capsys, "evaluate.py", "score", path, "--format", form, "--data", compared[0], "--output",
-                         tmp_path / "out")  # fmt: skip
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    data = [] if form == "csv" else ["--data", compared[0]]
+    outcome = run_script(capsys, "evaluate.py", "score", path, "--format", form, *data, "--output", tmp_path / "out")
     assert_refused(outcome, path, words)
     assert not (tmp_path / "out").exists()
 
@@ -111,8 +116,29 @@ def test_a_wrong_file_is_one_sentence(compared, tmp_path, capsys, form, content,
 def test_what_is_missing_is_named(compared, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no file"):
         score(ScoreConfig(tmp_path / "none.csv", "csv"))
+    (tmp_path / "boxes.csv").write_text(f"{COLUMNS}\n1,2,3,4,5,6,7,8\n")
+    with pytest.raises(InputError, match="--data would be ignored"):
+        score(ScoreConfig(tmp_path / "boxes.csv", "csv", data=compared[0]))
     with pytest.raises(InputError, match="--data"):
         score(ScoreConfig(compared[1] / "coco" / "yolo-clip.json", "coco"))
+
+
+def test_a_spreadsheets_mark_and_another_scale_of_scores(tmp_path: Path) -> None:
+    path = tmp_path / "boxes.csv"
+    path.write_text(f"\ufeff{COLUMNS},score\n0,0,4,4,0,0,4,2,17.5\n0,0,4,4,0,0,4,4,-3\n", encoding="utf-8")
+    method = scored(ScoreConfig(path, "csv"), tmp_path / "out")
+    assert method["metrics"]["miou"] == 0.75
+    assert "ece" not in method["metrics"] and "reliability" not in method and "intervals" not in method
+
+
+def test_boxes_in_any_order_are_taken_by_score(compared, tmp_path: Path) -> None:
+    _, output, results = compared
+    lines = []
+    for row in map(json.loads, (output / "predictions" / "yolo-clip.jsonl").read_text().splitlines()):
+        lines.append(json.dumps({**row, "boxes_xyxy": row["boxes_xyxy"][::-1], "scores": row["scores"][::-1]}))
+    (tmp_path / "reversed.jsonl").write_text("\n".join(lines))
+    method = scored(ScoreConfig(tmp_path / "reversed.jsonl", "jsonl"), tmp_path / "out")
+    assert method["metrics"]["miou"] == pytest.approx(results["methods"]["yolo-clip"]["metrics"]["miou"])
 
 
 @needs_shared_data("refcocog-peer")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from grounding import crops
 from grounding.semantics import PROMPT, Judge
-from grounding.types import Expression
+from grounding.types import Example, Expression
 from tests.tiny_clip import RESOLUTION, loaded_tiny_clip
 
 ANNOTATED, PREDICTED = [(0.0, 0, 64, 64), (64.0, 32, 128, 96)], [(10.0, 32, 74, 96), (0.0, 0, 64, 64)]
@@ -48,10 +48,16 @@ def text_by_hand(text: str) -> np.ndarray:
     return unit(loaded_tiny_clip().model.encode_text(clip.tokenize([text])))[0]
 
 
+def measure(
+    judge: Judge, image: np.ndarray, expressions: list[Expression], boxes: list[np.ndarray]
+) -> list[dict[str, float]]:
+    return judge.measure([Example(image, tuple(expressions))], [boxes])[0]
+
+
 def test_closeness_equals_clips_own(image, expressions, monkeypatch) -> None:
     monkeypatch.setattr(crops, "CONTEXT", 1.0)  # the crop then is the box, of CLIP's own size
     judge = Judge(loaded_tiny_clip(), CATEGORIES)
-    measured = judge.measure(image, expressions, [np.array([box]) for box in PREDICTED])
+    measured = measure(judge, image, expressions, [np.array([box]) for box in PREDICTED])
     for measures, expression, box in zip(measured, expressions, PREDICTED, strict=True):
         crop, reference = by_hand(image, box), by_hand(image, expression.box_xyxy)
         phrase = text_by_hand(expression.phrase)
@@ -68,8 +74,8 @@ def test_closeness_equals_clips_own(image, expressions, monkeypatch) -> None:
 
 def test_of_several_boxes_the_mean(image, expressions) -> None:
     judge = Judge(loaded_tiny_clip(), CATEGORIES)
-    alone = [judge.measure(image, expressions[:1], [np.array([box])])[0] for box in PREDICTED]
-    [together] = judge.measure(image, expressions[:1], [np.array(PREDICTED)])
+    alone = [measure(judge, image, expressions[:1], [np.array([box])])[0] for box in PREDICTED]
+    [together] = measure(judge, image, expressions[:1], [np.array(PREDICTED)])
     for name, value in together.items():
         assert value == pytest.approx((alone[0][name] + alone[1][name]) / 2, abs=1e-5)
 
@@ -77,19 +83,30 @@ def test_of_several_boxes_the_mean(image, expressions) -> None:
 def test_a_crop_is_encoded_once(image, expressions, monkeypatch) -> None:
     judge = Judge(loaded_tiny_clip(), ())
     answers = [np.array([box]) for box in PREDICTED]
-    first = judge.measure(image, expressions, answers)
-    monkeypatch.setattr("grounding.semantics.encode_crops", None)
-    assert judge.measure(image, expressions, answers) == first
+    first = measure(judge, image, expressions, answers)
+    monkeypatch.setattr("grounding.semantics.encode_crops_of", None)
+    assert measure(judge, image, expressions, answers) == first
     assert "category_accuracy" not in first[0]
 
 
 def test_another_image_is_another_crop(image, expressions) -> None:
     judge = Judge(loaded_tiny_clip(), ())
-    first = judge.measure(image, expressions[:1], [np.array(PREDICTED[:1])])
+    first = measure(judge, image, expressions[:1], [np.array(PREDICTED[:1])])
     elsewhere = [Expression("a cat", ANNOTATED[0], 6, 0, 0, 0, Path("b.jpg"))]
-    assert judge.measure(255 - image, elsewhere, [np.array(PREDICTED[:1])]) != first
+    assert measure(judge, 255 - image, elsewhere, [np.array(PREDICTED[:1])]) != first
 
 
 def test_a_box_without_width_is_measured_too(image, expressions) -> None:
-    [measures] = Judge(loaded_tiny_clip(), ()).measure(image, expressions[:1], [np.array([[5.0, 5.0, 5.0, 20.0]])])
+    [measures] = measure(Judge(loaded_tiny_clip(), ()), image, expressions[:1], [np.array([[5.0, 5.0, 5.0, 20.0]])])
     assert all(np.isfinite(value) for value in measures.values())
+
+
+def test_examples_together_are_examples_one_by_one(image, expressions) -> None:
+    elsewhere = (Expression("a cat", ANNOTATED[0], 6, 9, 9, 9, Path("b.jpg"), "cat"),)
+    examples = [Example(image, tuple(expressions)), Example(255 - image, elsewhere)]
+    boxes = [[np.array([box]) for box in PREDICTED], [np.array(PREDICTED)]]
+    together = Judge(loaded_tiny_clip(), CATEGORIES).measure(examples, boxes)
+    for example, answers, measures in zip(examples, boxes, together, strict=True):
+        [alone] = Judge(loaded_tiny_clip(), CATEGORIES).measure([example], [answers])
+        for one, other in zip(alone, measures, strict=True):
+            assert one == pytest.approx(other, abs=2e-3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from grounding.significance import interval_by_image, paired_difference
+from grounding.significance import interval_by_image, intervals_by_image, paired_difference
 
 IMAGES, PER_IMAGE = 120, 5
 
@@ -37,6 +37,14 @@ def test_interval_is_wider_than_one_over_expressions(sample):
     low, high = interval_by_image(values, image_ids)
     alone_low, alone_high = interval_by_image(values, np.arange(len(values)))
     assert high - low > 1.3 * (alone_high - alone_low)
+
+
+def test_measures_together_share_their_draws(sample):
+    values, image_ids = sample
+    both = intervals_by_image(np.stack([values, 1 - values]), image_ids)
+    assert both.shape == (2, 2)
+    np.testing.assert_allclose(both[0], interval_by_image(values, image_ids))
+    np.testing.assert_allclose(both[1], 1 - both[0][::-1])
 
 
 def test_images_with_more_expressions_weigh_more():

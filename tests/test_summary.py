@@ -90,11 +90,11 @@ def test_an_answer_at_random_is_an_expectation_over_its_boxes(sample) -> None:
     predictions, _, regions = sample
     prediction = next(each for each in predictions if len(each.boxes_xyxy) == 5)
     measured = measures_of(replace(prediction, at_random=True), regions[prediction.image_id])
-    each_alone = [
-        measures_of(replace(prediction, boxes_xyxy=(box,), point_xy=((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)),
-                    regions[prediction.image_id])
-        for box in prediction.boxes_xyxy
-    ]  # fmt: skip
+    each_alone = []
+    for x1, y1, x2, y2 in prediction.boxes_xyxy:
+        centre = ((x1 + x2) / 2, (y1 + y2) / 2)
+        alone = replace(prediction, boxes_xyxy=((x1, y1, x2, y2),), scores=(1.0,), point_xy=centre)
+        each_alone.append(measures_of(alone, regions[prediction.image_id]))
     for name in ("acc@0.25", "acc@0.5", "acc@0.5:0.95", "miou", "giou", "pointing", "region_accuracy", "recall@1"):
         assert measured[name] == pytest.approx(np.mean([alone[name] for alone in each_alone])), name
     assert measured["recall@5"] == max(alone["acc@0.5"] for alone in each_alone)

@@ -1,10 +1,12 @@
 """What a method could reach at most, or by chance: answers that know the annotation, and blind ones.
 
-None of them is a method. Each takes an example with its annotations and answers its phrases, so that a table can say
+None of them is a method. Each takes examples with their annotations and answers their phrases, so that a table says
 whether a method fails at finding boxes, at choosing among them, or at drawing them.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -39,12 +41,16 @@ def yolo_oracle(example: Example, proposer: Proposer) -> list[Grounding]:
     ]
 
 
-def annotated_clip(example: Example, scorer: ProposalScorer) -> list[Grounding]:
-    """CLIP's choice among the image's annotated boxes: perfect proposals."""
-    boxes = np.array([region.box_xyxy for region in example.regions], dtype=np.float32)
+def annotated_clip(examples: Sequence[Example], scorer: ProposalScorer) -> list[list[Grounding]]:
+    """CLIP's choice among the images' annotated boxes: perfect proposals."""
+    boxes = [np.array([region.box_xyxy for region in example.regions], dtype=np.float32) for example in examples]
+    scores = scorer([example.image for example in examples], boxes, [example.phrases for example in examples])
     return [
-        grounding_of_boxes(phrase, boxes, scores, example.image)
-        for phrase, scores in zip(example.phrases, scorer(example.image, boxes, example.phrases), strict=True)
+        [
+            grounding_of_boxes(phrase, of_image, probabilities, example.image)
+            for phrase, probabilities in zip(example.phrases, distributions, strict=True)
+        ]
+        for example, of_image, distributions in zip(examples, boxes, scores, strict=True)
     ]
 
 

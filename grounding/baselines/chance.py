@@ -1,8 +1,7 @@
-"""What no look at the image achieves: the whole image, a box in its middle, and a random box."""
+"""What no look at the image achieves: the whole image, and a box in its middle."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -47,40 +46,3 @@ class WholeImageGrounder(CentredBoxGrounder):
 
     def __init__(self) -> None:
         super().__init__(share=1.0)
-
-
-class RandomBoxGrounder:
-    """Answers with a box between two random corners; its heatmap is hottest in the middle of the box.
-
-    The draw depends on the seed, the image and the phrase alone, so that it is the same at any batch size.
-
-    Args:
-        seed: of the draws.
-    """
-
-    name = "random-box"
-    weights = "none"
-
-    def __init__(self, *, seed: int = 0) -> None:
-        self.seed = seed
-
-    def ground(self, image: ImageLike, phrases: Sequence[str]) -> list[Grounding]:
-        """One random box per phrase."""
-        pixels = as_image(image)
-        return [self._random(pixels, phrase) for phrase in phrases]
-
-    def ground_batch(self, images: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
-        """`ground` for each image."""
-        return [self.ground(image, asked) for image, asked in zip(images, phrases, strict=True)]
-
-    def _random(self, image: np.ndarray, phrase: str) -> Grounding:
-        height, width = image.shape[:2]
-        rng = np.random.default_rng(
-            [self.seed, zlib.crc32(phrase.encode()), zlib.crc32(image[:: max(1, height // 8)].tobytes())]
-        )
-        x1, x2 = np.sort(rng.uniform(0, width, 2))
-        y1, y2 = np.sort(rng.uniform(0, height, 2))
-        heatmap = np.zeros((height, width), dtype=np.float32)
-        heatmap[int((y1 + y2) / 2), int((x1 + x2) / 2)] = 1
-        box = np.array([[x1, y1, x2, y2]], dtype=np.float32)
-        return Grounding(phrase, box, np.ones(1, dtype=np.float32), heatmap, image)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from grounding.clip_backbone import LoadedCLIP
-from grounding.crops import VIEWS, encode_crops
+from grounding.crops import VIEWS, encode_crops_of
 from grounding.errors import InputError
 from grounding.text import TextEncoder
 from grounding.types import Grounding
@@ -44,17 +44,23 @@ class ProposalScorer:
         self.config = config
         self._encode_phrases = TextEncoder(clip.model)
 
-    def __call__(self, image: np.ndarray, boxes_xyxy: np.ndarray, phrases: Sequence[str]) -> np.ndarray:
-        """(P, N) float32: per phrase a distribution over the N >= 1 boxes, by softmax at CLIP's own temperature.
+    def __call__(
+        self, images: Sequence[np.ndarray], boxes_xyxy: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]
+    ) -> list[np.ndarray]:
+        """Per image (P, N) float32: of each phrase a distribution over the boxes, by softmax at CLIP's temperature.
 
         Args:
-            image: (H, W, 3) uint8 RGB.
-            boxes_xyxy: (N, 4) in pixels of the image; each with an area.
-            phrases: P, at least one.
+            images: B, each (H, W, 3) uint8 RGB; the crops of all of them go through CLIP together.
+            boxes_xyxy: per image (N, 4), N >= 1, in its pixels; each with an area.
+            phrases: per image P >= 1 of them.
         """
-        crops = encode_crops(self.clip.model, image, boxes_xyxy, views=self.config.views)
-        similarity = torch.einsum("pe,vne->pn", self._encode_phrases(phrases).embeddings, crops) / len(crops)
-        return (self.clip.model.logit_scale.exp() * similarity).softmax(dim=1).cpu().numpy()
+        crops = encode_crops_of(zip(images, boxes_xyxy, strict=True), self.clip.image_tower, views=self.config.views)
+        scale = self.clip.model.logit_scale.exp()
+        distributions = []
+        for of_image, asked in zip(crops, phrases, strict=True):
+            similarity = torch.einsum("pe,vne->pn", self._encode_phrases(asked).embeddings, of_image) / len(of_image)
+            distributions.append((scale * similarity).softmax(dim=1).cpu().numpy())
+        return distributions
 
 
 def grounding_of_boxes(
@@ -73,9 +79,10 @@ def grounding_of_boxes(
 
 
 def heatmap_of_boxes(boxes_xyxy: np.ndarray, scores: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """A heatmap for a method that has none: each box a dome as high as its score, half of that at its border.
+    """A heatmap for a method that has none: each box a dome as high as its score is beside the best one's.
 
-    Its hottest point is the centre of the best box, and its mass is shared out among the boxes by score and area.
+    At its border a dome has half its height. The hottest point is the centre of the best box, and the mass is shared
+    out among the boxes by score and area.
 
     Args:
         boxes_xyxy: (N, 4), best-scored first.
@@ -90,7 +97,8 @@ def heatmap_of_boxes(boxes_xyxy: np.ndarray, scores: np.ndarray, shape: tuple[in
     for (x1, y1, x2, y2), high in zip(boxes_xyxy, heights, strict=True):
         columns, rows = _pixels(x1, x2, shape[1]), _pixels(y1, y2, shape[0])
         across, down = (
-            np.abs(2 * (pixels + 0.5 - start) / max(end - start, 1.0) - 1)
+            # Less half a pixel, so that the pixel that holds the centre has the full height.
+            np.maximum(np.abs(2 * (pixels + 0.5 - start) / (end - start) - 1) - 1 / (end - start), 0)
             for pixels, start, end in ((columns, x1, x2), (rows, y1, y2))
         )
         dome = high * (1 - np.clip(np.maximum(across[None, :], down[:, None]), 0, 1) / 2)

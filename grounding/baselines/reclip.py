@@ -20,8 +20,15 @@ class ReCLIPGrounder(YOLOCLIPGrounder):
 
     name = "reclip"
 
-    def _probabilities(self, image: np.ndarray, boxes_xyxy: np.ndarray, phrases: Sequence[str]) -> np.ndarray:
-        parsed = [parse_spatial_phrase(phrase) for phrase in phrases]
-        nouns = list(dict.fromkeys(noun for phrase in parsed for noun in noun_phrases(phrase)))
-        distributions = dict(zip(nouns, self.scorer(image, boxes_xyxy, nouns), strict=True))
-        return np.stack([combine(phrase, distributions, boxes_xyxy) for phrase in parsed])
+    def _probabilities(
+        self, images: Sequence[np.ndarray], boxes_xyxy: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]
+    ) -> list[np.ndarray]:
+        parsed = [[parse_spatial_phrase(phrase) for phrase in asked] for asked in phrases]
+        nouns = [
+            list(dict.fromkeys(noun for phrase in of_image for noun in noun_phrases(phrase))) for of_image in parsed
+        ]
+        scores = self.scorer(images, boxes_xyxy, nouns)
+        return [
+            np.stack([combine(phrase, dict(zip(names, distributions, strict=True)), boxes) for phrase in of_image])
+            for of_image, names, distributions, boxes in zip(parsed, nouns, scores, boxes_xyxy, strict=True)
+        ]

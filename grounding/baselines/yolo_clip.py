@@ -31,22 +31,26 @@ class YOLOCLIPGrounder:
 
     def ground(self, image: ImageLike, phrases: Sequence[str]) -> list[Grounding]:
         """The proposals in the order of their probabilities, per phrase; image and phrases are encoded once."""
-        pixels = as_image(image)
-        boxes, found = boxes_to_choose_from(self.proposer, pixels)
-        if not phrases:
-            return []
-        probabilities = self._probabilities(pixels, boxes, phrases)
-        return [
-            grounding_of_boxes(phrase, boxes, scores, pixels, no_proposal=not found)
-            for phrase, scores in zip(phrases, probabilities, strict=True)
-        ]
+        return self.ground_batch([as_image(image)], [phrases])[0] if phrases else []
 
     def ground_batch(self, images: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
-        """`ground` for each image; the crops of one image are a batch already."""
-        return [self.ground(image, asked) for image, asked in zip(images, phrases, strict=True)]
+        """`ground` for several images, each with at least one phrase; all their crops go through CLIP together."""
+        boxes, found = zip(*(boxes_to_choose_from(self.proposer, image) for image in images), strict=True)
+        probabilities = self._probabilities(images, boxes, phrases)
+        return [
+            [
+                grounding_of_boxes(phrase, of_image, scores, image, no_proposal=not some)
+                for phrase, scores in zip(asked, distributions, strict=True)
+            ]
+            for image, of_image, some, asked, distributions in zip(
+                images, boxes, found, phrases, probabilities, strict=True
+            )
+        ]
 
-    def _probabilities(self, image: np.ndarray, boxes_xyxy: np.ndarray, phrases: Sequence[str]) -> np.ndarray:
-        return self.scorer(image, boxes_xyxy, phrases)
+    def _probabilities(
+        self, images: Sequence[np.ndarray], boxes_xyxy: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]
+    ) -> list[np.ndarray]:
+        return self.scorer(images, boxes_xyxy, phrases)
 
 
 def boxes_to_choose_from(proposer: Proposer, image: np.ndarray) -> tuple[np.ndarray, bool]:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from grounding.breakdowns import RELATION_PHRASES, RELATION_WORDS
+from grounding.breakdowns import relates
 from grounding.data.relations import stands
 from grounding.types import Expression, Region
 
@@ -71,7 +71,7 @@ def _relations(
 ) -> Iterator[tuple[Region, str, Expression]]:
     """Every (object, relation, phrase of the anchor) that is true and fits no other object of the same category."""
     for anchor in expressions:
-        if _places(anchor.phrase):
+        if relates(anchor.phrase):
             continue
         for target in regions:
             if target.ann_id == anchor.ann_id or not target.category:
@@ -86,12 +86,6 @@ def _relations(
                     stands(relation, rival.box_xyxy, anchor.box_xyxy, strictly=False) for rival in rivals
                 ):
                     yield target, relation, anchor
-
-
-def _places(phrase: str) -> bool:
-    """Whether a phrase places its object by another one itself."""
-    words = phrase.lower().split()
-    return not RELATION_WORDS.isdisjoint(words) or any(each in phrase.lower() for each in RELATION_PHRASES)
 
 
 def _with_article(phrase: str) -> str:

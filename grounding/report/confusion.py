@@ -9,9 +9,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from grounding.summary import BACKGROUND
+
 MOST_CATEGORIES = 20
 ANNOTATED_COLUMNS = 13  # up to so many, each cell holds its number
-BACKGROUND, OTHER = "background", "other"
+OTHER = "other"
 
 
 def confusion(results: Mapping[str, Any]) -> Figure | None:

@@ -1,7 +1,7 @@
 """Examples that tell more than a mean: the best, the confidently wrong, and those that two methods dispute.
 
-A prediction is a dict with "sent_id", "image_id", "phrase", "annotated_xyxy", "boxes_xyxy" (best-scored first; may be
-empty), "scores", "iou" (of the best box) and "image_path". Which ones are chosen depends on nothing but the
+A prediction is a dict with "sent_id", "image_id", "phrase", "annotated_xyxy", "boxes_xyxy" (best-scored
+first), "scores", "iou" (of the best box) and "image_path". Which ones are chosen depends on nothing but the
 predictions, and no two of one gallery are of the same image.
 """
 
@@ -22,7 +22,7 @@ from grounding.data.images import read_image
 from grounding.geometry import box_iou
 from grounding.overlay import ANNOTATED_RGB
 
-Prediction = Mapping[str, Any]
+Row = Mapping[str, Any]
 
 CORRECT_IOU = 0.5
 WIDTH, PHOTO_HEIGHT = 360, 292  # pixels of the picture and, at most, of the photograph in it
@@ -54,7 +54,7 @@ class Gallery:
 
 
 def draw_galleries(
-    predictions: Mapping[str, Sequence[Prediction]], colours: Mapping[str, str], *, rival: str | None, count: int
+    predictions: Mapping[str, Sequence[Row]], colours: Mapping[str, str], *, rival: str | None, count: int
 ) -> list[Gallery]:
     """The galleries "best", "worst" and, where there is a rival, "disputed".
 
@@ -90,22 +90,20 @@ def draw_galleries(
     ]
 
 
-def choose_best(rows: Iterable[Prediction], count: int) -> list[Prediction]:
+def choose_best(rows: Iterable[Row], count: int) -> list[Row]:
     """The highest IoUs, equal ones by score and then by sent_id."""
-    ordered = sorted(rows, key=lambda row: (-row["iou"], -_score(row), row["sent_id"]))
+    ordered = sorted(rows, key=lambda row: (-row["iou"], -row["scores"][0], row["sent_id"]))
     return _one_per_image(ordered, count)
 
 
-def choose_worst(rows: Iterable[Prediction], count: int) -> list[Prediction]:
+def choose_worst(rows: Iterable[Row], count: int) -> list[Row]:
     """The lowest IoUs below 0.5, among equal ones the highest scores, then by sent_id."""
     wrong = [row for row in rows if row["iou"] < CORRECT_IOU]
-    ordered = sorted(wrong, key=lambda row: (row["iou"], -_score(row), row["sent_id"]))
+    ordered = sorted(wrong, key=lambda row: (row["iou"], -row["scores"][0], row["sent_id"]))
     return _one_per_image(ordered, count)
 
 
-def choose_disputed(
-    rows: Iterable[Prediction], rival_rows: Iterable[Prediction], count: int
-) -> list[tuple[Prediction, Prediction]]:
+def choose_disputed(rows: Iterable[Row], rival_rows: Iterable[Row], count: int) -> list[tuple[Row, Row]]:
     """Pairs of answers to one phrase of which exactly one has IoU >= 0.5.
 
     By turns one where the first method is right and one where the rival is, as long as there are both; on each side the
@@ -118,7 +116,7 @@ def choose_disputed(
         [pair for pair in pairs if pair[0]["iou"] >= CORRECT_IOU > pair[1]["iou"]],
         [pair for pair in pairs if pair[1]["iou"] >= CORRECT_IOU > pair[0]["iou"]],
     ]
-    chosen: list[tuple[Prediction, Prediction]] = []
+    chosen: list[tuple[Row, Row]] = []
     while len(chosen) < count and any(sides):
         turn = len(chosen) % 2
         pair = (sides[turn] or sides[1 - turn])[0]
@@ -176,29 +174,22 @@ def draw_example(
     return jpeg.getvalue()
 
 
-def _picture(answers: Mapping[str, Prediction], colours: Mapping[str, str]) -> Picture:
+def _picture(answers: Mapping[str, Row], colours: Mapping[str, str]) -> Picture:
     row = next(iter(answers.values()))
-    boxes = {method: answer["boxes_xyxy"][0] for method, answer in answers.items() if len(answer["boxes_xyxy"])}
+    boxes = {method: answer["boxes_xyxy"][0] for method, answer in answers.items()}
     image = read_image(row["image_path"])
     jpeg = draw_example(image, row["phrase"], row["annotated_xyxy"], boxes, colours=colours)
     notes = [
-        f"{method}: IoU {answer['iou']:.2f}, score {answer['scores'][0]:.2f}"
-        if method in boxes
-        else f"{method}: no box"
-        for method, answer in answers.items()
+        f"{method}: IoU {answer['iou']:.2f}, score {answer['scores'][0]:.2f}" for method, answer in answers.items()
     ]
     return Picture(jpeg, row["phrase"], "; ".join(notes))
 
 
-def _one_per_image(ordered: Iterable[Prediction], count: int) -> list[Prediction]:
-    first: dict[Any, Prediction] = {}
+def _one_per_image(ordered: Iterable[Row], count: int) -> list[Row]:
+    first: dict[Any, Row] = {}
     for row in ordered:
         first.setdefault(row["image_id"], row)
     return list(first.values())[:count]
-
-
-def _score(row: Prediction) -> float:
-    return row["scores"][0] if len(row["scores"]) else -np.inf
 
 
 def _dashes(boxes: Sequence[Sequence[float]]) -> list[Any]:

@@ -19,10 +19,11 @@ from grounding.report.tables import (
     semantic_table,
     subsets_table,
 )
+from grounding.whole_file import write_whole
 
 FEW_QUERIES = 100  # below it, the page warns that little can be concluded
 
-METHODS = {
+METHOD_SENTENCES = {
     "ours": "a small trained decoder turns CLIP's frozen dense features and the phrase into a heatmap, and that into "
     "boxes",
     "zero-shot": "the cosine between the phrase's embedding and CLIP's dense embeddings is the heatmap; nothing is "
@@ -34,11 +35,10 @@ METHODS = {
     "reclip": "the same proposals; CLIP scores each noun phrase on them, and rules about the boxes combine the scores "
     "as the phrase says: left of, above, biggest, ... (after Subramanian et al. 2022)",
 }
-BOUNDS = {
+BOUND_SENTENCES = {
     "whole-image": "answers with the whole image: what no look at the image achieves",
     "centred-box": "answers with a box of half the image's sides in its middle: what photographers' habits are worth",
     "random-proposal": "takes one of the proposals at random (the exact expectation): what choosing adds is above it",
-    "random-box": "answers with a box between two random points",
     "yolo-oracle": "takes the proposal with the highest IoU, which needs the annotation: no choice among the proposals "
     "does better",
     "annotated-clip": "CLIP chooses among the annotated boxes of the image: the choice alone, with perfect proposals",
@@ -54,8 +54,8 @@ PLOTS = {
     ),
     "accuracy_against_time": (
         "Accuracy against time",
-        "Up is better, left is faster; whiskers are the 95 % interval, and the time is that of everything, the image "
-        "included, divided by the number of phrases.",
+        "Up is better, left is faster; whiskers are the 95 % interval, and the time is that of answering, the image's "
+        "encoding included, divided by the number of phrases.",
     ),
     "breakdowns": (
         "Accuracy by kind of phrase and object",
@@ -108,8 +108,8 @@ def write_page(
     text = environment.get_template("page.html").render(
         results=results,
         caption=caption(results),
-        methods={name: METHODS.get(name, UNDESCRIBED) for name in methods},
-        bounds={name: BOUNDS.get(name, UNDESCRIBED) for name in bounds},
+        methods={name: {**BOUND_SENTENCES, **METHOD_SENTENCES}.get(name, UNDESCRIBED) for name in methods},
+        bounds={name: BOUND_SENTENCES.get(name, UNDESCRIBED) for name in bounds},
         few=least if least < FEW_QUERIES else None,
         main=main_table(results),
         differences=difference_table(results),
@@ -125,10 +125,7 @@ def write_page(
         ],
         command=command,
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
+    write_whole(path, text)
 
 
 def _data_uri(data: bytes, kind: str) -> str:

@@ -73,16 +73,6 @@ def test_disputed_by_brute_force():
     assert directions[:2] == [True, False]
 
 
-def test_a_phrase_without_any_box_is_the_least_confident():
-    rows = [
-        {"sent_id": 1, "image_id": 1, "iou": 0.0, "scores": []},
-        {"sent_id": 2, "image_id": 2, "iou": 0.0, "scores": [0.1]},
-        {"sent_id": 3, "image_id": 3, "iou": 0.0, "scores": [0.9]},
-        {"sent_id": 4, "image_id": 4, "iou": 0.5, "scores": [1.0]},
-    ]
-    assert ids(choose_worst(rows, 4)) == [3, 2, 1]
-
-
 def drawn(image, *arguments, **options):
     with Image.open(io.BytesIO(draw_example(image, *arguments, colours=COLOURS, **options))) as picture:
         assert picture.format == "JPEG"
@@ -174,12 +164,6 @@ def test_galleries(with_images):
     assert len(best.pictures) == 4 and len(disputed.pictures) <= 4
     assert "zero-shot: IoU" in disputed.pictures[0].note
     assert len(draw_galleries(with_images, COLOURS, rival=None, count=2)) == 2
-
-
-def test_a_phrase_without_a_box_says_so(with_images):
-    rows = [{**row, "boxes_xyxy": [], "scores": [], "iou": 0.0} for row in with_images["ours"]]
-    worst = draw_galleries({"ours": rows}, COLOURS, rival=None, count=1)[1]
-    assert worst.pictures[0].note == "ours: no box"
 
 
 def test_a_missing_image_is_named(with_images):

@@ -1,0 +1,56 @@
+"""Several input sizes at inference against each of them by itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from grounding import InputError, ModelConfig
+from grounding.grounder import BoxThresholds, DenseGrounder, decoder_for
+from grounding.loading import load, make_encoder
+from tests.tiny_clip import save_tiny_clip
+
+PHRASES = ["a cat", "the man in the red coat"]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> ModelConfig:
+    return ModelConfig(clip=str(save_tiny_clip(tmp_path / "clip.pt")), model_size=64)
+
+
+@pytest.fixture
+def image() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (50, 90, 3), dtype=np.uint8)
+
+
+def grounder(model: ModelConfig, sizes: tuple[int, ...], *, trained: bool) -> DenseGrounder:
+    torch.manual_seed(0)
+    encoder = make_encoder(model, "cpu")
+    decoder = decoder_for(encoder, model.decoder) if trained else None
+    return DenseGrounder(encoder, decoder, thresholds=BoxThresholds(), name="a", sizes=sizes)
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_heatmaps_of_several_sizes_are_averaged(model: ModelConfig, image: np.ndarray, trained: bool) -> None:
+    alone = [grounder(replace(model, model_size=size), (), trained=trained) for size in (64, 96)]
+    expected = [np.mean([each.ground(image, [phrase])[0].heatmap for each in alone], axis=0) for phrase in PHRASES]
+    both = grounder(model, (64, 96), trained=trained)
+    for asked in (image, both.encode(image)):
+        for answer, heatmap in zip(both.ground(asked, PHRASES), expected, strict=True):
+            np.testing.assert_allclose(answer.heatmap, heatmap, atol=1e-5)
+    assert np.abs(alone[0].ground(image, PHRASES[:1])[0].heatmap - expected[0]).max() > 1e-3
+    other = grounder(model, (96,), trained=trained).ground(image, PHRASES[:1])[0].heatmap
+    np.testing.assert_allclose(other, alone[1].ground(image, PHRASES[:1])[0].heatmap, atol=1e-6)
+
+
+def test_a_configuration_names_them(model: ModelConfig, image: np.ndarray) -> None:
+    both = load("zero-shot", model=replace(model, inference_sizes=(64, 96)))
+    expected = grounder(model, (64, 96), trained=False)
+    heatmaps = [each.ground(image, PHRASES[:1])[0].heatmap for each in (both, expected)]
+    np.testing.assert_array_equal(*heatmaps)
+    with pytest.raises(InputError, match="multiple of 32"):
+        load("zero-shot", model=replace(model, inference_sizes=(64, 100)))
