@@ -41,7 +41,7 @@ def on_real_data(
     evaluated = run_script(capsys, "evaluate.py", output / "run", *common, "--split", split, "--output",
                            output / "measured", "--images_per_batch", 4)  # fmt: skip
     assert evaluated.code == 0, evaluated
-    assert weights in evaluated.out
+    assert weights in " ".join(evaluated.out.split())  # the caption is broken into lines
     drawn = run_script(capsys, "visualize.py", output / "run", *common, "--split", split, "--output",
                        output / "pictures", "--count", 3)  # fmt: skip
     assert drawn.code == 0, drawn
@@ -61,7 +61,7 @@ def test_with_the_embedded_clip(data, split_by, split, tmp_path, capsys):
     results = on_real_data(capsys, tmp_path, data, split_by, split, "CLIP embedded (embedded_clip.safetensors, sha256")
     for method in (results["methods"] | results["bounds"]).values():
         assert method["n"] == sentences_in(data, split_by, split)
-        assert all(0 <= method["metrics"][name] <= 1 for name in ("acc@0.5", "miou", "pointing", "mass_inside"))
+        assert all(0 <= method["metrics"][name] <= 1 for name in ("acc@0.5", "miou", "pointing", "recall@5"))
 
 
 @pytest.mark.parametrize("data", [pytest.param(n, marks=needs_shared_data(n)) for n in (REFCOCOG_MINI, COCO_PHOTOS)])
@@ -70,7 +70,8 @@ def test_comparison_with_a_detectors_real_proposals(data, tmp_path, capsys):
     """The embedded CLIP has never seen a photograph, so its choice is poor; the detector's boxes are good."""
     outcome = run_script(capsys, "evaluate.py", "compare", "yolo-clip", "zero-shot", "reclip", "--data",
                          SHARED_DATA / data, "--proposals.detector", SHARED_DATA / "weights" / "yolox_nano.onnx",
-                         "--device", "cpu", "--output", tmp_path / "out")  # fmt: skip
+                         "--proposals.confidence", 0.05, "--device", "cpu", "--output",
+                         tmp_path / "out")  # fmt: skip
     assert outcome.code == 0, outcome
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert list(results["methods"]) == ["yolo-clip", "zero-shot", "reclip"]

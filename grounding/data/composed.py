@@ -9,23 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from types import MappingProxyType
 
 import numpy as np
 
 from grounding.breakdowns import relates
-from grounding.data.relations import stands
+from grounding.data.relations import CONNECTORS, stands
 from grounding.types import Expression, Region
-
-CONNECTORS = MappingProxyType(
-    {
-        "left": ("left of", "to the left of", "on the left side of"),
-        "right": ("right of", "to the right of", "on the right side of"),
-        "above": ("above", "over"),
-        "below": ("below", "under", "beneath"),
-        "near": ("next to", "beside", "close to"),
-    }
-)
 
 
 def composed_expressions(

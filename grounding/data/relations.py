@@ -1,8 +1,19 @@
-"""How one box stands to another: left, right, above, below, near."""
+"""How one box stands to another: left, right, above, below, near; and the words for it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
+
+CONNECTORS = MappingProxyType(
+    {
+        "left": ("left of", "to the left of", "on the left side of"),
+        "right": ("right of", "to the right of", "on the right side of"),
+        "above": ("above", "over"),
+        "below": ("below", "under", "beneath"),
+        "near": ("next to", "beside", "close to"),
+    }
+)
 
 
 def stands(relation: str, box_xyxy: Sequence[float], anchor_xyxy: Sequence[float], *, strictly: bool) -> bool:

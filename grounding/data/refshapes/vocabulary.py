@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from grounding.data.relations import CONNECTORS
+
 COLOURS = MappingProxyType(
     {
         "red": (205, 40, 40),
@@ -64,12 +66,4 @@ NOUNS = MappingProxyType(
 )
 ANY_NOUN = ("thing", "shape", "object", "one")
 TEXTURE_CLAUSES = MappingProxyType({"striped": "with stripes", "dotted": "with dots", "plain": "without a pattern"})
-RELATION_PHRASES = MappingProxyType(
-    {
-        "left": ("left of", "to the left of", "on the left side of"),
-        "right": ("right of", "to the right of", "on the right side of"),
-        "above": ("above", "over"),
-        "below": ("below", "under", "beneath"),
-        "near": ("next to", "beside", "close to"),
-    }
-)
+RELATION_PHRASES = CONNECTORS
