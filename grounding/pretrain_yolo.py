@@ -7,7 +7,6 @@ Only scenes of the training split are seen: the colour-shape pairs of the "novel
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import time
@@ -31,6 +30,7 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
 from grounding.geometry import box_area
 from grounding.proposals.yolox import PADDING
+from grounding.training import warmup_cosine
 
 if TYPE_CHECKING:
     from yolox.models import YoloxModule
@@ -208,7 +208,9 @@ def _train(config: PretrainYoloConfig) -> YoloxModule:
     groups = [{"params": weights, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
     steps = config.epochs * len(loader)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _warmup_cosine(step, steps, config))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: warmup_cosine(step, config.warmup_steps, steps)
+    )
 
     model.train()
     progress = tqdm(_epochs(loader, scenes, config.epochs), total=steps, desc="training YOLOX")
@@ -251,13 +253,6 @@ def _epochs(
     for epoch in range(epochs):
         scenes.epoch = epoch
         yield from loader
-
-
-def _warmup_cosine(step: int, steps: int, config: PretrainYoloConfig) -> float:
-    if step < config.warmup_steps:
-        return (step + 1) / config.warmup_steps
-    done = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
-    return 0.5 * (1 + math.cos(math.pi * done))
 
 
 def main(config: PretrainYoloConfig) -> None:
