@@ -21,6 +21,7 @@ from tqdm import tqdm
 from grounding.config import ModelConfig
 from grounding.data.batches import TrainingBatch, TrainingItems, collate
 from grounding.data.refcocog import RefCOCOg
+from grounding.data.transforms import AugmentationConfig
 from grounding.decoder import HEATMAP_STRIDE, HeatmapDecoder
 from grounding.encoder import Encoder
 from grounding.evaluation import evaluate
@@ -54,7 +55,7 @@ class TrainConfig:
         clip_norm: gradients are scaled down to this norm.
         ema_decay: of the running mean of the weights that is validated and kept.
         contrast_weight: of the region-phrase contrastive loss beside the box-mask loss.
-        augmented: whether training images are cropped and relit at random.
+        augmentation: what happens to training images at random, where the phrases drawn for them permit it.
         patience: stop after so many epochs without a better validation Acc@0.5.
         mixed_precision: "no", "fp16" or "bf16".
         device: "auto" (a GPU if there is one) or "cpu".
@@ -82,7 +83,7 @@ class TrainConfig:
     clip_norm: float = 1.0
     ema_decay: float = 0.995
     contrast_weight: float = 0.1
-    augmented: bool = True
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     patience: PositiveInt = 3
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"
     device: Literal["auto", "cpu"] = "auto"
@@ -115,10 +116,10 @@ def train(config: TrainConfig) -> dict[str, float]:
     accelerator.print(f"training on {len(dataset)} images of {config.data}; frozen weights: {encoder.clip.weights}")
     items = TrainingItems(dataset, model_size=config.model.model_size, stride=HEATMAP_STRIDE, seed=config.seed,
                           phrases_per_image=config.phrases_per_image, composed_per_image=config.composed_per_image,
-                          augmented=config.augmented)  # fmt: skip
-    asked = (*dataset.expressions, *items.composed, *validation.expressions)
+                          augmentation=config.augmentation)  # fmt: skip
+    asked = items.phrases | {expression.phrase for expression in validation.expressions}
     # Once, in a fixed order: a phrase's embedding then is the same to the last bit in a resumed run.
-    encoder.encode_phrases.remember(sorted({expression.phrase for expression in asked}))
+    encoder.encode_phrases.remember(sorted(asked))
     loader = DataLoader(items, batch_size=config.images_per_batch, shuffle=True, collate_fn=collate,
                         num_workers=config.workers)  # fmt: skip
     decoder = decoder_for(encoder, config.model.decoder)

@@ -107,7 +107,6 @@ def test_overfits_sixteen_photographs(tmp_path, capsys):
         "subset": 16,
         "validation_split": "train",
         "validation_subset": 16,  # with the same seed the same photographs
-        "augmented": False,
         "epochs": 100,
         "patience": 100,
         "ema_decay": 0.9,

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 import grounding.training as training
 from grounding import InputError, load
 from grounding.config import ModelConfig
+from grounding.data.transforms import AugmentationConfig
 from grounding.decoder import DecoderConfig
 from grounding.grounder import DenseGrounder
 from grounding.loading import make_encoder
@@ -55,7 +56,8 @@ def killed_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
 def test_resumed_run_equals_uninterrupted(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch, steps: int, save_every: int
 ) -> None:
-    config = replace(config, save_every=save_every)
+    everything = AugmentationConfig(crop=True, scale=True, flip=True, colour=True, blur=True)
+    config = replace(config, save_every=save_every, composed_per_image=1, augmentation=everything)
     expected = train(config)
 
     broken = replace(config, output=config.output.with_name("broken"))

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from grounding.data.composed import composed_expressions
+from grounding.data.mirrored import can_be_mirrored, mirrored_phrase
 from grounding.data.refcocog import RefCOCOg
-from grounding.data.transforms import augment, augmentation
-from grounding.geometry import Letterbox
+from grounding.data.transforms import UNCHANGED, AugmentationConfig, augment
 from grounding.types import Expression
 
 COMPOSED_POOL = 2  # composed phrases kept per image for each one drawn in an epoch
@@ -60,7 +60,7 @@ class TrainingItems(Dataset[TrainingItem]):
         stride: model pixels per cell of the `valid` masks.
         phrases_per_image: at most so many are drawn in an epoch.
         composed_per_image: so many phrases composed from annotations are drawn beside them.
-        augmented: whether images are cropped and relit at random.
+        augmentation: what happens to images at random, where the phrases drawn permit it.
         seed: together with the epoch and the index, of all draws.
     """
 
@@ -72,12 +72,12 @@ class TrainingItems(Dataset[TrainingItem]):
         stride: int,
         phrases_per_image: int,
         composed_per_image: int = 0,
-        augmented: bool,
+        augmentation: AugmentationConfig = UNCHANGED,
         seed: int,
     ) -> None:
         self.dataset, self.model_size, self.stride = dataset, model_size, stride
         self.phrases_per_image, self.seed = phrases_per_image, seed
-        self.transform = augmentation() if augmented else None
+        self.augmentation = augmentation
         self.epoch = 0
         self.composed_per_image = composed_per_image
         self._composed: dict[int, list[Expression]] = {}
@@ -93,6 +93,14 @@ class TrainingItems(Dataset[TrainingItem]):
         """All composed expressions that may be drawn."""
         return [expression for of_image in self._composed.values() for expression in of_image]
 
+    @property
+    def phrases(self) -> set[str]:
+        """All phrases that may be drawn, in any epoch: where images are mirrored, the mirrored ones too."""
+        written = {expression.phrase for expression in (*self.dataset.expressions, *self.composed)}
+        if not self.augmentation.flip:
+            return written
+        return written | {mirrored_phrase(phrase) for phrase in written if can_be_mirrored(phrase)}
+
     def __len__(self) -> int:
         return len(self.dataset)
 
@@ -102,19 +110,16 @@ class TrainingItems(Dataset[TrainingItem]):
         annotated = len(example.expressions)
         composed = self._composed.get(example.expressions[0].image_id, [])
         example = replace(example, expressions=(*example.expressions, *composed))
-        image, boxes = example.image, example.boxes_xyxy
-        if self.transform is not None:
-            image, boxes = augment(example, self.transform, seed=int(rng.integers(2**31)))
         drawn = rng.permutation(annotated)[: self.phrases_per_image]
         drawn_composed = annotated + rng.permutation(len(composed))[: self.composed_per_image]
-        chosen = np.sort(np.concatenate([drawn, drawn_composed]))
-        letterbox = Letterbox.fit((image.shape[1], image.shape[0]), self.model_size)
+        chosen = np.sort(np.concatenate([drawn, drawn_composed])).tolist()
+        asked, letterbox = augment(example, chosen, self.augmentation, model_size=self.model_size, rng=rng)
         return TrainingItem(
-            square=letterbox.apply(image),
+            square=letterbox.apply(asked.image),
             valid=letterbox.valid_mask(self.stride),
-            phrases=[example.phrases[i] for i in chosen],
-            boxes_xyxy=letterbox.boxes_to_model(boxes[chosen]),
-            region_ids=[example.expressions[i].ann_id for i in chosen],
+            phrases=asked.phrases,
+            boxes_xyxy=letterbox.boxes_to_model(asked.boxes_xyxy),
+            region_ids=[expression.ann_id for expression in asked.expressions],
         )
 
 

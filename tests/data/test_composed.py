@@ -96,8 +96,7 @@ def vars_of(item: SceneObject) -> tuple[str, ...]:
 
 
 def test_they_are_drawn_beside_the_annotators_phrases(refshapes: RefCOCOg) -> None:
-    items = TrainingItems(refshapes, model_size=64, stride=4, phrases_per_image=2, composed_per_image=3,
-                          augmented=False, seed=0)  # fmt: skip
+    items = TrainingItems(refshapes, model_size=64, stride=4, phrases_per_image=2, composed_per_image=3, seed=0)
     written = {each.phrase for each in refshapes.expressions}
     composed = {each.phrase for each in items.composed}
     counts = []
@@ -117,7 +116,7 @@ def test_they_are_drawn_beside_the_annotators_phrases(refshapes: RefCOCOg) -> No
 
 def test_none_are_made_where_nothing_is_asked_for(tmp_path: Path) -> None:
     toy = RefCOCOg(write_toy_data(tmp_path / "toy"), "train", group_by="image")
-    items = TrainingItems(toy, model_size=64, stride=4, phrases_per_image=6, augmented=False, seed=0)
+    items = TrainingItems(toy, model_size=64, stride=4, phrases_per_image=6, seed=0)
     assert items.composed == []
 
 
