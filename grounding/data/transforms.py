@@ -68,14 +68,15 @@ def augment(
     asked = replace(example, expressions=tuple(example.expressions[i] for i in drawn), regions=())
     permitted = _permitted(config, asked.phrases)
     crops, zooms, flips = (rng.random() < OFTEN for _ in range(3))
-    zoom = float(MOST_ZOOM ** rng.uniform(-1, 1)) if zooms and config.scale else 1.0
+    power = rng.uniform(-1, 1) if zooms and config.scale else 0.0  # of the zoom: above 0 larger, below 0 smaller
 
     height, width = example.image.shape[:2]
     moves: list[A.BasicTransform] = []
     looks: list[A.BasicTransform] = []
-    if (permitted.crop and crops) or (permitted.scale and zoom > 1):
-        sides = rng.uniform(LEAST_SIDE, 1, 2) if permitted.crop and crops else np.ones(2)
-        moves.append(A.Crop(*_window(_kept(example, asked.phrases), (width, height), sides, max(zoom, 1.0), rng), p=1))
+    crops, larger = crops and permitted.crop, power if power > 0 and permitted.scale else 0.0
+    if crops or larger:
+        shares = rng.uniform(0, 1, 2) if crops else np.ones(2)
+        moves.append(A.Crop(*_window(_kept(example, asked.phrases), (width, height), shares, larger, rng), p=1))
     if permitted.flip and flips:
         moves.append(A.HorizontalFlip(p=1))
         said = tuple(replace(each, phrase=mirrored_phrase(each.phrase)) for each in asked.expressions)
@@ -89,7 +90,7 @@ def augment(
     if looks:
         asked = replace(asked, image=A.Compose(looks, seed=int(rng.integers(2**31)))(image=asked.image)["image"])
     letterbox = Letterbox.fit((asked.image.shape[1], asked.image.shape[0]), model_size)
-    return asked, _smaller(letterbox, zoom, rng) if zoom < 1 else letterbox
+    return asked, _smaller(letterbox, MOST_ZOOM**power, rng) if power < 0 else letterbox
 
 
 def _permitted(config: AugmentationConfig, phrases: Sequence[str]) -> AugmentationConfig:
@@ -117,18 +118,20 @@ def _kept(example: Example, phrases: Sequence[str]) -> np.ndarray:
 
 
 def _window(
-    kept: np.ndarray, size: tuple[int, int], sides: np.ndarray, zoom: float, rng: np.random.Generator
+    kept: np.ndarray, size: tuple[int, int], shares: np.ndarray, power: float, rng: np.random.Generator
 ) -> tuple[int, int, int, int]:
-    """A crop's x1, y1, x2, y2 in whole pixels: these shares of the picture's sides over `zoom`, or what `kept` needs.
+    """A crop's x1, y1, x2, y2 in whole pixels, around `kept`.
 
-    Where `kept` does not let the picture be enlarged so much, it is enlarged by less, not along one side only.
+    Each side takes its share of what lies between the least and the whole picture. Then both are divided by the zoom,
+    `power` of the most that leaves `kept` in. So `kept` seldom touches an edge, however large it is.
     """
     whole = np.array(size)
     low = np.clip(np.floor(kept[:2]), 0, whole - 1).astype(int)
     high = np.clip(np.ceil(kept[2:]), low + 1, whole).astype(int)
-    cropped = np.maximum(np.ceil(whole * sides), high - low)
-    zoom = max(1.0, min(zoom, float((cropped / (high - low)).min())))
-    length = np.maximum(np.floor(cropped / zoom + 1e-6).astype(int), high - low)
+    least = np.maximum(np.ceil(LEAST_SIDE * whole), high - low)
+    cropped = least + shares * (whole - least)
+    zoom = min(MOST_ZOOM, float((cropped / (high - low)).min())) ** power
+    length = np.clip(np.round(cropped / zoom).astype(int), high - low, whole)
     start = rng.integers(np.maximum(0, high - length), np.minimum(low, whole - length) + 1)
     (x1, y1), (x2, y2) = start, start + length
     return int(x1), int(y1), int(x2), int(y2)
