@@ -208,7 +208,9 @@ def test_nothing_happens_unless_asked_for() -> None:
 
 
 @pytest.mark.usefixtures("always")
-@pytest.mark.parametrize("box", [(14.7, 10.1, 20.3, 15.9), (-2.0, -1.0, 41.0, 31.0), (39.2, 29.5, 40.0, 30.0)])
+@pytest.mark.parametrize(
+    "box", [(14.7, 10.1, 20.3, 15.9), (-2.0, -1.0, 41.0, 31.0), (39.2, 29.5, 40.0, 30.0), (3.3, 2.2, 36.6, 27.7)]
+)
 def test_boxes_between_pixels_or_over_the_edge(box: tuple[float, float, float, float]) -> None:
     example = painted((40, 30), [(15, 10, 20, 15)], ["a cup"])
     example = replace(example, expressions=(replace(example.expressions[0], box_xyxy=box),))
