@@ -2,8 +2,8 @@
 
 The phrase enters in two ways. A few query vectors made from it are compared with every position, beside CLIP's own
 embedding of the phrase, which gives the zero-shot similarity map until training corrects the dense embeddings; and it
-scales and shifts the channels of every convolutional block (Perez et al. 2018, "FiLM", section 2). Blocks at stride
-16 have 7x7 depthwise convolutions (Liu et al. 2022, "A ConvNet for the 2020s", section 2.5): a relation such as
+scales and shifts the channels of every convolutional block (Perez et al. 2018, "FiLM", section 2). Blocks at the
+output stride have 7x7 depthwise convolutions (Liu et al. 2022, "A ConvNet for the 2020s", section 2.5): a relation such as
 "left of" needs reach.
 """
 
@@ -16,11 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from grounding.adapter import RegionAdapter
 from grounding.dense_clip import DenseFeatures
 from grounding.phrase_reader import PhraseReader
 from grounding.text import PhraseFeatures
 
-HEATMAP_STRIDE = 4
+# The stages that a decoder reads, coarse to fine, by the output stride of the dense embeddings.
+STAGES_READ = {16: ("layer3", "layer2", "layer1"), 32: ("layer4", "layer3", "layer2")}
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,12 @@ class DecoderConfig:
     """Size of the decoder.
 
     Attributes:
-        width: channels at stride 16; half of them at stride 8, a quarter at stride 4.
-        blocks: convolutional blocks at stride 16.
+        width: channels at the output stride; half of them at half of it, a quarter at a quarter.
+        blocks: convolutional blocks at the output stride.
         queries: query vectors per phrase, besides the phrase embedding itself.
         query_dim: dimension of these, in which they are compared with positions.
         reader_layers: transformer layers that read the phrase.
+        adapter: whether CLIP's dense embeddings are corrected by a learned term (`RegionAdapter`).
     """
 
     width: int = 96
@@ -40,48 +43,63 @@ class DecoderConfig:
     queries: int = 8
     query_dim: int = 128
     reader_layers: int = 2
+    adapter: bool = True
 
 
 class HeatmapDecoder(nn.Module):
-    """Text-conditioned convolutional refinement of the similarity map, up to stride 4.
+    """Text-conditioned convolutional refinement of the similarity map, up to a quarter of the output stride.
 
     Args:
         config: its size.
         embed_dim: E of CLIP's joint space.
         token_width: of the vectors of a phrase's tokens.
         pyramid_channels: channels of the CLIP stages "layer1" to "layer4".
+        output_stride: s of the dense embeddings, 16 or 32.
+
+    Attributes:
+        heatmap_stride: model pixels per cell of the heatmap, s / 4.
     """
 
     def __init__(
-        self, config: DecoderConfig, *, embed_dim: int, token_width: int, pyramid_channels: Mapping[str, int]
+        self,
+        config: DecoderConfig,
+        *,
+        embed_dim: int,
+        token_width: int,
+        pyramid_channels: Mapping[str, int],
+        output_stride: int,
     ) -> None:
         super().__init__()
         self.config = config
+        self.heatmap_stride = output_stride // 4
+        self._stages = STAGES_READ[output_stride]
+        coarse, middle, fine = (pyramid_channels[stage] for stage in self._stages)
         width, dim = config.width, config.query_dim
-        self.adapter = nn.Conv2d(pyramid_channels["layer3"], embed_dim, 1, bias=False)
-        nn.init.zeros_(self.adapter.weight)  # the region embeddings start as CLIP's own
-        self.keys = nn.Conv2d(embed_dim + pyramid_channels["layer3"], dim, 1)
+        self.adapter = RegionAdapter(coarse, embed_dim) if config.adapter else None
+        self.keys = nn.Conv2d(embed_dim + coarse, dim, 1)
         self.reader = PhraseReader(embed_dim=embed_dim, token_width=token_width, queries=config.queries, dim=dim,
                                    layers=config.reader_layers)  # fmt: skip
 
-        # Joint embeddings and stage 3, two coordinates, the similarity map and the queries' maps.
-        self.coarse_in = nn.Conv2d(embed_dim + pyramid_channels["layer3"] + 2, width, 1)
+        # Joint embeddings and the stage beside them, two coordinates, the similarity map and the queries' maps.
+        self.coarse_in = nn.Conv2d(embed_dim + coarse + 2, width, 1)
         self.maps_in = nn.Conv2d(1 + config.queries, width, 1)
         self.coarse = nn.ModuleList(ModulatedBlock(width, dim, kernel_size=7) for _ in range(config.blocks))
-        self.middle_in = nn.Conv2d(pyramid_channels["layer2"], width // 2, 1)
+        self.middle_in = nn.Conv2d(middle, width // 2, 1)
         self.middle_up = nn.Conv2d(width, width // 2, 1)
         self.middle = ModulatedBlock(width // 2, dim, kernel_size=5)
-        self.fine_in = nn.Conv2d(pyramid_channels["layer1"], width // 4, 1)
+        self.fine_in = nn.Conv2d(fine, width // 4, 1)
         self.fine_up = nn.Conv2d(width // 2, width // 4, 1)
-        # At stride 4 there are many positions and little left to decide: no block of its own.
+        # At the finest level there are many positions and little left to decide: no block of its own.
         self.head = nn.Conv2d(width // 4, 1, 3, padding=1)
         # Boxes are small: most of a heatmap starts and stays low.
         self.head.bias = nn.Parameter(torch.full((1,), -2.0))
 
     def region_embeddings(self, features: DenseFeatures) -> Tensor:
-        """(B, E, H / s, W / s) L2-normalised: CLIP's dense embeddings, corrected by a learned term."""
-        correction = self.adapter(_at_size_of(features.embeddings, features.pyramid["layer3"]))
-        return F.normalize(features.embeddings + correction, dim=1)
+        """(B, E, H / s, W / s) L2-normalised: CLIP's dense embeddings, corrected where there is an adapter."""
+        if self.adapter is None:
+            return features.embeddings
+        corrected: Tensor = self.adapter(features.embeddings, features.pyramid[self._stages[0]])
+        return corrected
 
     def forward(self, features: DenseFeatures, phrases: PhraseFeatures, image_index: Tensor) -> Tensor:
         """Heatmap logits of P phrases about B images.
@@ -92,15 +110,15 @@ class HeatmapDecoder(nn.Module):
             image_index: (P,) int64, the image each phrase is about.
 
         Returns:
-            (P, H / 4, W / 4) float32 logits.
+            (P, H / heatmap_stride, W / heatmap_stride) float32 logits.
         """
+        coarse_stage, middle_stage, fine_stage = (features.pyramid[stage] for stage in self._stages)
         regions = self.region_embeddings(features)
-        stage3 = _at_size_of(regions, features.pyramid["layer3"])
-        seen = torch.cat([regions, stage3], dim=1)
+        seen = torch.cat([regions, coarse_stage], dim=1)
         # What depends on the image alone is computed once per image, then handed to its phrases.
         coarse = self.coarse_in(torch.cat([seen, _coordinates(seen)], dim=1)).index_select(0, image_index)
-        middle = self.middle_in(features.pyramid["layer2"]).index_select(0, image_index)
-        fine = self.fine_in(features.pyramid["layer1"]).index_select(0, image_index)
+        middle = self.middle_in(middle_stage).index_select(0, image_index)
+        fine = self.fine_in(fine_stage).index_select(0, image_index)
 
         similarity = torch.einsum("pehw,pe->phw", regions.index_select(0, image_index), phrases.embeddings)
         queries, summaries = self.reader(phrases)
@@ -139,11 +157,6 @@ def _coordinates(x: Tensor) -> Tensor:
     columns = torch.linspace(-1, 1, x.shape[3], device=x.device, dtype=x.dtype)
     grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy"))
     return grid.expand(len(x), -1, -1, -1)
-
-
-def _at_size_of(like: Tensor, x: Tensor) -> Tensor:
-    """`x` pooled to the resolution of `like`, where the output stride is coarser than stage 3's."""
-    return x if x.shape[-2:] == like.shape[-2:] else F.adaptive_avg_pool2d(x, (like.shape[-2], like.shape[-1]))
 
 
 def _upsampled(x: Tensor, like: Tensor) -> Tensor:

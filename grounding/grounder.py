@@ -173,5 +173,5 @@ def decoder_for(encoder: Encoder, config: DecoderConfig) -> HeatmapDecoder:
     """A new decoder that fits the encoder's CLIP."""
     dense = encoder.dense
     decoder = HeatmapDecoder(config, embed_dim=dense.embed_dim, token_width=encoder.encode_phrases.token_width,
-                             pyramid_channels=dense.pyramid_channels)  # fmt: skip
+                             pyramid_channels=dense.pyramid_channels, output_stride=dense.output_stride)  # fmt: skip
     return decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # halves a step on the CPU

@@ -22,7 +22,7 @@ from grounding.config import ModelConfig
 from grounding.data.batches import TrainingBatch, TrainingItems, collate
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.transforms import AugmentationConfig
-from grounding.decoder import HEATMAP_STRIDE, HeatmapDecoder
+from grounding.decoder import HeatmapDecoder
 from grounding.encoder import Encoder
 from grounding.evaluation import evaluate
 from grounding.grounder import DenseGrounder, decoder_for
@@ -114,7 +114,7 @@ def train(config: TrainConfig) -> dict[str, float]:
     )
     encoder = make_encoder(config.model, accelerator.device)
     accelerator.print(f"training on {len(dataset)} images of {config.data}; frozen weights: {encoder.clip.weights}")
-    items = TrainingItems(dataset, model_size=config.model.model_size, stride=HEATMAP_STRIDE, seed=config.seed,
+    items = TrainingItems(dataset, model_size=config.model.model_size, stride=config.model.output_stride // 4, seed=config.seed,
                           phrases_per_image=config.phrases_per_image, composed_per_image=config.composed_per_image,
                           augmentation=config.augmentation)  # fmt: skip
     asked = items.phrases | {expression.phrase for expression in validation.expressions}
@@ -184,7 +184,7 @@ def batch_losses(
     features = encoder.encode_squares(batch.squares)
     phrases = encoder.encode_phrases(batch.phrases)
     logits = decoder(features, phrases, image_index)
-    masks = box_masks(boxes, logits.shape[-1], HEATMAP_STRIDE)
+    masks = box_masks(boxes, logits.shape[-1], encoder.model_size // logits.shape[-1])
     losses = {"mask_loss": mask_loss(logits.float(), masks, batch.valid.to(device)[image_index])}
     if contrast_weight:
         regions = decoder.region_embeddings(features)
