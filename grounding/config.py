@@ -7,7 +7,7 @@ from typing import Literal
 
 from grounding.clip_backbone import EMBEDDED
 from grounding.decoder import DecoderConfig
-from grounding.grounder import BoxThresholds
+from grounding.extraction import ExtractionConfig
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class ModelConfig:
         inference_sizes: input sizes at inference, whose heatmaps are averaged; none for model_size alone.
         output_stride: of the dense embeddings: 16, or 32 as CLIP was trained.
         decoder: size of the decoder.
-        thresholds: which heatmap pixels belong to a box.
+        extraction: how boxes are made from heatmaps; what `train.py extraction` chose for a run goes before it.
     """
 
     clip: str = EMBEDDED
@@ -28,4 +28,4 @@ class ModelConfig:
     inference_sizes: tuple[int, ...] = ()
     output_stride: Literal[16, 32] = 16
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
-    thresholds: BoxThresholds = field(default_factory=BoxThresholds)
+    extraction: ExtractionConfig = field(default_factory=ExtractionConfig)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -13,7 +13,9 @@ from torch import Tensor
 from grounding.decoder import DecoderConfig, HeatmapDecoder
 from grounding.encoder import EncodedImages, Encoder, ImageLike, as_image
 from grounding.errors import InputError
-from grounding.extraction import boxes_from_heatmap
+from grounding.extraction import ExtractionConfig, extract
+from grounding.extraction.choice import required_head
+from grounding.extraction.quality import BoxQualityHead
 from grounding.text import PhraseFeatures
 from grounding.types import Grounding
 
@@ -38,32 +40,21 @@ class Grounder(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class BoxThresholds:
-    """Which heatmap pixels belong to a box; see `boxes_from_heatmap`."""
-
-    relative: float = 0.5
-    absolute: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not (0 < self.relative <= 1 and 0 <= self.absolute < 1):
-            raise InputError(
-                f"thresholds.relative is {self.relative} and thresholds.absolute {self.absolute}: "
-                "give the first in (0, 1] and the second in [0, 1)"
-            )
-
-
 class DenseGrounder:
     """Heatmaps from dense CLIP features, boxes from heatmaps.
 
     Args:
         encoder: the frozen CLIP, dense.
         decoder: refines the similarity map; None leaves it as it is: the zero-shot form.
-        thresholds: for the boxes.
+        extraction: how boxes are made from heatmaps.
         name: of the method, in reports.
         sizes: input sizes whose heatmaps are averaged; none for the encoder's own. A network that is asked at a
             somewhat larger size than it was trained at is often the better for it (Touvron et al. 2019, "Fixing the
             train-test resolution discrepancy", section 3).
+        quality_head: for an extraction by "quality".
+
+    Raises:
+        InputError: the extraction needs a quality head and there is none, or a size is no positive multiple of 32.
     """
 
     def __init__(
@@ -71,14 +62,18 @@ class DenseGrounder:
         encoder: Encoder,
         decoder: HeatmapDecoder | None,
         *,
-        thresholds: BoxThresholds,
+        extraction: ExtractionConfig,
         name: str,
         sizes: Sequence[int] = (),
+        quality_head: BoxQualityHead | None = None,
     ) -> None:
+        if extraction.method == "quality":
+            required_head(extraction, quality_head)
         self.encoder = encoder
         self._encoders = [encoder.at(size) for size in sizes] or [encoder]
         self.decoder = decoder.eval() if decoder is not None else None
-        self.thresholds = thresholds
+        self.extraction = extraction
+        self.quality_head = quality_head
         self.name = name
         self.weights = encoder.clip.weights
 
@@ -144,9 +139,7 @@ class DenseGrounder:
     ) -> Grounding:
         over_image = [each.letterboxes[index].map_to_image(values) for each, values in zip(at_sizes, maps, strict=True)]
         heatmap = np.mean(over_image, axis=0)
-        boxes_xyxy, scores = boxes_from_heatmap(
-            heatmap, relative_threshold=self.thresholds.relative, absolute_threshold=self.thresholds.absolute
-        )
+        boxes_xyxy, scores = extract(heatmap, self.extraction, self.quality_head)
         return Grounding(phrase, boxes_xyxy, scores, heatmap, at_sizes[0].images[index])
 
 

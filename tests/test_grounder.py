@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from grounding import InputError, ModelConfig
-from grounding.grounder import BoxThresholds, DenseGrounder, decoder_for
+from grounding.extraction import ExtractionConfig
+from grounding.grounder import DenseGrounder, decoder_for
 from grounding.loading import load, make_encoder
 from tests.tiny_clip import save_tiny_clip
 
@@ -31,7 +32,7 @@ def grounder(model: ModelConfig, sizes: tuple[int, ...], *, trained: bool) -> De
     torch.manual_seed(0)
     encoder = make_encoder(model, "cpu")
     decoder = decoder_for(encoder, model.decoder) if trained else None
-    return DenseGrounder(encoder, decoder, thresholds=BoxThresholds(), name="a", sizes=sizes)
+    return DenseGrounder(encoder, decoder, extraction=ExtractionConfig(), name="a", sizes=sizes)
 
 
 @pytest.mark.parametrize("trained", [True, False])
