@@ -18,6 +18,7 @@ class ModelConfig:
         clip: "embedded", "RN50", "RN101", "RN50x4", "RN50x16", or the path of a CLIP checkpoint.
         model_size: side in pixels of the square that images are letterboxed into; a multiple of 32.
         inference_sizes: input sizes at inference, whose heatmaps are averaged; none for model_size alone.
+        inference_flip: whether mirrored images are asked mirrored phrases besides, and these heatmaps averaged too.
         output_stride: of the dense embeddings: 16, or 32 as CLIP was trained.
         decoder: size of the decoder.
         extraction: how boxes are made from heatmaps; what `train.py extraction` chose for a run goes before it.
@@ -26,6 +27,7 @@ class ModelConfig:
     clip: str = EMBEDDED
     model_size: int = 192
     inference_sizes: tuple[int, ...] = ()
+    inference_flip: bool = False
     output_stride: Literal[16, 32] = 16
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     extraction: ExtractionConfig = field(default_factory=ExtractionConfig)

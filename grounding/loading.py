@@ -97,8 +97,8 @@ def load(
             f"{path} was trained on another CLIP file than {encoder.clip.weights}: restore that file or train again"
         )
     extraction, quality_head = read_extraction(folder) or (config.extraction, None)
-    return DenseGrounder(encoder, decoder.to(device), extraction=extraction, name="ours",
-                         sizes=config.inference_sizes, quality_head=quality_head)  # fmt: skip
+    return DenseGrounder(encoder, decoder.to(device), extraction=extraction, quality_head=quality_head, name="ours",
+                         sizes=config.inference_sizes, flip=config.inference_flip)  # fmt: skip
 
 
 def make_encoder(config: ModelConfig, device: str | torch.device) -> Encoder:
@@ -109,7 +109,8 @@ def make_encoder(config: ModelConfig, device: str | torch.device) -> Encoder:
 
 def zero_shot(encoder: Encoder, config: ModelConfig) -> DenseGrounder:
     """The training-free form: the similarity map itself is the heatmap."""
-    return DenseGrounder(encoder, None, extraction=config.extraction, name=ZERO_SHOT, sizes=config.inference_sizes)
+    return DenseGrounder(encoder, None, extraction=config.extraction, name=ZERO_SHOT, sizes=config.inference_sizes,
+                         flip=config.inference_flip)  # fmt: skip
 
 
 def read_model_config(folder: Path) -> ModelConfig:
