@@ -9,9 +9,7 @@ from grounding.cli import exit_on_input_error, parse
 from grounding.extraction_tuning import TuneExtractionConfig, tune_extraction
 from grounding.training import TrainConfig, train
 
-MORE = (
-    "usage: train.py extraction RUN --data DIR [--option VALUE ...]   chooses how boxes are made; has its own --help\n"
-)
+MORE = "usage: train.py extraction RUN --data DIR [--option VALUE ...]   chooses how boxes are made (--help)\n"
 
 if __name__ == "__main__":
     words = sys.argv[1:]

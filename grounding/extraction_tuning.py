@@ -173,6 +173,9 @@ def fit_head(
 ) -> BoxQualityHead:
     """A box-quality network fitted to a grounder's heatmaps of examples, which are to be of a train split.
 
+    The decoder has seen these images, so its heatmaps of them are somewhat surer than of others: the network's scores
+    come out a little high, which changes their order less than their size.
+
     Raises:
         InputError: an image cannot be read.
     """

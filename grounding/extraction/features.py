@@ -10,7 +10,7 @@ from grounding.extraction.rectangle import rectangles_from_heatmap
 from grounding.geometry import box_area
 
 LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # of the regions among the candidates
-OFFSETS = (0.35, 0.5, 0.6)  # of the rectangles among them, two of each
+OFFSETS = (0.4, 0.45, 0.5, 0.55, 0.6)  # of the rectangles among them
 MASKS = (0.25, 0.5, 0.75)  # shares of the maximum at which the box is held against a mask
 STRIP = 0.15  # of a box's side: how wide the strips along its edges are
 FEATURES = 16 + len(MASKS)
@@ -23,7 +23,7 @@ def candidate_boxes(heatmap: np.ndarray) -> np.ndarray:
         ValueError: heatmap is not 2-D or empty, or holds NaN.
     """
     regions, _ = distinct_boxes(heatmap, levels=LEVELS)
-    rectangles = [rectangles_from_heatmap(heatmap, offset=offset, count=2)[0] for offset in OFFSETS]
+    rectangles = [rectangles_from_heatmap(heatmap, offset=offset, count=1)[0] for offset in OFFSETS]
     return np.unique(np.concatenate([regions, *rectangles]), axis=0)
 
 

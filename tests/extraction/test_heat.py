@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grounding.extraction.heat import BoxSums, box_sums, mean_around, reduced
@@ -14,6 +14,7 @@ def random_map(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).random((height, width)).astype(np.float32)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 99), st.data())
 def test_sums_equal_sums_of_slices(height: int, width: int, seed: int, data: st.DataObject) -> None:
     heatmap = random_map(height, width, seed)
