@@ -1,12 +1,25 @@
-"""Train the decoder: `python train.py --config configs/refcocog.yaml --data DIR --output runs/NAME`."""
+"""Train the decoder: `python train.py --config configs/refcocog.yaml --data DIR --output runs/NAME`.
+
+`python train.py extraction --run runs/NAME --data DIR` then chooses how boxes are made from the run's heatmaps.
+"""
 
 import sys
 
 from grounding.cli import exit_on_input_error, parse
+from grounding.extraction_tuning import TuneExtractionConfig, tune_extraction
 from grounding.training import TrainConfig, train
 
+MORE = "usage: train.py extraction RUN --data DIR [--option VALUE ...]   chooses how boxes are made (--help)\n"
+
 if __name__ == "__main__":
+    words = sys.argv[1:]
     with exit_on_input_error():
-        config = parse(TrainConfig, "train", sys.argv[1:])
-        best = train(config)
-        print(f"best validation Acc@0.5 {best['acc@0.5']:.3f}; the run is in {config.output}")
+        if words[:1] == ["extraction"]:
+            settings = parse(TuneExtractionConfig, "train", words[1:], positional="run", command="extraction")
+            print(tune_extraction(settings))
+        else:
+            if words in (["--help"], ["-h"]):
+                print(MORE)
+            config = parse(TrainConfig, "train", words)
+            best = train(config)
+            print(f"best validation Acc@0.5 {best['acc@0.5']:.3f}; the run is in {config.output}")

@@ -55,8 +55,8 @@ def main(
     loaded = load_clip(clip)
     dataset = RefCOCOg(data, split, group_by="image", subset=images)
     encoders = {stride: Encoder(loaded, model_size=model_size, output_stride=stride) for stride in (16, 32)}
-    thresholds = ModelConfig().thresholds
-    dense = {s: DenseGrounder(e, None, thresholds=thresholds, name=f"stride {s}") for s, e in encoders.items()}
+    extraction = ModelConfig().extraction
+    dense = {s: DenseGrounder(e, None, extraction=extraction, name=f"stride {s}") for s, e in encoders.items()}
 
     hits: dict[tuple[str, str], list[float]] = defaultdict(list)
     for index in tqdm(range(len(dataset)), desc="images"):

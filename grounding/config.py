@@ -7,7 +7,7 @@ from typing import Literal
 
 from grounding.clip_backbone import EMBEDDED
 from grounding.decoder import DecoderConfig
-from grounding.grounder import BoxThresholds
+from grounding.extraction import ExtractionConfig
 
 
 @dataclass(frozen=True)
@@ -18,14 +18,16 @@ class ModelConfig:
         clip: "embedded", "RN50", "RN101", "RN50x4", "RN50x16", or the path of a CLIP checkpoint.
         model_size: side in pixels of the square that images are letterboxed into; a multiple of 32.
         inference_sizes: input sizes at inference, whose heatmaps are averaged; none for model_size alone.
+        inference_flip: whether mirrored images are asked mirrored phrases besides, and these heatmaps averaged too.
         output_stride: of the dense embeddings: 16, or 32 as CLIP was trained.
         decoder: size of the decoder.
-        thresholds: which heatmap pixels belong to a box.
+        extraction: how boxes are made from heatmaps; what `train.py extraction` chose for a run goes before it.
     """
 
     clip: str = EMBEDDED
     model_size: int = 192
     inference_sizes: tuple[int, ...] = ()
+    inference_flip: bool = False
     output_stride: Literal[16, 32] = 16
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
-    thresholds: BoxThresholds = field(default_factory=BoxThresholds)
+    extraction: ExtractionConfig = field(default_factory=ExtractionConfig)

@@ -17,6 +17,8 @@ from grounding.clip_backbone import load_clip
 from grounding.config import ModelConfig
 from grounding.errors import InputError
 from grounding.evaluation import Method, method_of
+from grounding.extraction.stored import QUALITY_FILE
+from grounding.grounder import DenseGrounder
 from grounding.loading import BLIND, DECODER_FILE, RECLIP, TRAINING_FREE, YOLO_CLIP, load, read_model_config
 from grounding.plain import plain
 from grounding.proposals.loading import ProposalsConfig, load_proposer
@@ -32,7 +34,7 @@ class Settings:
     """What the contenders of one comparison share.
 
     Attributes:
-        model: the CLIP, the input size and the thresholds of whatever is not trained; a run brings its own.
+        model: the CLIP, the input size and the extraction of whatever is not trained; a run brings its own.
         proposals: the detector.
         scoring: how CLIP looks at its proposals.
         device: where the models go.
@@ -66,8 +68,11 @@ def make_method(name: str, settings: Settings) -> Method:
     if name in TRAINING_FREE:
         return method_of(grounder, model=plain(model))
     folder = Path(name)
-    sha256 = hashlib.sha256((folder / DECODER_FILE).read_bytes()).hexdigest()
-    return method_of(grounder, model=plain(read_model_config(folder)), decoder=sha256)
+    assert isinstance(grounder, DenseGrounder)
+    made_from = {"decoder": _sha256(folder / DECODER_FILE), "extraction": plain(grounder.extraction)}
+    if grounder.quality_head is not None:
+        made_from["box_quality"] = _sha256(folder / QUALITY_FILE)
+    return method_of(grounder, model=plain(read_model_config(folder)), **made_from)
 
 
 def make_bound(name: str, settings: Settings) -> Method:
@@ -90,9 +95,13 @@ def make_bound(name: str, settings: Settings) -> Method:
         made_from = {"clip": clip.sha256, "scoring": plain(settings.scoring)}
         return Method(name, clip.weights, choose, made_from=made_from)
     if name == BOX_MASK:
-        answer = partial(box_mask, model_size=model.model_size, thresholds=model.thresholds)
+        answer = partial(box_mask, model_size=model.model_size, extraction=model.extraction)
         return Method(name, "none", _each(answer), made_from={"model": plain(model)})
     raise InputError(f"no bound {name!r}: choose from {', '.join(BOUNDS)}")
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _each(answer: Callable[[Example], list[Grounding]]) -> Callable[[Sequence[Example]], list[list[Grounding]]]:

@@ -28,13 +28,15 @@ class EncodedImages:
         images: B originals, each (H, W, 3) uint8 RGB.
         letterboxes: B maps between their pixels and the model's.
         features: dense features of the batch.
-        at_other_sizes: the same images at further input sizes.
+        further: the same images at further input sizes, and mirrored.
+        mirrored: whether left and right are exchanged, so that phrases and maps have to be mirrored too.
     """
 
     images: tuple[np.ndarray, ...]
     letterboxes: tuple[Letterbox, ...]
     features: DenseFeatures
-    at_other_sizes: tuple[EncodedImages, ...] = ()
+    further: tuple[EncodedImages, ...] = ()
+    mirrored: bool = False
 
     def valid_mask(self, stride: int) -> Tensor:
         """(B, S / stride, S / stride) bool on the features' device: False on letterbox padding."""

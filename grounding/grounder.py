@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from grounding.data.mirrored import mirrored_phrase
 from grounding.decoder import DecoderConfig, HeatmapDecoder
 from grounding.encoder import EncodedImages, Encoder, ImageLike, as_image
 from grounding.errors import InputError
-from grounding.extraction import boxes_from_heatmap
+from grounding.extraction import ExtractionConfig, extract
+from grounding.extraction.choice import required_head
+from grounding.extraction.quality import BoxQualityHead
 from grounding.text import PhraseFeatures
 from grounding.types import Grounding
 
@@ -38,32 +41,23 @@ class Grounder(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class BoxThresholds:
-    """Which heatmap pixels belong to a box; see `boxes_from_heatmap`."""
-
-    relative: float = 0.5
-    absolute: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not (0 < self.relative <= 1 and 0 <= self.absolute < 1):
-            raise InputError(
-                f"thresholds.relative is {self.relative} and thresholds.absolute {self.absolute}: "
-                "give the first in (0, 1] and the second in [0, 1)"
-            )
-
-
 class DenseGrounder:
     """Heatmaps from dense CLIP features, boxes from heatmaps.
 
     Args:
         encoder: the frozen CLIP, dense.
         decoder: refines the similarity map; None leaves it as it is: the zero-shot form.
-        thresholds: for the boxes.
+        extraction: how boxes are made from heatmaps.
         name: of the method, in reports.
         sizes: input sizes whose heatmaps are averaged; none for the encoder's own. A network that is asked at a
             somewhat larger size than it was trained at is often the better for it (Touvron et al. 2019, "Fixing the
             train-test resolution discrepancy", section 3).
+        flip: whether the mirrored image is asked the mirrored phrase as well, and its heatmap, mirrored back, is
+            averaged with the others: the mirrored question then has exactly the mirrored answer.
+        quality_head: for an extraction by "quality".
+
+    Raises:
+        InputError: the extraction needs a quality head and there is none, or a size is no positive multiple of 32.
     """
 
     def __init__(
@@ -71,14 +65,20 @@ class DenseGrounder:
         encoder: Encoder,
         decoder: HeatmapDecoder | None,
         *,
-        thresholds: BoxThresholds,
+        extraction: ExtractionConfig,
         name: str,
         sizes: Sequence[int] = (),
+        flip: bool = False,
+        quality_head: BoxQualityHead | None = None,
     ) -> None:
+        if extraction.method == "quality":
+            required_head(extraction, quality_head)
         self.encoder = encoder
         self._encoders = [encoder.at(size) for size in sizes] or [encoder]
+        self.flip = flip
         self.decoder = decoder.eval() if decoder is not None else None
-        self.thresholds = thresholds
+        self.extraction = extraction
+        self.quality_head = quality_head
         self.name = name
         self.weights = encoder.clip.weights
 
@@ -113,21 +113,29 @@ class DenseGrounder:
         return self._ground_encoded(self._encode(images), phrases)
 
     def _encode(self, images: Sequence[np.ndarray]) -> EncodedImages:
-        first, *others = (encoder.encode(images) for encoder in self._encoders)
-        return replace(first, at_other_sizes=tuple(others))
+        first, *further = (encoder.encode(images) for encoder in self._encoders)
+        if self.flip:
+            mirrored = [np.ascontiguousarray(image[:, ::-1]) for image in images]
+            further += [replace(encoder.encode(mirrored), mirrored=True) for encoder in self._encoders]
+        return replace(first, further=tuple(further))
 
     @torch.inference_mode()
     def _ground_encoded(self, encoded: EncodedImages, phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
         counts = [len(asked) for asked in phrases]
         if not sum(counts):
             return [[] for _ in phrases]
-        asked_of_all = self.encoder.encode_phrases([phrase for asked in phrases for phrase in asked])
+        asked_of_all = [phrase for asked in phrases for phrase in asked]
         image_index = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts)).to(self.encoder.device)
-        at_sizes = [encoded, *encoded.at_other_sizes]
-        of_each_size = (self._heatmaps(each, asked_of_all, image_index).float().cpu().numpy() for each in at_sizes)
-        maps = zip(*of_each_size, strict=True)
+        views = [encoded, *encoded.further]
+        phrases_of = {False: self.encoder.encode_phrases(asked_of_all)}
+        if any(view.mirrored for view in views):
+            phrases_of[True] = self.encoder.encode_phrases([mirrored_phrase(phrase) for phrase in asked_of_all])
+        of_each_view = (
+            self._heatmaps(view, phrases_of[view.mirrored], image_index).float().cpu().numpy() for view in views
+        )
+        maps = zip(*of_each_view, strict=True)
         return [
-            [self._grounding(at_sizes, index, phrase, next(maps)) for phrase in asked]
+            [self._grounding(views, index, phrase, next(maps)) for phrase in asked]
             for index, asked in enumerate(phrases)
         ]
 
@@ -140,14 +148,14 @@ class DenseGrounder:
         return stretch_to_unit(similarity, valid)
 
     def _grounding(
-        self, at_sizes: Sequence[EncodedImages], index: int, phrase: str, maps: Sequence[np.ndarray]
+        self, views: Sequence[EncodedImages], index: int, phrase: str, maps: Sequence[np.ndarray]
     ) -> Grounding:
-        over_image = [each.letterboxes[index].map_to_image(values) for each, values in zip(at_sizes, maps, strict=True)]
-        heatmap = np.mean(over_image, axis=0)
-        boxes_xyxy, scores = boxes_from_heatmap(
-            heatmap, relative_threshold=self.thresholds.relative, absolute_threshold=self.thresholds.absolute
+        over_image = [view.letterboxes[index].map_to_image(values) for view, values in zip(views, maps, strict=True)]
+        heatmap = np.mean(
+            [heat[:, ::-1] if view.mirrored else heat for view, heat in zip(views, over_image, strict=True)], axis=0
         )
-        return Grounding(phrase, boxes_xyxy, scores, heatmap, at_sizes[0].images[index])
+        boxes_xyxy, scores = extract(heatmap, self.extraction, self.quality_head)
+        return Grounding(phrase, boxes_xyxy, scores, heatmap, views[0].images[index])
 
 
 def stretch_to_unit(similarity: Tensor, valid: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from grounding.clip_backbone import load_clip
 from grounding.config import ModelConfig
 from grounding.encoder import Encoder
 from grounding.errors import InputError
+from grounding.extraction.stored import read_extraction
 from grounding.grounder import DenseGrounder, Grounder, decoder_for
 from grounding.proposals.loading import ProposalsConfig, load_proposer
 
@@ -64,7 +65,7 @@ def load(
             return zero_shot(make_encoder(model, device), model)
         clip = load_clip(model.clip, device)
         if name == GRADCAM:
-            return GradCAMGrounder(clip, thresholds=model.thresholds)
+            return GradCAMGrounder(clip, extraction=model.extraction)
         proposer = load_proposer(proposals or ProposalsConfig(), device)
         scorer = ProposalScorer(clip, scoring or ScoringConfig())
         return (YOLOCLIPGrounder if name == YOLO_CLIP else ReCLIPGrounder)(proposer, scorer)
@@ -95,8 +96,9 @@ def load(
         raise InputError(
             f"{path} was trained on another CLIP file than {encoder.clip.weights}: restore that file or train again"
         )
-    return DenseGrounder(encoder, decoder.to(device), thresholds=config.thresholds, name="ours",
-                         sizes=config.inference_sizes)  # fmt: skip
+    extraction, quality_head = read_extraction(folder) or (config.extraction, None)
+    return DenseGrounder(encoder, decoder.to(device), extraction=extraction, quality_head=quality_head, name="ours",
+                         sizes=config.inference_sizes, flip=config.inference_flip)  # fmt: skip
 
 
 def make_encoder(config: ModelConfig, device: str | torch.device) -> Encoder:
@@ -107,7 +109,8 @@ def make_encoder(config: ModelConfig, device: str | torch.device) -> Encoder:
 
 def zero_shot(encoder: Encoder, config: ModelConfig) -> DenseGrounder:
     """The training-free form: the similarity map itself is the heatmap."""
-    return DenseGrounder(encoder, None, thresholds=config.thresholds, name=ZERO_SHOT, sizes=config.inference_sizes)
+    return DenseGrounder(encoder, None, extraction=config.extraction, name=ZERO_SHOT, sizes=config.inference_sizes,
+                         flip=config.inference_flip)  # fmt: skip
 
 
 def read_model_config(folder: Path) -> ModelConfig:

@@ -43,7 +43,7 @@ class TrainConfig:
         validation_split: split that chooses the best epoch.
         subset: images to train on: a count, a fraction below 1, or null for all.
         validation_subset: images to validate on, likewise.
-        model: the CLIP, its input size, the decoder and the thresholds.
+        model: the CLIP, its input size, the decoder and the extraction.
         epochs: passes over the training images.
         images_per_batch: images of one optimiser step.
         phrases_per_image: at most so many phrases of an image are drawn in an epoch.
@@ -133,7 +133,7 @@ def train(config: TrainConfig) -> dict[str, float]:
     mean_decoder = cast(HeatmapDecoder, average.module)
     progress = Progress()
     accelerator.register_for_checkpointing(average, progress)
-    grounder = DenseGrounder(encoder, mean_decoder, thresholds=config.model.thresholds, name="ours",
+    grounder = DenseGrounder(encoder, mean_decoder, extraction=config.model.extraction, name="ours",
                              sizes=config.model.inference_sizes)  # fmt: skip
 
     with RunFolder(config.output, config, resume=config.resume) as run:

@@ -8,8 +8,8 @@ import torch
 
 from grounding.baselines.gradcam import GradCAMGrounder
 from grounding.clip_backbone import normalise_pixels
+from grounding.extraction import ExtractionConfig
 from grounding.geometry import Letterbox
-from grounding.grounder import BoxThresholds
 from tests.tiny_clip import RESOLUTION, loaded_tiny_clip
 
 PHRASES = ["a cat", "the man in the red coat", "a tree to the left"]
@@ -42,7 +42,7 @@ def by_hand(model: torch.nn.Module, image: np.ndarray, phrase: str) -> np.ndarra
 
 def test_equals_one_phrase_at_a_time():
     loaded = loaded_tiny_clip()
-    grounder = GradCAMGrounder(loaded, thresholds=BoxThresholds())
+    grounder = GradCAMGrounder(loaded, extraction=ExtractionConfig())
     answers = grounder.ground_batch(images(), [PHRASES, PHRASES[:2]])
     hot = 0
     for image, groundings, phrases in zip(images(), answers, [PHRASES, PHRASES[:2]], strict=True):
@@ -57,7 +57,7 @@ def test_equals_one_phrase_at_a_time():
 
 def test_clip_stays_frozen_and_the_phrases_usable():
     loaded = loaded_tiny_clip()
-    grounder = GradCAMGrounder(loaded, thresholds=BoxThresholds())
+    grounder = GradCAMGrounder(loaded, extraction=ExtractionConfig())
     first = grounder.ground(images()[0], PHRASES)
     again = grounder.ground(images()[0], PHRASES)
     assert all((a.heatmap == b.heatmap).all() for a, b in zip(first, again, strict=True))

@@ -1,4 +1,4 @@
-"""Several input sizes at inference against each of them by itself."""
+"""Several views at inference, of other sizes or mirrored, against each of them by itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from grounding import InputError, ModelConfig
-from grounding.grounder import BoxThresholds, DenseGrounder, decoder_for
+from grounding.extraction import ExtractionConfig
+from grounding.grounder import DenseGrounder, decoder_for
 from grounding.loading import load, make_encoder
 from tests.tiny_clip import save_tiny_clip
 
@@ -27,11 +28,11 @@ def image() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (50, 90, 3), dtype=np.uint8)
 
 
-def grounder(model: ModelConfig, sizes: tuple[int, ...], *, trained: bool) -> DenseGrounder:
+def grounder(model: ModelConfig, sizes: tuple[int, ...], *, trained: bool, flip: bool = False) -> DenseGrounder:
     torch.manual_seed(0)
     encoder = make_encoder(model, "cpu")
     decoder = decoder_for(encoder, model.decoder) if trained else None
-    return DenseGrounder(encoder, decoder, thresholds=BoxThresholds(), name="a", sizes=sizes)
+    return DenseGrounder(encoder, decoder, extraction=ExtractionConfig(), name="a", sizes=sizes, flip=flip)
 
 
 @pytest.mark.parametrize("trained", [True, False])
@@ -54,3 +55,31 @@ def test_a_configuration_names_them(model: ModelConfig, image: np.ndarray) -> No
     np.testing.assert_array_equal(*heatmaps)
     with pytest.raises(InputError, match="multiple of 32"):
         load("zero-shot", model=replace(model, inference_sizes=(64, 100)))
+
+
+@pytest.mark.parametrize("trained", [True, False])
+@pytest.mark.parametrize("sizes", [(), (64, 96)])
+def test_the_mirrored_question_has_the_mirrored_answer(
+    model: ModelConfig, image: np.ndarray, trained: bool, sizes: tuple[int, ...]
+) -> None:
+    mirrored = np.ascontiguousarray(image[:, ::-1])
+    both, alone = (grounder(model, sizes, trained=trained, flip=flip) for flip in (True, False))
+    for phrase, opposite in (("the cat left of the dog", "the cat right of the dog"), ("a cat", "a cat")):
+        straight, flipped = (alone.ground(view, [asked])[0].heatmap for view, asked in
+                             ((image, phrase), (mirrored, opposite)))  # fmt: skip
+        found = both.ground(image, [phrase])[0].heatmap
+        np.testing.assert_allclose(found, (straight + flipped[:, ::-1]) / 2, atol=1e-5)
+        np.testing.assert_allclose(both.ground(mirrored, [opposite])[0].heatmap, found[:, ::-1], atol=1e-5)
+        np.testing.assert_allclose(both.ground(both.encode(image), [phrase])[0].heatmap, found, atol=1e-5)
+        assert np.abs(straight - flipped[:, ::-1]).max() > 1e-3, "else nothing is averaged"
+
+
+def test_a_configuration_asks_for_mirrored_images(model: ModelConfig, image: np.ndarray) -> None:
+    found = load("zero-shot", model=replace(model, inference_flip=True)).ground(image, PHRASES[:1])[0].heatmap
+    expected = grounder(model, (), trained=False, flip=True).ground(image, PHRASES[:1])[0].heatmap
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_method_that_needs_a_fitted_network_is_refused(model: ModelConfig) -> None:
+    with pytest.raises(InputError, match=r"extraction\.method is 'quality'.*train\.py extraction"):
+        load("zero-shot", model=replace(model, extraction=ExtractionConfig(method="quality")))

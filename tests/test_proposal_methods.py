@@ -16,7 +16,7 @@ from grounding.baselines.bounds import annotated_clip, box_mask, random_proposal
 from grounding.baselines.proposal_clip import ProposalScorer, ScoringConfig, heatmap_of_boxes
 from grounding.baselines.reclip import ReCLIPGrounder
 from grounding.baselines.yolo_clip import YOLOCLIPGrounder
-from grounding.grounder import BoxThresholds
+from grounding.extraction import ExtractionConfig
 from grounding.metrics import hottest_point, mass_inside
 from grounding.types import Example, Expression, Region
 from tests.fake_proposer import FakeProposer
@@ -164,7 +164,7 @@ def test_annotated_boxes_are_the_proposals(example, scorer) -> None:
 
 
 def test_a_box_mask_comes_back_as_its_box(example) -> None:
-    answers = box_mask(example, model_size=192, thresholds=BoxThresholds())
+    answers = box_mask(example, model_size=192, extraction=ExtractionConfig())
     for answer, annotated in zip(answers, example.boxes_xyxy, strict=True):
         clipped = np.minimum(annotated, [192, 96, 192, 96])
         assert len(answer.boxes_xyxy) == 1

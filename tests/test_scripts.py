@@ -194,7 +194,7 @@ def test_wrong_names(made: Path, tmp_path: Path, capsys: Capture) -> None:
     refused("zero-shot", "--model.clip", "RN99", fragment="RN99")
     refused("zero-shot", "--model.model_size", "100", fragment="multiple of 32")
     refused("zero-shot", "--model.output_stride", "8", fragment="16, 32")
-    refused("zero-shot", "--model.thresholds.relative", "1.5", fragment="thresholds.relative is 1.5")
+    refused("zero-shot", "--model.extraction.relative", "1.5", fragment="extraction.relative is 1.5")
     refused(made / "run", "--images_per_batch", "0", fragment="images_per_batch")
     refused(made / "run", "--split", "training", fragment="training")
     refused(made / "run", "--no_such_option", "1", fragment="no_such_option")

@@ -14,9 +14,8 @@ import torch
 from grounding.baselines.proposal_clip import ProposalScorer, grounding_of_boxes
 from grounding.baselines.yolo_clip import boxes_to_choose_from
 from grounding.decoder import HEATMAP_STRIDE
-from grounding.extraction import boxes_from_heatmap
+from grounding.extraction import ExtractionConfig, extract
 from grounding.geometry import Letterbox
-from grounding.grounder import BoxThresholds
 from grounding.losses import box_masks
 from grounding.metrics import ious_with
 from grounding.proposals.types import Proposer
@@ -54,8 +53,8 @@ def annotated_clip(examples: Sequence[Example], scorer: ProposalScorer) -> list[
     ]
 
 
-def box_mask(example: Example, *, model_size: int, thresholds: BoxThresholds) -> list[Grounding]:
-    """The decoder's training target as its heatmap: what threshold and components make of a perfect one."""
+def box_mask(example: Example, *, model_size: int, extraction: ExtractionConfig) -> list[Grounding]:
+    """The decoder's training target as its heatmap: what the extraction makes of a perfect one."""
     height, width = example.image.shape[:2]
     letterbox = Letterbox.fit((width, height), model_size)
     boxes = torch.from_numpy(letterbox.boxes_to_model(example.boxes_xyxy))
@@ -63,8 +62,6 @@ def box_mask(example: Example, *, model_size: int, thresholds: BoxThresholds) ->
     answers = []
     for phrase, mask in zip(example.phrases, masks, strict=True):
         heatmap = letterbox.map_to_image(mask)
-        boxes_xyxy, scores = boxes_from_heatmap(
-            heatmap, relative_threshold=thresholds.relative, absolute_threshold=thresholds.absolute
-        )
+        boxes_xyxy, scores = extract(heatmap, extraction)
         answers.append(Grounding(phrase, boxes_xyxy, scores, heatmap, example.image))
     return answers

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from grounding.clip_backbone import LoadedCLIP
 from grounding.encoder import EncodedImages, Encoder
-from grounding.grounder import BoxThresholds, DenseGrounder
+from grounding.extraction import ExtractionConfig
+from grounding.grounder import DenseGrounder
 from grounding.text import PhraseFeatures
 
 STRIDE = 32  # of CLIP's last stage as it was trained
@@ -22,12 +23,12 @@ class GradCAMGrounder(DenseGrounder):
 
     Args:
         clip: the frozen CLIP.
-        thresholds: for the boxes.
+        extraction: how boxes are made from heatmaps.
     """
 
-    def __init__(self, clip: LoadedCLIP, *, thresholds: BoxThresholds) -> None:
+    def __init__(self, clip: LoadedCLIP, *, extraction: ExtractionConfig) -> None:
         encoder = Encoder(clip, model_size=clip.model.visual.input_resolution, output_stride=STRIDE)
-        super().__init__(encoder, None, thresholds=thresholds, name="gradcam")
+        super().__init__(encoder, None, extraction=extraction, name="gradcam")
         self._pool = clip.model.visual.attnpool
 
     def _heatmaps(self, encoded: EncodedImages, phrases: PhraseFeatures, image_index: Tensor) -> Tensor:

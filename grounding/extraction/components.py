@@ -1,9 +1,11 @@
-"""Heatmap to boxes: threshold and connected components."""
+"""Boxes around what lies above one threshold: connected components."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
+
+from grounding.extraction.heat import checked
 
 
 def boxes_from_heatmap(
@@ -27,14 +29,10 @@ def boxes_from_heatmap(
     Raises:
         ValueError: heatmap is not 2-D or empty, or holds NaN; a threshold is outside [0, 1].
     """
-    if heatmap.ndim != 2 or heatmap.size == 0:
-        raise ValueError(f"a heatmap has shape (H, W) with at least one pixel, got {heatmap.shape}")
-    if np.isnan(heatmap).any():
-        raise ValueError("the heatmap holds NaN")
+    heatmap = checked(heatmap)
     for name, value in (("relative_threshold", relative_threshold), ("absolute_threshold", absolute_threshold)):
         if not 0 <= value <= 1:
             raise ValueError(f"{name} is {value}: it lies in [0, 1]")
-    heatmap = np.asarray(heatmap, dtype=np.float32)
     highest = heatmap.max()
     kept = heatmap >= max(np.float32(relative_threshold) * highest, np.float32(absolute_threshold))
     if not kept.any():

@@ -1,0 +1,52 @@
+"""Regions above several thresholds, the most distinct first: no single threshold suits every heatmap.
+
+Distinct is a box that is hotter inside than just outside. Of the criteria tried on 250 images of RefShapes' val split
+this one chose best, with mIoU 0.800: the soft IoU of box and heatmap came to 0.788, the sum of what exceeds half the
+maximum to 0.796, and the same contrast with surroundings half or twice as wide to 0.763 and 0.787.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torchvision.ops import nms
+
+from grounding.extraction.components import boxes_from_heatmap
+from grounding.extraction.heat import box_sums, checked, mean_around
+from grounding.geometry import box_area
+
+DUPLICATE_IOU = 0.8  # of two boxes that overlap more, only the better one is kept
+
+
+def distinct_boxes(heatmap: np.ndarray, *, levels: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes of the connected regions at every level, scored and without near duplicates.
+
+    Args:
+        heatmap: (H, W) float32 in [0, 1].
+        levels: thresholds as shares of the maximum, at least one, each in [0, 1].
+
+    Returns:
+        boxes_xyxy (N, 4) float32 in heatmap pixels, x2/y2 exclusive, and scores (N,) float32, best first; N >= 1.
+
+    Raises:
+        ValueError: heatmap is not 2-D or empty, or holds NaN; a level is outside [0, 1], or there is none.
+    """
+    heatmap = checked(heatmap)
+    boxes = np.concatenate([boxes_from_heatmap(heatmap, relative_threshold=level)[0] for level in levels])
+    boxes = np.unique(boxes, axis=0)
+    return without_duplicates(boxes, contrast(heatmap, boxes))
+
+
+def contrast(heatmap: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
+    """(N,) float32 in [0, 1]: the mean heat inside each box less the mean of its surroundings, never below 0."""
+    sums = box_sums(heatmap)
+    inside = sums.sums(boxes_xyxy) / box_area(boxes_xyxy)
+    return np.clip(inside - mean_around(sums, boxes_xyxy), 0, 1).astype(np.float32)
+
+
+def without_duplicates(boxes_xyxy: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes (N, 4) and scores (N,) float32, best first, less those that overlap a better one by `DUPLICATE_IOU`."""
+    kept = nms(torch.from_numpy(boxes_xyxy), torch.from_numpy(scores), DUPLICATE_IOU).numpy()
+    return boxes_xyxy[kept], scores[kept]

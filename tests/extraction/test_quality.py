@@ -1,0 +1,162 @@
+"""What a box looks like by masks, a head that learns, and what becomes of it on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import save_file
+from torchvision.ops import box_iou
+
+from grounding.errors import InputError
+from grounding.extraction import ExtractionConfig, extract
+from grounding.extraction.features import FEATURES, box_features, candidate_boxes
+from grounding.extraction.quality import BoxQualityHead, fit_quality_head
+from grounding.extraction.stored import EXTRACTION_FILE, QUALITY_FILE, read_extraction, save_extraction
+
+QUALITY = ExtractionConfig(method="quality")
+
+
+def blurred_object(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A heatmap whose object is drawn at 0.45 of the peak, with a hot core: no fixed threshold draws the object."""
+    width, height = rng.integers(12, 30, 2)
+    x, y = rng.integers(2, 60 - width), rng.integers(2, 60 - height)
+    heatmap = rng.random((64, 64)) * 0.05
+    heatmap[max(0, y - 6) : y + height + 6, max(0, x - 6) : x + width + 6] += 0.32
+    heatmap[y : y + height, x : x + width] += 0.1
+    heatmap[y + 3 : y + height - 3, x + 3 : x + width - 3] += 0.5
+    return heatmap.astype(np.float32), np.array([[x, y, x + width, y + height]], dtype=np.float32)
+
+
+def ious(boxes: np.ndarray, annotated: np.ndarray) -> np.ndarray:
+    return box_iou(torch.from_numpy(boxes), torch.from_numpy(annotated))[:, 0].numpy()
+
+
+def test_features_equal_masks() -> None:
+    heatmap = np.random.default_rng(0).random((60, 80)).astype(np.float32)
+    x1, y1, x2, y2 = 20, 20, 60, 40  # strips of 6 columns and of 3 rows; a ring of 10 and 5
+    [features] = box_features(heatmap, np.array([[x1, y1, x2, y2]]))
+    inside = heatmap[y1:y2, x1:x2]
+    ring = np.ones_like(heatmap, dtype=bool)
+    ring[:15] = ring[45:] = False
+    ring[:, :10] = ring[:, 70:] = False
+    ring[y1:y2, x1:x2] = False
+
+    def overlap(mask: np.ndarray) -> float:
+        common = mask[y1:y2, x1:x2].sum()
+        return common / (800 + mask.sum() - common)
+
+    expected = [
+        heatmap.max(),
+        inside.mean(),
+        heatmap[ring].mean(),
+        inside[:, :6].mean(),
+        inside[:3].mean(),
+        inside[:, -6:].mean(),
+        inside[-3:].mean(),
+        heatmap[y1:y2, 14:20].mean(),
+        heatmap[17:20, x1:x2].mean(),
+        heatmap[y1:y2, 60:66].mean(),
+        heatmap[40:43, x1:x2].mean(),
+        overlap(heatmap),
+        *(overlap((heatmap >= level * heatmap.max()).astype(float)) for level in (0.25, 0.5, 0.75)),
+        inside.sum() / heatmap.sum(),
+        np.log(800 / 4800),
+        np.log(2),
+        np.log(20),
+    ]
+    assert len(expected) == FEATURES
+    np.testing.assert_allclose(features, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("heatmap", [np.zeros((3, 5)), np.ones((1, 1)), np.eye(40), np.full((1, 400), 0.2)])
+def test_features_of_odd_maps_are_finite(heatmap: np.ndarray) -> None:
+    heatmap = heatmap.astype(np.float32)
+    boxes = candidate_boxes(heatmap)
+    assert len(boxes) >= 1 and np.isfinite(box_features(heatmap, boxes)).all()
+    boxes, scores = extract(heatmap, QUALITY, BoxQualityHead())
+    assert len(boxes) == len(scores) >= 1
+
+
+def test_a_fitted_head_draws_what_no_threshold_does() -> None:
+    rng = np.random.default_rng(0)
+    rows, wanted = [], []
+    for _ in range(60):
+        heatmap, annotated = blurred_object(rng)
+        boxes = candidate_boxes(heatmap)
+        rows.append(box_features(heatmap, boxes))
+        wanted.append(ious(boxes, annotated))
+    before = torch.random.get_rng_state()
+    head = fit_quality_head(np.concatenate(rows), np.concatenate(wanted))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    again = fit_quality_head(np.concatenate(rows), np.concatenate(wanted))
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in head.state_dict().items())
+
+    found: dict[str, list[float]] = {"quality": [], "components": []}
+    expected = []
+    for _ in range(20):
+        heatmap, annotated = blurred_object(rng)
+        for method in found:
+            boxes, scores = extract(heatmap, ExtractionConfig(method=method), head)  # type: ignore[arg-type]
+            found[method].append(float(ious(boxes[:1], annotated)[0]))
+            if method == "quality":
+                expected.append(float(scores[0]))
+                assert (np.diff(scores) <= 0).all() and scores.dtype == np.float32
+    assert np.mean(found["quality"]) > 0.9 > 0.75 > np.mean(found["components"])
+    assert np.abs(np.array(expected) - found["quality"]).mean() < 0.1  # the score is the IoU to be expected
+
+
+def test_a_choice_is_kept(tmp_path: Path) -> None:
+    assert read_extraction(tmp_path) is None
+    heatmap, _ = blurred_object(np.random.default_rng(0))
+    torch.manual_seed(0)
+    head = BoxQualityHead()
+    save_extraction(tmp_path, QUALITY, head)
+    kept = read_extraction(tmp_path)
+    assert kept is not None and kept[0] == QUALITY
+    for one, other in zip(extract(heatmap, QUALITY, head), extract(heatmap, *kept), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+    rectangle = ExtractionConfig(method="rectangle", offset=0.625, levels=(0.25,))
+    save_extraction(tmp_path, rectangle)
+    assert read_extraction(tmp_path) == (rectangle, None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [EXTRACTION_FILE]
+
+
+@pytest.mark.parametrize("content", ["", "a: [", "words", "method: best", "offset: 2", "threshold: 0.5", "[]"])
+def test_a_damaged_choice_is_one_sentence(tmp_path: Path, content: str) -> None:
+    (tmp_path / EXTRACTION_FILE).write_text(content)
+    with pytest.raises(InputError, match=r"extraction\.yaml is damaged .*remove it") as caught:
+        read_extraction(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_network_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / EXTRACTION_FILE).write_text(yaml.safe_dump({"method": "quality"}))
+    refusal = r"box_quality\.safetensors, which extraction\.yaml needs, is missing or damaged"
+    with pytest.raises(InputError, match=refusal):
+        read_extraction(tmp_path)
+    (tmp_path / QUALITY_FILE).write_bytes(b"words")
+    with pytest.raises(InputError, match=refusal):
+        read_extraction(tmp_path)
+    save_file({"mean": torch.zeros(3)}, tmp_path / QUALITY_FILE)
+    with pytest.raises(InputError, match=refusal):
+        read_extraction(tmp_path)
+
+
+def test_without_a_head_quality_is_refused() -> None:
+    with pytest.raises(InputError, match=r"train\.py extraction"):
+        extract(np.ones((2, 2), dtype=np.float32), QUALITY)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("method", "best"), ("relative", 0.0), ("relative", 1.5), ("absolute", 1.0), ("offset", 0.0), ("offset", 1.0),
+     ("levels", ()), ("levels", (0.5, 1.5))],
+)  # fmt: skip
+def test_what_no_extraction_has_is_refused(field: str, value: object) -> None:
+    with pytest.raises(InputError, match=rf"extraction\.{field} "):
+        ExtractionConfig(**{field: value})  # type: ignore[arg-type]
