@@ -22,4 +22,5 @@ if __name__ == "__main__":
                 print(MORE)
             config = parse(TrainConfig, "train", words)
             best = train(config)
-            print(f"best validation Acc@0.5 {best['acc@0.5']:.3f}; the run is in {config.output}")
+            measured = f"best validation Acc@0.5 {best['acc@0.5']:.3f}; " if best else ""
+            print(f"{measured}the run is in {config.output}")

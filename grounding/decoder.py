@@ -3,8 +3,8 @@
 The phrase enters in two ways. A few query vectors made from it are compared with every position, beside CLIP's own
 embedding of the phrase, which gives the zero-shot similarity map until training corrects the dense embeddings; and it
 scales and shifts the channels of every convolutional block (Perez et al. 2018, "FiLM", section 2). Blocks at the
-output stride have 7x7 depthwise convolutions (Liu et al. 2022, "A ConvNet for the 2020s", section 2.5): a relation such as
-"left of" needs reach.
+output stride have 7x7 depthwise convolutions (Liu et al. 2022, "A ConvNet for the 2020s", section 2.5): a relation
+such as "left of" needs reach.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.choice import required_head
 from grounding.extraction.quality import BoxQualityHead
+from grounding.similarity import stretch_to_unit
 from grounding.text import PhraseFeatures
 from grounding.types import Grounding
 
@@ -156,25 +157,6 @@ class DenseGrounder:
         )
         boxes_xyxy, scores = extract(heatmap, self.extraction, self.quality_head)
         return Grounding(phrase, boxes_xyxy, scores, heatmap, views[0].images[index])
-
-
-def stretch_to_unit(similarity: Tensor, valid: Tensor) -> Tensor:
-    """Similarity maps stretched so that the valid positions of each span [0, 1]; padding becomes 0.
-
-    A cosine similarity of CLIP varies within a narrow band that differs between phrases: without this, one
-    threshold could not serve two phrases.
-
-    Args:
-        similarity: (P, h, w).
-        valid: (P, h, w) bool, at least one True per map.
-
-    Returns:
-        (P, h, w) in [0, 1]; a map that is constant becomes 0.
-    """
-    low = similarity.masked_fill(~valid, torch.inf).amin(dim=(1, 2), keepdim=True)
-    high = similarity.masked_fill(~valid, -torch.inf).amax(dim=(1, 2), keepdim=True)
-    stretched = (similarity - low) / (high - low).clamp(min=1e-6)
-    return stretched.clamp(0, 1) * valid
 
 
 def decoder_for(encoder: Encoder, config: DecoderConfig) -> HeatmapDecoder:

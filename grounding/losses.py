@@ -1,4 +1,4 @@
-"""What the decoder is trained on: box masks, and regions against phrases."""
+"""What the decoder is trained on where there are boxes: their masks."""
 
 from __future__ import annotations
 
@@ -45,46 +45,3 @@ def mask_loss(logits: Tensor, masks: Tensor, valid: Tensor) -> Tensor:
     overlap = 2 * (heat * target).sum(dim=(1, 2)) + 1
     dice = 1 - overlap / (heat.square().sum(dim=(1, 2)) + target.square().sum(dim=(1, 2)) + 1)
     return (entropy + dice).mean()
-
-
-def pool_regions(embeddings: Tensor, boxes_xyxy: Tensor, image_index: Tensor, stride: int) -> Tensor:
-    """The mean embedding inside each box, L2-normalised.
-
-    Args:
-        embeddings: (B, E, h, w), h = w.
-        boxes_xyxy: (P, 4) in model pixels.
-        image_index: (P,) the image of each box.
-        stride: model pixels per position.
-
-    Returns:
-        (P, E); a box without area gives zeros.
-    """
-    masks = box_masks(boxes_xyxy, embeddings.shape[-1], stride)
-    pooled = torch.einsum("pehw,phw->pe", embeddings[image_index], masks)
-    return F.normalize(pooled, dim=-1)
-
-
-def region_phrase_contrast(
-    region_embeddings: Tensor, phrase_embeddings: Tensor, region_ids: Tensor, temperature: float = 0.07
-) -> Tensor:
-    """Symmetric InfoNCE between phrases and the regions they refer to (van den Oord et al. 2018, section 2.3).
-
-    Row i of both arguments is one phrase and its region. Phrases of the same region are never each other's
-    negatives, whichever of the region's copies they came with; phrases and regions elsewhere in the same image are
-    negatives like all others.
-
-    Args:
-        region_embeddings: (P, E) L2-normalised.
-        phrase_embeddings: (P, E) L2-normalised.
-        region_ids: (P,) int64, equal where two phrases refer to the same region.
-        temperature: divides the cosine similarities.
-
-    Returns:
-        () mean of both directions.
-    """
-    logits = phrase_embeddings @ region_embeddings.T / temperature
-    own = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
-    same_region = region_ids[:, None] == region_ids[None, :]
-    logits = logits.masked_fill(same_region & ~own, -torch.inf)
-    target = torch.arange(len(logits), device=logits.device)
-    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2

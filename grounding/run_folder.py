@@ -45,8 +45,8 @@ class Progress:
     best_metrics: dict[str, float] = field(default_factory=dict)
 
     def finish_epoch(self, metrics: dict[str, float]) -> bool:
-        """Counts an epoch; True where its Acc@0.5 is the best so far."""
-        better = metrics["acc@0.5"] > self.best_metrics.get("acc@0.5", -1.0)
+        """Counts an epoch; True where its Acc@0.5 is the best so far, or nothing was measured."""
+        better = not metrics or metrics["acc@0.5"] > self.best_metrics.get("acc@0.5", -1.0)
         self.epochs_since_best = 0 if better else self.epochs_since_best + 1
         self.best_metrics = dict(metrics) if better else self.best_metrics
         self.epoch, self.step_in_epoch = self.epoch + 1, 0

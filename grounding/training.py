@@ -19,16 +19,20 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from grounding.config import ModelConfig
-from grounding.data.batches import TrainingBatch, TrainingItems, collate
+from grounding.data.batches import TrainingItems, collate
+from grounding.data.pairs import ImagePhrasePairs
 from grounding.data.refcocog import RefCOCOg
+from grounding.data.supervision import Supervised, images_with_boxes
 from grounding.data.transforms import AugmentationConfig
 from grounding.decoder import HeatmapDecoder
-from grounding.encoder import Encoder
+from grounding.errors import InputError
 from grounding.evaluation import evaluate
 from grounding.grounder import DenseGrounder, decoder_for
+from grounding.learner import Learner, LossConfig
 from grounding.loading import make_encoder
-from grounding.losses import box_masks, mask_loss, pool_regions, region_phrase_contrast
 from grounding.run_folder import Progress, RunFolder, refuse_another_run
+
+SHOWN = ("acc@0.5", "miou", "pointing")  # of the validation measures, after each epoch
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,14 @@ class TrainConfig:
     """Train the decoder on a data set in RefCOCOg's layout.
 
     Attributes:
-        data: root folder of the data set.
+        data: root folder of the data set; for weak supervision also a JSON-lines file of image-phrase pairs
+            (`data.pairs`).
         output: run folder to make.
         split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
         split: split to train on.
-        validation_split: split that chooses the best epoch.
+        validation_split: split that chooses the best epoch, by its boxes.
+        validation_data: root folder of the data set with that split, where it is another one; of pairs alone, without
+            it, the last epoch is kept.
         subset: images to train on: a count, a fraction below 1, or null for all.
         validation_subset: images to validate on, likewise.
         model: the CLIP, its input size, the decoder and the extraction.
@@ -54,7 +61,6 @@ class TrainConfig:
         warmup_steps: steps of linear warm-up.
         clip_norm: gradients are scaled down to this norm.
         ema_decay: of the running mean of the weights that is validated and kept.
-        contrast_weight: of the region-phrase contrastive loss beside the box-mask loss.
         augmentation: what happens to training images at random, where the phrases drawn for them permit it.
         patience: stop after so many epochs without a better validation Acc@0.5.
         mixed_precision: "no", "fp16" or "bf16".
@@ -72,7 +78,11 @@ class TrainConfig:
     validation_split: str = "val"
     subset: int | float | None = None
     validation_subset: int | float | None = None
+    validation_data: Path | None = None
+    supervision: Literal["boxes", "weak", "mixed"] = "boxes"
+    boxes_fraction: float = 0.1
     model: ModelConfig = field(default_factory=ModelConfig)
+    losses: LossConfig = field(default_factory=LossConfig)
     epochs: PositiveInt = 10
     images_per_batch: PositiveInt = 16
     phrases_per_image: PositiveInt = 6
@@ -82,7 +92,6 @@ class TrainConfig:
     warmup_steps: int = 100
     clip_norm: float = 1.0
     ema_decay: float = 0.995
-    contrast_weight: float = 0.1
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     patience: PositiveInt = 3
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"
@@ -101,12 +110,7 @@ def train(config: TrainConfig) -> dict[str, float]:
     """
     refuse_another_run(config.output, config, resume=config.resume)
     set_seed(config.seed)
-    dataset = RefCOCOg(config.data, config.split, split_by=config.split_by, group_by="image",
-                       subset=config.subset, seed=config.seed)  # fmt: skip
-    validation = RefCOCOg(config.data, config.validation_split, split_by=config.split_by, group_by="image",
-                          subset=config.validation_subset, seed=config.seed)  # fmt: skip
-    for needed in (dataset, validation):
-        needed.check_images()
+    dataset, validation = _data(config)
     accelerator = Accelerator(
         cpu=config.device == "cpu",
         mixed_precision=config.mixed_precision,
@@ -114,27 +118,29 @@ def train(config: TrainConfig) -> dict[str, float]:
     )
     encoder = make_encoder(config.model, accelerator.device)
     accelerator.print(f"training on {len(dataset)} images of {config.data}; frozen weights: {encoder.clip.weights}")
-    items = TrainingItems(dataset, model_size=config.model.model_size, stride=config.model.output_stride // 4, seed=config.seed,
+    items = TrainingItems(dataset, model_size=config.model.model_size, stride=config.model.output_stride // 4,
                           phrases_per_image=config.phrases_per_image, composed_per_image=config.composed_per_image,
-                          augmentation=config.augmentation)  # fmt: skip
-    asked = items.phrases | {expression.phrase for expression in validation.expressions}
+                          wrong_per_phrase=config.losses.contrast.wrong_phrases, boxed=_boxed(config, dataset),
+                          augmentation=config.augmentation, seed=config.seed)  # fmt: skip
+    asked = {expression.phrase for expression in validation.expressions} if validation else set()
     # Once, in a fixed order: a phrase's embedding then is the same to the last bit in a resumed run.
-    encoder.encode_phrases.remember(sorted(asked))
+    encoder.encode_phrases.remember(sorted(items.phrases | asked))
     loader = DataLoader(items, batch_size=config.images_per_batch, shuffle=True, collate_fn=collate,
                         num_workers=config.workers)  # fmt: skip
-    decoder = decoder_for(encoder, config.model.decoder)
-    optimizer = torch.optim.AdamW(_parameter_groups(decoder, config.weight_decay), lr=config.learning_rate, fused=True)
+    learner = Learner(encoder, decoder_for(encoder, config.model.decoder), config.losses)
+    optimizer = torch.optim.AdamW(_parameter_groups(learner, config.weight_decay), lr=config.learning_rate, fused=True)
     total_steps = config.epochs * len(loader)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: warmup_cosine(step, config.warmup_steps, total_steps)
     )
-    decoder, optimizer, loader, schedule = accelerator.prepare(decoder, optimizer, loader, schedule)
-    average = AveragedModel(accelerator.unwrap_model(decoder), multi_avg_fn=running_mean(config.ema_decay))
+    average = AveragedModel(learner.decoder, multi_avg_fn=running_mean(config.ema_decay)).to(accelerator.device)
+    trained = learner.decoder
+    learner, optimizer, loader, schedule = accelerator.prepare(learner, optimizer, loader, schedule)
     mean_decoder = cast(HeatmapDecoder, average.module)
     progress = Progress()
     accelerator.register_for_checkpointing(average, progress)
     grounder = DenseGrounder(encoder, mean_decoder, extraction=config.model.extraction, name="ours",
-                             sizes=config.model.inference_sizes)  # fmt: skip
+                             sizes=config.model.inference_sizes, flip=config.model.inference_flip)  # fmt: skip
 
     with RunFolder(config.output, config, resume=config.resume) as run:
         if run.has_state:
@@ -148,52 +154,64 @@ def train(config: TrainConfig) -> dict[str, float]:
             bar = tqdm(batches, desc=f"epoch {progress.epoch + 1}/{config.epochs}", initial=progress.step_in_epoch,
                        total=len(loader), unit="step")  # fmt: skip
             for batch in bar:
-                decoder.train()
+                learner.train()
                 with accelerator.autocast():
-                    losses = batch_losses(decoder, encoder, batch, config.contrast_weight)
+                    losses = learner(batch)
                 loss = torch.stack(list(losses.values())).sum()
                 accelerator.backward(loss)
-                accelerator.clip_grad_norm_(decoder.parameters(), config.clip_norm)
+                accelerator.clip_grad_norm_(learner.parameters(), config.clip_norm)
                 optimizer.step()
                 schedule.step()
                 optimizer.zero_grad(set_to_none=True)
-                average.update_parameters(accelerator.unwrap_model(decoder))
+                average.update_parameters(trained)
                 progress.step_in_epoch += 1
                 progress.step += 1
                 bar.set_postfix(loss=f"{loss.item():.3f}")
                 run.log_losses(progress, {name: value.item() for name, value in losses.items()})
                 if progress.step % config.save_every == 0:
                     run.save_state(accelerator)
-            metrics = evaluate(grounder, validation, workers=config.workers, description="validating")
+            metrics = (
+                evaluate(grounder, validation, workers=config.workers, description="validating") if validation else {}
+            )
             better = progress.finish_epoch(metrics)
             if better:
                 run.save_decoder(mean_decoder, clip_sha256=encoder.clip.sha256)
             run.log_validation(progress, metrics)
             run.save_state(accelerator)
-            shown = ", ".join(f"{name} {metrics[name]:.3f}" for name in ("acc@0.5", "miou", "pointing"))
+            shown = ", ".join(f"{name} {metrics[name]:.3f}" for name in SHOWN) if metrics else "none"
             accelerator.print(f"epoch {progress.epoch}: validation {shown}{' (best so far)' if better else ''}")
     return progress.best_metrics
 
 
-def batch_losses(
-    decoder: HeatmapDecoder, encoder: Encoder, batch: TrainingBatch, contrast_weight: float
-) -> dict[str, Tensor]:
-    """The weighted losses of one batch, by name."""
-    device = encoder.device
-    boxes, image_index = batch.boxes_xyxy.to(device), batch.image_index.to(device)
-    features = encoder.encode_squares(batch.squares)
-    phrases = encoder.encode_phrases(batch.phrases)
-    logits = decoder(features, phrases, image_index)
-    masks = box_masks(boxes, logits.shape[-1], encoder.model_size // logits.shape[-1])
-    losses = {"mask_loss": mask_loss(logits.float(), masks, batch.valid.to(device)[image_index])}
-    if contrast_weight:
-        regions = decoder.region_embeddings(features)
-        stride = encoder.model_size // regions.shape[-1]
-        with torch.autocast(device.type, enabled=False):  # a cosine over a temperature needs all of float32
-            pooled = pool_regions(regions.float(), boxes, image_index, stride)
-            contrast = region_phrase_contrast(pooled, phrases.embeddings, batch.region_ids.to(device))
-        losses["contrast_loss"] = contrast_weight * contrast
-    return losses
+def _data(config: TrainConfig) -> tuple[Supervised, RefCOCOg | None]:
+    """What to train on, and what to validate on if there is anything."""
+    dataset: Supervised
+    only_pairs = config.data.suffix == ".jsonl"
+    if only_pairs and config.supervision != "weak":
+        raise InputError(f"{config.data} holds pairs without boxes: give --supervision weak, or a data set with boxes")
+    if only_pairs:
+        dataset = ImagePhrasePairs(config.data)
+    else:
+        dataset = RefCOCOg(config.data, config.split, split_by=config.split_by, group_by="image",
+                           subset=config.subset, seed=config.seed)  # fmt: skip
+    validation = None
+    root = config.validation_data or (None if only_pairs else config.data)
+    if root is not None:
+        validation = RefCOCOg(root, config.validation_split, split_by=config.split_by, group_by="image",
+                              subset=config.validation_subset, seed=config.seed)  # fmt: skip
+        validation.check_images()
+    dataset.check_images()
+    return dataset, validation
+
+
+def _boxed(config: TrainConfig, dataset: Supervised) -> set[int] | None:
+    """The images whose boxes are used; None for all."""
+    if config.supervision == "boxes":
+        return None
+    if not 0 <= config.boxes_fraction <= 1:
+        raise InputError(f"boxes_fraction is {config.boxes_fraction}: give a share between 0 and 1")
+    fraction = 0.0 if config.supervision == "weak" else config.boxes_fraction
+    return images_with_boxes(dataset, fraction, seed=config.seed)
 
 
 def running_mean(decay: float) -> Callable[..., None]:
@@ -218,8 +236,8 @@ def warmup_cosine(step: int, warmup_steps: int, total_steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * done))
 
 
-def _parameter_groups(decoder: HeatmapDecoder, weight_decay: float) -> Iterator[dict[str, object]]:
+def _parameter_groups(learner: Learner, weight_decay: float) -> Iterator[dict[str, object]]:
     """Kernels decay, biases and norms do not."""
-    parameters = sorted(decoder.parameters(), key=lambda p: p.ndim > 1)
+    parameters = sorted(learner.parameters(), key=lambda p: p.ndim > 1)
     for decays, group in itertools.groupby(parameters, key=lambda p: p.ndim > 1):
         yield {"params": list(group), "weight_decay": weight_decay if decays else 0.0}

@@ -44,23 +44,28 @@ def one_phrase(phrases: PhraseFeatures, index: int) -> PhraseFeatures:
     )
 
 
-def make_decoder() -> HeatmapDecoder:
+def make_decoder(output_stride: int = 16) -> HeatmapDecoder:
     torch.manual_seed(0)
-    return HeatmapDecoder(SMALL, embed_dim=EMBED_DIM, token_width=TOKEN_WIDTH, pyramid_channels=CHANNELS).eval()
+    return HeatmapDecoder(
+        SMALL, embed_dim=EMBED_DIM, token_width=TOKEN_WIDTH, pyramid_channels=CHANNELS, output_stride=output_stride
+    ).eval()
 
 
 @pytest.mark.parametrize("output_stride", [16, 32])
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (96, 96), (64, 160)])
-def test_heatmap_has_stride_4(output_stride, height, width):
+def test_heatmap_has_a_quarter_of_the_output_stride(output_stride, height, width):
     features = make_features(2, height, width, output_stride)
-    logits = make_decoder()(features, make_phrases(3), torch.tensor([1, 0, 1]))
-    assert logits.shape == (3, height // 4, width // 4) and logits.dtype == torch.float32
+    logits = make_decoder(output_stride)(features, make_phrases(3), torch.tensor([1, 0, 1]))
+    assert (
+        logits.dtype == torch.float32
+    assert logits.shape == (3, 4 * height // output_stride, 4 * width // output_stride)
+    )
     assert logits.isfinite().all()
 
 
 @pytest.mark.parametrize("output_stride", [16, 32])
 def test_phrases_and_images_together_equal_one_by_one(output_stride):
-    decoder, features, phrases = make_decoder(), make_features(3, 64, 64, output_stride), make_phrases(5)
+    decoder, features, phrases = make_decoder(output_stride), make_features(3, 64, 64, output_stride), make_phrases(5)
     image_index = [2, 0, 0, 1, 2]
     with torch.no_grad():
         together = decoder(features, phrases, torch.tensor(image_index))
@@ -76,9 +81,9 @@ def test_phrases_and_images_together_equal_one_by_one(output_stride):
 
 @pytest.mark.parametrize("output_stride", [16, 32])
 def test_region_embeddings_start_as_the_dense_embeddings(output_stride):
-    decoder, features = make_decoder(), make_features(2, 64, 96, output_stride)
+    decoder, features = make_decoder(output_stride), make_features(2, 64, 96, output_stride)
     torch.testing.assert_close(decoder.region_embeddings(features), features.embeddings, atol=1e-6, rtol=0)
-    torch.nn.init.normal_(decoder.adapter.weight)
+    torch.nn.init.normal_(decoder.adapter.correction.weight)
     corrected = decoder.region_embeddings(features)
     assert (corrected - features.embeddings).abs().max() > 0.1
     torch.testing.assert_close(corrected.norm(dim=1), torch.ones_like(corrected[:, 0]))
@@ -107,14 +112,17 @@ def test_every_parameter_learns():
 
 def test_decoder_for_rn50_stays_small():
     channels = {"layer1": 256, "layer2": 512, "layer3": 1024, "layer4": 2048}
-    decoder = HeatmapDecoder(DecoderConfig(), embed_dim=1024, token_width=1024, pyramid_channels=channels)
+    decoder = HeatmapDecoder(DecoderConfig(), embed_dim=1024, token_width=1024, pyramid_channels=channels,
+                             output_stride=16)  # fmt: skip
     assert 1_000_000 < sum(parameter.numel() for parameter in decoder.parameters()) < 4_000_000
 
 
 @pytest.mark.parametrize("field", ["width", "blocks", "queries", "query_dim", "reader_layers"])
 def test_every_setting_changes_the_size(field):
     def size(config: DecoderConfig) -> int:
-        decoder = HeatmapDecoder(config, embed_dim=EMBED_DIM, token_width=TOKEN_WIDTH, pyramid_channels=CHANNELS)
+        decoder = HeatmapDecoder(
+            config, embed_dim=EMBED_DIM, token_width=TOKEN_WIDTH, pyramid_channels=CHANNELS, output_stride=16
+        )
         return sum(parameter.numel() for parameter in decoder.parameters())
 
     larger = dataclasses.replace(SMALL, **{field: 2 * getattr(SMALL, field)})

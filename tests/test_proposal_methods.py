@@ -164,7 +164,7 @@ def test_annotated_boxes_are_the_proposals(example, scorer) -> None:
 
 
 def test_a_box_mask_comes_back_as_its_box(example) -> None:
-    answers = box_mask(example, model_size=192, extraction=ExtractionConfig())
+    answers = box_mask(example, model_size=192, stride=4, extraction=ExtractionConfig())
     for answer, annotated in zip(answers, example.boxes_xyxy, strict=True):
         clipped = np.minimum(annotated, [192, 96, 192, 96])
         assert len(answer.boxes_xyxy) == 1

@@ -15,9 +15,11 @@ from safetensors.torch import load_file, save_file
 import grounding.training as training
 from grounding import InputError, load
 from grounding.config import ModelConfig
+from grounding.data.batches import TrainingBatch
 from grounding.data.transforms import AugmentationConfig
 from grounding.decoder import DecoderConfig
 from grounding.grounder import DenseGrounder
+from grounding.learner import Learner
 from grounding.loading import make_encoder
 from grounding.training import TrainConfig, running_mean, train, warmup_cosine
 from tests.tiny_clip import save_tiny_clip
@@ -41,15 +43,15 @@ class Killed(Exception):
 
 def killed_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     """Ends the process's training, as a signal would, in the middle of the step after `steps`."""
-    losses = training.batch_losses
+    losses = Learner.forward
     calls = iter(range(steps + 1))
 
-    def dying(*arguments: object) -> object:
+    def dying(learner: Learner, batch: TrainingBatch) -> dict[str, torch.Tensor]:
         if next(calls) == steps:
             raise Killed
-        return losses(*arguments)  # type: ignore[arg-type]
+        return losses(learner, batch)
 
-    monkeypatch.setattr(training, "batch_losses", dying)
+    monkeypatch.setattr(Learner, "forward", dying)
 
 
 @pytest.mark.parametrize(("steps", "save_every"), [(1, 1), (2, 2), (4, 1), (5, 2)])

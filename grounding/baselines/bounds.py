@@ -13,7 +13,6 @@ import torch
 
 from grounding.baselines.proposal_clip import ProposalScorer, grounding_of_boxes
 from grounding.baselines.yolo_clip import boxes_to_choose_from
-from grounding.decoder import HEATMAP_STRIDE
 from grounding.extraction import ExtractionConfig, extract
 from grounding.geometry import Letterbox
 from grounding.losses import box_masks
@@ -53,12 +52,19 @@ def annotated_clip(examples: Sequence[Example], scorer: ProposalScorer) -> list[
     ]
 
 
-def box_mask(example: Example, *, model_size: int, extraction: ExtractionConfig) -> list[Grounding]:
-    """The decoder's training target as its heatmap: what the extraction makes of a perfect one."""
+def box_mask(example: Example, *, model_size: int, stride: int, extraction: ExtractionConfig) -> list[Grounding]:
+    """The decoder's training target as its heatmap: what the extraction makes of a perfect one.
+
+    Args:
+        example: an image with expressions.
+        model_size: side of the letterbox in pixels.
+        stride: model pixels per cell of the heatmap.
+        extraction: how boxes are made from it.
+    """
     height, width = example.image.shape[:2]
     letterbox = Letterbox.fit((width, height), model_size)
     boxes = torch.from_numpy(letterbox.boxes_to_model(example.boxes_xyxy))
-    masks = box_masks(boxes, model_size // HEATMAP_STRIDE, HEATMAP_STRIDE).numpy()
+    masks = box_masks(boxes, model_size // stride, stride).numpy()
     answers = []
     for phrase, mask in zip(example.phrases, masks, strict=True):
         heatmap = letterbox.map_to_image(mask)

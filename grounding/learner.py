@@ -1,0 +1,161 @@
+"""Learner: a batch goes in, the losses of the decoder come out, with boxes, without, or some of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jsonargparse.typing import NonNegativeInt
+from torch import Tensor, nn
+
+from grounding.contrast import Pairs, RegionPhraseContrast, WrongPhrases, pool
+from grounding.data.batches import TrainingBatch
+from grounding.data.mirrored import mirrored_phrase
+from grounding.decoder import HeatmapDecoder
+from grounding.dense_clip import DenseFeatures
+from grounding.encoder import Encoder
+from grounding.errors import InputError
+from grounding.losses import box_masks, mask_loss
+from grounding.weak import WeakConfig, background_loss, colour_loss, mirror_loss, similarity_targets
+
+
+@dataclass(frozen=True)
+class ContrastConfig:
+    """The region-phrase contrastive loss.
+
+    Attributes:
+        weight: beside the other losses; 0 leaves it out.
+        pooling: what a region is: "box", the mean embedding inside the annotated box, or "heatmap", the mean weighted
+            by the predicted heatmap; without a box it is the latter.
+        within_image: whether other regions of the same image are negatives.
+        wrong_phrases: so many phrases one word apart are further negatives of each region.
+    """
+
+    weight: float = 0.1
+    pooling: Literal["box", "heatmap"] = "box"
+    within_image: bool = True
+    wrong_phrases: NonNegativeInt = 0
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """What the decoder is trained on.
+
+    Attributes:
+        mask_weight: of BCE + Dice on box masks, where there are boxes.
+        contrast: regions and phrases find each other.
+        weak: what else is asked of phrases without a box.
+    """
+
+    mask_weight: float = 1.0
+    contrast: ContrastConfig = field(default_factory=ContrastConfig)
+    weak: WeakConfig = field(default_factory=WeakConfig)
+
+
+class Learner(nn.Module):
+    """The decoder with the losses it is trained on: one module, so that several processes can share the work.
+
+    Args:
+        encoder: the frozen CLIP; none of its weights are among the parameters.
+        decoder: what is trained.
+        config: the losses and their weights.
+
+    Raises:
+        InputError: the contrast has nothing to teach.
+    """
+
+    def __init__(self, encoder: Encoder, decoder: HeatmapDecoder, config: LossConfig) -> None:
+        super().__init__()
+        if config.contrast.weight and config.contrast.pooling == "box" and decoder.adapter is None:
+            raise InputError(
+                "contrast.pooling is 'box' and decoder.adapter false: frozen embeddings of given boxes can learn "
+                "nothing; give contrast.pooling heatmap, contrast.weight 0 or decoder.adapter true"
+            )
+        self.decoder = decoder
+        self.contrast = (
+            RegionPhraseContrast(within_image=config.contrast.within_image) if config.contrast.weight else None
+        )
+        self.config = config
+        self._encoder = encoder
+
+    def forward(self, batch: TrainingBatch) -> dict[str, Tensor]:
+        """The weighted losses of one batch, by name."""
+        device = self._encoder.device
+        image_index, boxed = batch.image_index.to(device), batch.boxed.to(device)
+        valid = batch.valid.to(device)[image_index]
+        features = self._encoder.encode_squares(batch.squares)
+        phrases = self._encoder.encode_phrases(batch.phrases)
+        logits = self.decoder(features, phrases, image_index)
+        stride = self._encoder.model_size // logits.shape[-1]
+        # Where there is no box its mask is never looked at; NaN would still spoil gradients.
+        masks = box_masks(batch.boxes_xyxy.to(device).nan_to_num(), logits.shape[-1], stride)
+        losses = {}
+        with torch.autocast(device.type, enabled=False):  # logarithms and temperatures need all of float32
+            logits = logits.float()
+            if boxed.any():
+                losses["mask_loss"] = self.config.mask_weight * mask_loss(logits[boxed], masks[boxed], valid[boxed])
+            if not boxed.all():
+                losses |= self._weak_losses(batch, features, phrases.embeddings, logits, valid, ~boxed)
+            if self.contrast is not None:
+                by_box = boxed[:, None, None] & (self.config.contrast.pooling == "box")
+                weights = torch.where(by_box, masks, logits.sigmoid() * valid)
+                pairs = Pairs(
+                    regions=self._regions(features, weights, image_index, boxed),
+                    phrases=phrases.embeddings,
+                    region_ids=batch.region_ids.to(device),
+                    image_ids=batch.image_ids.to(device)[image_index],
+                    region_known=boxed,
+                )
+                losses["contrast_loss"] = self.config.contrast.weight * self.contrast(pairs, self._wrong(batch))
+        return losses
+
+    def _regions(self, features: DenseFeatures, weights: Tensor, image_index: Tensor, boxed: Tensor) -> Tensor:
+        """(P, E) pooled embeddings: adapted ones where a box says what they are of, else CLIP's own.
+
+        Without boxes, an adapter that may follow a phrase anywhere in its image soon does so at the wrong place.
+        """
+        adapted = self.decoder.region_embeddings(features).float()[image_index]
+        own = features.embeddings[image_index]
+        return pool(torch.where(boxed[:, None, None, None], adapted, own), weights)
+
+    def _wrong(self, batch: TrainingBatch) -> WrongPhrases | None:
+        if not batch.wrong_phrases:
+            return None
+        embeddings = self._encoder.encode_phrases(batch.wrong_phrases).embeddings
+        return WrongPhrases(embeddings, batch.wrong_index.to(embeddings.device))
+
+    def _weak_losses(
+        self,
+        batch: TrainingBatch,
+        features: DenseFeatures,
+        phrases: Tensor,
+        logits: Tensor,
+        valid: Tensor,
+        chosen: Tensor,
+    ) -> dict[str, Tensor]:
+        """The losses, besides the contrast, of the chosen phrases: those without a box."""
+        weak, index = self.config.weak, batch.image_index.to(logits.device)[chosen]
+        own, size = features.embeddings[index], logits.shape[-1]
+        phrases, kept, chosen_logits = phrases[chosen], valid[chosen], logits[chosen]
+        losses = {}
+        if weak.map_weight:
+            targets = similarity_targets(own, phrases, kept, size, threshold=weak.threshold, steepness=weak.steepness)
+            losses["map_loss"] = weak.map_weight * mask_loss(chosen_logits, targets, kept)
+        if weak.background_weight:
+            heat = chosen_logits.sigmoid() * kept
+            inside, outside = pool(own, heat), pool(own, kept - heat)
+            losses["background_loss"] = weak.background_weight * background_loss(inside, outside, phrases)
+        if weak.colour_weight:
+            squares = batch.squares.to(logits.device).permute(0, 3, 1, 2).float() / 255
+            colours = F.adaptive_avg_pool2d(squares, size)[index]
+            losses["colour_loss"] = weak.colour_weight * colour_loss(chosen_logits, colours, kept)
+        if weak.mirror_weight:
+            mirrored = self._encoder.encode_squares(batch.squares.flip(2))
+            asked = [
+                mirrored_phrase(each) for each, weakly in zip(batch.phrases, chosen.tolist(), strict=True) if weakly
+            ]
+            turned = self.decoder(mirrored, self._encoder.encode_phrases(asked), index).float()
+            losses["mirror_loss"] = weak.mirror_weight * mirror_loss(chosen_logits, turned, kept)
+        return losses

@@ -1,0 +1,127 @@
+"""What a decoder can learn from a phrase that is about an image when nobody says where in it.
+
+CLIP's own similarity map is the teacher: it knows little of where things end, but it errs differently from image to
+image, and a decoder that is to follow it everywhere learns what the maps have in common (Zhou et al. 2022, "Extract
+Free Dense Labels from CLIP", section 3.3). Beside it stand losses that no single map can satisfy: regions and phrases
+must find each other (`contrast`), what is left of the image must not fit the phrase, neighbours of one colour belong
+together, and a mirrored image has the mirrored answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from grounding.errors import InputError
+from grounding.similarity import stretch_to_unit
+
+SAME_COLOUR = 0.1  # summed over red, green and blue in [0, 1]
+SCALE = 14.0  # of cosine similarities: one over the temperature at which the contrast starts
+NEIGHBOURS = ((0, 1), (1, 0), (0, 2), (2, 0))  # cells down and across
+
+
+@dataclass(frozen=True)
+class WeakConfig:
+    """Weights of the losses that need no box, beside the contrast.
+
+    Attributes:
+        map_weight: of following CLIP's similarity map.
+        threshold: of that map, stretched to [0, 1]: where the target is one half.
+        steepness: of the target around the threshold.
+        background_weight: of what lies outside of the heatmap not fitting the phrase.
+        colour_weight: of neighbours of one colour belonging together.
+        mirror_weight: of a mirrored image having the mirrored heatmap; asks the decoder twice.
+    """
+
+    map_weight: float = 1.0
+    threshold: float = 0.7
+    steepness: float = 12.0
+    background_weight: float = 0.0
+    colour_weight: float = 0.5
+    mirror_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold < 1:
+            raise InputError(f"weak.threshold is {self.threshold}: give a share between 0 and 1")
+
+
+def similarity_targets(
+    embeddings: Tensor, phrases: Tensor, valid: Tensor, size: int, *, threshold: float, steepness: float
+) -> Tensor:
+    """CLIP's similarity maps as targets for heatmaps.
+
+    Args:
+        embeddings: (P, E, h, w) CLIP's own dense embeddings, L2-normalised.
+        phrases: (P, E) L2-normalised.
+        valid: (P, size, size) bool, False on padding.
+        size: side of the targets, a multiple of h = w.
+        threshold, steepness: as in `WeakConfig`.
+
+    Returns:
+        (P, size, size) in [0, 1], without gradient.
+    """
+    with torch.no_grad():
+        similarity = torch.einsum("pehw,pe->phw", embeddings, phrases)
+        coarse_valid = F.max_pool2d(valid[:, None].float(), size // embeddings.shape[-1])[:, 0] > 0
+        stretched = stretch_to_unit(similarity, coarse_valid)
+        fine = F.interpolate(stretched[:, None], size=(size, size), mode="bilinear")[:, 0]
+        return torch.sigmoid(steepness * (fine - threshold)) * valid
+
+
+def background_loss(inside: Tensor, outside: Tensor, phrases: Tensor) -> Tensor:
+    """The phrase must fit what the heatmap holds better than what it leaves (Xie et al. 2022, "CLIMS", section 3.3).
+
+    There, either similarity is pushed on its own; taken together, the two cannot be met by lowering both.
+
+    Args:
+        inside, outside: (P, E) embeddings pooled by the heatmap and by its complement, L2-normalised.
+        phrases: (P, E) L2-normalised.
+
+    Returns:
+        () mean over phrases.
+    """
+    margin = ((inside - outside) * phrases).sum(dim=-1)
+    return F.softplus(-SCALE * margin).mean()
+
+
+def colour_loss(logits: Tensor, colours: Tensor, valid: Tensor) -> Tensor:
+    """Neighbours of one colour belong together (Tian et al. 2021, "BoxInst", section 3.2).
+
+    Args:
+        logits: (P, h, w).
+        colours: (P, 3, h, w) mean colour of each cell, in [0, 1].
+        valid: (P, h, w) bool, False on padding.
+
+    Returns:
+        () -log of the probability that two neighbours of one colour are both in or both out, their mean.
+    """
+    losses, pairs = [], []
+    height, width = logits.shape[-2:]
+    for down, across in NEIGHBOURS:
+        first = (..., slice(0, height - down), slice(0, width - across))
+        second = (..., slice(down, height), slice(across, width))
+        alike = (colours[first] - colours[second]).abs().sum(dim=1) < SAME_COLOUR
+        alike = alike & valid[first] & valid[second]
+        both_in = F.logsigmoid(logits[first]) + F.logsigmoid(logits[second])
+        both_out = F.logsigmoid(-logits[first]) + F.logsigmoid(-logits[second])
+        losses.append((-torch.logaddexp(both_in, both_out) * alike).sum())
+        pairs.append(alike.sum())
+    return torch.stack(losses).sum() / torch.stack(pairs).sum().clamp(min=1)
+
+
+def mirror_loss(logits: Tensor, mirrored_logits: Tensor, valid: Tensor) -> Tensor:
+    """A mirrored image has the mirrored heatmap (Wang et al. 2020, "SEAM", section 3.2).
+
+    Args:
+        logits: (P, h, w) of the images.
+        mirrored_logits: (P, h, w) of the mirrored images, asked the mirrored phrases.
+        valid: (P, h, w) bool, False on the images' padding.
+
+    Returns:
+        () mean squared difference of the heatmaps over valid cells.
+    """
+    difference = (logits.sigmoid() - mirrored_logits.flip(-1).sigmoid()).square()
+    return (difference * valid).sum() / valid.sum()
