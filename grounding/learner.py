@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -79,6 +80,7 @@ class Learner(nn.Module):
         )
         self.config = config
         self._encoder = encoder
+        self._teachers = [encoder.at(size) for size in config.weak.teacher_sizes]
 
     def forward(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """The weighted losses of one batch, by name."""
@@ -120,6 +122,12 @@ class Learner(nn.Module):
         own = features.embeddings[image_index]
         return pool(torch.where(boxed[:, None, None, None], adapted, own), weights)
 
+    def _at_teacher_sizes(self, squares: Tensor) -> Iterator[DenseFeatures]:
+        for encoder in self._teachers:
+            size = (encoder.model_size, encoder.model_size)
+            resized = F.interpolate(squares.permute(0, 3, 1, 2).float(), size=size, mode="bilinear")
+            yield encoder.encode_squares(resized.round().to(torch.uint8).permute(0, 2, 3, 1))
+
     def _wrong(self, batch: TrainingBatch) -> WrongPhrases | None:
         if not batch.wrong_phrases:
             return None
@@ -141,7 +149,8 @@ class Learner(nn.Module):
         phrases, kept, chosen_logits = phrases[chosen], valid[chosen], logits[chosen]
         losses = {}
         if weak.map_weight:
-            targets = similarity_targets(own, phrases, kept, size, threshold=weak.threshold, steepness=weak.steepness)
+            teachers = [own, *(each.embeddings[index] for each in self._at_teacher_sizes(batch.squares))]
+            targets = similarity_targets(teachers, phrases, kept, threshold=weak.threshold, steepness=weak.steepness)
             losses["map_loss"] = weak.map_weight * mask_loss(chosen_logits, targets, kept)
         if weak.background_weight:
             heat = chosen_logits.sigmoid() * kept

@@ -9,6 +9,7 @@ together, and a mirrored image has the mirrored answer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,6 +30,8 @@ class WeakConfig:
 
     Attributes:
         map_weight: of following CLIP's similarity map.
+        teacher_sizes: input sizes at which that map is made, besides the model's own, and averaged: at one size CLIP
+            draws all objects alike, and at several its errors differ.
         threshold: of that map, stretched to [0, 1]: where the target is one half.
         steepness: of the target around the threshold.
         background_weight: of what lies outside of the heatmap not fitting the phrase.
@@ -37,6 +40,7 @@ class WeakConfig:
     """
 
     map_weight: float = 1.0
+    teacher_sizes: tuple[int, ...] = ()
     threshold: float = 0.7
     steepness: float = 12.0
     background_weight: float = 0.0
@@ -49,26 +53,27 @@ class WeakConfig:
 
 
 def similarity_targets(
-    embeddings: Tensor, phrases: Tensor, valid: Tensor, size: int, *, threshold: float, steepness: float
+    embeddings: Sequence[Tensor], phrases: Tensor, valid: Tensor, *, threshold: float, steepness: float
 ) -> Tensor:
     """CLIP's similarity maps as targets for heatmaps.
 
     Args:
-        embeddings: (P, E, h, w) CLIP's own dense embeddings, L2-normalised.
+        embeddings: CLIP's own dense embeddings at one or several input sizes, each (P, E, h, w), L2-normalised.
         phrases: (P, E) L2-normalised.
-        valid: (P, size, size) bool, False on padding.
-        size: side of the targets, a multiple of h = w.
+        valid: (P, H, W) bool, False on padding.
         threshold, steepness: as in `WeakConfig`.
 
     Returns:
-        (P, size, size) in [0, 1], without gradient.
+        (P, H, W) in [0, 1], without gradient.
     """
     with torch.no_grad():
-        similarity = torch.einsum("pehw,pe->phw", embeddings, phrases)
-        coarse_valid = F.max_pool2d(valid[:, None].float(), size // embeddings.shape[-1])[:, 0] > 0
-        stretched = stretch_to_unit(similarity, coarse_valid)
-        fine = F.interpolate(stretched[:, None], size=(size, size), mode="bilinear")[:, 0]
-        return torch.sigmoid(steepness * (fine - threshold)) * valid
+        maps = []
+        for of_size in embeddings:
+            similarity = torch.einsum("pehw,pe->phw", of_size, phrases)
+            content = F.adaptive_max_pool2d(valid.float(), similarity.shape[-2:]) > 0
+            stretched = stretch_to_unit(similarity, content)
+            maps.append(F.interpolate(stretched[:, None], size=valid.shape[-2:], mode="bilinear")[:, 0])
+        return torch.sigmoid(steepness * (torch.stack(maps).mean(dim=0) - threshold)) * valid
 
 
 def background_loss(inside: Tensor, outside: Tensor, phrases: Tensor) -> Tensor:
