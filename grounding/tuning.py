@@ -26,7 +26,6 @@ from optuna.samplers import TPESampler
 from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
 
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
@@ -167,8 +166,9 @@ def _study(config: TuneConfig) -> Iterator[Study]:
     config.output.mkdir(parents=True, exist_ok=True)
     try:
         storage = RDBStorage(f"sqlite:///{path}")
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError, RuntimeError) as error:
-        raise InputError(f"{path} cannot be read as a study: remove {config.output} and search again") from error
+    except Exception as error:  # SQLAlchemy's or Optuna's: for a user all are one thing, a file that cannot be used
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path} cannot be read as a study ({reason}): restore it, or give a new --output") from error
     try:
         pruner = MedianPruner(n_startup_trials=int(config.prune_after))
         study = optuna.create_study(storage=storage, study_name="search", direction="maximize", pruner=pruner,

@@ -43,9 +43,8 @@ def draw_study(study: Study, folder: Path) -> dict[str, Path]:
         drawn["intermediate_values"] = lambda: drawing.plot_intermediate_values(study)
     if len(complete) >= ENOUGH_FOR_IMPORTANCES and len({trial.value for trial in complete}) > 1:
         # The one evaluator that needs no scikit-learn, whichever is the default.
-        evaluator = PedAnovaImportanceEvaluator()
         drawn["param_importances"] = lambda: drawing.plot_param_importances(
-            study, evaluator=evaluator, target_name=TARGET
+            study, evaluator=PedAnovaImportanceEvaluator(), target_name=TARGET
         )
     paths = {}
     backend = get_backend()
