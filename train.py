@@ -1,6 +1,7 @@
 """Train the decoder: `python train.py --config configs/refcocog.yaml --data DIR --output runs/NAME`.
 
-`python train.py extraction --run runs/NAME --data DIR` then chooses how boxes are made from the run's heatmaps.
+`python train.py extraction --run runs/NAME --data DIR` then chooses how boxes are made from the run's heatmaps, and
+`python train.py tune --config configs/refcocog.yaml --output runs/search` searches for better hyper-parameters.
 """
 
 import sys
@@ -8,8 +9,11 @@ import sys
 from grounding.cli import exit_on_input_error, parse
 from grounding.extraction_tuning import TuneExtractionConfig, tune_extraction
 from grounding.training import TrainConfig, train
+from grounding.tuning import TuneConfig, tune
 
-MORE = "usage: train.py extraction RUN --data DIR [--option VALUE ...]   chooses how boxes are made (--help)\n"
+MORE = """usage: train.py extraction RUN --data DIR [--option VALUE ...]   chooses how boxes are made (--help)
+usage: train.py tune --data DIR --output DIR [--option VALUE ...]   searches hyper-parameters (--help)
+"""
 
 if __name__ == "__main__":
     words = sys.argv[1:]
@@ -17,6 +21,8 @@ if __name__ == "__main__":
         if words[:1] == ["extraction"]:
             settings = parse(TuneExtractionConfig, "train", words[1:], positional="run", command="extraction")
             print(tune_extraction(settings))
+        elif words[:1] == ["tune"]:
+            print(tune(parse(TuneConfig, "train", words[1:], command="tune", own_section="tune")))
         else:
             if words in (["--help"], ["-h"]):
                 print(MORE)

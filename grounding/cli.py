@@ -20,7 +20,13 @@ Config = TypeVar("Config")
 
 
 def parse(
-    config_class: type[Config], section: str, arguments: Sequence[str], *, positional: str = "", command: str = ""
+    config_class: type[Config],
+    section: str,
+    arguments: Sequence[str],
+    *,
+    positional: str = "",
+    command: str = "",
+    own_section: str = "",
 ) -> Config:
     """Settings from the command line over a configuration file over the dataclass's defaults.
 
@@ -33,6 +39,7 @@ def parse(
         arguments: the command line without the program's name.
         positional: field that may also be given first and without its flag; a list field takes several words.
         command: word that the user gave before the arguments, for the help.
+        own_section: of the configuration file too, where it has one; its settings go over those of `section`.
 
     Raises:
         InputError: the configuration file is missing, is no YAML, or lacks the section; or an argument is wrong.
@@ -40,8 +47,11 @@ def parse(
     summary = (config_class.__doc__ or "").splitlines()[0]
     program = f"{section}.py {command}".rstrip()
     usage = f"{program} [{positional.upper()}] [--config FILE] [--option VALUE ...]" if positional else None
+    own_help = f"or {own_section!r} " if own_section else ""
     parser = ArgumentParser(prog=program, description=summary, usage=usage, exit_on_error=False)
-    parser.add_argument("--config", action="config", help=f"YAML file; its section {section!r} holds any of these")
+    parser.add_argument(
+        "--config", action="config", help=f"YAML file; its section {section!r} {own_help}holds any of these"
+    )
     parser.add_class_arguments(config_class)
     words = list(arguments)
     if positional and words and not words[0].startswith("-"):
@@ -51,7 +61,7 @@ def parse(
         else:
             words.insert(0, f"--{positional}")
     try:
-        parsed = parser.parse_args(_with_section(words, section))
+        parsed = parser.parse_args(_with_section(words, section, own_section))
     except ArgumentError as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{reason.rstrip('.')}; python {program} --help lists what there is") from error
@@ -80,26 +90,31 @@ def exit_on_input_error() -> Iterator[None]:
     raise SystemExit(2)
 
 
-def _with_section(words: list[str], section: str) -> list[str]:
-    """The command line with the file after --config replaced by its section's content, which jsonargparse takes too.
+def _with_section(words: list[str], section: str, own_section: str) -> list[str]:
+    """The command line with the file after --config replaced by its sections' content, which jsonargparse takes too.
 
     It comes first, wherever it was given: jsonargparse lets the later word win.
     """
     for index, word in enumerate(words):
         if word == "--config" and index + 1 < len(words):
-            return ["--config", _read_section(Path(words[index + 1]), section), *words[:index], *words[index + 2 :]]
+            read = _read_sections(Path(words[index + 1]), section, own_section)
+            return [*read, *words[:index], *words[index + 2 :]]
         if word.startswith("--config="):
-            return ["--config", _read_section(Path(word[9:]), section), *words[:index], *words[index + 1 :]]
+            return [*_read_sections(Path(word[9:]), section, own_section), *words[:index], *words[index + 1 :]]
     return words
 
 
-def _read_section(path: Path, section: str) -> str:
+def _read_sections(path: Path, section: str, own_section: str) -> Iterator[str]:
     try:
         content: Any = yaml.safe_load(path.read_text())
     except OSError as error:
         raise InputError(f"the configuration file {path} cannot be read: give an existing YAML file") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is no YAML file: compare it with configs/demo.yaml") from error
-    if not isinstance(content, dict) or not isinstance(content.get(section), dict):
-        raise InputError(f"{path} has no section {section!r}: compare it with configs/demo.yaml")
-    return yaml.safe_dump(content[section])
+    names = [section]
+    if own_section and isinstance(content, dict) and own_section in content:
+        names.append(own_section)
+    for name in names:
+        if not isinstance(content, dict) or not isinstance(content.get(name), dict):
+            raise InputError(f"{path} has no section {name!r}: compare it with configs/demo.yaml")
+        yield from ("--config", yaml.safe_dump(content[name]))

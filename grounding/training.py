@@ -102,8 +102,13 @@ class TrainConfig:
     resume: bool = False
 
 
-def train(config: TrainConfig) -> dict[str, float]:
+def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], None] | None = None) -> dict[str, float]:
     """Train, keep the best epoch's decoder in the run folder, and return its validation measures.
+
+    Args:
+        config: of the run.
+        on_epoch: told the number of each finished epoch, from 1, and its validation measures; what it raises ends the
+            run, which may be resumed.
 
     Raises:
         InputError: the data or the CLIP cannot be used, or the run folder holds another run.
@@ -180,6 +185,8 @@ def train(config: TrainConfig) -> dict[str, float]:
             run.save_state(accelerator)
             shown = ", ".join(f"{name} {metrics[name]:.3f}" for name in SHOWN) if metrics else "none"
             accelerator.print(f"epoch {progress.epoch}: validation {shown}{' (best so far)' if better else ''}")
+            if on_epoch is not None:
+                on_epoch(progress.epoch, metrics)
     return progress.best_metrics
 
 
