@@ -11,6 +11,7 @@ import json
 import multiprocessing
 import os
 import sys
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,65 +30,64 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.data.transforms import AugmentationConfig
 from grounding.decoder import DecoderConfig
 from grounding.evaluation import method_of, predict
+from grounding.extraction import ExtractionConfig
+from grounding.extraction.settings import PARAMETERS
 from grounding.extraction_tuning import GRID, fit_head, sweep
 from grounding.grounder import DenseGrounder, Grounder
 from grounding.learner import ContrastConfig, LossConfig
 from grounding.loading import load
+from grounding.plain import plain
 from grounding.summary import summarise
 from grounding.training import TrainConfig, train
-from grounding.weak import WeakConfig
 from grounding.whole_file import write_whole
 
 RESULT = "ablation.json"
 MEASURES = ("acc@0.5", "miou", "pointing")
-WITHOUT_CONTRAST = ContrastConfig(weight=0.0)
-FULL = "+ adapter"  # whose heatmaps the extractions are compared on, and whose boxes the others have a share of
-EXTRACTIONS = "extractions"
+SIZES_OF_ZERO_SHOT = ((384,), (320, 384, 448, 512))
+FULL = "+ adapter"  # whose heatmaps the extractions are compared on, and of whose boxes the others have a share
+SHARES = (1, 5, 10, 25)  # per cent of the images
 
 
 @dataclass(frozen=True)
-class Experiment:
-    """One row: a name and the training it stands for; None for what needs none."""
+class Job:
+    """One measurement: what it is called in the report, where its result goes, and the training it needs, if any."""
 
     name: str
-    config: TrainConfig | None
+    folder: Path
+    config: TrainConfig | None = None
 
 
-def experiments(data: Path, images: int | None) -> list[Experiment]:
-    """All trainings, each with the settings of the demo apart from what its name says."""
+def trainings(data: Path, images: int | None) -> dict[str, TrainConfig]:
+    """All experiments that are trained, by name: the demo's settings apart from what the name says."""
     model = ModelConfig(model_size=320, output_stride=32, inference_sizes=(384,))
     bare = replace(model, decoder=DecoderConfig(adapter=False))
-    base = TrainConfig(data, Path(), model=model, subset=images, validation_subset=50, epochs=1, images_per_batch=8,
-                       phrases_per_image=2, composed_per_image=2, warmup_steps=100, device="cpu",
-                       losses=LossConfig(contrast=WITHOUT_CONTRAST))  # fmt: skip
+    no_contrast = ContrastConfig(weight=0.0)
     by_heatmap = ContrastConfig(pooling="heatmap", within_image=False)
     hard = replace(by_heatmap, within_image=True, wrong_phrases=3)
+    base = TrainConfig(
+        data, Path(), model=model, subset=images, validation_subset=50, epochs=1, images_per_batch=8,
+        phrases_per_image=2, composed_per_image=2, warmup_steps=50, device="cpu",
+    )  # fmt: skip
     full = replace(base, losses=LossConfig(contrast=replace(hard, pooling="box")))
-    weak = LossConfig(contrast=replace(hard, weight=0.5), weak=WeakConfig(teacher_sizes=(512,)))
-    some = replace(base, supervision="mixed", losses=replace(weak, contrast=full.losses.contrast))
-    return [
-        Experiment("box masks only", replace(base, model=bare)),
-        Experiment("+ contrast", replace(base, model=bare, losses=LossConfig(contrast=by_heatmap))),
-        Experiment("+ hard negatives", replace(base, model=bare, losses=LossConfig(contrast=hard))),
-        Experiment(FULL, full),
-        Experiment("+ augmentation", replace(full, augmentation=AugmentationConfig(flip=True))),
-        Experiment("weak", replace(base, supervision="weak", losses=weak)),
-        Experiment(
-            "weak, no contrast",
-            replace(base, supervision="weak", losses=replace(weak, contrast=WITHOUT_CONTRAST)),
-        ),
-        *(
-            Experiment(f"boxes of {percent} %", replace(some, boxes_fraction=percent / 100))
-            for percent in (1, 5, 10, 25)
-        ),
-    ]
+    weak = replace(base, supervision="weak", losses=LossConfig(contrast=hard))
+    mixed = replace(full, supervision="mixed")
+    return {
+        "box masks only": replace(base, model=bare, losses=LossConfig(contrast=no_contrast)),
+        "+ contrast": replace(base, model=bare, losses=LossConfig(contrast=by_heatmap)),
+        "+ hard negatives": replace(base, model=bare, losses=LossConfig(contrast=hard)),
+        FULL: full,
+        "+ augmentation": replace(full, augmentation=AugmentationConfig(flip=True)),
+        "weak": weak,
+        "weak, no contrast": replace(weak, losses=replace(weak.losses, contrast=no_contrast)),
+        **{f"boxes of {share} %": replace(mixed, boxes_fraction=share / 100) for share in SHARES},
+    }
 
 
 def main(
     data: Path = Path("data/refshapes"),
     runs: Path = Path("runs/ablation"),
     output: Path = Path("docs/ablations.md"),
-    images: int | None = 4000,
+    images: int | None = 3000,
     seeds: PositiveInt = 3,
     jobs: PositiveInt = 2,
 ) -> None:
@@ -99,13 +99,119 @@ def main(
         output: Markdown file to write; its figure goes to images/ beside it.
         images: train on so many images; null for all.
         seeds: runs of each experiment.
-        jobs: runs at a time, each with an equal share of the cores.
+        jobs: measurements at a time, each on an equal share of the cores.
     """
+    configs = trainings(data, images)
     trained = [
-        (experiment.name, replace(experiment.config, seed=seed, output=runs / f"{_file_name(experiment.name)}-{seed}"))
+        Job(name, folder, replace(config, seed=seed, output=folder))
         for seed in range(seeds)
-        for experiment in experiments(data, images)
-        if experiment.config is not None
+        for name, config in configs.items()
+        for folder in [runs / f"{_file_name(name)}-{seed}"]
     ]
-    untrained = [("zero-shot", runs / "zero-shot")]
-    _run_all([(measure_training, config) for _, config in trained] + [(measure_zero_shot, data, path) for _, path in untrained], jobs)
+    others = [
+        Job("zero-shot", runs / "zero-shot"),
+        *(Job("extraction", runs / f"extraction-{seed}") for seed in range(seeds)),
+    ]
+    _run([(_measure_training, job.folder, (job, data)) for job in trained], jobs)
+    _run(
+        [(_measure_zero_shot, others[0].folder, (others[0], data))]
+        + [
+            (_measure_extractions, job.folder, (job, data, runs / f"{_file_name(FULL)}-{seed}"))
+            for seed, job in enumerate(others[1:])
+        ],
+        jobs,
+    )
+    results = [(job.name, json.loads((job.folder / RESULT).read_text())) for job in (*trained, *others)]
+    write_report(output, results, facts=_facts(data, images, seeds))
+
+
+def _run(work: list[tuple[Callable[..., None], Path, tuple[Any, ...]]], jobs: int) -> None:
+    """Do all that has left no result yet, several at a time."""
+    missing = [(measure, arguments) for measure, folder, arguments in work if not (folder / RESULT).is_file()]
+    os.environ["TQDM_DISABLE"] = "1"  # in the processes to come, whose bars would run into each other
+    context = multiprocessing.get_context("spawn")
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    with (
+        tqdm(total=len(work), initial=len(work) - len(missing), desc="measurements", unit="run") as bar,
+        ProcessPoolExecutor(jobs, mp_context=context, initializer=torch.set_num_threads, initargs=(threads,)) as pool,
+    ):
+        for done in as_completed(pool.submit(measure, *arguments) for measure, arguments in missing):
+            done.result()
+            bar.update()
+
+
+def _measure_training(job: Job, data: Path) -> None:
+    assert job.config is not None
+    train(replace(job.config, resume=True))
+    _write(job, {"test": _measured(load(job.folder), data)})
+
+
+def _measure_zero_shot(job: Job, data: Path) -> None:
+    """CLIP's similarity map alone, at one input size and at several, with the threshold that is best on val."""
+    results = {}
+    for sizes in SIZES_OF_ZERO_SHOT:
+        model = ModelConfig(model_size=384, output_stride=32, inference_sizes=sizes)
+        by_default = load("zero-shot", model=model)
+        settings = [each for each in GRID if each.method == "components"]
+        on_val = sweep(by_default, _split(data, "val", 150), settings)
+        best = max(on_val, key=lambda setting: on_val[setting]["acc@0.5"])
+        grounder = load("zero-shot", model=replace(model, extraction=best))
+        label = f"zero-shot at {', '.join(map(str, sizes))} pixels, threshold {best.relative:g}"
+        results[label] = _measured(grounder, data)
+    _write(job, results)
+
+
+def _measure_extractions(job: Job, data: Path, run: Path) -> None:
+    """The same heatmaps of a run under each extraction, its parameters chosen on val by mIoU."""
+    grounder = load(run)
+    assert isinstance(grounder, DenseGrounder)
+    head = fit_head(grounder, _split(data, "train", 300))
+    on_val = sweep(grounder, _split(data, "val", 150), GRID, quality_head=head)
+    chosen = {"components, threshold 0.5": ExtractionConfig()}
+    for method in PARAMETERS:
+        of_method = {setting: metrics for setting, metrics in on_val.items() if setting.method == method}
+        chosen[method] = max(of_method, key=lambda setting: of_method[setting]["miou"])
+    results = {}
+    for label, setting in chosen.items():
+        grounder.extraction, grounder.quality_head = setting, head
+        results[label] = _measured(grounder, data) | {"parameters": plain(setting.parameters)}
+    _write(job, results)
+
+
+def _measured(grounder: Grounder, data: Path) -> dict[str, Any]:
+    """The measures of every expression of the test split, and which expressions are of its novel subset."""
+    dataset = RefCOCOg(data, "test", group_by="image")
+    predictions = [each for of_image in predict(method_of(grounder), dataset) for each in of_image]
+    summary = summarise(predictions, {each.sent_id: each for each in dataset.expressions}, dataset.regions)
+    return {
+        "values": {name: np.round(summary.values[name], 4).tolist() for name in MEASURES},
+        "image_ids": summary.image_ids.tolist(),
+        "novel": ["novel" in expression.tags for expression in summary.expressions if expression is not None],
+    }
+
+
+def _split(data: Path, split: str, images: int) -> RefCOCOg:
+    return RefCOCOg(data, split, group_by="image", subset=min(images, len(RefCOCOg(data, split, group_by="image"))))
+
+
+def _write(job: Job, results: dict[str, Any]) -> None:
+    job.folder.mkdir(parents=True, exist_ok=True)
+    write_whole(job.folder / RESULT, json.dumps(results))
+
+
+def _file_name(name: str) -> str:
+    return "".join(letter if letter.isalnum() else "-" for letter in name).strip("-")
+
+
+def _facts(data: Path, images: int | None, seeds: int) -> str:
+    trained_on = len(RefCOCOg(data, "train", group_by="image", subset=images))
+    test = RefCOCOg(data, "test", group_by="image")
+    return (
+        f"{data.name}: one epoch over {trained_on} training images, {seeds} seeds; test split, {len(test)} images, "
+        f"{len(test.expressions)} expressions, {sum('novel' in each.tags for each in test.expressions)} of them novel"
+    )
+
+
+if __name__ == "__main__":
+    with exit_on_input_error():
+        auto_cli(main, args=sys.argv[1:], as_positional=False, prog="python -m benchmarks.ablation")

@@ -22,15 +22,15 @@ Config = TypeVar("Config")
 DEFAULT_SPACE: dict[str, Any] = {
     "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
     "weight_decay": {"low": 1e-3, "high": 0.2, "log": True},
-    "contrast_weight": {"low": 0.0, "high": 0.5},
+    "losses.contrast.weight": {"low": 0.0, "high": 0.5},
     "ema_decay": [0.98, 0.99, 0.995, 0.998, 0.999],
     "phrases_per_image": {"low": 1, "high": 8},
     "model.decoder.width": {"low": 64, "high": 160, "step": 32},
     "model.decoder.blocks": {"low": 1, "high": 4},
 }
 # What is learned, on what, and by which luck: trials that differ in these cannot be compared.
-FIXED = {"data", "output", "split_by", "split", "validation_split", "subset", "validation_subset", "device", "workers",
-         "save_every", "seed", "resume"}  # fmt: skip
+FIXED = {"data", "output", "split_by", "split", "validation_split", "validation_data", "subset", "validation_subset",
+         "device", "workers", "save_every", "seed", "resume"}  # fmt: skip
 
 
 def read_space(space: Mapping[str, Any], config: TrainConfig) -> dict[str, BaseDistribution]:

@@ -52,7 +52,7 @@ class TuneConfig(TrainConfig):
         output: study folder to make or to go on with; trial 7 is the run in its `trial_0007`.
         trials: to have finished in the end, with those that the study folder holds already and those stopped early.
         space: settings to search: name -> `{low, high}` with `log: true` or a `step`, or a list of choices; none for
-            learning_rate, weight_decay, contrast_weight, ema_decay, phrases_per_image, decoder.width and
+            learning_rate, weight_decay, losses.contrast.weight, ema_decay, phrases_per_image, decoder.width and
             decoder.blocks, each about its default.
         prune_after: once so many trials have finished, one that stays behind their median in an epoch is stopped.
         keep_states: keep the state to resume from of finished trials too, a multiple of the decoder's size.
