@@ -24,7 +24,7 @@ from grounding.data.annotations import find_layout
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
 from grounding.evaluation import Method, predict
-from grounding.loading import read_model_config
+from grounding.loading import folder_of, read_model_config
 from grounding.plain import plain
 from grounding.pooling import pool_by_ref
 from grounding.predictions import Prediction, PredictionsFile, read_predictions
@@ -137,7 +137,7 @@ def write_results(path: Path, results: dict[str, Any]) -> None:
 
 def _shared_model(config: EvaluateConfig) -> ModelConfig:
     """The first run's model, so that training-free methods see the same CLIP at the same size."""
-    runs = [Path(name) for name in config.methods if Path(name).is_dir()]
+    runs = [folder for folder in map(folder_of, config.methods) if folder.is_dir()]
     return read_model_config(runs[0]) if runs else config.model
 
 

@@ -19,15 +19,16 @@ class ModelConfig:
         model_size: side in pixels of the square that images are letterboxed into; a multiple of 32.
         inference_sizes: input sizes at inference, whose heatmaps are averaged; none for model_size alone.
         inference_flip: whether mirrored images are asked mirrored phrases besides, and these heatmaps averaged too.
-        output_stride: of the dense embeddings: 16, or 32 as CLIP was trained.
+        output_stride: of the dense embeddings: 32 as CLIP was trained, or 16 for twice as many positions of the same
+            picture; a heatmap has four times as many along each side.
         decoder: size of the decoder.
         extraction: how boxes are made from heatmaps; what `train.py extraction` chose for a run goes before it.
     """
 
     clip: str = EMBEDDED
-    model_size: int = 192
+    model_size: int = 320
     inference_sizes: tuple[int, ...] = ()
     inference_flip: bool = False
-    output_stride: Literal[16, 32] = 16
+    output_stride: Literal[16, 32] = 32
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     extraction: ExtractionConfig = field(default_factory=ExtractionConfig)

@@ -19,7 +19,7 @@ from grounding.errors import InputError
 from grounding.evaluation import Method, method_of
 from grounding.extraction.stored import QUALITY_FILE
 from grounding.grounder import DenseGrounder
-from grounding.loading import BLIND, DECODER_FILE, RECLIP, TRAINING_FREE, YOLO_CLIP, load, read_model_config
+from grounding.loading import BLIND, DECODER_FILE, RECLIP, TRAINING_FREE, YOLO_CLIP, folder_of, load, read_model_config
 from grounding.plain import plain
 from grounding.proposals.loading import ProposalsConfig, load_proposer
 from grounding.proposals.remembering import RememberingProposer
@@ -67,7 +67,7 @@ def make_method(name: str, settings: Settings) -> Method:
                          detector=grounder.proposer.sha256, scoring=plain(scoring))  # fmt: skip
     if name in TRAINING_FREE:
         return method_of(grounder, model=plain(model))
-    folder = Path(name)
+    folder = folder_of(name)
     assert isinstance(grounder, DenseGrounder)
     made_from = {"decoder": _sha256(folder / DECODER_FILE), "extraction": plain(grounder.extraction)}
     if grounder.quality_head is not None:

@@ -30,6 +30,7 @@ CLIP_SHA256 = "clip_sha256"  # in the decoder file's metadata
 ZERO_SHOT, GRADCAM = "zero-shot", "gradcam"
 YOLO_CLIP, RECLIP = YOLOCLIPGrounder.name, ReCLIPGrounder.name
 BLIND = {each.name: each for each in (WholeImageGrounder, CentredBoxGrounder)}
+SHIPPED = {"refshapes": Path(__file__).parent / "weights" / "refshapes"}
 TRAINING_FREE = (ZERO_SHOT, GRADCAM, YOLO_CLIP, RECLIP, *BLIND)
 
 
@@ -44,7 +45,8 @@ def load(
     """A method, ready to ground phrases.
 
     Args:
-        name: the folder of a training run, or one of `TRAINING_FREE`.
+        name: the folder of a training run, "refshapes" for the decoder that comes with this package, or one of
+            `TRAINING_FREE`.
         model: the CLIP and, for "zero-shot", its input size; a run folder brings its own.
         proposals: the detector of "yolo-clip" and "reclip".
         scoring: how CLIP looks at their proposals.
@@ -69,9 +71,10 @@ def load(
         proposer = load_proposer(proposals or ProposalsConfig(), device)
         scorer = ProposalScorer(clip, scoring or ScoringConfig())
         return (YOLOCLIPGrounder if name == YOLO_CLIP else ReCLIPGrounder)(proposer, scorer)
-    folder = Path(name)
+    folder = folder_of(name)
     if not folder.is_dir():
-        raise InputError(f"no run folder {name!r}: train one with train.py, or give one of {', '.join(TRAINING_FREE)}")
+        names = ", ".join((*SHIPPED, *TRAINING_FREE))
+        raise InputError(f"no run folder {name!r}: train one with train.py, or give one of {names}")
     config = read_model_config(folder)
     try:
         encoder = make_encoder(config, device)
@@ -99,6 +102,11 @@ def load(
     extraction, quality_head = read_extraction(folder) or (config.extraction, None)
     return DenseGrounder(encoder, decoder.to(device), extraction=extraction, quality_head=quality_head, name="ours",
                          sizes=config.inference_sizes, flip=config.inference_flip)  # fmt: skip
+
+
+def folder_of(name: str | os.PathLike[str]) -> Path:
+    """The run folder that a name stands for: that of a decoder that comes with this package, else the name itself."""
+    return SHIPPED.get(os.fspath(name), Path(name))
 
 
 def make_encoder(config: ModelConfig, device: str | torch.device) -> Encoder:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.scripts import run_script
 from tests.shared_data import SHARED_DATA, needs_shared_data
@@ -87,7 +88,6 @@ def test_comparison_with_a_detectors_real_proposals(data, tmp_path, capsys):
     ("data", "part"),
     [
         pytest.param(REFCOCOG_MINI, (), marks=needs_shared_data(REFCOCOG_MINI)),
-        pytest.param(COCO_PHOTOS, ("--subset", 8, "--validation_subset", 4), marks=needs_shared_data(COCO_PHOTOS)),
     ],
 )
 def test_with_rn50_at_448_pixels(data, part, rn50, tmp_path, capsys):
@@ -95,6 +95,24 @@ def test_with_rn50_at_448_pixels(data, part, rn50, tmp_path, capsys):
     results = on_real_data(capsys, tmp_path, data, "umd", "test", "random_rn50.pt", *options)
     assert results["methods"]["ours"]["n"] == sentences_in(data, "umd", "test")
     assert "random_rn50.pt" in results["weights"]
+
+
+@needs_shared_data(COCO_PHOTOS)
+@pytest.mark.parametrize("name", ["refcocog", "refcocog-weak", "refcocog-mixed"])
+def test_configurations_for_refcocog_start(name, rn50, tmp_path, capsys):
+    """Two steps of each as it is, on the CPU and few photographs; the losses it is about are among those logged."""
+    few = ("--subset", 4, "--validation_subset", 1, "--epochs", 1, "--images_per_batch", 2, "--phrases_per_image", 2)
+    here = ("--device", "cpu", "--mixed_precision", "no", "--workers", 0)
+    outcome = run_script(capsys, "train.py", "--config", f"configs/{name}.yaml", "--data", SHARED_DATA / COCO_PHOTOS,
+                         "--output", tmp_path / "run", "--model.clip", rn50, *few, *here)  # fmt: skip
+    assert outcome.code == 0, outcome
+    events = EventAccumulator(str(tmp_path / "run"))
+    events.Reload()
+    logged = {tag.removeprefix("train/") for tag in events.Tags()["scalars"] if tag.startswith("train/")}
+    with_boxes, without = {"mask_loss"}, {"map_loss", "colour_loss", "mirror_loss"}
+    expected = {"refcocog": with_boxes, "refcocog-weak": without, "refcocog-mixed": with_boxes | without}[name]
+    assert logged == expected | {"contrast_loss"}
+    assert (tmp_path / "run" / "decoder.safetensors").is_file()
 
 
 @needs_shared_data(COCO_PHOTOS)
