@@ -39,6 +39,7 @@ from grounding.loading import load
 from grounding.plain import plain
 from grounding.summary import summarise
 from grounding.training import TrainConfig, train
+from grounding.weak import WeakConfig
 from grounding.whole_file import write_whole
 
 RESULT = "ablation.json"
@@ -70,7 +71,7 @@ def trainings(data: Path, images: int | None) -> dict[str, TrainConfig]:
     )  # fmt: skip
     full = replace(base, losses=LossConfig(contrast=replace(hard, pooling="box")))
     weak = replace(base, supervision="weak", losses=LossConfig(contrast=hard))
-    mixed = replace(full, supervision="mixed")
+    mixed = replace(full, supervision="mixed", losses=replace(full.losses, weak=WeakConfig(map_weight=0.3)))
     return {
         "box masks only": replace(base, model=bare, losses=LossConfig(contrast=no_contrast)),
         "+ contrast": replace(base, model=bare, losses=LossConfig(contrast=by_heatmap)),
