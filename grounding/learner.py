@@ -145,7 +145,7 @@ class Learner(nn.Module):
             losses["map_loss"] = weak.map_weight * mask_loss(chosen_logits, targets, kept)
         if weak.background_weight:
             heat = chosen_logits.sigmoid() * kept
-            inside, outside = pool(own, heat), pool(own, kept - heat)
+            inside, outside = pool(own, heat), pool(own, chosen_logits.neg().sigmoid() * kept)
             losses["background_loss"] = weak.background_weight * background_loss(inside, outside, phrases)
         if weak.colour_weight:
             squares = batch.squares.to(logits.device).permute(0, 3, 1, 2).float() / 255
