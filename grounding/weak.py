@@ -67,7 +67,10 @@ def similarity_targets(
         similarity = torch.einsum("pehw,pe->phw", embeddings, phrases)
         coarse_valid = F.max_pool2d(valid[:, None].float(), size // embeddings.shape[-1])[:, 0] > 0
         stretched = stretch_to_unit(similarity, coarse_valid)
-        fine = F.interpolate(stretched[:, None], size=(size, size), mode="bilinear")[:, 0]
+        # Padding's zeros are left out of the means, or the image would seem to fit less wherever it borders on them.
+        both = torch.stack([stretched, coarse_valid.to(stretched.dtype)], dim=1)
+        total, weights = F.interpolate(both, size=(size, size), mode="bilinear").unbind(dim=1)
+        fine = total / weights.clamp(min=1e-6)
         return torch.sigmoid(steepness * (fine - threshold)) * valid
 
 
