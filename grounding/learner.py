@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from grounding.contrast import Pairs, RegionPhraseContrast, WrongPhrases, pool
 from grounding.data.batches import TrainingBatch
-from grounding.data.mirrored import mirrored_phrase
+from grounding.data.mirrored import can_be_mirrored, mirrored_phrase
 from grounding.decoder import HeatmapDecoder
 from grounding.dense_clip import DenseFeatures
 from grounding.encoder import Encoder
@@ -151,11 +151,13 @@ class Learner(nn.Module):
             squares = batch.squares.to(logits.device).permute(0, 3, 1, 2).float() / 255
             colours = F.adaptive_avg_pool2d(squares, size)[index]
             losses["colour_loss"] = weak.colour_weight * colour_loss(chosen_logits, colours, kept)
-        if weak.mirror_weight:
+        asked = [phrase for phrase, weakly in zip(batch.phrases, chosen.tolist(), strict=True) if weakly]
+        mirrors = list(map(can_be_mirrored, asked))
+        if weak.mirror_weight and any(mirrors):
             mirrored = self._encoder.encode_squares(batch.squares.flip(2))
-            asked = [
-                mirrored_phrase(each) for each, weakly in zip(batch.phrases, chosen.tolist(), strict=True) if weakly
-            ]
-            turned = self.decoder(mirrored, self._encoder.encode_phrases(asked), index).float()
-            losses["mirror_loss"] = weak.mirror_weight * mirror_loss(chosen_logits, turned, kept)
+            said = self._encoder.encode_phrases(
+                [mirrored_phrase(phrase) for phrase in asked if can_be_mirrored(phrase)]
+            )
+            turned = self.decoder(mirrored, said, index[mirrors]).float()
+            losses["mirror_loss"] = weak.mirror_weight * mirror_loss(chosen_logits[mirrors], turned, kept[mirrors])
         return losses

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from grounding.config import ModelConfig
 from grounding.data.batches import TrainingItems, collate
+from grounding.data.mirrored import can_be_mirrored, mirrored_phrase
 from grounding.data.pairs import ImagePhrasePairs
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.supervision import Supervised, images_with_boxes
@@ -122,9 +123,11 @@ def train(config: TrainConfig) -> dict[str, float]:
                           phrases_per_image=config.phrases_per_image, composed_per_image=config.composed_per_image,
                           wrong_per_phrase=config.losses.contrast.wrong_phrases, boxed=_boxed(config, dataset),
                           augmentation=config.augmentation, seed=config.seed)  # fmt: skip
-    asked = {expression.phrase for expression in validation.expressions} if validation else set()
+    asked = items.phrases | {expression.phrase for expression in (validation.expressions if validation else ())}
+    if config.losses.weak.mirror_weight:
+        asked |= {mirrored_phrase(phrase) for phrase in items.phrases if can_be_mirrored(phrase)}
     # Once, in a fixed order: a phrase's embedding then is the same to the last bit in a resumed run.
-    encoder.encode_phrases.remember(sorted(items.phrases | asked))
+    encoder.encode_phrases.remember(sorted(asked))
     loader = DataLoader(items, batch_size=config.images_per_batch, shuffle=True, collate_fn=collate,
                         num_workers=config.workers)  # fmt: skip
     learner = Learner(encoder, decoder_for(encoder, config.model.decoder), config.losses)

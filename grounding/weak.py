@@ -33,7 +33,8 @@ class WeakConfig:
         steepness: of the target around the threshold.
         background_weight: of what lies outside of the heatmap not fitting the phrase.
         colour_weight: of neighbours of one colour belonging together.
-        mirror_weight: of a mirrored image having the mirrored heatmap; asks the decoder twice.
+        mirror_weight: of a mirrored image having the mirrored heatmap, where its phrase can be mirrored; asks the
+            decoder twice.
     """
 
     map_weight: float = 1.0
