@@ -192,6 +192,8 @@ def _data(config: TrainConfig) -> tuple[Supervised, RefCOCOg | None]:
     only_pairs = config.data.suffix == ".jsonl"
     if only_pairs and config.supervision != "weak":
         raise InputError(f"{config.data} holds pairs without boxes: give --supervision weak, or a data set with boxes")
+    if only_pairs and config.subset is not None:
+        raise InputError(f"subset is {config.subset}: of {config.data} all pairs are used, leave it out")
     if only_pairs:
         dataset = ImagePhrasePairs(config.data)
     else:
@@ -213,6 +215,10 @@ def _boxed(config: TrainConfig, dataset: Supervised) -> set[int] | None:
         return None
     if not 0 <= config.boxes_fraction <= 1:
         raise InputError(f"boxes_fraction is {config.boxes_fraction}: give a share between 0 and 1")
+    losses = config.losses
+    weak = losses.weak.map_weight, losses.weak.background_weight, losses.weak.colour_weight, losses.weak.mirror_weight
+    if not (losses.contrast.weight or any(weak)):
+        raise InputError("losses.contrast.weight and all weights of losses.weak are 0: give images without boxes a loss")
     fraction = 0.0 if config.supervision == "weak" else config.boxes_fraction
     return images_with_boxes(dataset, fraction, seed=config.seed)
 
