@@ -12,16 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from grounding.errors import InputError
-from grounding.weak import (
-    NEIGHBOURS,
-    SAME_COLOUR,
-    SCALE,
-    WeakConfig,
-    background_loss,
-    colour_loss,
-    mirror_loss,
-    similarity_targets,
-)
+from grounding.weak import WeakConfig, background_loss, colour_loss, mirror_loss, similarity_targets
 
 CELLS, SIZE = 4, 16  # along a side, of the embeddings and of heatmaps
 
@@ -119,7 +110,7 @@ def test_background_loss_equals_a_loop():
     inside, outside, phrases = (F.normalize(random(5, 8, seed=seed), dim=1) for seed in range(3))
     total = 0.0
     for own, rest, phrase in zip(inside.double(), outside.double(), phrases.double(), strict=True):
-        total += math.log(1 + math.exp(-SCALE * (float(own @ phrase) - float(rest @ phrase))))
+        total += math.log(1 + math.exp(-14 * (float(own @ phrase) - float(rest @ phrase))))
     assert background_loss(inside, outside, phrases).item() == pytest.approx(total / 5, rel=1e-5)
 
 
@@ -139,7 +130,12 @@ def hand_colour_loss(logits: Tensor, colours: Tensor, valid: Tensor) -> float:
         cells = list(itertools.product(range(size), range(size)))
         for (a, b), (c, d) in itertools.product(cells, cells):
             difference = sum(abs(channel[a][b] - channel[c][d]) for channel in look)
-            if (c - a, d - b) in NEIGHBOURS and kept[a][b] and kept[c][d] and difference < SAME_COLOUR:
+            if (
+                (abs(c - a), abs(d - b)) in {(0, 1), (1, 0), (0, 2), (2, 0)}
+                and kept[a][b]
+                and kept[c][d]
+                and difference < 0.1
+            ):
                 first, second = sigmoid(one[a][b]), sigmoid(one[c][d])
                 total -= math.log(first * second + (1 - first) * (1 - second))
                 pairs += 1
@@ -150,8 +146,8 @@ def hand_colour_loss(logits: Tensor, colours: Tensor, valid: Tensor) -> float:
 def coloured(size: int = 7) -> tuple[Tensor, Tensor]:
     """(colours, valid) of two images, in few colours, so that some neighbours are alike and others not."""
     generator = torch.Generator().manual_seed(0)
-    palette = torch.tensor([[0.2, 0.2, 0.2], [0.23, 0.23, 0.23], [0.9, 0.1, 0.1]])  # the first two are alike
-    colours = palette[torch.randint(3, (2, size, size), generator=generator)].permute(0, 3, 1, 2)
+    palette = torch.tensor([0.2, 0.23, 0.27, 0.9])[:, None].repeat(1, 3)  # the first two are alike, no others
+    colours = palette[torch.randint(4, (2, size, size), generator=generator)].permute(0, 3, 1, 2)
     valid = torch.ones(2, size, size, dtype=torch.bool)
     valid[0, :2] = valid[0, 5:] = False
     return colours, valid
