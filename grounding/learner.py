@@ -14,7 +14,6 @@ from grounding.contrast import Pairs, RegionPhraseContrast, WrongPhrases, pool
 from grounding.data.batches import TrainingBatch
 from grounding.data.mirrored import can_be_mirrored, mirrored_phrase
 from grounding.decoder import HeatmapDecoder
-from grounding.dense_clip import DenseFeatures
 from grounding.encoder import Encoder
 from grounding.errors import InputError
 from grounding.losses import box_masks, mask_loss
@@ -91,18 +90,22 @@ class Learner(nn.Module):
         stride = self._encoder.model_size // logits.shape[-1]
         # Where there is no box its mask is never looked at; NaN would still spoil gradients.
         masks = box_masks(batch.boxes_xyxy.to(device).nan_to_num(), logits.shape[-1], stride)
+        own = features.embeddings.float()
+        adapted = self.decoder.region_embeddings(features).float() if self.contrast is not None else own
         losses = {}
         with torch.autocast(device.type, enabled=False):  # logarithms and temperatures need all of float32
             logits = logits.float()
             if boxed.any():
                 losses["mask_loss"] = self.config.mask_weight * mask_loss(logits[boxed], masks[boxed], valid[boxed])
             if not boxed.all():
-                losses |= self._weak_losses(batch, features, phrases.embeddings, logits, valid, ~boxed)
+                losses |= self._weak_losses(batch, own, phrases.embeddings, logits, valid, ~boxed)
             if self.contrast is not None:
                 by_box = boxed[:, None, None] & (self.config.contrast.pooling == "box")
                 weights = torch.where(by_box, masks, logits.sigmoid() * valid)
+                # Without boxes, an adapter that may follow a phrase anywhere in its image soon does so at the wrong place.
+                dense = torch.where(boxed[:, None, None, None], adapted[image_index], own[image_index])
                 pairs = Pairs(
-                    regions=self._regions(features, weights, image_index, boxed),
+                    regions=pool(dense, weights),
                     phrases=phrases.embeddings,
                     region_ids=batch.region_ids.to(device),
                     image_ids=batch.image_ids.to(device)[image_index],
@@ -110,15 +113,6 @@ class Learner(nn.Module):
                 )
                 losses["contrast_loss"] = self.config.contrast.weight * self.contrast(pairs, self._wrong(batch))
         return losses
-
-    def _regions(self, features: DenseFeatures, weights: Tensor, image_index: Tensor, boxed: Tensor) -> Tensor:
-        """(P, E) pooled embeddings: adapted ones where a box says what they are of, else CLIP's own.
-
-        Without boxes, an adapter that may follow a phrase anywhere in its image soon does so at the wrong place.
-        """
-        adapted = self.decoder.region_embeddings(features).float()[image_index]
-        own = features.embeddings[image_index]
-        return pool(torch.where(boxed[:, None, None, None], adapted, own), weights)
 
     def _wrong(self, batch: TrainingBatch) -> WrongPhrases | None:
         if not batch.wrong_phrases:
@@ -129,7 +123,7 @@ class Learner(nn.Module):
     def _weak_losses(
         self,
         batch: TrainingBatch,
-        features: DenseFeatures,
+        embeddings: Tensor,
         phrases: Tensor,
         logits: Tensor,
         valid: Tensor,
@@ -137,7 +131,7 @@ class Learner(nn.Module):
     ) -> dict[str, Tensor]:
         """The losses, besides the contrast, of the chosen phrases: those without a box."""
         weak, index = self.config.weak, batch.image_index.to(logits.device)[chosen]
-        own, size = features.embeddings[index], logits.shape[-1]
+        own, size = embeddings[index], logits.shape[-1]
         phrases, kept, chosen_logits = phrases[chosen], valid[chosen], logits[chosen]
         losses = {}
         if weak.map_weight:
