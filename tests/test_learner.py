@@ -227,3 +227,17 @@ def test_each_step_lowers_what_is_asked(encoder):
     assert history[-1]["mask_loss"] < 0.7 * history[0]["mask_loss"]
     assert history[-1]["map_loss"] < 0.7 * history[0]["map_loss"]
     assert sum(history[-1].values()) < 0.7 * sum(history[0].values())
+
+
+def test_in_half_precision_the_losses_are_nearly_the_same(encoder):
+    """As `accelerate` runs it for "bf16": the whole forward under autocast."""
+    batch = make_batch()
+    expected = make_learner(encoder)(batch)
+    learner = make_learner(encoder)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        losses = learner(batch)
+    for name, value in losses.items():
+        assert value.dtype == torch.float32, name
+        assert value.item() == pytest.approx(expected[name].item(), rel=0.1), name
+    sum(losses.values()).backward()
+    assert all(parameter.grad.isfinite().all() for parameter in learner.parameters())
