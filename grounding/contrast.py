@@ -74,7 +74,9 @@ class RegionPhraseContrast(nn.Module):
             wrong: further negatives of single regions.
         """
         everyone = gathered(pairs)
-        scale = self.log_scale.exp().clamp(max=MAX_SCALE)
+        with torch.no_grad():  # the parameter, not its exponential: that would have no gradient beyond the cap
+            self.log_scale.clamp_(max=math.log(MAX_SCALE))
+        scale = self.log_scale.exp()
         positive = pairs.region_ids[:, None] == everyone.region_ids[None, :]
         left_out = ~positive & (self._unsure(pairs, everyone) | (pairs.phrases @ everyone.phrases.T > SAME_WORDS))
         to_phrases = scale * pairs.regions @ everyone.phrases.T

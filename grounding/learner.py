@@ -13,9 +13,8 @@ from torch import Tensor, nn
 
 from grounding.contrast import Pairs, RegionPhraseContrast, WrongPhrases, pool
 from grounding.data.batches import TrainingBatch
-from grounding.data.mirrored import mirrored_phrase
+from grounding.data.mirrored import can_be_mirrored, mirrored_phrase
 from grounding.decoder import HeatmapDecoder
-from grounding.dense_clip import DenseFeatures
 from grounding.encoder import Encoder
 from grounding.errors import InputError
 from grounding.losses import box_masks, mask_loss
@@ -93,18 +92,22 @@ class Learner(nn.Module):
         stride = self._encoder.model_size // logits.shape[-1]
         # Where there is no box its mask is never looked at; NaN would still spoil gradients.
         masks = box_masks(batch.boxes_xyxy.to(device).nan_to_num(), logits.shape[-1], stride)
+        own = features.embeddings.float()
+        adapted = self.decoder.region_embeddings(features).float() if self.contrast is not None else own
         losses = {}
         with torch.autocast(device.type, enabled=False):  # logarithms and temperatures need all of float32
             logits = logits.float()
             if boxed.any():
                 losses["mask_loss"] = self.config.mask_weight * mask_loss(logits[boxed], masks[boxed], valid[boxed])
             if not boxed.all():
-                losses |= self._weak_losses(batch, features, phrases.embeddings, logits, valid, ~boxed)
+                losses |= self._weak_losses(batch, own, phrases.embeddings, logits, valid, ~boxed)
             if self.contrast is not None:
                 by_box = boxed[:, None, None] & (self.config.contrast.pooling == "box")
                 weights = torch.where(by_box, masks, logits.sigmoid() * valid)
+                # An adapter free to follow a phrase anywhere in its image soon does so at the wrong place.
+                dense = torch.where(boxed[:, None, None, None], adapted[image_index], own[image_index])
                 pairs = Pairs(
-                    regions=self._regions(features, weights, image_index, boxed),
+                    regions=pool(dense, weights),
                     phrases=phrases.embeddings,
                     region_ids=batch.region_ids.to(device),
                     image_ids=batch.image_ids.to(device)[image_index],
@@ -113,20 +116,12 @@ class Learner(nn.Module):
                 losses["contrast_loss"] = self.config.contrast.weight * self.contrast(pairs, self._wrong(batch))
         return losses
 
-    def _regions(self, features: DenseFeatures, weights: Tensor, image_index: Tensor, boxed: Tensor) -> Tensor:
-        """(P, E) pooled embeddings: adapted ones where a box says what they are of, else CLIP's own.
-
-        Without boxes, an adapter that may follow a phrase anywhere in its image soon does so at the wrong place.
-        """
-        adapted = self.decoder.region_embeddings(features).float()[image_index]
-        own = features.embeddings[image_index]
-        return pool(torch.where(boxed[:, None, None, None], adapted, own), weights)
-
-    def _at_teacher_sizes(self, squares: Tensor) -> Iterator[DenseFeatures]:
+    def _at_teacher_sizes(self, squares: Tensor) -> Iterator[Tensor]:
+        """(B, E, h, w) CLIP's own embeddings at each of the teacher's further sizes."""
         for encoder in self._teachers:
             size = (encoder.model_size, encoder.model_size)
             resized = F.interpolate(squares.permute(0, 3, 1, 2).float(), size=size, mode="bilinear")
-            yield encoder.encode_squares(resized.round().to(torch.uint8).permute(0, 2, 3, 1))
+            yield encoder.encode_squares(resized.round().to(torch.uint8).permute(0, 2, 3, 1)).embeddings.float()
 
     def _wrong(self, batch: TrainingBatch) -> WrongPhrases | None:
         if not batch.wrong_phrases:
@@ -137,7 +132,7 @@ class Learner(nn.Module):
     def _weak_losses(
         self,
         batch: TrainingBatch,
-        features: DenseFeatures,
+        embeddings: Tensor,
         phrases: Tensor,
         logits: Tensor,
         valid: Tensor,
@@ -145,26 +140,28 @@ class Learner(nn.Module):
     ) -> dict[str, Tensor]:
         """The losses, besides the contrast, of the chosen phrases: those without a box."""
         weak, index = self.config.weak, batch.image_index.to(logits.device)[chosen]
-        own, size = features.embeddings[index], logits.shape[-1]
+        own, size = embeddings[index], logits.shape[-1]
         phrases, kept, chosen_logits = phrases[chosen], valid[chosen], logits[chosen]
         losses = {}
         if weak.map_weight:
-            teachers = [own, *(each.embeddings[index] for each in self._at_teacher_sizes(batch.squares))]
+            teachers = [own, *(each[index] for each in self._at_teacher_sizes(batch.squares))]
             targets = similarity_targets(teachers, phrases, kept, threshold=weak.threshold, steepness=weak.steepness)
             losses["map_loss"] = weak.map_weight * mask_loss(chosen_logits, targets, kept)
         if weak.background_weight:
             heat = chosen_logits.sigmoid() * kept
-            inside, outside = pool(own, heat), pool(own, kept - heat)
+            inside, outside = pool(own, heat), pool(own, chosen_logits.neg().sigmoid() * kept)
             losses["background_loss"] = weak.background_weight * background_loss(inside, outside, phrases)
         if weak.colour_weight:
             squares = batch.squares.to(logits.device).permute(0, 3, 1, 2).float() / 255
             colours = F.adaptive_avg_pool2d(squares, size)[index]
             losses["colour_loss"] = weak.colour_weight * colour_loss(chosen_logits, colours, kept)
-        if weak.mirror_weight:
+        asked = [phrase for phrase, weakly in zip(batch.phrases, chosen.tolist(), strict=True) if weakly]
+        mirrors = list(map(can_be_mirrored, asked))
+        if weak.mirror_weight and any(mirrors):
             mirrored = self._encoder.encode_squares(batch.squares.flip(2))
-            asked = [
-                mirrored_phrase(each) for each, weakly in zip(batch.phrases, chosen.tolist(), strict=True) if weakly
-            ]
-            turned = self.decoder(mirrored, self._encoder.encode_phrases(asked), index).float()
-            losses["mirror_loss"] = weak.mirror_weight * mirror_loss(chosen_logits, turned, kept)
+            said = self._encoder.encode_phrases(
+                [mirrored_phrase(phrase) for phrase in asked if can_be_mirrored(phrase)]
+            )
+            turned = self.decoder(mirrored, said, index[mirrors]).float()
+            losses["mirror_loss"] = weak.mirror_weight * mirror_loss(chosen_logits[mirrors], turned, kept[mirrors])
         return losses

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from grounding.config import ModelConfig
 from grounding.data.batches import TrainingItems, collate
+from grounding.data.mirrored import can_be_mirrored, mirrored_phrase
 from grounding.data.pairs import ImagePhrasePairs
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.supervision import Supervised, images_with_boxes
@@ -127,9 +128,11 @@ def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], No
                           phrases_per_image=config.phrases_per_image, composed_per_image=config.composed_per_image,
                           wrong_per_phrase=config.losses.contrast.wrong_phrases, boxed=_boxed(config, dataset),
                           augmentation=config.augmentation, seed=config.seed)  # fmt: skip
-    asked = {expression.phrase for expression in validation.expressions} if validation else set()
+    asked = items.phrases | {expression.phrase for expression in (validation.expressions if validation else ())}
+    if config.losses.weak.mirror_weight:
+        asked |= {mirrored_phrase(phrase) for phrase in items.phrases if can_be_mirrored(phrase)}
     # Once, in a fixed order: a phrase's embedding then is the same to the last bit in a resumed run.
-    encoder.encode_phrases.remember(sorted(items.phrases | asked))
+    encoder.encode_phrases.remember(sorted(asked))
     loader = DataLoader(items, batch_size=config.images_per_batch, shuffle=True, collate_fn=collate,
                         num_workers=config.workers)  # fmt: skip
     learner = Learner(encoder, decoder_for(encoder, config.model.decoder), config.losses)
@@ -196,6 +199,8 @@ def _data(config: TrainConfig) -> tuple[Supervised, RefCOCOg | None]:
     only_pairs = config.data.suffix == ".jsonl"
     if only_pairs and config.supervision != "weak":
         raise InputError(f"{config.data} holds pairs without boxes: give --supervision weak, or a data set with boxes")
+    if only_pairs and config.subset is not None:
+        raise InputError(f"subset is {config.subset}: of {config.data} all pairs are used, leave it out")
     if only_pairs:
         dataset = ImagePhrasePairs(config.data)
     else:
@@ -217,6 +222,10 @@ def _boxed(config: TrainConfig, dataset: Supervised) -> set[int] | None:
         return None
     if not 0 <= config.boxes_fraction <= 1:
         raise InputError(f"boxes_fraction is {config.boxes_fraction}: give a share between 0 and 1")
+    losses = config.losses
+    weak = losses.weak.map_weight, losses.weak.background_weight, losses.weak.colour_weight, losses.weak.mirror_weight
+    if not (losses.contrast.weight or any(weak)):
+        raise InputError("losses.contrast.weight and all weights of losses.weak are 0: images without boxes need one")
     fraction = 0.0 if config.supervision == "weak" else config.boxes_fraction
     return images_with_boxes(dataset, fraction, seed=config.seed)
 

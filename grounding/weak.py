@@ -36,7 +36,8 @@ class WeakConfig:
         steepness: of the target around the threshold.
         background_weight: of what lies outside of the heatmap not fitting the phrase.
         colour_weight: of neighbours of one colour belonging together.
-        mirror_weight: of a mirrored image having the mirrored heatmap; asks the decoder twice.
+        mirror_weight: of a mirrored image having the mirrored heatmap, where its phrase can be mirrored; asks the
+            decoder twice.
     """
 
     map_weight: float = 1.0
@@ -72,7 +73,10 @@ def similarity_targets(
             similarity = torch.einsum("pehw,pe->phw", of_size, phrases)
             content = F.adaptive_max_pool2d(valid.float(), similarity.shape[-2:]) > 0
             stretched = stretch_to_unit(similarity, content)
-            maps.append(F.interpolate(stretched[:, None], size=valid.shape[-2:], mode="bilinear")[:, 0])
+            # Padding's zeros are left out of the means, or the image would seem to fit less wherever it borders on it.
+            both = torch.stack([stretched, content.to(stretched.dtype)], dim=1)
+            total, weights = F.interpolate(both, size=valid.shape[-2:], mode="bilinear").unbind(dim=1)
+            maps.append(total / weights.clamp(min=1e-6))
         return torch.sigmoid(steepness * (torch.stack(maps).mean(dim=0) - threshold)) * valid
 
 

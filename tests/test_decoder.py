@@ -56,8 +56,8 @@ def make_decoder(output_stride: int = 16) -> HeatmapDecoder:
 def test_heatmap_has_a_quarter_of_the_output_stride(output_stride, height, width):
     features = make_features(2, height, width, output_stride)
     logits = make_decoder(output_stride)(features, make_phrases(3), torch.tensor([1, 0, 1]))
-    assert logits.dtype == torch.float32
     assert logits.shape == (3, 4 * height // output_stride, 4 * width // output_stride)
+    assert logits.dtype == torch.float32
     assert logits.isfinite().all()
 
 
@@ -134,4 +134,5 @@ def test_a_query_dimension_that_the_heads_do_not_divide_is_refused():
             embed_dim=EMBED_DIM,
             token_width=TOKEN_WIDTH,
             pyramid_channels=CHANNELS,
+            output_stride=16,
         )

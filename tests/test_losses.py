@@ -3,10 +3,9 @@ import math
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from grounding.losses import box_masks, mask_loss, pool_regions, region_phrase_contrast
+from grounding.losses import box_masks, mask_loss
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -79,63 +78,3 @@ def test_a_perfect_heatmap_costs_nothing_and_its_opposite_much():
     masks = masks.round()
     assert mask_loss(40 * (2 * masks - 1), masks, valid).item() == pytest.approx(0, abs=1e-5)
     assert mask_loss(-40 * (2 * masks - 1), masks, valid).item() > 10
-
-
-def test_pooled_regions_equal_a_loop_over_cells():
-    embeddings, stride = F.normalize(random(2, 6, 5, 5), dim=1), 16
-    boxes = [[0.0, 0, 80, 80], [17, 30, 40.5, 61], [3, 3, 9, 8], [70, 0, 80, 33]]
-    image_index = [1, 0, 1, 0]
-    pooled = pool_regions(embeddings, torch.tensor(boxes), torch.tensor(image_index), stride)
-    for row, box, image in zip(pooled, boxes, image_index, strict=True):
-        total = np.zeros(6)
-        for i in range(5):
-            for j in range(5):
-                width = max(0, min(box[2], (j + 1) * stride) - max(box[0], j * stride))
-                height = max(0, min(box[3], (i + 1) * stride) - max(box[1], i * stride))
-                total += width * height * embeddings[image, :, i, j].numpy()
-        np.testing.assert_allclose(row, total / np.linalg.norm(total), atol=1e-5)
-
-
-def test_region_without_area_pools_to_zeros():
-    pooled = pool_regions(random(1, 4, 3, 3), torch.tensor([[5.0, 5, 5, 9]]), torch.tensor([0]), 8)
-    assert pooled.tolist() == [[0, 0, 0, 0]]
-
-
-def hand_contrast(regions: Tensor, phrases: Tensor, ids: list[int], temperature: float) -> float:
-    """Both directions by loops: each row against its own and every row of another region."""
-    total = 0.0
-    for i in range(len(ids)):
-        others = [j for j in range(len(ids)) if ids[j] != ids[i]]
-        own = float(phrases[i] @ regions[i]) / temperature
-        for pair in ([phrases[i] @ regions[j] for j in others], [phrases[j] @ regions[i] for j in others]):
-            total += math.log(math.exp(own) + sum(math.exp(float(value) / temperature) for value in pair)) - own
-    return total / (2 * len(ids))
-
-
-@pytest.mark.parametrize("ids", [[0, 1, 2, 3, 4], [7, 3, 7, 9, 7], [5, 5, 2, 2, 2]])
-@pytest.mark.parametrize("temperature", [0.07, 0.5])
-def test_contrast_equals_loops(ids, temperature):
-    regions, phrases = F.normalize(random(5, 8), dim=1), F.normalize(random(5, 8, seed=1), dim=1)
-    loss = region_phrase_contrast(regions, phrases, torch.tensor(ids), temperature)
-    assert loss.item() == pytest.approx(hand_contrast(regions, phrases, ids, temperature), rel=1e-5)
-    if temperature == 0.07:
-        assert region_phrase_contrast(regions, phrases, torch.tensor(ids)).item() == loss.item()
-
-
-def test_phrases_of_one_region_are_never_negatives_and_other_regions_always():
-    ids = torch.tensor([4, 6, 4, 8, 6])  # all of one image: the loss is not told, so it can leave none of them out
-    regions = random(5, 5).requires_grad_()
-    # With unit vectors as phrases, regions[j, i] is the similarity of phrase i with region j and nothing else.
-    region_phrase_contrast(regions, torch.eye(5), ids).backward()
-    same = ids[:, None] == ids[None, :]
-    own = torch.eye(5, dtype=torch.bool)
-    assert (regions.grad[same & ~own] == 0).all()
-    assert (regions.grad[own] < 0).all() and (regions.grad[~same] > 0).all()
-
-
-@pytest.mark.parametrize("ids", [[3], [3, 3, 3]])
-def test_without_another_region_there_is_nothing_to_contrast(ids):
-    regions = random(len(ids), 4).requires_grad_()
-    loss = region_phrase_contrast(regions, random(len(ids), 4, seed=1), torch.tensor(ids))
-    loss.backward()
-    assert loss.item() == 0 and (regions.grad == 0).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,16 +17,24 @@ import grounding.training as training
 from grounding import InputError, load
 from grounding.config import ModelConfig
 from grounding.data.batches import TrainingBatch
+from grounding.data.refcocog import RefCOCOg
+from grounding.data.supervision import images_with_boxes
 from grounding.data.transforms import AugmentationConfig
 from grounding.decoder import DecoderConfig
 from grounding.grounder import DenseGrounder
-from grounding.learner import Learner
+from grounding.learner import ContrastConfig, Learner, LossConfig
 from grounding.loading import make_encoder
 from grounding.training import TrainConfig, running_mean, train, warmup_cosine
+from grounding.weak import WeakConfig
+from tests.scripts import assert_refused, run_script
 from tests.tiny_clip import save_tiny_clip
-from tests.toy_data import write_toy_data
+from tests.toy_data import copy_with_noise_boxes, write_toy_data
 
 SMALL = DecoderConfig(width=16, blocks=1, queries=2, query_dim=8)
+AUGMENTED = AugmentationConfig(crop=True, scale=True, flip=True, colour=True, blur=True)
+ALL_LOSSES = LossConfig(
+    contrast=ContrastConfig(wrong_phrases=2), weak=WeakConfig(background_weight=0.3, mirror_weight=0.3)
+)
 
 
 @pytest.fixture
@@ -58,10 +67,14 @@ def killed_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
 def test_resumed_run_equals_uninterrupted(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch, steps: int, save_every: int
 ) -> None:
-    everything = AugmentationConfig(crop=True, scale=True, flip=True, colour=True, blur=True)
-    config = replace(config, save_every=save_every, composed_per_image=1, augmentation=everything)
-    expected = train(config)
+    config = replace(config, save_every=save_every, composed_per_image=1, augmentation=AUGMENTED)
+    assert_killed_and_resumed_equals_uninterrupted(config, monkeypatch, steps)
 
+
+def assert_killed_and_resumed_equals_uninterrupted(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    expected = train(config)
     broken = replace(config, output=config.output.with_name("broken"))
     with monkeypatch.context() as patch:
         killed_after(patch, steps)
@@ -213,3 +226,143 @@ def test_running_mean_follows_quickly_then_slowly() -> None:
     mean = [torch.zeros(1)]
     update(mean, value, 10_000)
     assert mean[0].item() == pytest.approx(0.1)
+
+
+@pytest.fixture
+def everything(config: TrainConfig) -> TrainConfig:
+    """All augmentation, losses, composed and wrong phrases."""
+    return replace(config, augmentation=AUGMENTED, losses=ALL_LOSSES, composed_per_image=1, boxes_fraction=0.34)
+
+
+def weights_after(config: TrainConfig, name: str) -> dict[str, torch.Tensor]:
+    """The decoder kept by a run in a folder of that name, and the last step's learner, which has the temperature."""
+    output = config.output.with_name(name)
+    train(replace(config, output=output))
+    last = load_file(output / "last" / "model.safetensors")
+    return load_file(output / "decoder.safetensors") | {f"last.{key}": value for key, value in last.items()}
+
+
+def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    """To the last bit."""
+    assert set(first) == set(second) and any("decoder" in name for name in first)
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def trained_on(config: TrainConfig) -> tuple[set[int], set[int]]:
+    """The ids of all training images, and of those whose boxes mixed supervision uses."""
+    dataset = RefCOCOg(config.data, "train", group_by="image")
+    every = {expression.image_id for expression in dataset.expressions}
+    return every, images_with_boxes(dataset, config.boxes_fraction, seed=config.seed)
+
+
+def with_noise(config: TrainConfig, image_ids: Collection[int]) -> TrainConfig:
+    copy = config.data.with_name(f"noise_{len(list(config.data.parent.iterdir()))}")
+    return replace(config, data=copy_with_noise_boxes(config.data, copy, image_ids))
+
+
+@pytest.mark.parametrize("pooling", ["box", "heatmap"])
+def test_weak_supervision_sees_no_box(everything: TrainConfig, pooling: str) -> None:
+    """With noise in place of every training box, the weights are the same to the last bit; with boxes they are not."""
+    contrast = replace(ALL_LOSSES.contrast, pooling=pooling)
+    boxes = replace(everything, losses=replace(ALL_LOSSES, contrast=contrast))
+    weak = replace(boxes, supervision="weak")
+    every, _ = trained_on(weak)
+    assert equal(weights_after(weak, "weak"), weights_after(with_noise(weak, every), "weak_noise"))
+    assert not equal(weights_after(boxes, "boxes"), weights_after(with_noise(boxes, every), "boxes_noise"))
+
+
+def test_mixed_supervision_sees_the_boxes_of_its_images_alone(everything: TrainConfig) -> None:
+    mixed = replace(everything, supervision="mixed")
+    every, boxed = trained_on(mixed)
+    assert len(boxed) == 2 and len(every) == 6
+    expected = weights_after(mixed, "mixed")
+    assert equal(expected, weights_after(with_noise(mixed, every - boxed), "elsewhere"))
+    assert not equal(expected, weights_after(with_noise(mixed, boxed), "here"))
+
+
+@pytest.mark.parametrize("supervision", ["weak", "mixed"])
+@pytest.mark.parametrize("steps", [2, 4])
+def test_resumed_run_equals_uninterrupted_without_boxes_too(
+    everything: TrainConfig, monkeypatch: pytest.MonkeyPatch, supervision: str, steps: int
+) -> None:
+    # Pictures as they are: then the mirror loss alone asks for mirrored phrases.
+    config = replace(everything, supervision=supervision, augmentation=replace(AUGMENTED, flip=steps == 2))
+    assert_killed_and_resumed_equals_uninterrupted(config, monkeypatch, steps)
+
+
+def pairs_of(config: TrainConfig) -> Path:
+    """The training images and phrases as a JSON-lines file, which lies where nothing else does."""
+    folder = config.data.with_name("pairs")
+    shutil.copytree(config.data / "images", folder / "images")
+    dataset = RefCOCOg(config.data, "train", group_by="image")
+    lines = [json.dumps({"image": each.image_path.name, "phrase": each.phrase}) for each in dataset.expressions]
+    (folder / "train.jsonl").write_text("\n".join(lines))
+    return folder / "train.jsonl"
+
+
+def test_pairs_alone_are_enough_to_train(everything: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(everything, data=pairs_of(everything), supervision="weak")
+    shutil.rmtree(everything.data)
+    assert_killed_and_resumed_equals_uninterrupted(config, monkeypatch, 4)
+    epochs = [json.loads(line)["epoch"] for line in (config.output / "metrics.jsonl").read_text().splitlines()]
+    assert epochs == [1, 2]
+    image = next((config.data.parent / "images").iterdir())
+    [result] = load(config.output).ground(image, ["the red box"])
+    assert result.heatmap.shape == result.image.shape[:2]
+
+
+def test_of_pairs_alone_the_last_epoch_is_kept(everything: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = []
+
+    def remembered(run: training.RunFolder, decoder: torch.nn.Module, *, clip_sha256: str) -> None:
+        kept.append({name: value.clone() for name, value in decoder.state_dict().items()})
+        save(run, decoder, clip_sha256=clip_sha256)
+
+    save = training.RunFolder.save_decoder
+    monkeypatch.setattr(training.RunFolder, "save_decoder", remembered)
+    config = replace(everything, data=pairs_of(everything), supervision="weak", epochs=3, patience=1)
+    assert train(config) == {}
+    assert len(kept) == 3
+    found = load_file(config.output / "decoder.safetensors")
+    assert all(torch.equal(found[name], kept[-1][name]) for name in found)
+    assert any(not torch.equal(found[name], kept[-2][name]) for name in found)
+
+
+def test_pairs_can_be_validated_on_another_data_set(everything: TrainConfig) -> None:
+    config = replace(everything, data=pairs_of(everything), validation_data=everything.data, supervision="weak")
+    assert 0 <= train(config)["acc@0.5"] <= 1
+
+
+def test_pairs_from_the_command_line(
+    everything: TrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs = pairs_of(everything)
+    options = ("--data", pairs, "--output", tmp_path / "run", "--device", "cpu", "--epochs", 1, "--model.clip",
+               everything.model.clip, "--model.model_size", 64)  # fmt: skip
+    for supervision in ("boxes", "mixed"):
+        assert_refused(run_script(capsys, "train.py", *options, "--supervision", supervision), pairs, "weak")
+    weak = (*options, "--supervision", "weak")
+    assert_refused(run_script(capsys, "train.py", *weak, "--subset", 3), "subset is 3", pairs)
+    no_adapter = ("--model.decoder.adapter", "false")
+    assert_refused(run_script(capsys, "train.py", *weak, *no_adapter), "contrast.pooling is 'box'", "decoder.adapter")
+    assert not (tmp_path / "run").exists()
+    trained = run_script(capsys, "train.py", *weak, *no_adapter, "--losses.contrast.pooling", "heatmap")
+    assert trained.code == 0, trained
+    assert trained.out.strip().endswith(f"the run is in {tmp_path / 'run'}")
+    assert (tmp_path / "run" / "decoder.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"boxes_fraction": 1.5}, r"boxes_fraction is 1\.5: give a share between 0 and 1"),
+        (
+            {"losses": LossConfig(contrast=ContrastConfig(weight=0), weak=WeakConfig(map_weight=0, colour_weight=0))},
+            "give images without boxes a loss",
+        ),
+    ],
+)
+def test_supervision_without_sense_is_refused(everything: TrainConfig, changes: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        train(replace(everything, supervision="mixed", **changes))
+    assert not everything.output.exists()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -58,3 +60,19 @@ def write_toy_data(root: Path, images: dict[str, int] | None = None, *, seed: in
     with (root / "annotations" / "refs(umd).p").open("wb") as file:
         pickle.dump(refs, file, protocol=2)
     return root
+
+
+def copy_with_noise_boxes(root: Path, copy: Path, image_ids: Collection[int], *, seed: int = 0) -> Path:
+    """The data set again, with another box at random for every annotated object of the given images; returns `copy`."""
+    rng = np.random.default_rng(seed)
+    shutil.copytree(root, copy)
+    path = copy / "annotations" / "instances.json"
+    instances = json.loads(path.read_text())
+    sizes = {image["id"]: (image["width"], image["height"]) for image in instances["images"]}
+    for annotation in instances["annotations"]:
+        if annotation["image_id"] in image_ids:
+            width, height = sizes[annotation["image_id"]]
+            x, y = int(rng.integers(0, width - 4)), int(rng.integers(0, height - 4))
+            annotation["bbox"] = [x, y, int(rng.integers(4, width - x + 1)), int(rng.integers(4, height - y + 1))]
+    path.write_text(json.dumps(instances))
+    return copy

@@ -180,6 +180,9 @@ class TrainingItems(Dataset[TrainingItem]):
             return []
         said_of = example.expressions[index]
         true = {each.phrase for each in example.expressions if not boxed or each.ann_id == said_of.ann_id}
+        if self.augmentation.flip and mirrored_phrase(said_of.phrase) == said_of.phrase:
+            # The picture may be mirrored or not: what is said of the object then is not known, only both together.
+            true |= {mirrored_phrase(phrase) for phrase in true if can_be_mirrored(phrase)}
         wrong = self._one_word_apart.draw(said_of.phrase, self.wrong_per_phrase, but=true, rng=rng)
         if asked == said_of.phrase:
             return wrong

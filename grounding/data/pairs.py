@@ -38,7 +38,8 @@ class ImagePhrasePairs(Dataset[Example]):
         """
         self.path = Path(path)
         try:
-            lines = self.path.read_text(encoding="utf-8").splitlines()
+            # Not `splitlines`: it ends a line at characters that JSON lets stand in a text.
+            lines = self.path.read_text(encoding="utf-8-sig").split("\n")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{self.path} cannot be read as UTF-8 text: give a JSON-lines file of pairs") from error
         pairs = [_pair(self.path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
@@ -78,7 +79,7 @@ class ImagePhrasePairs(Dataset[Example]):
             InputError: files are missing; it says how many and names the first.
         """
         paths = [expressions[0].image_path for expressions in self._examples]
-        missing = [path for path in paths if not path.is_file()]
+        missing = [path for path in paths if not os.path.isfile(path)]
         if missing:
             raise InputError(
                 f"{len(missing)} of the {len(paths)} images of {self.path} are missing, the first {missing[0].name}: "
@@ -87,7 +88,7 @@ class ImagePhrasePairs(Dataset[Example]):
 
     def _path_of(self, image: str) -> Path:
         beside = self.path.parent / image
-        return beside if beside.is_file() else self.path.parent / "images" / image
+        return beside if os.path.isfile(beside) else self.path.parent / "images" / image
 
 
 EXAMPLE = '{"image": "street.jpg", "phrase": "the woman in the red coat"}'
@@ -96,11 +97,11 @@ EXAMPLE = '{"image": "street.jpg", "phrase": "the woman in the red coat"}'
 def _pair(path: Path, number: int, line: str) -> tuple[str, str]:
     try:
         record: Any = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}, line {number} is no JSON: give one object a line, such as {EXAMPLE}") from error
     record = record if isinstance(record, dict) else {}
     image, phrase = record.get("image"), record.get("phrase", record.get("raw"))
     for field, value in (("image", image), ("phrase", phrase)):
         if not isinstance(value, str) or not value.strip():
             raise InputError(f"{path}, line {number} has no text as {field!r}: give an object such as {EXAMPLE}")
-    return str(image), str(phrase)
+    return str(image), " ".join(str(phrase).split())

@@ -1,0 +1,278 @@
+"""The contrast against loops over rows, and against one process where several share the work."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed
+import torch.multiprocessing
+import torch.nn.functional as F
+from torch import Tensor
+
+from grounding.contrast import MAX_SCALE, Pairs, RegionPhraseContrast, WrongPhrases, _in_rows, pool
+from grounding.losses import box_masks
+
+# Image 1: regions 11 (two phrases) and 12. Image 2: region 21, its phrase in the words of region 11's first, and two
+# phrases of which nobody says what they are of. Image 3: two such phrases, and one of a known region.
+REGION_IDS = [11, 11, 12, 21, -5, -6, -7, -8, 31]
+IMAGE_IDS = [1, 1, 1, 2, 2, 2, 3, 3, 3]
+KNOWN = [True, True, True, True, False, False, False, False, True]
+WORDS = [0, 1, 2, 0, 3, 4, 5, 2, 6]  # equal numbers are equal words
+EMBED_DIM = 8
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def unit(*shape: int, seed: int = 0) -> Tensor:
+    return F.normalize(random(*shape, seed=seed), dim=-1)
+
+
+def example() -> Pairs:
+    regions = unit(len(REGION_IDS), EMBED_DIM)
+    regions[1] = regions[0]  # of one region, in two phrases
+    phrases = unit(max(WORDS) + 1, EMBED_DIM, seed=1)[WORDS]
+    return Pairs(regions, phrases, torch.tensor(REGION_IDS), torch.tensor(IMAGE_IDS), torch.tensor(KNOWN))
+
+
+def wrong_example() -> WrongPhrases:
+    """Two against pair 2, one against pair 0, one against pair 4; not in order."""
+    return WrongPhrases(unit(4, EMBED_DIM, seed=2), torch.tensor([2, 0, 2, 4]))
+
+
+def part(pairs: Pairs, rows: slice) -> Pairs:
+    return Pairs(*(value[rows] for value in vars(pairs).values()))
+
+
+def kind(i: int, j: int, *, within_image: bool = True) -> str:
+    """What pair j is to pair i, read off the lists above."""
+    if REGION_IDS[i] == REGION_IDS[j]:
+        return "positive"
+    if WORDS[i] == WORDS[j]:
+        return "left out"
+    if IMAGE_IDS[i] == IMAGE_IDS[j] and not (within_image and KNOWN[i] and KNOWN[j]):
+        return "left out"
+    return "negative"
+
+
+def hand_contrast(
+    pairs: Pairs,
+    scale: float | Tensor = 1 / 0.07,
+    *,
+    within_image: bool = True,
+    wrong: WrongPhrases | None = None,
+    rows: slice = slice(None),
+) -> Tensor:
+    """Row by row and term by term, in double precision; `rows` are a process's own."""
+    regions, phrases = pairs.regions.double(), pairs.phrases.double()
+    losses = []
+    for i in range(len(regions))[rows]:
+        among = {j: kind(i, j, within_image=within_image) for j in range(len(regions))}
+        for asked, answers in ((regions, phrases), (phrases, regions)):
+            exponents = {j: scale * (asked[i] * answers[j]).sum() for j in among if among[j] != "left out"}
+            denominator = sum(exponent.exp() for exponent in exponents.values())
+            if wrong is not None and answers is phrases:
+                for embedding, pair in zip(wrong.embeddings.double(), wrong.pair_index.tolist(), strict=True):
+                    if pair == i:
+                        denominator = denominator + (scale * (regions[i] * embedding).sum()).exp()
+            positives = [j for j in among if among[j] == "positive"]
+            losses.append(-sum(exponents[j] - denominator.log() for j in positives) / len(positives))
+    return sum(losses) / len(losses)
+
+
+def leaves(pairs: Pairs) -> Pairs:
+    """A copy whose embeddings collect gradients."""
+    return replace(
+        pairs, regions=pairs.regions.clone().requires_grad_(), phrases=pairs.phrases.clone().requires_grad_()
+    )
+
+
+@pytest.mark.parametrize("temperature", [0.07, 0.5])
+@pytest.mark.parametrize("within_image", [True, False])
+@pytest.mark.parametrize("with_wrong", [False, True], ids=["alone", "against wrong phrases"])
+def test_equals_loops(temperature, within_image, with_wrong):
+    pairs, by_hand, wrong = leaves(example()), leaves(example()), wrong_example() if with_wrong else None
+    loss = RegionPhraseContrast(temperature, within_image=within_image)(pairs, wrong)
+    expected = hand_contrast(by_hand, 1 / temperature, within_image=within_image, wrong=wrong)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    loss.backward()
+    expected.backward()
+    torch.testing.assert_close(pairs.regions.grad, by_hand.regions.grad, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(pairs.phrases.grad, by_hand.phrases.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_starts_at_the_temperature_of_clip():
+    assert RegionPhraseContrast()(example()).item() == pytest.approx(hand_contrast(example()).item(), rel=1e-5)
+
+
+def test_the_example_has_every_kind_of_pair():
+    """So that the loops above compare them all; each kind here by hand, not by the rule."""
+    assert kind(0, 1) == "positive"  # two phrases of one region
+    assert kind(0, 2) == "negative" and kind(0, 2, within_image=False) == "left out"  # two regions of one image
+    assert kind(0, 3) == "left out" and kind(2, 7) == "left out"  # one wording in two images
+    assert kind(3, 4) == "left out" and kind(4, 5) == "left out"  # somebody may mean the same
+    assert kind(4, 6) == "negative" and kind(1, 3) == "negative"  # two images
+    assert kind(6, 8) == "left out" and kind(8, 6) == "left out"
+
+
+def test_both_phrases_of_a_region_are_drawn_to_it():
+    """Where neither is nearer than the other yet, both come nearer; in a contrast with one positive, one would go."""
+    phrases = F.normalize(torch.tensor([[1.0, 1, 0], [1, -1, 0], [0, 0, 1]]), dim=1).requires_grad_()
+    regions = torch.tensor([[1.0, 0, 0], [1, 0, 0], [0, 0, 1]])
+    ids = torch.tensor([7, 7, 8])
+    pairs = Pairs(regions, phrases, ids, torch.tensor([1, 1, 1]), torch.ones(3, dtype=torch.bool))
+    RegionPhraseContrast(0.5)(pairs).backward()
+    assert (phrases.grad[:2, 0] < 0).all()  # descending raises the similarity with the region
+
+
+def test_wrong_phrases_count_for_the_region_of_their_row_alone():
+    pairs, wrong = example(), wrong_example()
+    alone = RegionPhraseContrast(0.5)(pairs).item()
+    regions = pairs.regions.clone().requires_grad_()
+    phrases = pairs.phrases.clone().requires_grad_()
+    embeddings = wrong.embeddings.clone().requires_grad_()
+    nearer = replace(wrong, embeddings=embeddings)
+    with_wrong = RegionPhraseContrast(0.5)(replace(pairs, regions=regions, phrases=phrases), nearer)
+    assert with_wrong.item() > alone
+    with_wrong.backward()
+    for gradient, pair in zip(embeddings.grad, wrong.pair_index.tolist(), strict=True):
+        # Along its region's embedding, and no other's.
+        assert F.cosine_similarity(gradient, pairs.regions[pair], dim=0) == pytest.approx(1, abs=1e-5)
+    nothing = WrongPhrases(torch.zeros(0, EMBED_DIM), torch.zeros(0, dtype=torch.long))
+    assert RegionPhraseContrast(0.5)(pairs, nothing).item() == alone
+
+
+@pytest.mark.parametrize("ids", [[3], [3, 3, 3]])
+def test_without_another_region_there_is_nothing_to_tell_apart(ids):
+    count = len(ids)
+    regions = unit(1, 4).repeat(count, 1).requires_grad_()
+    phrases = unit(1, 4, seed=1).repeat(count, 1)
+    known = torch.ones(count, dtype=torch.bool)
+    loss = RegionPhraseContrast()(Pairs(regions, phrases, torch.tensor(ids), torch.ones(count).long(), known))
+    loss.backward()
+    assert loss.item() == pytest.approx(math.log(count), abs=1e-5)
+    assert regions.grad.abs().max() < 1e-5
+
+
+def test_the_temperature_is_learned():
+    loss = RegionPhraseContrast(0.3)
+    loss(example()).backward()
+    log_scale = torch.tensor(-math.log(0.3), dtype=torch.double, requires_grad=True)
+    hand_contrast(example(), log_scale.exp()).backward()
+    assert loss.log_scale.grad.item() == pytest.approx(log_scale.grad.item(), rel=1e-4)
+
+
+def test_the_temperature_is_capped_and_can_come_back():
+    loss = RegionPhraseContrast(1e-4)
+    value = loss(example())
+    assert value.item() == pytest.approx(hand_contrast(example(), MAX_SCALE).item(), rel=1e-4)
+    value.backward()
+    assert loss.log_scale.grad.item() > 0  # random embeddings are as often wrong as right: it should be gentler
+    torch.optim.SGD(loss.parameters(), lr=0.1 / loss.log_scale.grad.item()).step()
+    assert loss(example()).item() < 0.95 * value.item()
+
+
+@pytest.mark.parametrize("value", [1e4, -1e4])
+def test_stays_finite_at_the_cap(value):
+    pairs = example()
+    regions = pairs.regions.clone().requires_grad_()
+    loss = RegionPhraseContrast(1 / MAX_SCALE)
+    loss.log_scale.data.fill_(value)
+    result = loss(replace(pairs, regions=regions), wrong_example())
+    result.backward()
+    assert result.isfinite() and regions.grad.isfinite().all() and loss.log_scale.grad.isfinite()
+
+
+def test_values_come_into_their_rows_in_order():
+    values = torch.arange(1.0, 6).requires_grad_()
+    rows = torch.tensor([2, 0, 2, 4, 2])
+    placed = _in_rows(values, rows, 5)
+    nothing = -math.inf
+    assert placed.tolist() == [
+        [2, nothing, nothing],
+        [nothing] * 3,
+        [1, 3, 5],
+        [nothing] * 3,
+        [4, nothing, nothing],
+    ]
+    placed.exp().sum().backward()
+    assert torch.allclose(values.grad, values.detach().exp())
+
+
+# Of each process: its rows of the example. Unequal, and an image and a region lie across the border.
+ROWS_OF = (slice(0, 1), slice(1, 9))
+WRONG_OF = (None, WrongPhrases(unit(1, EMBED_DIM, seed=3), torch.tensor([4])))  # one process has one, the other none
+
+
+def one_of_two(rank: int, folder: str) -> None:
+    """A process: its loss, and what of both processes' gradients reaches its embeddings."""
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    own, loss = leaves(part(example(), ROWS_OF[rank])), RegionPhraseContrast(0.3)
+    value = loss(own, WRONG_OF[rank])
+    value.backward()
+    with torch.no_grad():
+        again = loss(own, WRONG_OF[rank])
+    results = {"loss": value, "again": again, "scale": loss.log_scale.grad}
+    results |= {"regions": own.regions.grad, "phrases": own.phrases.grad}
+    torch.save({name: each.detach() for name, each in results.items()}, f"{folder}/{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def test_processes_together_equal_one(tmp_path):
+    torch.multiprocessing.spawn(one_of_two, (str(tmp_path),), nprocs=2)
+    found = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
+    pairs, losses = leaves(example()), []
+    for rank, rows in enumerate(ROWS_OF):
+        wrong = WRONG_OF[rank]
+        if wrong is not None:
+            wrong = replace(wrong, pair_index=wrong.pair_index + rows.start)
+        log_scale = torch.tensor(-math.log(0.3), dtype=torch.double, requires_grad=True)
+        losses.append(hand_contrast(pairs, log_scale.exp(), wrong=wrong, rows=rows))
+        assert found[rank]["loss"].item() == pytest.approx(losses[-1].item(), rel=1e-5)
+        assert found[rank]["again"] == found[rank]["loss"]  # without gradients, as in validation
+        (by_scale,) = torch.autograd.grad(losses[-1], log_scale, retain_graph=True)
+        assert found[rank]["scale"].item() == pytest.approx(by_scale.item(), rel=1e-4)
+    torch.stack(losses).sum().backward()
+    for rank, rows in enumerate(ROWS_OF):
+        torch.testing.assert_close(found[rank]["regions"], pairs.regions.grad[rows], rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(found[rank]["phrases"], pairs.phrases.grad[rows], rtol=1e-4, atol=1e-6)
+
+
+def test_pooled_boxes_equal_a_loop_over_cells():
+    """With the masks of boxes as weights, on cells four times as fine as the embeddings."""
+    embeddings, stride = F.normalize(random(4, 6, 5, 5), dim=1), 16
+    boxes = [[0.0, 0, 80, 80], [17, 30, 40.5, 61], [3, 3, 9, 8], [70, 0, 80, 33]]
+    pooled = pool(embeddings, box_masks(torch.tensor(boxes), 20, 4))
+    for row, box, own in zip(pooled, boxes, embeddings, strict=True):
+        total = np.zeros(6)
+        for i in range(5):
+            for j in range(5):
+                width = max(0, min(box[2], (j + 1) * stride) - max(box[0], j * stride))
+                height = max(0, min(box[3], (i + 1) * stride) - max(box[1], i * stride))
+                total += width * height * own[:, i, j].numpy()
+        np.testing.assert_allclose(row, total / np.linalg.norm(total), atol=1e-5)
+
+
+@pytest.mark.parametrize("factor", [1, 4])
+def test_pooled_heatmaps_equal_a_loop_over_cells(factor):
+    embeddings, weights = random(3, 6, 4, 4), random(3, 4 * factor, 4 * factor, seed=1).sigmoid()
+    for row, own, heat in zip(pool(embeddings, weights), embeddings, weights, strict=True):
+        total = np.zeros(6)
+        for i, j in np.ndindex(*heat.shape):
+            total += float(heat[i, j]) * own[:, i // factor, j // factor].numpy()
+        np.testing.assert_allclose(row, total / np.linalg.norm(total), atol=1e-5)
+
+
+@pytest.mark.parametrize("logit", [-1e4, -40.0])
+def test_a_map_without_weight_pools_to_almost_nothing_and_spoils_no_gradient(logit):
+    logits = torch.full((1, 8, 8), logit, requires_grad=True)
+    pooled = pool(random(1, 6, 2, 2), logits.sigmoid())
+    assert pooled.norm() < 1e-3
+    pooled.sum().backward()
+    assert logits.grad.isfinite().all() and logits.grad.abs().max() < 10
