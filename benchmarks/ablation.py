@@ -70,7 +70,7 @@ def trainings(data: Path, images: int | None) -> dict[str, TrainConfig]:
         phrases_per_image=2, composed_per_image=2, warmup_steps=50, device="cpu",
     )  # fmt: skip
     full = replace(base, losses=LossConfig(contrast=replace(hard, pooling="box")))
-    weak = replace(base, supervision="weak", losses=LossConfig(contrast=hard))
+    weak = replace(base, supervision="weak", losses=LossConfig(contrast=hard, weak=WeakConfig(teacher_sizes=(448,))))
     mixed = replace(full, supervision="mixed", losses=replace(full.losses, weak=WeakConfig(map_weight=0.3)))
     return {
         "box masks only": replace(base, model=bare, losses=LossConfig(contrast=no_contrast)),
