@@ -104,7 +104,8 @@ class Learner(nn.Module):
             if self.contrast is not None:
                 by_box = boxed[:, None, None] & (self.config.contrast.pooling == "box")
                 weights = torch.where(by_box, masks, logits.sigmoid() * valid)
-                # An adapter free to follow a phrase anywhere in its image soon does so at the wrong place.
+                # Without a box, an adapter that may follow a phrase anywhere in its image soon does so at the wrong
+                # place.
                 dense = torch.where(boxed[:, None, None, None], adapted[image_index], own[image_index])
                 pairs = Pairs(
                     regions=pool(dense, weights),

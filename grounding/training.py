@@ -225,7 +225,9 @@ def _boxed(config: TrainConfig, dataset: Supervised) -> set[int] | None:
     losses = config.losses
     weak = losses.weak.map_weight, losses.weak.background_weight, losses.weak.colour_weight, losses.weak.mirror_weight
     if not (losses.contrast.weight or any(weak)):
-        raise InputError("losses.contrast.weight and all weights of losses.weak are 0: images without boxes need one")
+        raise InputError(
+            "losses.contrast.weight and all weights of losses.weak are 0: give images without boxes a loss"
+        )
     fraction = 0.0 if config.supervision == "weak" else config.boxes_fraction
     return images_with_boxes(dataset, fraction, seed=config.seed)
 

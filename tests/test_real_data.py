@@ -11,12 +11,13 @@ import yaml
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from grounding import load
 from tests.scripts import run_script
 from tests.shared_data import SHARED_DATA, needs_shared_data
 from tests.tiny_clip import random_rn50, save_openai_archive
 
 Capture = pytest.CaptureFixture[str]
-REFCOCOG_MINI, COCO_PHOTOS = "refcocog-mini", "coco-photos"
+REFCOCOG_MINI, COCO_PHOTOS, WEAK_PAIRS = "refcocog-mini", "coco-photos", "refcocog-weak-pairs"
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +96,33 @@ def test_with_rn50_at_448_pixels(data, part, rn50, tmp_path, capsys):
     results = on_real_data(capsys, tmp_path, data, "umd", "test", "random_rn50.pt", *options)
     assert results["methods"]["ours"]["n"] == sentences_in(data, "umd", "test")
     assert "random_rn50.pt" in results["weights"]
+
+
+@needs_shared_data(WEAK_PAIRS)
+def test_weak_training_on_pairs_without_boxes(tmp_path, capsys):
+    """Two steps, with every loss and augmentation that needs no box."""
+    pairs = SHARED_DATA / WEAK_PAIRS / "pairs.jsonl"
+    images = {json.loads(line)["image"] for line in pairs.read_text().splitlines()}
+    weak = {"background_weight": 0.1, "mirror_weight": 0.1}
+    config = {
+        "data": str(pairs),
+        "output": str(tmp_path / "run"),
+        "device": "cpu",
+        "supervision": "weak",
+        "model": {"model_size": 96},
+        "epochs": 1,
+        "images_per_batch": -(-len(images) // 2),
+        "augmentation": dict.fromkeys(("crop", "scale", "flip", "colour", "blur"), True),
+        "losses": {"contrast": {"wrong_phrases": 2}, "weak": weak},
+    }
+    (tmp_path / "weak.yaml").write_text(yaml.safe_dump({"train": config}))
+    outcome = run_script(capsys, "train.py", "--config", tmp_path / "weak.yaml")
+    assert outcome.code == 0, outcome
+    assert f"training on {len(images)} images of {pairs}" in outcome.out
+    assert json.loads((tmp_path / "run" / "metrics.jsonl").read_text()) == {"epoch": 1, "step": 2}
+    photo = SHARED_DATA / WEAK_PAIRS / "images" / min(images)
+    [result] = load(tmp_path / "run").ground(photo, ["the fruit on the left"])
+    assert result.heatmap.shape == result.image.shape[:2] and 0 <= result.heatmap.min() <= result.heatmap.max() <= 1
 
 
 @needs_shared_data(COCO_PHOTOS)

@@ -14,9 +14,10 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 import grounding.training as training
-from grounding import InputError, load
+from grounding import InputError, load, text
 from grounding.config import ModelConfig
 from grounding.data.batches import TrainingBatch
+from grounding.data.mirrored import mirrored_phrase
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.supervision import images_with_boxes
 from grounding.data.transforms import AugmentationConfig
@@ -326,6 +327,27 @@ def test_of_pairs_alone_the_last_epoch_is_kept(everything: TrainConfig, monkeypa
     found = load_file(config.output / "decoder.safetensors")
     assert all(torch.equal(found[name], kept[-1][name]) for name in found)
     assert any(not torch.equal(found[name], kept[-2][name]) for name in found)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_every_phrase_is_encoded_before_the_first_step(
+    everything: TrainConfig, monkeypatch: pytest.MonkeyPatch, flip: bool
+) -> None:
+    """Those that the mirror loss asks too: encoded with others, an embedding is another one in its last bits."""
+    encoded: list[int] = []
+    encode = text.encode_tokens
+    monkeypatch.setattr(text, "encode_tokens", lambda model, ids: (encoded.append(len(ids)), encode(model, ids))[1])
+    pairs = pairs_of(everything)
+    lines = [json.loads(line) for line in pairs.read_text().splitlines()]
+    placed = [
+        line | {"phrase": f"{line['phrase']} on the {('left', 'far right')[i % 2]}"} for i, line in enumerate(lines)
+    ]
+    pairs.write_text("\n".join(map(json.dumps, lines + placed)))
+    config = replace(everything, data=pairs, supervision="weak", augmentation=AugmentationConfig(flip=flip))
+    train(config)
+    assert len(encoded) == 1
+    phrases = {line["phrase"] for line in lines + placed}
+    assert encoded == [len(phrases | {mirrored_phrase(phrase) for phrase in phrases})] and encoded[0] > len(phrases)
 
 
 def test_pairs_can_be_validated_on_another_data_set(everything: TrainConfig) -> None:
