@@ -59,14 +59,14 @@ class Job:
 
 
 def trainings(data: Path, images: int | None) -> dict[str, TrainConfig]:
-    """All experiments that are trained, by name: the demo's settings apart from what the name says."""
-    model = ModelConfig(model_size=320, output_stride=32, inference_sizes=(384,))
+    """All experiments that are trained, by name: the demo's settings apart from the input size at inference."""
+    model = ModelConfig(model_size=320, output_stride=32)
     bare = replace(model, decoder=DecoderConfig(adapter=False))
     no_contrast = ContrastConfig(weight=0.0)
     by_heatmap = ContrastConfig(pooling="heatmap", within_image=False)
     hard = replace(by_heatmap, within_image=True, wrong_phrases=3)
     base = TrainConfig(
-        data, Path(), model=model, subset=images, validation_subset=50, epochs=1, images_per_batch=8,
+        data, Path(), model=model, subset=images, validation_subset=20, epochs=1, images_per_batch=8,
         phrases_per_image=2, composed_per_image=2, warmup_steps=50, device="cpu",
     )  # fmt: skip
     full = replace(base, losses=LossConfig(contrast=replace(hard, pooling="box")))
@@ -88,7 +88,7 @@ def main(
     data: Path = Path("data/refshapes"),
     runs: Path = Path("runs/ablation"),
     output: Path = Path("docs/ablations.md"),
-    images: int | None = 3000,
+    images: int | None = 2000,
     seeds: PositiveInt = 3,
     jobs: PositiveInt = 2,
 ) -> None:

@@ -25,6 +25,7 @@ from grounding import InputError, load
 from grounding.cli import parse
 from grounding.config import ModelConfig
 from grounding.decoder import DecoderConfig
+from grounding.learner import Learner
 from grounding.search_space import DEFAULT_SPACE, read_space, values_in_space, with_values
 from grounding.training import TrainConfig, train
 from grounding.tuning import TuneConfig, trial_folder, tune
@@ -79,7 +80,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, scores: Iterator[float]) -> None:
 
 def dying_in_step(monkeypatch: pytest.MonkeyPatch, step: int, death: type[BaseException]) -> None:
     """Ends the process's trainings in the middle of their optimiser step `step`, counted over all of them from 0."""
-    losses = training.batch_losses
+    losses = Learner.forward
     calls = iter(range(step + 1))
 
     def dying(*arguments: Any) -> Any:
@@ -87,7 +88,7 @@ def dying_in_step(monkeypatch: pytest.MonkeyPatch, step: int, death: type[BaseEx
             raise death
         return losses(*arguments)
 
-    monkeypatch.setattr(training, "batch_losses", dying)
+    monkeypatch.setattr(Learner, "forward", dying)
 
 
 def test_a_search_finds_its_best_trial(config: TuneConfig, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
