@@ -79,7 +79,7 @@ class Learner(nn.Module):
         )
         self.config = config
         self._encoder = encoder
-        self._teachers = [encoder.at(size) for size in config.weak.teacher_sizes]
+        self._teachers = [encoder.at(size) for size in config.weak.teacher_sizes if config.weak.map_weight]
 
     def forward(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """The weighted losses of one batch, by name."""
@@ -94,13 +94,11 @@ class Learner(nn.Module):
         masks = box_masks(batch.boxes_xyxy.to(device).nan_to_num(), logits.shape[-1], stride)
         own = features.embeddings.float()
         adapted = self.decoder.region_embeddings(features).float() if self.contrast is not None else own
-        losses = {}
+        losses = {} if boxed.all() else self._weak_losses(batch, own, phrases.embeddings, logits, valid, ~boxed)
         with torch.autocast(device.type, enabled=False):  # logarithms and temperatures need all of float32
             logits = logits.float()
             if boxed.any():
                 losses["mask_loss"] = self.config.mask_weight * mask_loss(logits[boxed], masks[boxed], valid[boxed])
-            if not boxed.all():
-                losses |= self._weak_losses(batch, own, phrases.embeddings, logits, valid, ~boxed)
             if self.contrast is not None:
                 by_box = boxed[:, None, None] & (self.config.contrast.pooling == "box")
                 weights = torch.where(by_box, masks, logits.sigmoid() * valid)
@@ -142,27 +140,29 @@ class Learner(nn.Module):
         """The losses, besides the contrast, of the chosen phrases: those without a box."""
         weak, index = self.config.weak, batch.image_index.to(logits.device)[chosen]
         own, size = embeddings[index], logits.shape[-1]
-        phrases, kept, chosen_logits = phrases[chosen], valid[chosen], logits[chosen]
-        losses = {}
-        if weak.map_weight:
-            teachers = [own, *(each[index] for each in self._at_teacher_sizes(batch.squares))]
-            targets = similarity_targets(teachers, phrases, kept, threshold=weak.threshold, steepness=weak.steepness)
-            losses["map_loss"] = weak.map_weight * mask_loss(chosen_logits, targets, kept)
-        if weak.background_weight:
-            heat = chosen_logits.sigmoid() * kept
-            inside, outside = pool(own, heat), pool(own, chosen_logits.neg().sigmoid() * kept)
-            losses["background_loss"] = weak.background_weight * background_loss(inside, outside, phrases)
-        if weak.colour_weight:
-            squares = batch.squares.to(logits.device).permute(0, 3, 1, 2).float() / 255
-            colours = F.adaptive_avg_pool2d(squares, size)[index]
-            losses["colour_loss"] = weak.colour_weight * colour_loss(chosen_logits, colours, kept)
+        phrases, kept, chosen_logits = phrases[chosen], valid[chosen], logits[chosen].float()
+        teachers = [own, *(each[index] for each in self._at_teacher_sizes(batch.squares))]
         asked = [phrase for phrase, weakly in zip(batch.phrases, chosen.tolist(), strict=True) if weakly]
-        mirrors = list(map(can_be_mirrored, asked))
-        if weak.mirror_weight and any(mirrors):
+        mirrors = [bool(weak.mirror_weight) and can_be_mirrored(phrase) for phrase in asked]
+        if any(mirrors):
+            said = [mirrored_phrase(phrase) for phrase, mirror in zip(asked, mirrors, strict=True) if mirror]
             mirrored = self._encoder.encode_squares(batch.squares.flip(2))
-            said = self._encoder.encode_phrases(
-                [mirrored_phrase(phrase) for phrase in asked if can_be_mirrored(phrase)]
-            )
-            turned = self.decoder(mirrored, said, index[mirrors]).float()
-            losses["mirror_loss"] = weak.mirror_weight * mirror_loss(chosen_logits[mirrors], turned, kept[mirrors])
+            turned = self.decoder(mirrored, self._encoder.encode_phrases(said), index[mirrors])
+        losses = {}
+        with torch.autocast(logits.device.type, enabled=False):
+            if weak.map_weight:
+                targets = similarity_targets(
+                    teachers, phrases, kept, threshold=weak.threshold, steepness=weak.steepness
+                )
+                losses["map_loss"] = weak.map_weight * mask_loss(chosen_logits, targets, kept)
+            if weak.background_weight:
+                inside, outside = (pool(own, each.sigmoid() * kept) for each in (chosen_logits, -chosen_logits))
+                losses["background_loss"] = weak.background_weight * background_loss(inside, outside, phrases)
+            if weak.colour_weight:
+                squares = batch.squares.to(logits.device).permute(0, 3, 1, 2).float() / 255
+                colours = F.adaptive_avg_pool2d(squares, size)[index]
+                losses["colour_loss"] = weak.colour_weight * colour_loss(chosen_logits, colours, kept)
+            if any(mirrors):
+                same = mirror_loss(chosen_logits[mirrors], turned.float(), kept[mirrors])
+                losses["mirror_loss"] = weak.mirror_weight * same
         return losses
