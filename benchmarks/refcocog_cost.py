@@ -1,0 +1,472 @@
+"""What training on RefCOCOg asks of a GPU: `python -m benchmarks.refcocog_cost` writes docs/refcocog.md.
+
+The real `Learner` makes one step of each configuration with fake tensors: every operation of the forward and backward
+pass is gone through, with the shapes and types it would have, and nothing is computed. A dispatch mode adds up the
+operations' FLOPs (`torch.utils.flop_counter`), the bytes that the others move, and the bytes that are alive at once.
+What the data decide, such as which phrase has a box, is real, so that the losses take the way they would take.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import math
+import sys
+import weakref
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from clip.model import CLIP
+from jsonargparse import auto_cli
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd.graph import saved_tensors_hooks
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+from torch.utils.flop_counter import conv_flop_count, flop_registry
+
+from grounding.cli import exit_on_input_error, parse
+from grounding.clip_backbone import CONTEXT_LENGTH, LoadedCLIP
+from grounding.data.batches import TrainingBatch
+from grounding.data.download import PUBLISHED
+from grounding.encoder import Encoder
+from grounding.errors import InputError
+from grounding.grounder import decoder_for
+from grounding.learner import Learner
+from grounding.text import PhraseFeatures
+from grounding.training import TrainConfig
+
+CONFIGS = (Path("configs/refcocog.yaml"), Path("configs/refcocog-weak.yaml"), Path("configs/refcocog-mixed.yaml"))
+FIGURES = Path(__file__).with_name("published_refcocog.csv")
+
+# Images of the split `umd`, which shares none between its parts: TensorFlow Datasets, catalogue entry `ref_coco`. Their
+# sum is what `grounding.data.download` checks, and the sentences are taken from there.
+IMAGES = {"train": 21_899, "val": 1_300, "test": 2_600}
+SENTENCES = PUBLISHED["refcocog"].expected.sentences
+WORDS_PER_PHRASE = 8.4  # the same catalogue entry
+LONGEST_PHRASE = 24  # tokens of the longest phrase of a batch, an assumption that hardly matters
+
+# Of OpenAI's RN50, as `clip.model.build_model` reads them off its file.
+RN50: dict[str, Any] = dict(
+    embed_dim=1024, image_resolution=224, vision_layers=(3, 4, 6, 3), vision_width=64, vision_patch_size=32,
+    context_length=CONTEXT_LENGTH, vocab_size=49408, transformer_width=512, transformer_heads=8, transformer_layers=12,
+)  # fmt: skip
+TOWER, TEACHERS, MIRROR = "frozen tower", "tower at teacher sizes", "tower on mirrored images"
+DECODER, BACKWARD = "decoder and losses, forward", "decoder and losses, backward"
+PARTS = (TOWER, TEACHERS, MIRROR, DECODER, BACKWARD)
+
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+FLOAT32_ON_CUDA = (F.normalize, F.layer_norm, F.group_norm, F.interpolate)
+ARITHMETIC_SHARE = (0.15, 0.40)  # of the peak, that a training step reaches
+TRAFFIC_SHARE = (0.50, 0.80)  # of the bandwidth
+FITS = 0.85  # of a GPU's memory; the CUDA context, workspaces and gaps between tensors need the rest
+GIB = 2**30
+
+PAGE = Path(__file__).with_name("refcocog.md")
+STEP_COLUMNS = ("configuration", "trained parameters", "steps an epoch", "epochs", *PARTS, "together", "in float32",
+                "traffic, GB")  # fmt: skip
+MEMORY_COLUMNS = ("configuration", "precision", "trained", "frozen", "phrases", "saved, mean batch",
+                  "peak, mean batch", "saved, full batch", "peak, full batch", "needed")  # fmt: skip
+TIME_COLUMNS = ("configuration", "GPU", "precision", "minutes an epoch, from", "to", "hours a run, from", "to",
+                "images a second, from", "to", "full batch fits")  # fmt: skip
+SAVING_COLUMNS = ("configuration", "option", "needed, GiB", "TFLOP a step")
+SHEET_COLUMNS = ("GPU", "memory, GB", "bf16, TFLOP/s", "fp16", "float32 or TF32", "bandwidth, GB/s", "datasheet")
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """What its vendor's datasheet says.
+
+    Attributes:
+        name: as people call it.
+        gigabytes: of memory.
+        tera_flops: peak per second, without sparsity, by `mixed_precision`; "no" is float32, whose convolutions PyTorch
+            does in TF32 where a GPU has that.
+        gigabytes_per_second: of its memory.
+        datasheet: its name.
+    """
+
+    name: str
+    gigabytes: int
+    tera_flops: dict[str, float]
+    gigabytes_per_second: float
+    datasheet: str
+
+
+GPUS = (
+    Gpu("T4 (free Colab)", 16, {"fp16": 65, "no": 8.1}, 320, "NVIDIA T4 Tensor Core GPU"),
+    Gpu("A100 40 GB", 40, {"bf16": 312, "fp16": 312, "no": 156}, 1555, "NVIDIA A100 Tensor Core GPU"),
+    Gpu("H100 SXM", 80, {"bf16": 989, "fp16": 989, "no": 494}, 3350, "NVIDIA H100 Tensor Core GPU"),
+)
+
+
+@dataclass
+class Cost:
+    """What one training step asks for.
+
+    Attributes:
+        flops: by part and by whether in float32; a multiply-add counts as two.
+        traffic: bytes that operations without FLOPs read and write, were each to go through memory by itself.
+        saved: bytes that the forward pass keeps for the backward pass, besides weights.
+        alive: most bytes alive at once, gradients included and weights left out.
+        static: bytes that stay from step to step, by what they hold.
+        trained: number of trained parameters.
+    """
+
+    flops: dict[tuple[str, bool], int] = field(default_factory=lambda: defaultdict(int))
+    traffic: int = 0
+    saved: int = 0
+    alive: int = 0
+    static: dict[str, float] = field(default_factory=dict)
+    trained: int = 0
+
+    @property
+    def memory(self) -> float:
+        """Bytes of a step."""
+        return sum(self.static.values()) + self.alive
+
+
+class Meter(TorchDispatchMode):
+    """Adds up what the operations within it cost; they may be on real or on fake tensors.
+
+    Args:
+        there: tensors that were there before and stay.
+
+    Attributes:
+        cost: so far.
+        part: of `Cost.flops` that operations are counted to.
+    """
+
+    def __init__(self, there: Sequence[Tensor]) -> None:
+        super().__init__()
+        self.cost, self.part = Cost(), DECODER
+        self._there = [each.untyped_storage() for each in there]
+        self._known = {each._cdata for each in self._there}
+        self._alive = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if "index_put" in func.__name__ or func is torch.ops.aten.index.Tensor:
+            args = (args[0], [each for one in args[1] for each in _positions(one)], *args[2:])
+        given = [each for each in tree_iter((args, kwargs)) if isinstance(each, Tensor)]
+        out = func(*args, **kwargs)
+        made = [each for each in tree_iter(out) if isinstance(each, Tensor)]
+        before = {each.untyped_storage()._cdata for each in given}
+        is_view = made and all(each.untyped_storage()._cdata in before for each in made)
+        for tensor in (*given, *made):
+            self._meet(tensor.untyped_storage())
+        if func._overloadpacket in flop_registry:
+            key = self.part, made[0].dtype == torch.float32
+            self.cost.flops[key] += _flops_of(func, args, kwargs, out)
+        elif func._schema.is_mutable or not is_view:
+            self.cost.traffic += sum(each.nbytes for each in (*given, *made))
+        return out
+
+    def _meet(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        if key in self._known:
+            return
+        self._known.add(key)
+        self._alive += storage.nbytes()
+        self.cost.alive = max(self.cost.alive, self._alive)
+        weakref.finalize(storage, self._forget, key, storage.nbytes())
+
+    def _forget(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self._alive -= size
+
+
+def _flops_of(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
+    if func is torch.ops.aten.convolution_backward.default:
+        # Each gradient takes as many as the forward pass; PyTorch's own count ignores groups.
+        grad_out, x, weight, *_, transposed, _, _, wanted = args
+        return int(conv_flop_count(x.shape, weight.shape, grad_out.shape, transposed=transposed)) * sum(wanted[:2])
+    return int(flop_registry[func._overloadpacket](*args, **kwargs, out_val=out))
+
+
+class AsOnCuda(TorchFunctionMode):
+    """Functions that autocast leaves in float32 on a GPU, where on the CPU it does not."""
+
+    def __torch_function__(
+        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func in FLOAT32_ON_CUDA and torch.is_autocast_enabled("cpu"):
+            args = tuple(each.float() if isinstance(each, Tensor) else each for each in args)
+        return func(*args, **(kwargs or {}))
+
+
+def _positions(index: Tensor | None) -> tuple[Tensor | None, ...]:
+    """A mask as the positions it chooses: what is chosen by a fake tensor has a shape only if the mask is real."""
+    return index.nonzero(as_tuple=True) if index is not None and index.dtype == torch.bool else (index,)
+
+
+def step_cost(learner: Learner, batch: TrainingBatch, precision: str) -> Cost:
+    """What one step costs, but for the optimiser's few operations.
+
+    Args:
+        learner: with real weights or fake ones.
+        batch: with real tensors; the squares may be fake.
+        precision: "no", "bf16" or "fp16".
+    """
+    weights = [*learner.parameters(), *learner._encoder.dense.parameters()]
+    known = {each.untyped_storage()._cdata for each in weights}
+    saved: dict[int, torch.UntypedStorage] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in known:
+            saved[storage._cdata] = storage
+        return tensor.detach()  # a tensor that keeps its own history would never be freed
+
+    meter = Meter(weights)
+    with meter, _parts_told(learner, meter):
+        autocast = torch.autocast("cpu", DTYPES[precision]) if precision in DTYPES else nullcontext()
+        with saved_tensors_hooks(keep, lambda tensor: tensor), autocast, AsOnCuda():
+            loss = torch.stack(list(learner(batch).values())).sum()
+        meter.cost.saved = sum(storage.nbytes() for storage in saved.values())
+        saved.clear()
+        meter.part = BACKWARD
+        loss.backward()
+    return meter.cost
+
+
+@contextmanager
+def _parts_told(learner: Learner, meter: Meter) -> Iterator[None]:
+    """Tells the meter when the frozen tower works, and for whom."""
+    own = iter((TOWER, MIRROR))
+    towers = [(learner._encoder.dense, own), *((each.dense, itertools.repeat(TEACHERS)) for each in learner._teachers)]
+
+    def entering(parts: Iterator[str]) -> Callable[..., None]:
+        def enter(*_: object) -> None:
+            meter.part = next(parts)
+
+        return enter
+
+    def leave(*_: object) -> None:
+        meter.part = DECODER
+
+    handles = [
+        handle
+        for dense, parts in towers
+        for handle in (dense.register_forward_pre_hook(entering(parts)), dense.register_forward_hook(leave))
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+class NoPhrases:
+    """Stands in for `TextEncoder`, which in training only looks up what it has encoded before.
+
+    Args:
+        embed_dim: E of CLIP's joint space.
+        token_width: of a token's vector.
+        tokens: of the longest phrase.
+        fakes: makes the tensors; real ones without it.
+    """
+
+    device = torch.device("cpu")
+
+    def __init__(self, *, embed_dim: int, token_width: int, tokens: int, fakes: FakeTensorMode | None) -> None:
+        self.embed_dim, self.token_width, self._tokens, self._fakes = embed_dim, token_width, tokens, fakes
+
+    def __call__(self, phrases: Sequence[str]) -> PhraseFeatures:
+        """Features of the right shapes."""
+        count = len(phrases)
+        with self._fakes or nullcontext():
+            return PhraseFeatures(
+                embeddings=torch.ones(count, self.embed_dim) / self.embed_dim**0.5,
+                tokens=torch.ones(count, self._tokens, self.token_width),
+                is_token=torch.ones(count, self._tokens, dtype=torch.bool),
+            )
+
+
+def learner_of(config: TrainConfig, clip: CLIP, *, fakes: FakeTensorMode | None) -> Learner:
+    """The learner of a configuration with `NoPhrases`.
+
+    Args:
+        config: which.
+        clip: real, or on the meta device.
+        fakes: makes fake weights in the place of those on the meta device; all are real without it.
+    """
+    model = config.model
+    with torch.device("meta" if fakes else "cpu"):
+        loaded = LoadedCLIP(clip.eval().requires_grad_(False), model.clip, model.clip, "")
+        encoder = Encoder(loaded, model_size=model.model_size, output_stride=model.output_stride)
+        width = encoder.encode_phrases.token_width
+        encoder.encode_phrases = NoPhrases(  # type: ignore[assignment]
+            embed_dim=encoder.dense.embed_dim, token_width=width, tokens=LONGEST_PHRASE, fakes=fakes
+        )
+        learner = Learner(encoder, decoder_for(encoder, model.decoder), config.losses)
+    if fakes:
+        for module in (*learner.modules(), *encoder.dense.modules(), *clip.modules()):
+            for name, weight in module._parameters.items():
+                if weight is not None:
+                    with fakes:
+                        fake = torch.empty_like(weight, device="cpu")
+                    module._parameters[name] = nn.Parameter(fake, requires_grad=weight.requires_grad)
+    return learner
+
+
+def batch_of(config: TrainConfig, phrases_per_image: float, *, fakes: FakeTensorMode | None) -> TrainingBatch:
+    """A batch as the configuration's are, with so many phrases per image on average."""
+    images, size = config.images_per_batch, config.model.model_size
+    count = round(images * phrases_per_image)
+    index = torch.arange(count) * images // count
+    boxed = index < images * _share_with_boxes(config)
+    boxes = torch.tensor([0.0, 0.0, size / 2, size / 2]).repeat(count, 1)
+    boxes[~boxed] = torch.nan
+    cells = size // (config.model.output_stride // 4)
+    wrong = config.losses.contrast.wrong_phrases
+    with fakes or nullcontext():
+        squares = torch.zeros(images, size, size, 3, dtype=torch.uint8)
+    return TrainingBatch(
+        squares=squares,
+        valid=torch.ones(images, cells, cells, dtype=torch.bool),
+        image_ids=torch.arange(images),
+        phrases=["a phrase"] * count,
+        boxes_xyxy=boxes,
+        boxed=boxed,
+        image_index=index,
+        region_ids=torch.where(boxed, 1, -1) * torch.arange(1, count + 1),
+        wrong_phrases=["a wrong phrase"] * (wrong * count),
+        wrong_index=torch.arange(count).repeat_interleave(wrong),
+    )
+
+
+def _share_with_boxes(config: TrainConfig) -> float:
+    """Of a batch's images; where boxes are few, they come up in half of the places (`TrainingItems`)."""
+    if config.supervision == "mixed" and config.boxes_fraction:
+        return max(0.5, config.boxes_fraction)
+    return float(config.supervision == "boxes")
+
+
+def config_cost(config: TrainConfig, phrases_per_image: float) -> Cost:
+    """What one step of a configuration with RN50 costs; a few seconds."""
+    if config.model.clip != "RN50":
+        raise InputError(f"model.clip is {config.model.clip!r}: this page is about RN50 alone")
+    fakes = FakeTensorMode(allow_non_fake_inputs=True)
+    with torch.device("meta"):
+        clip = CLIP(**RN50)
+    learner = learner_of(config, clip, fakes=fakes)
+    cost = step_cost(learner, batch_of(config, phrases_per_image, fakes=fakes), config.mixed_precision)
+    trained = sum(each.numel() for each in learner.parameters())
+    frozen = sum(each.numel() for each in (*clip.parameters(), *learner._encoder.dense.parameters()))
+    tokens = WORDS_PER_PHRASE + 2  # the start token and the end token
+    phrases = sum(SENTENCES[split] for split in ("train", "val"))
+    bytes_per_phrase = 4 * RN50["embed_dim"] + tokens * (2 * RN50["transformer_width"] + 8)
+    cost.trained = trained
+    cost.static = {
+        "trained weights, their running mean, AdamW's two moments": 4 * trained * 4,
+        "frozen CLIP, and its image tower once more with batch norms folded": 4 * frozen,
+        "phrases of train and val, encoded once": phrases * bytes_per_phrase,
+    }
+    return cost
+
+
+def seconds(cost: Cost, gpu: Gpu, precision: str, share: int) -> float:
+    """Of a step, with the lower (0) or the higher (1) share of the GPU's peaks."""
+    peaks = {True: gpu.tera_flops["no"], False: gpu.tera_flops[precision]}
+    arithmetic = sum(flops / peaks[float32] for (_, float32), flops in cost.flops.items()) / 1e12
+    traffic = cost.traffic / (gpu.gigabytes_per_second * 1e9)
+    return arithmetic / ARITHMETIC_SHARE[share] + traffic / TRAFFIC_SHARE[share]
+
+
+def main(output: Path = Path("docs/refcocog.md"), configs: tuple[Path, ...] = CONFIGS) -> None:
+    """Write the page.
+
+    Args:
+        output: Markdown file to write.
+        configs: configuration files whose section "train" is gone through.
+    """
+    if sum(IMAGES.values()) != PUBLISHED["refcocog"].expected.images:
+        raise InputError("the splits' images here and in grounding.data.download are not the same: correct one of them")
+    steps, memory, times = [], [], []
+    for path in configs:
+        config = parse(TrainConfig, "train", ["--config", str(path)])
+        steps_per_epoch = math.ceil(IMAGES["train"] / config.images_per_batch)
+        most = config_cost(config, config.phrases_per_image)
+        cost = config_cost(config, min(config.phrases_per_image, SENTENCES["train"] / IMAGES["train"]))
+        parts = [f"{_flops(cost, part):.2f}" if _flops(cost, part) else "-" for part in PARTS]
+        total, float32 = sum(cost.flops.values()), sum(f for (_, is_float32), f in cost.flops.items() if is_float32)
+        steps.append([path.stem, f"{cost.trained:,}", f"{steps_per_epoch:,}", config.epochs, *parts,
+                      f"{total / 1e12:.2f}", f"{float32 / total:.0%}", f"{cost.traffic / 1e9:.0f}"])  # fmt: skip
+        static = [f"{size / GIB:.2f}" for size in most.static.values()]
+        changing = [f"{size / GIB:.1f}" for each in (cost, most) for size in (each.saved, each.alive)]
+        memory.append([path.stem, config.mixed_precision, *static, *changing, f"**{most.memory / GIB:.1f}**"])
+        for gpu in GPUS:
+            precision = config.mixed_precision if config.mixed_precision in gpu.tera_flops else "fp16"
+            slow, fast = (seconds(cost, gpu, precision, share) for share in (0, 1))
+            times.append([
+                path.stem, gpu.name, precision, *(f"{steps_per_epoch * each / 60:.1f}" for each in (fast, slow)),
+                *(f"{config.epochs * steps_per_epoch * each / 3600:.1f}" for each in (fast, slow)),
+                *(f"{config.images_per_batch / each:.0f}" for each in (slow, fast)),
+                "yes" if most.memory < FITS * gpu.gigabytes * 1e9 else "no: see below",
+            ])  # fmt: skip
+    savings = []
+    for path in configs:
+        config = parse(TrainConfig, "train", ["--config", str(path)])
+        for option, changed in _smaller(config).items():
+            cost = config_cost(changed, changed.phrases_per_image)
+            savings.append([path.stem, option, f"{cost.memory / GIB:.1f}", f"{sum(cost.flops.values()) / 1e12:.2f}"])
+    with FIGURES.open(newline="") as file:
+        published = list(csv.reader(file))
+    sheets = [[gpu.name, gpu.gigabytes, gpu.tera_flops.get("bf16", "none"), gpu.tera_flops["fp16"],
+               gpu.tera_flops["no"], gpu.gigabytes_per_second, gpu.datasheet] for gpu in GPUS]  # fmt: skip
+    tables = {
+        "STEPS": _table(STEP_COLUMNS, steps),
+        "MEMORY": _table(MEMORY_COLUMNS, memory),
+        "TIMES": _table(TIME_COLUMNS, times),
+        "SAVINGS": _table(SAVING_COLUMNS, savings),
+        "SHEETS": _table(SHEET_COLUMNS, sheets),
+        "PUBLISHED": _table(published[0], published[1:]),
+        "DATA": _table(("split", "images", "expressions"),
+                       [[split, f"{IMAGES[split]:,}", f"{SENTENCES[split]:,}"] for split in IMAGES]),
+        "MEAN": f"{SENTENCES['train'] / IMAGES['train']:.2f}",
+        "LONGEST": str(LONGEST_PHRASE),
+        "WORDS": str(WORDS_PER_PHRASE),
+        "FITS": f"{FITS:.0%}",
+        "ARITHMETIC": " to ".join(f"{share:.0%}" for share in ARITHMETIC_SHARE),
+        "TRAFFIC": " to ".join(f"{share:.0%}" for share in TRAFFIC_SHARE),
+    }  # fmt: skip
+    text = PAGE.read_text()
+    for name, value in tables.items():
+        text = text.replace(f"@{name}@", value)
+    output.write_text(text)
+
+
+def _smaller(config: TrainConfig) -> dict[str, TrainConfig]:
+    """The configuration, and with one option each that asks for less."""
+    model = config.model
+    return {
+        "as it is": config,
+        "`--images_per_batch 8`": replace(config, images_per_batch=8),
+        "`--phrases_per_image 3`": replace(config, phrases_per_image=3),
+        "`--model.model_size 320`": replace(config, model=replace(model, model_size=320)),
+        "`--model.output_stride 32`": replace(config, model=replace(model, output_stride=32)),
+    }
+
+
+def _flops(cost: Cost, part: str) -> float:
+    return sum(flops for (its, _), flops in cost.flops.items() if its == part) / 1e12
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+if __name__ == "__main__":
+    with exit_on_input_error():
+        auto_cli(main, args=sys.argv[1:], as_positional=False)
