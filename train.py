@@ -8,7 +8,8 @@ import sys
 
 from grounding.cli import exit_on_input_error, parse
 from grounding.extraction_tuning import TuneExtractionConfig, tune_extraction
-from grounding.training import TrainConfig, train
+from grounding.train_config import TrainConfig
+from grounding.training import train
 from grounding.tuning import TuneConfig, tune
 
 MORE = """usage: train.py extraction RUN --data DIR [--option VALUE ...]   chooses how boxes are made (--help)

@@ -23,7 +23,7 @@ from jsonargparse import auto_cli
 from jsonargparse.typing import PositiveInt
 from tqdm import tqdm
 
-from benchmarks.ablation_report import write_report
+from benchmarks.ablation_report import FULL, write_report
 from grounding.cli import exit_on_input_error
 from grounding.config import ModelConfig
 from grounding.data.refcocog import RefCOCOg
@@ -38,28 +38,29 @@ from grounding.learner import ContrastConfig, LossConfig
 from grounding.loading import load
 from grounding.plain import plain
 from grounding.summary import summarise
-from grounding.training import TrainConfig, train
+from grounding.train_config import TrainConfig
+from grounding.training import train
 from grounding.weak import WeakConfig
 from grounding.whole_file import write_whole
 
 RESULT = "ablation.json"
 MEASURES = ("acc@0.5", "miou", "pointing")
 SIZES_OF_ZERO_SHOT = ((384,), (320, 384, 448, 512))
-FULL = "+ adapter"  # whose heatmaps the extractions are compared on, and of whose boxes the others have a share
 SHARES = (1, 5, 10, 25)  # per cent of the images
 
 
 @dataclass(frozen=True)
 class Job:
-    """One measurement: what it is called in the report, where its result goes, and the training it needs, if any."""
+    """One measurement: what it is called in the report, where its result goes, and what it is made from."""
 
     name: str
     folder: Path
+    made_from: dict[str, Any]
     config: TrainConfig | None = None
 
 
 def trainings(data: Path, images: int | None) -> dict[str, TrainConfig]:
-    """All experiments that are trained, by name: the demo's settings apart from the input size at inference."""
+    """All experiments that are trained, by name: one pass, otherwise settings much like the demo's."""
     model = ModelConfig(model_size=320, output_stride=32)
     bare = replace(model, decoder=DecoderConfig(adapter=False))
     no_contrast = ContrastConfig(weight=0.0)
@@ -104,31 +105,34 @@ def main(
     """
     configs = trainings(data, images)
     trained = [
-        Job(name, folder, replace(config, seed=seed, output=folder))
+        Job(name, folder, plain(replace(config, seed=seed)), replace(config, seed=seed, output=folder))
         for seed in range(seeds)
         for name, config in configs.items()
         for folder in [runs / f"{_file_name(name)}-{seed}"]
     ]
     others = [
-        Job("zero-shot", runs / "zero-shot"),
-        *(Job("extraction", runs / f"extraction-{seed}") for seed in range(seeds)),
+        Job("zero-shot", runs / "zero-shot", {"data": str(data)}),
+        *(
+            Job("extraction", runs / f"extraction-{seed}", plain(replace(configs[FULL], seed=seed)))
+            for seed in range(seeds)
+        ),
     ]
-    _run([(_measure_training, job.folder, (job, data)) for job in trained], jobs)
+    _run([(_measure_training, (job, data)) for job in trained], jobs)
     _run(
-        [(_measure_zero_shot, others[0].folder, (others[0], data))]
+        [(_measure_zero_shot, (others[0], data))]
         + [
-            (_measure_extractions, job.folder, (job, data, runs / f"{_file_name(FULL)}-{seed}"))
+            (_measure_extractions, (job, data, runs / f"{_file_name(FULL)}-{seed}"))
             for seed, job in enumerate(others[1:])
         ],
         jobs,
     )
-    results = [(job.name, json.loads((job.folder / RESULT).read_text())) for job in (*trained, *others)]
+    results = [(job.name, json.loads((job.folder / RESULT).read_text())["results"]) for job in (*trained, *others)]
     write_report(output, results, facts=_facts(data, images, seeds))
 
 
-def _run(work: list[tuple[Callable[..., None], Path, tuple[Any, ...]]], jobs: int) -> None:
+def _run(work: list[tuple[Callable[..., None], tuple[Any, ...]]], jobs: int) -> None:
     """Do all that has left no result yet, several at a time."""
-    missing = [(measure, arguments) for measure, folder, arguments in work if not (folder / RESULT).is_file()]
+    missing = [(measure, arguments) for measure, arguments in work if not _is_done(arguments[0])]
     os.environ["TQDM_DISABLE"] = "1"  # in the processes to come, whose bars would run into each other
     context = multiprocessing.get_context("spawn")
     threads = max(1, (os.cpu_count() or 1) // jobs)
@@ -197,7 +201,13 @@ def _split(data: Path, split: str, images: int) -> RefCOCOg:
 
 def _write(job: Job, results: dict[str, Any]) -> None:
     job.folder.mkdir(parents=True, exist_ok=True)
-    write_whole(job.folder / RESULT, json.dumps(results))
+    write_whole(job.folder / RESULT, json.dumps({"made_from": job.made_from, "results": results}))
+
+
+def _is_done(job: Job) -> bool:
+    """Whether there is a result, made from the same settings."""
+    path = job.folder / RESULT
+    return path.is_file() and json.loads(path.read_text())["made_from"] == job.made_from
 
 
 def _file_name(name: str) -> str:

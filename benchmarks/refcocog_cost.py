@@ -41,7 +41,7 @@ from grounding.errors import InputError
 from grounding.grounder import decoder_for
 from grounding.learner import Learner
 from grounding.text import PhraseFeatures
-from grounding.training import TrainConfig
+from grounding.train_config import TrainConfig
 
 CONFIGS = (Path("configs/refcocog.yaml"), Path("configs/refcocog-weak.yaml"), Path("configs/refcocog-mixed.yaml"))
 FIGURES = Path(__file__).with_name("published_refcocog.csv")

@@ -32,3 +32,8 @@ class ModelConfig:
     output_stride: Literal[16, 32] = 32
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     extraction: ExtractionConfig = field(default_factory=ExtractionConfig)
+
+    @property
+    def heatmap_stride(self) -> int:
+        """Model pixels per cell of the decoder's heatmap."""
+        return self.output_stride // 4

@@ -95,7 +95,7 @@ def make_bound(name: str, settings: Settings) -> Method:
         made_from = {"clip": clip.sha256, "scoring": plain(settings.scoring)}
         return Method(name, clip.weights, choose, made_from=made_from)
     if name == BOX_MASK:
-        answer = partial(box_mask, model_size=model.model_size, stride=model.output_stride // 4,
+        answer = partial(box_mask, model_size=model.model_size, stride=model.heatmap_stride,
                          extraction=model.extraction)  # fmt: skip
         return Method(name, "none", _each(answer), made_from={"model": plain(model)})
     raise InputError(f"no bound {name!r}: choose from {', '.join(BOUNDS)}")

@@ -12,6 +12,7 @@ import torch.distributed.nn.functional
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+TEMPERATURE = 0.07  # at the start
 SAME_WORDS = 1 - 1e-5  # cosine from which two phrases are one, apart from rounding
 MAX_SCALE = 100.0  # of the similarities, as in CLIP (Radford et al. 2021, section 2.5)
 
@@ -38,7 +39,9 @@ class Pairs:
 
 @dataclass(frozen=True)
 class WrongPhrases:
-    """N phrases that each sound like the phrase of a pair and do not describe its region.
+    """N phrases that each differ in a word from the phrase of a pair, and that nobody said of its region.
+
+    Some will be true of it all the same, as "the guy" beside "the man".
 
     Attributes:
         embeddings: (N, E) float32, L2-normalised.
@@ -61,7 +64,7 @@ class RegionPhraseContrast(nn.Module):
         within_image: whether other regions of the same image are negatives; else they are left out.
     """
 
-    def __init__(self, temperature: float = 0.07, *, within_image: bool = True) -> None:
+    def __init__(self, temperature: float = TEMPERATURE, *, within_image: bool = True) -> None:
         super().__init__()
         self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
         self.within_image = within_image

@@ -110,7 +110,7 @@ class HeatmapDecoder(nn.Module):
             image_index: (P,) int64, the image each phrase is about.
 
         Returns:
-            (P, H / heatmap_stride, W / heatmap_stride) float32 logits.
+            (P, H / heatmap_stride, W / heatmap_stride) logits, float32 or, under autocast, of its type.
         """
         coarse_stage, middle_stage, fine_stage = (features.pyramid[stage] for stage in self._stages)
         regions = self.region_embeddings(features)

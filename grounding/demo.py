@@ -25,7 +25,8 @@ def main() -> None:
     from grounding.comparison import EvaluateConfig, compare
     from grounding.loading import DECODER_FILE
     from grounding.report.tables import comparison_table
-    from grounding.training import TrainConfig, train
+    from grounding.train_config import TrainConfig
+    from grounding.training import train
     from grounding.visualization import VisualizeConfig, visualize
 
     training = parse(TrainConfig, "train", [*from_file, "--resume", "true"])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import yaml
 from accelerate import Accelerator
 from jsonargparse.typing import PositiveInt
 from tabulate import tabulate
@@ -21,13 +22,14 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
 from grounding.data.refcocog import RefCOCOg
+from grounding.data.supervision import images_with_boxes, refuse_test_split
 from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.features import box_features, candidate_boxes
 from grounding.extraction.quality import BoxQualityHead, fit_quality_head
 from grounding.extraction.stored import save_extraction
 from grounding.grounder import DenseGrounder, Grounder
-from grounding.loading import DECODER_FILE, TRAINING_FREE, load
+from grounding.loading import CONFIG_FILE, DECODER_FILE, TRAINING_FREE, load
 from grounding.metrics import hits, ious_with, recall_at
 from grounding.plain import plain
 from grounding.types import Example
@@ -55,8 +57,9 @@ class TuneExtractionConfig:
         split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
         split: split to choose on; not a test split, whose numbers would then be too good.
         subset: images to choose on: a count, a fraction below 1, or null for all.
-        fit_split: split that the box-quality network is fitted on.
-        fit_images: on so many images of it, or on all where there are fewer.
+        fit_split: split that the box-quality network is fitted on, on images whose boxes the run was trained with: on
+            none after weak supervision, which leaves this method out.
+        fit_images: on so many images of it, or on all of these where there are fewer.
         criterion: "miou", or "acc@0.5", which can hardly tell settings apart that draw the same box a little
             differently; of equals the one that comes first in the table is chosen.
         images_per_batch: images that go through the model together.
@@ -86,22 +89,23 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
         InputError: the run or the data cannot be used, or a split to learn from is a test split.
     """
     for name in ("split", "fit_split"):
-        split = getattr(config, name)
-        if split.startswith("test"):
-            raise InputError(f"{name} is {split!r}: choose on a validation split, a test split is for measuring")
+        refuse_test_split(name, getattr(config, name))
     if str(config.run) in TRAINING_FREE or not (config.run / DECODER_FILE).is_file():
         raise InputError(f"{config.run} holds no trained run: give a folder in which train.py finished an epoch")
     dataset = RefCOCOg(config.data, config.split, split_by=config.split_by, group_by="image",
                        subset=config.subset, seed=config.seed)  # fmt: skip
-    to_fit_on = RefCOCOg(config.data, config.fit_split, split_by=config.split_by, group_by="image")
+    to_fit_on, seen = _images_seen_with_boxes(config)
     for needed in (dataset, to_fit_on):
         needed.check_images()
     grounder = load(config.run, device=Accelerator(cpu=config.device == "cpu").device)
-    chosen = np.random.default_rng(config.seed).permutation(len(to_fit_on))[: config.fit_images]
+    chosen = np.random.default_rng(config.seed).permutation(seen)[: config.fit_images]
     batch, workers = int(config.images_per_batch), config.workers
-    head = fit_head(grounder, Subset(to_fit_on, chosen.tolist()), seed=config.seed,
-                    images_per_batch=batch, workers=workers)  # fmt: skip
-    measured = sweep(grounder, dataset, GRID, quality_head=head, images_per_batch=batch, workers=workers)
+    head = None
+    if len(chosen):
+        head = fit_head(grounder, Subset(to_fit_on, chosen.tolist()), seed=config.seed,
+                        images_per_batch=batch, workers=workers)  # fmt: skip
+    settings = [setting for setting in GRID if head is not None or setting.method != "quality"]
+    measured = sweep(grounder, dataset, settings, quality_head=head, images_per_batch=batch, workers=workers)
     best = max(measured, key=lambda setting: measured[setting][config.criterion])
     facts = {"data": str(config.data), "split": config.split, "images": len(dataset),
              "expressions": len(dataset.expressions), "fitted on": f"{len(chosen)} images of {config.fit_split}",
@@ -111,6 +115,24 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
     save_extraction(config.run, best, head if best.method == "quality" else None)
     title = f"{config.split}, {len(dataset)} images, {len(dataset.expressions)} expressions"
     return f"{title}\n{sweep_table(measured, best)}\nchosen by {config.criterion} and kept in {config.run}"
+
+
+def _images_seen_with_boxes(config: TuneExtractionConfig) -> tuple[RefCOCOg, list[int]]:
+    """The split to fit on, and the indices of its images whose boxes the run's training used.
+
+    What was trained without boxes would not be without them any more if a part of it were fitted to some.
+    """
+    trained = yaml.safe_load((config.run / CONFIG_FILE).read_text())
+    dataset = RefCOCOg(config.data, config.fit_split, split_by=config.split_by, group_by="image")
+    supervision, seed = trained.get("supervision", "boxes"), trained.get("seed", 0)
+    if supervision == "boxes":
+        return dataset, list(range(len(dataset)))
+    if supervision == "weak":
+        return dataset, []
+    part = RefCOCOg(config.data, config.fit_split, split_by=config.split_by, group_by="image",
+                    subset=trained["subset"], seed=seed)  # fmt: skip
+    boxed = images_with_boxes(part, trained["boxes_fraction"], seed=seed)
+    return dataset, [i for i in range(len(dataset)) if dataset.expressions_of(i)[0].image_id in boxed]
 
 
 def sweep(

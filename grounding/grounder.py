@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grounding.data.mirrored import mirrored_phrase
+from grounding.data.mirrored import can_be_mirrored, mirrored_phrase
 from grounding.decoder import DecoderConfig, HeatmapDecoder
 from grounding.encoder import EncodedImages, Encoder, ImageLike, as_image
 from grounding.errors import InputError
@@ -54,7 +54,8 @@ class DenseGrounder:
             somewhat larger size than it was trained at is often the better for it (Touvron et al. 2019, "Fixing the
             train-test resolution discrepancy", section 3).
         flip: whether the mirrored image is asked the mirrored phrase as well, and its heatmap, mirrored back, is
-            averaged with the others: the mirrored question then has exactly the mirrored answer.
+            averaged with the others: the mirrored question then has exactly the mirrored answer. A phrase that no
+            mirror leaves true is not asked there.
         quality_head: for an extraction by "quality".
 
     Raises:
@@ -130,7 +131,8 @@ class DenseGrounder:
         views = [encoded, *encoded.further]
         phrases_of = {False: self.encoder.encode_phrases(asked_of_all)}
         if any(view.mirrored for view in views):
-            phrases_of[True] = self.encoder.encode_phrases([mirrored_phrase(phrase) for phrase in asked_of_all])
+            turned = [mirrored_phrase(phrase) if can_be_mirrored(phrase) else phrase for phrase in asked_of_all]
+            phrases_of[True] = self.encoder.encode_phrases(turned)
         of_each_view = (
             self._heatmaps(view, phrases_of[view.mirrored], image_index).float().cpu().numpy() for view in views
         )
@@ -151,10 +153,13 @@ class DenseGrounder:
     def _grounding(
         self, views: Sequence[EncodedImages], index: int, phrase: str, maps: Sequence[np.ndarray]
     ) -> Grounding:
-        over_image = [view.letterboxes[index].map_to_image(values) for view, values in zip(views, maps, strict=True)]
-        heatmap = np.mean(
-            [heat[:, ::-1] if view.mirrored else heat for view, heat in zip(views, over_image, strict=True)], axis=0
-        )
+        over_image = []
+        for view, values in zip(views, maps, strict=True):
+            if view.mirrored and not can_be_mirrored(phrase):  # "the sign that says STOP"
+                continue
+            heat = view.letterboxes[index].map_to_image(values)
+            over_image.append(heat[:, ::-1] if view.mirrored else heat)
+        heatmap = np.mean(over_image, axis=0)
         boxes_xyxy, scores = extract(heatmap, self.extraction, self.quality_head)
         return Grounding(phrase, boxes_xyxy, scores, heatmap, views[0].images[index])
 

@@ -18,7 +18,14 @@ from grounding.decoder import HeatmapDecoder
 from grounding.encoder import Encoder
 from grounding.errors import InputError
 from grounding.losses import box_masks, mask_loss
-from grounding.weak import WeakConfig, background_loss, colour_loss, mirror_loss, similarity_targets
+from grounding.weak import (
+    WeakConfig,
+    background_loss,
+    colour_loss,
+    mirror_loss,
+    refuse_negative,
+    similarity_targets,
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,9 @@ class ContrastConfig:
     within_image: bool = True
     wrong_phrases: NonNegativeInt = 0
 
+    def __post_init__(self) -> None:
+        refuse_negative("losses.contrast", weight=self.weight)
+
 
 @dataclass(frozen=True)
 class LossConfig:
@@ -52,6 +62,9 @@ class LossConfig:
     mask_weight: float = 1.0
     contrast: ContrastConfig = field(default_factory=ContrastConfig)
     weak: WeakConfig = field(default_factory=WeakConfig)
+
+    def __post_init__(self) -> None:
+        refuse_negative("losses", mask_weight=self.mask_weight)
 
 
 class Learner(nn.Module):
@@ -89,7 +102,7 @@ class Learner(nn.Module):
         features = self._encoder.encode_squares(batch.squares)
         phrases = self._encoder.encode_phrases(batch.phrases)
         logits = self.decoder(features, phrases, image_index)
-        stride = self._encoder.model_size // logits.shape[-1]
+        stride = self.decoder.heatmap_stride
         # Where there is no box its mask is never looked at; NaN would still spoil gradients.
         masks = box_masks(batch.boxes_xyxy.to(device).nan_to_num(), logits.shape[-1], stride)
         own = features.embeddings.float()
@@ -138,15 +151,17 @@ class Learner(nn.Module):
         chosen: Tensor,
     ) -> dict[str, Tensor]:
         """The losses, besides the contrast, of the chosen phrases: those without a box."""
-        weak, index = self.config.weak, batch.image_index.to(logits.device)[chosen]
-        own, size = embeddings[index], logits.shape[-1]
+        weak, size = self.config.weak, logits.shape[-1]
+        images, index = batch.image_index.to(logits.device)[chosen].unique(return_inverse=True)
+        squares = batch.squares[images.cpu()]
+        own = embeddings[images][index]
         phrases, kept, chosen_logits = phrases[chosen], valid[chosen], logits[chosen].float()
-        teachers = [own, *(each[index] for each in self._at_teacher_sizes(batch.squares))]
+        teachers = [own, *(each[index] for each in self._at_teacher_sizes(squares))]
         asked = [phrase for phrase, weakly in zip(batch.phrases, chosen.tolist(), strict=True) if weakly]
         mirrors = [bool(weak.mirror_weight) and can_be_mirrored(phrase) for phrase in asked]
         if any(mirrors):
             said = [mirrored_phrase(phrase) for phrase, mirror in zip(asked, mirrors, strict=True) if mirror]
-            mirrored = self._encoder.encode_squares(batch.squares.flip(2))
+            mirrored = self._encoder.encode_squares(squares.flip(2))
             turned = self.decoder(mirrored, self._encoder.encode_phrases(said), index[mirrors])
         losses = {}
         with torch.autocast(logits.device.type, enabled=False):
@@ -159,8 +174,8 @@ class Learner(nn.Module):
                 inside, outside = (pool(own, each.sigmoid() * kept) for each in (chosen_logits, -chosen_logits))
                 losses["background_loss"] = weak.background_weight * background_loss(inside, outside, phrases)
             if weak.colour_weight:
-                squares = batch.squares.to(logits.device).permute(0, 3, 1, 2).float() / 255
-                colours = F.adaptive_avg_pool2d(squares, size)[index]
+                pixels = squares.to(logits.device).permute(0, 3, 1, 2).float() / 255
+                colours = F.adaptive_avg_pool2d(pixels, size)[index]
                 losses["colour_loss"] = weak.colour_weight * colour_loss(chosen_logits, colours, kept)
             if any(mirrors):
                 same = mirror_loss(chosen_logits[mirrors], turned.float(), kept[mirrors])

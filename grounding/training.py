@@ -5,102 +5,28 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration, set_seed
-from jsonargparse.typing import NonNegativeInt, PositiveInt
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from grounding.config import ModelConfig
 from grounding.data.batches import TrainingItems, collate
 from grounding.data.mirrored import can_be_mirrored, mirrored_phrase
-from grounding.data.pairs import ImagePhrasePairs
-from grounding.data.refcocog import RefCOCOg
-from grounding.data.supervision import Supervised, images_with_boxes
-from grounding.data.transforms import AugmentationConfig
 from grounding.decoder import HeatmapDecoder
-from grounding.errors import InputError
 from grounding.evaluation import evaluate
 from grounding.grounder import DenseGrounder, decoder_for
-from grounding.learner import Learner, LossConfig
+from grounding.learner import Learner
 from grounding.loading import make_encoder
 from grounding.run_folder import Progress, RunFolder, refuse_another_run
+from grounding.train_config import TrainConfig
+from grounding.training_data import boxed_images, training_data
 
 SHOWN = ("acc@0.5", "miou", "pointing")  # of the validation measures, after each epoch
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """Train the decoder on a data set in RefCOCOg's layout.
-
-    Attributes:
-        data: root folder of the data set; for weak supervision also a JSON-lines file of image-phrase pairs
-            (`data.pairs`).
-        output: run folder to make.
-        split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
-        split: split to train on.
-        validation_split: split that chooses the best epoch, by its boxes.
-        validation_data: root folder of the data set with that split, where it is another one; of pairs alone, without
-            it, the last epoch is kept.
-        subset: images to train on: a count, a fraction below 1, or null for all.
-        validation_subset: images to validate on, likewise.
-        model: the CLIP, its input size, the decoder and the extraction.
-        epochs: passes over the training images.
-        images_per_batch: images of one optimiser step.
-        phrases_per_image: at most so many phrases of an image are drawn in an epoch.
-        composed_per_image: so many phrases per image, composed from boxes and categories, are drawn beside them
-            (`data.composed`).
-        learning_rate: peak of the schedule, after a linear warm-up and before a cosine.
-        weight_decay: of AdamW, for matrices and kernels.
-        warmup_steps: steps of linear warm-up.
-        clip_norm: gradients are scaled down to this norm.
-        ema_decay: of the running mean of the weights that is validated and kept.
-        augmentation: what happens to training images at random, where the phrases drawn for them permit it.
-        patience: stop after so many epochs without a better validation Acc@0.5.
-        mixed_precision: "no", "fp16" or "bf16".
-        device: "auto" (a GPU if there is one) or "cpu".
-        workers: processes that read images; 0 reads in this one.
-        save_every: optimiser steps between two resumable states, besides the end of each epoch.
-        seed: of the weights, the order and the draws.
-        resume: go on with the run in `output`; false refuses to overwrite it.
-    """
-
-    data: Path
-    output: Path
-    split_by: str = "umd"
-    split: str = "train"
-    validation_split: str = "val"
-    subset: int | float | None = None
-    validation_subset: int | float | None = None
-    validation_data: Path | None = None
-    supervision: Literal["boxes", "weak", "mixed"] = "boxes"
-    boxes_fraction: float = 0.1
-    model: ModelConfig = field(default_factory=ModelConfig)
-    losses: LossConfig = field(default_factory=LossConfig)
-    epochs: PositiveInt = 10
-    images_per_batch: PositiveInt = 16
-    phrases_per_image: PositiveInt = 6
-    composed_per_image: NonNegativeInt = 0
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.02
-    warmup_steps: int = 100
-    clip_norm: float = 1.0
-    ema_decay: float = 0.995
-    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
-    patience: PositiveInt = 3
-    mixed_precision: Literal["no", "fp16", "bf16"] = "no"
-    device: Literal["auto", "cpu"] = "auto"
-    workers: int = 0
-    save_every: PositiveInt = 500
-    seed: int = 0
-    resume: bool = False
 
 
 def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], None] | None = None) -> dict[str, float]:
@@ -116,7 +42,7 @@ def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], No
     """
     refuse_another_run(config.output, config, resume=config.resume)
     set_seed(config.seed)
-    dataset, validation = _data(config)
+    dataset, validation = training_data(config)
     accelerator = Accelerator(
         cpu=config.device == "cpu",
         mixed_precision=config.mixed_precision,
@@ -124,9 +50,9 @@ def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], No
     )
     encoder = make_encoder(config.model, accelerator.device)
     accelerator.print(f"training on {len(dataset)} images of {config.data}; frozen weights: {encoder.clip.weights}")
-    items = TrainingItems(dataset, model_size=config.model.model_size, stride=config.model.output_stride // 4,
+    items = TrainingItems(dataset, model_size=config.model.model_size, stride=config.model.heatmap_stride,
                           phrases_per_image=config.phrases_per_image, composed_per_image=config.composed_per_image,
-                          wrong_per_phrase=config.losses.contrast.wrong_phrases, boxed=_boxed(config, dataset),
+                          wrong_per_phrase=config.losses.contrast.wrong_phrases, boxed=boxed_images(config, dataset),
                           augmentation=config.augmentation, seed=config.seed)  # fmt: skip
     asked = items.phrases | {expression.phrase for expression in (validation.expressions if validation else ())}
     if config.losses.weak.mirror_weight:
@@ -191,45 +117,6 @@ def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], No
             if on_epoch is not None:
                 on_epoch(progress.epoch, metrics)
     return progress.best_metrics
-
-
-def _data(config: TrainConfig) -> tuple[Supervised, RefCOCOg | None]:
-    """What to train on, and what to validate on if there is anything."""
-    dataset: Supervised
-    only_pairs = config.data.suffix == ".jsonl"
-    if only_pairs and config.supervision != "weak":
-        raise InputError(f"{config.data} holds pairs without boxes: give --supervision weak, or a data set with boxes")
-    if only_pairs and config.subset is not None:
-        raise InputError(f"subset is {config.subset}: of {config.data} all pairs are used, leave it out")
-    if only_pairs:
-        dataset = ImagePhrasePairs(config.data)
-    else:
-        dataset = RefCOCOg(config.data, config.split, split_by=config.split_by, group_by="image",
-                           subset=config.subset, seed=config.seed)  # fmt: skip
-    validation = None
-    root = config.validation_data or (None if only_pairs else config.data)
-    if root is not None:
-        validation = RefCOCOg(root, config.validation_split, split_by=config.split_by, group_by="image",
-                              subset=config.validation_subset, seed=config.seed)  # fmt: skip
-        validation.check_images()
-    dataset.check_images()
-    return dataset, validation
-
-
-def _boxed(config: TrainConfig, dataset: Supervised) -> set[int] | None:
-    """The images whose boxes are used; None for all."""
-    if config.supervision == "boxes":
-        return None
-    if not 0 <= config.boxes_fraction <= 1:
-        raise InputError(f"boxes_fraction is {config.boxes_fraction}: give a share between 0 and 1")
-    losses = config.losses
-    weak = losses.weak.map_weight, losses.weak.background_weight, losses.weak.colour_weight, losses.weak.mirror_weight
-    if not (losses.contrast.weight or any(weak)):
-        raise InputError(
-            "losses.contrast.weight and all weights of losses.weak are 0: give images without boxes a loss"
-        )
-    fraction = 0.0 if config.supervision == "weak" else config.boxes_fraction
-    return images_with_boxes(dataset, fraction, seed=config.seed)
 
 
 def running_mean(decay: float) -> Callable[..., None]:

@@ -27,18 +27,19 @@ from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
 from grounding.loading import make_encoder
 from grounding.plain import plain
 from grounding.report.study_plots import draw_study
 from grounding.run_folder import MAY_DIFFER_ON_RESUME
 from grounding.search_space import DEFAULT_SPACE, read_space, values_in_space, with_values
-from grounding.training import TrainConfig, train
+from grounding.train_config import TrainConfig
+from grounding.training import SHOWN, train
+from grounding.training_data import boxed_images, training_data
 from grounding.whole_file import write_whole
 
 STUDY_FILE, TRIALS_FILE, BEST_FILE = "study.db", "trials.csv", "best.yaml"
-CRITERION, SHOWN = "acc@0.5", ("acc@0.5", "miou", "pointing")
+CRITERION = "acc@0.5"
 MAY_DIFFER = MAY_DIFFER_ON_RESUME | {"trials", "prune_after", "keep_states"}
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 SETTINGS, RETRY_OF, MEASURES = "settings", "retry_of", "measures"  # in the study
@@ -76,14 +77,12 @@ def tune(config: TuneConfig) -> str:
         InputError: the space, the data or the CLIP cannot be used, a split to learn from is a test split, or the
             folder holds another study.
     """
-    for name in ("split", "validation_split"):
-        split = getattr(config, name)
-        if split.startswith("test"):
-            raise InputError(f"{name} is {split!r}: choose on a validation split, a test split is for measuring")
     start = TrainConfig(**{each.name: getattr(config, each.name) for each in fields(TrainConfig)})
     space = read_space(config.space or DEFAULT_SPACE, start)
-    for split in (config.split, config.validation_split):
-        RefCOCOg(config.data, split, split_by=config.split_by)
+    dataset, validation = training_data(start)
+    boxed_images(start, dataset)
+    if validation is None:
+        raise InputError(f"{config.data} has no validation split to choose on: give --validation_data")
     make_encoder(config.model, "cpu")  # an unusable CLIP is said before there is a study
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -145,6 +144,8 @@ def _run_trial(study: Study, space: dict[str, BaseDistribution], start: TrainCon
         state, note = TrialState.PRUNED, "stopped early"
     except torch.OutOfMemoryError:
         state, note = TrialState.FAIL, "out of memory"
+    except InputError as error:  # settings that do not go together
+        state, note = TrialState.FAIL, str(error)
     trial.set_user_attr(MEASURES, best)
     study.tell(trial, best[CRITERION] if state == TrialState.COMPLETE else None, state=state)
     if not config.keep_states:

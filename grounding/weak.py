@@ -16,11 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from grounding.contrast import TEMPERATURE
 from grounding.errors import InputError
 from grounding.similarity import stretch_to_unit
 
 SAME_COLOUR = 0.1  # summed over red, green and blue in [0, 1]
-SCALE = 14.0  # of cosine similarities: one over the temperature at which the contrast starts
 NEIGHBOURS = ((0, 1), (1, 0), (0, 2), (2, 0))  # cells down and across
 
 
@@ -50,7 +50,24 @@ class WeakConfig:
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold < 1:
-            raise InputError(f"weak.threshold is {self.threshold}: give a share between 0 and 1")
+            raise InputError(f"losses.weak.threshold is {self.threshold}: give a share between 0 and 1")
+        if self.steepness <= 0:
+            raise InputError(f"losses.weak.steepness is {self.steepness}: give a number above 0")
+        if any(size < 32 or size % 32 for size in self.teacher_sizes):
+            raise InputError(f"losses.weak.teacher_sizes is {list(self.teacher_sizes)}: give positive multiples of 32")
+        refuse_negative("losses.weak", map_weight=self.map_weight, background_weight=self.background_weight,
+                        colour_weight=self.colour_weight, mirror_weight=self.mirror_weight)  # fmt: skip
+
+
+def refuse_negative(section: str, **weights: float) -> None:
+    """Does nothing, unless a weight is negative.
+
+    Raises:
+        InputError: one is.
+    """
+    for name, weight in weights.items():
+        if weight < 0:
+            raise InputError(f"{section}.{name} is {weight}: give 0 or more")
 
 
 def similarity_targets(
@@ -93,7 +110,7 @@ def background_loss(inside: Tensor, outside: Tensor, phrases: Tensor) -> Tensor:
         () mean over phrases.
     """
     margin = ((inside - outside) * phrases).sum(dim=-1)
-    return F.softplus(-SCALE * margin).mean()
+    return F.softplus(-margin / TEMPERATURE).mean()
 
 
 def colour_loss(logits: Tensor, colours: Tensor, valid: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ import grounding.extraction_tuning as tuning
 from grounding import ModelConfig, RefCOCOg, load
 from grounding.baselines.proposal_clip import ScoringConfig
 from grounding.contenders import Settings, make_method
+from grounding.data.supervision import images_with_boxes
 from grounding.decoder import DecoderConfig
 from grounding.evaluation import evaluate
 from grounding.extraction import ExtractionConfig
@@ -26,7 +27,8 @@ from grounding.extraction.quality import BoxQualityHead
 from grounding.extraction_tuning import GRID, SWEEP_FILE, TuneExtractionConfig, fit_head, sweep, tune_extraction
 from grounding.grounder import DenseGrounder
 from grounding.proposals.loading import ProposalsConfig
-from grounding.training import TrainConfig, train
+from grounding.train_config import TrainConfig
+from grounding.training import train
 from grounding.types import Grounding
 from tests.scripts import assert_refused, run_script
 from tests.tiny_clip import save_tiny_clip
@@ -199,3 +201,25 @@ def test_help(capsys: Capture) -> None:
     outcome = run_script(capsys, "train.py", "extraction", "--help")
     assert outcome.code == 0 and "train.py extraction" in outcome.out and "--fit_images" in outcome.out
     assert "train.py extraction RUN" in run_script(capsys, "train.py", "--help").out
+
+
+@pytest.mark.parametrize(("supervision", "fitted"), [("weak", []), ("mixed", [0.5])])
+def test_the_network_sees_boxes_of_no_image_that_training_did_not(
+    made: Path, run: Path, monkeypatch: pytest.MonkeyPatch, supervision: str, fitted: list[float]
+) -> None:
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config.update(supervision=supervision, boxes_fraction=0.5)
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    seen: list[set[int]] = []
+
+    def remembered(grounder: DenseGrounder, images: torch.utils.data.Subset, **options: object) -> BoxQualityHead:
+        seen.append({images[index].expressions[0].image_id for index in range(len(images))})
+        return fit_head(grounder, images, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tuning, "fit_head", remembered)
+    tune_extraction(TuneExtractionConfig(run, made / "data", device="cpu"))
+    whole = RefCOCOg(made / "data", "train", group_by="image")
+    with_boxes = images_with_boxes(whole, 0.5, seed=config["seed"])
+    assert seen == [with_boxes for _ in fitted]
+    swept = {row["extraction"]["method"] for row in json.loads((run / SWEPT).read_text())["rows"]}
+    assert ("quality" in swept) == bool(fitted)

@@ -74,6 +74,14 @@ def test_the_mirrored_question_has_the_mirrored_answer(
         assert np.abs(straight - flipped[:, ::-1]).max() > 1e-3, "else nothing is averaged"
 
 
+def test_what_no_mirror_leaves_true_is_not_asked_in_one(model: ModelConfig, image: np.ndarray) -> None:
+    alone, both = (grounder(model, (), trained=True, flip=flip) for flip in (False, True))
+    asked = ["the sign that says STOP", "a cat"]
+    straight, averaged = ([each.heatmap for each in one.ground(image, asked)] for one in (alone, both))
+    np.testing.assert_array_equal(averaged[0], straight[0])
+    assert np.abs(averaged[1] - straight[1]).max() > 1e-3
+
+
 def test_a_configuration_asks_for_mirrored_images(model: ModelConfig, image: np.ndarray) -> None:
     found = load("zero-shot", model=replace(model, inference_flip=True)).ground(image, PHRASES[:1])[0].heatmap
     expected = grounder(model, (), trained=False, flip=True).ground(image, PHRASES[:1])[0].heatmap

@@ -29,7 +29,7 @@ from grounding.config import ModelConfig
 from grounding.data.download import PUBLISHED
 from grounding.decoder import DecoderConfig, ModulatedBlock
 from grounding.learner import ContrastConfig, LossConfig
-from grounding.training import TrainConfig
+from grounding.train_config import TrainConfig
 from grounding.weak import WeakConfig
 from tests.tiny_clip import tiny_clip
 

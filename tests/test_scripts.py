@@ -13,7 +13,8 @@ from PIL import Image
 
 from grounding import InputError, ModelConfig, load
 from grounding.decoder import DecoderConfig
-from grounding.training import TrainConfig, train
+from grounding.train_config import TrainConfig
+from grounding.training import train
 from tests.scripts import ROOT, assert_refused, run_script
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data

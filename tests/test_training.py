@@ -25,7 +25,8 @@ from grounding.decoder import DecoderConfig
 from grounding.grounder import DenseGrounder
 from grounding.learner import ContrastConfig, Learner, LossConfig
 from grounding.loading import make_encoder
-from grounding.training import TrainConfig, running_mean, train, warmup_cosine
+from grounding.train_config import TrainConfig
+from grounding.training import running_mean, train, warmup_cosine
 from grounding.weak import WeakConfig
 from tests.scripts import assert_refused, run_script
 from tests.tiny_clip import save_tiny_clip

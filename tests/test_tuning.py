@@ -27,7 +27,8 @@ from grounding.config import ModelConfig
 from grounding.decoder import DecoderConfig
 from grounding.learner import Learner
 from grounding.search_space import DEFAULT_SPACE, read_space, values_in_space, with_values
-from grounding.training import TrainConfig, train
+from grounding.train_config import TrainConfig
+from grounding.training import train
 from grounding.tuning import TuneConfig, trial_folder, tune
 from tests.scripts import ROOT, assert_refused, run_script
 from tests.tiny_clip import save_tiny_clip

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from grounding.errors import InputError
 from grounding.types import Example, Expression, Region
 
 
@@ -36,6 +37,16 @@ class Supervised(Protocol):
     def check_images(self) -> None:
         """Look for every image's file."""
         ...
+
+
+def refuse_test_split(name: str, split: str) -> None:
+    """Does nothing, unless `split`, the setting `name`, is a test split.
+
+    Raises:
+        InputError: it is one: what is learned or chosen on it could not be measured on it any more.
+    """
+    if split.startswith("test"):
+        raise InputError(f"{name} is {split!r}: learn and choose on other splits, a test split is for measuring")
 
 
 def without_boxes(example: Example) -> Example:

@@ -7,7 +7,7 @@ import numpy as np
 
 from grounding.geometry import box_area
 
-CELLS = 128  # a side of the table at most: heatmaps are enlarged from no more than 112 cells (448 pixels at stride 4)
+CELLS = 128  # a side of the table at most: heatmaps are enlarged from about as many, 112 at 448 pixels and stride 4
 MARGIN = 0.25  # of a box's side: how far its surroundings reach
 
 

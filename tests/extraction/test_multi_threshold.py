@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 from torchvision.ops import box_iou
 
-from grounding.extraction.multi_threshold import DUPLICATE_IOU, contrast, distinct_boxes
+from grounding.extraction.multi_threshold import DUPLICATE_IOU, distinct_boxes, distinctness
 
 LEVELS = (0.25, 0.4, 0.5, 0.55, 0.75)
 
@@ -48,7 +48,7 @@ def test_boxes_are_regions_at_the_levels_without_duplicates(seed: int) -> None:
     assert overlaps.max() <= DUPLICATE_IOU + 1e-6
     for left_out in candidates - kept:
         over = box_iou(torch.tensor([left_out], dtype=torch.float32), torch.from_numpy(boxes))[0] > DUPLICATE_IOU - 1e-6
-        own = contrast(heatmap, np.array([left_out], dtype=np.float32))[0]
+        own = distinctness(heatmap, np.array([left_out], dtype=np.float32))[0]
         assert over.any() and scores[over.numpy()].max() >= own - 1e-6
 
 
@@ -57,7 +57,7 @@ def test_score_is_heat_inside_less_heat_around() -> None:
     heatmap[8:16, 8:20] += 0.5
     boxes = [(8, 8, 20, 16), (4, 4, 24, 20), (0, 0, 4, 8), (0, 0, 30, 30), (29, 29, 30, 30)]
     expected = [contrast_of(heatmap, box) for box in boxes]
-    np.testing.assert_allclose(contrast(heatmap, np.array(boxes, dtype=np.float32)), expected, atol=1e-5)
+    np.testing.assert_allclose(distinctness(heatmap, np.array(boxes, dtype=np.float32)), expected, atol=1e-5)
     assert expected[0] > 0.4 and expected[2] < 0.1
 
 

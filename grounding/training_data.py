@@ -1,0 +1,59 @@
+"""What a training run learns from and is validated on, and of which images it may see the boxes."""
+
+from __future__ import annotations
+
+from grounding.data.pairs import ImagePhrasePairs
+from grounding.data.refcocog import RefCOCOg
+from grounding.data.supervision import Supervised, images_with_boxes, refuse_test_split
+from grounding.errors import InputError
+from grounding.train_config import TrainConfig
+
+
+def training_data(config: TrainConfig) -> tuple[Supervised, RefCOCOg | None]:
+    """What to train on, and what to validate on if there is anything.
+
+    Raises:
+        InputError: the data cannot be used, or one of the two is a test split.
+    """
+    refuse_test_split("split", config.split)
+    refuse_test_split("validation_split", config.validation_split)
+    dataset: Supervised
+    only_pairs = config.data.suffix == ".jsonl"
+    if only_pairs and config.supervision != "weak":
+        raise InputError(f"{config.data} holds pairs without boxes: give --supervision weak, or a data set with boxes")
+    if only_pairs and config.subset is not None:
+        raise InputError(f"subset is {config.subset}: of {config.data} all pairs are used, leave it out")
+    if only_pairs:
+        dataset = ImagePhrasePairs(config.data)
+    else:
+        dataset = RefCOCOg(config.data, config.split, split_by=config.split_by, group_by="image",
+                           subset=config.subset, seed=config.seed)  # fmt: skip
+    validation = None
+    root = config.validation_data or (None if only_pairs else config.data)
+    if root is not None:
+        validation = RefCOCOg(root, config.validation_split, split_by=config.split_by, group_by="image",
+                              subset=config.validation_subset, seed=config.seed)  # fmt: skip
+        validation.check_images()
+    dataset.check_images()
+    return dataset, validation
+
+
+def boxed_images(config: TrainConfig, dataset: Supervised) -> set[int] | None:
+    """The ids of the images whose boxes are used; None for all.
+
+    Raises:
+        InputError: the share of boxes is none, or images without boxes have no loss.
+    """
+    if config.supervision == "boxes":
+        return None
+    if not 0 <= config.boxes_fraction <= 1:
+        raise InputError(f"boxes_fraction is {config.boxes_fraction}: give a share between 0 and 1")
+    contrast, weak = config.losses.contrast, config.losses.weak
+    # The mirror loss alone would not do: some batches hold no phrase that a mirror leaves true.
+    if not any((contrast.weight, weak.map_weight, weak.background_weight, weak.colour_weight)):
+        raise InputError(
+            "losses.contrast.weight and the weights of losses.weak but for mirror_weight are 0: give images without "
+            "boxes a loss"
+        )
+    fraction = 0.0 if config.supervision == "weak" else config.boxes_fraction
+    return images_with_boxes(dataset, fraction, seed=config.seed)
