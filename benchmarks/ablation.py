@@ -11,7 +11,7 @@ import json
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,12 +30,13 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.data.transforms import AugmentationConfig
 from grounding.decoder import DecoderConfig
 from grounding.evaluation import method_of, predict
-from grounding.extraction import ExtractionConfig
+from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.settings import PARAMETERS
 from grounding.extraction_tuning import GRID, fit_head, sweep
 from grounding.grounder import DenseGrounder, Grounder
 from grounding.learner import ContrastConfig, LossConfig
 from grounding.loading import load
+from grounding.metrics import hottest_point, ious_with, point_inside
 from grounding.plain import plain
 from grounding.summary import summarise
 from grounding.train_config import TrainConfig
@@ -176,10 +177,21 @@ def _measure_extractions(job: Job, data: Path, run: Path) -> None:
     for method in PARAMETERS:
         of_method = {setting: metrics for setting, metrics in on_val.items() if setting.method == method}
         chosen[method] = max(of_method, key=lambda setting: of_method[setting]["miou"])
-    results = {}
-    for label, setting in chosen.items():
-        grounder.extraction, grounder.quality_head = setting, head
-        results[label] = _measured(grounder, data) | {"parameters": plain(setting.parameters)}
+    dataset = RefCOCOg(data, "test", group_by="image")
+    values: dict[str, list[list[float]]] = {label: [] for label in chosen}
+    for index in range(len(dataset)):  # each heatmap once, for all settings
+        example = dataset[index]
+        [answers] = grounder.ground_batch([example.image], [example.phrases])
+        for answer, annotated in zip(answers, example.boxes_xyxy, strict=True):
+            points = float(point_inside(hottest_point(answer.heatmap), annotated))
+            for label, setting in chosen.items():
+                iou = float(ious_with(extract(answer.heatmap, setting, head)[0][:1], annotated)[0])
+                values[label].append([float(iou >= 0.5), iou, points])
+    results = {
+        label: _result(dict(zip(MEASURES, np.transpose(values[label]), strict=True)), dataset)
+        | {"parameters": plain(setting.parameters)}
+        for label, setting in chosen.items()
+    }
     _write(job, results)
 
 
@@ -187,11 +199,17 @@ def _measured(grounder: Grounder, data: Path) -> dict[str, Any]:
     """The measures of every expression of the test split, and which expressions are of its novel subset."""
     dataset = RefCOCOg(data, "test", group_by="image")
     predictions = [each for of_image in predict(method_of(grounder), dataset) for each in of_image]
-    summary = summarise(predictions, {each.sent_id: each for each in dataset.expressions}, dataset.regions)
+    values = summarise(predictions, {}, dataset.regions).values
+    return _result({name: values[name] for name in MEASURES}, dataset)
+
+
+def _result(values: Mapping[str, np.ndarray], dataset: RefCOCOg) -> dict[str, Any]:
+    """Measures of the expressions in the order of the images, as what the report reads."""
+    expressions = [each for index in range(len(dataset)) for each in dataset.expressions_of(index)]
     return {
-        "values": {name: np.round(summary.values[name], 4).tolist() for name in MEASURES},
-        "image_ids": summary.image_ids.tolist(),
-        "novel": ["novel" in expression.tags for expression in summary.expressions if expression is not None],
+        "values": {name: np.round(each, 4).tolist() for name, each in values.items()},
+        "image_ids": [each.image_id for each in expressions],
+        "novel": ["novel" in each.tags for each in expressions],
     }
 
 
