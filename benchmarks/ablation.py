@@ -47,6 +47,7 @@ from grounding.whole_file import write_whole
 RESULT = "ablation.json"
 MEASURES = ("acc@0.5", "miou", "pointing")
 SIZES_OF_ZERO_SHOT = ((384,), (320, 384, 448, 512))
+CHOSEN_ON, FITTED_ON = 100, 150  # images of val for extractions and thresholds, and of train for the network
 SHARES = (1, 5, 10, 25)  # per cent of the images
 
 
@@ -159,7 +160,7 @@ def _measure_zero_shot(job: Job, data: Path) -> None:
         model = ModelConfig(model_size=384, output_stride=32, inference_sizes=sizes)
         by_default = load("zero-shot", model=model)
         settings = [each for each in GRID if each.method == "components"]
-        on_val = sweep(by_default, _split(data, "val", 150), settings)
+        on_val = sweep(by_default, _split(data, "val", CHOSEN_ON), settings)
         best = max(on_val, key=lambda setting: on_val[setting]["acc@0.5"])
         grounder = load("zero-shot", model=replace(model, extraction=best))
         label = f"zero-shot at {', '.join(map(str, sizes))} pixels, threshold {best.relative:g}"
@@ -171,8 +172,8 @@ def _measure_extractions(job: Job, data: Path, run: Path) -> None:
     """The same heatmaps of a run under each extraction, its parameters chosen on val by mIoU."""
     grounder = load(run)
     assert isinstance(grounder, DenseGrounder)
-    head = fit_head(grounder, _split(data, "train", 300))
-    on_val = sweep(grounder, _split(data, "val", 150), GRID, quality_head=head)
+    head = fit_head(grounder, _split(data, "train", FITTED_ON))
+    on_val = sweep(grounder, _split(data, "val", CHOSEN_ON), GRID, quality_head=head)
     chosen = {"components, threshold 0.5": ExtractionConfig()}
     for method in PARAMETERS:
         of_method = {setting: metrics for setting, metrics in on_val.items() if setting.method == method}
