@@ -29,7 +29,9 @@ SHIPPED = """
 ## The decoder that comes with the package
 
 `grounding.load("refshapes")`: configs/refshapes.yaml says how it was trained. Measured by
-`python evaluate.py compare refshapes zero-shot --data data/refshapes --output runs/refshapes/test --device cpu`.
+
+    python evaluate.py compare refshapes zero-shot --bounds '[box-mask]' --data data/refshapes \\
+        --output runs/refshapes/test
 """
 ELSEWHERE = """
 ## On RefCOCOg, by others
