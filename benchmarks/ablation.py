@@ -163,7 +163,7 @@ def _measure_zero_shot(job: Job, data: Path) -> None:
         on_val = sweep(by_default, _split(data, "val", CHOSEN_ON), settings)
         best = max(on_val, key=lambda setting: on_val[setting]["acc@0.5"])
         grounder = load("zero-shot", model=replace(model, extraction=best))
-        label = f"zero-shot at {', '.join(map(str, sizes))} pixels, threshold {best.relative:g}"
+        label = f"{', '.join(map(str, sizes))} pixels, threshold {best.relative:g}"
         results[label] = _measured(grounder, data)
     _write(job, results)
 

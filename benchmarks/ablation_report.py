@@ -61,6 +61,8 @@ def write_report(output: Path, results: Sequence[tuple[str, Mapping[str, Result]
         "## What the decoder is trained on\n",
         _table(boxes),
         "\n## Few boxes or none\n",
+        "Zero-shot rows have the threshold that is best on val. CLIP's map is the teacher of the weak rows at two input\n"
+        "sizes, of the rows with some boxes at one and with a smaller weight, which may be why 1 % is no better than none.\n",
         _table({**few, FULL + " (all boxes)": rows[FULL]}),
         f"\n![Accuracy over the share of images with boxes](images/{figure.name})\n",
         _sentence("weak", "weak, no contrast", rows),
