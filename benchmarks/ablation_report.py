@@ -28,6 +28,11 @@ without ± are not trained. Rows that begin with + keep what the rows above have
 connected regions above half of the maximum. No setting of the project was chosen by these numbers of the test split.
 """
 
+FEW_BOXES = """\
+Zero-shot rows have the threshold that is best on val. CLIP's map is the teacher of the weak rows at two input sizes, of
+the rows with some boxes at one and with a smaller weight, which may be why 1 % is no better than none.
+"""
+
 Result = Mapping[str, Any]
 
 
@@ -61,8 +66,7 @@ def write_report(output: Path, results: Sequence[tuple[str, Mapping[str, Result]
         "## What the decoder is trained on\n",
         _table(boxes),
         "\n## Few boxes or none\n",
-        "Zero-shot rows have the threshold that is best on val. CLIP's map is the teacher of the weak rows at two input\n"
-        "sizes, of the rows with some boxes at one and with a smaller weight, which may be why 1 % is no better than none.\n",
+        FEW_BOXES,
         _table({**few, FULL + " (all boxes)": rows[FULL]}),
         f"\n![Accuracy over the share of images with boxes](images/{figure.name})\n",
         _sentence("weak", "weak, no contrast", rows),
