@@ -18,7 +18,7 @@ from tests.scripts import ROOT
 def small_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder with the shipped configuration made smaller; returns the folder."""
     settings = yaml.safe_load((ROOT / demo.CONFIG).read_text())
-    settings["train"] |= {"epochs": 1, "validation_subset": None, "model": {"model_size": 64}}
+    settings["train"] |= {"epochs": 1, "subset": None, "validation_subset": None, "model": {"model_size": 64}}
     (tmp_path / demo.CONFIG).parent.mkdir()
     (tmp_path / demo.CONFIG).write_text(yaml.safe_dump(settings))
     monkeypatch.chdir(tmp_path)
