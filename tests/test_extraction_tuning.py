@@ -20,19 +20,15 @@ from grounding import ModelConfig, RefCOCOg, load
 from grounding.baselines.proposal_clip import ScoringConfig
 from grounding.contenders import Settings, make_method
 from grounding.data.supervision import images_with_boxes
-from grounding.decoder import DecoderConfig
 from grounding.evaluation import evaluate
 from grounding.extraction import ExtractionConfig
 from grounding.extraction.quality import BoxQualityHead
 from grounding.extraction_tuning import GRID, SWEEP_FILE, TuneExtractionConfig, fit_head, sweep, tune_extraction
 from grounding.grounder import DenseGrounder
 from grounding.proposals.loading import ProposalsConfig
-from grounding.train_config import TrainConfig
-from grounding.training import train
 from grounding.types import Grounding
 from tests.scripts import assert_refused, run_script
-from tests.tiny_clip import save_tiny_clip
-from tests.toy_data import write_toy_data
+from tests.trained_run import make_trained_run
 
 Capture = pytest.CaptureFixture[str]
 CHOSEN, SWEPT, NETWORK = "extraction.yaml", "extraction_sweep.json", "box_quality.safetensors"
@@ -41,11 +37,7 @@ CHOSEN, SWEPT, NETWORK = "extraction.yaml", "extraction_sweep.json", "box_qualit
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with toy data, a tiny CLIP and a trained run; not to be changed."""
-    root = tmp_path_factory.mktemp("made")
-    write_toy_data(root / "data")
-    model = ModelConfig(clip=str(save_tiny_clip(root / "clip.pt")), model_size=64, decoder=DecoderConfig(16, 1, 2, 8))
-    train(TrainConfig(root / "data", root / "run", model=model, epochs=1, warmup_steps=1, device="cpu"))
-    return root
+    return make_trained_run(tmp_path_factory.mktemp("made"))
 
 
 @pytest.fixture

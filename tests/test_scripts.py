@@ -11,13 +11,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from grounding import InputError, ModelConfig, load
-from grounding.decoder import DecoderConfig
-from grounding.train_config import TrainConfig
-from grounding.training import train
+from grounding import InputError, load
 from tests.scripts import ROOT, assert_refused, run_script
-from tests.tiny_clip import save_tiny_clip
-from tests.toy_data import write_toy_data
+from tests.trained_run import make_trained_run
 
 Capture = pytest.CaptureFixture[str]
 
@@ -25,11 +21,7 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with toy data, a tiny CLIP and a trained run; not to be changed."""
-    root = tmp_path_factory.mktemp("made")
-    write_toy_data(root / "data")
-    model = ModelConfig(clip=str(save_tiny_clip(root / "clip.pt")), model_size=64, decoder=DecoderConfig(16, 1, 2, 8))
-    train(TrainConfig(root / "data", root / "run", model=model, epochs=1, warmup_steps=1, device="cpu"))
-    return root
+    return make_trained_run(tmp_path_factory.mktemp("made"))
 
 
 @pytest.fixture
