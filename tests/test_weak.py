@@ -106,6 +106,20 @@ def test_a_threshold_that_nothing_or_all_exceeds_is_refused(threshold):
         WeakConfig(threshold=threshold)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"steepness": 0.0}, r"losses\.weak\.steepness is 0\.0: give a number above 0"),
+        ({"teacher_sizes": (448, 100)}, r"losses\.weak\.teacher_sizes is \[448, 100\]: give positive multiples of 32"),
+        ({"teacher_sizes": (0,)}, r"losses\.weak\.teacher_sizes is \[0\]"),
+        ({"mirror_weight": -1.0}, r"losses\.weak\.mirror_weight is -1\.0: give 0 or more"),
+    ],
+)
+def test_settings_without_sense_are_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        WeakConfig(**settings)
+
+
 def test_background_loss_equals_a_loop():
     inside, outside, phrases = (F.normalize(random(5, 8, seed=seed), dim=1) for seed in range(3))
     total = 0.0
