@@ -21,31 +21,34 @@ Config = TypeVar("Config")
 
 def parse(
     config_class: type[Config],
-    section: str,
+    script: str,
     arguments: Sequence[str],
     *,
     positional: str = "",
     command: str = "",
+    section: str = "",
     own_section: str = "",
 ) -> Config:
     """Settings from the command line over a configuration file over the dataclass's defaults.
 
-    A configuration file has a section per script ("train", "evaluate", "visualize"), so that one file describes an
-    experiment from training to pictures.
+    A configuration file has a section per script ("train", "evaluate", "visualize") and for some of their commands
+    ("tune", "gallery"), so that one file describes an experiment from training to pictures.
 
     Args:
         config_class: dataclass of the script; its docstring is the help.
-        section: of the configuration file.
+        script: name of the script without its suffix, for the help.
         arguments: the command line without the program's name.
         positional: field that may also be given first and without its flag; a list field takes several words.
         command: word that the user gave before the arguments, for the help.
+        section: of the configuration file, where it is not called like the script.
         own_section: of the configuration file too, where it has one; its settings go over those of `section`.
 
     Raises:
         InputError: the configuration file is missing, is no YAML, or lacks the section; or an argument is wrong.
     """
     summary = (config_class.__doc__ or "").splitlines()[0]
-    program = f"{section}.py {command}".rstrip()
+    section = section or script
+    program = f"{script}.py {command}".rstrip()
     usage = f"{program} [{positional.upper()}] [--config FILE] [--option VALUE ...]" if positional else None
     own_help = f"or {own_section!r} " if own_section else ""
     parser = ArgumentParser(prog=program, description=summary, usage=usage, exit_on_error=False)

@@ -114,6 +114,32 @@ class DenseGrounder:
         """Where each phrase of each image is; several images go through CLIP together."""
         return self._ground_encoded(self._encode(images), phrases)
 
+    @torch.inference_mode()
+    def similarity_maps(self, image: ImageLike | EncodedImages, phrases: Sequence[str]) -> list[np.ndarray]:
+        """What CLIP alone sees, before any decoder: each phrase's cosine with the dense embeddings.
+
+        Args:
+            image: as for `ground`.
+            phrases: as for `ground`.
+
+        Returns:
+            Per phrase (H, W) float32 in [-1, 1], at the original image's size; the mean over the input sizes.
+
+        Raises:
+            InputError: as `ground`.
+        """
+        encoded = image if isinstance(image, EncodedImages) else self.encode(image)
+        embeddings = self.encoder.encode_phrases(list(phrases)).embeddings
+        views = [view for view in (encoded, *encoded.further) if not view.mirrored]
+        of_each_view = [
+            [
+                view.letterboxes[0].map_to_image(values)
+                for values in torch.einsum("ehw,pe->phw", view.features.embeddings[0], embeddings).cpu().numpy()
+            ]
+            for view in views
+        ]
+        return [np.mean(maps, axis=0) for maps in zip(*of_each_view, strict=True)]
+
     def _encode(self, images: Sequence[np.ndarray]) -> EncodedImages:
         first, *further = (encoder.encode(images) for encoder in self._encoders)
         if self.flip:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from grounding.overlay import draw_boxes, heatmap_overlay
+from grounding.drawing import LEAST_SIDE, bare_figure, draw_boxes, heatmap_overlay, keep_labels_inside, save_figure
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,17 @@ class Grounding:
     no_proposal: bool = False
 
     def save(self, path: str | Path) -> None:
-        """Write a picture of the heatmap and the boxes over the image; the suffix of `path` says its format."""
-        picture = heatmap_overlay(self.image, self.heatmap)
-        labels = [f"{score:.2f}" for score in self.scores]
-        Image.fromarray(draw_boxes(picture, self.boxes_xyxy, labels)).save(path)
+        """Write a picture of the heatmap and the boxes over the image, a small one enlarged.
+
+        Args:
+            path: its suffix says the format: .png, .jpg, .svg or .pdf.
+
+        Raises:
+            InputError: the suffix is another one.
+        """
+        figure, axis = bare_figure(
+            heatmap_overlay(self.image, self.heatmap), longer_side=max(*self.image.shape[:2], LEAST_SIDE)
+        )
+        draw_boxes(axis, self.boxes_xyxy, [f"{score:.2f}" for score in self.scores])
+        keep_labels_inside(figure)
+        save_figure(figure, Path(path))

@@ -13,7 +13,7 @@ from torchvision.ops import box_iou
 
 from grounding import InputError
 from grounding.baselines.bounds import annotated_clip, box_mask, random_proposal, yolo_oracle
-from grounding.baselines.proposal_clip import ProposalScorer, ScoringConfig, heatmap_of_boxes
+from grounding.baselines.proposal_clip import ProposalScorer, ScoringConfig
 from grounding.baselines.reclip import ReCLIPGrounder
 from grounding.baselines.yolo_clip import YOLOCLIPGrounder
 from grounding.extraction import ExtractionConfig

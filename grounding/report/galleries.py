@@ -20,7 +20,7 @@ from matplotlib.patches import Rectangle
 
 from grounding.data.images import read_image
 from grounding.geometry import box_iou
-from grounding.overlay import ANNOTATED_RGB
+from grounding.drawing import ANNOTATED_COLOUR, RIM
 
 Row = Mapping[str, Any]
 
@@ -135,7 +135,7 @@ def draw_example(
 ) -> bytes:
     """A JPEG of at most 360 pixels a side: the phrase, the photograph with its boxes, and whose box is which.
 
-    The annotated box is the wide green line, under the others. Methods whose boxes nearly coincide share a dashed line.
+    The annotated box is the wide white line, under the others. Methods whose boxes nearly coincide share a dashed line.
 
     Args:
         image: (H, W, 3) uint8 RGB; small ones are enlarged.
@@ -156,7 +156,7 @@ def draw_example(
     axis = figure.add_axes(((1 - share) / 2, bottom / total, share, (total - top - bottom) / total))
     axis.axis("off")
     axis.imshow(image, extent=(0, width, height, 0), aspect="auto")
-    lines = {"annotated": (annotated_xyxy, "#{:02x}{:02x}{:02x}".format(*ANNOTATED_RGB), 2.8)}
+    lines = {"annotated": (annotated_xyxy, ANNOTATED_COLOUR, 2.8)}
     lines.update({method: (box, colours[method], 1.4) for method, box in boxes.items()})
     dashes = _dashes(list(boxes.values()))
     size = np.array([width, height, width, height])
@@ -166,7 +166,10 @@ def draw_example(
         for order, ink, thickness in ((2, "#00000099", line_width + 1), (3, colour, line_width)):
             axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=ink, linewidth=thickness,
                                      linestyle=style, clip_on=False, zorder=order))  # fmt: skip
-    handles = [Line2D([], [], color=colour, linewidth=thick, label=name) for name, (_, colour, thick) in lines.items()]
+    handles = [
+        Line2D([], [], color=colour, linewidth=thick, label=name, path_effects=[RIM])
+        for name, (_, colour, thick) in lines.items()
+    ]
     figure.legend(handles=handles, loc="lower center", ncols=LEGEND_COLUMNS, fontsize=7.5, frameon=False, borderpad=0,
                   borderaxespad=0.3, labelspacing=0.3, handlelength=2.4, columnspacing=1.2)  # fmt: skip
     jpeg = io.BytesIO()

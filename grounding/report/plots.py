@@ -21,7 +21,7 @@ from grounding.report.confusion import confusion
 
 DPI = 150
 PADDING = 0.08  # inches about each panel
-# Without Okabe and Ito's green, which the annotated box has in the galleries, and their yellow, faint on white.
+# Without Okabe and Ito's green, hard to see on grass in the galleries, and their yellow, faint on white.
 PALETTE = ("#0072B2", "#E69F00", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 GREYS = ("#222222", "#999999")
 DASHES = ((0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))

@@ -1,0 +1,157 @@
+"""What boxes and heatmaps look like in every picture: matplotlib draws them, this module says how.
+
+The colours of boxes are from Okabe and Ito (2008, "Color Universal Design") or white, so that colour-blind readers can
+tell them apart, and dark rims keep them visible on any photograph. The heatmap's colours rise evenly in lightness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+from matplotlib.text import Annotation
+
+from grounding.errors import InputError
+
+BOX_COLOUR = "#56B4E9"
+ANNOTATED_COLOUR = "#FFFFFF"
+COLOUR_MAP = "inferno"
+INK = "#1A1A1A"
+RIM = withStroke(linewidth=3.2, foreground=INK)
+DPI = 100
+LEAST_SIDE = 480  # pixels of the longer side of a saved picture: below, its labels would be coarse
+FORMATS = ("png", "jpg", "jpeg", "svg", "pdf")
+LABEL = "label"  # marks what `keep_labels_inside` may move
+
+
+def heatmap_overlay(image: np.ndarray, heatmap: np.ndarray, *, opacity: float = 0.55) -> np.ndarray:
+    """The heatmap in colour over the image, the more opaque the hotter.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        heatmap: (H, W) float32 in [0, 1].
+        opacity: of the hottest pixel, in [0, 1]; at 0 the image is as it was.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    heat = np.clip(heatmap, 0, 1)
+    levels = (heat * 255).astype(np.uint8)
+    # Looked up by level: a picture of every level is computed once, whatever the size of the image.
+    steps = np.arange(256, dtype=np.float32) / 255
+    colours = (matplotlib.colormaps[COLOUR_MAP](steps)[:, :3] * 255).astype(np.float32)
+    # Darkening what is cold keeps the photograph readable and the heat visible on bright pictures.
+    kept = (1 - opacity * steps) * (1 - min(1.0, opacity / 0.55) * 0.4 * (1 - steps))
+    added = colours * (opacity * steps)[:, None]
+    return (image * kept[levels][..., None] + added[levels]).astype(np.uint8)
+
+
+def show_image(axis: Axes, image: np.ndarray, **style: Any) -> None:
+    """An image or a map on an axis without frame, in the coordinates of boxes: pixel (0, 0) spans 0 to 1."""
+    height, width = image.shape[:2]
+    axis.imshow(image, extent=(0, width, height, 0), interpolation="nearest", **style)
+    axis.set(xlim=(0, width), ylim=(height, 0))
+    axis.axis("off")
+
+
+def draw_boxes(
+    axis: Axes,
+    boxes_xyxy: np.ndarray,
+    labels: Sequence[str] | None = None,
+    *,
+    colour: str = BOX_COLOUR,
+    linewidth: float = 1.8,
+    linestyle: Any = "-",
+    fontsize: float = 8,
+) -> list[Artist]:
+    """Outline boxes on an axis that `show_image` made, each with a label at its upper left corner.
+
+    Args:
+        axis: in pixels of the image.
+        boxes_xyxy: (N, 4) in pixels of the image.
+        labels: N short texts; none for bare boxes.
+        colour: of the outlines and of the labels' plates.
+        linewidth: in points, without the rim.
+        linestyle: as matplotlib's.
+        fontsize: in points.
+
+    Returns:
+        What was drawn, so that it can be removed again.
+    """
+    drawn: list[Artist] = []
+    for index, (x1, y1, x2, y2) in enumerate(np.asarray(boxes_xyxy, dtype=float)):
+        box = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=linewidth,
+                        linestyle=linestyle, path_effects=[RIM], clip_on=False, zorder=3)  # fmt: skip
+        drawn.append(axis.add_patch(box))
+        if labels is not None:
+            plate = {"boxstyle": "square,pad=0.2", "facecolor": colour, "edgecolor": "none"}
+            drawn.append(axis.annotate(labels[index], (x1, y1), (0, 2), textcoords="offset points", fontsize=fontsize,
+                                       color=INK, va="bottom", ha="left", bbox=plate, zorder=4, parse_math=False,
+                                       annotation_clip=False, gid=LABEL))  # fmt: skip
+    return drawn
+
+
+def keep_labels_inside(figure: Figure) -> None:
+    """Move the labels that `draw_boxes` wrote into their panels, or where these are too narrow into the figure."""
+    figure.draw_without_rendering()  # the layout decides where panels are
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    for axis in figure.axes:
+        for label in (text for text in axis.texts if isinstance(text, Annotation) and text.get_gid() == LABEL):
+            extent = label.get_window_extent(renderer)
+            panel = axis.get_window_extent(renderer)
+            room = panel if panel.width >= extent.width and panel.height >= extent.height else figure.bbox
+            right = max(room.x0 - extent.x0, 0) + min(room.x1 - extent.x1, 0)
+            up = max(room.y0 - extent.y0, 0) + min(room.y1 - extent.y1, 0)
+            across, along = label.xyann
+            points = 72 / figure.dpi
+            label.xyann = (across + right * points, along + up * points)
+
+
+def bare_figure(image: np.ndarray, *, longer_side: int | None = None) -> tuple[Figure, Axes]:
+    """A figure that is nothing but the image, and its axis to draw on.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        longer_side: of the figure in pixels at `DPI`; the image's own where it is not given.
+    """
+    height, width = image.shape[:2]
+    scale = longer_side / max(height, width) if longer_side else 1.0
+    inches = (max(1, round(width * scale)) / DPI, max(1, round(height * scale)) / DPI)
+    figure = Figure(figsize=inches, dpi=DPI)
+    axis = figure.add_axes((0, 0, 1, 1))
+    show_image(axis, image)
+    axis.set_aspect("auto")
+    return figure, axis
+
+
+def as_array(figure: Figure) -> np.ndarray:
+    """(H, W, 3) uint8 RGB picture of a figure."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def save_figure(figure: Figure, path: Path, *, dpi: int = DPI) -> None:
+    """Write a figure, whole or not at all; the folder is made if missing and the suffix says the format.
+
+    Raises:
+        InputError: the suffix is none of `FORMATS`.
+    """
+    kind = path.suffix.lower().lstrip(".")
+    if kind not in FORMATS:
+        raise InputError(f"{path} has no picture's suffix: end its name in one of .{', .'.join(FORMATS)}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.part")
+    # Without the date, the same picture is the same file.
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
+    figure.savefig(unfinished, format=kind, dpi=dpi, metadata=metadata)
+    unfinished.replace(path)
