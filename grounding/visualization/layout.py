@@ -22,7 +22,7 @@ PHRASE_LINES = 3
 LINE = 0.19  # inches
 HEADER, CAPTION = 0.54, 0.36  # inches above a row's panels, and below them
 FOOTER = 0.4
-ANNOTATED_WIDTH = 4.0  # points
+ANNOTATED_WIDTH = 3.0  # points
 
 
 @dataclass(frozen=True)
