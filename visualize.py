@@ -1,6 +1,7 @@
 """Pictures: `python visualize.py runs/NAME --image street.jpg --phrases "the red car" --output pictures`, and more."""
 
 import sys
+from pathlib import Path
 
 from grounding.cli import exit_on_input_error, parse
 
@@ -12,24 +13,44 @@ HELP = """usage: visualize.py [figure] METHOD [METHOD ...] --output DIR ...   ph
                        or   --pairs FILE.jsonl
                        or   --data DIR [--split test] [--count 6]
 
-A METHOD is a run folder, refshapes, zero-shot, gradcam, yolo-clip or reclip. `visualize.py COMMAND --help` lists the
-options of a command."""
+       visualize.py gallery COMPARISON ...   right and wrong answers of a comparison, as a picture and as a page
+       visualize.py curves RUN [RUN ...]     losses, learning rate and validation of training runs
+       visualize.py serve RUN ...            a web page on this machine: drop a photo, ask phrases
+
+A METHOD is a run folder, refshapes, zero-shot, gradcam, yolo-clip or reclip; a COMPARISON the folder that evaluate.py
+compare wrote. `visualize.py COMMAND --help` lists the options of a command."""
+COMMANDS = ("figure", "compare", "steps", "gallery", "curves", "serve")
 
 
-def main(words: list[str]) -> None:
-    """Run the command that the first word names; without one, `figure`."""
-    if words in ([], ["--help"], ["-h"]):
-        print(HELP)
-        return
-    command = words.pop(0) if words[0] in ("figure", "compare", "steps") else "figure"
+def draw(command: str, words: list[str]) -> list[Path]:
+    """The paths of the pictures that a command has drawn; what it needs is imported here, and nothing else."""
+    if command == "gallery":
+        from grounding.gallery import GalleryConfig, gallery
+
+        return gallery(parse(GalleryConfig, "visualize", words, positional="comparison", command=command,
+                             section=command))  # fmt: skip
+    if command == "curves":
+        from grounding.curves import CurvesConfig, curves
+
+        return curves(parse(CurvesConfig, "visualize", words, positional="runs", command=command, section=command))
+    if command == "serve":
+        from grounding.webapp.serving import ServeConfig, serve
+
+        serve(parse(ServeConfig, "visualize", words, positional="run", command=command, section=command))
+        return []
     from grounding.visualization import commands
     from grounding.visualization.config import VisualizeConfig
 
     config = parse(VisualizeConfig, "visualize", words, positional="methods", command=command)
-    for path in getattr(commands, command)(config):
-        print(path)
+    return {"figure": commands.figure, "compare": commands.compare, "steps": commands.steps}[command](config)
 
 
 if __name__ == "__main__":
+    arguments = sys.argv[1:]
     with exit_on_input_error():
-        main(sys.argv[1:])
+        if arguments in ([], ["--help"], ["-h"]):
+            print(HELP)
+        else:
+            command = arguments.pop(0) if arguments[0] in COMMANDS else "figure"
+            for path in draw(command, arguments):
+                print(path)
