@@ -191,13 +191,15 @@ def note_of(answer: Row, name: str = "") -> str:
 
 
 def _legend(page: _Page, top: float, names: Sequence[str]) -> None:
-    styles = {f"best box of {name}": {"color": colour, "linewidth": 1.8}
-              for name, colour in zip(names, COLOURS, strict=False)}  # fmt: skip
-    styles["annotated box"] = {"color": ANNOTATED["colour"], "linewidth": ANNOTATED["linewidth"],
-                               "linestyle": ANNOTATED["linestyle"]}  # fmt: skip
+    styles: dict[str, dict[str, Any]] = {
+        f"best box of {name}": {"color": colour, "linewidth": 1.8} for name, colour in zip(names, COLOURS, strict=False)
+    }
+    styles["annotated box"] = {
+        "color": ANNOTATED["colour"], "linewidth": ANNOTATED["linewidth"], "linestyle": ANNOTATED["linestyle"]
+    }  # fmt: skip
     # White would not be seen on white.
     ground = Line2D([], [], color=GROUND, linewidth=9, solid_capstyle="butt")
-    handles = [(ground, Line2D([], [], path_effects=[RIM], **style)) for style in styles.values()]
+    handles: list[Any] = [(ground, Line2D([], [], path_effects=[RIM], **style)) for style in styles.values()]
     page.figure.legend(handles, list(styles), loc="upper left", bbox_to_anchor=page.place(MARGIN, top),
                        ncols=len(styles), frameon=False, fontsize=SMALL, borderpad=0, borderaxespad=0, handlelength=3,
                        columnspacing=1.8)  # fmt: skip
