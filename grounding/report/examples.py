@@ -72,7 +72,7 @@ class Wanted:
         groups = self._groups(rows) if self.show == "breakdown" else {}
         frequent = sorted(groups, key=lambda kind: (-len(groups[kind]), in_order(kind)))[:most_groups]
         kept = {kind: inside for kind, inside in groups.items() if kind in frequent}
-        sections = self._of_groups(kept, count) if groups else [self._of_all(rows, others, count)]
+        sections = self._of_groups(kept, count) if self.show == "breakdown" else [self._of_all(rows, others, count)]
         sections = [section for section in sections if section.examples]
         explanation = self._explanation(answers, count)
         if len(kept) < len(groups):

@@ -27,11 +27,15 @@ def fitted(text: str, width: float, size: float, most_lines: int, *, weight: str
     Returns:
         At least one line.
     """
-    for letters in range(min(len(text) + len(ELLIPSIS), MOST_LETTERS), len(ELLIPSIS), -1):
+    best, low, high = [ELLIPSIS.strip()], len(ELLIPSIS), min(len(text) + len(ELLIPSIS), MOST_LETTERS)
+    while low <= high:
+        letters = (low + high) // 2
         lines = textwrap.wrap(text, letters, max_lines=most_lines, placeholder=ELLIPSIS) or [""]
         if all(width_of(line, size, weight=weight) <= width for line in lines):
-            return lines
-    return [ELLIPSIS.strip()]
+            best, low = lines, letters + 1
+        else:
+            high = letters - 1
+    return best
 
 
 def width_of(line: str, size: float, *, weight: str = "normal") -> float:
