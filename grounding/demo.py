@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from grounding.cli import exit_on_input_error, parse
@@ -27,7 +28,9 @@ def main() -> None:
     from grounding.report.tables import comparison_table
     from grounding.train_config import TrainConfig
     from grounding.training import train
-    from grounding.visualization import VisualizeConfig, visualize
+    from grounding.visualization.commands import compare as side_by_side
+    from grounding.visualization.commands import figure, steps
+    from grounding.visualization.config import VisualizeConfig
 
     training = parse(TrainConfig, "train", [*from_file, "--resume", "true"])
     decoder = training.output / DECODER_FILE
@@ -41,8 +44,9 @@ def main() -> None:
     _announce("3/4 Our method, training-free ones and bounds on the whole test split")
     compare(evaluation)
 
-    _announce("4/4 Gallery")
-    pictures = visualize(parse(VisualizeConfig, "visualize", from_file))
+    _announce("4/4 Pictures")
+    drawing = parse(VisualizeConfig, "visualize", from_file)
+    pictures = figure(drawing) + steps(drawing) + side_by_side(replace(drawing, methods=evaluation.methods))
 
     print(f"\n{comparison_table(json.loads(results.read_text()))}\n")
     print(f"data set     {data}")

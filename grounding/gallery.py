@@ -98,7 +98,7 @@ def gallery(config: GalleryConfig) -> list[Path]:
     def read(image_id: int) -> np.ndarray:
         return dataset[of_image[image_id]].image
 
-    where = f"{root.resolve().name}, {results['split']}"
+    where = f"{root.absolute().name}, {results['split']}"
     kind = f"breakdown_{config.by.replace(' ', '-')}_{config.of_group}" if config.show == "breakdown" else config.show
     folder = config.output or config.comparison
     picture, page = (folder / f"gallery_{method}_{kind}.{suffix}" for suffix in ("png", "html"))

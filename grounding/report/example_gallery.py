@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from PIL import Image
 from tqdm import tqdm
 
-from grounding.drawing import ANNOTATED_COLOUR, BOX_COLOUR, INK, RIM, draw_boxes, show_image
+from grounding.drawing import ANNOTATED_COLOUR, BOX_COLOUR, INK, draw_boxes, rim, show_image
 from grounding.errors import InputError
 from grounding.report.choices import Row
 from grounding.report.examples import Example, Examples
@@ -199,7 +199,9 @@ def _legend(page: _Page, top: float, names: Sequence[str]) -> None:
     }  # fmt: skip
     # White would not be seen on white.
     ground = Line2D([], [], color=GROUND, linewidth=9, solid_capstyle="butt")
-    handles: list[Any] = [(ground, Line2D([], [], path_effects=[RIM], **style)) for style in styles.values()]
+    handles: list[Any] = [
+        (ground, Line2D([], [], path_effects=rim(style["linewidth"]), **style)) for style in styles.values()
+    ]
     page.figure.legend(handles, list(styles), loc="upper left", bbox_to_anchor=page.place(MARGIN, top),
                        ncols=len(styles), frameon=False, fontsize=SMALL, borderpad=0, borderaxespad=0, handlelength=3,
                        columnspacing=1.8)  # fmt: skip

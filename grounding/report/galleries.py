@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from grounding.data.images import read_image
-from grounding.drawing import ANNOTATED_COLOUR, RIM
+from grounding.drawing import ANNOTATED_COLOUR, rim
 from grounding.geometry import box_iou
 from grounding.report.choices import CORRECT_IOU, Row, choose_best, choose_disputed, choose_worst
 
@@ -125,7 +125,7 @@ def draw_example(
             axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=ink, linewidth=thickness,
                                      linestyle=style, clip_on=False, zorder=order))  # fmt: skip
     handles = [
-        Line2D([], [], color=colour, linewidth=thick, label=name, path_effects=[RIM])
+        Line2D([], [], color=colour, linewidth=thick, label=name, path_effects=rim(thick))
         for name, (_, colour, thick) in lines.items()
     ]
     figure.legend(handles=handles, loc="lower center", ncols=LEGEND_COLUMNS, fontsize=7.5, frameon=False, borderpad=0,
