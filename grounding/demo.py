@@ -24,6 +24,8 @@ def main() -> None:
     write_refshapes(data, IMAGES)
 
     from grounding.comparison import EvaluateConfig, compare
+    from grounding.curves import CurvesConfig, curves
+    from grounding.gallery import GalleryConfig, gallery
     from grounding.loading import DECODER_FILE
     from grounding.report.tables import comparison_table
     from grounding.train_config import TrainConfig
@@ -47,6 +49,8 @@ def main() -> None:
     _announce("4/4 Pictures")
     drawing = parse(VisualizeConfig, "visualize", from_file)
     pictures = figure(drawing) + steps(drawing) + side_by_side(replace(drawing, methods=evaluation.methods))
+    pictures += curves(CurvesConfig([training.output], drawing.output))
+    examples = gallery(GalleryConfig(evaluation.output, output=drawing.output))
 
     print(f"\n{comparison_table(json.loads(results.read_text()))}\n")
     print(f"data set     {data}")
@@ -54,7 +58,8 @@ def main() -> None:
     print(f"results      {results}, {evaluation.output / 'predictions'}, {evaluation.output / 'tables'}")
     print(f"report       {evaluation.output / 'report.html'}")
     print(f"pictures     {', '.join(map(str, pictures))}")
-    print(f"curves       .venv/bin/tensorboard --logdir {training.output}")
+    print(f"gallery      {', '.join(map(str, examples))}")
+    print(f"web page     python visualize.py serve {training.output}")
     print(f"took         {time.perf_counter() - started:.0f} seconds")
 
 
