@@ -18,8 +18,9 @@ from grounding.errors import InputError
 from grounding.pooling import pool_by_ref
 from grounding.predictions import read_predictions
 from grounding.report.choices import Row, rival_of
-from grounding.report.example_gallery import DPI, draw_gallery
+from grounding.report.example_gallery import draw_gallery
 from grounding.report.example_page import write_example_page
+from grounding.report.example_rows import DPI
 from grounding.report.examples import Wanted
 from grounding.report.rows import SUBSET, rows_of
 from grounding.summary import summarise

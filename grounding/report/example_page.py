@@ -17,7 +17,7 @@ from tqdm import tqdm
 from grounding.breakdowns import in_order
 from grounding.drawing import ANNOTATED_COLOUR
 from grounding.report.choices import CORRECT_IOU
-from grounding.report.example_gallery import COLOURS, note_of
+from grounding.report.example_rows import COLOURS, note_of
 from grounding.report.examples import Example, Examples
 from grounding.whole_file import write_whole
 

@@ -12,8 +12,9 @@ from matplotlib.colors import to_rgb
 from grounding.drawing import as_array
 from grounding.errors import InputError
 from grounding.report.choices import choose_best, choose_disputed, choose_random, choose_worst, rival_of
-from grounding.report.example_gallery import COLOURS, draw_gallery
+from grounding.report.example_gallery import draw_gallery
 from grounding.report.example_page import write_example_page
+from grounding.report.example_rows import COLOURS
 from grounding.report.examples import Wanted
 from grounding.report.fitted_text import fitted, width_of
 from tests.report.results_example import example_predictions
@@ -202,6 +203,12 @@ def test_no_text_is_cut_off_or_lies_on_another(show, shape):
             across = min(box.x1, other.x1) - max(box.x0, other.x0)
             along = min(box.y1, other.y1) - max(box.y0, other.y0)
             assert across < 1 or along < 3, (box, other)
+
+
+def test_what_is_left_over_is_no_larger():
+    figure = draw_gallery(wanted().choose({"ours": answers()["ours"]}, 6), grey, where=WHERE)
+    heights = [axis.get_window_extent().height for axis in figure.axes]
+    assert len(heights) == 6 and heights == pytest.approx([heights[0]] * 6, rel=0.01)
 
 
 def test_too_tall_a_picture_is_refused():
