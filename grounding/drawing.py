@@ -16,6 +16,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.text import Annotation
@@ -24,6 +25,8 @@ from grounding.errors import InputError
 
 BOX_COLOUR = "#56B4E9"
 ANNOTATED_COLOUR = "#FFFFFF"
+# Over another box, so that both are seen where they coincide.
+ANNOTATED_STYLE: dict[str, Any] = {"colour": ANNOTATED_COLOUR, "linewidth": 1.6, "linestyle": (0, (3, 3))}
 COLOUR_MAP = "inferno"
 INK = "#1A1A1A"
 RIM = 1.2  # points by which the dark line under a coloured one is wider
@@ -103,6 +106,12 @@ def draw_boxes(
 def rim(linewidth: float) -> list[AbstractPathEffect]:
     """The dark line under a coloured one, as path effects."""
     return [withStroke(linewidth=linewidth + RIM, foreground=INK)]
+
+
+def legend_line(colour: str, linewidth: float, linestyle: Any = "-") -> tuple[Line2D, Line2D]:
+    """A line in a legend as it looks on a photograph: on grey ground, for white would not be seen on white."""
+    ground = Line2D([], [], color="#8A9099", linewidth=9, solid_capstyle="butt")
+    return ground, Line2D([], [], color=colour, linewidth=linewidth, linestyle=linestyle, path_effects=rim(linewidth))
 
 
 def keep_labels_inside(figure: Figure) -> None:

@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from tqdm import tqdm
 
-from grounding.drawing import rim
+from grounding.drawing import ANNOTATED_STYLE, legend_line
 from grounding.errors import InputError
 from grounding.report.example_rows import (
-    ANNOTATED,
     BELOW,
     COLOURS,
     COLUMNS,
@@ -36,7 +34,6 @@ MOST_HEIGHT = 400.0  # a PNG of twice the height could not be written
 # Points.
 TITLE, HEADING = 13.0, 11.0
 TITLE_LINES, EXPLANATION_LINES = 2, 6
-GROUND = "#8A9099"  # of the legend's lines: white would not be seen on white
 
 
 def draw_gallery(examples: Examples, read: Callable[[int], np.ndarray], *, where: str) -> Figure:
@@ -102,16 +99,8 @@ class _Heading:
 
 
 def _legend(page: Page, top: float, names: Sequence[str]) -> None:
-    styles: dict[str, dict[str, Any]] = {
-        f"best box of {name}": {"color": colour, "linewidth": 1.8} for name, colour in zip(names, COLOURS, strict=False)
-    }
-    styles["annotated box"] = {
-        "color": ANNOTATED["colour"], "linewidth": ANNOTATED["linewidth"], "linestyle": ANNOTATED["linestyle"]
-    }  # fmt: skip
-    ground = Line2D([], [], color=GROUND, linewidth=9, solid_capstyle="butt")
-    handles: list[Any] = [
-        (ground, Line2D([], [], path_effects=rim(style["linewidth"]), **style)) for style in styles.values()
-    ]
-    page.figure.legend(handles, list(styles), loc="upper left", bbox_to_anchor=page.place(MARGIN, top),
-                       ncols=len(styles), frameon=False, fontsize=SMALL, borderpad=0, borderaxespad=0, handlelength=3,
+    legend = {f"best box of {name}": legend_line(colour, 1.8) for name, colour in zip(names, COLOURS, strict=False)}
+    legend["annotated box"] = legend_line(**ANNOTATED_STYLE)
+    page.figure.legend(list[Any](legend.values()), list(legend), loc="upper left", bbox_to_anchor=page.place(MARGIN, top),
+                       ncols=len(legend), frameon=False, fontsize=SMALL, borderpad=0, borderaxespad=0, handlelength=3,
                        columnspacing=1.8)  # fmt: skip

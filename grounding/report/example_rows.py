@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from grounding.drawing import ANNOTATED_COLOUR, BOX_COLOUR, INK, draw_boxes, show_image
+from grounding.drawing import ANNOTATED_STYLE, BOX_COLOUR, INK, draw_boxes, show_image
 from grounding.report.choices import Row
 from grounding.report.examples import Example
 from grounding.report.fitted_text import fitted, height_of, width_of
@@ -26,8 +26,6 @@ PHRASE, SMALL = 9.0, 8.5
 PHRASE_LINES, NOTE_LINES = 4, 2
 SOFT = "#5B6470"
 COLOURS = (BOX_COLOUR, "#E69F00")  # of the method and of its rival
-# Dashes over the answer's line: where both coincide, as in the best answers, each is seen.
-ANNOTATED: dict[str, Any] = {"colour": ANNOTATED_COLOUR, "linewidth": 1.6, "linestyle": (0, (3, 3))}
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ class ExampleRow:
             axis.set_aspect("auto")
             for box, colour in zip(panel.boxes_xyxy, COLOURS, strict=False):
                 draw_boxes(axis, box[None], colour=colour)
-            draw_boxes(axis, panel.annotated_xyxy[None], **ANNOTATED)
+            draw_boxes(axis, panel.annotated_xyxy[None], **ANNOTATED_STYLE)
             page.write(left, bottom + ABOVE_PHRASE, panel.phrase, PHRASE)
             page.write(left, bottom + ABOVE_PHRASE + height_of(PHRASE, panel.phrase), panel.notes, SMALL, color=SOFT)
             left += panel.width + GAP

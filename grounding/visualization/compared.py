@@ -36,5 +36,5 @@ def draw_comparison(answers: Sequence[Sequence[Answer]], *, title: str) -> Figur
 def _panel(axis: Axes, *, answer: Answer) -> None:
     grounding = answer.grounding
     show_image(axis, heatmap_overlay(grounding.image, grounding.heatmap))
-    draw_annotated(axis, answer.annotated_xyxy)
     draw_boxes(axis, grounding.boxes_xyxy[:1], [f"{grounding.scores[0]:.2f}"])
+    draw_annotated(axis, answer.annotated_xyxy)

@@ -101,10 +101,10 @@ def _heatmap(axis: Axes, *, answer: Answer) -> None:
 def _boxes(axis: Axes, *, answer: Answer) -> None:
     grounding = answer.grounding
     show_image(axis, heatmap_overlay(grounding.image, grounding.heatmap, opacity=0.45))
-    draw_annotated(axis, answer.annotated_xyxy)
     further = [index for index in range(1, min(len(grounding.scores), BOXES))
                if grounding.scores[index] >= SHARE_OF_BEST * grounding.scores[0]]  # fmt: skip
     for index in reversed(further):
         draw_boxes(axis, grounding.boxes_xyxy[[index]], [f"{grounding.scores[index]:.2f}"], linewidth=1,
                    linestyle=(0, (3, 2)), fontsize=6.5)  # fmt: skip
     draw_boxes(axis, grounding.boxes_xyxy[:1], [f"{grounding.scores[0]:.2f}"], colour=BOX_COLOUR)
+    draw_annotated(axis, answer.annotated_xyxy)

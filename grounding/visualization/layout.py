@@ -5,13 +5,13 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from grounding.drawing import ANNOTATED_COLOUR, BOX_COLOUR, draw_boxes, keep_labels_inside, rim
+from grounding.drawing import ANNOTATED_STYLE, BOX_COLOUR, draw_boxes, keep_labels_inside, legend_line
 from grounding.geometry import box_iou
 
 PANEL_WIDTH = 3.0  # inches
@@ -22,7 +22,6 @@ PHRASE_LINES = 3
 LINE = 0.19  # inches
 HEADER, CAPTION = 0.54, 0.36  # inches above a row's panels, and below them
 FOOTER = 0.4
-ANNOTATED_WIDTH = 3.0  # points
 
 
 @dataclass(frozen=True)
@@ -90,24 +89,21 @@ def draw_rows(rows: Sequence[Row], *, title: str, annotated: bool) -> Figure:
             axis.text(0.5, -0.03, panel.caption, transform=axis.transAxes, ha="center", va="top", fontsize=8.5,
                       color="#444444", parse_math=False)  # fmt: skip
         above += height
-    handles = [_handle(BOX_COLOUR, 2, "best box, with its score")]
+    legend = {"best box, with its score": legend_line(BOX_COLOUR, 1.8)}
     if annotated:
-        handles.append(_handle(ANNOTATED_COLOUR, ANNOTATED_WIDTH, "annotated box"))
-    figure.legend(handles=handles, loc="lower center", ncols=min(columns, 2), frameon=False, fontsize=9)
+        legend["annotated box"] = legend_line(**ANNOTATED_STYLE)
+    figure.legend(list[Any](legend.values()), list(legend), loc="lower center", ncols=min(columns, 2), frameon=False,
+                  fontsize=9, handlelength=3)  # fmt: skip
     keep_labels_inside(figure)
     return figure
 
 
 def draw_annotated(axis: Axes, box_xyxy: np.ndarray | None) -> None:
-    """The annotated box (4,) in pixels of the image: a wide line that another box's line can lie on."""
+    """The annotated box (4,) in pixels of the image, after all others."""
     if box_xyxy is not None:
-        draw_boxes(axis, box_xyxy[None], colour=ANNOTATED_COLOUR, linewidth=ANNOTATED_WIDTH)
+        draw_boxes(axis, box_xyxy[None], **ANNOTATED_STYLE)
 
 
 def iou_caption(boxes_xyxy: np.ndarray, box_xyxy: np.ndarray | None) -> str:
     """How well the best box fits the annotated one, where there is one."""
     return "" if box_xyxy is None else f"IoU {box_iou(boxes_xyxy[:1], box_xyxy[None])[0, 0]:.2f}"
-
-
-def _handle(colour: str, linewidth: float, label: str) -> Line2D:
-    return Line2D([], [], color=colour, linewidth=linewidth, path_effects=rim(linewidth), label=label)

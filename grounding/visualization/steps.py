@@ -104,8 +104,8 @@ def _evidence(axis: Axes, *, evidence: np.ndarray) -> None:
 
 def _boxes(axis: Axes, *, answer: Answer) -> None:
     show_image(axis, answer.grounding.image)
-    draw_annotated(axis, answer.annotated_xyxy)
     boxes, scores = answer.grounding.boxes_xyxy[:BOXES], answer.grounding.scores[:BOXES]
     for index in reversed(range(len(boxes))):
         draw_boxes(axis, boxes[[index]], [f"{scores[index]:.2f}"], colour="#E69F00" if index else BOX_COLOUR,
                    linewidth=1 if index else 1.8, fontsize=6.5 if index else 8)  # fmt: skip
+    draw_annotated(axis, answer.annotated_xyxy)

@@ -383,8 +383,9 @@ def test_enlarging_by_keyboard(page):
     assert wide > 2
     page.keyboard.press("Escape")
     assert not page.is_visible("dialog")
-    focused = page.evaluate("Number(document.activeElement.closest('li').dataset.index)")
-    assert ROWS[focused] is expected[1]
+    # The browser tells the page of the closing a moment after it has closed.
+    index = next(number for number, row in enumerate(ROWS) if row is expected[1])
+    page.wait_for_function("index => document.activeElement.closest('li')?.dataset.index == index", arg=index)
 
 
 def test_boxes_on_the_page_lie_where_they_belong(page):
