@@ -22,7 +22,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from clip.model import CLIP
 from jsonargparse import auto_cli
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -34,6 +33,7 @@ from torch.utils.flop_counter import conv_flop_count, flop_registry
 
 from grounding.cli import exit_on_input_error, parse
 from grounding.clip_backbone import CONTEXT_LENGTH, LoadedCLIP
+from grounding.clip_package import CLIP
 from grounding.data.batches import TrainingBatch
 from grounding.data.download import PUBLISHED
 from grounding.encoder import Encoder

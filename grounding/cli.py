@@ -51,7 +51,7 @@ def parse(
     program = f"{script}.py {command}".rstrip()
     usage = f"{program} [{positional.upper()}] [--config FILE] [--option VALUE ...]" if positional else None
     own_help = f"or {own_section!r} " if own_section else ""
-    parser = ArgumentParser(prog=program, description=summary, usage=usage, exit_on_error=False)
+    parser = ArgumentParser(prog=program, description=summary, usage=usage, exit_on_error=False, allow_abbrev=False)
     parser.add_argument(
         "--config", action="config", help=f"YAML file; its section {section!r} {own_help}holds any of these"
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,14 +17,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from grounding.clip_package import CLIP, ModifiedResNet, build_model, clip
 from grounding.errors import InputError
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # clip announces that its import of pkg_resources is deprecated
-    import clip
-    from clip.model import CLIP, ModifiedResNet, build_model
-
-    from grounding.folding import fold_batch_norms
+from grounding.folding import fold_batch_norms
 
 RESNETS = ("RN50", "RN101", "RN50x4", "RN50x16")
 EMBEDDED = "embedded"

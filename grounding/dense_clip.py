@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from clip.model import AttentionPool2d, Bottleneck, ModifiedResNet
 from torch import Tensor, nn
+
+from grounding.clip_package import AttentionPool2d, Bottleneck, ModifiedResNet
 
 STAGES = ("layer1", "layer2", "layer3", "layer4")
 

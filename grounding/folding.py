@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import copy
 
-from clip.model import ModifiedResNet
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from grounding.clip_package import ModifiedResNet
 
 
 def fold_batch_norms(visual: ModifiedResNet) -> ModifiedResNet:

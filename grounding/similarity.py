@@ -9,8 +9,8 @@ from torch import Tensor
 def stretch_to_unit(similarity: Tensor, valid: Tensor) -> Tensor:
     """Similarity maps stretched so that the valid positions of each span [0, 1]; padding becomes 0.
 
-    A cosine similarity of CLIP varies within a narrow band that differs between phrases: without this, one
-    threshold could not serve two phrases.
+    The band in which CLIP's cosines lie differs between phrases: without this, one threshold could not serve two of
+    them.
 
     Args:
         similarity: (P, h, w).

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from clip.model import CLIP
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from grounding.clip_backbone import encode_tokens, tokenize
+from grounding.clip_package import CLIP
 
 BATCH_SIZE = 256
 MANY_BATCHES = 20

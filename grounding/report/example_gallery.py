@@ -101,6 +101,6 @@ class _Heading:
 def _legend(page: Page, top: float, names: Sequence[str]) -> None:
     legend = {f"best box of {name}": legend_line(colour, 1.8) for name, colour in zip(names, COLOURS, strict=False)}
     legend["annotated box"] = legend_line(**ANNOTATED_STYLE)
-    page.figure.legend(list[Any](legend.values()), list(legend), loc="upper left", bbox_to_anchor=page.place(MARGIN, top),
-                       ncols=len(legend), frameon=False, fontsize=SMALL, borderpad=0, borderaxespad=0, handlelength=3,
-                       columnspacing=1.8)  # fmt: skip
+    page.figure.legend(list[Any](legend.values()), list(legend), loc="upper left",
+                       bbox_to_anchor=page.place(MARGIN, top), ncols=len(legend), frameon=False, fontsize=SMALL,
+                       borderpad=0, borderaxespad=0, handlelength=3, columnspacing=1.8)  # fmt: skip

@@ -1,0 +1,10 @@
+"""OpenAI's package `clip`, imported here and nowhere else: its import announces that pkg_resources is deprecated."""
+
+import warnings
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import clip
+    from clip.model import CLIP, AttentionPool2d, Bottleneck, ModifiedResNet, build_model
+
+__all__ = ["CLIP", "AttentionPool2d", "Bottleneck", "ModifiedResNet", "build_model", "clip"]
