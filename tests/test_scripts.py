@@ -191,6 +191,7 @@ def test_wrong_names(made: Path, tmp_path: Path, capsys: Capture) -> None:
     refused(made / "run", "--images_per_batch", "0", fragment="images_per_batch")
     refused(made / "run", "--split", "training", fragment="training")
     refused(made / "run", "--no_such_option", "1", fragment="no_such_option")
+    refused(made / "run", "--que", "ref", fragment="--que")  # no abbreviations: a slip must not set something else
     refused(made / "run", "--device", "gpu7", fragment="gpu7")
 
 
