@@ -16,6 +16,7 @@ from grounding.baselines.bounds import annotated_clip, box_mask, random_proposal
 from grounding.baselines.proposal_clip import ProposalScorer, ScoringConfig
 from grounding.baselines.reclip import ReCLIPGrounder
 from grounding.baselines.yolo_clip import YOLOCLIPGrounder
+from grounding.box_heatmap import heatmap_of_boxes
 from grounding.extraction import ExtractionConfig
 from grounding.metrics import hottest_point, mass_inside
 from grounding.types import Example, Expression, Region
@@ -94,6 +95,24 @@ def test_batches_are_images_one_by_one(image, scorer) -> None:
     assert [len(answers) for answers in together] == [len(PHRASES), 1]
     for answer, alone in zip(together[1], method.ground(image[::-1].copy(), PHRASES[:1]), strict=True):
         np.testing.assert_array_equal(answer.boxes_xyxy, alone.boxes_xyxy)
+
+
+def test_an_encoded_image_is_asked_without_another_look(image, scorer, monkeypatch) -> None:
+    """Both methods take the same value, and answer as on the image itself."""
+    proposer = FakeProposer(BOXES)
+    encoded = YOLOCLIPGrounder(proposer, scorer).encode(image)
+    expected = [method(proposer, scorer).ground(image, PHRASES) for method in (YOLOCLIPGrounder, ReCLIPGrounder)]
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the image was encoded again")
+
+    monkeypatch.setattr(proposer, "propose", refuse)
+    monkeypatch.setattr(scorer, "encode", refuse)
+    for method, answers in zip((YOLOCLIPGrounder, ReCLIPGrounder), expected, strict=True):
+        for answer, other in zip(method(proposer, scorer).ground(encoded, PHRASES), answers, strict=True):
+            np.testing.assert_array_equal(answer.boxes_xyxy, other.boxes_xyxy)
+            np.testing.assert_array_equal(answer.scores, other.scores)
+            np.testing.assert_array_equal(answer.image, image)
 
 
 def test_reclip_follows_the_relation(image, scorer) -> None:
