@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from grounding.drawing import BOX_COLOUR, DPI, as_array, bare_figure, draw_boxes, heatmap_overlay, keep_labels_inside
+from grounding.drawing import BOX_COLOUR, DPI, clear_figure, draw_boxes, heatmap_overlay, keep_labels_inside, laid_over
 from grounding.webapp.choices import Found
 
 # Okabe and Ito's, less black, which the rims are drawn in; one per phrase that may be asked at once.
@@ -39,8 +39,7 @@ def draw(image: np.ndarray, found: Sequence[Found], *, heat_of: int | None, opac
         heatmaps = [one.heatmap for one in (found if heat_of is None else [found[heat_of]])]
         heat = np.maximum.reduce([_resized(heatmap, size) for heatmap in heatmaps])
         picture = heatmap_overlay(picture, heat, opacity=opacity)
-    figure, axis = bare_figure(picture, longer_side=SHOWN_SIDE)
-    figure.set_dpi(DPI * side / SHOWN_SIDE)
+    figure, axis = clear_figure(size, dpi=DPI * side / SHOWN_SIDE)
     to_picture = np.tile([size[0] / width, size[1] / height], 2)
     for index, one in reversed(list(enumerate(found))):  # the first phrase's lie on top
         for rank, box in reversed(list(enumerate(one.boxes_xyxy))):
@@ -48,7 +47,7 @@ def draw(image: np.ndarray, found: Sequence[Found], *, heat_of: int | None, opac
             draw_boxes(axis, box[None] * to_picture, [label], colour=COLOURS[index],
                        linewidth=1.2 if rank else 2.2, fontsize=8 if rank else 9)  # fmt: skip
     keep_labels_inside(figure)
-    return as_array(figure)
+    return laid_over(picture, figure)
 
 
 def saved_side(image: np.ndarray) -> int:
