@@ -28,7 +28,8 @@ def make_application(
     page = build_page(answerer, examples, subtitle=subtitle)
     outer = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     gr.mount_gradio_app(
-        outer, page, path="/", footer_links=[], run_history=False, show_error=False, max_file_size=max_bytes,
-        ssr_mode=False, pwa=False, mcp_server=False, enable_monitoring=False, theme=theme(), css_paths=STYLE,
+        outer, page, path="/", app_kwargs={"openapi_url": None}, footer_links=[], run_history=False, show_error=False,
+        max_file_size=max_bytes, ssr_mode=False, pwa=False, mcp_server=False, enable_monitoring=False, theme=theme(),
+        css_paths=STYLE,
     )  # fmt: skip
     return LocalOnly(outer)

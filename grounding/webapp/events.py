@@ -188,8 +188,11 @@ class Handlers:
 
     def _choice(self, values: Values) -> Choice:
         parts = self._parts
-        return Choice(values[parts.method], values[parts.extraction], values[parts.relative], values[parts.offset],
-                      values[parts.lowest_score], int(values[parts.most_boxes]))  # fmt: skip
+        extraction = values[parts.extraction]
+        # Find may be pressed before the menu has followed a change of the method.
+        offered = extraction in self._answerer.methods[values[parts.method]].extractions
+        return Choice(values[parts.method], extraction if offered else None, values[parts.relative],
+                      values[parts.offset], values[parts.lowest_score], int(values[parts.most_boxes]))  # fmt: skip
 
     def _visible(self, extraction: str | None) -> dict[Any, bool]:
         """Which controls of the extraction have a meaning."""

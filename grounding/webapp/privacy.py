@@ -1,6 +1,7 @@
 """Nothing leaves the machine: every answer of the server forbids browsers to ask anybody else.
 
-Gradio's page names addresses outside for social networks' previews; they are taken out, so that it names none at all.
+Gradio's page names addresses outside, for social networks' previews and as examples of values. No browser asks them,
+but they are taken out, so that the page names none at all.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ POLICY = (
     "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; worker-src 'self' blob:; "
     "base-uri 'self'; form-action 'self'; frame-ancestors 'self'; object-src 'none'"
 )
-PREVIEW = re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*>\s*')
+OUTSIDE = re.compile(rb'"https://[^"]*"')
 
 
 class LocalOnly:
@@ -48,7 +49,7 @@ class LocalOnly:
             elif message["type"] == "http.response.body" and _is_page(scope, start["headers"]):
                 page.append(message.get("body", b""))
                 if not message.get("more_body"):
-                    body = PREVIEW.sub(b"", b"".join(page))
+                    body = OUTSIDE.sub(b'""', b"".join(page))
                     headers = [pair for pair in start["headers"] if pair[0] != b"content-length"]
                     await send({**start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
                     await send({"type": "http.response.body", "body": body})
