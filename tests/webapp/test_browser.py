@@ -17,7 +17,7 @@ from grounding.extraction import boxes_from_heatmap
 from tests.webapp.conftest import MAX_MEGABYTES, MAX_PIXELS, write_photo
 
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install -r requirements-dev.txt brings playwright")
-from tests.webapp.chromium import MISSING, chromium  # noqa: E402
+from benchmarks.chromium import MISSING, chromium  # noqa: E402
 
 PHRASES = ["the red square", "the blue square"]
 
