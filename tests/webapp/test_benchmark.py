@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.page import BEGIN, END, ENCODED, between_markers, measure, table
+from benchmarks.page import BEGIN, ENCODED, END, between_markers, measure, table
 from grounding.errors import InputError
 
 
