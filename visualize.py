@@ -1,19 +1,56 @@
-"""Pictures: `python visualize.py runs/NAME --image street.jpg --phrases "the red car"`, or a gallery of a split.
-
-`python visualize.py serve runs/NAME` opens a local web page instead.
-"""
+"""Pictures: `python visualize.py runs/NAME --image street.jpg --phrases "the red car" --output pictures`, and more."""
 
 import sys
+from pathlib import Path
 
 from grounding.cli import exit_on_input_error, parse
-from grounding.visualization import VisualizeConfig, visualize
-from grounding.webapp.serving import ServeConfig, serve
+
+HELP = """usage: visualize.py [figure] METHOD [METHOD ...] --output DIR ...   photograph, similarity map, heatmap, boxes
+       visualize.py compare METHOD METHOD [...] --output DIR ...   methods side by side
+       visualize.py steps METHOD [METHOD ...] --output DIR ...     how a heatmap turns into boxes
+
+       each of these with   --image FILE_OR_FOLDER --phrases "the red car"
+                       or   --pairs FILE.jsonl
+                       or   --data DIR [--split test] [--count 6]
+
+       visualize.py gallery COMPARISON ...   right and wrong answers of a comparison, as a picture and as a page
+       visualize.py curves RUN [RUN ...]     losses, learning rate and validation of training runs
+       visualize.py serve RUN ...            a web page on this machine: drop a photo, ask phrases
+
+A METHOD is a run folder, refshapes, zero-shot, gradcam, yolo-clip or reclip; a COMPARISON the folder that evaluate.py
+compare wrote. `visualize.py COMMAND --help` lists the options of a command."""
+COMMANDS = ("figure", "compare", "steps", "gallery", "curves", "serve")
+
+
+def draw(command: str, words: list[str]) -> list[Path]:
+    """The paths of the pictures that a command has drawn; what it needs is imported here, and nothing else."""
+    if command == "gallery":
+        from grounding.gallery import GalleryConfig, gallery
+
+        return gallery(parse(GalleryConfig, "visualize", words, positional="comparison", command=command,
+                             section=command))  # fmt: skip
+    if command == "curves":
+        from grounding.curves import CurvesConfig, curves
+
+        return curves(parse(CurvesConfig, "visualize", words, positional="runs", command=command, section=command))
+    if command == "serve":
+        from grounding.webapp.serving import ServeConfig, serve
+
+        serve(parse(ServeConfig, "visualize", words, positional="run", command=command, section=command))
+        return []
+    from grounding.visualization import commands
+    from grounding.visualization.config import VisualizeConfig
+
+    config = parse(VisualizeConfig, "visualize", words, positional="methods", command=command)
+    return {"figure": commands.figure, "compare": commands.compare, "steps": commands.steps}[command](config)
+
 
 if __name__ == "__main__":
-    words = sys.argv[1:]
+    arguments = sys.argv[1:]
     with exit_on_input_error():
-        if words[:1] == ["serve"]:
-            serve(parse(ServeConfig, "visualize", words[1:], positional="run", command="serve"))
+        if arguments in ([], ["--help"], ["-h"]):
+            print(HELP)
         else:
-            for path in visualize(parse(VisualizeConfig, "visualize", words, positional="run")):
+            command = arguments.pop(0) if arguments[0] in COMMANDS else "figure"
+            for path in draw(command, arguments):
                 print(path)

@@ -10,6 +10,7 @@ import csv
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from jsonargparse import auto_cli
 
@@ -18,6 +19,8 @@ from grounding.errors import InputError
 from grounding.report.formats import render
 from grounding.report.tables import all_tables, difference_table, main_table, subsets_table
 
+SHORT = {"Acc@0.5": "acc@0.5", "mIoU": "miou", "Pointing": "pointing", "R@5": "recall@5", "Text cos": "text_cosine"}
+BEGIN, END = "<!-- Written by python -m benchmarks.results -->", "<!-- End of what it writes -->"
 PUBLISHED = Path(__file__).with_name("published_refcocog.csv")
 HEADER = """# Results
 
@@ -45,13 +48,15 @@ def main(
     results: Path = Path("runs/demo/results.json"),
     shipped: Path = Path("runs/refshapes/test/results.json"),
     output: Path = Path("docs/results.md"),
+    readme: Path = Path("README.md"),
 ) -> None:
-    """Write the page.
+    """Write the page, and the short table of the README between its two marks.
 
     Args:
         results: of `evaluate.py compare`, by the demo.
         shipped: of the same, for the decoder that comes with the package.
         output: Markdown file to write.
+        readme: Markdown file with the marks.
     """
     for path in (results, shipped):
         if not path.is_file():
@@ -64,6 +69,29 @@ def main(
     published = [f"| {' | '.join(row)} |" for row in rows]
     published.insert(1, "| --- " * len(rows[0]) + "|")
     output.write_text("\n".join([HEADER, *tables, SHIPPED, *few, ELSEWHERE, *published]) + "\n")
+    before, _, rest = readme.read_text().partition(BEGIN)
+    _, found, after = rest.partition(END)
+    if not found:
+        raise InputError(f"{readme} lacks the lines {BEGIN!r} and {END!r}, between which the table goes: put them back")
+    short = short_table(json.loads(results.read_text()), of_shipped)
+    readme.write_text(f"{before}{BEGIN}\n{short}\n{END}{after}")
+
+
+def short_table(demo: dict[str, Any], shipped: dict[str, Any]) -> str:
+    """The measures that most readers look for, of the demo's methods and of the shipped decoder, as Markdown."""
+    rows = {"ours, the decoder that comes with the package": shipped["methods"]["ours"]}
+    rows |= {
+        f"{name}, as `make demo` trains it" if name == "ours" else name: record
+        for name, record in demo["methods"].items()
+    }
+    lines = [f"| test split of RefShapes, {demo['methods']['ours']['n']:,} expressions | {' | '.join(SHORT)} |",
+             "| --- |" + " --- |" * len(SHORT)]  # fmt: skip
+    for name, record in rows.items():
+        low, high = record["intervals"]["acc@0.5"]
+        cells = [f"{record['metrics'][metric]:.3f}" for metric in SHORT.values()]
+        cells[0] += f" [{low:.3f}, {high:.3f}]"
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

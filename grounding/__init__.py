@@ -16,12 +16,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from grounding.config import ModelConfig
     from grounding.data.refcocog import RefCOCOg
+    from grounding.detections import from_detections, to_detections
     from grounding.errors import InputError
     from grounding.grounder import Grounder
     from grounding.loading import load
     from grounding.types import Example, Expression, Grounding
 
-__all__ = ["Example", "Expression", "Grounder", "Grounding", "InputError", "ModelConfig", "RefCOCOg", "load"]
+__all__ = [
+    "Example",
+    "Expression",
+    "Grounder",
+    "Grounding",
+    "InputError",
+    "ModelConfig",
+    "RefCOCOg",
+    "from_detections",
+    "load",
+    "to_detections",
+]
 
 _HOME = {
     "Example": "types",
@@ -31,7 +43,9 @@ _HOME = {
     "InputError": "errors",
     "ModelConfig": "config",
     "RefCOCOg": "data.refcocog",
+    "from_detections": "detections",
     "load": "loading",
+    "to_detections": "detections",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from grounding.cli import exit_on_input_error, parse
@@ -23,11 +24,15 @@ def main() -> None:
     write_refshapes(data, IMAGES)
 
     from grounding.comparison import EvaluateConfig, compare
+    from grounding.curves import CurvesConfig, curves
+    from grounding.gallery import GalleryConfig, gallery
     from grounding.loading import DECODER_FILE
     from grounding.report.tables import comparison_table
     from grounding.train_config import TrainConfig
     from grounding.training import train
-    from grounding.visualization import VisualizeConfig, visualize
+    from grounding.visualization.commands import compare as side_by_side
+    from grounding.visualization.commands import figure, steps
+    from grounding.visualization.config import VisualizeConfig
 
     training = parse(TrainConfig, "train", [*from_file, "--resume", "true"])
     decoder = training.output / DECODER_FILE
@@ -41,8 +46,11 @@ def main() -> None:
     _announce("3/4 Our method, training-free ones and bounds on the whole test split")
     compare(evaluation)
 
-    _announce("4/4 Gallery")
-    pictures = visualize(parse(VisualizeConfig, "visualize", from_file))
+    _announce("4/4 Pictures")
+    drawing = parse(VisualizeConfig, "visualize", from_file)
+    pictures = figure(drawing) + steps(drawing) + side_by_side(replace(drawing, methods=evaluation.methods))
+    pictures += curves(CurvesConfig([training.output], drawing.output))
+    examples = gallery(GalleryConfig(evaluation.output, output=drawing.output))
 
     print(f"\n{comparison_table(json.loads(results.read_text()))}\n")
     print(f"data set     {data}")
@@ -50,7 +58,8 @@ def main() -> None:
     print(f"results      {results}, {evaluation.output / 'predictions'}, {evaluation.output / 'tables'}")
     print(f"report       {evaluation.output / 'report.html'}")
     print(f"pictures     {', '.join(map(str, pictures))}")
-    print(f"curves       .venv/bin/tensorboard --logdir {training.output}")
+    print(f"gallery      {', '.join(map(str, examples))}")
+    print(f"web page     python visualize.py serve {training.output}")
     print(f"took         {time.perf_counter() - started:.0f} seconds")
 
 

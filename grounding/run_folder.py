@@ -23,6 +23,10 @@ from grounding.errors import InputError
 from grounding.loading import CLIP_SHA256, CONFIG_FILE, DECODER_FILE
 from grounding.plain import plain
 
+METRICS_FILE = "metrics.jsonl"
+# TensorBoard's tags are these prefixes with the names of losses and measures, and the two names below.
+STEP_TAGS, EPOCH_TAGS = "train/", "validation/"
+TOTAL_LOSS, LEARNING_RATE = "total_loss", "learning_rate"
 MAY_DIFFER_ON_RESUME = {"resume", "output", "data", "device", "workers", "save_every"}
 
 
@@ -114,7 +118,7 @@ class RunFolder:
             else:
                 self._previous_state_folder.rename(self.state_folder)
         self._writer = SummaryWriter(str(folder))
-        self._metrics = (folder / "metrics.jsonl").open("a")
+        self._metrics = (folder / METRICS_FILE).open("a")
 
     def __enter__(self) -> RunFolder:
         return self
@@ -148,14 +152,14 @@ class RunFolder:
         save_file(weights, unfinished, metadata={CLIP_SHA256: clip_sha256})
         unfinished.replace(path)
 
-    def log_losses(self, progress: Progress, losses: dict[str, float]) -> None:
-        """One step's losses, to TensorBoard."""
-        for name, value in losses.items():
-            self._writer.add_scalar(f"train/{name}", value, progress.step)
+    def log_step(self, progress: Progress, values: dict[str, float]) -> None:
+        """One step's losses and learning rate, to TensorBoard."""
+        for name, value in values.items():
+            self._writer.add_scalar(f"{STEP_TAGS}{name}", value, progress.step)
 
     def log_validation(self, progress: Progress, metrics: dict[str, float]) -> None:
         """One epoch's measures, to TensorBoard and metrics.jsonl."""
         for name, value in metrics.items():
-            self._writer.add_scalar(f"validation/{name}", value, progress.epoch)
+            self._writer.add_scalar(f"{EPOCH_TAGS}{name}", value, progress.epoch)
         self._metrics.write(json.dumps({"epoch": progress.epoch, "step": progress.step, **metrics}) + "\n")
         self._metrics.flush()

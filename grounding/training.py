@@ -22,7 +22,7 @@ from grounding.evaluation import evaluate
 from grounding.grounder import DenseGrounder, decoder_for
 from grounding.learner import Learner
 from grounding.loading import make_encoder
-from grounding.run_folder import Progress, RunFolder, refuse_another_run
+from grounding.run_folder import LEARNING_RATE, TOTAL_LOSS, Progress, RunFolder, refuse_another_run
 from grounding.train_config import TrainConfig
 from grounding.training_data import boxed_images, training_data
 
@@ -95,13 +95,15 @@ def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], No
                 accelerator.backward(loss)
                 accelerator.clip_grad_norm_(learner.parameters(), config.clip_norm)
                 optimizer.step()
+                learning_rate = schedule.get_last_lr()[0]  # of this step; all groups have the same
                 schedule.step()
                 optimizer.zero_grad(set_to_none=True)
                 average.update_parameters(trained)
                 progress.step_in_epoch += 1
                 progress.step += 1
                 bar.set_postfix(loss=f"{loss.item():.3f}")
-                run.log_losses(progress, {name: value.item() for name, value in losses.items()})
+                logged = {TOTAL_LOSS: loss.item(), **{name: value.item() for name, value in losses.items()}}
+                run.log_step(progress, {**logged, LEARNING_RATE: learning_rate})
                 if progress.step % config.save_every == 0:
                     run.save_state(accelerator)
             metrics = (

@@ -39,7 +39,9 @@ def test_demo(small_demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
         row = next(line for line in printed.splitlines() if line.startswith(name + " "))
         assert f"{result['metrics']['pointing']:.3f}" in row
     for place in ("data/refshapes", "runs/demo/results.json", "runs/demo/predictions", "runs/demo/report.html",
-                  "runs/demo/gallery_test_ours.png"):  # fmt: skip
+                  "runs/demo/pictures/refshapes_test_ours.png", "runs/demo/pictures/refshapes_test_ours_steps.png",
+                  "runs/demo/pictures/refshapes_test_compared.png", "runs/demo/pictures/curves.png",
+                  "runs/demo/pictures/gallery_ours_random.html"):  # fmt: skip
         assert Path(place).exists() and place in printed
     assert load("runs/demo").name == "ours"
 

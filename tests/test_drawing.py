@@ -1,9 +1,28 @@
+"""Boxes and heatmaps land where they belong: pixels of finished pictures against plain arithmetic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from PIL import Image
 
-from grounding.overlay import ANNOTATED_RGB, BOX_RGB, draw_boxes, heatmap_overlay
+from grounding import InputError
+from grounding.drawing import (
+    ANNOTATED_COLOUR,
+    BOX_COLOUR,
+    COLOUR_MAP,
+    as_array,
+    bare_figure,
+    draw_boxes,
+    heatmap_overlay,
+    keep_labels_inside,
+    save_figure,
+)
 from grounding.types import Grounding
 
 SHAPE = (60, 80, 3)
@@ -13,82 +32,192 @@ def photo() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, SHAPE, dtype=np.uint8)
 
 
-def test_cold_pixels_are_the_photo_darker():
-    image = photo()
-    picture = heatmap_overlay(image, np.zeros(SHAPE[:2], dtype=np.float32))
-    assert picture.shape == SHAPE and picture.dtype == np.uint8
-    np.testing.assert_allclose(picture, image * 0.6, atol=1)
+def rgb(colour: str) -> np.ndarray:
+    return np.array(to_rgb(colour)) * 255
 
 
-def test_hot_pixels_take_the_colour_and_others_do_not():
-    image, heatmap = photo(), np.zeros(SHAPE[:2], dtype=np.float32)
-    heatmap[10:20, 30:50] = 1
-    picture = heatmap_overlay(image, heatmap, opacity=1.0)
-    hottest = np.array(matplotlib.colormaps["inferno"](1.0)[:3]) * 255
-    np.testing.assert_allclose(picture[10:20, 30:50], np.broadcast_to(hottest, (10, 20, 3)), atol=1)
-    outside = heatmap == 0
-    np.testing.assert_allclose(picture[outside], image[outside] * 0.6, atol=1)
-    half = heatmap_overlay(image, heatmap, opacity=0.5)
-    np.testing.assert_allclose(half[10:20, 30:50], (image[10:20, 30:50] + hottest) / 2, atol=1)
+def near(picture: np.ndarray, colour: str, *, within: float = 12) -> np.ndarray:
+    """(H, W) bool: the pixels of a colour."""
+    return np.abs(picture.astype(float) - rgb(colour)).max(axis=2) <= within
 
 
-def test_hotter_is_nearer_to_the_colour():
-    image = np.zeros((1, 5, 3), dtype=np.uint8)
-    picture = heatmap_overlay(image, np.linspace(0, 1, 5, dtype=np.float32)[None])
-    assert (np.diff(picture.astype(int).sum(axis=2)[0]) > 0).all()
+class TestOverlay:
+    def test_cold_pixels_are_the_photo_darker(self) -> None:
+        image = photo()
+        picture = heatmap_overlay(image, np.zeros(SHAPE[:2], dtype=np.float32))
+        assert picture.shape == SHAPE and picture.dtype == np.uint8
+        np.testing.assert_allclose(picture, image * 0.6, atol=1)
+
+    def test_hot_pixels_take_the_colour_and_others_do_not(self) -> None:
+        image, heatmap = photo(), np.zeros(SHAPE[:2], dtype=np.float32)
+        heatmap[10:20, 30:50] = 1
+        hottest = np.array(matplotlib.colormaps[COLOUR_MAP](1.0)[:3]) * 255
+        for opacity in (1.0, 0.5):
+            picture = heatmap_overlay(image, heatmap, opacity=opacity)
+            wanted = image[10:20, 30:50] * (1 - opacity) + hottest * opacity
+            np.testing.assert_allclose(picture[10:20, 30:50], wanted, atol=1.5)
+        outside = heatmap == 0
+        np.testing.assert_allclose(heatmap_overlay(image, heatmap)[outside], image[outside] * 0.6, atol=1)
+
+    def test_one_hot_pixel_stays_where_it_is(self) -> None:
+        image = np.full(SHAPE, 100, dtype=np.uint8)
+        for y, x in [(0, 0), (59, 79), (17, 42)]:
+            heatmap = np.zeros(SHAPE[:2], dtype=np.float32)
+            heatmap[y, x] = 1
+            picture = heatmap_overlay(image, heatmap)
+            changed = np.argwhere((picture != picture[30, 5]).any(axis=2))
+            assert changed.tolist() == [[y, x]]
+
+    def test_without_opacity_the_photo_is_as_it_was(self) -> None:
+        image, heatmap = photo(), np.random.default_rng(1).random(SHAPE[:2]).astype(np.float32)
+        np.testing.assert_allclose(heatmap_overlay(image, heatmap, opacity=0), image, atol=1)
+
+    def test_hotter_is_lighter(self) -> None:
+        picture = heatmap_overlay(np.zeros((1, 9, 3), dtype=np.uint8), np.linspace(0, 1, 9, dtype=np.float32)[None])
+        assert (np.diff(picture.astype(int).sum(axis=2)[0]) > 0).all()
+
+    def test_arguments_are_not_changed(self) -> None:
+        image, heatmap = photo(), np.random.default_rng(1).random(SHAPE[:2]).astype(np.float32)
+        kept = image.copy(), heatmap.copy()
+        heatmap_overlay(image, heatmap)
+        np.testing.assert_array_equal(image, kept[0])
+        np.testing.assert_array_equal(heatmap, kept[1])
 
 
-def test_arguments_are_not_changed():
-    image, heatmap = photo(), np.random.default_rng(1).random(SHAPE[:2]).astype(np.float32)
-    kept = image.copy(), heatmap.copy()
-    heatmap_overlay(image, heatmap)
-    drawn = draw_boxes(image, np.array([[1, 2, 30, 40]]), ["0.50"])
-    np.testing.assert_array_equal(image, kept[0])
-    np.testing.assert_array_equal(heatmap, kept[1])
-    assert not np.shares_memory(drawn, image)
+class TestBareFigure:
+    def test_it_is_the_image(self) -> None:
+        image = photo()
+        np.testing.assert_array_equal(as_array(bare_figure(image)[0]), image)
+        view = image[::-1, :, ::-1]
+        np.testing.assert_array_equal(as_array(bare_figure(view)[0]), view)
+
+    @pytest.mark.parametrize("size", [(1, 1), (3, 500), (500, 3), (60, 80)])
+    def test_its_longer_side_is_as_asked(self, size: tuple[int, int]) -> None:
+        picture = as_array(bare_figure(np.zeros((*size, 3), dtype=np.uint8), longer_side=320)[0])
+        assert max(picture.shape[:2]) == 320
+        assert abs(picture.shape[0] / picture.shape[1] - size[0] / size[1]) <= 0.5 * max(size) / min(size)
+
+    def test_enlarged_pixels_stay_aligned(self) -> None:
+        image = np.zeros(SHAPE, dtype=np.uint8)
+        image[20, 33] = 255
+        picture = as_array(bare_figure(image, longer_side=800)[0])
+        rows, columns = np.nonzero(picture.max(axis=2) > 128)
+        assert (rows.min(), rows.max() + 1, columns.min(), columns.max() + 1) == (200, 210, 330, 340)
 
 
-@pytest.mark.parametrize("rgb", [BOX_RGB, ANNOTATED_RGB])
-def test_box_is_outlined_on_its_own_pixels(rgb):
-    drawn = draw_boxes(np.zeros(SHAPE, dtype=np.uint8), np.array([[10, 20, 50, 40]], dtype=np.float32), rgb=rgb)
-    expected = np.zeros(SHAPE, dtype=np.uint8)
-    expected[20:40, 10:50] = rgb
-    expected[21:39, 11:49] = 0  # a small picture has lines of one pixel, the last inside the exclusive edge
-    np.testing.assert_array_equal(drawn, expected)
+class TestBoxes:
+    @pytest.mark.parametrize("colour", [BOX_COLOUR, ANNOTATED_COLOUR])
+    @pytest.mark.parametrize("scale", [1, 4])
+    def test_outline_lies_on_the_boxs_edges(self, colour: str, scale: int) -> None:
+        figure, axis = bare_figure(np.zeros(SHAPE, dtype=np.uint8), longer_side=80 * scale)
+        draw_boxes(axis, np.array([[10, 20, 50, 40]], dtype=np.float32), colour=colour, linewidth=1.5)
+        drawn = near(as_array(figure), colour)
+        rows, columns = np.nonzero(drawn)
+        found = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]) / scale
+        np.testing.assert_allclose(found, [10, 20, 50, 40], atol=2 / scale)
+        inner = drawn[24 * scale : 36 * scale, 14 * scale : 46 * scale]
+        assert not inner.any(), "only the outline is drawn"
+
+    def test_rim_is_seen_on_ground_of_the_lines_colour(self) -> None:
+        white = np.full(SHAPE, 255, dtype=np.uint8)
+        figure, axis = bare_figure(white, longer_side=400)
+        draw_boxes(axis, np.array([[10, 20, 50, 40]]), colour=ANNOTATED_COLOUR, linewidth=3)
+        assert (as_array(figure).max(axis=2) < 80).sum() > 500
+
+    def test_every_box_is_drawn_and_none_is_fine(self) -> None:
+        image = np.zeros(SHAPE, dtype=np.uint8)
+        figure, axis = bare_figure(image)
+        draw_boxes(axis, np.zeros((0, 4)))
+        np.testing.assert_array_equal(as_array(figure), image)
+        draw_boxes(axis, np.array([[4, 4, 20, 20], [40, 30, 70, 50]]))
+        drawn = near(as_array(figure), BOX_COLOUR, within=90)
+        assert drawn[3:6, 8:16].any() and drawn[29:32, 50:60].any()
+
+    def test_what_was_drawn_can_be_removed(self) -> None:
+        image = photo()
+        figure, axis = bare_figure(image)
+        for artist in draw_boxes(axis, np.array([[4, 4, 20, 20]]), ["0.50"]):
+            artist.remove()
+        np.testing.assert_array_equal(as_array(figure), image)
 
 
-@pytest.mark.parametrize("box", [[30, 30, 60, 50], [0, 0, 80, 60], [70, 55, 80, 60], [-20, -20, 200, 200]])
-def test_label_lies_in_the_picture_wherever_the_box_is(box):
-    plain = np.full(SHAPE, 200, dtype=np.uint8)
-    drawn = draw_boxes(plain, np.array([box], dtype=np.float32), ["0.73"])
-    bare = draw_boxes(plain, np.array([box], dtype=np.float32))
-    assert drawn.shape == SHAPE and (drawn != bare).any(axis=2).sum() > 100
-    assert (drawn.max(axis=2) < 60).any(), "the text itself is dark"
+class TestLabels:
+    @pytest.mark.parametrize(
+        "box", [[30, 30, 60, 50], [0, 0, 80, 60], [70, 55, 80, 60], [-20, -20, 200, 200], [79, 0, 80, 1]]
+    )
+    def test_label_lies_in_the_picture_wherever_the_box_is(self, box: list[int]) -> None:
+        def with_label(margin: int) -> np.ndarray:
+            """The label's pixels in a picture with an empty frame around it, so that nothing can be cut off."""
+            figure = Figure(figsize=(4 + 2 * margin / 100, 3 + 2 * margin / 100), dpi=100)
+            width, height = figure.get_size_inches() * 100
+            axis = figure.add_axes((margin / width, margin / height, 400 / width, 300 / height))
+            axis.set(xlim=(0, 80), ylim=(60, 0))
+            axis.axis("off")
+            draw_boxes(axis, np.array([box], dtype=np.float32), ["0.73"], colour="#FF0000", linewidth=0)
+            keep_labels_inside(figure)
+            picture = as_array(figure)
+            return (picture.astype(int)[..., 0] - picture[..., 1] > 100).nonzero()
+
+        rows, columns = with_label(100)
+        assert len(rows) > 100
+        assert rows.min() >= 99 and rows.max() <= 400 and columns.min() >= 99 and columns.max() <= 500
+
+    def test_label_of_a_box_with_room_is_at_its_corner(self) -> None:
+        figure, axis = bare_figure(np.zeros(SHAPE, dtype=np.uint8), longer_side=800)
+        draw_boxes(axis, np.array([[30, 30, 60, 50]]), ["0.73"], linewidth=0.1)
+        keep_labels_inside(figure)
+        rows, columns = np.nonzero(near(as_array(figure), BOX_COLOUR, within=5))
+        assert 280 < rows.min() < 300 and 296 <= columns.min() <= 304
+
+    def test_label_wider_than_its_panel_stays_in_the_figure(self) -> None:
+        figure = Figure(figsize=(4, 3), dpi=100)
+        axis = figure.add_axes((0.9, 0.2, 0.05, 0.6))
+        axis.set(xlim=(0, 3), ylim=(500, 0))
+        draw_boxes(axis, np.array([[0, 100, 3, 200]]), ["a rather long label"])
+        keep_labels_inside(figure)
+        figure.draw_without_rendering()
+        extent = axis.texts[0].get_window_extent()
+        assert extent.x0 >= 0 and extent.x1 <= 401
+
+    @pytest.mark.parametrize("text", ["$x$ costs $5", "50 % _of_ {this}", "<b>&amp;"])
+    def test_text_is_drawn_as_it_is(self, text: str) -> None:
+        figure, axis = bare_figure(np.zeros(SHAPE, dtype=np.uint8), longer_side=400)
+        draw_boxes(axis, np.array([[10, 30, 60, 50]]), [text])
+        keep_labels_inside(figure)
+        save = as_array(figure)
+        assert near(save, BOX_COLOUR).any() and axis.texts[0].get_text() == text
 
 
-def test_every_box_is_drawn_and_none_is_fine():
-    image = np.zeros(SHAPE, dtype=np.uint8)
-    both = draw_boxes(image, np.array([[2, 2, 20, 20], [40, 30, 70, 50]]))
-    assert (both[2, 2:20] == BOX_RGB).all() and (both[30, 40:70] == BOX_RGB).all()
-    np.testing.assert_array_equal(draw_boxes(image, np.zeros((0, 4))), image)
+class TestSaving:
+    @pytest.mark.parametrize("name", ["picture.png", "picture.jpg"])
+    def test_grounding_saves_a_picture(self, tmp_path: Path, name: str) -> None:
+        image, heatmap = photo(), np.zeros(SHAPE[:2], dtype=np.float32)
+        heatmap[30:40, 20:60] = 0.9
+        boxes = np.array([[20, 30, 60, 40]], dtype=np.float32)
+        Grounding("a cup", boxes, np.array([0.9], dtype=np.float32), heatmap, image).save(tmp_path / name)
+        with Image.open(tmp_path / name) as saved:
+            assert saved.size == (480, 360)
+            pixels = np.asarray(saved.convert("RGB"))
+        on_the_edge = near(pixels[6 * 40 - 3 : 6 * 40 + 3, 150:330], BOX_COLOUR, within=70)
+        assert on_the_edge.any(axis=0).all(), "the lower edge is unbroken"
+        if name.endswith(".png"):
+            np.testing.assert_allclose(pixels[303::6, 3:80:6], image[50:, :13] * 0.6, atol=1)
 
+    @pytest.mark.parametrize(("suffix", "magic"), [("svg", b"<?xml"), ("pdf", b"%PDF"), ("PNG", b"\x89PNG")])
+    def test_formats(self, tmp_path: Path, suffix: str, magic: bytes) -> None:
+        path = tmp_path / "new" / f"picture.{suffix}"
+        save_figure(bare_figure(photo())[0], path)
+        assert path.read_bytes().startswith(magic)
+        assert [file.name for file in path.parent.iterdir()] == [path.name]
 
-def test_image_that_is_a_view_is_drawn_too():
-    view = photo()[::-1, :, ::-1]
-    drawn = draw_boxes(view, np.array([[10, 20, 50, 40]]))
-    assert tuple(drawn[20, 10]) == BOX_RGB
-    np.testing.assert_array_equal(drawn[:19], view[:19])
+    def test_same_picture_is_the_same_file(self, tmp_path: Path) -> None:
+        for name in ("a.pdf", "b.pdf", "a.png", "b.png"):
+            save_figure(bare_figure(photo())[0], tmp_path / name)
+        assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
+        assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
-
-@pytest.mark.parametrize("name", ["picture.png", "picture.jpg"])
-def test_grounding_saves_a_picture(tmp_path, name):
-    image, heatmap = photo(), np.zeros(SHAPE[:2], dtype=np.float32)
-    heatmap[30:40, 20:60] = 0.9
-    boxes = np.array([[20, 30, 60, 40]], dtype=np.float32)
-    Grounding("a cup", boxes, np.array([0.9], dtype=np.float32), heatmap, image).save(tmp_path / name)
-    with Image.open(tmp_path / name) as saved:
-        assert saved.size == (80, 60) and saved.mode == "RGB"
-        pixels = np.asarray(saved)
-    if name.endswith(".png"):
-        np.testing.assert_array_equal(pixels[39, 20:60], np.broadcast_to(BOX_RGB, (40, 3)))
-        np.testing.assert_allclose(pixels[50:, :15], image[50:, :15] * 0.6, atol=1)
+    @pytest.mark.parametrize("name", ["picture", "picture.txt", "picture.tiff"])
+    def test_other_suffixes_are_refused(self, tmp_path: Path, name: str) -> None:
+        with pytest.raises(InputError, match=r"\.png, \.jpg"):
+            save_figure(bare_figure(photo())[0], tmp_path / name)
+        assert not list(tmp_path.iterdir())

@@ -38,7 +38,7 @@ def test_train_evaluate_visualize_share_a_configuration(made: Path, tmp_path: Pa
     settings = {
         "train": {**common, "output": str(tmp_path / "run"), "epochs": 5, "model": model},
         "evaluate": {**common, "methods": [str(tmp_path / "run"), "zero-shot"], "output": str(tmp_path / "out")},
-        "visualize": {**common, "run": str(tmp_path / "run"), "output": str(tmp_path / "out"), "count": 2},
+        "visualize": {**common, "methods": [str(tmp_path / "run")], "output": str(tmp_path / "out"), "count": 2},
     }
     file = tmp_path / "experiment.yaml"
     file.write_text(yaml.safe_dump(settings))
@@ -56,7 +56,7 @@ def test_train_evaluate_visualize_share_a_configuration(made: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "words", ["train.py", "evaluate.py compare", "evaluate.py score", "evaluate.py runs/a", "visualize.py"]
+    "words", ["train.py", "evaluate.py compare", "evaluate.py score", "evaluate.py runs/a", "visualize.py steps"]
 )
 def test_help(words: str, capsys: Capture) -> None:
     outcome = run_script(capsys, *words.split(), "--help")
@@ -84,7 +84,7 @@ def test_one_image(made: Path, tmp_path: Path, capsys: Capture) -> None:
     outcome = run_script(capsys, "visualize.py", made / "run", "--image", image, "--phrases", phrases,
                          "--output", tmp_path, "--device", "cpu")  # fmt: skip
     assert outcome.code == 0, outcome
-    assert Image.open(tmp_path / f"{image.stem}_grounded.png").size[0] > 300
+    assert Image.open(tmp_path / f"{image.stem}_ours.png").size[0] > 300
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "visualize"])

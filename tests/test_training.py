@@ -25,6 +25,7 @@ from grounding.decoder import DecoderConfig
 from grounding.grounder import DenseGrounder
 from grounding.learner import ContrastConfig, Learner, LossConfig
 from grounding.loading import make_encoder
+from grounding.run_logs import read_logs
 from grounding.train_config import TrainConfig
 from grounding.training import running_mean, train, warmup_cosine
 from grounding.weak import WeakConfig
@@ -130,6 +131,19 @@ def test_run_folder(config: TrainConfig) -> None:
     result = grounder.ground(image, ["the red box", "the blue box"])
     assert [r.phrase for r in result] == ["the red box", "the blue box"]
     assert result[0].heatmap.shape == result[0].image.shape[:2]
+
+
+def test_losses_and_learning_rate_are_logged(config: TrainConfig) -> None:
+    train(config)
+    (log,) = read_logs([config.output])
+    rates, total = log.steps.pop("learning_rate"), log.steps.pop("total_loss")
+    assert list(rates) == list(total) == list(range(1, 7))
+    # The rate with which a step was taken: the first one's is not yet that of the second.
+    expected = [config.learning_rate * warmup_cosine(step, config.warmup_steps, 6) for step in range(6)]
+    assert list(rates.values()) == pytest.approx(expected)
+    assert set(log.steps) == {"mask_loss", "contrast_loss"}
+    parts = [sum(series[step] for series in log.steps.values()) for step in total]
+    assert list(total.values()) == pytest.approx(parts)
 
 
 def test_best_epoch_is_kept_and_patience_ends_the_run(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:

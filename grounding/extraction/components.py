@@ -30,14 +30,7 @@ def boxes_from_heatmap(
         ValueError: heatmap is not 2-D or empty, or holds NaN; a threshold is outside [0, 1].
     """
     heatmap = checked(heatmap)
-    for name, value in (("relative_threshold", relative_threshold), ("absolute_threshold", absolute_threshold)):
-        if not 0 <= value <= 1:
-            raise ValueError(f"{name} is {value}: it lies in [0, 1]")
-    highest = heatmap.max()
-    kept = heatmap >= max(np.float32(relative_threshold) * highest, np.float32(absolute_threshold))
-    if not kept.any():
-        kept = np.zeros_like(kept)
-        kept[np.unravel_index(heatmap.argmax(), heatmap.shape)] = True
+    kept = kept_pixels(heatmap, relative_threshold=relative_threshold, absolute_threshold=absolute_threshold)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(kept.astype(np.uint8), connectivity=8)
     scores = np.full(count, -np.inf, dtype=np.float32)
     np.maximum.at(scores, labels[kept], heatmap[kept])
@@ -47,3 +40,19 @@ def boxes_from_heatmap(
     size = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
     boxes = np.concatenate([left_top, left_top + size], axis=1).astype(np.float32)
     return boxes[order], scores[order]
+
+
+def kept_pixels(heatmap: np.ndarray, *, relative_threshold: float, absolute_threshold: float) -> np.ndarray:
+    """(H, W) bool: where the heatmap reaches both thresholds, and where it does so nowhere, the pixel of the maximum.
+
+    Raises:
+        ValueError: a threshold is outside [0, 1].
+    """
+    for name, value in (("relative_threshold", relative_threshold), ("absolute_threshold", absolute_threshold)):
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name} is {value}: it lies in [0, 1]")
+    highest = heatmap.max()
+    kept = heatmap >= max(np.float32(relative_threshold) * highest, np.float32(absolute_threshold))
+    if not kept.any():
+        kept[np.unravel_index(heatmap.argmax(), heatmap.shape)] = True
+    return kept

@@ -31,10 +31,18 @@ def distinct_boxes(heatmap: np.ndarray, *, levels: Sequence[float]) -> tuple[np.
     Raises:
         ValueError: heatmap is not 2-D or empty, or holds NaN; a level is outside [0, 1], or there is none.
     """
-    heatmap = checked(heatmap)
-    boxes = np.concatenate([boxes_from_heatmap(heatmap, relative_threshold=level)[0] for level in levels])
-    boxes = np.unique(boxes, axis=0)
-    return without_duplicates(boxes, distinctness(heatmap, boxes))
+    boxes = candidate_regions(heatmap, levels=levels)
+    return without_duplicates(boxes, distinctness(checked(heatmap), boxes))
+
+
+def candidate_regions(heatmap: np.ndarray, *, levels: Sequence[float]) -> np.ndarray:
+    """(N, 4) float32 boxes of the connected regions at every level, each once, in heatmap pixels; N >= 1.
+
+    Raises:
+        ValueError: heatmap is not 2-D or empty, or holds NaN; a level is outside [0, 1], or there is none.
+    """
+    boxes = [boxes_from_heatmap(heatmap, relative_threshold=level)[0] for level in levels]
+    return np.unique(np.concatenate(boxes), axis=0)
 
 
 def distinctness(heatmap: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:

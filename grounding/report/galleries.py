@@ -1,15 +1,10 @@
-"""Examples that tell more than a mean: the best, the confidently wrong, and those that two methods dispute.
-
-A prediction is a dict with "sent_id", "image_id", "phrase", "annotated_xyxy", "boxes_xyxy" (best-scored
-first), "scores", "iou" (of the best box) and "image_path". Which ones are chosen depends on nothing but the
-predictions, and no two of one gallery are of the same image.
-"""
+"""Examples that tell more than a mean: the best, the confidently wrong, and those that two methods dispute."""
 
 from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +14,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from grounding.data.images import read_image
+from grounding.drawing import ANNOTATED_COLOUR, rim
 from grounding.geometry import box_iou
-from grounding.drawing import ANNOTATED_COLOUR, RIM
+from grounding.report.choices import CORRECT_IOU, Row, choose_best, choose_disputed, choose_worst
 
-Row = Mapping[str, Any]
-
-CORRECT_IOU = 0.5
 WIDTH, PHOTO_HEIGHT = 360, 292  # pixels of the picture and, at most, of the photograph in it
 LINE_HEIGHT = 15  # pixels of a line of text
 PHRASE_LINES, PHRASE_LETTERS = 2, 54  # per line
@@ -59,7 +52,7 @@ def draw_galleries(
     """The galleries "best", "worst" and, where there is a rival, "disputed".
 
     Args:
-        predictions: method -> its predictions; the first method is the one that is shown.
+        predictions: method -> its predictions, as `rows.rows_of` gives them; the first method is the one that is shown.
         colours: method -> "#RRGGBB", as `plots.method_colours` gives them.
         rival: the method that the first one is held against, None for none.
         count: pictures per gallery, where there are so many.
@@ -88,41 +81,6 @@ def draw_galleries(
         Gallery(title, explanation, tuple(_picture(answers, colours) for answers in examples))
         for (title, explanation), examples in chosen.items()
     ]
-
-
-def choose_best(rows: Iterable[Row], count: int) -> list[Row]:
-    """The highest IoUs, equal ones by score and then by sent_id."""
-    ordered = sorted(rows, key=lambda row: (-row["iou"], -row["scores"][0], row["sent_id"]))
-    return _one_per_image(ordered, count)
-
-
-def choose_worst(rows: Iterable[Row], count: int) -> list[Row]:
-    """The lowest IoUs below 0.5, among equal ones the highest scores, then by sent_id."""
-    wrong = [row for row in rows if row["iou"] < CORRECT_IOU]
-    ordered = sorted(wrong, key=lambda row: (row["iou"], -row["scores"][0], row["sent_id"]))
-    return _one_per_image(ordered, count)
-
-
-def choose_disputed(rows: Iterable[Row], rival_rows: Iterable[Row], count: int) -> list[tuple[Row, Row]]:
-    """Pairs of answers to one phrase of which exactly one has IoU >= 0.5.
-
-    By turns one where the first method is right and one where the rival is, as long as there are both; on each side the
-    largest gap in IoU comes first, equal ones by sent_id. Phrases that only one method answered are passed over.
-    """
-    by_id = {row["sent_id"]: row for row in rival_rows}
-    pairs = [(row, by_id[row["sent_id"]]) for row in rows if row["sent_id"] in by_id]
-    pairs.sort(key=lambda pair: (-abs(pair[0]["iou"] - pair[1]["iou"]), pair[0]["sent_id"]))
-    sides = [
-        [pair for pair in pairs if pair[0]["iou"] >= CORRECT_IOU > pair[1]["iou"]],
-        [pair for pair in pairs if pair[1]["iou"] >= CORRECT_IOU > pair[0]["iou"]],
-    ]
-    chosen: list[tuple[Row, Row]] = []
-    while len(chosen) < count and any(sides):
-        turn = len(chosen) % 2
-        pair = (sides[turn] or sides[1 - turn])[0]
-        chosen.append(pair)
-        sides = [[other for other in side if other[0]["image_id"] != pair[0]["image_id"]] for side in sides]
-    return chosen
 
 
 def draw_example(
@@ -167,7 +125,7 @@ def draw_example(
             axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=ink, linewidth=thickness,
                                      linestyle=style, clip_on=False, zorder=order))  # fmt: skip
     handles = [
-        Line2D([], [], color=colour, linewidth=thick, label=name, path_effects=[RIM])
+        Line2D([], [], color=colour, linewidth=thick, label=name, path_effects=rim(thick))
         for name, (_, colour, thick) in lines.items()
     ]
     figure.legend(handles=handles, loc="lower center", ncols=LEGEND_COLUMNS, fontsize=7.5, frameon=False, borderpad=0,
@@ -186,13 +144,6 @@ def _picture(answers: Mapping[str, Row], colours: Mapping[str, str]) -> Picture:
         f"{method}: IoU {answer['iou']:.2f}, score {answer['scores'][0]:.2f}" for method, answer in answers.items()
     ]
     return Picture(jpeg, row["phrase"], "; ".join(notes))
-
-
-def _one_per_image(ordered: Iterable[Row], count: int) -> list[Row]:
-    first: dict[Any, Row] = {}
-    for row in ordered:
-        first.setdefault(row["image_id"], row)
-    return list(first.values())[:count]
 
 
 def _dashes(boxes: Sequence[Sequence[float]]) -> list[Any]:

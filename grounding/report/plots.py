@@ -151,7 +151,7 @@ def _breakdown_panel(axis: Axes, name: str, results: Mapping[str, Any]) -> None:
     axis.set_xticks(range(len(groups)), ticks, fontsize=8 if len(groups) > FEW_GROUPS else 9)
     axis.set(xlim=(-0.6, len(groups) - 0.4), ylim=(0, 1), ylabel="Acc@0.5")
     axis.set_title(title, loc="left", fontsize=11)
-    _tidy(axis)
+    tidy(axis)
 
 
 def iou_histogram(results: Mapping[str, Any]) -> Figure | None:
@@ -176,7 +176,7 @@ def iou_histogram(results: Mapping[str, Any]) -> Figure | None:
         axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axis.tick_params(labelbottom=True)
         axis.set(xlim=(0, 1), xticks=(0, 0.5, 1))
-        _tidy(axis)
+        tidy(axis)
     figure.supxlabel("IoU of the best box", fontsize=10)
     figure.supylabel("share of phrases", fontsize=10)
     return figure
@@ -203,8 +203,8 @@ def reliability(results: Mapping[str, Any]) -> Figure | None:
     upper.set(xlim=(0, 1), ylim=(-0.02, 1.02), ylabel="share with IoU ≥ 0.5")
     lower.set(xlabel="score of the best box", ylabel="share of phrases", ylim=(0, None))
     lower.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    _tidy(upper)
-    _tidy(lower)
+    tidy(upper)
+    tidy(lower)
     figure.legend(loc="outside right upper", frameon=False)
     return figure
 
@@ -237,11 +237,11 @@ def _label(name: str, bounds: Mapping[str, Any]) -> str:
 def _one_panel() -> tuple[Figure, Axes]:
     figure = Figure(figsize=(7.4, 4.2), layout=ConstrainedLayoutEngine(w_pad=PADDING, h_pad=PADDING))
     axis = figure.subplots()
-    _tidy(axis)
+    tidy(axis)
     return figure, axis
 
 
-def _tidy(axis: Axes) -> None:
+def tidy(axis: Axes) -> None:
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(axis="y", color="#E6E6E6", linewidth=0.8)
     axis.set_axisbelow(True)

@@ -5,8 +5,8 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
+from grounding.drawing import ANNOTATED_COLOUR
 from grounding.errors import InputError
-from grounding.overlay import ANNOTATED_RGB
 from grounding.report.galleries import choose_best, choose_disputed, choose_worst, draw_example, draw_galleries
 from tests.report.results_example import example_predictions
 
@@ -104,7 +104,10 @@ def test_boxes_lie_where_they_belong(size):
     assert (bottom - top) / height == pytest.approx(scale, rel=0.03)
     inside = np.zeros_like(grey)
     inside[top:bottom, left:right] = True
-    for wanted, rgb in ((annotated, ANNOTATED_RGB), (box, np.array(to_rgb(COLOURS["ours"])) * 255)):
+    for wanted, rgb in (
+        (annotated, np.array(to_rgb(ANNOTATED_COLOUR)) * 255),
+        (box, np.array(to_rgb(COLOURS["ours"])) * 255),
+    ):
         mask = near(picture, rgb) & inside
         expected = wanted * scale + [left, top, left, top]
         np.testing.assert_allclose(extent(mask), expected, atol=3)
@@ -121,7 +124,7 @@ def test_lines_are_seen_on_black_and_on_white(ground):
     both = drawn(photo, "x", (50, 50, 150, 150), {"ours": (20, 20, 180, 180)})
     row = both[both.shape[0] // 2]
     assert (np.abs(row - ground).max(axis=1) > 60).sum() >= 8  # four lines of two pixels or more
-    assert near(plain, ANNOTATED_RGB).sum() > 500
+    assert near(plain, np.array(to_rgb(ANNOTATED_COLOUR)) * 255).sum() > 500
 
 
 def test_boxes_at_one_place_are_both_seen():

@@ -1,0 +1,100 @@
+"""What is asked: every source of images and phrases as a list of sheets, each of which becomes one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from grounding.data.images import FORMATS, read_image
+from grounding.data.pairs import NOWHERE, ImagePhrasePairs
+from grounding.data.refcocog import RefCOCOg
+from grounding.errors import InputError
+from grounding.types import Example, Expression
+from grounding.visualization.config import VisualizeConfig
+
+SUFFIXES = {"." + name.lower() for name in (*FORMATS, "JPG", "TIF", "PGM")}
+ROWS = 6  # examples of a data set that share a picture
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One picture to come.
+
+    Attributes:
+        name: of its file, without suffix.
+        examples: each reads an image with its expressions; where nobody knows the box, it is NaN.
+    """
+
+    name: str
+    examples: tuple[Callable[[], Example], ...]
+
+
+def sheets(config: VisualizeConfig) -> list[Sheet]:
+    """All pictures that the configuration asks for; images are read later, one sheet at a time.
+
+    Raises:
+        InputError: not exactly one source is given, or it cannot be used, or an image has no phrases.
+    """
+    sources = [name for name in ("image", "pairs", "data") if getattr(config, name) is not None]
+    if len(sources) != 1:
+        said = " and ".join(f"--{name}" for name in sources) or "nothing"
+        raise InputError(
+            f"{said} given to look at: give one of --image FILE with --phrases, --pairs FILE, or --data ROOT"
+        )
+    if config.phrases and config.image is None:
+        raise InputError(f"--phrases goes with --image: --{sources[0]} brings phrases of its own")
+    if config.image is not None:
+        return _of_images(config.image, [config.phrases] if isinstance(config.phrases, str) else config.phrases)
+    if config.pairs is not None:
+        return _of_pairs(ImagePhrasePairs(config.pairs))
+    assert config.data is not None
+    dataset = RefCOCOg(config.data, config.split, split_by=config.split_by)
+    return _of_data(dataset, f"{config.data.name}_{config.split}", count=config.count, seed=config.seed)
+
+
+def _of_images(path: Path, phrases: list[str]) -> list[Sheet]:
+    if not phrases:
+        raise InputError('--image needs something to look for: add --phrases "the red car"')
+    paths = [path]
+    if path.is_dir():
+        paths = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        if not paths:
+            raise InputError(f"{path} holds no image: its files end in none of {', '.join(sorted(SUFFIXES))}")
+    return [Sheet(name, (partial(_example, file, phrases),)) for name, file in _named(paths)]
+
+
+def _example(path: Path, phrases: list[str]) -> Example:
+    expressions = [Expression(phrase, NOWHERE, 0, index, index, index, path) for index, phrase in enumerate(phrases)]
+    return Example(read_image(path), tuple(expressions))
+
+
+def _of_pairs(pairs: ImagePhrasePairs) -> list[Sheet]:
+    pairs.check_images()
+    paths = [pairs.expressions_of(index)[0].image_path for index in range(len(pairs))]
+    return [Sheet(name, (partial(pairs.__getitem__, index),)) for index, (name, _) in enumerate(_named(paths))]
+
+
+def _of_data(dataset: RefCOCOg, name: str, *, count: int, seed: int) -> list[Sheet]:
+    drawn: dict[int, int] = {}
+    for index in np.random.default_rng(seed).permutation(len(dataset)):
+        drawn.setdefault(dataset.expressions[index].image_id, int(index))
+        if len(drawn) == count:
+            break
+    examples = [partial(dataset.__getitem__, index) for index in drawn.values()]
+    groups = [tuple(examples[start : start + ROWS]) for start in range(0, len(examples), ROWS)]
+    return [Sheet(f"{name}_{number}" if len(groups) > 1 else name, group) for number, group in enumerate(groups, 1)]
+
+
+def _named(paths: list[Path]) -> list[tuple[str, Path]]:
+    """A name for each file's picture: its stem, and a number where another one has that already."""
+    named: dict[str, Path] = {}
+    for path in paths:
+        name, number = path.stem, 2
+        while name in named:
+            name, number = f"{path.stem}_{number}", number + 1
+        named[name] = path
+    return list(named.items())

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import builtins
+
+import numpy as np
+import pytest
+import supervision as sv
+
+from grounding import InputError
+from grounding.detections import from_detections, to_detections
+from grounding.types import Grounding
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+ANSWER = Grounding(
+    "the red cup",
+    np.array([[5, 6, 20, 30], [30, 10, 50, 35]], dtype=np.float32),
+    np.array([0.9, 0.4], dtype=np.float32),
+    np.random.default_rng(1).random((40, 60)).astype(np.float32),
+    IMAGE,
+)
+
+
+def test_there_and_back() -> None:
+    again = from_detections(to_detections(ANSWER), IMAGE)
+    assert again.phrase == ANSWER.phrase
+    for name in ("boxes_xyxy", "scores", "heatmap", "image"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(ANSWER, name))
+
+
+def test_the_library_takes_what_it_is_given() -> None:
+    detections = to_detections(ANSWER)
+    np.testing.assert_allclose(detections.area, [15 * 24, 20 * 25])
+    sure = detections[detections.confidence > 0.5]
+    assert len(sure) == 1 and sure.data["phrase"].tolist() == ["the red cup"]
+    drawn = sv.BoxAnnotator(thickness=1).annotate(IMAGE.copy(), detections)
+    changed = np.argwhere((drawn != IMAGE).any(axis=2))
+    assert changed[:, 1].min() in (4, 5) and changed[:, 0].min() in (5, 6)
+
+
+def test_boxes_of_another_origin() -> None:
+    boxes = np.array([[30, 10, 50, 35], [5, 6, 20, 30]], dtype=float)
+    answer = from_detections(sv.Detections(xyxy=boxes, confidence=np.array([0.2, 0.8])), IMAGE, "a cup")
+    np.testing.assert_array_equal(answer.boxes_xyxy, boxes[::-1])
+    np.testing.assert_allclose(answer.scores, [0.8, 0.2])
+    assert answer.heatmap.shape == (40, 60)
+    y, x = np.unravel_index(answer.heatmap.argmax(), (40, 60))
+    assert 5 <= x < 20 and 6 <= y < 30, "hottest in the best box"
+    assert from_detections(sv.Detections(xyxy=boxes), IMAGE, "a cup").scores.tolist() == [1, 1]
+
+
+def test_what_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    box = np.array([[5, 6, 20, 30]], dtype=float)
+    with pytest.raises(InputError, match="no box"):
+        from_detections(sv.Detections.empty(), IMAGE, "a cup")
+    with pytest.raises(InputError, match="no phrase"):
+        from_detections(sv.Detections(xyxy=box), IMAGE)
+    with pytest.raises(InputError, match="outside"):
+        from_detections(sv.Detections(xyxy=box, confidence=np.array([1.5])), IMAGE, "a cup")
+
+    real_import = builtins.__import__
+
+    def without(name: str, *rest: object) -> object:
+        if name == "supervision":
+            raise ImportError(name)
+        return real_import(name, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(InputError, match="pip install supervision"):
+        to_detections(ANSWER)

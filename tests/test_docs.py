@@ -1,0 +1,177 @@
+"""The documentation does what it says: every command and every piece of Python in it runs, and every link leads."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import shlex
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+from grounding.cli import parse
+from grounding.comparison import EvaluateConfig, compare
+from grounding.data.refshapes.writer import write_refshapes
+from grounding.train_config import TrainConfig
+from grounding.training import train
+from tests.scripts import ROOT, run_script
+from tests.tiny_clip import save_tiny_clip
+from tests.toy_data import write_toy_data
+
+Capture = pytest.CaptureFixture[str]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+# What cannot run here, by the beginning of the command, and what shows that it works all the same.
+ELSEWHERE = {
+    "git clone": "needs the repository's address",
+    "make demo": "installs; tests/test_demo.py runs the demo on a few images",
+    "make test": "this is it",
+    "python3 -m venv": "installs; tests/test_setup.py runs the set-up script",
+    "source ": "as above",
+    "pip install": "as above",
+    "conda ": "as above",
+    "TORCH_INDEX_URL": "as above",
+    "python -m grounding.demo": "tests/test_demo.py runs it on a few images",
+    "python -m grounding.data.download": "needs the network; tests/data/test_download.py has a server of its own",
+    "python -m benchmarks": "takes minutes to hours; the figures on the pages come from it",
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page."""
+
+    page: str
+    language: str
+    text: str
+
+
+def blocks() -> list[Block]:
+    return [
+        Block(page.name, language, text)
+        for page in PAGES
+        for language, text in re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    ]
+
+
+def commands() -> list[tuple[str, str]]:
+    """(page, command) of every line of shell."""
+    lines = [
+        (block.page, re.sub(r"\s+#.*", "", line).strip())
+        for block in blocks() if block.language in ("sh", "bash")
+        for line in block.text.replace("\\\n", " ").splitlines()
+    ]  # fmt: skip
+    return list(dict.fromkeys((page, " ".join(line.split())) for page, line in lines if line))
+
+
+RUN_HERE = [(page, line) for page, line in commands() if not line.startswith(tuple(ELSEWHERE))]
+
+
+@pytest.fixture(scope="module")
+def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder in which all that the documentation names is there, but small; not to be changed."""
+    folder = tmp_path_factory.mktemp("docs")
+    clip = save_tiny_clip(folder / "RN50.pt")
+    model = {"clip": str(clip), "model_size": 64, "decoder": {"width": 16, "blocks": 1, "queries": 2, "query_dim": 8}}
+    (folder / "configs").mkdir()
+    for path in sorted((ROOT / "configs").glob("*.yaml")):
+        settings = yaml.safe_load(path.read_text())
+        settings["train"] |= {"model": model, "epochs": 1, "warmup_steps": 1, "workers": 0, "device": "cpu",
+                              "mixed_precision": "no", "subset": None, "validation_subset": None}  # fmt: skip
+        settings["evaluate"] = {**settings.get("evaluate", {"methods": []}), "device": "cpu", "proposals": {}}
+        (folder / "configs" / path.name).write_text(yaml.safe_dump(settings))
+    refcocog = write_toy_data(folder / "data" / "refcocog")
+    for split_by in ("google", "unc"):
+        shutil.copy(refcocog / "annotations" / "refs(umd).p", refcocog / "annotations" / f"refs({split_by}).p")
+    write_refshapes(folder / "data" / "refshapes", {"train": 6, "val": 3, "test": 3})
+    image = next((refcocog / "images").iterdir())
+    Image.open(image).convert("RGB").save(folder / "street.jpg")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def with_runs(stand_ins: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a finished demo and a finished run on RefCOCOg; not to be changed."""
+    folder = tmp_path_factory.mktemp("runs") / "work"
+    shutil.copytree(stand_ins, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for name in ("demo", "refcocog"):
+            train(parse(TrainConfig, "train", ["--config", f"configs/{name}.yaml"]))
+            compare(parse(EvaluateConfig, "evaluate", ["--config", f"configs/{name}.yaml"]))
+    return folder
+
+
+@pytest.fixture
+def place(with_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it as working folder."""
+    folder = tmp_path / "work"
+    shutil.copytree(with_runs, folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.mark.parametrize(("page", "line"), RUN_HERE)
+def test_command(page: str, line: str, place: Path, capsys: Capture) -> None:
+    python, name, *arguments = shlex.split(line)
+    assert python == "python", f"{page}: {line} is neither run here nor listed in ELSEWHERE"
+    starts_a_run = name == "train.py" and arguments[:1] == ["--config"] and "--resume" not in arguments
+    if starts_a_run:
+        shutil.rmtree(place / "runs")
+    if name == "-m":
+        sys_argv, sys.argv = sys.argv, arguments
+        try:
+            runpy.run_module(arguments[0], run_name="__main__")
+        finally:
+            sys.argv = sys_argv
+        return
+    if name == "-c":
+        exec(compile(arguments[0], line, "exec"), {})
+        return
+    outcome = run_script(capsys, name, *arguments)
+    assert outcome.code == 0, outcome
+
+
+@pytest.mark.parametrize("index", [index for index, block in enumerate(blocks()) if block.language == "python"])
+def test_python(index: int, place: Path) -> None:
+    exec(compile(blocks()[index].text, blocks()[index].page, "exec"), {})
+
+
+def test_nothing_is_excused_in_vain() -> None:
+    for beginning in ELSEWHERE:
+        assert any(line.startswith(beginning) for _, line in commands()), f"no page says {beginning!r} any more"
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    plain = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+    return set(plain)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith(("http://", "https://")):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (page.parent / name).resolve() if name else page
+        assert file.exists(), f"{page.name} links to {target}"
+        assert not anchor or anchor in anchors(file), f"{page.name} links to {target}"
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    reached, ahead = set(), [ROOT / "README.md"]
+    while ahead:
+        page = ahead.pop()
+        reached.add(page)
+        for target in re.findall(r"\]\(([^)#\s]+\.md)", page.read_text()):
+            linked = (page.parent / target).resolve()
+            ahead += [linked] if linked.exists() and linked not in reached else []
+    assert {page.name for page in PAGES} == {page.name for page in reached if page in PAGES}

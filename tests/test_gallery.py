@@ -1,0 +1,165 @@
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from grounding.breakdowns import AXES
+from grounding.cli import parse
+from grounding.data.refcocog import RefCOCOg
+from grounding.errors import InputError
+from grounding.gallery import GalleryConfig, gallery
+from grounding.metrics import ious_with
+from grounding.pooling import pool_by_ref
+from grounding.predictions import Prediction, read_predictions
+from grounding.report.choices import choose_random
+from tests.toy_data import write_toy_data
+
+
+@pytest.fixture
+def comparison(tmp_path):
+    """A folder as `evaluate.py compare` leaves it, of three methods; "ours" is right on all but every third phrase."""
+    data = write_toy_data(tmp_path / "data", {"train": 1, "val": 1, "test": 7})
+    dataset = RefCOCOg(data, "test")
+    rng = np.random.default_rng(0)
+    (tmp_path / "run/predictions").mkdir(parents=True)
+    for name, off in (("ours", 0.0), ("yolo-clip", 40.0), ("gradcam", 9.0)):
+        lines = []
+        for number, each in enumerate(dataset.expressions):
+            shift = (off or 30.0 * (number % 3 == 0)) + rng.uniform(0, 2)
+            box = tuple(value + shift for value in each.box_xyxy)
+            lines.append(Prediction(each.image_id, each.ref_id, each.ann_id, each.sent_id, each.phrase, each.box_xyxy,
+                                    (box,), (float(rng.random()),), image_area=11000.0).to_json())  # fmt: skip
+        (tmp_path / f"run/predictions/{name}.jsonl").write_text("\n".join(lines) + "\n")
+    results = {"data": str(data), "split": "test", "split_by": "umd", "query": "expression", "weights": "none",
+               "methods": {"ours": {}, "yolo-clip": {}, "gradcam": {}}}  # fmt: skip
+    (tmp_path / "run/results.json").write_text(json.dumps(results))
+    return tmp_path / "run"
+
+
+def phrases_on(page):
+    return re.findall(r'<span class="phrase">“(.*?)”</span>', page.read_text(encoding="utf-8"))
+
+
+def stored(comparison, method):
+    rows = []
+    for each in read_predictions(comparison / f"predictions/{method}.jsonl"):
+        iou = ious_with(np.array(each.boxes_xyxy), np.array(each.annotated_xyxy))[0]
+        rows.append({"sent_id": each.sent_id, "phrase": each.phrase, "iou": iou, "score": each.scores[0]})
+    return rows
+
+
+def test_first_method_at_random_by_default(comparison):
+    picture, page = gallery(GalleryConfig(comparison))
+    assert picture == comparison / "gallery_ours_random.png" and page == comparison / "gallery_ours_random.html"
+    with Image.open(picture) as opened:
+        assert opened.format == "PNG" and opened.width > 1500
+    rows = stored(comparison, "ours")
+    assert phrases_on(page) == [row["phrase"] for row in choose_random(rows, 240, seed=0)]
+    assert f"{100 * np.mean([row['iou'] >= 0.5 for row in rows]):.1f}\N{NO-BREAK SPACE}%" in page.read_text()
+
+
+def test_the_seed_decides_and_the_same_call_gives_the_same_files(comparison, tmp_path):
+    folders = [tmp_path / name for name in "abc"]
+    pages = [gallery(GalleryConfig(comparison, seed=seed, output=folder, count=2, page_count=5))
+             for seed, folder in zip((0, 0, 1), folders, strict=True)]  # fmt: skip
+    for one, same, other in zip(*pages, strict=True):
+        assert one.read_bytes() == same.read_bytes() != other.read_bytes()
+
+
+def test_worst_are_the_worst(comparison):
+    _, page = gallery(GalleryConfig(comparison, show="worst"))
+    wrong = [row for row in stored(comparison, "ours") if row["iou"] < 0.5]
+    wrong.sort(key=lambda row: (row["iou"], -row["score"]))
+    assert phrases_on(page)[0] == wrong[0]["phrase"] and len(phrases_on(page)) <= len(wrong)
+    assert 'data-right="1"' not in page.read_text()
+
+
+def test_another_method_and_another_rival(comparison):
+    _, page = gallery(GalleryConfig(comparison, method="gradcam", show="best"))
+    assert page.name == "gallery_gradcam_best.html"
+    best = max(stored(comparison, "gradcam"), key=lambda row: (row["iou"], row["score"]))
+    assert phrases_on(page)[0] == best["phrase"]
+    _, page = gallery(GalleryConfig(comparison, show="disputed"))
+    assert "yolo-clip: IoU" in page.read_text()
+    _, page = gallery(GalleryConfig(comparison, show="disputed", rival="gradcam"))
+    assert "gradcam: IoU" in page.read_text() and "yolo-clip" not in page.read_text()
+
+
+@pytest.mark.parametrize("of_group", ["random", "extremes"])
+def test_every_axis_can_be_broken_down(comparison, of_group):
+    for axis in AXES:
+        picture, page = gallery(GalleryConfig(comparison, show="breakdown", by=axis, of_group=of_group, count=1))
+        assert picture.name == f"gallery_ours_breakdown_{axis.replace(' ', '-')}_{of_group}.png"
+        assert f"By {axis}: up to" in page.read_text()
+
+
+def test_the_page_has_room_for_every_group(comparison):
+    _, page = gallery(GalleryConfig(comparison, show="breakdown", by="box area", page_count=4))
+    groups = [json.loads(found)["box area"][0] for found in re.findall(r"data-groups='([^']*)'", page.read_text())]
+    assert 2 <= len(groups) <= 4 and len(set(groups)) == 2
+
+
+def test_pooled_queries_count_as_in_the_comparison(comparison):
+    path = comparison / "results.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "query": "ref"}))
+    _, page = gallery(GalleryConfig(comparison))
+    pooled = pool_by_ref(list(read_predictions(comparison / "predictions/ours.jsonl")))
+    assert len(phrases_on(page)) == len(pooled) < len(stored(comparison, "ours"))
+
+
+def test_data_that_moved(comparison, tmp_path):
+    (tmp_path / "data").rename(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="data"):
+        gallery(GalleryConfig(comparison))
+    _, page = gallery(GalleryConfig(comparison, data=tmp_path / "elsewhere"))
+    assert "on elsewhere, test" in page.read_text()
+
+
+def test_other_data_are_refused(comparison, tmp_path):
+    write_toy_data(tmp_path / "other", {"test": 2})
+    with pytest.raises(InputError, match="does not ask"):
+        gallery(GalleryConfig(comparison, data=tmp_path / "other"))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"method": "none"}, "ours, yolo-clip, gradcam"),
+        ({"show": "disputed", "rival": "none"}, "'none'"),
+        ({"show": "disputed", "rival": "ours"}, "itself"),
+        ({"show": "breakdown", "by": "colour"}, "phrase length"),
+        ({"show": "breakdown", "by": "subset"}, "another"),
+    ],
+)
+def test_what_is_not_there_is_refused(comparison, options, said):
+    with pytest.raises(InputError, match=said):
+        gallery(GalleryConfig(comparison, **options))
+    assert not list(comparison.glob("gallery*"))
+
+
+def test_folders_that_are_no_comparison(comparison, tmp_path):
+    with pytest.raises(InputError, match=r"evaluate\.py compare"):
+        gallery(GalleryConfig(tmp_path / "nowhere"))
+    (comparison / "predictions/ours.jsonl").unlink()
+    with pytest.raises(InputError, match=r"ours\.jsonl"):
+        gallery(GalleryConfig(comparison))
+    (comparison / "results.json").write_text('{"methods": {}}')
+    with pytest.raises(InputError, match="does not say 'data'"):
+        gallery(GalleryConfig(comparison))
+    (comparison / "results.json").write_text("{")
+    with pytest.raises(InputError, match="damaged"):
+        gallery(GalleryConfig(comparison))
+
+
+def test_a_missing_image_is_named(comparison, tmp_path):
+    next((tmp_path / "data/images").glob("toy_003.png")).unlink()
+    with pytest.raises(InputError, match=r"toy_003\.png"):
+        gallery(GalleryConfig(comparison))
+
+
+def test_command_line(comparison):
+    words = [str(comparison), "--show", "breakdown", "--by", "relation words", "--count", "3", "--seed", "7"]
+    config = parse(GalleryConfig, "visualize", words, positional="comparison", command="gallery", section="gallery")
+    assert config == GalleryConfig(comparison, show="breakdown", by="relation words", count=3, seed=7)

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from grounding import InputError, RefCOCOg
+from grounding.visualization.asking import sheets
+from grounding.visualization.config import VisualizeConfig
+from tests.toy_data import write_toy_data
+
+
+def asked(**source: object) -> list[tuple[str, list[tuple[str, bool]]]]:
+    """Per sheet its name, and the phrases with whether their box is known."""
+    config = VisualizeConfig(["zero-shot"], Path("out"), **source)  # type: ignore[arg-type]
+    return [
+        (sheet.name, [(each.phrase, bool(np.isfinite(each.box_xyxy).all()))
+                      for read in sheet.examples for each in read().expressions])
+        for sheet in sheets(config)
+    ]  # fmt: skip
+
+
+def save_images(folder: Path, *names: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        Image.new("RGB", (8, 6), "red").save(folder / name)
+    return folder
+
+
+def test_one_image(tmp_path: Path) -> None:
+    folder = save_images(tmp_path, "street.png")
+    assert asked(image=folder / "street.png", phrases="a car") == [("street", [("a car", False)])]
+    both = [("a car", False), ("a dog", False)]
+    assert asked(image=folder / "street.png", phrases=["a car", "a dog"]) == [("street", both)]
+
+
+def test_a_folder_is_asked_image_by_image(tmp_path: Path) -> None:
+    folder = save_images(tmp_path / "photos", "b.png", "a.jpg", "a.PNG")
+    (folder / "notes.txt").write_text("no image")
+    (folder / "more").mkdir()
+    question = [("a car", False)]
+    assert asked(image=folder, phrases="a car") == [("a", question), ("a_2", question), ("b", question)]
+
+
+def test_pairs(tmp_path: Path) -> None:
+    save_images(tmp_path / "images", "b.png", "a.png")
+    pairs = [("b.png", "a car"), ("a.png", "a dog"), ("b.png", "a tree")]
+    lines = [json.dumps({"image": image, "phrase": phrase}) for image, phrase in pairs]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(lines))
+    assert asked(pairs=tmp_path / "pairs.jsonl") == [
+        ("b", [("a car", False), ("a tree", False)]),
+        ("a", [("a dog", False)]),
+    ]
+
+
+def test_data_set(tmp_path: Path) -> None:
+    root = write_toy_data(tmp_path / "toy", {"train": 1, "test": 9})
+    dataset = RefCOCOg(root, "test")
+    known = {each.phrase for each in dataset.expressions}
+    for count, names in [(1, ["toy_test"]), (6, ["toy_test"]), (8, ["toy_test_1", "toy_test_2"]), (50, None)]:
+        drawn = asked(data=root, count=count)
+        assert names is None or [name for name, _ in drawn] == names
+        rows = [row for _, of_sheet in drawn for row in of_sheet]
+        assert len(rows) == min(count, 9) and all(phrase in known and annotated for phrase, annotated in rows)
+    config = VisualizeConfig(["zero-shot"], Path("out"), data=root, count=9)
+    ids = [read().expressions[0].image_id for sheet in sheets(config) for read in sheet.examples]
+    assert len(set(ids)) == 9, "each of another image"
+
+
+def test_seed_decides_the_draw(tmp_path: Path) -> None:
+    root = write_toy_data(tmp_path / "toy", {"test": 9})
+    assert asked(data=root, count=5, seed=1) == asked(data=root, count=5, seed=1)
+    assert len({str(asked(data=root, count=5, seed=seed)) for seed in range(5)}) > 1
+
+
+def test_what_is_refused(tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    file = save_images(tmp_path, "street.png") / "street.png"
+
+    def refused(match: str, **source: object) -> None:
+        with pytest.raises(InputError, match=match):
+            asked(**source)
+
+    refused("nothing given to look at")
+    refused("--image and --data given", image=file, data=tmp_path, phrases="a car")
+    refused('add --phrases "the red car"', image=file)
+    refused("--phrases goes with --image", data=tmp_path, phrases="a car")
+    refused("empty holds no image", image=empty, phrases="a car")
+    refused("there is no image file", image=tmp_path / "gone.png", phrases="a car")
+    (tmp_path / "pairs.jsonl").write_text('{"image": "gone.png", "phrase": "a car"}')
+    refused("1 of the 1 images", pairs=tmp_path / "pairs.jsonl")

@@ -1,0 +1,156 @@
+"""The commands of visualize.py that ask methods, from words to files."""
+
+from __future__ import annotations
+
+import json
+import webbrowser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from grounding import load
+from grounding.data.refcocog import RefCOCOg
+from grounding.visualization.answers import answers
+from grounding.visualization.commands import figure
+from grounding.visualization.config import VisualizeConfig
+from tests.scripts import Outcome, assert_refused, run_script
+from tests.trained_run import make_trained_run
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with toy data, a tiny CLIP and a trained run; not to be changed."""
+    return make_trained_run(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture(autouse=True)
+def windows(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was opened on the screen, on a machine that has none."""
+    opened: list[str] = []
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    return opened
+
+
+def drawn(outcome: Outcome) -> list[Path]:
+    assert outcome.code == 0, outcome
+    return [Path(line) for line in outcome.out.strip().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("command", "methods", "names"),
+    [
+        ("", ["run"], ["data_test_ours"]),
+        ("figure", ["run", "zero-shot"], ["data_test_ours", "data_test_zero-shot"]),
+        ("compare", ["run", "zero-shot", "gradcam"], ["data_test_compared"]),
+        ("steps", ["run"], ["data_test_ours_steps"]),
+    ],
+)
+def test_commands(command: str, methods: list[str], names: list[str], made: Path, tmp_path: Path, capsys: Capture,
+                  windows: list[str]) -> None:  # fmt: skip
+    words = [command] if command else []
+    words += [str(made / "run") if method == "run" else method for method in methods]
+    paths = drawn(run_script(capsys, "visualize.py", *words, "--data", made / "data", "--count", 2,
+                             "--output", tmp_path / "new", "--device", "cpu"))  # fmt: skip
+    assert [path.stem for path in paths] == names
+    assert sorted(tmp_path.joinpath("new").iterdir()) == sorted(paths)
+    for path in paths:
+        with Image.open(path) as picture:
+            assert picture.width >= 300 and len(np.unique(np.asarray(picture.convert("L")))) > 50
+    assert not windows, "no window opens unless asked"
+
+
+def test_show_opens_what_was_drawn(made: Path, tmp_path: Path, capsys: Capture, windows: list[str]) -> None:
+    paths = drawn(run_script(capsys, "visualize.py", "zero-shot", "--data", made / "data", "--count", 1, "--show",
+                             "true", "--output", tmp_path, "--format", "svg"))  # fmt: skip
+    assert windows == [path.as_uri() for path in paths] and paths[0].suffix == ".svg"
+
+
+def test_bulk(made: Path, tmp_path: Path, capsys: Capture) -> None:
+    images = sorted((made / "data" / "images").iterdir())[:3]
+    whole = run_script(capsys, "visualize.py", made / "run", "--image", made / "data" / "images", "--phrases",
+                       "the red box", "--output", tmp_path / "folder", "--device", "cpu")  # fmt: skip
+    assert len(drawn(whole)) == len(list((made / "data" / "images").iterdir()))
+    assert "pictures" in whole.err, "a progress bar"
+    lines = [json.dumps({"image": str(image), "phrase": "the red box"}) for image in images]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(lines))
+    listed = run_script(capsys, "visualize.py", made / "run", "--pairs", tmp_path / "pairs.jsonl", "--output",
+                        tmp_path / "list", "--device", "cpu", "--format", "pdf")  # fmt: skip
+    assert [path.name for path in drawn(listed)] == [f"{image.stem}_ours.pdf" for image in images]
+
+
+def test_extraction_can_be_given(made: Path, tmp_path: Path, capsys: Capture) -> None:
+    words = [made / "run", "--data", made / "data", "--count", 1, "--output", tmp_path, "--device", "cpu"]
+    (path,) = drawn(run_script(capsys, "visualize.py", "steps", *words))
+    before = path.read_bytes()
+    drawn(run_script(capsys, "visualize.py", "steps", *words, "--extraction.method", "rectangle"))
+    assert path.read_bytes() != before
+
+
+def test_answers_are_the_methods(made: Path) -> None:
+    example = RefCOCOg(made / "data", "test", group_by="image")[0]
+    grounder = load(made / "run")
+    encoded = grounder.encode(example.image)  # type: ignore[attr-defined]
+    expected = grounder.ground(example.image, example.phrases)
+    for answer, grounding, box in zip(answers(grounder, example), expected, example.boxes_xyxy, strict=True):
+        np.testing.assert_array_equal(answer.grounding.boxes_xyxy, grounding.boxes_xyxy)
+        np.testing.assert_array_equal(answer.annotated_xyxy, box)
+        (cosines,) = [
+            np.asarray(value)
+            for value in grounder.similarity_maps(encoded, [grounding.phrase])  # type: ignore[attr-defined]
+        ]
+        np.testing.assert_allclose(answer.similarity, cosines, atol=1e-6)
+        assert answer.similarity is not None and answer.similarity.shape == grounding.heatmap.shape
+    assert all(answer.similarity is None for answer in answers(load("gradcam"), example))
+    blind = answers(load("whole-image"), example)[0]
+    assert blind.similarity is None and blind.extraction is None
+
+
+def test_similarity_map_is_the_cosine(made: Path) -> None:
+    """At the image's centre, of an image as large as the model's square: the cosine of one cell, computed by hand."""
+    grounder = load(made / "run")
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    (similarity,) = grounder.similarity_maps(image, ["the red box"])  # type: ignore[attr-defined]
+    encoder = grounder.encoder  # type: ignore[attr-defined]
+    cells = encoder.encode([image]).features.embeddings[0].numpy()
+    phrase = encoder.encode_phrases(["the red box"]).embeddings[0].numpy()
+    stride = 64 // cells.shape[1]
+    for row in range(cells.shape[1]):
+        for column in range(cells.shape[2]):
+            cell = cells[:, row, column]
+            cosine = cell @ phrase / np.linalg.norm(cell) / np.linalg.norm(phrase)
+            low, high = int((row + 0.5) * stride), int((column + 0.5) * stride)
+            around = similarity[low - 1 : low + 1, high - 1 : high + 1].mean()  # the cell's centre is a pixel's corner
+            assert around == pytest.approx(cosine, abs=0.02)
+
+
+def test_what_is_refused(made: Path, tmp_path: Path, capsys: Capture) -> None:
+    def refused(*words: object, fragment: str) -> None:
+        assert_refused(run_script(capsys, "visualize.py", *words, "--output", tmp_path / "new"), fragment)
+        assert not (tmp_path / "new").exists()
+
+    data = ["--data", made / "data"]
+    refused(made / "run", fragment="--image FILE")
+    refused(made / "run", *data, "--format", "gif", fragment="gif")
+    refused(made / "run", made / "run", *data, fragment="both be called 'ours'")
+    refused("steps", "yolo-clip", *data, fragment="yolo-clip makes no boxes from a heatmap")
+    refused("nonsense", *data, fragment="no run folder 'nonsense'")
+    refused("zero-shot", *data, "--extraction.method", "quality", fragment="train.py extraction")
+    refused("--methods", "[]", *data, fragment="no method is named")
+
+
+def test_nothing_half_written_is_left(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    config = VisualizeConfig([str(made / "run")], tmp_path / "new", data=made / "data", count=1, device="cpu")
+    (path,) = figure(config)
+    before = path.read_bytes()
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", killed)
+    with pytest.raises(KeyboardInterrupt):
+        figure(config)
+    assert path.read_bytes() == before

@@ -1,0 +1,205 @@
+"""Finished pictures, pixel by pixel: what is drawn lies where it belongs, and no text is cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from grounding.drawing import ANNOTATED_COLOUR, BOX_COLOUR, as_array
+from grounding.extraction import ExtractionConfig, extract
+from grounding.types import Grounding
+from grounding.visualization.answers import Answer
+from grounding.visualization.compared import draw_comparison
+from grounding.visualization.figure import contour_levels, draw_figure
+from grounding.visualization.steps import draw_steps
+
+COMPONENTS = ExtractionConfig(relative=0.5)
+
+
+def answer(
+    size: tuple[int, int] = (80, 60),
+    *,
+    phrase: str = "the cup",
+    method: str = "ours",
+    extraction: ExtractionConfig | None = COMPONENTS,
+    heatmap: np.ndarray | None = None,
+    annotated: tuple[float, ...] | None = None,
+    similarity: bool = True,
+) -> Answer:
+    """An answer on a black image of (width, height) whose heat is a block in the lower right, unless given."""
+    width, height = size
+    if heatmap is None:
+        heatmap = np.zeros((height, width), dtype=np.float32)
+        heatmap[height // 2 :, width // 2 :] = 0.8
+    image = np.zeros((height, width, 3), dtype=np.uint8)
+    boxes, scores = extract(heatmap, extraction or COMPONENTS)
+    cosines = np.linspace(-0.2, 0.4, width * height, dtype=np.float32).reshape(height, width) if similarity else None
+    box = None if annotated is None else np.array(annotated, dtype=np.float32)
+    return Answer(method, Grounding(phrase, boxes, scores, heatmap, image), cosines, extraction, box)
+
+
+def panels(figure: Figure) -> list[Axes]:
+    return [axis for axis in figure.axes if axis.get_title()]
+
+
+def place(figure: Figure, axis: Axes, x: float, y: float) -> tuple[int, int]:
+    """(row, column) in the finished picture of a point of the panel's image."""
+    across, up = axis.transData.transform((x, y))
+    return round(figure.bbox.height - up), round(across)
+
+
+def colour_near(picture: np.ndarray, centre: tuple[int, int], colour: str, *, reach: int = 4) -> bool:
+    row, column = centre
+    window = picture[max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1]
+    return bool((np.abs(window.astype(float) - np.array(to_rgb(colour)) * 255).max(axis=2) < 40).any())
+
+
+def test_figure_has_its_panels_in_order() -> None:
+    titles = [axis.get_title() for axis in panels(draw_figure([answer()], title="t"))]
+    assert titles == ["photograph", "similarity map, before the decoder", "heatmap and its threshold", "boxes"]
+    proposals = draw_figure([answer(extraction=None, similarity=False)], title="t")
+    assert [axis.get_title() for axis in panels(proposals)] == [
+        "photograph", "heatmap of the scored proposals", "boxes"]  # fmt: skip
+
+
+@pytest.mark.parametrize(("size", "annotated"), [((80, 60), (5, 6, 30, 40)), ((61, 200), (10, 20, 30, 90))])
+def test_boxes_are_drawn_where_they_belong(size: tuple[int, int], annotated: tuple[float, ...]) -> None:
+    given = answer(size, annotated=annotated)
+    figure = draw_figure([given], title="t")
+    picture = as_array(figure)
+    photograph, *_, boxes = panels(figure)
+    best = given.grounding.boxes_xyxy[0]
+    for axis, box, colour in [
+        (photograph, annotated, ANNOTATED_COLOUR), (boxes, annotated, ANNOTATED_COLOUR), (boxes, best, BOX_COLOUR),
+    ]:  # fmt: skip
+        x1, y1, x2, y2 = box
+        middle_x, middle_y = (x1 + x2) / 2, (y1 + y2) / 2
+        for x, y in [(x1, middle_y), (x2, middle_y), (middle_x, y1), (middle_x, y2)]:
+            assert colour_near(picture, place(figure, axis, x, y), colour), (x, y, colour)
+        assert not colour_near(picture, place(figure, axis, middle_x, middle_y), colour, reach=2)
+    assert not colour_near(picture, place(figure, photograph, best[0], best[3] - 5), BOX_COLOUR, reach=2)
+
+
+@pytest.mark.parametrize(("x", "y"), [(0, 0), (79, 59), (17, 42)])
+def test_one_hot_pixel_is_hot_in_its_place(x: int, y: int) -> None:
+    heatmap = np.zeros((60, 80), dtype=np.float32)
+    heatmap[y, x] = 1
+    figure = draw_figure([answer(heatmap=heatmap, extraction=None, similarity=False)], title="t")
+    picture = as_array(figure).astype(int).sum(axis=2)
+    axis = panels(figure)[1]
+    top, left = place(figure, axis, 0, 0)
+    bottom, right = place(figure, axis, 80, 60)
+    hot = np.argwhere(picture[top + 1 : bottom - 1, left + 1 : right - 1] > 400) + 1
+    centre = hot.mean(axis=0) + 0.5
+    pixel = (bottom - top) / 60
+    np.testing.assert_allclose(centre, [(y + 0.5) * pixel, (x + 0.5) * pixel], atol=1.0)
+    assert len(hot) < (pixel + 2) ** 2
+
+
+def test_contour_stands_at_the_threshold() -> None:
+    heatmap = np.tile(np.linspace(0, 1, 101, dtype=np.float32), (60, 1))  # reaches 0.5 at pixel 50
+    figure = draw_figure([answer((101, 60), heatmap=heatmap)], title="t")
+    axis = panels(figure)[2]
+    lines = [path.vertices for collection in axis.collections for path in collection.get_paths() if len(path.vertices)]
+    assert lines
+    for line in lines:
+        np.testing.assert_allclose(line[:, 0], 50.5, atol=0.01)
+
+
+def test_contours_of_the_ways_to_extract() -> None:
+    heatmap = np.array([[0, 0.4], [0.6, 0.8]], dtype=np.float32)
+    assert contour_levels(heatmap, ExtractionConfig(relative=0.5)) == pytest.approx([0.4])
+    assert contour_levels(heatmap, ExtractionConfig(relative=0.5, absolute=0.7)) == pytest.approx([0.7])
+    levels = contour_levels(heatmap, ExtractionConfig("multi_threshold", levels=(0.75, 0.25)))
+    assert levels == pytest.approx([0.2, 0.6])
+    assert contour_levels(heatmap, ExtractionConfig("rectangle", offset=0.25)) == pytest.approx([0.2])
+    assert contour_levels(heatmap, ExtractionConfig("quality")) == []
+
+
+def test_comparison_has_a_column_per_method() -> None:
+    left = np.zeros((60, 80), dtype=np.float32)
+    left[10:30, 5:25] = 1
+    row = [
+        answer(method="ours", annotated=(5, 10, 25, 30), heatmap=left),
+        answer(method="zero-shot", annotated=(5, 10, 25, 30)),
+    ]
+    figure = draw_comparison([row, row], title="t")
+    axes = panels(figure)
+    assert [axis.get_title() for axis in axes] == ["ours", "zero-shot"] * 2
+    assert [axis.texts[-1].get_text() for axis in axes][:2] == ["IoU 1.00", "IoU 0.00"]
+    picture = as_array(figure)
+    assert colour_near(picture, place(figure, axes[0], 5, 20), BOX_COLOUR)
+    assert not colour_near(picture, place(figure, axes[1], 5, 20), BOX_COLOUR)
+    assert colour_near(picture, place(figure, axes[1], 5, 20), ANNOTATED_COLOUR)
+    assert colour_near(picture, place(figure, axes[1], 40, 45), BOX_COLOUR)
+
+
+def test_steps_show_the_components() -> None:
+    heatmap = np.zeros((60, 80), dtype=np.float32)
+    heatmap[5:20, 5:25], heatmap[30:50, 40:70], heatmap[30:50, 5:15] = 1.0, 0.7, 0.3
+    figure = draw_steps([answer(heatmap=heatmap)], title="t")
+    headings = [axis.get_title() for axis in panels(figure)]
+    assert headings[2:4] == ["3  threshold: heat of 0.50 or more", "4  connected components: 2"]
+    coloured = panels(figure)[3].get_images()[0].get_array()
+    first, second, below = coloured[10, 10], coloured[40, 50], coloured[40, 10]
+    assert first.any() and second.any() and (first != second).any()
+    assert not below.any(), "what lies below the threshold belongs to no component"
+
+
+@pytest.mark.parametrize(
+    ("extraction", "heading"),
+    [
+        (ExtractionConfig("multi_threshold", levels=(0.3, 0.6)), "3  regions at 2 thresholds: 1"),
+        (ExtractionConfig("rectangle"), "3  evidence for (red) and against (blue)"),
+    ],
+)
+def test_steps_of_other_ways_to_extract(extraction: ExtractionConfig, heading: str) -> None:
+    figure = draw_steps([answer(extraction=extraction)], title="t")
+    assert [axis.get_title() for axis in panels(figure)][2] == heading
+    assert as_array(figure).size
+
+
+def written(figure: Figure) -> list[Text]:
+    """All text of a figure but the ticks' labels, which are switched off."""
+    axes = [*figure.axes, *(child for axis in figure.axes for child in axis.child_axes)]
+    texts = [*figure.texts, *(text for axis in axes for text in [*axis.texts, axis.title])]
+    texts += [text for legend in figure.legends for text in legend.get_texts()]
+    return [text for text in texts if text.get_text()]
+
+
+LONG = "the man in the red coat who stands beside the old wooden table near a window with $5 in his hand " * 3
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 500), (500, 3), (80, 60), (640, 427)])
+@pytest.mark.parametrize(
+    "draw", [draw_figure, draw_steps, lambda answers, title: draw_comparison([answers], title=title)]
+)
+def test_no_text_is_cut_off(size: tuple[int, int], draw: Callable[..., Figure]) -> None:
+    phrase = LONG.strip()
+    figure = draw([answer(size, phrase=phrase, annotated=(0, 0, size[0], size[1]))], title=LONG)
+    figure.draw_without_rendering()
+    texts = written(figure)
+    assert len(texts) > 5
+    for text in texts:
+        extent = text.get_window_extent()
+        assert extent.x0 >= -1 and extent.y0 >= -1, text.get_text()
+        assert extent.x1 <= figure.bbox.width + 1 and extent.y1 <= figure.bbox.height + 1, text.get_text()
+
+
+def test_rows_do_not_overlap() -> None:
+    figure = draw_figure([answer(), answer((40, 90)), answer((90, 30))], title="t")
+    figure.draw_without_rendering()
+    bands = []
+    for row in np.array(panels(figure), dtype=object).reshape(3, 4):
+        extents = [axis.get_tightbbox() for axis in row]
+        bands.append((min(e.y0 for e in extents), max(e.y1 for e in extents)))
+    phrases = [text.get_window_extent() for text in figure.texts if text.get_text().startswith('"')]
+    for (low, high), phrase in zip(bands, phrases, strict=True):
+        assert phrase.y0 >= high - 1, "the phrase stands over its own row"
+        assert phrase.y1 <= min([other for other, _ in bands if other > low], default=figure.bbox.height) + 1
