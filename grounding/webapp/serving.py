@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,10 +23,9 @@ from grounding.webapp.memory import Memory
 from grounding.webapp.methods import load_methods
 
 if TYPE_CHECKING:
-    import uvicorn
+    from grounding.webapp.application import PageServer
 
 BACKLOG = 128
-GOODBYE_SECONDS = 2  # for which open connections may delay the end
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,17 @@ def serve(config: ServeConfig) -> None:
     Raises:
         InputError: the address cannot be used, or the run, the detector or the data set.
     """
-    with listening(config.host, int(config.port)) as address, TemporaryDirectory(prefix="grounding-") as folder:
+    # Uploads must not outlive the server, however it is stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with (
+        suppress(KeyboardInterrupt),
+        listening(config.host, int(config.port)) as address,
+        TemporaryDirectory(prefix="grounding-") as folder,
+    ):
         server = make_server(config, Path(folder))
         host, port = address.getsockname()[:2]
         print(f"http://{f'[{host}]' if ':' in host else host}:{port}/ serves {config.run}; Ctrl+C stops it", flush=True)
-        with suppress(KeyboardInterrupt):
-            server.run(sockets=[address])
+        server.run(sockets=[address])
 
 
 def listening(host: str, port: int) -> socket.socket:
@@ -101,7 +106,7 @@ def listening(host: str, port: int) -> socket.socket:
     return opened
 
 
-def make_server(config: ServeConfig, folder: Path) -> uvicorn.Server:
+def make_server(config: ServeConfig, folder: Path) -> PageServer:
     """The server, ready to run; Gradio is imported here, with what it would report switched off.
 
     Args:
@@ -118,14 +123,9 @@ def make_server(config: ServeConfig, folder: Path) -> uvicorn.Server:
     else:
         examples = generated(folder / "examples")
     os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1", GRADIO_TEMP_DIR=str(folder))
-    from grounding.webapp.application import make_application
+    from grounding.webapp.application import make_page_server
 
     answerer = Answerer(methods, Memory(int(config.memory_megabytes) * 2**20), max_pixels=int(config.max_pixels))
     first = next(iter(methods.values())).grounder
-    application = make_application(answerer, examples, subtitle=f"{config.run}: {first.weights}",
-                                   max_bytes=int(config.max_megabytes) * 2**20)  # fmt: skip
-    import uvicorn
-
-    return uvicorn.Server(
-        uvicorn.Config(application, log_level="warning", server_header=False, timeout_graceful_shutdown=GOODBYE_SECONDS)
-    )
+    return make_page_server(answerer, examples, subtitle=f"{config.run}: {first.weights}",
+                            max_bytes=int(config.max_megabytes) * 2**20)  # fmt: skip

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
@@ -14,9 +12,6 @@ import requests
 from PIL import Image
 
 import grounding
-from grounding.cli import parse
-from grounding.errors import InputError
-from grounding.webapp.serving import ServeConfig, listening, make_server, serve
 from tests.webapp.conftest import MAX_MEGABYTES, MAX_PIXELS, write_photo
 from tests.webapp.session import Session, content_of
 from tests.webapp.test_uploads import png_that_claims
@@ -148,48 +143,3 @@ def test_only_what_the_page_needs_is_served(url: str) -> None:
     config = requests.get(f"{url}config", timeout=30).json()
     assert config["analytics_enabled"] is False and config["footer_links"] == []
     assert config["stylesheets"] == []
-
-
-def test_a_port_in_use_is_told() -> None:
-    with listening("127.0.0.1", 0) as taken:
-        port = taken.getsockname()[1]
-        assert taken.getsockname()[0] == "127.0.0.1"
-        with pytest.raises(InputError, match=f"port {port} of 127.* cannot be used .* --port, such as {port + 1}"):
-            serve(ServeConfig("refshapes", port=port))
-    with pytest.raises(InputError, match="no address: give --host"):
-        listening("no.such.host.invalid", 7860)
-
-
-def test_a_wrong_run_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no run folder"):
-        make_server(ServeConfig(str(tmp_path / "missing"), device="cpu"), tmp_path)
-    with pytest.raises(InputError, match="looks at no image"):
-        make_server(ServeConfig("whole-image", device="cpu"), tmp_path)
-
-
-def test_the_command_line_reads_the_run_first() -> None:
-    config = parse(ServeConfig, "visualize", ["runs/a", "--port", "0", "--max_pixels", "5"], positional="run")
-    assert (config.run, config.host, config.port, config.max_pixels) == ("runs/a", "127.0.0.1", 0, 5)
-    with pytest.raises(InputError, match="port"):
-        parse(ServeConfig, "visualize", ["runs/a", "--port", "-1"], positional="run")
-
-
-PROBE = """
-import socket, sys
-from pathlib import Path
-from grounding.webapp.serving import ServeConfig, make_server
-assert "gradio" not in sys.modules, "Gradio is slow to import, and only needed to serve"
-
-def refuse(*address, **options):
-    raise AssertionError(f"somebody wanted to reach {address}")
-
-socket.getaddrinfo = socket.socket.connect = socket.socket.connect_ex = refuse
-make_server(ServeConfig("refshapes", device="cpu"), Path(sys.argv[1]))
-assert "gradio" in sys.modules
-"""
-
-
-def test_starting_reaches_for_no_other_machine(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", PROBE, str(tmp_path)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "somebody wanted" not in done.stderr
