@@ -156,6 +156,34 @@ def as_array(figure: Figure) -> np.ndarray:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
+def clear_figure(size: tuple[int, int], *, dpi: float = DPI) -> tuple[Figure, Axes]:
+    """A figure without anything, and its axis to draw on in pixels of a picture over which `laid_over` will lay it.
+
+    Args:
+        size: (width, height) of the picture in pixels.
+        dpi: how many of them are an inch for what is drawn.
+    """
+    figure = Figure(figsize=(size[0] / dpi, size[1] / dpi), dpi=dpi)
+    figure.patch.set_alpha(0)
+    axis = figure.add_axes((0, 0, 1, 1), frameon=False, xticks=[], yticks=[], xlim=(0, size[0]), ylim=(size[1], 0))
+    return figure, axis
+
+
+def laid_over(picture: np.ndarray, figure: Figure) -> np.ndarray:
+    """The picture (H, W, 3) uint8 RGB with a `clear_figure` of its size over it.
+
+    The same as `as_array` of a `bare_figure`, in a fraction of the time: matplotlib takes long over pictures.
+    """
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    drawn = np.asarray(canvas.buffer_rgba())
+    touched = drawn[..., 3] > 0
+    share = drawn[touched, 3:].astype(np.float32) / 255
+    result = picture.copy()
+    result[touched] = np.rint(drawn[touched, :3] * share + picture[touched] * (1 - share)).astype(np.uint8)
+    return result
+
+
 def save_figure(figure: Figure, path: Path, *, dpi: int = DPI) -> None:
     """Write a figure, whole or not at all; the folder is made if missing and the suffix says the format.
 

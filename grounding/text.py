@@ -106,3 +106,8 @@ class TextEncoder:
                 self._known[new[index]] = _Encoded(
                     batch_ids[row, :length].clone(), embeddings[row], states[row, :length].half()
                 )
+
+    def keep_at_most(self, count: int) -> None:
+        """Forget all phrases where more are known than `count`: a server would otherwise keep every one ever asked."""
+        if len(self._known) > count:
+            self._known.clear()

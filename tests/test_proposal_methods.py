@@ -97,6 +97,24 @@ def test_batches_are_images_one_by_one(image, scorer) -> None:
         np.testing.assert_array_equal(answer.boxes_xyxy, alone.boxes_xyxy)
 
 
+def test_an_encoded_image_is_asked_without_another_look(image, scorer, monkeypatch) -> None:
+    """Both methods take the same value, and answer as on the image itself."""
+    proposer = FakeProposer(BOXES)
+    encoded = YOLOCLIPGrounder(proposer, scorer).encode(image)
+    expected = [method(proposer, scorer).ground(image, PHRASES) for method in (YOLOCLIPGrounder, ReCLIPGrounder)]
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the image was encoded again")
+
+    monkeypatch.setattr(proposer, "propose", refuse)
+    monkeypatch.setattr(scorer, "encode", refuse)
+    for method, answers in zip((YOLOCLIPGrounder, ReCLIPGrounder), expected, strict=True):
+        for answer, other in zip(method(proposer, scorer).ground(encoded, PHRASES), answers, strict=True):
+            np.testing.assert_array_equal(answer.boxes_xyxy, other.boxes_xyxy)
+            np.testing.assert_array_equal(answer.scores, other.scores)
+            np.testing.assert_array_equal(answer.image, image)
+
+
 def test_reclip_follows_the_relation(image, scorer) -> None:
     """With anchors and heads that CLIP cannot tell apart, the rules alone decide."""
     method = ReCLIPGrounder(FakeProposer(BOXES), scorer)

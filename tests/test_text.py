@@ -80,6 +80,17 @@ def test_a_phrase_is_encoded_once(model, encoded):
     torch.testing.assert_close(again, reference(model, [PHRASES[1], PHRASES[2], PHRASES[0]]), atol=1e-6, rtol=0)
 
 
+def test_a_full_memory_is_emptied(model, encoded):
+    encoder = TextEncoder(model)
+    encoder(PHRASES[:3])
+    encoder.keep_at_most(3)
+    encoder(PHRASES[:3])
+    assert encoded == [3]
+    encoder.keep_at_most(2)
+    encoder(PHRASES[:1])
+    assert encoded == [3, 1]
+
+
 def test_remembered_phrases_are_not_encoded_again(model, encoded):
     encoder = TextEncoder(model)
     encoder.remember(PHRASES)

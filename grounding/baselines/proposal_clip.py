@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from grounding.box_heatmap import heatmap_of_boxes
 from grounding.clip_backbone import LoadedCLIP
@@ -43,7 +44,7 @@ class ProposalScorer:
     def __init__(self, clip: LoadedCLIP, config: ScoringConfig) -> None:
         self.clip = clip
         self.config = config
-        self._encode_phrases = TextEncoder(clip.model)
+        self.encode_phrases = TextEncoder(clip.model)
 
     def __call__(
         self, images: Sequence[np.ndarray], boxes_xyxy: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]
@@ -55,11 +56,28 @@ class ProposalScorer:
             boxes_xyxy: per image (N, 4), N >= 1, in its pixels; each with an area.
             phrases: per image P >= 1 of them.
         """
-        crops = encode_crops_of(zip(images, boxes_xyxy, strict=True), self.clip.image_tower, views=self.config.views)
+        return self.score(self.encode(images, boxes_xyxy), phrases)
+
+    def encode(self, images: Sequence[np.ndarray], boxes_xyxy: Sequence[np.ndarray]) -> list[Tensor]:
+        """Per image (V, N, E): its boxes as CLIP sees them in V views, to be scored as often as one likes.
+
+        Args:
+            images: as for a call.
+            boxes_xyxy: as for a call.
+        """
+        return encode_crops_of(zip(images, boxes_xyxy, strict=True), self.clip.image_tower, views=self.config.views)
+
+    def score(self, crops: Sequence[Tensor], phrases: Sequence[Sequence[str]]) -> list[np.ndarray]:
+        """What a call returns, of boxes that `encode` has seen.
+
+        Args:
+            crops: per image (V, N, E).
+            phrases: as for a call.
+        """
         scale = self.clip.model.logit_scale.exp()
         distributions = []
         for of_image, asked in zip(crops, phrases, strict=True):
-            similarity = torch.einsum("pe,vne->pn", self._encode_phrases(asked).embeddings, of_image) / len(of_image)
+            similarity = torch.einsum("pe,vne->pn", self.encode_phrases(asked).embeddings, of_image) / len(of_image)
             distributions.append((scale * similarity).softmax(dim=1).cpu().numpy())
         return distributions
 

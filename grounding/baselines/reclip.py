@@ -12,7 +12,7 @@ import numpy as np
 
 from grounding.baselines.spatial_phrases import noun_phrases, parse_spatial_phrase
 from grounding.baselines.spatial_rules import combine
-from grounding.baselines.yolo_clip import YOLOCLIPGrounder
+from grounding.baselines.yolo_clip import EncodedProposals, YOLOCLIPGrounder
 
 
 class ReCLIPGrounder(YOLOCLIPGrounder):
@@ -20,15 +20,13 @@ class ReCLIPGrounder(YOLOCLIPGrounder):
 
     name = "reclip"
 
-    def _probabilities(
-        self, images: Sequence[np.ndarray], boxes_xyxy: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]
-    ) -> list[np.ndarray]:
+    def _probabilities(self, encoded: EncodedProposals, phrases: Sequence[Sequence[str]]) -> list[np.ndarray]:
         parsed = [[parse_spatial_phrase(phrase) for phrase in asked] for asked in phrases]
         nouns = [
             list(dict.fromkeys(noun for phrase in of_image for noun in noun_phrases(phrase))) for of_image in parsed
         ]
-        scores = self.scorer(images, boxes_xyxy, nouns)
+        scores = self.scorer.score(encoded.crops, nouns)
         return [
             np.stack([combine(phrase, dict(zip(names, distributions, strict=True)), boxes) for phrase in of_image])
-            for of_image, names, distributions, boxes in zip(parsed, nouns, scores, boxes_xyxy, strict=True)
+            for of_image, names, distributions, boxes in zip(parsed, nouns, scores, encoded.boxes_xyxy, strict=True)
         ]

@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from grounding.baselines.proposal_clip import ProposalScorer, grounding_of_boxes
 from grounding.encoder import ImageLike, as_image
 from grounding.proposals.types import Proposer
 from grounding.types import Grounding
+
+
+@dataclass(frozen=True)
+class EncodedProposals:
+    """Images whose proposals are found and encoded, to be asked as often as one likes.
+
+    Attributes:
+        images: B originals, each (H, W, 3) uint8 RGB.
+        boxes_xyxy: per image (N, 4), N >= 1, in its pixels.
+        found: per image, whether these are proposals; else the only one is the whole image.
+        crops: per image (V, N, E), the boxes as CLIP sees them.
+    """
+
+    images: tuple[np.ndarray, ...]
+    boxes_xyxy: tuple[np.ndarray, ...]
+    found: tuple[bool, ...]
+    crops: tuple[Tensor, ...]
 
 
 class YOLOCLIPGrounder:
@@ -29,28 +48,51 @@ class YOLOCLIPGrounder:
         self.scorer = scorer
         self.weights = f"{scorer.clip.weights}; {proposer.weights}"
 
-    def ground(self, image: ImageLike, phrases: Sequence[str]) -> list[Grounding]:
-        """The proposals in the order of their probabilities, per phrase; image and phrases are encoded once."""
-        return self.ground_batch([as_image(image)], [phrases])[0] if phrases else []
+    def encode(self, image: ImageLike) -> EncodedProposals:
+        """An image as a value that `ground` takes in its place; `ReCLIPGrounder` takes the same.
+
+        Raises:
+            InputError: the image cannot be read.
+        """
+        return self._encode([as_image(image)])
+
+    def ground(self, image: ImageLike | EncodedProposals, phrases: Sequence[str]) -> list[Grounding]:
+        """The proposals in the order of their probabilities, per phrase; image and phrases are encoded once.
+
+        Args:
+            image: a path, an array (H, W, 3) uint8 RGB, or what `encode` returned.
+            phrases: what to look for; each at most CLIP's 77 tokens.
+
+        Raises:
+            InputError: the image cannot be read, or a phrase is empty or too long.
+        """
+        if not phrases:
+            return []
+        encoded = image if isinstance(image, EncodedProposals) else self.encode(image)
+        return self._ground_encoded(encoded, [phrases])[0]
 
     def ground_batch(self, images: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
         """`ground` for several images, each with at least one phrase; all their crops go through CLIP together."""
+        return self._ground_encoded(self._encode(images), phrases)
+
+    def _encode(self, images: Sequence[np.ndarray]) -> EncodedProposals:
         boxes, found = zip(*(boxes_to_choose_from(self.proposer, image) for image in images), strict=True)
-        probabilities = self._probabilities(images, boxes, phrases)
+        return EncodedProposals(tuple(images), boxes, found, tuple(self.scorer.encode(images, boxes)))
+
+    def _ground_encoded(self, encoded: EncodedProposals, phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
+        probabilities = self._probabilities(encoded, phrases)
         return [
             [
-                grounding_of_boxes(phrase, of_image, scores, image, no_proposal=not some)
+                grounding_of_boxes(phrase, boxes, scores, image, no_proposal=not found)
                 for phrase, scores in zip(asked, distributions, strict=True)
             ]
-            for image, of_image, some, asked, distributions in zip(
-                images, boxes, found, phrases, probabilities, strict=True
+            for image, boxes, found, asked, distributions in zip(
+                encoded.images, encoded.boxes_xyxy, encoded.found, phrases, probabilities, strict=True
             )
         ]
 
-    def _probabilities(
-        self, images: Sequence[np.ndarray], boxes_xyxy: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]
-    ) -> list[np.ndarray]:
-        return self.scorer(images, boxes_xyxy, phrases)
+    def _probabilities(self, encoded: EncodedProposals, phrases: Sequence[Sequence[str]]) -> list[np.ndarray]:
+        return self.scorer.score(encoded.crops, phrases)
 
 
 def boxes_to_choose_from(proposer: Proposer, image: np.ndarray) -> tuple[np.ndarray, bool]:

@@ -1,0 +1,140 @@
+"""How long the web page takes to answer: `python -m benchmarks.page --output docs/page.md`, on an idle machine.
+
+Medians in one run of one process, inside the handlers that the page calls: without the browser, and without Gradio's
+queue. Writes a table between the two markers of a Markdown file.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
+from itertools import product
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any
+
+import cv2
+import gradio as gr
+import torch
+from jsonargparse import auto_cli
+from tqdm import tqdm
+
+from grounding.cli import exit_on_input_error
+from grounding.config import ModelConfig
+from grounding.data.images import read_image
+from grounding.data.refshapes.vocabulary import COLOURS, SHAPES
+from grounding.errors import InputError
+from grounding.proposals.loading import ProposalsConfig
+from grounding.webapp.answers import Answerer
+from grounding.webapp.events import Handlers
+from grounding.webapp.examples import generated
+from grounding.webapp.memory import Memory
+from grounding.webapp.methods import load_methods
+from grounding.webapp.parts import lay_out
+from grounding.whole_file import write_whole
+
+BEGIN, END = "<!-- written by python -m benchmarks.page -->", "<!-- end -->"
+SIDES = (None, 640, 4000)  # of the longer side; None for a scene as it is
+PLACES = ("on the left", "on the right", "in the middle")
+ENCODED = "the image encoded"
+BUDGET = 2**31  # bytes: nothing that is measured is evicted
+
+
+def main(run: str = "refshapes", repeats: int = 20, output: Path | None = None) -> None:
+    """Measure what a user of the page waits for.
+
+    Args:
+        run: what the page is served with.
+        repeats: how often each thing is measured.
+        output: Markdown file with the two markers; the table is printed where it is not given.
+    """
+    columns: dict[str, dict[str, float]] = {}
+    with TemporaryDirectory() as folder:
+        [scene, *_] = generated(Path(folder) / "examples")
+        for side in tqdm(SIDES, desc="sizes"):
+            pixels = read_image(scene.path)
+            scale = (side or max(pixels.shape[:2])) / max(pixels.shape[:2])
+            size = (round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))
+            path = Path(folder) / f"{size[0]}.jpg"
+            cv2.imwrite(str(path), cv2.resize(pixels[..., ::-1], size, interpolation=cv2.INTER_CUBIC))
+            columns[f"{size[0]} x {size[1]} pixels"] = measure(run, path, repeats)
+    text = table(columns, repeats)
+    if output is None:
+        print(text)
+    else:
+        write_whole(output, between_markers(output, text))
+
+
+def measure(run: str, path: Path, repeats: int) -> dict[str, float]:
+    """Median milliseconds of each row on one photo."""
+    answerer = Answerer(load_methods(run, ModelConfig(), ProposalsConfig(), "cpu"), Memory(BUDGET), max_pixels=10**8)
+    with gr.Blocks(analytics_enabled=False):
+        parts = lay_out(list(answerer.methods.values()), [], subtitle="")
+    handlers = Handlers(answerer, [], parts)
+    photo = answerer.receive(path)
+    pixels = answerer.pixels(photo)
+    ours = next(iter(answerer.methods))
+    values: dict[Any, Any] = {part: getattr(part, "value", None) for part in parts.all}
+    values |= {parts.photo: photo, parts.heat_of: "0"}
+    phrases = iter([f"the {colour} {shape} {place}" for place, colour, shape in product(PLACES, COLOURS, SHAPES)])
+    measured: dict[str, list[float]] = defaultdict(list)
+
+    def timed(row: str, call: Callable[[], Any]) -> Any:
+        start = perf_counter()
+        result = call()
+        measured[row].append(1000 * (perf_counter() - start))
+        return result
+
+    for index in range(repeats + 1):
+        timed(ENCODED, partial(answerer.methods[ours].grounder.encode, pixels))
+        for method in (ours, "zero-shot", "yolo-clip"):
+            own = answerer.methods[method].extraction
+            question = {
+                parts.method: method,
+                parts.phrases: next(phrases),
+                parts.extraction: own.method if own else None,
+            }
+            answer = timed(f"a new phrase, {method}", partial(handlers.ask, {**values, **question}))
+        moved = {**values, parts.asked: answer[parts.asked], parts.extraction: "components"}
+        handlers.redraw(moved)  # yolo-clip was asked last: now the heatmap of the run's own method is kept too
+        share = 0.2 + 0.6 * index / repeats
+        timed("the threshold moved", partial(handlers.redraw, {**moved, parts.relative: share}))
+        timed("the opacity moved", partial(handlers.redraw, {**moved, parts.opacity: share}))
+    # The first time, fonts are read and images are encoded.
+    return {row: median(times[1:]) for row, times in measured.items()}
+
+
+def table(columns: dict[str, dict[str, float]], repeats: int) -> str:
+    """A Markdown table of milliseconds, a column per size of photo, and what encoding once saves."""
+    rows = list(next(iter(columns.values())))
+    lines = [f"| milliseconds | {' | '.join(columns)} |", f"| --- |{' ---: |' * len(columns)}"]
+    lines += [f"| {row} | {' | '.join(f'{column[row]:.0f}' for column in columns.values())} |" for row in rows]
+    new = rows[1]
+    ratios = " | ".join(f"{column[new] / column[ENCODED]:.2f}" for column in columns.values())
+    lines.append(f"| {new} / {ENCODED} | {ratios} |")
+    threads = f"{torch.get_num_threads()} of {os.cpu_count()} cores, {platform.machine()}"
+    return f"{chr(10).join(lines)}\n\nMedians of {repeats}; {threads}, PyTorch {torch.__version__}, no GPU.\n"
+
+
+def between_markers(path: Path, text: str) -> str:
+    """The file's text with the table in place of what was between the markers.
+
+    Raises:
+        InputError: the file is missing or has no markers.
+    """
+    before, found, rest = path.read_text(encoding="utf-8").partition(BEGIN) if path.is_file() else ("", "", "")
+    _, ended, after = rest.partition(END)
+    if not (found and ended):
+        raise InputError(f"{path} has no place for the table: write {BEGIN!r} and {END!r} into it")
+    return f"{before}{BEGIN}\n\n{text}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    with exit_on_input_error():
+        auto_cli(main, args=sys.argv[1:], as_positional=False)

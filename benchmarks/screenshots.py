@@ -1,0 +1,72 @@
+"""Pictures of the web page for its documentation: `python -m benchmarks.screenshots`, with the shipped decoder."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from jsonargparse import auto_cli
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from benchmarks.chromium import MISSING, chromium
+from grounding.cli import exit_on_input_error
+from grounding.errors import InputError
+from grounding.webapp.serving import ServeConfig, listening, make_server
+
+WIDTH, HEIGHT = 1400, 1000
+COLOURS = 256  # of a palette, which makes the files less than half as large
+
+
+def main(output: Path = Path("docs/images")) -> None:
+    """Serve the page, use it as a user would, and write what the browser shows.
+
+    Args:
+        output: folder for page.png and page_error.png.
+    """
+    config = ServeConfig("refshapes", port=0, device="cpu")
+    with TemporaryDirectory() as folder, listening(config.host, 0) as address, chromium() as browser:
+        if browser is None:
+            raise InputError(MISSING)
+        server = make_server(config, Path(folder))
+        threading.Thread(target=server.run, kwargs={"sockets": [address]}, daemon=True).start()
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        page.goto(f"http://127.0.0.1:{address.getsockname()[1]}/")
+        page.locator("#examples .thumbnail-item").nth(6).click()
+        answered(page, "2 boxes")
+        page.locator("#phrases textarea").fill(
+            "the white cross\nthe dotted cross left of the white shape\nthe red cross"
+        )
+        page.locator("#ask").click()
+        answered(page, "3 boxes")
+        page.locator("#heat_of input").click()
+        page.get_by_text("all, the hottest").click()
+        save(page, output / "page.png")
+        broken = Path(folder) / "holiday.jpg"
+        broken.write_bytes(b"this is no picture")
+        page.locator("#upload input[type=file]").set_input_files(broken)
+        answered(page, "cannot be read")
+        save(page, output / "page_error.png")
+        server.should_exit = True
+
+
+def answered(page: Page, words: str) -> None:
+    """Wait until the line of status says so."""
+    expect(page.locator("#status .status")).to_contain_text(words, timeout=60_000)
+
+
+def save(page: Page, path: Path) -> None:
+    """Write what is shown, once nothing moves any more."""
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(1500)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=path, full_page=True)
+    palette = Image.open(path).convert("RGB").quantize(COLOURS, kmeans=3, dither=Image.Dither.NONE)
+    palette.save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    with exit_on_input_error():
+        auto_cli(main, args=sys.argv[1:], as_positional=False)

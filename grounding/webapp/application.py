@@ -1,0 +1,62 @@
+"""The page as a server: Gradio's application, less all that would ask or tell somebody else."""
+
+from __future__ import annotations
+
+from asyncio import Event
+from collections.abc import Sequence
+from socket import socket
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+from starlette.routing import Mount
+
+from grounding.webapp.answers import Answerer
+from grounding.webapp.examples import ExampleImage
+from grounding.webapp.look import STYLE, theme
+from grounding.webapp.page import build_page
+from grounding.webapp.privacy import LocalOnly
+
+GOODBYE_SECONDS = 5  # for which an answer that is being computed may delay the end
+
+
+class PageServer(uvicorn.Server):
+    """Ends while browsers show the page: each holds a connection open, by which Gradio notices that it is gone.
+
+    Args:
+        config: uvicorn's.
+        stopping: what these connections wait for.
+    """
+
+    def __init__(self, config: uvicorn.Config, stopping: Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """End the connections that would never end by themselves, then the others."""
+        self._stopping.set()
+        await super().shutdown(sockets)
+
+
+def make_page_server(
+    answerer: Answerer, examples: Sequence[ExampleImage], *, subtitle: str, max_bytes: int
+) -> PageServer:
+    """A server, ready to run, without Gradio's links to other places, its schema and its run history.
+
+    Args:
+        answerer: answers all sessions.
+        examples: photos to begin with.
+        subtitle: a line below the page's title.
+        max_bytes: a larger file is not taken.
+    """
+    page = build_page(answerer, examples, subtitle=subtitle)
+    outer = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    gr.mount_gradio_app(
+        outer, page, path="/", app_kwargs={"openapi_url": None}, footer_links=[], run_history=False, show_error=False,
+        max_file_size=max_bytes, ssr_mode=False, pwa=False, mcp_server=False, enable_monitoring=False, theme=theme(),
+        css_paths=STYLE,
+    )  # fmt: skip
+    [mounted] = [route.app for route in outer.routes if isinstance(route, Mount)]
+    config = uvicorn.Config(LocalOnly(outer), log_level="warning", server_header=False,
+                            timeout_graceful_shutdown=GOODBYE_SECONDS)  # fmt: skip
+    return PageServer(config, mounted.stop_event)  # type: ignore[attr-defined]

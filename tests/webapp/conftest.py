@@ -1,0 +1,62 @@
+"""The page's methods, loaded once, and the page itself, served once for all tests of a process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from grounding.config import ModelConfig
+from grounding.proposals.loading import ProposalsConfig
+from grounding.webapp.answers import Answerer
+from grounding.webapp.memory import Memory
+from grounding.webapp.methods import Method, load_methods
+from grounding.webapp.serving import ServeConfig, listening, make_server
+
+MAX_MEGABYTES, MAX_PIXELS = 1, 200_000
+
+
+@pytest.fixture(scope="session")
+def methods() -> dict[str, Method]:
+    return load_methods("refshapes", ModelConfig(), ProposalsConfig(), "cpu")
+
+
+@pytest.fixture
+def answerer(methods) -> Answerer:
+    return Answerer(methods, Memory(2**28), max_pixels=MAX_PIXELS)
+
+
+@pytest.fixture(scope="session")
+def url(tmp_path_factory) -> Iterator[str]:
+    """The address of a served page."""
+    config = ServeConfig(
+        "refshapes", port=0, device="cpu", max_megabytes=MAX_MEGABYTES, max_pixels=MAX_PIXELS, memory_megabytes=64
+    )
+    with listening(config.host, config.port) as address:
+        server = make_server(config, tmp_path_factory.mktemp("page"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [address]}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{address.getsockname()[1]}/"
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def photo_file(tmp_path: Path) -> Path:
+    """Coloured rectangles on noise, 150 x 110 pixels."""
+    return write_photo(tmp_path / "street.png", seed=0)
+
+
+def write_photo(path: Path, *, seed: int, size: tuple[int, int] = (150, 110)) -> Path:
+    """A picture of three coloured rectangles on noise, another one for every seed; returns its path."""
+    rng = np.random.default_rng(seed)
+    image = rng.integers(60, 120, (size[1], size[0], 3), dtype=np.uint8)
+    for colour in ((205, 40, 40), (45, 80, 205), (45, 150, 60)):
+        x, y = rng.integers(0, size[0] - 40), rng.integers(0, size[1] - 30)
+        image[y : y + 28, x : x + 36] = colour
+    Image.fromarray(image).save(path)
+    return path

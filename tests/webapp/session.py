@@ -1,0 +1,92 @@
+"""One user's session with a served page over plain HTTP, as the page's own script speaks to Gradio."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64decode
+from html import unescape
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import requests
+
+SECONDS = 60  # for an answer
+
+
+class Session:
+    """A user without a browser.
+
+    Args:
+        url: of the page.
+
+    Attributes:
+        values: of the components, by their elem_id; what a user sets is sent with every event.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._hash = uuid4().hex
+        self._http = requests.Session()
+        config = self._http.get(f"{url}config", timeout=SECONDS).json()
+        self._components = {one["id"]: one for one in config["components"]}
+        self._ids = {one["props"]["elem_id"]: one["id"] for one in config["components"] if one["props"].get("elem_id")}
+        self._events = {
+            (target, name): number
+            for number, one in enumerate(config["dependencies"])
+            for target, name in one["targets"]
+        }
+        self._dependencies = config["dependencies"]
+        self.values = {name: self._components[number]["props"].get("value") for name, number in self._ids.items()}
+
+    def give(self, path: Path) -> None:
+        """Upload a photo, as dropping it does."""
+        with path.open("rb") as file:
+            answer = self._http.post(
+                f"{self._url}gradio_api/upload", files={"files": (path.name, file)}, timeout=SECONDS
+            )
+        answer.raise_for_status()
+        stored = {"path": answer.json()[0], "orig_name": path.name, "meta": {"_type": "gradio.FileData"}}
+        self.values["upload"] = stored
+        self.send("upload", "upload")
+
+    def send(self, name: str, event: str) -> dict[str, Any]:
+        """What changes when an event of a component happens: new values, or updates, by elem_id."""
+        number = self._events[self._ids[name], event]
+        dependency = self._dependencies[number]
+        names = {one: elem_id for elem_id, one in self._ids.items()}
+        data = [self.values.get(names.get(one, "")) for one in dependency["inputs"]]
+        question = {"data": data, "fn_index": number, "session_hash": self._hash, "event_data": None}
+        self._http.post(f"{self._url}gradio_api/queue/join", json=question, timeout=SECONDS).raise_for_status()
+        answers = self._http.get(
+            f"{self._url}gradio_api/queue/data", params={"session_hash": self._hash}, stream=True, timeout=SECONDS
+        )
+        for line in answers.iter_lines():
+            message = json.loads(line[6:]) if line.startswith(b"data: ") else {}
+            if message.get("msg") == "process_completed":
+                assert message["success"], message
+                changed = dict(zip(dependency["outputs"], message["output"]["data"], strict=True))
+                break
+        by_name = {names.get(one, self._components[one]["type"]): value for one, value in changed.items()}
+        for elem_id, value in by_name.items():
+            if isinstance(value, dict) and value.get("__type__") == "update":
+                if "value" in value:
+                    self.values[elem_id] = value["value"]
+            else:
+                self.values[elem_id] = value
+        return by_name
+
+    def record(self) -> dict[str, Any]:
+        """What the button for JSON saves."""
+        return json.loads(content_of(self.send("save_record", "click")["json"]))
+
+    @property
+    def status(self) -> str:
+        """The sentence in the line of status."""
+        return unescape(re.sub(r"<[^>]+>", "", self.values["status"] or ""))
+
+
+def content_of(file: dict[str, str]) -> bytes:
+    """The bytes of a file that the page hands to its user."""
+    return b64decode(file["content"].partition(",")[2])

@@ -1,0 +1,171 @@
+"""Answers against `Grounder.ground` of methods loaded apart, and how often models run for them."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import grounding
+from grounding.data.images import read_image
+from grounding.errors import InputError
+from grounding.extraction import ExtractionConfig, extract
+from grounding.webapp.answers import Answerer, size_of
+from grounding.webapp.choices import Choice
+from grounding.webapp.memory import Memory
+from tests.webapp.conftest import MAX_PIXELS, write_photo
+
+PHRASES = ["the red square", "the blue one on the left"]
+SHARED = ("ours", "zero-shot"), ("yolo-clip", "reclip"), ("gradcam",)
+
+
+@pytest.fixture
+def runs(methods, monkeypatch) -> Counter[str]:
+    """How often image towers, the detector and the decoder run."""
+    counted: Counter[str] = Counter()
+
+    def count(owner: object, name: str, what: str) -> None:
+        own = getattr(owner, name)
+
+        def counting(*arguments: object, **options: object) -> object:
+            counted[what] += 1
+            return own(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, counting)
+
+    for encoder in methods["ours"].grounder._encoders:
+        count(encoder, "encode", "ours")
+    for encoder in methods["zero-shot"].grounder._encoders:
+        count(encoder, "encode", "zero-shot")
+    for encoder in methods["gradcam"].grounder._encoders:
+        count(encoder, "encode", "gradcam")
+    count(methods["yolo-clip"].grounder.scorer, "encode", "crops")
+    count(methods["yolo-clip"].grounder.proposer, "propose", "detector")
+    count(methods["ours"].grounder.decoder, "forward", "decoder")
+    return counted
+
+
+@pytest.mark.parametrize("name", ["ours", "zero-shot", "gradcam", "yolo-clip", "reclip"])
+def test_equals_the_method_itself(answerer, photo_file, name: str) -> None:
+    model = grounding.loading.read_model_config(grounding.loading.SHIPPED["refshapes"])
+    alone = grounding.load("refshapes") if name == "ours" else grounding.load(name, model=model)
+    photo = answerer.receive(photo_file)
+    for found, expected in zip(
+        answerer.found(photo, PHRASES, Choice(name, most_boxes=10**6)), alone.ground(photo_file, PHRASES), strict=True
+    ):
+        assert found.phrase == expected.phrase
+        np.testing.assert_allclose(found.heatmap, expected.heatmap, atol=1e-5)
+        np.testing.assert_array_equal(found.boxes_xyxy, expected.boxes_xyxy)
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
+
+
+def test_an_image_is_encoded_once_for_all_methods_of_a_family(answerer, photo_file, runs) -> None:
+    photo = answerer.receive(photo_file)
+    for first, *others in SHARED:
+        answerer.found(photo, PHRASES[:1], Choice(first))
+        seen = dict(runs)
+        for name in (first, *others):
+            answerer.found(photo, PHRASES, Choice(name))
+        runs.pop("decoder", None), seen.pop("decoder", None)
+        assert dict(runs) == seen
+    # The shipped decoder looks at one size, plain and mirrored.
+    assert dict(runs) == {"ours": 2, "gradcam": 1, "crops": 1, "detector": 1}
+
+
+def test_controls_run_no_model(answerer, photo_file, runs) -> None:
+    photo = answerer.receive(photo_file)
+    answerer.found(photo, PHRASES, Choice("ours"))
+    before = dict(runs)
+    assert before["decoder"] > 0
+    chosen = [
+        answerer.found(photo, PHRASES, choice)[0].boxes_xyxy
+        for choice in (
+            Choice("ours", "components", relative=0.2),
+            Choice("ours", "components", relative=0.8),
+            Choice("ours", "rectangle", offset=0.3),
+            Choice("ours", "multi_threshold"),
+            Choice("ours", "quality", most_boxes=4),
+        )
+    ]
+    assert dict(runs) == before
+    assert len({boxes.tobytes() for boxes in chosen}) == len(chosen), "every control has an effect"
+
+
+def test_boxes_are_made_as_chosen(answerer, photo_file) -> None:
+    photo = answerer.receive(photo_file)
+    [heatmap] = [one.heatmap for one in answerer.found(photo, PHRASES[:1], Choice("ours"))]
+    for choice, config in (
+        (Choice("ours", "components", relative=0.3), ExtractionConfig("components", relative=0.3)),
+        (Choice("ours", "rectangle", offset=0.4), ExtractionConfig("rectangle", offset=0.4)),
+    ):
+        [found] = answerer.found(photo, PHRASES[:1], choice)
+        boxes, scores = extract(heatmap, config)
+        np.testing.assert_array_equal(found.boxes_xyxy, boxes[:1])
+        np.testing.assert_array_equal(found.scores, scores[:1])
+
+
+def test_how_many_boxes_and_how_good(answerer, photo_file) -> None:
+    photo = answerer.receive(photo_file)
+    [every] = answerer.found(photo, PHRASES[:1], Choice("zero-shot", "multi_threshold", most_boxes=100))
+    assert len(every.scores) >= 4
+    middle = float(every.scores[2])
+    [some] = answerer.found(
+        photo, PHRASES[:1], Choice("zero-shot", "multi_threshold", most_boxes=100, lowest_score=middle)
+    )
+    assert (every.scores >= middle).sum() == len(some.scores) < len(every.scores)
+    np.testing.assert_array_equal(some.boxes_xyxy, every.boxes_xyxy[: len(some.scores)])
+    [two] = answerer.found(photo, PHRASES[:1], Choice("zero-shot", "multi_threshold", most_boxes=2))
+    np.testing.assert_array_equal(two.boxes_xyxy, every.boxes_xyxy[:2])
+    [none] = answerer.found(photo, PHRASES[:1], Choice("ours", lowest_score=1.0))
+    assert none.boxes_xyxy.shape == (0, 4) and none.heatmap.shape == (110, 150)
+
+
+def test_what_was_dropped_is_made_again(methods, tmp_path: Path, runs) -> None:
+    """With room for one photo, two take turns; what is kept stays within the budget."""
+    first, second = (write_photo(tmp_path / f"{seed}.png", seed=seed) for seed in (1, 2))
+    wide = Answerer(methods, Memory(2**30), max_pixels=MAX_PIXELS)
+    expected = [wide.found(wide.receive(path), PHRASES, Choice("ours"))[0] for path in (first, second)]
+    size = size_of(methods["ours"].grounder.encode(read_image(first)))
+    memory = Memory(int(1.3 * size))
+    narrow = Answerer(methods, memory, max_pixels=MAX_PIXELS)
+    photos = [narrow.receive(path) for path in (first, second)]
+    runs.clear()
+    for turn in range(2):
+        for photo, answer in zip(photos, expected, strict=True):
+            [found] = narrow.found(photo, [f"{PHRASES[0]}"], Choice("ours"))
+            narrow.found(photo, [f"another phrase, {turn}"], Choice("ours"))
+            np.testing.assert_array_equal(found.boxes_xyxy, answer.boxes_xyxy)
+            assert 0 < memory.used <= memory.budget
+    assert runs["ours"] > 4  # two views for each of the two photos, and again
+
+
+def test_a_photo_that_is_gone_is_asked_for_again(methods, photo_file) -> None:
+    forgetful = Answerer(methods, Memory(0), max_pixels=MAX_PIXELS)
+    photo = forgetful.receive(photo_file)
+    assert len(forgetful.found(photo, PHRASES, Choice("zero-shot"))) == 2
+    photo_file.unlink()
+    with pytest.raises(InputError, match=r"street\.png is no longer kept"):
+        forgetful.found(photo, PHRASES, Choice("zero-shot"))
+
+
+def test_the_same_question_of_many_at_once_encodes_once(answerer, photo_file, runs) -> None:
+    copies = [shutil.copy(photo_file, photo_file.with_name(f"{index}.png")) for index in range(10)]
+    photos = [answerer.receive(Path(copy)) for copy in copies]
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda photo: answerer.found(photo, PHRASES, Choice("ours")), photos))
+    assert runs["ours"] == 2
+    for answer in answers:
+        np.testing.assert_array_equal(answer[1].boxes_xyxy, answers[0][1].boxes_xyxy)
+
+
+def test_phrases_that_cannot_be_asked(answerer, photo_file) -> None:
+    photo = answerer.receive(photo_file)
+    with pytest.raises(InputError, match="77"):
+        answerer.found(photo, ["word " * 100], Choice("ours"))
+    with pytest.raises(InputError, match="relative"):
+        answerer.found(photo, PHRASES, Choice("ours", "components", relative=0))
+    assert len(answerer.found(photo, PHRASES, Choice("ours"))) == 2, "and the next question is answered"

@@ -1,0 +1,152 @@
+"""The page in a real Chromium: what a user does, and that the browser asks nobody but the server."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import grounding
+from grounding.extraction import boxes_from_heatmap
+from tests.webapp.conftest import MAX_MEGABYTES, MAX_PIXELS, write_photo
+
+playwright = pytest.importorskip("playwright.sync_api", reason="pip install -r requirements-dev.txt brings playwright")
+from benchmarks.chromium import MISSING, chromium  # noqa: E402
+
+PHRASES = ["the red square", "the blue square"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[playwright.Browser]:
+    with chromium() as found:
+        if found is None:
+            pytest.skip(MISSING)
+        yield found
+
+
+@pytest.fixture
+def page(browser, url: str) -> Iterator[playwright.Page]:
+    """The page in a tab of its own; afterwards, that it asked the server only and complained of nothing."""
+    context = browser.new_context(viewport={"width": 1300, "height": 1000})
+    tab = context.new_page()
+    asked: list[str] = []
+    complaints: list[str] = []
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    context.route(lambda address: not address.startswith((url, "data:", "blob:")), lambda route: route.abort())
+    tab.goto(url)
+    tab.locator("#ask").wait_for()
+    yield tab
+    context.close()
+    assert len(asked) > 20
+    assert [address for address in asked if not address.startswith((url, "data:", "blob:"))] == []
+    assert complaints == []
+
+
+def give(page: playwright.Page, path: Path) -> None:
+    page.locator("#upload input[type=file]").set_input_files(path)
+
+
+def ask(page: playwright.Page, *phrases: str) -> None:
+    page.locator("#phrases textarea").fill("\n".join(phrases))
+    page.locator("#ask").click()
+
+
+def status(page: playwright.Page, pattern: str) -> None:
+    playwright.expect(page.locator("#status .status")).to_have_text(re.compile(pattern), timeout=30_000)
+
+
+def shows(page: playwright.Page, phrases: list[str], boxes: list[np.ndarray]) -> None:
+    """The table's phrases and corners are, or become, these."""
+    playwright.expect(page.locator("#boxes td.phrase")).to_have_text(phrases)
+    corners = [f"{edge:.0f}" for box in boxes for edge in box]
+    playwright.expect(page.locator("#boxes td:nth-child(n + 4)")).to_have_text(corners)
+
+
+def another_picture(page: playwright.Page, before: str) -> str:
+    """Wait for another picture than one seen before."""
+    page.wait_for_function("before => document.querySelector('#answer img.answer').src !== before", arg=before)
+    return page.locator("#answer img.answer").get_attribute("src")
+
+
+def saved(page: playwright.Page, button: str) -> tuple[str, bytes]:
+    """Name and content of what a button saves."""
+    with page.expect_download() as waiting:
+        page.locator(button).click()
+    return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
+
+
+def test_a_photo_is_asked(page, photo_file: Path) -> None:
+    expected = grounding.load("refshapes").ground(photo_file, PHRASES)
+    give(page, photo_file)
+    status(page, r"street\.png, 150 x 110 pixels")
+    ask(page, *PHRASES)
+    status(page, r"ours: 2 boxes")
+    shows(page, PHRASES, [one.boxes_xyxy[0] for one in expected])
+    picture = page.locator("#answer img.answer")
+    assert all(phrase in picture.get_attribute("alt") for phrase in PHRASES)
+    seen = picture.get_attribute("src")
+
+    name, content = saved(page, "#save_record")
+    written = json.loads(content)
+    assert name == "street_grounded.json"
+    for one, of_one in zip(written["answers"], expected, strict=True):
+        np.testing.assert_array_equal(np.float32(one["boxes_xyxy"]), of_one.boxes_xyxy[:1])
+    name, content = saved(page, "#save_picture")
+    assert name == "street_grounded.png" and Image.open(BytesIO(content)).size == (800, 587)
+
+    page.locator("#extraction").get_by_text("components").click()
+    slider = page.locator("#relative input[type=range]")
+    slider.wait_for()
+    for share in ("0.15", "0.85"):
+        slider.fill(share)
+        boxes = [boxes_from_heatmap(one.heatmap, relative_threshold=float(share))[0][0] for one in expected]
+        shows(page, PHRASES, boxes)
+        seen = another_picture(page, seen)
+
+    page.locator("#method").get_by_text("zero-shot").click()
+    status(page, r"zero-shot: 2 boxes")
+    page.locator("#method").get_by_text("yolo-clip").click()
+    status(page, r"yolo-clip: 2 boxes")
+    playwright.expect(page.locator("#extraction")).to_be_hidden()
+
+
+def test_an_example_answers_at_once(page) -> None:
+    page.locator("#examples .thumbnail-item").nth(1).click()
+    status(page, r"ours: 2 boxes")
+    phrases = page.locator("#phrases textarea").input_value().splitlines()
+    playwright.expect(page.locator("#boxes td.phrase")).to_have_text(phrases)
+    assert len(phrases) == 2
+    page.locator("#heat_of input").click()
+    before = page.locator("#answer img.answer").get_attribute("src")
+    page.get_by_text("all, the hottest").click()
+    another_picture(page, before)
+
+
+def test_mistakes_are_told_in_words_and_the_page_goes_on(page, photo_file: Path, tmp_path: Path) -> None:
+    ask(page, "the red square")
+    status(page, "There is no photo yet")
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no image at all")
+    give(page, broken)
+    status(page, "broken.png cannot be read as an image")
+    give(page, write_photo(tmp_path / "large.png", seed=0, size=(500, MAX_PIXELS // 500 + 1)))
+    status(page, r"large\.png has 500 x 401 pixels, which is more")
+    heavy = tmp_path / "heavy.png"
+    heavy.write_bytes(photo_file.read_bytes() + bytes(MAX_MEGABYTES * 2**20))
+    give(page, heavy)
+    playwright.expect(page.get_by_text("exceed the maximum allowed size of 1.0 Mb")).to_be_visible()
+    give(page, photo_file)
+    status(page, r"street\.png, 150 x 110")
+    ask(page, "word " * 100)
+    status(page, "77")
+    ask(page, "the <b>red</b> ${square} {{one}}")
+    status(page, "ours: 1 box")
+    playwright.expect(page.locator("#boxes td.phrase")).to_have_text(["the <b>red</b> ${square} {{one}}"])

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+
+from grounding.drawing import as_array, bare_figure, clear_figure, draw_boxes, heatmap_overlay, laid_over
+from grounding.webapp.choices import Found
+from grounding.webapp.pictures import COLOURS, SHOWN_SIDE, as_jpeg, as_png, draw, saved_side, shortened
+from grounding.webapp.uploads import MOST_PHRASES
+
+SIZE = (400, 300)
+
+
+def found(phrase: str, boxes: list[list[float]], hot: tuple[int, int] | None = None) -> Found:
+    heatmap = np.zeros(SIZE[::-1], dtype=np.float32)
+    if hot:
+        heatmap[hot[1] : hot[1] + 40, hot[0] : hot[0] + 40] = 1
+    return Found(phrase, np.array(boxes, dtype=np.float32).reshape(-1, 4), np.full(len(boxes), 0.5), heatmap)
+
+
+@pytest.fixture
+def image() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (*SIZE[::-1], 3), dtype=np.uint8)
+
+
+def near(pixels: np.ndarray, colour: str) -> np.ndarray:
+    """Where pixels have a colour, but for what smoothing does."""
+    return (np.abs(pixels.astype(int) - np.rint(255 * np.array(to_rgb(colour)))).max(axis=-1) <= 3).nonzero()
+
+
+def test_boxes_are_drawn_in_the_colours_of_their_phrases(image) -> None:
+    image[:] = 90
+    boxes = [[20, 60, 120, 140], [200, 60, 300, 140], [20, 180, 120, 260]]
+    answers = [found(f"phrase {index}", [box]) for index, box in enumerate(boxes)]
+    picture = draw(image, answers, heat_of=0, opacity=0, side=2 * SIZE[0])
+    assert picture.shape == (600, 800, 3)
+    for colour, box in zip(COLOURS, boxes, strict=False):
+        rows, columns = near(picture, colour)
+        x1, y1, x2, y2 = (2 * edge for edge in box)
+        assert columns.min() == pytest.approx(x1, abs=3) and rows.max() == pytest.approx(y2, abs=3)
+        assert columns.max() >= x2 - 3
+        middle = (rows > y1 + 10) & (rows < y2 - 10)
+        assert middle.any() and not ((columns[middle] > x1 + 10) & (columns[middle] < x2 - 10)).any()
+
+
+def test_every_phrase_has_a_colour_of_its_own() -> None:
+    assert len(set(COLOURS)) == len(COLOURS) == MOST_PHRASES
+
+
+def test_the_heatmap_is_of_the_phrase_that_was_chosen_or_of_all(image) -> None:
+    answers = [found("a", [], hot=(20, 20)), found("b", [], hot=(300, 200))]
+    for heat_of, heat in (
+        (0, answers[0].heatmap),
+        (1, answers[1].heatmap),
+        (None, answers[0].heatmap + answers[1].heatmap),
+    ):
+        picture = draw(image, answers, heat_of=heat_of, opacity=0.6, side=SIZE[0])
+        np.testing.assert_array_equal(picture, heatmap_overlay(image, heat, opacity=0.6))
+    np.testing.assert_array_equal(draw(image, answers, heat_of=0, opacity=0, side=SIZE[0]), image)
+    np.testing.assert_array_equal(draw(image, [], heat_of=None, opacity=0.6, side=SIZE[0]), image)
+
+
+def test_a_saved_picture_is_the_shown_one_at_another_size(image) -> None:
+    image = cv2.GaussianBlur(image, (0, 0), 8)
+    answers = [found("the red car", [[40, 60, 160, 200], [200, 100, 340, 240]], hot=(100, 100))]
+    small, large = (draw(image, answers, heat_of=0, opacity=0.5, side=side) for side in (800, 1600))
+    assert large.shape == (1200, 1600, 3)
+    difference = np.abs(cv2.resize(large, (800, 600), interpolation=cv2.INTER_AREA).astype(int) - small)
+    assert difference.mean() < 2
+
+
+@pytest.mark.parametrize(("side", "saved"), [(100, 800), (1234, 1234), (6000, 1600)])
+def test_a_picture_is_saved_as_large_as_the_photo_within_reason(side: int, saved: int) -> None:
+    assert saved_side(np.zeros((50, side, 3), dtype=np.uint8)) == saved >= SHOWN_SIDE
+
+
+def test_files_hold_the_picture(image) -> None:
+    smooth = cv2.GaussianBlur(image, (0, 0), 8)
+    for content, tolerance in ((as_png(smooth), 0), (as_jpeg(smooth), 6)):
+        read = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+        assert np.abs(read.astype(int) - smooth).max() <= tolerance
+
+
+def test_long_phrases_are_shortened_on_labels() -> None:
+    assert shortened("the car", 7) == "the car"
+    assert shortened("the cars", 7) == "the ca…"
+    assert shortened("the  cars", 5) == "the…"
+
+
+def test_a_clear_figure_over_a_picture_is_a_figure_of_the_picture(image) -> None:
+    boxes, labels = np.array([[30.0, 40, 200, 150], [220, 100, 380, 290]]), ["0.93", "0.41"]
+    figure, axis = bare_figure(image)
+    draw_boxes(axis, boxes, labels)
+    expected = as_array(figure)
+    figure, axis = clear_figure(SIZE)
+    draw_boxes(axis, boxes, labels)
+    laid = laid_over(image, figure)
+    assert np.abs(laid.astype(int) - expected).max() <= 3
+    assert (laid != image).any(axis=-1).mean() > 0.02
+    clear, _ = clear_figure(SIZE)
+    np.testing.assert_array_equal(laid_over(image, clear), image)

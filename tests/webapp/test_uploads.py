@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFile
+
+from grounding.errors import InputError
+from grounding.webapp.uploads import MOST_PHRASES, phrases_of, receive
+
+
+def png_that_claims(width: int, height: int) -> bytes:
+    """A PNG's signature and header, without any pixels."""
+    content = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + content + struct.pack(">I", zlib.crc32(content))
+    return data + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+
+
+def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path: Path, monkeypatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("the image was decoded")
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", refuse)
+    path = tmp_path / "large.png"
+    for size in ((7000, 8000), (60_000, 60_000)):  # PIL itself refuses the second
+        path.write_bytes(png_that_claims(*size))
+        with pytest.raises(InputError, match=r"^large\.png has .*pixels.*: give a"):
+            receive(path, max_pixels=25_000_000)
+
+
+def test_the_limit_is_the_last_number_that_is_taken(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 25)).save(tmp_path / "a.png")
+    assert receive(tmp_path / "a.png", max_pixels=1000)[0].size == (40, 25)
+    with pytest.raises(InputError, match="40 x 25 pixels"):
+        receive(tmp_path / "a.png", max_pixels=999)
+
+
+def test_a_photo_is_known_by_its_content(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8)
+    for name in ("a.png", "b.png"):
+        Image.fromarray(pixels).save(tmp_path / name)
+    Image.fromarray(pixels[::-1]).save(tmp_path / "c.png")
+    a, b, c = (receive(tmp_path / f"{name}.png", max_pixels=1000) for name in "abc")
+    assert a[0].key == b[0].key != c[0].key
+    assert a[0].name == "a.png" and a[0].frames == 1
+    np.testing.assert_array_equal(a[1], pixels)
+
+
+def test_a_turned_photo_has_its_upright_size(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 25)).save(tmp_path / "a.jpg", exif=exif)
+    photo, pixels = receive(tmp_path / "a.jpg", max_pixels=1000)
+    assert photo.size == (25, 40) and pixels.shape == (40, 25, 3)
+
+
+def test_an_animation_tells_how_many_pictures_it_has(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (30, 20), colour) for colour in ("red", "green", "blue")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    photo, pixels = receive(tmp_path / "a.gif", max_pixels=1000)
+    assert photo.frames == 3
+    assert pixels[0, 0].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", png_that_claims(30, 20)])
+def test_what_is_no_image_is_named_without_the_servers_folder(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "holiday.png"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"^holiday\.png ") as raised:
+        receive(path, max_pixels=1000)
+    assert str(tmp_path) not in str(raised.value)
+
+
+def test_phrases_are_lines() -> None:
+    assert phrases_of("  the red   car \n\n a dog\t\nthe red car\n") == ("the red car", "a dog")
+    for text in ("", " \n\t\n"):
+        with pytest.raises(InputError, match="no phrase"):
+            phrases_of(text)
+    assert len(phrases_of("\n".join(map(str, range(MOST_PHRASES))))) == MOST_PHRASES
+    with pytest.raises(InputError, match=f"{MOST_PHRASES + 1} phrases"):
+        phrases_of("\n".join(map(str, range(MOST_PHRASES + 1))))
