@@ -59,7 +59,9 @@ def build() -> NotebookNode:
         "requirements": requirements(needed),
         "detector_requirement": requirement_lines("requirements-yolo.txt")["ultralytics-opencv-headless"],
     }
-    notebook = new_notebook(metadata=METADATA, cells=[cell for part in parts for cell in _cells(part, supporting, known)])
+    notebook = new_notebook(
+        metadata=METADATA, cells=[cell for part in parts for cell in _cells(part, supporting, known)]
+    )
     notebook.nbformat_minor = 5
     nbformat.validate(notebook)
     return notebook
@@ -162,7 +164,7 @@ def execute(notebook: NotebookNode, folder: Path, **settings: str) -> None:
     """Run every cell in `folder`, in offline mode unless `settings` say otherwise, and keep what the cells put out."""
     given = {"MODE": "offline", "REPOSITORY": str(ROOT), "WORK": str(folder / "work"), **settings}
     environment = os.environ | {f"GROUNDING_NOTEBOOK_{name}": value for name, value in given.items()}
-    client = NotebookClient(notebook, timeout=None, kernel_name="python3", record_timing=False,
+    client = NotebookClient(notebook, timeout=None, kernel_name="python3", record_timing=False, coalesce_streams=True,
                             resources={"metadata": {"path": str(folder)}})  # fmt: skip
     client.execute(env=environment)
     notebook.metadata = nbformat.from_dict(METADATA)  # without the version of this machine's Python

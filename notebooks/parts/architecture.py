@@ -1,17 +1,19 @@
 import io
+from itertools import pairwise
 
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 
-def show(figure, dpi=80):
-    """A figure as an output that does not depend on the notebook's drawing backend."""
+def show(figure, dpi=80, kind="png"):
+    """A figure as an output that does not depend on the notebook's drawing backend; photographs take less as "jpeg"."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi)
-    display(Image(buffer.getvalue()))
+    figure.savefig(buffer, format=kind, dpi=dpi)
+    display(Image(buffer.getvalue(), format=kind))
 
 
 FROZEN, TRAINED, PLAIN = "#CFE3F3", "#FBDDB5", "#EDEDED"
+INSIDE = "3 blocks, 7x7,\nFiLM\n\nupsample, join,\nblock 5x5,\nFiLM\n\nupsample, join\n\nlogits"
 BOXES = {  # name: left, bottom, width, height, colour, text
     "image": (0, 34, 9, 7, "white", "image"),
     "letterbox": (12, 34, 11, 7, PLAIN, "letterbox"),
@@ -22,7 +24,7 @@ BOXES = {  # name: left, bottom, width, height, colour, text
     "text": (12, 6, 11, 7, FROZEN, "CLIP text\ntower"),
     "reader": (44, 1, 15, 7, TRAINED, "phrase reader\n(transformer)"),
     "similarity": (63, 14, 11, 7, PLAIN, "similarity\nmap $s$"),
-    "decoder": (83, 1, 15, 40, TRAINED, "heatmap\ndecoder\n\n3 blocks, 7×7,\nFiLM\n\nupsample, join,\nblock 5×5,\nFiLM\n\nupsample, join\n\nlogits"),
+    "decoder": (83, 1, 15, 40, TRAINED, "heatmap\ndecoder\n\n" + INSIDE),
     "heatmap": (101, 29, 11, 7, "white", "heatmap"),
     "extract": (101, 17, 11, 7, PLAIN, "threshold,\nregions"),
     "boxes": (101, 5, 11, 7, "white", "boxes,\nscores"),
@@ -52,12 +54,14 @@ axis = figure.add_axes((0.005, 0.01, 0.99, 0.98))
 axis.set(xlim=(-1, 113), ylim=(-1, 43))
 axis.axis("off")
 for points, text, place in ARROWS:
-    for start, end in zip(points, points[1:], strict=False):
+    for start, end in pairwise(points):
         last = end == points[-1]
         axis.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>" if last else "-", mutation_scale=11,
                                        shrinkA=0, shrinkB=0, color="#444444", linewidth=1.2))  # fmt: skip
     if text:
-        axis.text(*place, text, ha="right" if text == "stage 4" else "center", va="bottom", fontsize=8.5, color="#333333")
+        axis.text(
+            *place, text, ha="right" if text == "stage 4" else "center", va="bottom", fontsize=8.5, color="#333333"
+        )
 for left, bottom, width, height, colour, text in BOXES.values():
     axis.add_patch(FancyBboxPatch((left, bottom), width, height, boxstyle="round,pad=0,rounding_size=1",
                                   facecolor=colour, edgecolor="#555555", linewidth=1.1))  # fmt: skip

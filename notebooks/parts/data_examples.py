@@ -5,4 +5,4 @@ for index, axis in enumerate(figure.subplots(1, 4)):
     show_image(axis, example.image)
     draw_boxes(axis, [expression.box_xyxy], colour=ANNOTATED_COLOUR)
     axis.set_title(f'"{expression.phrase}"', fontsize=9, wrap=True, parse_math=False)
-show(figure)
+show(figure, dpi=100, kind="jpeg")

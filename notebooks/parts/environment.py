@@ -43,7 +43,9 @@ if not OFFLINE:
 OPENED_IN = globals().get("OPENED_IN", Path.cwd())  # as it was before the first run of this cell
 if OFFLINE:
     places = [Path(os.environ.get("GROUNDING_NOTEBOOK_REPOSITORY", OPENED_IN)), *OPENED_IN.parents]
-    REPOSITORY = next((each for each in places if (each / "grounding/weights/embedded_clip.safetensors").exists()), None)
+    REPOSITORY = next(
+        (each for each in places if (each / "grounding/weights/embedded_clip.safetensors").exists()), None
+    )
     assert REPOSITORY, "offline, the notebook takes weights from the repository: open it from within a checkout"
 WORK = Path(os.environ.get("GROUNDING_NOTEBOOK_WORK", (REPOSITORY / "runs" if OFFLINE else OPENED_IN) / "notebook"))
 for folder in "@folders@":

@@ -11,8 +11,7 @@ def draw_examples(chosen):
     """A row each: image with annotated and found box, CLIP's similarity map, the decoder's heatmap, all its boxes."""
     figure = Figure(figsize=(11, 2.75 * len(chosen)), layout="constrained")
     for prediction, axes in zip(chosen, figure.subplots(len(chosen), 4, squeeze=False), strict=True):
-        image = splits["test"].images_dir / expressions[prediction.sent_id].image_path.name
-        encoded = ours.encode(image)
+        encoded = ours.encode(expressions[prediction.sent_id].image_path)
         [similarity] = ours.similarity_maps(encoded, [prediction.phrase])
         [answer] = ours.ground(encoded, [prediction.phrase])
         for axis in axes:
@@ -28,9 +27,9 @@ def draw_examples(chosen):
                   "heatmap, after it", "best boxes with scores"]  # fmt: skip
         for axis, title in zip(axes, titles, strict=True):
             axis.set_title(title, fontsize=8.5, wrap=True, parse_math=False)
-    show(figure, dpi=75)
+    show(figure, dpi=95, kind="jpeg")
 
 
-right = [each for each in predictions if iou_of(each) >= 0.5]
-draws = np.random.default_rng(0).permutation(len(right))[:4]
-draw_examples([right[index] for index in draws] or predictions[:1])
+shuffled = [predictions[index] for index in np.random.default_rng(0).permutation(len(predictions))]
+one_per_image = {each.image_id: each for each in shuffled if iou_of(each) >= 0.5}
+draw_examples(list(one_per_image.values())[:4] or predictions[:1])

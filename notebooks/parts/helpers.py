@@ -1,6 +1,8 @@
 def table(rows, headings, caption=""):
     """Rows of text under headings, the first column on the left, the others on the right."""
-    text = tabulate(rows, headings, "github", disable_numparse=True, colalign=["left"] + ["right"] * (len(headings) - 1))
+    text = tabulate(
+        rows, headings, "github", disable_numparse=True, colalign=["left"] + ["right"] * (len(headings) - 1)
+    )
     display(Markdown(f"{text}\n\n{caption}"))
 
 

@@ -1,3 +1,4 @@
+from contextlib import redirect_stdout
 from dataclasses import replace
 
 import matplotlib

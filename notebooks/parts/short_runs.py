@@ -17,7 +17,8 @@ def measures_on_validation(method):
 def run(name, config):
     folder = RUNS / "short" / "".join(letter if letter.isalnum() else "-" for letter in name)
     began = time.perf_counter()
-    train(replace(config, output=folder))
+    with redirect_stdout(io.StringIO()):  # what it prints of its one epoch, on two images of validation
+        train(replace(config, output=folder))
     measured = measures_on_validation(load(folder, device=DEVICE))
     print(f"{name}: {time.perf_counter() - began:.0f} seconds, Acc@0.5 {measured['acc@0.5'].mean():.3f}")
     return measured

@@ -3,7 +3,10 @@ def with_interval(values):
     return f"{values.mean():.3f} [{low:.3f}, {high:.3f}]"
 
 
-shown = {"zero-shot, no training": untrained, **{f"boxes of {share:.0%}": each for share, each in supervised.items()}}
+shown = {
+    "zero-shot, no training": untrained,
+    **{f"boxes of {100 * share:.0f} %": each for share, each in supervised.items()},
+}
 rows = [[name, *(with_interval(values[measure]) for measure in SHOWN)] for name, values in shown.items()]
 table(rows, ["supervision", *(f"{title} [95 %]" for title in SHOWN.values())])
 
@@ -15,7 +18,7 @@ for axis, (measure, title) in zip(figure.subplots(1, len(SHOWN)), SHOWN.items(),
     axis.fill_between(places, *zip(*ends, strict=True), color="#0072B2", alpha=0.15, linewidth=0)
     axis.plot(places, means, "o-", color="#0072B2", label="trained")
     axis.axhline(untrained[measure].mean(), color="#D55E00", linestyle="--", label="zero-shot")
-    axis.set_xticks(places, [f"{share:.0%}" for share in supervised])
+    axis.set_xticks(places, [f"{100 * share:.0f} %" for share in supervised])
     axis.set(xlabel="images with boxes", title=title)
     tidy(axis)
     axis.legend(frameon=False)
