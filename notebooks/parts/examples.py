@@ -27,6 +27,7 @@ def draw_examples(chosen):
                   "heatmap, after it", "best boxes with scores"]  # fmt: skip
         for axis, title in zip(axes, titles, strict=True):
             axis.set_title(title, fontsize=8.5, wrap=True, parse_math=False)
+    keep_labels_inside(figure)
     show(figure, dpi=95, kind="jpeg")
 
 

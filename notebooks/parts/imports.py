@@ -1,7 +1,6 @@
 from contextlib import redirect_stdout
 from dataclasses import replace
 
-import matplotlib
 import numpy as np
 import torch
 from tabulate import tabulate
@@ -14,7 +13,7 @@ from grounding.comparison import EvaluateConfig, compare
 from grounding.data.download import PUBLISHED, download
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.refshapes.writer import IMAGES, write_refshapes
-from grounding.drawing import ANNOTATED_COLOUR, COLOUR_MAP, draw_boxes, heatmap_overlay, show_image
+from grounding.drawing import ANNOTATED_COLOUR, COLOUR_MAP, draw_boxes, heatmap_overlay, keep_labels_inside, show_image
 from grounding.evaluation import method_of, predict
 from grounding.geometry import box_iou
 from grounding.learner import LossConfig

@@ -9,4 +9,5 @@ for axis, answer in zip(figure.subplots(1, len(answers), squeeze=False)[0], answ
     show_image(axis, heatmap_overlay(answer.image, answer.heatmap))
     draw_boxes(axis, answer.boxes_xyxy[:1], [f"{answer.scores[0]:.2f}"])
     axis.set_title(f'"{answer.phrase}"', fontsize=9, wrap=True, parse_math=False)
+keep_labels_inside(figure)
 show(figure, dpi=95, kind="jpeg")

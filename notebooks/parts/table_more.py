@@ -1,2 +1,2 @@
 show_table(localisation_table(RESULTS))
-show_table(semantic_table(RESULTS), with_caption=False)
+show_table(semantic_table(RESULTS))
