@@ -4,10 +4,10 @@
 code cell:
 
     <!-- code: NAME.py -->               parts/NAME.py
+    <!-- folded: NAME.py -->             the same, folded away: of a figure, its picture is what matters
     <!-- file: grounding/decoder.py -->  a file of the package, written by the cell to the notebook's working folder
-    <!-- supporting -->                  whatever else the notebook needs of the package, folded away
-
-Which files it needs follows from the imports in parts/*.py, theirs in turn, and the text files that these name.
+    <!-- supporting -->                  whatever else the notebook needs of the package, folded away: what parts/*.py
+                                         import, what that imports in turn, and the text files that it names
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PARTS = Path(__file__).resolve().parent / "parts"
 NOTEBOOK = Path(__file__).resolve().parent / "report.ipynb"
 PACKAGE = "grounding"
-DIRECTIVE = re.compile(r"^<!-- (code|file|supporting)(?:: (\S+))? -->$", re.MULTILINE)
+DIRECTIVE = re.compile(r"^<!-- (code|folded|file|supporting)(?:: (\S+))? -->$", re.MULTILINE)
 PLACEHOLDER = re.compile(r'"@(\w+)@"')  # in parts/*.py, for what only the builder knows
 COLABS_OWN = {"torch", "torchvision"}  # built for its GPUs: never replaced
 UNSEEN = {"setuptools"}  # needed by a package that does not say so
@@ -72,9 +72,9 @@ def _cells(part: Path, supporting: list[str], known: dict[str, Any]) -> Iterator
     prose, *rest = DIRECTIVE.split(part.read_text())
     yield from _text(f"{part.stem}-0", prose)
     for number, (kind, name, after) in enumerate(zip(*[iter(rest)] * 3, strict=True), start=1):
-        if kind == "code":
-            source = (PARTS / name).read_text().rstrip("\n")
-            yield _code(Path(name).stem, PLACEHOLDER.sub(lambda found: repr(known[found[1]]), source))
+        if kind in ("code", "folded"):
+            source = PLACEHOLDER.sub(lambda found: repr(known[found[1]]), (PARTS / name).read_text())
+            yield _code(Path(name).stem, source.removesuffix("\n"), hidden=kind == "folded")
         elif kind == "file":
             yield _file(name)
         else:
@@ -107,7 +107,7 @@ def _id(kind: str, name: str) -> str:
 
 def needed_files() -> list[str]:
     """What the notebook needs of the package, as paths from the root: modules, and text files that these name."""
-    waiting = [path for path in PARTS.glob("*.py")]
+    waiting = list(PARTS.glob("*.py"))
     needed: set[Path] = set()
     while waiting:
         tree = ast.parse(waiting.pop().read_text())
