@@ -29,7 +29,7 @@ middle.set(xlabel="step", ylim=(0, None), title="learning rate")
 for colour, name in zip(("#0072B2", "#E69F00", "#CC79A7"), ("acc@0.5", "miou", "pointing"), strict=True):
     right.plot([0, *(each["epoch"] for each in epochs)], [np.nan, *(each[name] for each in epochs)], "o-",
                color=colour, label=name)  # fmt: skip
-right.set(xlabel="epoch", xticks=range(len(epochs) + 1), xlim=(0.5, len(epochs) + 0.5), title="validation")
+right.set(xlabel="epoch", xticks=range(len(epochs) + 1), xlim=(0.5, len(epochs) + 0.5), ylim=(0, 1), title="validation")
 right.legend(frameon=False)
 for axis in (left, middle, right):
     axis.title.set_fontsize(10)

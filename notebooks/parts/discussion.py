@@ -71,7 +71,7 @@ Measured on {METHODS["ours"]["n"]:,} expressions of {RESULTS["images"]:,} test i
 
 - One pass of a frozen image tower serves all phrases about an image. There is no detector and no list of categories.
 - The heatmap says where the evidence is, also where the box is wrong, and can be seen before and after the decoder.
-- It can learn from images with boxes, without, and from both together, by the same program.
+- One program learns from images with boxes, without, and from both together; section 6.9 has what each is worth.
 - Among kinds of phrases and objects it is best at *{easiest}* ({kinds[easiest]:.3f}).
 
 ### 7.3 Weaknesses
