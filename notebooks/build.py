@@ -21,6 +21,7 @@ import tempfile
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from pprint import pformat
 from typing import Any
 
 import nbformat
@@ -59,21 +60,21 @@ def build() -> NotebookNode:
         "requirements": requirements(needed),
         "detector_requirement": requirement_lines("requirements-yolo.txt")["ultralytics-opencv-headless"],
     }
-    notebook = new_notebook(
-        metadata=METADATA, cells=[cell for part in parts for cell in _cells(part, supporting, known)]
-    )
+    as_code = {name: pformat(value, width=110, compact=True) for name, value in known.items()}
+    cells = [cell for part in parts for cell in _cells(part, supporting, as_code)]
+    notebook = new_notebook(metadata=METADATA, cells=cells)
     notebook.nbformat_minor = 5
     nbformat.validate(notebook)
     return notebook
 
 
-def _cells(part: Path, supporting: list[str], known: dict[str, Any]) -> Iterator[NotebookNode]:
+def _cells(part: Path, supporting: list[str], known: dict[str, str]) -> Iterator[NotebookNode]:
     """The cells of one part; prose, kind and name of a directive alternate in what `re.split` gives."""
     prose, *rest = DIRECTIVE.split(part.read_text())
     yield from _text(f"{part.stem}-0", prose)
     for number, (kind, name, after) in enumerate(zip(*[iter(rest)] * 3, strict=True), start=1):
         if kind in ("code", "folded"):
-            source = PLACEHOLDER.sub(lambda found: repr(known[found[1]]), (PARTS / name).read_text())
+            source = PLACEHOLDER.sub(lambda found: known[found[1]], (PARTS / name).read_text())
             yield _code(Path(name).stem, source.removesuffix("\n"), hidden=kind == "folded")
         elif kind == "file":
             yield _file(name)
