@@ -63,7 +63,6 @@ def build() -> NotebookNode:
     as_code = {name: pformat(value, width=110, compact=True) for name, value in known.items()}
     cells = [cell for part in parts for cell in _cells(part, supporting, as_code)]
     notebook = new_notebook(metadata=METADATA, cells=cells)
-    notebook.nbformat_minor = 5
     nbformat.validate(notebook)
     return notebook
 
