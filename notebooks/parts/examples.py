@@ -23,7 +23,7 @@ def draw_examples(chosen):
         axes[2].clear()
         show_image(axes[2], heatmap_overlay(answer.image, answer.heatmap))
         draw_boxes(axes[3], answer.boxes_xyxy[:3], [f"{score:.2f}" for score in answer.scores[:3]])
-        titles = [f'"{prediction.phrase}", IoU {iou_of(prediction):.2f}', "similarity map, before the decoder",
+        titles = [f'"{prediction.phrase}"\nIoU {iou_of(prediction):.2f}', "similarity map, before the decoder",
                   "heatmap, after it", "best boxes with scores"]  # fmt: skip
         for axis, title in zip(axes, titles, strict=True):
             axis.set_title(title, fontsize=8.5, wrap=True, parse_math=False)

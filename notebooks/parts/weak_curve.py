@@ -11,7 +11,8 @@ rows = [[name, *(with_interval(values[measure]) for measure in SHOWN)] for name,
 table(rows, ["supervision", *(f"{title} [95 %]" for title in SHOWN.values())])
 
 figure = Figure(figsize=(10, 3.2), layout="constrained")
-for axis, (measure, title) in zip(figure.subplots(1, len(SHOWN)), SHOWN.items(), strict=True):
+panels = figure.subplots(1, len(SHOWN))
+for axis, (measure, title) in zip(panels, SHOWN.items(), strict=True):
     means = [values[measure].mean() for values in supervised.values()]
     ends = [interval_by_image(values[measure], image_ids) for values in supervised.values()]
     places = range(len(supervised))
@@ -21,5 +22,5 @@ for axis, (measure, title) in zip(figure.subplots(1, len(SHOWN)), SHOWN.items(),
     axis.set_xticks(places, [f"{100 * share:.0f} %" for share in supervised])
     axis.set(xlabel="images with boxes", title=title)
     tidy(axis)
-    axis.legend(frameon=False)
+figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
 show(figure)
