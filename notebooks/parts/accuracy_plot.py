@@ -1,0 +1,2 @@
+show(accuracy_over_iou(RESULTS))
+show(iou_histogram(RESULTS))

@@ -1,0 +1,34 @@
+from contextlib import redirect_stdout
+from dataclasses import replace
+
+import numpy as np
+import torch
+from tabulate import tabulate
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import grounding
+from grounding import load
+from grounding.cli import parse
+from grounding.comparison import EvaluateConfig, compare
+from grounding.data.download import PUBLISHED, download
+from grounding.data.refcocog import RefCOCOg
+from grounding.data.refshapes.writer import IMAGES, write_refshapes
+from grounding.drawing import ANNOTATED_COLOUR, COLOUR_MAP, draw_boxes, heatmap_overlay, keep_labels_inside, show_image
+from grounding.evaluation import method_of, predict
+from grounding.geometry import box_iou
+from grounding.learner import LossConfig
+from grounding.predictions import read_predictions
+from grounding.report.confusion import confusion
+from grounding.report.formats import render
+from grounding.report.galleries import choose_worst
+from grounding.report.plots import accuracy_against_time, accuracy_over_iou, breakdowns, iou_histogram, method_colours
+from grounding.report.tables import difference_table, localisation_table, main_table, semantic_table, subsets_table
+from grounding.significance import interval_by_image, paired_difference
+from grounding.summary import summarise
+from grounding.train_config import TrainConfig
+from grounding.training import train, warmup_cosine
+from grounding.weak import WeakConfig
+
+assert Path(grounding.__file__).is_relative_to(WORK), "this is another copy of the package: restart the kernel"
+DEVICE = "cuda" if torch.cuda.is_available() and not OFFLINE else "cpu"
+print(f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads, device {DEVICE}")

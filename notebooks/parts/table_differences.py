@@ -1,0 +1,1 @@
+show_table(difference_table(RESULTS))

@@ -1,0 +1,1 @@
+show_table(main_table(RESULTS), with_caption=True)

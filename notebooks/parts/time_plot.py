@@ -1,0 +1,1 @@
+show(accuracy_against_time(RESULTS))

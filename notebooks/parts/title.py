@@ -1,0 +1,3 @@
+from IPython.display import Image, Markdown, display
+
+display(Markdown(f"**Authors:** {', '.join(STUDENT_IDS)}. Hand in as `[{']_['.join(STUDENT_IDS)}].ipynb`."))
