@@ -38,7 +38,8 @@ ELSEWHERE = {
     "TORCH_INDEX_URL": "as above",
     "python -m grounding.demo": "tests/test_demo.py runs it on a few images",
     "python -m grounding.data.download": "needs the network; tests/data/test_download.py has a server of its own",
-    "python -m benchmarks": "takes minutes to hours; the figures on the pages come from it",
+    "python visualize.py serve": "answers until it is stopped; tests/webapp starts it",
+    "python notebooks/build.py": "tests/notebooks builds the notebook and executes it",
 }
 
 
