@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +14,14 @@ from grounding.errors import InputError
 from grounding.webapp.answers import Answerer
 from grounding.webapp.choices import Choice, Found
 from grounding.webapp.examples import ExampleImage
-from grounding.webapp.markup import NOTHING_YET, picture_of, refused, said, table_of
+from grounding.webapp.markup import NOTHING_YET, picture_of, said, table_of
 from grounding.webapp.parts import Parts
 from grounding.webapp.pictures import SHOWN_SIDE, as_png, draw, saved_side, shortened
 from grounding.webapp.records import record
+from grounding.webapp.telling import Values, told
 from grounding.webapp.uploads import Photo, phrases_of
 
 ALL = "all"  # in the menu of heatmaps
-UNEXPECTED = "That did not work, through no fault of yours: the terminal that serves this page says why"
-Values = dict[Any, Any]  # of components, by component
 
 
 @dataclass(frozen=True)
@@ -54,29 +51,13 @@ class Handlers:
         self._examples = examples
         self._parts = parts
 
-    def in_words(self, handler: Callable[..., Values]) -> Callable[..., Values]:
-        """The handler, with mistakes told in the line of status; everything else stays as it is."""
-
-        @wraps(handler)
-        def explaining(*arguments: Any) -> Values:
-            try:
-                return handler(*arguments)
-            except InputError as error:
-                sentence = str(error)
-            except Exception:  # a page that other people use has to go on
-                logging.getLogger(__name__).exception("%s failed", handler.__name__)
-                sentence = UNEXPECTED
-            return {self._parts.status: refused(_sentence(sentence))}
-
-        return explaining
-
     def take(self, values: Values) -> Values:
         """A photo was dropped: show it."""
         at_first = self.forget(values)
         try:
-            photo = self._answerer.receive(Path(values[self._parts.upload]))
+            photo = self._answerer.receive(Path(values[self._parts.upload]["path"]))
         except InputError as error:
-            return {**at_first, self._parts.upload: None, self._parts.status: refused(_sentence(str(error)))}
+            return {**at_first, self._parts.upload: None, self._parts.status: told(error)}
         picture = draw(self._answerer.pixels(photo), [], heat_of=None, opacity=0, side=SHOWN_SIDE)
         more = f"; of its {photo.frames} pictures the first is used" if photo.frames > 1 else ""
         sentence = f"{photo.name}, {photo.size[0]} x {photo.size[1]} pixels{more}. Type what to look for, then Find."
@@ -87,7 +68,7 @@ class Handlers:
             self._parts.status: said(sentence),
         }
 
-    def forget(self, values: Values) -> Values:
+    def forget(self, _: Values) -> Values:
         """The photo was removed: back to the beginning, with the phrases as they are."""
         parts = self._parts
         return {
@@ -113,7 +94,7 @@ class Handlers:
         """Find was pressed."""
         parts = self._parts
         if values[parts.photo] is None:
-            raise InputError("There is no photo yet: drop one, or pick an example")
+            raise InputError("there is no photo yet: drop one, or pick an example")
         asked = Asked(values[parts.photo], phrases_of(values[parts.phrases]))
         several = len(asked.phrases) > 1
         menu = [(f"{index + 1} {shortened(phrase)}", str(index)) for index, phrase in enumerate(asked.phrases)]
@@ -184,15 +165,18 @@ class Handlers:
     def _drawn(self, asked: Asked, found: Sequence[Found], values: Values, side: int) -> Any:
         chosen = values[self._parts.heat_of]
         return draw(self._answerer.pixels(asked.photo), found, heat_of=None if chosen == ALL else int(chosen),
-                    opacity=values[self._parts.opacity], side=side)  # fmt: skip
+                    opacity=_number(values, self._parts.opacity), side=side)  # fmt: skip
 
     def _choice(self, values: Values) -> Choice:
         parts = self._parts
         extraction = values[parts.extraction]
         # Find may be pressed before the menu has followed a change of the method.
         offered = extraction in self._answerer.methods[values[parts.method]].extractions
-        return Choice(values[parts.method], extraction if offered else None, values[parts.relative],
-                      values[parts.offset], values[parts.lowest_score], int(values[parts.most_boxes]))  # fmt: skip
+        relative, offset, lowest_score, most_boxes = (
+            _number(values, part) for part in (parts.relative, parts.offset, parts.lowest_score, parts.most_boxes)
+        )
+        return Choice(values[parts.method], extraction if offered else None, relative, offset, lowest_score,
+                      int(most_boxes))  # fmt: skip
 
     def _visible(self, extraction: str | None) -> dict[Any, bool]:
         """Which controls of the extraction have a meaning."""
@@ -204,9 +188,15 @@ class Handlers:
         }
 
 
-def _sentence(message: str) -> str:
-    """An error's message as a sentence of its own; a file's name at its beginning stays as it is."""
-    return f"{message.rstrip('.')}."
+def _number(values: Values, slider: gr.Slider) -> float:
+    """The slider's value, within its range whatever was typed beside it.
+
+    Raises:
+        InputError: the field beside it was emptied.
+    """
+    if values[slider] is None:
+        raise InputError(f"{slider.label!r} has no value: type a number, or move the slider")
+    return float(min(max(values[slider], slider.minimum), slider.maximum))
 
 
 def _file(name: str, kind: str, content: bytes) -> dict[str, str]:

@@ -11,6 +11,7 @@ from grounding.webapp.answers import Answerer
 from grounding.webapp.events import Handlers
 from grounding.webapp.examples import ExampleImage
 from grounding.webapp.parts import lay_out
+from grounding.webapp.telling import in_words
 
 AT_ONCE = 4  # handlers that run: while the models are busy for one, others' boxes are made and drawn
 WAITING = 200  # more than that are turned away
@@ -34,13 +35,15 @@ def build_page(answerer: Answerer, examples: Sequence[ExampleImage], *, subtitle
         everything: dict[str, Any] = {
             "inputs": set(parts.all),
             "outputs": parts.all,
+            # Gradio refuses an emptied number field without saying why; the handlers tell it in words.
+            "preprocess": False,
             "api_visibility": "private",
             "concurrency_id": "answers",
             "concurrency_limit": AT_ONCE,
         }
 
         def on(event: Any, handler: Callable[..., Any], **options: Any) -> Any:
-            return event(handlers.in_words(handler), **everything, **options)
+            return event(in_words(handler, parts.status), **everything, **options)
 
         on(parts.upload.upload, handlers.take, show_progress_on=parts.picture)
         on(parts.upload.clear, handlers.forget, show_progress="hidden")

@@ -69,9 +69,9 @@ def phrases_of(text: str) -> tuple[str, ...]:
     """
     phrases = tuple(dict.fromkeys(" ".join(line.split()) for line in text.splitlines() if line.strip()))
     if not phrases:
-        raise InputError("There is no phrase: type what to look for, one phrase a line")
+        raise InputError("there is no phrase: type what to look for, one phrase a line")
     if len(phrases) > MOST_PHRASES:
-        raise InputError(f"These are {len(phrases)} phrases: ask at most {MOST_PHRASES} at once")
+        raise InputError(f"these are {len(phrases)} phrases: ask at most {MOST_PHRASES} at once")
     return phrases
 
 

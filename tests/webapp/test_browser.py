@@ -116,6 +116,10 @@ def test_a_photo_is_asked(page, photo_file: Path) -> None:
     page.locator("#method").get_by_text("yolo-clip").click()
     status(page, r"yolo-clip: 2 boxes")
     playwright.expect(page.locator("#extraction")).to_be_hidden()
+    page.locator("#method").get_by_text("ours").click()
+    status(page, r"ours: 2 boxes")
+    playwright.expect(page.locator("#extraction input[value=quality]")).to_be_checked()
+    shows(page, PHRASES, [one.boxes_xyxy[0] for one in expected])
 
 
 def test_an_example_answers_at_once(page) -> None:
@@ -148,5 +152,9 @@ def test_mistakes_are_told_in_words_and_the_page_goes_on(page, photo_file: Path,
     ask(page, "word " * 100)
     status(page, "77")
     ask(page, "the <b>red</b> ${square} {{one}}")
+    status(page, "ours: 1 box")
+    page.locator("#lowest_score input[type=number]").fill("")
+    status(page, "'Lowest score' has no value")
+    page.locator("#lowest_score input[type=number]").fill("0.01")
     status(page, "ours: 1 box")
     playwright.expect(page.locator("#boxes td.phrase")).to_have_text(["the <b>red</b> ${square} {{one}}"])

@@ -81,7 +81,10 @@ def test_mistakes_are_told_and_the_page_goes_on(url: str, photo_file: Path, tmp_
         session.send("ask", "click")
         assert told in session.status
         assert 'role="alert"' in session.values["status"] and "Traceback" not in session.values["status"]
-    session.values["phrases"] = "the <b>red</b> ${square} {{one}}"
+    session.values |= {"phrases": "the red square", "lowest_score": None}
+    session.send("ask", "click")
+    assert "'Lowest score' has no value" in session.status
+    session.values |= {"phrases": "the <b>red</b> ${square} {{one}}", "lowest_score": 0}
     session.send("ask", "click")
     assert "ours: 1 box" in session.status
     assert "<b>" not in session.values["boxes"] and "&lt;b&gt;red" in session.values["boxes"]
