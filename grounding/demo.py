@@ -49,8 +49,8 @@ def main() -> None:
     _announce("4/4 Pictures")
     drawing = parse(VisualizeConfig, "visualize", from_file)
     pictures = figure(drawing) + steps(drawing) + side_by_side(replace(drawing, methods=evaluation.methods))
-    pictures += curves(CurvesConfig([training.output], drawing.output))
-    examples = gallery(GalleryConfig(evaluation.output, output=drawing.output))
+    pictures += curves(parse(CurvesConfig, "visualize", from_file, section="curves"))
+    examples = gallery(parse(GalleryConfig, "visualize", from_file, section="gallery"))
 
     print(f"\n{comparison_table(json.loads(results.read_text()))}\n")
     print(f"data set     {data}")
