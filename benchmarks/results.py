@@ -18,6 +18,7 @@ from grounding.cli import exit_on_input_error
 from grounding.errors import InputError
 from grounding.report.formats import render
 from grounding.report.tables import all_tables, difference_table, main_table, subsets_table
+from grounding.whole_file import write_whole
 
 SHORT = {"Acc@0.5": "acc@0.5", "mIoU": "miou", "Pointing": "pointing", "R@5": "recall@5", "Text cos": "text_cosine"}
 BEGIN, END = "<!-- Written by python -m benchmarks.results -->", "<!-- End of what it writes -->"
@@ -61,20 +62,19 @@ def main(
     for path in (results, shipped):
         if not path.is_file():
             raise InputError(f"there is no {path}: run make demo, and evaluate.py compare refshapes")
-    tables = [render(table, "markdown") for table in all_tables(json.loads(results.read_text()))]
-    of_shipped = json.loads(shipped.read_text())
-    few = [render(make(of_shipped), "markdown") for make in (main_table, difference_table, subsets_table)]
-    with PUBLISHED.open(newline="") as file:
-        rows = list(csv.reader(file))
-    published = [f"| {' | '.join(row)} |" for row in rows]
-    published.insert(1, "| --- " * len(rows[0]) + "|")
-    output.write_text("\n".join([HEADER, *tables, SHIPPED, *few, ELSEWHERE, *published]) + "\n")
-    before, _, rest = readme.read_text().partition(BEGIN)
+    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
     _, found, after = rest.partition(END)
     if not found:
         raise InputError(f"{readme} lacks the lines {BEGIN!r} and {END!r}, between which the table goes: put them back")
-    short = short_table(json.loads(results.read_text()), of_shipped)
-    readme.write_text(f"{before}{BEGIN}\n{short}\n{END}{after}")
+    of_demo, of_shipped = (json.loads(path.read_text(encoding="utf-8")) for path in (results, shipped))
+    tables = [render(table, "markdown") for table in all_tables(of_demo)]
+    few = [render(make(of_shipped), "markdown") for make in (main_table, difference_table, subsets_table)]
+    with PUBLISHED.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    published = [f"| {' | '.join(row)} |" for row in rows]
+    published.insert(1, "| --- " * len(rows[0]) + "|")
+    write_whole(output, "\n".join([HEADER, *tables, SHIPPED, *few, ELSEWHERE, *published]) + "\n")
+    write_whole(readme, f"{before}{BEGIN}\n{short_table(of_demo, of_shipped)}\n{END}{after}")
 
 
 def short_table(demo: dict[str, Any], shipped: dict[str, Any]) -> str:

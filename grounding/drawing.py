@@ -137,12 +137,15 @@ def bare_figure(image: np.ndarray, *, longer_side: int | None = None) -> tuple[F
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        longer_side: of the figure in pixels at `DPI`; the image's own where it is not given.
+        longer_side: of the figure in pixels; the image's own where it is not given. From `LEAST_SIDE` on, lines and
+            letters grow with it.
     """
     height, width = image.shape[:2]
-    scale = longer_side / max(height, width) if longer_side else 1.0
-    inches = (max(1, round(width * scale)) / DPI, max(1, round(height * scale)) / DPI)
-    figure = Figure(figsize=inches, dpi=DPI)
+    longer_side = longer_side or max(height, width)
+    scale = longer_side / max(height, width)
+    dpi = DPI * max(1.0, longer_side / LEAST_SIDE)
+    inches = (max(1, round(width * scale)) / dpi, max(1, round(height * scale)) / dpi)
+    figure = Figure(figsize=inches, dpi=dpi)
     axis = figure.add_axes((0, 0, 1, 1))
     show_image(axis, image)
     axis.set_aspect("auto")
@@ -184,8 +187,13 @@ def laid_over(picture: np.ndarray, figure: Figure) -> np.ndarray:
     return result
 
 
-def save_figure(figure: Figure, path: Path, *, dpi: int = DPI) -> None:
+def save_figure(figure: Figure, path: Path, *, dpi: int | None = None) -> None:
     """Write a figure, whole or not at all; the folder is made if missing and the suffix says the format.
+
+    Args:
+        figure: to write.
+        path: of the file.
+        dpi: dots per inch; the figure's own where it is not given.
 
     Raises:
         InputError: the suffix is none of `FORMATS`.
@@ -195,7 +203,11 @@ def save_figure(figure: Figure, path: Path, *, dpi: int = DPI) -> None:
         raise InputError(f"{path} has no picture's suffix: end its name in one of .{', .'.join(FORMATS)}")
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.part")
-    # Without the date, the same picture is the same file.
+    # Without dates and with the same names for its parts, the same picture is the same file.
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
-    figure.savefig(unfinished, format=kind, dpi=dpi, metadata=metadata)
-    unfinished.replace(path)
+    try:
+        with matplotlib.rc_context({"svg.hashsalt": "grounding"}):
+            figure.savefig(unfinished, format=kind, dpi=dpi or "figure", metadata=metadata)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

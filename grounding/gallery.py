@@ -27,6 +27,7 @@ from grounding.summary import summarise
 
 COUNT, OF_GROUP = 12, 4  # examples in a picture, and of each group in one
 MOST_GROUPS = 15  # in a picture
+MOST_ON_PAGE = 2000  # about 40 kB each
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ def gallery(config: GalleryConfig) -> list[Path]:
         InputError: the folder holds no comparison, the method or the groups are not in it, no answer is of the kind
             that was asked for, or the data cannot be used.
     """
+    if config.page_count > MOST_ON_PAGE:
+        raise InputError(f"--page_count is {config.page_count}: give at most {MOST_ON_PAGE}, for browsers' sake")
     results = _read_results(config.comparison)
     methods = list(results["methods"])
     method = config.method or methods[0]
@@ -85,6 +88,11 @@ def gallery(config: GalleryConfig) -> list[Path]:
         raise InputError(f"there are no groups by {config.by!r}: choose from {', '.join((*AXES, SUBSET))}")
 
     root = config.data or Path(results["data"])
+    if config.data is None and not root.is_dir():
+        raise InputError(
+            f"{config.comparison / 'results.json'} says that the data set is in {root}, which is not there, seen from "
+            "here: give its folder as --data"
+        )
     dataset = RefCOCOg(root, results["split"], split_by=results["split_by"], group_by="image")
     answers = {name: _rows(config.comparison, name, results["query"], dataset) for name in names}
     wanted = Wanted(config.show, config.by, config.of_group, config.seed)

@@ -50,13 +50,13 @@ def build() -> NotebookNode:
     """The notebook without outputs."""
     needed = needed_files()
     parts = sorted(PARTS.glob("*.md"))
-    explained = {name for part in parts for kind, name in DIRECTIVE.findall(part.read_text()) if kind == "file"}
+    explained = {name for part in parts for kind, name in DIRECTIVE.findall(_read(part)) if kind == "file"}
     if strange := {name for name in explained if name.startswith(PACKAGE)} - set(needed):
         raise SystemExit(f"error: nothing in the notebook uses {', '.join(sorted(strange))}: take it out of parts/")
-    supporting = [name for name in needed if name not in explained and (ROOT / name).read_text()]
+    supporting = [name for name in needed if name not in explained and _read(ROOT / name)]
     known = {
         "folders": sorted({str(Path(name).parent) for name in (*needed, *explained)}),
-        "empty": [name for name in needed if not (ROOT / name).read_text()],
+        "empty": [name for name in needed if not _read(ROOT / name)],
         "requirements": requirements(needed),
         "detector_requirement": requirement_lines("requirements-yolo.txt")["ultralytics-opencv-headless"],
     }
@@ -69,11 +69,11 @@ def build() -> NotebookNode:
 
 def _cells(part: Path, supporting: list[str], known: dict[str, str]) -> Iterator[NotebookNode]:
     """The cells of one part; prose, kind and name of a directive alternate in what `re.split` gives."""
-    prose, *rest = DIRECTIVE.split(part.read_text())
+    prose, *rest = DIRECTIVE.split(_read(part))
     yield from _text(f"{part.stem}-0", prose)
     for number, (kind, name, after) in enumerate(zip(*[iter(rest)] * 3, strict=True), start=1):
         if kind in ("code", "folded"):
-            source = PLACEHOLDER.sub(lambda found: known[found[1]], (PARTS / name).read_text())
+            source = PLACEHOLDER.sub(lambda found: known[found[1]], _read(PARTS / name))
             yield _code(Path(name).stem, source.removesuffix("\n"), hidden=kind == "folded")
         elif kind == "file":
             yield _file(name)
@@ -91,7 +91,7 @@ def _text(name: str, prose: str) -> Iterator[NotebookNode]:
 
 
 def _file(name: str, *, hidden: bool = False) -> NotebookNode:
-    return _code(name, f"%%writefile {name}\n{(ROOT / name).read_text()}".removesuffix("\n"), hidden=hidden)
+    return _code(name, f"%%writefile {name}\n{_read(ROOT / name)}".removesuffix("\n"), hidden=hidden)
 
 
 def _code(name: str, source: str, *, hidden: bool = False) -> NotebookNode:
@@ -110,14 +110,14 @@ def needed_files() -> list[str]:
     waiting = list(PARTS.glob("*.py"))
     needed: set[Path] = set()
     while waiting:
-        tree = ast.parse(waiting.pop().read_text())
+        tree = ast.parse(_read(waiting.pop()))
         found = {path for module in _imported(tree) for path in _files_of(module)} - needed
         needed |= found
         waiting += found
     texts = {
         path.with_name(node.value)
         for path in needed
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(ast.parse(_read(path)))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith(".html")
     }
     needed |= {path for path in texts if path.is_file()}
@@ -148,7 +148,7 @@ def _files_of(module: str) -> Iterator[Path]:
 def requirements(files: list[str]) -> list[str]:
     """The lines of requirements.txt that these modules import, without what Colab must keep."""
     sources = [*PARTS.glob("*.py"), *(ROOT / name for name in files if name.endswith(".py"))]
-    imported = {module.split(".")[0] for path in sources for module in _imported(ast.parse(path.read_text()))}
+    imported = {module.split(".")[0] for path in sources for module in _imported(ast.parse(_read(path)))}
     providers = packages_distributions()
     names = {dist.lower() for module in imported for dist in providers.get(module, ())} | UNSEEN
     return [line for name, line in requirement_lines("requirements.txt").items() if name in names - COLABS_OWN]
@@ -156,7 +156,7 @@ def requirements(files: list[str]) -> list[str]:
 
 def requirement_lines(file: str) -> dict[str, str]:
     """Package -> its line of a requirements file, without the comment."""
-    lines = (line.split("#")[0].strip() for line in (ROOT / file).read_text().splitlines())
+    lines = (line.split("#")[0].strip() for line in _read(ROOT / file).splitlines())
     return {re.split(r"[^\w.-]", line)[0].lower(): line for line in lines if line and not line.startswith("-")}
 
 
@@ -174,9 +174,13 @@ def execute(notebook: NotebookNode, folder: Path, **settings: str) -> None:
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
 
 
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python notebooks/build.py", description="Build notebooks/report.ipynb.")
-    parser.add_argument("--execute", action="store_true", help="also run it (offline, half an hour on two CPU cores)")
+    parser.add_argument("--execute", action="store_true", help="also run it (offline; docs/notebook.md says how long)")
     parser.add_argument("--keep-outputs", action="store_true",
                         help="take over the outputs of cells that have not changed")  # fmt: skip
     options = parser.parse_args()

@@ -95,7 +95,7 @@ class TestBareFigure:
     def test_its_longer_side_is_as_asked(self, size: tuple[int, int]) -> None:
         picture = as_array(bare_figure(np.zeros((*size, 3), dtype=np.uint8), longer_side=320)[0])
         assert max(picture.shape[:2]) == 320
-        assert abs(picture.shape[0] / picture.shape[1] - size[0] / size[1]) <= 0.5 * max(size) / min(size)
+        assert abs(min(picture.shape[:2]) - max(1, 320 * min(size) / max(size))) <= 1
 
     def test_enlarged_pixels_stay_aligned(self) -> None:
         image = np.zeros(SHAPE, dtype=np.uint8)
@@ -163,11 +163,11 @@ class TestLabels:
         assert rows.min() >= 99 and rows.max() <= 400 and columns.min() >= 99 and columns.max() <= 500
 
     def test_label_of_a_box_with_room_is_at_its_corner(self) -> None:
-        figure, axis = bare_figure(np.zeros(SHAPE, dtype=np.uint8), longer_side=800)
+        figure, axis = bare_figure(np.zeros(SHAPE, dtype=np.uint8), longer_side=480)
         draw_boxes(axis, np.array([[30, 30, 60, 50]]), ["0.73"], linewidth=0.1)
         keep_labels_inside(figure)
         rows, columns = np.nonzero(near(as_array(figure), BOX_COLOUR, within=5))
-        assert 280 < rows.min() < 300 and 296 <= columns.min() <= 304
+        assert 160 < rows.min() < 180 and 176 <= columns.min() <= 184
 
     def test_label_wider_than_its_panel_stays_in_the_figure(self) -> None:
         figure = Figure(figsize=(4, 3), dpi=100)
@@ -211,10 +211,37 @@ class TestSaving:
         assert [file.name for file in path.parent.iterdir()] == [path.name]
 
     def test_same_picture_is_the_same_file(self, tmp_path: Path) -> None:
-        for name in ("a.pdf", "b.pdf", "a.png", "b.png"):
-            save_figure(bare_figure(photo())[0], tmp_path / name)
-        assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
-        assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+        for kind in ("pdf", "png", "svg"):
+            for name in ("a", "b"):
+                figure, axis = bare_figure(photo())
+                draw_boxes(axis, np.array([[10, 20, 50, 40]]), ["0.73"])
+                save_figure(figure, tmp_path / f"{name}.{kind}")
+            assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
+
+    def test_nothing_is_left_of_a_picture_that_could_not_be_written(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(_: Figure, path: Path, **__: object) -> None:
+            path.write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(Figure, "savefig", full)
+        with pytest.raises(OSError, match="No space"):
+            save_figure(bare_figure(photo())[0], tmp_path / "picture.png")
+        assert not list(tmp_path.iterdir())
+
+    def test_labels_of_a_large_photo_are_as_legible_as_those_of_a_small_one(self, tmp_path: Path) -> None:
+        shares = []
+        for width, height in [(480, 360), (4000, 3000)]:
+            image = np.zeros((height, width, 3), dtype=np.uint8)
+            boxes = np.array([[0.3, 0.5, 0.7, 0.9]], dtype=np.float32) * [width, height, width, height]
+            heatmap = np.zeros((height, width), dtype=np.float32)
+            Grounding("a cup", boxes, np.array([0.9]), heatmap, image).save(tmp_path / "picture.png")
+            with Image.open(tmp_path / "picture.png") as saved:
+                assert saved.size == (width, height)
+                rows, _ = np.nonzero(near(np.asarray(saved.convert("RGB"))[: height // 2 - height // 100], BOX_COLOUR))
+            shares.append((rows.max() - rows.min()) / height)
+        assert shares[1] == pytest.approx(shares[0], rel=0.1) and shares[0] > 0.02
 
     @pytest.mark.parametrize("name", ["picture", "picture.txt", "picture.tiff"])
     def test_other_suffixes_are_refused(self, tmp_path: Path, name: str) -> None:

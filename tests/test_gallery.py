@@ -111,7 +111,7 @@ def test_pooled_queries_count_as_in_the_comparison(comparison):
 
 def test_data_that_moved(comparison, tmp_path):
     (tmp_path / "data").rename(tmp_path / "elsewhere")
-    with pytest.raises(InputError, match="data"):
+    with pytest.raises(InputError, match=r"results\.json says that the data set is in .*: give its folder as --data"):
         gallery(GalleryConfig(comparison))
     _, page = gallery(GalleryConfig(comparison, data=tmp_path / "elsewhere"))
     assert "on elsewhere, test" in page.read_text()
@@ -126,6 +126,7 @@ def test_other_data_are_refused(comparison, tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        ({"page_count": 100_000}, "at most 2000"),
         ({"method": "none"}, "ours, yolo-clip, gradcam"),
         ({"show": "disputed", "rival": "none"}, "'none'"),
         ({"show": "disputed", "rival": "ours"}, "itself"),

@@ -40,6 +40,7 @@ def test_readme_without_the_marks_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="between which the table goes"):
         main(tmp_path / "results.json", tmp_path / "results.json", tmp_path / "page.md", readme)
     assert readme.read_text() == "before\n"
+    assert not (tmp_path / "page.md").exists()
 
 
 def test_the_readme_says_what_the_page_says() -> None:

@@ -53,7 +53,7 @@ def sheets(config: VisualizeConfig) -> list[Sheet]:
         return _of_pairs(ImagePhrasePairs(config.pairs))
     assert config.data is not None
     dataset = RefCOCOg(config.data, config.split, split_by=config.split_by)
-    return _of_data(dataset, f"{config.data.name}_{config.split}", count=config.count, seed=config.seed)
+    return _of_data(dataset, f"{config.data.absolute().name}_{config.split}", count=config.count, seed=config.seed)
 
 
 def _of_images(path: Path, phrases: list[str]) -> list[Sheet]:
@@ -91,10 +91,12 @@ def _of_data(dataset: RefCOCOg, name: str, *, count: int, seed: int) -> list[She
 
 def _named(paths: list[Path]) -> list[tuple[str, Path]]:
     """A name for each file's picture: its stem, and a number where another one has that already."""
-    named: dict[str, Path] = {}
+    named: list[tuple[str, Path]] = []
+    taken: set[str] = set()
     for path in paths:
         name, number = path.stem, 2
-        while name in named:
+        while name.casefold() in taken:  # on some disks "A.png" and "a.png" are one file
             name, number = f"{path.stem}_{number}", number + 1
-        named[name] = path
-    return list(named.items())
+        taken.add(name.casefold())
+        named.append((name, path))
+    return named

@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from grounding.drawing import DPI, save_figure
+from grounding.drawing import save_figure
 from grounding.errors import InputError
 from grounding.grounder import DenseGrounder, Grounder
 from grounding.loading import folder_of, load, read_model_config
@@ -48,6 +48,7 @@ def compare(config: VisualizeConfig) -> list[Path]:
     Raises:
         InputError: as `figure`; or two methods have one name.
     """
+    wanted = sheets(config)
     methods = _load(config)
 
     def draw(sheet: Sheet) -> Figure:
@@ -57,7 +58,7 @@ def compare(config: VisualizeConfig) -> list[Path]:
             rows += map(list, zip(*(answers(method, example) for method in methods), strict=True))
         return draw_comparison(rows, title=_title(sheet, methods[0].weights))
 
-    return _write(config, [(sheet, f"{sheet.name}_compared", draw) for sheet in sheets(config)])
+    return _write(config, [(sheet, f"{sheet.name}_compared", draw) for sheet in wanted])
 
 
 def _of_each_method(
@@ -110,7 +111,7 @@ def _write(config: VisualizeConfig, jobs: Sequence[tuple[Sheet, str, Callable[[S
     paths = []
     for sheet, name, draw in tqdm(jobs, desc="pictures", unit="picture", disable=len(jobs) < 2):
         path = config.output / f"{name}.{config.format}"
-        save_figure(draw(sheet), path, dpi=PRINT_DPI if config.format != "png" else DPI)
+        save_figure(draw(sheet), path, dpi=PRINT_DPI if config.format != "png" else None)
         paths.append(path)
     if config.show:
         for path in paths:

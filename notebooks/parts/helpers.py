@@ -13,12 +13,6 @@ def show_table(made, *, with_caption=False):
     display(Markdown("\n\n".join([*above, text])))
 
 
-def tidy(axis):
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.grid(axis="y", color="#E6E6E6", linewidth=0.8)
-    axis.set_axisbelow(True)
-
-
 def signed(difference):
     low, high = difference.interval
     return f"{difference.difference:+.3f} [{low:+.3f}, {high:+.3f}]"

@@ -18,10 +18,17 @@ from grounding.evaluation import method_of, predict
 from grounding.geometry import box_iou
 from grounding.learner import LossConfig
 from grounding.predictions import read_predictions
+from grounding.report.choices import choose_worst
 from grounding.report.confusion import confusion
 from grounding.report.formats import render
-from grounding.report.galleries import choose_worst
-from grounding.report.plots import accuracy_against_time, accuracy_over_iou, breakdowns, iou_histogram, method_colours
+from grounding.report.plots import (
+    accuracy_against_time,
+    accuracy_over_iou,
+    breakdowns,
+    iou_histogram,
+    method_colours,
+    tidy,
+)
 from grounding.report.tables import difference_table, localisation_table, main_table, semantic_table, subsets_table
 from grounding.significance import interval_by_image, paired_difference
 from grounding.summary import summarise
