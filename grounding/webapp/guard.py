@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from starlette.responses import PlainTextResponse
 
+# Gradio would fetch an address within a path for the client, and write a session's values to disk for a link to them.
+WRITES = "/deep_link"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -46,7 +48,7 @@ class OwnPage:
                 app = PlainTextResponse("this page is called by another name", 400)
             elif origin is not None and origin.partition("://")[2] != host:
                 app = PlainTextResponse("only the page itself may ask this", 403)
-            elif "://" in scope["path"]:  # Gradio would fetch the address for the client
+            elif "://" in scope["path"] or scope["path"].rstrip("/").endswith(WRITES):
                 app = PlainTextResponse("there is no such file", 404)
         await app(scope, receive, send)
 

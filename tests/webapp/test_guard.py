@@ -82,6 +82,14 @@ def test_no_address_is_fetched_for_a_link(url: str, fetched: list[str], path: st
     assert fetched == []
 
 
+def test_nothing_of_a_session_is_written_to_disk(url: str, uploads: Path) -> None:
+    session = Session(url)
+    session.send("ask", "click")
+    before = sorted(uploads.rglob("*"))
+    answer = requests.get(f"{url}gradio_api/deep_link", params={"session_hash": session._hash}, timeout=30)
+    assert answer.status_code == 404 and sorted(uploads.rglob("*")) == before
+
+
 def test_other_pages_cannot_use_the_server(url: str, uploads: Path) -> None:
     before = sorted(uploads.rglob("*"))
     own = url.removeprefix("http://").rstrip("/")
