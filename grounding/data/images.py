@@ -14,6 +14,7 @@ from grounding.errors import InputError
 
 # Named, because PIL would otherwise hand an uploaded PostScript file to Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+SUFFIXES = frozenset("." + name.lower() for name in (*FORMATS, "JPG", "TIF", "PGM"))  # of their files
 
 JPEG_END = b"\xff\xd9"
 

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from grounding.data.images import FORMATS, read_image
+from grounding.data.images import SUFFIXES, read_image
 from grounding.data.pairs import NOWHERE, ImagePhrasePairs
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
 from grounding.types import Example, Expression
 from grounding.visualization.config import VisualizeConfig
 
-SUFFIXES = {"." + name.lower() for name in (*FORMATS, "JPG", "TIF", "PGM")}
 ROWS = 6  # examples of a data set that share a picture
 
 

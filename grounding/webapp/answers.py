@@ -71,20 +71,29 @@ class Answerer:
         return [chosen_boxes(whole, method, choice) for whole in self._asked(photo, phrases, choice.method)]
 
     def _asked(self, photo: Photo, phrases: Sequence[str], name: str) -> list[Found]:
-        kept = {phrase: self._memory.get((photo.key, name, phrase)) for phrase in phrases}
-        known: dict[str, Found] = {phrase: found for phrase, found in kept.items() if found is not None}
-        new = [phrase for phrase in kept if phrase not in known]
-        if new:
-            method = self.methods[name]
+        known = self._kept(photo, phrases, name)
+        if any(phrase not in known for phrase in phrases):
             with self._models:
-                groundings = method.grounder.ground(self._encoded(photo, method), new)  # type: ignore[arg-type]
-                method.text.keep_at_most(MOST_KNOWN_PHRASES)
-            for one in groundings:
-                found = Found(one.phrase, one.boxes_xyxy, one.scores, one.heatmap, one.no_proposal)
-                known[one.phrase] = found
-                size = sum(array.nbytes for array in (found.boxes_xyxy, found.scores, found.heatmap))
-                self._memory.put((photo.key, name, one.phrase), found, size)
+                known |= self._kept(photo, phrases, name)  # others may have asked the same while this one waited
+                new = [phrase for phrase in dict.fromkeys(phrases) if phrase not in known]
+                if new:
+                    known |= self._asked_anew(photo, new, name)
         return [known[phrase] for phrase in phrases]
+
+    def _kept(self, photo: Photo, phrases: Sequence[str], name: str) -> dict[str, Found]:
+        kept = {phrase: self._memory.get((photo.key, name, phrase)) for phrase in phrases}
+        return {phrase: found for phrase, found in kept.items() if found is not None}
+
+    def _asked_anew(self, photo: Photo, phrases: list[str], name: str) -> dict[str, Found]:
+        method = self.methods[name]
+        known = {}
+        for one in method.grounder.ground(self._encoded(photo, method), phrases):  # type: ignore[arg-type]
+            found = Found(one.phrase, one.boxes_xyxy, one.scores, one.heatmap, one.no_proposal)
+            known[one.phrase] = found
+            size = sum(array.nbytes for array in (found.boxes_xyxy, found.scores, found.heatmap))
+            self._memory.put((photo.key, name, one.phrase), found, size)
+        method.text.keep_at_most(MOST_KNOWN_PHRASES)
+        return known
 
     def _encoded(self, photo: Photo, method: Method) -> EncodedImages | EncodedProposals:
         key = (photo.key, method.family)

@@ -13,6 +13,7 @@ from starlette.routing import Mount
 
 from grounding.webapp.answers import Answerer
 from grounding.webapp.examples import ExampleImage
+from grounding.webapp.guard import OwnPage, names_of
 from grounding.webapp.look import STYLE, theme
 from grounding.webapp.page import build_page
 from grounding.webapp.privacy import LocalOnly
@@ -39,7 +40,7 @@ class PageServer(uvicorn.Server):
 
 
 def make_page_server(
-    answerer: Answerer, examples: Sequence[ExampleImage], *, subtitle: str, max_bytes: int
+    answerer: Answerer, examples: Sequence[ExampleImage], *, subtitle: str, max_bytes: int, host: str
 ) -> PageServer:
     """A server, ready to run, without Gradio's links to other places, its schema and its run history.
 
@@ -48,8 +49,11 @@ def make_page_server(
         examples: photos to begin with.
         subtitle: a line below the page's title.
         max_bytes: a larger file is not taken.
+        host: that the server will listen at.
     """
     page = build_page(answerer, examples, subtitle=subtitle)
+    # `launch` sets it, mounting does not; without it Gradio takes any path of this machine for an uploaded file's.
+    page.has_launched = True
     outer = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     gr.mount_gradio_app(
         outer, page, path="/", app_kwargs={"openapi_url": None}, footer_links=[], run_history=False, show_error=False,
@@ -57,6 +61,6 @@ def make_page_server(
         css_paths=STYLE,
     )  # fmt: skip
     [mounted] = [route.app for route in outer.routes if isinstance(route, Mount)]
-    config = uvicorn.Config(LocalOnly(outer), log_level="warning", server_header=False,
+    config = uvicorn.Config(LocalOnly(OwnPage(outer, names_of(host))), log_level="warning", server_header=False,
                             timeout_graceful_shutdown=GOODBYE_SECONDS)  # fmt: skip
     return PageServer(config, mounted.stop_event)  # type: ignore[attr-defined]

@@ -1,4 +1,7 @@
-"""What the page does when it is used: each handler answers the session that called it, and keeps nothing itself."""
+"""What the page does when it is used: each handler answers the session that called it, and keeps nothing itself.
+
+Gradio does: for each session the values that its components had last, in memory.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,7 @@ class Handlers:
         """A photo was dropped: show it."""
         at_first = self.forget(values)
         try:
-            photo = self._answerer.receive(Path(values[self._parts.upload]["path"]))
+            photo = self._answerer.receive(self._uploaded(Path(values[self._parts.upload]["path"])))
         except InputError as error:
             return {**at_first, self._parts.upload: None, self._parts.status: told(error)}
         picture = draw(self._answerer.pixels(photo), [], heat_of=None, opacity=0, side=SHOWN_SIDE)
@@ -161,6 +164,16 @@ class Handlers:
         text = record(asked.photo, found, self._answerer.methods[choice.method], choice)
         name = f"{Path(asked.photo.name).stem}_grounded.json"
         return {self._parts.download: _file(name, "application/json", text.encode())}
+
+    def _uploaded(self, path: Path) -> Path:
+        """The path, which a client may have made up, unless it leads out of the folder of uploads.
+
+        Raises:
+            InputError: it does.
+        """
+        if not path.resolve().is_relative_to(Path(self._parts.upload.GRADIO_CACHE).resolve()):
+            raise InputError("this file was not uploaded: drop it on the page")
+        return path
 
     def _drawn(self, asked: Asked, found: Sequence[Found], values: Values, side: int) -> Any:
         chosen = values[self._parts.heat_of]

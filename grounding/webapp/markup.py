@@ -19,7 +19,7 @@ def picture_of(picture: np.ndarray, description: str) -> str:
     height, width = picture.shape[:2]
     content = b64encode(as_jpeg(picture)).decode()
     return (
-        f'<img class="answer" width="{width}" height="{height}" alt="{_escaped(description)}" '
+        f'<img class="answer" width="{width}" height="{height}" alt="{escaped(description)}" '
         f'src="data:image/jpeg;base64,{content}">'
     )
 
@@ -30,7 +30,7 @@ def table_of(found: Sequence[Found]) -> str:
     for index, one in enumerate(found):
         unsaid = " <small>(nothing was proposed: the whole image)</small>" if one.no_proposal else ""
         mark = f'<td class="mark"><i style="background: {COLOURS[index]}">{index + 1}</i></td>'
-        first = f'{mark}<td class="phrase">{_escaped(one.phrase)}{unsaid}</td>'
+        first = f'{mark}<td class="phrase">{escaped(one.phrase)}{unsaid}</td>'
         if not len(one.scores):
             rows.append(f'<tr>{first}<td colspan="5" class="none">no box scores as high</td></tr>')
         for rank, (box, score) in enumerate(zip(one.boxes_xyxy, one.scores, strict=True)):
@@ -42,14 +42,15 @@ def table_of(found: Sequence[Found]) -> str:
 
 def said(sentence: str) -> str:
     """A line that tells how it went; screen readers read it out."""
-    return f'<p class="status" role="status">{_escaped(sentence)}</p>'
+    return f'<p class="status" role="status">{escaped(sentence)}</p>'
 
 
 def refused(sentence: str) -> str:
     """A line that tells why it did not go."""
-    return f'<p class="status refused" role="alert">{_escaped(sentence)}</p>'
+    return f'<p class="status refused" role="alert">{escaped(sentence)}</p>'
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Text as it stands, for use within an element or an attribute."""
     # Gradio reads what it shows as a template once more, in which braces and dollar signs have a meaning.
     return escape(text).replace("{", "&#123;").replace("}", "&#125;").replace("$", "&#36;").replace("`", "&#96;")

@@ -27,13 +27,30 @@ SAVE = """(file) => {
 }"""
 
 
+class Page(gr.Blocks):
+    """Blocks that reach for no other machine: Gradio would download a file that a client names by its address."""
+
+    async def preprocess_data(self, block_fn: Any, inputs: list[Any], *rest: Any, **options: Any) -> list[Any]:
+        """Refuse addresses before Gradio looks at the values that a client sent."""
+        if names_address(inputs):
+            raise gr.Error("only uploaded files are taken", print_exception=False)
+        return await super().preprocess_data(block_fn, inputs, *rest, **options)
+
+
+def names_address(value: Any) -> bool:
+    """Whether a value of JSON holds a file whose path is an address."""
+    if isinstance(value, dict):
+        return "://" in str(value.get("path")) or any(map(names_address, value.values()))
+    return isinstance(value, list) and any(map(names_address, value))
+
+
 def build_page(answerer: Answerer, examples: Sequence[ExampleImage], *, subtitle: str) -> gr.Blocks:
     """The page as Gradio serves it."""
-    with gr.Blocks(title="Visual grounding", analytics_enabled=False, delete_cache=(3600, KEPT_SECONDS)) as page:
+    with Page(title="Visual grounding", analytics_enabled=False, delete_cache=(3600, KEPT_SECONDS)) as page:
         parts = lay_out(list(answerer.methods.values()), examples, subtitle=subtitle)
         handlers = Handlers(answerer, examples, parts)
         everything: dict[str, Any] = {
-            "inputs": set(parts.all),
+            "inputs": set(parts.given),
             "outputs": parts.all,
             # Gradio refuses an emptied number field without saying why; the handlers tell it in words.
             "preprocess": False,
@@ -61,6 +78,8 @@ def build_page(answerer: Answerer, examples: Sequence[ExampleImage], *, subtitle
             (parts.save_record, handlers.write_record),
         ):
             written = on(button.click, handler, show_progress="hidden")
-            written.then(None, parts.download, parts.download, js=SAVE, api_visibility="private")
+            # The browser hands the file out and sends back nothing, which then takes the file's place on the server.
+            written.then(lambda nothing: nothing, parts.download, parts.download, js=SAVE, preprocess=False,
+                         show_progress="hidden", api_visibility="private")  # fmt: skip
     page.queue(max_size=WAITING)
     return page

@@ -9,13 +9,13 @@ import cv2
 import gradio as gr
 import numpy as np
 
+from grounding.data.images import SUFFIXES
 from grounding.webapp.examples import ExampleImage
-from grounding.webapp.markup import NOTHING_YET
+from grounding.webapp.markup import NOTHING_YET, escaped
 from grounding.webapp.methods import Method
 from grounding.webapp.uploads import MOST_PHRASES, pixels_of
 
 THUMBNAIL = 160  # pixels of a side
-SUFFIXES = [".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,16 +48,23 @@ class Parts:
         """Every component."""
         return [getattr(self, field.name) for field in fields(self)]
 
+    @property
+    def given(self) -> list[gr.components.Component]:
+        """What handlers read: the session's states and what its user sets, but no answer, which is large."""
+        answers = (self.examples, self.ask, self.picture, self.table, self.status, self.save_picture, self.save_record,
+                   self.download)  # fmt: skip
+        return [part for part in self.all if part not in answers]
+
 
 def lay_out(methods: Sequence[Method], examples: Sequence[ExampleImage], *, subtitle: str) -> Parts:
     """Make the components in the `gr.Blocks` that is open, set as the first method has them."""
     first = methods[0]
     own = first.extraction
-    gr.HTML(f"<h1>Visual grounding</h1><p>{subtitle}</p>", elem_id="title", apply_default_css=False)
+    gr.HTML(f"<h1>Visual grounding</h1><p>{escaped(subtitle)}</p>", elem_id="title", apply_default_css=False)
     made: dict[str, gr.components.Component] = {"photo": gr.State(None), "asked": gr.State(None)}
     with gr.Row():
         with gr.Column(scale=4, min_width=340):
-            made["upload"] = gr.File(label="Photo", file_types=SUFFIXES, height=140, elem_id="upload")
+            made["upload"] = gr.File(label="Photo", file_types=sorted(SUFFIXES), height=140, elem_id="upload")
             made["examples"] = gr.Gallery(
                 [_thumbnail(example) for example in examples], label="Examples", columns=4, height="auto",
                 object_fit="cover", allow_preview=False, buttons=[], interactive=False, elem_id="examples",

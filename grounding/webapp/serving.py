@@ -110,7 +110,7 @@ def make_server(config: ServeConfig, folder: Path) -> PageServer:
     """The server, ready to run; Gradio is imported here, with what it would report switched off.
 
     Args:
-        config: what to serve; its address is left to the caller's socket.
+        config: what to serve; to listen at its address is left to the caller.
         folder: for uploads and generated examples.
 
     Raises:
@@ -128,4 +128,4 @@ def make_server(config: ServeConfig, folder: Path) -> PageServer:
     answerer = Answerer(methods, Memory(int(config.memory_megabytes) * 2**20), max_pixels=int(config.max_pixels))
     first = next(iter(methods.values())).grounder
     return make_page_server(answerer, examples, subtitle=f"{config.run}: {first.weights}",
-                            max_bytes=int(config.max_megabytes) * 2**20)  # fmt: skip
+                            max_bytes=int(config.max_megabytes) * 2**20, host=config.host)  # fmt: skip

@@ -31,13 +31,19 @@ def answerer(methods) -> Answerer:
 
 
 @pytest.fixture(scope="session")
-def url(tmp_path_factory) -> Iterator[str]:
+def uploads(tmp_path_factory) -> Path:
+    """The folder of the served page, for what its users upload."""
+    return tmp_path_factory.mktemp("page")
+
+
+@pytest.fixture(scope="session")
+def url(uploads: Path) -> Iterator[str]:
     """The address of a served page."""
     config = ServeConfig(
         "refshapes", port=0, device="cpu", max_megabytes=MAX_MEGABYTES, max_pixels=MAX_PIXELS, memory_megabytes=64
     )
     with listening(config.host, config.port) as address:
-        server = make_server(config, tmp_path_factory.mktemp("page"))
+        server = make_server(config, uploads)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [address]}, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{address.getsockname()[1]}/"

@@ -15,6 +15,10 @@ import requests
 SECONDS = 60  # for an answer
 
 
+class Refused(AssertionError):
+    """The server did not do what it was asked."""
+
+
 class Session:
     """A user without a browser.
 
@@ -51,6 +55,11 @@ class Session:
         self.values["upload"] = stored
         self.send("upload", "upload")
 
+    def claim(self, path: str, component: str = "upload") -> None:
+        """Say that a file was uploaded, which was not."""
+        self.values[component] = {"path": path, "meta": {"_type": "gradio.FileData"}}
+        self.send("upload", "upload")
+
     def send(self, name: str, event: str) -> dict[str, Any]:
         """What changes when an event of a component happens: new values, or updates, by elem_id."""
         number = self._events[self._ids[name], event]
@@ -65,7 +74,8 @@ class Session:
         for line in answers.iter_lines():
             message = json.loads(line[6:]) if line.startswith(b"data: ") else {}
             if message.get("msg") == "process_completed":
-                assert message["success"], message
+                if not message["success"]:
+                    raise Refused(message)
                 changed = dict(zip(dependency["outputs"], message["output"]["data"], strict=True))
                 break
         by_name = {names.get(one, self._components[one]["type"]): value for one, value in changed.items()}
