@@ -18,6 +18,7 @@ from grounding.webapp.look import STYLE, theme
 from grounding.webapp.page import build_page
 from grounding.webapp.privacy import LocalOnly
 
+SESSIONS = 200  # whose last values, pictures among them, Gradio keeps
 GOODBYE_SECONDS = 5  # for which an answer that is being computed may delay the end
 
 
@@ -54,6 +55,7 @@ def make_page_server(
     page = build_page(answerer, examples, subtitle=subtitle)
     # `launch` sets it, mounting does not; without it Gradio takes any path of this machine for an uploaded file's.
     page.has_launched = True
+    page.state_session_capacity = SESSIONS
     outer = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     gr.mount_gradio_app(
         outer, page, path="/", app_kwargs={"openapi_url": None}, footer_links=[], run_history=False, show_error=False,
