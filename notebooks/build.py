@@ -176,7 +176,7 @@ def execute(notebook: NotebookNode, folder: Path, **settings: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python notebooks/build.py", description="Build notebooks/report.ipynb.")
-    parser.add_argument("--execute", action="store_true", help="also run it (offline, half an hour on two CPU cores)")
+    parser.add_argument("--execute", action="store_true", help="also run it (offline, half an hour on a CPU)")
     parser.add_argument("--keep-outputs", action="store_true",
                         help="take over the outputs of cells that have not changed")  # fmt: skip
     options = parser.parse_args()
