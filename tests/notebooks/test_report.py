@@ -25,9 +25,9 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, NotebookNo
 def test_holds_the_package_as_it_is() -> None:
     committed, built = nbformat.read(NOTEBOOK, as_version=4), build()
     remedy = "the package or notebooks/parts has changed: run python notebooks/build.py --execute"
-    assert [(cell.id, cell.source) for cell in committed.cells] == [
-        (cell.id, cell.source) for cell in built.cells
-    ], remedy
+    assert [(cell.id, cell.source) for cell in committed.cells] == [(cell.id, cell.source) for cell in built.cells], (
+        remedy
+    )
     nbformat.validate(committed)
 
 
