@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Literal
 from accelerate import Accelerator
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
+from grounding.clip_backbone import EMBEDDED
 from grounding.config import ModelConfig
 from grounding.errors import InputError
+from grounding.loading import TRAINING_FREE, folder_of, read_model_config
 from grounding.proposals.loading import ProposalsConfig
 from grounding.webapp.answers import Answerer
 from grounding.webapp.examples import from_data, generated
@@ -127,5 +129,12 @@ def make_server(config: ServeConfig, folder: Path) -> PageServer:
 
     answerer = Answerer(methods, Memory(int(config.memory_megabytes) * 2**20), max_pixels=int(config.max_pixels))
     first = next(iter(methods.values())).grounder
-    return make_page_server(answerer, examples, subtitle=f"{config.run}: {first.weights}",
+    return make_page_server(answerer, examples, subtitle=subtitle(config, first.weights),
                             max_bytes=int(config.max_megabytes) * 2**20, host=config.host)  # fmt: skip
+
+
+def subtitle(config: ServeConfig, weights: str) -> str:
+    """What is served, with a warning where the CLIP would only make nonsense of photographs."""
+    model = config.model if config.run in TRAINING_FREE else read_model_config(folder_of(config.run))
+    warning = "; it knows generated shapes, not photographs" if model.clip == EMBEDDED else ""
+    return f"{config.run}: {weights}{warning}"

@@ -12,9 +12,11 @@ import pytest
 import requests
 
 from grounding.cli import parse
+from grounding.config import ModelConfig
 from grounding.errors import InputError
-from grounding.webapp.serving import ServeConfig, listening, make_server
+from grounding.webapp.serving import ServeConfig, listening, make_server, subtitle
 from tests.scripts import ROOT, assert_refused, run_script
+from tests.trained_run import make_trained_run
 
 
 def test_a_port_in_use_is_told(capsys) -> None:
@@ -32,6 +34,17 @@ def test_a_wrong_run_is_told(tmp_path: Path) -> None:
         make_server(ServeConfig(str(tmp_path / "missing"), device="cpu"), tmp_path)
     with pytest.raises(InputError, match="looks at no image"):
         make_server(ServeConfig("whole-image", device="cpu"), tmp_path)
+
+
+def test_the_page_says_what_its_clip_knows(tmp_path: Path) -> None:
+    run = make_trained_run(tmp_path) / "run"
+    for config, warned in [
+        (ServeConfig("refshapes"), True),
+        (ServeConfig("zero-shot"), True),
+        (ServeConfig("zero-shot", model=ModelConfig(clip="RN50")), False),
+        (ServeConfig(str(run)), False),
+    ]:
+        assert ("not photographs" in subtitle(config, "CLIP x")) is warned
 
 
 def test_the_command_line_reads_the_run_first() -> None:
