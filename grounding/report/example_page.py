@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 from tqdm import tqdm
 
@@ -19,6 +18,7 @@ from grounding.drawing import ANNOTATED_COLOUR
 from grounding.report.choices import CORRECT_IOU
 from grounding.report.example_rows import COLOURS, note_of
 from grounding.report.examples import Example, Examples
+from grounding.report.templates import fill
 from grounding.whole_file import write_whole
 
 SIDE = 480  # pixels, at most, of a photograph on the page
@@ -75,15 +75,8 @@ def write_example_page(
         _card(example, examples.names, read(example[0]["image_id"]))
         for example in tqdm(once.values(), desc="page", unit="example", disable=None)
     ]
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}  # axes stay in their order
-    text = environment.get_template("example_page.html").render(
+    text = fill(
+        "example_page.html",
         examples=examples,
         title=examples.title(where, len(cards)),
         weights=weights,

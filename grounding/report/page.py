@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from grounding.report.galleries import Gallery
 from grounding.report.tables import (
     breakdown_table,
@@ -19,6 +17,7 @@ from grounding.report.tables import (
     semantic_table,
     subsets_table,
 )
+from grounding.report.templates import fill
 from grounding.whole_file import write_whole
 
 FEW_QUERIES = 100  # below it, the page warns that little can be concluded
@@ -96,16 +95,10 @@ def write_page(
         path: of the HTML file.
         command: the command line that repeats the measurement.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     methods, bounds = results["methods"], results.get("bounds", {})
     least = min(record["n"] for record in methods.values())
-    text = environment.get_template("page.html").render(
+    text = fill(
+        "page.html",
         results=results,
         caption=caption(results),
         methods={name: {**BOUND_SENTENCES, **METHOD_SENTENCES}.get(name, UNDESCRIBED) for name in methods},

@@ -30,10 +30,10 @@ def draw_figure(answers: Sequence[Answer], *, title: str) -> Figure:
         height, width = answer.grounding.image.shape[:2]
         panels = [
             Panel("photograph", partial(_photograph, answer=answer)),
-            Panel("similarity map, before the decoder", partial(_similarity, similarity=answer.similarity))
+            Panel("similarity map, before the decoder", partial(draw_similarity, similarity=answer.similarity))
             if answer.similarity is not None
             else None,
-            Panel(_heatmap_heading(answer.extraction), partial(_heatmap, answer=answer)),
+            Panel(_heatmap_heading(answer.extraction), partial(draw_heatmap, answer=answer)),
             Panel("boxes", partial(_boxes, answer=answer),
                   iou_caption(answer.grounding.boxes_xyxy, answer.annotated_xyxy)),
         ]  # fmt: skip
@@ -87,11 +87,13 @@ def _photograph(axis: Axes, *, answer: Answer) -> None:
     draw_annotated(axis, answer.annotated_xyxy)
 
 
-def _similarity(axis: Axes, *, similarity: np.ndarray) -> None:
+def draw_similarity(axis: Axes, *, similarity: np.ndarray) -> None:
+    """CLIP's own map (H, W), in colours from its lowest to its highest cosine."""
     draw_map(axis, similarity, low=float(similarity.min()), high=float(similarity.max()), form=".2f")
 
 
-def _heatmap(axis: Axes, *, answer: Answer) -> None:
+def draw_heatmap(axis: Axes, *, answer: Answer) -> None:
+    """The answer's heatmap, with the lines where the extraction cuts it."""
     heatmap = answer.grounding.heatmap
     draw_map(axis, heatmap, low=0, high=1, form="g")
     if answer.extraction is not None:

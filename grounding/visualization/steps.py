@@ -17,7 +17,7 @@ from grounding.extraction.components import kept_pixels
 from grounding.extraction.features import candidate_boxes
 from grounding.extraction.multi_threshold import candidate_regions
 from grounding.visualization.answers import Answer
-from grounding.visualization.figure import contour_levels, draw_contour, draw_map
+from grounding.visualization.figure import contour_levels, draw_heatmap, draw_similarity
 from grounding.visualization.layout import Panel, Row, draw_annotated, draw_rows, iou_caption
 
 BOXES = 5  # drawn at most in the last panel
@@ -37,10 +37,10 @@ def draw_steps(answers: Sequence[Answer], *, title: str) -> Figure:
         assert answer.extraction is not None
         heatmap, image = answer.grounding.heatmap, answer.grounding.image
         first = [
-            Panel("1  similarity map", partial(_similarity, similarity=answer.similarity))
+            Panel("1  similarity map", partial(draw_similarity, similarity=answer.similarity))
             if answer.similarity is not None
             else Panel("1  photograph", partial(show_image, image=image)),
-            Panel("2  heatmap", partial(_heatmap, heatmap=heatmap, extraction=answer.extraction)),
+            Panel("2  heatmap", partial(draw_heatmap, answer=answer)),
         ]
         between = _between(heatmap, image, answer.extraction)
         last = Panel(f"{len(between) + 3}  boxes, the best in blue", partial(_boxes, answer=answer),
@@ -80,15 +80,6 @@ def _coloured(image: np.ndarray, regions: np.ndarray) -> np.ndarray:
     colours = np.array([matplotlib.colors.to_rgb(colour) for colour in REGION_COLOURS]) * 255
     flat = colours[(regions - 1) % len(colours)]
     return np.where((regions > 0)[..., None], 0.25 * image + 0.75 * flat, image * DIMMED).astype(np.uint8)
-
-
-def _similarity(axis: Axes, *, similarity: np.ndarray) -> None:
-    draw_map(axis, similarity, low=float(similarity.min()), high=float(similarity.max()), form=".2f")
-
-
-def _heatmap(axis: Axes, *, heatmap: np.ndarray, extraction: ExtractionConfig) -> None:
-    draw_map(axis, heatmap, low=0, high=1, form="g")
-    draw_contour(axis, heatmap, contour_levels(heatmap, extraction))
 
 
 def _candidates(axis: Axes, *, image: np.ndarray, boxes_xyxy: np.ndarray) -> None:
