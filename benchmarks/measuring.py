@@ -1,0 +1,90 @@
+"""What the benchmarks share: sides that take turns, findings against a goal, and the file that holds them."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from grounding.whole_file import write_whole
+
+RESULTS = Path(__file__).with_name("results.json")
+ROUNDS = 10
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One number, measured side by side in one run.
+
+    Attributes:
+        name: in results.json; the module's name, and after a dot what else tells it apart.
+        ratio: what was measured.
+        goal: what it is held against; None where there is nothing to hold it against.
+        at_least: whether the goal is the least that it may be; else the most.
+        detail: a sentence with the figures behind it: medians, sizes, threads, precision.
+    """
+
+    name: str
+    ratio: float
+    goal: float | None
+    at_least: bool
+    detail: str
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the ratio keeps to its goal; None where there is none."""
+        if self.goal is None:
+            return None
+        return self.ratio >= self.goal if self.at_least else self.ratio <= self.goal
+
+
+def take_turns(sides: Mapping[str, Callable[[], object]], *, rounds: int = ROUNDS) -> dict[str, float]:
+    """Median seconds of each side, one after the other in every round, so that a slow minute hits all of them.
+
+    A first round, which also pays for what libraries put off until they are used, is not counted.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for turn in range(rounds + 1):
+        for name, side in sides.items():
+            began = perf_counter()
+            side()
+            if turn:
+                seconds[name].append(perf_counter() - began)
+    return {name: median(values) for name, values in seconds.items()}
+
+
+def report(findings: Sequence[Finding], *, command: str, path: Path = RESULTS) -> None:
+    """Print the findings, and put them in place of those of the same names in results.json.
+
+    Args:
+        findings: of one benchmark.
+        command: what repeats them.
+        path: the file.
+    """
+    known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    for each in findings:
+        goal = "" if each.goal is None else f" (goal {'>=' if each.at_least else '<='} {each.goal:g}: " + (
+            "met)" if each.met else "NOT met)")  # fmt: skip
+        print(f"{each.name}: {each.ratio:.3g}{goal}; {each.detail}", flush=True)
+        known[each.name] = {"ratio": each.ratio, "goal": each.goal, "at_least": each.at_least, "met": each.met,
+                            "detail": each.detail, "command": command, "hardware": hardware()}  # fmt: skip
+    write_whole(path, json.dumps(dict(sorted(known.items())), indent=2) + "\n")
+
+
+def hardware() -> str:
+    """What the figures were measured on."""
+    processor = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        lines = cpuinfo.read_text().splitlines()
+        processor = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), processor)
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{processor}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}{gpu}"
