@@ -116,13 +116,13 @@ class HeatmapDecoder(nn.Module):
         regions = self.region_embeddings(features)
         seen = torch.cat([regions, coarse_stage], dim=1)
         # What depends on the image alone is computed once per image, then handed to its phrases.
-        coarse = self.coarse_in(torch.cat([seen, _coordinates(seen)], dim=1)).index_select(0, image_index)
-        middle = self.middle_in(middle_stage).index_select(0, image_index)
-        fine = self.fine_in(fine_stage).index_select(0, image_index)
+        coarse = _handed_out(self.coarse_in(torch.cat([seen, _coordinates(seen)], dim=1)), image_index)
+        middle = _handed_out(self.middle_in(middle_stage), image_index)
+        fine = _handed_out(self.fine_in(fine_stage), image_index)
 
-        similarity = torch.einsum("pehw,pe->phw", regions.index_select(0, image_index), phrases.embeddings)
+        similarity = torch.einsum("pehw,pe->phw", _handed_out(regions, image_index), phrases.embeddings)
         queries, summaries = self.reader(phrases)
-        keys = self.keys(seen).index_select(0, image_index)
+        keys = _handed_out(self.keys(seen), image_index)
         maps = torch.einsum("pdhw,pqd->pqhw", keys, queries) / self.config.query_dim**0.5
         x = coarse + self.maps_in(torch.cat([10 * similarity[:, None], maps], dim=1))
         for block in self.coarse:
@@ -151,12 +151,18 @@ class ModulatedBlock(nn.Module):
         return x + self.project(F.gelu(self.expand(out)))
 
 
+def _handed_out(x: Tensor, image_index: Tensor) -> Tensor:
+    """(B, ...) of images as (P, ...) of their phrases; a single image's is left to broadcasting, which copies nothing."""
+    return x if len(x) == 1 else x.index_select(0, image_index)
+
+
 def _coordinates(x: Tensor) -> Tensor:
     """(B, 2, h, w): column and row of every position, from -1 to 1."""
     rows = torch.linspace(-1, 1, x.shape[2], device=x.device, dtype=x.dtype)
     columns = torch.linspace(-1, 1, x.shape[3], device=x.device, dtype=x.dtype)
     grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy"))
-    return grid.expand(len(x), -1, -1, -1)
+    # In the layout of the features beside which they are put: a mixture of layouts is slow to concatenate.
+    return grid.expand(len(x), -1, -1, -1).contiguous(memory_format=torch.channels_last)
 
 
 def _upsampled(x: Tensor, like: Tensor) -> Tensor:
