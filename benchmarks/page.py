@@ -30,11 +30,11 @@ from grounding.config import ModelConfig
 from grounding.data.images import read_image
 from grounding.data.refshapes.vocabulary import COLOURS, SHAPES
 from grounding.errors import InputError
+from grounding.memory import Memory
 from grounding.proposals.loading import ProposalsConfig
 from grounding.webapp.answers import Answerer
 from grounding.webapp.events import Handlers
 from grounding.webapp.examples import generated
-from grounding.webapp.memory import Memory
 from grounding.webapp.methods import load_methods
 from grounding.webapp.parts import lay_out
 from grounding.whole_file import write_whole

@@ -6,6 +6,7 @@ Radford et al. 2021, "Learning Transferable Visual Models From Natural Language 
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 from dataclasses import dataclass
@@ -15,9 +16,9 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from grounding.clip_package import CLIP, ModifiedResNet, build_model, clip
+from grounding.clip_package import CLIP, ModifiedResNet, Transformer, build_model, clip
 from grounding.errors import InputError
 from grounding.folding import fold_batch_norms
 
@@ -39,26 +40,49 @@ class LoadedCLIP:
         name: what was asked for: a name, a path, or "embedded".
         weights: a sentence for reports, with the file and the start of its SHA-256.
         sha256: of the file, in hexadecimal.
+        precision: torch.float32 or torch.bfloat16: of what `image_tower` and `text_transformer` compute in.
+        compiled: whether dense features come from a tower that `torch.compile` has made for this machine.
     """
 
     model: CLIP
     name: str
     weights: str
     sha256: str
+    precision: torch.dtype = torch.float32
+    compiled: bool = False
 
     @cached_property
     def image_tower(self) -> ModifiedResNet:
-        """The model's image tower with its batch norms folded: what features and crops are computed with."""
-        return fold_batch_norms(self.model.visual)
+        """The image tower with its batch norms folded, in `precision`: what features and crops are computed with."""
+        tower = fold_batch_norms(self.model.visual).to(self.precision)
+        return tower.to(memory_format=torch.channels_last)
+
+    @cached_property
+    def text_transformer(self) -> Transformer:
+        """The text tower's transformer with its matrices in `precision`; layer norms stay float32, as `clip` has it."""
+        if self.precision == torch.float32:
+            return self.model.transformer
+        transformer = copy.deepcopy(self.model.transformer)
+        for module in transformer.modules():
+            if isinstance(module, nn.Linear | nn.MultiheadAttention):
+                module.to(self.precision)
+        return transformer
 
 
-def load_clip(name: str | os.PathLike[str] = EMBEDDED, device: str | torch.device = "cpu") -> LoadedCLIP:
+def load_clip(
+    name: str | os.PathLike[str] = EMBEDDED,
+    device: str | torch.device = "cpu",
+    *,
+    precision: torch.dtype = torch.float32,
+    compiled: bool = False,
+) -> LoadedCLIP:
     """A frozen CLIP with a ResNet image tower.
 
     Args:
         name: "embedded"; one of `RESNETS`, which the `clip` package downloads and checks; or the path of a file:
             OpenAI's TorchScript archive, a state dict saved by torch, or safetensors.
         device: where the model goes.
+        precision, compiled: as in `LoadedCLIP`.
 
     Returns:
         The model and where it came from.
@@ -87,7 +111,8 @@ def load_clip(name: str | os.PathLike[str] = EMBEDDED, device: str | torch.devic
         raise InputError(f"no CLIP {name!r}: give one of {known}, or the path of a CLIP checkpoint file")
     model = model.float().eval().requires_grad_(False).to(device)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    return LoadedCLIP(model, name, f"CLIP {name} ({path.name}, sha256 {sha256[:12]}...)", sha256)
+    weights = f"CLIP {name} ({path.name}, sha256 {sha256[:12]}...)"
+    return LoadedCLIP(model, name, weights, sha256, precision, compiled)
 
 
 def normalise_pixels(images: Tensor) -> Tensor:
@@ -121,7 +146,7 @@ def tokenize(phrases: list[str]) -> Tensor:
     raise AssertionError("tokenizing fails for the list and for none of its phrases")
 
 
-def encode_tokens(model: CLIP, tokens: Tensor) -> tuple[Tensor, Tensor]:
+def encode_tokens(model: CLIP, tokens: Tensor, *, transformer: Transformer | None = None) -> tuple[Tensor, Tensor]:
     """Text embeddings, running the tower only as far as the longest phrase of the batch.
 
     The text tower is causal: a position sees only those before it, and CLIP reads the phrase at its end token.
@@ -130,21 +155,23 @@ def encode_tokens(model: CLIP, tokens: Tensor) -> tuple[Tensor, Tensor]:
     Args:
         model: the CLIP.
         tokens: (N, 77) int64; the end token has the highest id.
+        transformer: in place of the model's own, such as `LoadedCLIP.text_transformer`.
 
     Returns:
-        (N, E) embeddings, not normalised, as `model.encode_text` gives them, and (N, L, W) the states that the
+        (N, E) float32 embeddings, not normalised, as `model.encode_text` gives them, and (N, L, W) the states that the
         tower ends with at each token, up to the end token of the longest phrase.
     """
     ends = tokens.argmax(dim=-1)
     length = int(ends.max()) + 1
     x = model.token_embedding(tokens[:, :length]) + model.positional_embedding[:length]
-    mask = model.transformer.resblocks[0].attn_mask[:length, :length]
-    x = x.permute(1, 0, 2)  # the transformer takes (length, N, width)
-    for block in model.transformer.resblocks:
+    blocks = (transformer or model.transformer).resblocks
+    mask = blocks[0].attn_mask[:length, :length]
+    x = x.permute(1, 0, 2).to(blocks[0].mlp.c_fc.weight.dtype)  # the transformer takes (length, N, width)
+    for block in blocks:
         attended = block.ln_1(x)
         x = x + block.attn(attended, attended, attended, need_weights=False, attn_mask=mask.to(x))[0]
         x = x + block.mlp(block.ln_2(x))
-    states = model.ln_final(x.permute(1, 0, 2))
+    states = model.ln_final(x.permute(1, 0, 2).float())
     return states[torch.arange(len(states), device=states.device), ends] @ model.text_projection, states
 
 

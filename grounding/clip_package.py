@@ -5,6 +5,6 @@ import warnings
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import clip
-    from clip.model import CLIP, AttentionPool2d, Bottleneck, ModifiedResNet, build_model
+    from clip.model import CLIP, AttentionPool2d, Bottleneck, ModifiedResNet, Transformer, build_model
 
-__all__ = ["CLIP", "AttentionPool2d", "Bottleneck", "ModifiedResNet", "build_model", "clip"]
+__all__ = ["CLIP", "AttentionPool2d", "Bottleneck", "ModifiedResNet", "Transformer", "build_model", "clip"]

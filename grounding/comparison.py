@@ -27,6 +27,7 @@ from grounding.evaluation import Method, predict
 from grounding.loading import folder_of, read_model_config
 from grounding.plain import plain
 from grounding.pooling import pool_by_ref
+from grounding.precision import Precision, number_format
 from grounding.predictions import Prediction, PredictionsFile, read_predictions
 from grounding.proposals.loading import ProposalsConfig, load_proposer
 from grounding.report.tables import comparison_table
@@ -56,6 +57,9 @@ class EvaluateConfig:
         scoring: how CLIP looks at proposals.
         images_per_batch: images that go through a method together; only the time depends on it.
         device: "auto" (a GPU if there is one) or "cpu".
+        precision: what the methods compute in: "float32", so that a number does not depend on the machine;
+            "bfloat16"; or "auto", the latter where the machine multiplies it natively.
+        compiled: whether the image tower is compiled for this machine first, which pays for thousands of images.
         workers: processes that read images; 0 reads in this one.
     """
 
@@ -71,6 +75,8 @@ class EvaluateConfig:
     scoring: ScoringConfig = field(default_factory=ScoringConfig)
     images_per_batch: PositiveInt = 16
     device: Literal["auto", "cpu"] = "auto"
+    precision: Precision = "float32"
+    compiled: bool = False
     workers: int = 0
 
 
@@ -88,7 +94,7 @@ def compare(config: EvaluateConfig) -> str:
     dataset = RefCOCOg(config.data, config.split, split_by=config.split_by, group_by="image")
     dataset.check_images()
     settings = Settings(_shared_model(config), config.proposals, config.scoring,
-                        Accelerator(cpu=config.device == "cpu").device)  # fmt: skip
+                        Accelerator(cpu=config.device == "cpu").device, config.precision, config.compiled)  # fmt: skip
     clip = load_clip(settings.model.clip, settings.device)
     judge = Judge(clip, [region.category for regions in dataset.regions.values() for region in regions])
     contenders = [make_method(name, settings) for name in config.methods]
@@ -97,9 +103,10 @@ def compare(config: EvaluateConfig) -> str:
     if len(set(names)) < len(names):
         raise InputError(f"two methods would both be called {_first_twice(names)!r}: compare them in two calls")
 
-    # Batch size and device change no answer but the time it takes.
+    # Batch size, device and compilation change no answer beyond rounding, but the time it takes.
     common = {"data": _identity(config.data, config.split_by), "split": config.split, "judge": clip.sha256,
-              "code": _code_identity(), "device": str(settings.device),
+              "code": _code_identity(), "device": str(settings.device), "compiled": config.compiled,
+              "precision": str(number_format(config.precision, settings.device)),
               "images_per_batch": int(config.images_per_batch)}  # fmt: skip
     files = {
         method.name: _predict_once(method, dataset, judge, config, common)

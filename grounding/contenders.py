@@ -21,6 +21,7 @@ from grounding.extraction.stored import QUALITY_FILE
 from grounding.grounder import DenseGrounder
 from grounding.loading import BLIND, DECODER_FILE, RECLIP, TRAINING_FREE, YOLO_CLIP, folder_of, load, read_model_config
 from grounding.plain import plain
+from grounding.precision import Precision
 from grounding.proposals.loading import ProposalsConfig, load_proposer
 from grounding.proposals.remembering import RememberingProposer
 from grounding.types import Example, Grounding
@@ -38,12 +39,15 @@ class Settings:
         proposals: the detector.
         scoring: how CLIP looks at its proposals.
         device: where the models go.
+        precision, compiled: as for `grounding.load`.
     """
 
     model: ModelConfig
     proposals: ProposalsConfig
     scoring: ScoringConfig
     device: str | torch.device
+    precision: Precision = "float32"
+    compiled: bool = False
 
     @cached_property
     def bounds_proposer(self) -> RememberingProposer:
@@ -58,7 +62,8 @@ def make_method(name: str, settings: Settings) -> Method:
         InputError: as `grounding.load`.
     """
     model, proposals, scoring = settings.model, settings.proposals, settings.scoring
-    grounder = load(name, model=model, proposals=proposals, scoring=scoring, device=settings.device)
+    grounder = load(name, model=model, proposals=proposals, scoring=scoring, device=settings.device,
+                    precision=settings.precision, compiled=settings.compiled)  # fmt: skip
     if name in BLIND:
         return method_of(grounder)
     if name in (YOLO_CLIP, RECLIP):

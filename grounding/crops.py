@@ -70,7 +70,7 @@ def encode_crops_of(
         visual(normalise_pixels(chunk.clamp(0, 255)).contiguous(memory_format=torch.channels_last))
         for chunk in torch.cat(crops).split(BATCH_SIZE)
     ]
-    by_image = F.normalize(torch.cat(embeddings), dim=-1).split([len(of_image) for of_image in crops])
+    by_image = F.normalize(torch.cat(embeddings).float(), dim=-1).split([len(of_image) for of_image in crops])
     return [of_image.view(len(views), -1, of_image.shape[-1]) for of_image in by_image]
 
 

@@ -152,7 +152,7 @@ class ModulatedBlock(nn.Module):
 
 
 def _handed_out(x: Tensor, image_index: Tensor) -> Tensor:
-    """(B, ...) of images as (P, ...) of their phrases; a single image's is left to broadcasting, which copies nothing."""
+    """(B, ...) of images as (P, ...) of their phrases; a single image's is left to broadcasting: no copies."""
     return x if len(x) == 1 else x.index_select(0, image_index)
 
 

@@ -22,7 +22,8 @@ class DenseFeatures:
     """What the image tower says of a batch of images.
 
     Attributes:
-        pyramid: stage name -> (B, C, H / s, W / s) float32; strides s are 4, 8, 16 and the output stride.
+        pyramid: stage name -> (B, C, H / s, W / s) of the image tower's type; strides s are 4, 8, 16 and the output
+            stride.
         embeddings: (B, E, H / s, W / s) float32 dense embeddings at the output stride, L2-normalised along E.
     """
 
@@ -37,17 +38,22 @@ class DenseCLIP(nn.Module):
         visual: the image tower of a CLIP; used as it is, never changed.
         output_stride: 32 as trained, or 16, where the last stage keeps its resolution: its pooling runs with stride 1
             and its later 3x3 convolutions are dilated, so that every second position equals the stride-32 result.
+        compiled: whether `torch.compile` makes kernels of the stages for this machine, once for every shape of input;
+            that takes about half a minute and needs a C++ compiler, and pays where thousands of images follow.
 
     Raises:
         ValueError: output_stride is neither 16 nor 32.
     """
 
-    def __init__(self, visual: ModifiedResNet, *, output_stride: int = 16) -> None:
+    def __init__(self, visual: ModifiedResNet, *, output_stride: int = 16, compiled: bool = False) -> None:
         super().__init__()
         if output_stride not in (16, 32):
             raise ValueError(f"output_stride is {output_stride}: choose 16 or 32")
         self.visual = visual.requires_grad_(False).eval()
         self.output_stride = output_stride
+        stages = _Stages(visual, output_stride)
+        # "freezing" lets the compiler lay out constant weights, and fuse what follows a convolution into it.
+        self._stages = torch.compile(stages, options={"freezing": True}, dynamic=False) if compiled else stages
 
     def train(self, mode: bool = True) -> DenseCLIP:
         """Stays in evaluation mode: training statistics would change the frozen batch norms."""
@@ -76,8 +82,20 @@ class DenseCLIP(nn.Module):
         height, width = pixels.shape[-2:]
         if height % 32 or width % 32:
             raise ValueError(f"the input is {width}x{height} pixels: both must be multiples of 32")
-        pyramid = resnet_stages(self.visual, pixels, output_stride=self.output_stride)
+        pyramid = self._stages(pixels.to(self.visual.conv1.weight.dtype))
         return DenseFeatures(pyramid, dense_embeddings(self.visual.attnpool, pyramid["layer4"]))
+
+
+class _Stages(nn.Module):
+    """`resnet_stages` as a module, for `torch.compile` takes the parameters of modules alone as constants."""
+
+    def __init__(self, visual: ModifiedResNet, output_stride: int) -> None:
+        super().__init__()
+        self.visual = visual
+        self.output_stride = output_stride
+
+    def forward(self, pixels: Tensor) -> dict[str, Tensor]:
+        return resnet_stages(self.visual, pixels, output_stride=self.output_stride)
 
 
 def resnet_stages(visual: ModifiedResNet, pixels: Tensor, *, output_stride: int) -> dict[str, Tensor]:
@@ -85,7 +103,7 @@ def resnet_stages(visual: ModifiedResNet, pixels: Tensor, *, output_stride: int)
 
     Args:
         visual: the image tower of a CLIP.
-        pixels: (B, 3, H, W) float32, normalised as CLIP expects.
+        pixels: (B, 3, H, W) of the tower's type, normalised as CLIP expects.
         output_stride: of "layer4", 16 or 32.
 
     Returns:
@@ -110,11 +128,11 @@ def dense_embeddings(attnpool: AttentionPool2d, features: Tensor) -> Tensor:
         features: (B, C, h, w) output of the last stage.
 
     Returns:
-        (B, E, h, w) L2-normalised along E.
+        (B, E, h, w) float32, L2-normalised along E.
     """
     x = features.permute(0, 2, 3, 1)  # (B, h, w, C)
     x = attnpool.c_proj(attnpool.v_proj(x))
-    return F.normalize(x, dim=-1).permute(0, 3, 1, 2)
+    return F.normalize(x.float(), dim=-1).permute(0, 3, 1, 2)
 
 
 def _layer4_at_stride_16(layer4: nn.Sequential, x: Tensor) -> Tensor:

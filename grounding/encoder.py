@@ -38,6 +38,13 @@ class EncodedImages:
     further: tuple[EncodedImages, ...] = ()
     mirrored: bool = False
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all of it takes."""
+        images = sum(image.nbytes for image in self.images)
+        features = sum(each.nbytes for each in (self.features.embeddings, *self.features.pyramid.values()))
+        return images + features + sum(view.nbytes for view in self.further)
+
     def valid_mask(self, stride: int) -> Tensor:
         """(B, S / stride, S / stride) bool on the features' device: False on letterbox padding."""
         masks = np.stack([letterbox.valid_mask(stride) for letterbox in self.letterboxes])
@@ -61,8 +68,8 @@ class Encoder:
             raise InputError(f"model_size is {model_size}: give a positive multiple of 32, such as 448")
         self.clip = clip
         self.model_size = model_size
-        self.dense = DenseCLIP(clip.image_tower, output_stride=output_stride)
-        self.encode_phrases = TextEncoder(clip.model)
+        self.dense = DenseCLIP(clip.image_tower, output_stride=output_stride, compiled=clip.compiled)
+        self.encode_phrases = TextEncoder(clip)
 
     @property
     def device(self) -> torch.device:

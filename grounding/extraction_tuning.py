@@ -97,7 +97,7 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
     to_fit_on, seen = _images_seen_with_boxes(config)
     for needed in (dataset, to_fit_on):
         needed.check_images()
-    grounder = load(config.run, device=Accelerator(cpu=config.device == "cpu").device)
+    grounder = load(config.run, device=Accelerator(cpu=config.device == "cpu").device, precision="float32")
     chosen = np.random.default_rng(config.seed).permutation(seen)[: config.fit_images]
     batch, workers = int(config.images_per_batch), config.workers
     head = None

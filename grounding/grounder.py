@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -17,9 +18,13 @@ from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.choice import required_head
 from grounding.extraction.quality import BoxQualityHead
+from grounding.memory import Memory
 from grounding.similarity import stretch_to_unit
 from grounding.text import PhraseFeatures
 from grounding.types import Grounding
+
+IMAGE_BUDGET = 2**28  # bytes: some ten images of RN50 at 448 pixels
+PHRASES_TOGETHER = 64  # that go through the decoder at once: more gain no time, and each takes memory
 
 
 class Grounder(Protocol):
@@ -58,6 +63,9 @@ class DenseGrounder:
             mirror leaves true is not asked there.
         quality_head: for an extraction by "quality".
 
+    Attributes:
+        encoded_lately: the images that `encode` looks up.
+
     Raises:
         InputError: the extraction needs a quality head and there is none, or a size is no positive multiple of 32.
     """
@@ -83,14 +91,23 @@ class DenseGrounder:
         self.quality_head = quality_head
         self.name = name
         self.weights = encoder.clip.weights
+        self.encoded_lately = Memory(IMAGE_BUDGET)
 
     def encode(self, image: ImageLike) -> EncodedImages:
         """An image as a value that `ground` takes in its place: encode once, ask as often as you like.
 
+        Images that were encoded lately are looked up, by their pixels.
+
         Raises:
             InputError: the image cannot be read.
         """
-        return self._encode([as_image(image)])
+        pixels = as_image(image)
+        key = (pixels.shape, hashlib.sha256(np.ascontiguousarray(pixels)).digest())
+        encoded: EncodedImages | None = self.encoded_lately.get(key)
+        if encoded is None:
+            encoded = self._encode([pixels])
+            self.encoded_lately.put(key, encoded, encoded.nbytes)
+        return encoded
 
     def ground(self, image: ImageLike | EncodedImages, phrases: Sequence[str]) -> list[Grounding]:
         """Where each phrase is in one image.
@@ -159,19 +176,24 @@ class DenseGrounder:
         if any(view.mirrored for view in views):
             turned = [mirrored_phrase(phrase) if can_be_mirrored(phrase) else phrase for phrase in asked_of_all]
             phrases_of[True] = self.encoder.encode_phrases(turned)
-        of_each_view = (
-            self._heatmaps(view, phrases_of[view.mirrored], image_index).float().cpu().numpy() for view in views
-        )
+        of_each_view = (self._maps(view, phrases_of[view.mirrored], image_index) for view in views)
         maps = zip(*of_each_view, strict=True)
         return [
             [self._grounding(views, index, phrase, next(maps)) for phrase in asked]
             for index, asked in enumerate(phrases)
         ]
 
+    def _maps(self, encoded: EncodedImages, phrases: PhraseFeatures, image_index: Tensor) -> Iterator[np.ndarray]:
+        """(h, w) float32 in [0, 1] over the model's square, phrase by phrase; made a limited number at a time."""
+        for some in torch.arange(len(image_index), device=image_index.device).split(PHRASES_TOGETHER):
+            yield from self._heatmaps(encoded, phrases[some], image_index[some]).float().cpu().numpy()
+
     def _heatmaps(self, encoded: EncodedImages, phrases: PhraseFeatures, image_index: Tensor) -> Tensor:
         """(P, h, w) in [0, 1] over the model's square."""
         if self.decoder is not None:
-            return self.decoder(encoded.features, phrases, image_index).sigmoid()
+            precision, device = self.encoder.clip.precision, image_index.device.type
+            with torch.autocast(device, precision, enabled=precision != torch.float32):
+                return self.decoder(encoded.features, phrases, image_index).sigmoid()
         similarity = torch.einsum("pehw,pe->phw", encoded.features.embeddings[image_index], phrases.embeddings)
         valid = encoded.valid_mask(self.encoder.dense.output_stride)[image_index]
         return stretch_to_unit(similarity, valid)

@@ -28,7 +28,7 @@ class Judge:
 
     def __init__(self, clip: LoadedCLIP, categories: Sequence[str]) -> None:
         self._image_tower = clip.image_tower
-        self._encode_phrases = TextEncoder(clip.model)
+        self._encode_phrases = TextEncoder(clip)
         self._categories = tuple(sorted(set(categories) - {""}))
         self._prompts = None
         if self._categories:

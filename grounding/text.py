@@ -11,10 +11,11 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
-from grounding.clip_backbone import encode_tokens, tokenize
-from grounding.clip_package import CLIP
+from grounding.clip_backbone import LoadedCLIP, encode_tokens, tokenize
+from grounding.memory import Memory
 
 BATCH_SIZE = 256
+BUDGET = 2**26  # bytes of phrases asked in passing: some thousands
 MANY_BATCHES = 20
 
 
@@ -33,6 +34,10 @@ class PhraseFeatures:
     tokens: Tensor
     is_token: Tensor
 
+    def __getitem__(self, chosen: Tensor) -> PhraseFeatures:
+        """Those of some of the phrases, by index."""
+        return PhraseFeatures(self.embeddings[chosen], self.tokens[chosen], self.is_token[chosen])
+
 
 @dataclass(frozen=True)
 class _Encoded:
@@ -42,17 +47,27 @@ class _Encoded:
     embedding: Tensor
     states: Tensor
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes."""
+        return self.ids.nbytes + self.embedding.nbytes + self.states.nbytes
+
 
 class TextEncoder:
     """CLIP's text tower with a memory: a phrase asked for again is looked up.
 
+    Phrases asked in passing are forgotten, the least recently used first, where they take more than `BUDGET` bytes;
+    those given to `remember` are not.
+
     Args:
-        model: the frozen CLIP whose text tower is used.
+        clip: the frozen CLIP whose text tower is used.
     """
 
-    def __init__(self, model: CLIP) -> None:
-        self._model = model
-        self._known: dict[str, _Encoded] = {}
+    def __init__(self, clip: LoadedCLIP) -> None:
+        self._clip = clip
+        self._model = clip.model
+        self._remembered: dict[str, _Encoded] = {}
+        self._in_passing = Memory(BUDGET)
 
     @property
     def device(self) -> torch.device:
@@ -70,8 +85,11 @@ class TextEncoder:
         Raises:
             InputError: a phrase is empty or longer than CLIP's 77 tokens.
         """
-        self.remember(phrases)
-        known = [self._known[phrase] for phrase in phrases]
+        recalled = {phrase: self._recalled(phrase) for phrase in phrases}
+        new = self._encoded([phrase for phrase, one in recalled.items() if one is None])
+        for phrase, one in new.items():
+            self._in_passing.put(phrase, one, one.nbytes)
+        known = [recalled[phrase] or new[phrase] for phrase in phrases]
         lengths = torch.tensor([len(one.ids) for one in known], device=self.device)
         is_token = torch.arange(int(lengths.max()), device=self.device) < lengths[:, None]
         words = self._model.token_embedding(pad_sequence([one.ids for one in known], batch_first=True))
@@ -83,31 +101,36 @@ class TextEncoder:
             is_token=is_token,
         )
 
-    @torch.no_grad()
     def remember(self, phrases: Sequence[str]) -> None:
-        """Encode phrases for later, each distinct and unknown one once; with a progress bar where it takes long.
+        """Encode phrases for good, each distinct and unknown one once; with a progress bar where it takes long.
 
         Raises:
             InputError: a phrase is empty or longer than CLIP's 77 tokens; then none is remembered.
         """
-        new = [phrase for phrase in dict.fromkeys(phrases) if phrase not in self._known]
+        new = [phrase for phrase in dict.fromkeys(phrases) if phrase not in self._remembered]
+        self._remembered.update(self._encoded(new))
+
+    def _recalled(self, phrase: str) -> _Encoded | None:
+        return self._remembered.get(phrase) or self._in_passing.get(phrase)
+
+    @torch.no_grad()
+    def _encoded(self, new: list[str]) -> dict[str, _Encoded]:
+        """Distinct phrases through the text tower."""
+        encoded: dict[str, _Encoded] = {}
         if not new:
-            return
+            return encoded
         ids = tokenize(new)
         lengths = ids.argmax(dim=-1) + 1
         # Phrases of like length go together, so that each batch runs the tower no further than it needs.
         batches = lengths.argsort(stable=True).split(BATCH_SIZE)
         for batch in tqdm(batches, desc="encoding phrases", leave=False, disable=len(batches) < MANY_BATCHES):
             batch_ids = ids[batch].to(self.device)
-            embeddings, states = encode_tokens(self._model, batch_ids)
+            embeddings, states = encode_tokens(self._model, batch_ids, transformer=self._clip.text_transformer)
             embeddings = F.normalize(embeddings, dim=-1)
             for row, index in enumerate(batch.tolist()):
                 length = int(lengths[index])
-                self._known[new[index]] = _Encoded(
-                    batch_ids[row, :length].clone(), embeddings[row], states[row, :length].half()
+                # Copies: a view would keep its whole batch alive.
+                encoded[new[index]] = _Encoded(
+                    batch_ids[row, :length].clone(), embeddings[row].clone(), states[row, :length].half()
                 )
-
-    def keep_at_most(self, count: int) -> None:
-        """Forget all phrases where more are known than `count`: a server would otherwise keep every one ever asked."""
-        if len(self._known) > count:
-            self._known.clear()
+        return encoded

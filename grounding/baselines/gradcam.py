@@ -37,7 +37,7 @@ class GradCAMGrounder(DenseGrounder):
         # Autograd cannot work on what was made in inference mode, so both sides are copied outside of it.
         with torch.inference_mode(False), torch.enable_grad():
             # One copy of its image's stage per phrase: the gradient of the sum of all scores is then each phrase's own.
-            activations = encoded.features.pyramid["layer4"][image_index].clone().requires_grad_()
+            activations = encoded.features.pyramid["layer4"][image_index].float().clone().requires_grad_()
             images = F.normalize(self._pool(activations), dim=-1)
             (gradients,) = torch.autograd.grad((images * phrases.embeddings.clone()).sum(), activations)
         weights = gradients.mean(dim=(2, 3), keepdim=True)

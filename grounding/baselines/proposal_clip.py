@@ -44,7 +44,7 @@ class ProposalScorer:
     def __init__(self, clip: LoadedCLIP, config: ScoringConfig) -> None:
         self.clip = clip
         self.config = config
-        self.encode_phrases = TextEncoder(clip.model)
+        self.encode_phrases = TextEncoder(clip)
 
     def __call__(
         self, images: Sequence[np.ndarray], boxes_xyxy: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]

@@ -30,6 +30,12 @@ class EncodedProposals:
     found: tuple[bool, ...]
     crops: tuple[Tensor, ...]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all of it takes."""
+        arrays = sum(each.nbytes for each in (*self.images, *self.boxes_xyxy))
+        return arrays + sum(crops.nbytes for crops in self.crops)
+
 
 class YOLOCLIPGrounder:
     """Answers with the proposal whose crop CLIP finds closest to the phrase.

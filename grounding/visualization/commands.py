@@ -90,7 +90,14 @@ def _load(config: VisualizeConfig) -> list[Grounder]:
     model = read_model_config(runs[0]) if runs else config.model
     device = Accelerator(cpu=config.device == "cpu").device
     methods = [
-        load(name, model=model, proposals=config.proposals, scoring=config.scoring, device=device)
+        load(
+            name,
+            model=model,
+            proposals=config.proposals,
+            scoring=config.scoring,
+            device=device,
+            precision=config.precision,
+        )
         for name in config.methods
     ]
     names = [method.name for method in methods]

@@ -11,6 +11,7 @@ from jsonargparse.typing import PositiveInt
 from grounding.baselines.proposal_clip import ScoringConfig
 from grounding.config import ModelConfig
 from grounding.extraction import ExtractionConfig
+from grounding.precision import Precision
 from grounding.proposals.loading import ProposalsConfig
 
 
@@ -36,6 +37,7 @@ class VisualizeConfig:
         proposals: the detector of "yolo-clip" and "reclip".
         scoring: how CLIP looks at proposals.
         device: "auto" (a GPU if there is one) or "cpu".
+        precision: "float32", "bfloat16", or "auto": the latter where the device multiplies it natively.
     """
 
     methods: list[str]
@@ -55,3 +57,4 @@ class VisualizeConfig:
     proposals: ProposalsConfig = field(default_factory=ProposalsConfig)
     scoring: ScoringConfig = field(default_factory=ScoringConfig)
     device: Literal["auto", "cpu"] = "auto"
+    precision: Precision = "auto"

@@ -7,18 +7,14 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
-import torch
 
 from grounding.baselines.yolo_clip import EncodedProposals
-from grounding.dense_clip import DenseFeatures
 from grounding.encoder import EncodedImages
 from grounding.errors import InputError
+from grounding.memory import Memory
 from grounding.webapp.choices import Choice, Found, chosen_boxes
-from grounding.webapp.memory import Memory
 from grounding.webapp.methods import Method
 from grounding.webapp.uploads import Photo, pixels_of, receive
-
-MOST_KNOWN_PHRASES = 2000  # that a text tower remembers
 
 
 class Answerer:
@@ -92,7 +88,6 @@ class Answerer:
             known[one.phrase] = found
             size = sum(array.nbytes for array in (found.boxes_xyxy, found.scores, found.heatmap))
             self._memory.put((photo.key, name, one.phrase), found, size)
-        method.text.keep_at_most(MOST_KNOWN_PHRASES)
         return known
 
     def _encoded(self, photo: Photo, method: Method) -> EncodedImages | EncodedProposals:
@@ -100,19 +95,5 @@ class Answerer:
         encoded = self._memory.get(key)
         if encoded is None:
             encoded = method.grounder.encode(self.pixels(photo))
-            self._memory.put(key, encoded, size_of(encoded))
+            self._memory.put(key, encoded, encoded.nbytes)
         return encoded
-
-
-def size_of(encoded: EncodedImages | EncodedProposals) -> int:
-    """Bytes that an encoding takes, its images included."""
-    arrays = sum(image.nbytes for image in encoded.images)
-    if isinstance(encoded, EncodedProposals):
-        return arrays + sum(boxes.nbytes for boxes in encoded.boxes_xyxy) + _bytes(encoded.crops)
-    features: DenseFeatures = encoded.features
-    tensors = _bytes([features.embeddings, *features.pyramid.values()])
-    return arrays + tensors + sum(size_of(view) for view in encoded.further)
-
-
-def _bytes(tensors: Sequence[torch.Tensor]) -> int:
-    return sum(tensor.nbytes for tensor in tensors)

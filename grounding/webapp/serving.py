@@ -18,10 +18,10 @@ from grounding.clip_backbone import EMBEDDED
 from grounding.config import ModelConfig
 from grounding.errors import InputError
 from grounding.loading import TRAINING_FREE, folder_of, read_model_config
+from grounding.memory import Memory
 from grounding.proposals.loading import ProposalsConfig
 from grounding.webapp.answers import Answerer
 from grounding.webapp.examples import from_data, generated
-from grounding.webapp.memory import Memory
 from grounding.webapp.methods import load_methods
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from grounding.config import ModelConfig
+from grounding.memory import Memory
 from grounding.proposals.loading import ProposalsConfig
 from grounding.webapp.answers import Answerer
-from grounding.webapp.memory import Memory
 from grounding.webapp.methods import Method, load_methods
 from grounding.webapp.serving import ServeConfig, listening, make_server
 

@@ -14,9 +14,9 @@ import grounding
 from grounding.data.images import read_image
 from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig, extract
-from grounding.webapp.answers import Answerer, size_of
+from grounding.memory import Memory
+from grounding.webapp.answers import Answerer
 from grounding.webapp.choices import Choice
-from grounding.webapp.memory import Memory
 from tests.webapp.conftest import MAX_PIXELS, write_photo
 
 PHRASES = ["the red square", "the blue one on the left"]
@@ -129,7 +129,7 @@ def test_what_was_dropped_is_made_again(methods, tmp_path: Path, runs) -> None:
     first, second = (write_photo(tmp_path / f"{seed}.png", seed=seed) for seed in (1, 2))
     wide = Answerer(methods, Memory(2**30), max_pixels=MAX_PIXELS)
     expected = [wide.found(wide.receive(path), PHRASES, Choice("ours"))[0] for path in (first, second)]
-    size = size_of(methods["ours"].grounder.encode(read_image(first)))
+    size = methods["ours"].grounder.encode(read_image(first)).nbytes
     memory = Memory(int(1.3 * size))
     narrow = Answerer(methods, memory, max_pixels=MAX_PIXELS)
     photos = [narrow.receive(path) for path in (first, second)]

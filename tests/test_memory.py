@@ -2,7 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from grounding.webapp.memory import Memory
+from grounding.memory import Memory
 
 
 def test_the_least_recently_used_goes_first():
