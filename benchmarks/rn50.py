@@ -1,14 +1,23 @@
-"""A CLIP of RN50's architecture with random weights: what costs time is the shape of a network, not its numbers."""
+"""RN50's architecture with random weights: what costs time is the shape of a network, not its numbers."""
 
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 
 from grounding.clip_backbone import CONTEXT_LENGTH, LoadedCLIP
 from grounding.clip_package import CLIP
+from grounding.decoder import DecoderConfig
+from grounding.encoder import Encoder
+from grounding.extraction import ExtractionConfig
+from grounding.grounder import DenseGrounder, decoder_for
+from grounding.memory import Memory
+from grounding.precision import number_format
 
 # Of OpenAI's RN50, as `clip.model.build_model` reads them off its file.
 RN50: dict[str, Any] = dict(
@@ -17,9 +26,33 @@ RN50: dict[str, Any] = dict(
 )  # fmt: skip
 
 
-def random_rn50(seed: int = 0) -> LoadedCLIP:
+# What configs/refcocog.yaml asks for.
+MODEL_SIZE, OUTPUT_STRIDE, DECODER = 448, 16, DecoderConfig(width=128)
+
+
+def random_rn50(seed: int = 0, *, precision: torch.dtype = torch.float32, compiled: bool = False) -> LoadedCLIP:
     """RN50 with the `clip` package's own initial weights, frozen."""
     torch.manual_seed(seed)
     model = CLIP(**RN50).float().eval().requires_grad_(False)
     name = f"RN50 architecture, random weights of seed {seed}"
-    return LoadedCLIP(model, name, name, hashlib.sha256(name.encode()).hexdigest())
+    return LoadedCLIP(model, name, name, hashlib.sha256(name.encode()).hexdigest(), precision, compiled)
+
+
+def random_grounder(clip: LoadedCLIP) -> DenseGrounder:
+    """configs/refcocog.yaml's model with an untrained decoder, which looks no image up."""
+    encoder = Encoder(clip, model_size=MODEL_SIZE, output_stride=OUTPUT_STRIDE)
+    grounder = DenseGrounder(encoder, decoder_for(encoder, DECODER), extraction=ExtractionConfig(), name="ours")
+    grounder.encoded_lately = Memory(0)
+    return grounder
+
+
+def bfloat16_is_native() -> bool:
+    """Whether bfloat16 has anything to show on this machine's CPU."""
+    return number_format("auto", "cpu") == torch.bfloat16
+
+
+def write_photo(path: Path, *, size: tuple[int, int] = (640, 480), seed: int = 0) -> Path:
+    """A JPEG file of COCO's usual size, smooth as photographs are; returns its path."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
+    Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(path, quality=90)
+    return path

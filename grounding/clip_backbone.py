@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from grounding.clip_package import CLIP, ModifiedResNet, Transformer, build_model, clip
 from grounding.errors import InputError
 from grounding.folding import fold_batch_norms
+from grounding.precision import refuse_without_compiler
 
 RESNETS = ("RN50", "RN101", "RN50x4", "RN50x16")
 EMBEDDED = "embedded"
@@ -88,8 +89,11 @@ def load_clip(
         The model and where it came from.
 
     Raises:
-        InputError: no such name or file, the download failed, or the file holds no CLIP with a ResNet tower.
+        InputError: no such name or file, the download failed, the file holds no CLIP with a ResNet tower, or there is
+            no compiler.
     """
+    if compiled:
+        refuse_without_compiler(device)
     name = os.fspath(name)
     if name == EMBEDDED:
         path = EMBEDDED_FILE

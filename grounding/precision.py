@@ -1,7 +1,9 @@
-"""In which number format the frozen CLIP and the decoder compute when phrases are grounded."""
+"""What the frozen CLIP and the decoder compute in when phrases are grounded, and what this asks of the machine."""
 
 from __future__ import annotations
 
+import os
+import shutil
 from typing import Literal
 
 import torch
@@ -26,6 +28,19 @@ def number_format(precision: Precision, device: str | torch.device) -> torch.dty
     if precision == "auto":
         return torch.bfloat16 if _multiplies_bfloat16(torch.device(device)) else torch.float32
     raise InputError(f"precision is {precision!r}: give auto, float32 or bfloat16")
+
+
+def refuse_without_compiler(device: str | torch.device) -> None:
+    """Does nothing where `torch.compile` finds what it needs on a device.
+
+    Raises:
+        InputError: the device is the CPU and there is no C++ compiler.
+    """
+    compiler = os.environ.get("CXX", "g++")  # where torch looks
+    if torch.device(device).type == "cpu" and shutil.which(compiler) is None:
+        raise InputError(
+            f"compiled needs the C++ compiler {compiler!r}, which is not installed: install it or leave it"
+        )
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:

@@ -122,7 +122,7 @@ def test_the_best_is_kept_and_loaded(made: Path, run: Path, capsys: Capture) -> 
     assert (run / NETWORK).exists() == (best["extraction"]["method"] == "quality")
     assert set(path.name for path in run.iterdir()) - set(before) <= {CHOSEN, SWEPT, NETWORK}
     assert f"{best['miou']:.3f}" in outcome.out and str(run) in outcome.out
-    loaded = load(run)
+    loaded = load(run, precision="float32")
     assert isinstance(loaded, DenseGrounder)
     measures = evaluate(loaded, RefCOCOg(made / "data", "val", group_by="image"))
     assert measures["miou"] == pytest.approx(best["miou"], abs=1e-4)
@@ -166,7 +166,7 @@ def test_the_criterion_chooses(made: Path, run: Path, monkeypatch: pytest.Monkey
     config = TuneExtractionConfig(run, made / "data", device="cpu")
     for criterion, best in (("miou", tight), ("acc@0.5", accurate)):
         tune_extraction(replace(config, criterion=criterion))  # type: ignore[arg-type]
-        loaded = load(run)
+        loaded = load(run, precision="float32")
         assert isinstance(loaded, DenseGrounder) and loaded.extraction == best
 
 

@@ -49,7 +49,7 @@ def test_heatmaps_of_several_sizes_are_averaged(model: ModelConfig, image: np.nd
 
 
 def test_a_configuration_names_them(model: ModelConfig, image: np.ndarray) -> None:
-    both = load("zero-shot", model=replace(model, inference_sizes=(64, 96)))
+    both = load("zero-shot", model=replace(model, inference_sizes=(64, 96)), precision="float32")
     expected = grounder(model, (64, 96), trained=False)
     heatmaps = [each.ground(image, PHRASES[:1])[0].heatmap for each in (both, expected)]
     np.testing.assert_array_equal(*heatmaps)
@@ -83,7 +83,8 @@ def test_what_no_mirror_leaves_true_is_not_asked_in_one(model: ModelConfig, imag
 
 
 def test_a_configuration_asks_for_mirrored_images(model: ModelConfig, image: np.ndarray) -> None:
-    found = load("zero-shot", model=replace(model, inference_flip=True)).ground(image, PHRASES[:1])[0].heatmap
+    method = load("zero-shot", model=replace(model, inference_flip=True), precision="float32")
+    found = method.ground(image, PHRASES[:1])[0].heatmap
     expected = grounder(model, (), trained=False, flip=True).ground(image, PHRASES[:1])[0].heatmap
     np.testing.assert_array_equal(found, expected)
 

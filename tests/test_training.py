@@ -351,7 +351,9 @@ def test_every_phrase_is_encoded_before_the_first_step(
     """Those that the mirror loss asks too: encoded with others, an embedding is another one in its last bits."""
     encoded: list[int] = []
     encode = text.encode_tokens
-    monkeypatch.setattr(text, "encode_tokens", lambda model, ids: (encoded.append(len(ids)), encode(model, ids))[1])
+    monkeypatch.setattr(
+        text, "encode_tokens", lambda model, ids, **more: (encoded.append(len(ids)), encode(model, ids, **more))[1]
+    )
     pairs = pairs_of(everything)
     lines = [json.loads(line) for line in pairs.read_text().splitlines()]
     placed = [

@@ -1,0 +1,128 @@
+"""Ours beside YOLO + CLIP, from image files to boxes: `python -m benchmarks.against_yolo_clip`, on an idle machine.
+
+The same images with four phrases each, RN50's architecture on both sides. Two baselines: proposals with the `clip`
+package as it is used everywhere (its own preprocessing, its own towers in float32), and proposals with our encoder in
+the precision that ours has. Goals: 5 times as fast as the first, 3 times as the second.
+
+Without --images the pictures are generated, and the detector is the embedded one. Photographs and a detector for them:
+
+    python -m benchmarks.against_yolo_clip --images FOLDER --detector yolov5nu.pt
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+import torch.nn.functional as F
+from jsonargparse import auto_cli
+from PIL import Image
+from torchvision.transforms import Compose
+
+from benchmarks.measuring import Finding, report, take_turns
+from benchmarks.rn50 import bfloat16_is_native, random_grounder, random_rn50
+from grounding.baselines.proposal_clip import ProposalScorer, ScoringConfig
+from grounding.baselines.yolo_clip import YOLOCLIPGrounder
+from grounding.cli import exit_on_input_error
+from grounding.clip_package import CLIP, clip
+from grounding.data.images import read_image
+from grounding.errors import InputError
+from grounding.proposals.loading import ProposalsConfig, load_proposer
+from grounding.proposals.types import Proposer
+from grounding.webapp.examples import generated
+
+PHRASES = 4
+SUFFIXES = (".jpg", ".jpeg", ".png")
+NUMBER = count()
+
+
+def main(
+    images: Path | None = None,
+    detector: str = ProposalsConfig.detector,
+    confidence: float = ProposalsConfig.confidence,
+    most: int = 12,
+) -> None:
+    """Measure and report.
+
+    Args:
+        images: folder of pictures; generated ones where it is not given.
+        detector: which detector; see `ProposalsConfig`.
+        confidence: boxes that score lower are dropped.
+        most: of the folder so many pictures are used, one a round.
+    """
+    proposer = load_proposer(ProposalsConfig(detector, confidence))
+    with TemporaryDirectory() as folder:
+        if images is None:
+            paths = [example.path for example in generated(Path(folder))]
+        else:
+            paths = sorted(path for path in images.iterdir() if path.suffix.lower() in SUFFIXES)[:most]
+        if not paths:
+            raise InputError(f"{images} holds no image: give a folder of {', '.join(SUFFIXES)} files")
+        findings = []
+        for precision in [torch.float32] + [torch.bfloat16] * bfloat16_is_native():
+            findings += measured(precision, paths, proposer, "generated" if images is None else "photographs")
+    command = "python -m benchmarks.against_yolo_clip" + ("" if images is None else " --images FOLDER --detector FILE")
+    report(findings, command=command)
+
+
+def measured(precision: torch.dtype, paths: Sequence[Path], proposer: Proposer, kind: str) -> list[Finding]:
+    """Both findings of one precision."""
+    loaded = random_rn50(precision=precision)
+    ours = random_grounder(loaded)
+    fast = YOLOCLIPGrounder(proposer, ProposalScorer(loaded, ScoringConfig()))
+    plain = random_rn50().model
+    preprocess = clip.clip._transform(plain.visual.input_resolution)
+    asked = {side: count() for side in ("ours", "plain", "fast")}
+
+    def photo(side: str) -> Path:
+        """The next one: every side meets the same in the same round."""
+        return paths[next(asked[side]) % len(paths)]
+
+    seconds = take_turns(
+        {
+            "ours": lambda: ours.ground(photo("ours"), new_phrases()),
+            "plain": lambda: plain_yolo_clip(plain, preprocess, proposer, photo("plain"), new_phrases()),
+            "fast": lambda: fast.ground(photo("fast"), new_phrases()),
+        },
+        rounds=max(10, len(paths)),
+    )
+    boxes = sum(len(proposer.propose(read_image(path)).boxes_xyxy) for path in paths) / len(paths)
+    name = str(precision).removeprefix("torch.")
+    detail = (
+        f"{kind}, {len(paths)} images, {boxes:.1f} proposals each, {PHRASES} phrases: "
+        f"ours {1e3 * seconds['ours']:.0f} ms, "
+        f"with plain clip {1e3 * seconds['plain']:.0f} ms, with our encoder {1e3 * seconds['fast']:.0f} ms"
+    )
+    key = f"against_yolo_clip.{kind}_{name}"
+    return [
+        Finding(f"{key}_plain", seconds["plain"] / seconds["ours"], 5, True, detail),
+        Finding(f"{key}_fast", seconds["fast"] / seconds["ours"], 3, True, detail),
+    ]
+
+
+@torch.inference_mode()
+def plain_yolo_clip(
+    model: CLIP, preprocess: Compose, proposer: Proposer, path: Path, phrases: Sequence[str]
+) -> torch.Tensor:
+    """Per phrase the index of the best proposal, as the `clip` package's own examples would have it."""
+    pixels = read_image(path)
+    boxes = proposer.propose(pixels).boxes_xyxy.tolist() or [(0, 0, pixels.shape[1], pixels.shape[0])]
+    image = Image.fromarray(pixels)
+    crops = torch.stack([preprocess(image.crop(tuple(box))) for box in boxes])
+    regions = F.normalize(model.encode_image(crops), dim=-1)
+    texts = F.normalize(model.encode_text(clip.tokenize(list(phrases))), dim=-1)
+    return (texts @ regions.T).argmax(dim=-1)
+
+
+def new_phrases() -> list[str]:
+    """Phrases that no memory holds, of about the length of RefCOCOg's."""
+    return [f"the man in a red shirt left of number {next(NUMBER)}" for _ in range(PHRASES)]
+
+
+if __name__ == "__main__":
+    with exit_on_input_error():
+        auto_cli(main, args=sys.argv[1:], as_positional=False)

@@ -1,0 +1,66 @@
+"""From an image file to boxes: `python -m benchmarks.end_to_end`, on an idle machine.
+
+configs/refcocog.yaml's model at 448 pixels, a JPEG file of 640 x 480, phrases that were never asked before. Goals: all
+that is not the image trunk (reading, resizing, text tower, decoder, boxes) costs at most 30 % of the trunk, and each
+further phrase about the image at most 12 % of it, in the same precision. The decoder is untrained: its heatmaps are
+noise, from which boxes take longer to make than from a trained one's.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from benchmarks.measuring import Finding, report, take_turns
+from benchmarks.rn50 import bfloat16_is_native, random_grounder, random_rn50, write_photo
+from grounding.data.images import read_image
+from grounding.geometry import Letterbox
+from grounding.grounder import DenseGrounder
+
+COMMAND = "python -m benchmarks.end_to_end"
+FURTHER = 8  # phrases
+NUMBER = count()
+
+
+def main() -> None:
+    """Measure and report."""
+    findings = []
+    with TemporaryDirectory() as folder:
+        photo = write_photo(Path(folder) / "photo.jpg")
+        for number_format in [torch.float32] + [torch.bfloat16] * bfloat16_is_native():
+            findings += measured(random_grounder(random_rn50(precision=number_format)), photo)
+    report(findings, command=COMMAND)
+
+
+def measured(grounder: DenseGrounder, photo: Path) -> list[Finding]:
+    """Both findings of one precision."""
+    pixels = read_image(photo)
+    box = Letterbox.fit((pixels.shape[1], pixels.shape[0]), grounder.encoder.model_size)
+    squares = torch.from_numpy(box.apply(pixels))[None]
+    seconds = take_turns(
+        {
+            "trunk": partial(grounder.encoder.encode_squares, squares),
+            "one": lambda: grounder.ground(photo, new_phrases(1)),
+            "several": lambda: grounder.ground(photo, new_phrases(1 + FURTHER)),
+        }
+    )
+    name = str(grounder.encoder.clip.precision).removeprefix("torch.")
+    trunk, one, several = (1e3 * seconds[side] for side in ("trunk", "one", "several"))
+    detail = f"trunk {trunk:.0f} ms, image file to boxes {one:.0f} ms, with {1 + FURTHER} phrases {several:.0f} ms"
+    return [
+        Finding(f"end_to_end.{name}_besides_trunk", one / trunk - 1, 0.3, False, detail),
+        Finding(f"end_to_end.{name}_further_phrase", (several - one) / FURTHER / trunk, 0.12, False, detail),
+    ]
+
+
+def new_phrases(wanted: int) -> list[str]:
+    """Phrases that no memory holds, of about the length of RefCOCOg's."""
+    return [f"the man in a red shirt left of number {next(NUMBER)}" for _ in range(wanted)]
+
+
+if __name__ == "__main__":
+    main()

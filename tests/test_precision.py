@@ -1,0 +1,83 @@
+"""Half the bits and kernels of one's own: the answers stay what they were, within a stated bound."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import grounding
+from grounding import precision
+from grounding.data.refcocog import RefCOCOg
+from grounding.data.refshapes.writer import write_refshapes
+from grounding.errors import InputError
+from grounding.grounder import DenseGrounder
+from grounding.precision import number_format
+
+LARGEST_ERROR, MEAN_ERROR = 0.1, 0.005  # of heat in [0, 1], as docs/performance.md says
+
+
+def test_auto_follows_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    for native, expected in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(precision, "_multiplies_bfloat16", lambda device, native=native: native)
+        assert number_format("auto", "cpu") == expected
+        assert number_format("float32", "cpu") == torch.float32
+        assert number_format("bfloat16", "cpu") == torch.bfloat16
+
+
+def test_the_cpu_is_believed_what_it_says_of_itself() -> None:
+    flags = Path("/proc/cpuinfo")
+    if not flags.is_file():
+        pytest.skip("this system does not list its CPU's instructions in /proc/cpuinfo")
+    native = "avx512_bf16" in flags.read_text().split()
+    assert number_format("auto", "cpu") == (torch.bfloat16 if native else torch.float32)
+
+
+def test_another_precision_is_refused() -> None:
+    with pytest.raises(InputError, match=r"precision is 'float16'.*bfloat16"):
+        grounding.load("zero-shot", precision="float16")  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("scenes") / "refshapes"
+    write_refshapes(root, {"train": 1, "val": 1, "test": 10}, seed=5)
+    return root
+
+
+def asked(scenes: Path) -> Iterator[tuple[np.ndarray, list[str]]]:
+    dataset = RefCOCOg(scenes, "test", group_by="image")
+    for index in range(len(dataset)):
+        yield dataset[index].image, dataset[index].phrases
+
+
+@pytest.mark.parametrize("name", ["refshapes", "zero-shot", "gradcam", "yolo-clip"])
+def test_bfloat16_moves_heatmaps_within_bounds(scenes: Path, name: str) -> None:
+    exact, halved = (grounding.load(name, precision=each) for each in ("float32", "bfloat16"))
+    errors = [
+        np.abs(one.heatmap - other.heatmap)
+        for image, phrases in asked(scenes)
+        for one, other in zip(exact.ground(image, phrases), halved.ground(image, phrases), strict=True)
+    ]
+    largest, mean = max(each.max() for each in errors), np.mean([each.mean() for each in errors])
+    assert 0 < largest < LARGEST_ERROR and mean < MEAN_ERROR
+
+
+def test_without_a_compiler_none_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(InputError, match="no-such-compiler"):
+        grounding.load("zero-shot", compiled=True)
+
+
+def test_a_compiled_tower_says_the_same(scenes: Path) -> None:
+    if shutil.which("g++") is None:
+        pytest.skip("torch.compile needs a C++ compiler, and there is no g++")
+    exact, compiled = (grounding.load("refshapes", precision="float32", compiled=each) for each in (False, True))
+    assert isinstance(exact, DenseGrounder) and isinstance(compiled, DenseGrounder)
+    image, phrases = next(asked(scenes))
+    for one, other in zip(exact.ground(image, phrases), compiled.ground(image, phrases), strict=True):
+        np.testing.assert_allclose(other.heatmap, one.heatmap, atol=1e-4)
