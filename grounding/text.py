@@ -125,7 +125,9 @@ class TextEncoder:
         batches = lengths.argsort(stable=True).split(BATCH_SIZE)
         for batch in tqdm(batches, desc="encoding phrases", leave=False, disable=len(batches) < MANY_BATCHES):
             batch_ids = ids[batch].to(self.device)
-            embeddings, states = encode_tokens(self._model, batch_ids, transformer=self._clip.text_transformer)
+            # What is remembered must not depend on whether a training loop happened to ask in half precision.
+            with torch.autocast(self.device.type, enabled=False):
+                embeddings, states = encode_tokens(self._model, batch_ids, transformer=self._clip.text_transformer)
             embeddings = F.normalize(embeddings, dim=-1)
             for row, index in enumerate(batch.tolist()):
                 length = int(lengths[index])

@@ -142,6 +142,12 @@ def test_embeddings_asked_for_while_evaluating_serve_training_later(model):
     torch.testing.assert_close(weight.grad, embeddings.sum(dim=0))
 
 
+def test_embeddings_asked_for_under_autocast_are_the_same(model):
+    with torch.autocast("cpu", torch.bfloat16):
+        halved = TextEncoder(loaded(model))(PHRASES).embeddings
+    torch.testing.assert_close(halved, TextEncoder(loaded(model))(PHRASES).embeddings, atol=0, rtol=0)
+
+
 def test_unusable_phrase_is_refused_and_not_remembered(model):
     encoder = TextEncoder(loaded(model))
     for _ in range(2):

@@ -1,0 +1,55 @@
+"""What the speed benchmarks share: findings against goals, sides in turn, and the page made of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import performance
+from benchmarks.measuring import RESULTS, Finding, report, take_turns
+from benchmarks.performance import BEGIN, END, tables, write_page
+from grounding.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("ratio", "goal", "at_least", "met"),
+    [(2.0, 2.0, True, True), (1.9, 2.0, True, False), (0.3, 0.3, False, True), (0.4, 0.3, False, False),
+     (1.0, None, True, None)],
+)  # fmt: skip
+def test_a_goal_is_met_or_not(ratio: float, goal: float | None, at_least: bool, met: bool | None) -> None:
+    assert Finding("some.thing", ratio, goal, at_least, "").met is met
+
+
+def test_sides_take_turns_and_the_first_round_does_not_count() -> None:
+    called: list[str] = []
+    seconds = take_turns({"a": lambda: called.append("a"), "b": lambda: called.append("b")}, rounds=3)
+    assert called == ["a", "b"] * 4
+    assert set(seconds) == {"a", "b"} and all(value >= 0 for value in seconds.values())
+
+
+def test_findings_replace_those_of_their_name_and_leave_others(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    path = tmp_path / "results.json"
+    report([Finding("one.a", 1.0, 2.0, True, "slow"), Finding("two", 5.0, None, True, "")], command="c", path=path)
+    report([Finding("one.a", 3.0, 2.0, True, "fast")], command="c", path=path)
+    found = json.loads(path.read_text())
+    assert list(found) == ["one.a", "two"]
+    assert found["one.a"]["ratio"] == 3.0 and found["one.a"]["met"] is True and found["one.a"]["detail"] == "fast"
+    assert found["two"]["met"] is None
+    assert "NOT met" in capsys.readouterr().out
+
+
+def test_the_page_says_what_the_results_say() -> None:
+    page = performance.PAGE.read_text(encoding="utf-8")
+    written = page.partition(BEGIN)[2].partition(END)[0].strip("\n")
+    assert written == tables(json.loads(RESULTS.read_text(encoding="utf-8"))).strip("\n")
+    assert "| --- | --: |" in written
+
+
+def test_a_page_without_its_marks_is_left_alone(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Speed\n")
+    with pytest.raises(InputError, match=r"page\.md lacks the lines"):
+        write_page(page=page)
+    assert page.read_text() == "# Speed\n"
