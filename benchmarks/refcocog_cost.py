@@ -31,8 +31,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 from torch.utils.flop_counter import conv_flop_count, flop_registry
 
+from benchmarks.rn50 import RN50
 from grounding.cli import exit_on_input_error, parse
-from grounding.clip_backbone import CONTEXT_LENGTH, LoadedCLIP
+from grounding.clip_backbone import LoadedCLIP
 from grounding.clip_package import CLIP
 from grounding.data.batches import TrainingBatch
 from grounding.data.download import PUBLISHED
@@ -52,12 +53,6 @@ IMAGES = {"train": 21_899, "val": 1_300, "test": 2_600}
 SENTENCES = PUBLISHED["refcocog"].expected.sentences
 WORDS_PER_PHRASE = 8.4  # the same catalogue entry
 LONGEST_PHRASE = 24  # tokens of the longest phrase of a batch, an assumption that hardly matters
-
-# Of OpenAI's RN50, as `clip.model.build_model` reads them off its file.
-RN50: dict[str, Any] = dict(
-    embed_dim=1024, image_resolution=224, vision_layers=(3, 4, 6, 3), vision_width=64, vision_patch_size=32,
-    context_length=CONTEXT_LENGTH, vocab_size=49408, transformer_width=512, transformer_heads=8, transformer_layers=12,
-)  # fmt: skip
 TOWER, TEACHERS, MIRROR = "frozen tower", "tower at teacher sizes", "tower on mirrored images"
 DECODER, BACKWARD = "decoder and losses, forward", "decoder and losses, backward"
 PARTS = (TOWER, TEACHERS, MIRROR, DECODER, BACKWARD)

@@ -14,7 +14,6 @@ from benchmarks.refcocog_cost import (
     CONFIGS,
     GPUS,
     IMAGES,
-    RN50,
     TOWER,
     Cost,
     Meter,
@@ -24,6 +23,7 @@ from benchmarks.refcocog_cost import (
     seconds,
     step_cost,
 )
+from benchmarks.rn50 import RN50
 from grounding.cli import parse
 from grounding.config import ModelConfig
 from grounding.data.download import PUBLISHED
