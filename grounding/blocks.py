@@ -9,7 +9,7 @@ from tempfile import NamedTemporaryFile
 
 
 class Blocks:
-    """Text made block by block, whichever process makes it, and joined in order at the end.
+    """What is made block by block, whichever process makes it; text is joined in order at the end.
 
     Args:
         folder: of the finished blocks; made where it is not there.
@@ -30,6 +30,10 @@ class Blocks:
         """The indices of a block's items."""
         return range(block * self.size, min((block + 1) * self.size, self.items))
 
+    def path(self, block: int) -> Path:
+        """A block's file, which is there where the block is finished."""
+        return self.folder / f"{block:08d}"
+
     def unfinished(self, *, process: int = 0, processes: int = 1) -> Iterator[int]:
         """A process's share of the blocks that nobody has finished when their turn comes.
 
@@ -39,7 +43,7 @@ class Blocks:
             process: which one, from 0.
             processes: how many share the work.
         """
-        return (block for block in range(process, len(self), processes) if not self._path(block).is_file())
+        return (block for block in range(process, len(self), processes) if not self.path(block).is_file())
 
     @property
     def are_complete(self) -> bool:
@@ -50,17 +54,14 @@ class Blocks:
         """A block's text, whole or not at all; of two processes that write the same block the last one counts."""
         with NamedTemporaryFile("w", dir=self.folder, suffix=".part", encoding="utf-8", delete=False) as file:
             file.write(text)
-        Path(file.name).replace(self._path(block))
+        Path(file.name).replace(self.path(block))
 
     def join(self, path: Path) -> None:
         """All blocks in their order as one file, which replaces `path`; the folder goes."""
         unfinished = path.with_name(path.name + ".part")
         with unfinished.open("wb") as whole:
             for block in range(len(self)):
-                with self._path(block).open("rb") as part:
+                with self.path(block).open("rb") as part:
                     shutil.copyfileobj(part, whole)
         unfinished.replace(path)
         shutil.rmtree(self.folder)
-
-    def _path(self, block: int) -> Path:
-        return self.folder / f"{block:08d}"

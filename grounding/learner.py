@@ -15,6 +15,7 @@ from grounding.contrast import Pairs, RegionPhraseContrast, WrongPhrases, pool
 from grounding.data.batches import TrainingBatch
 from grounding.data.mirrored import can_be_mirrored, mirrored_phrase
 from grounding.decoder import HeatmapDecoder
+from grounding.dense_clip import DenseFeatures
 from grounding.encoder import Encoder
 from grounding.errors import InputError
 from grounding.losses import box_masks, mask_loss
@@ -99,7 +100,7 @@ class Learner(nn.Module):
         device = self._encoder.device
         image_index, boxed = batch.image_index.to(device), batch.boxed.to(device)
         valid = batch.valid.to(device)[image_index]
-        features = self._encoder.encode_squares(batch.squares)
+        features = self._features_of(batch)
         phrases = self._encoder.encode_phrases(batch.phrases)
         logits = self.decoder(features, phrases, image_index)
         stride = self.decoder.heatmap_stride
@@ -127,6 +128,15 @@ class Learner(nn.Module):
                 )
                 losses["contrast_loss"] = self.config.contrast.weight * self.contrast(pairs, self._wrong(batch))
         return losses
+
+    def _features_of(self, batch: TrainingBatch) -> DenseFeatures:
+        """CLIP's of the images: those that came with the batch, or else computed."""
+        stored = batch.features
+        if stored is None:
+            return self._encoder.encode_squares(batch.squares)
+        device = self._encoder.device
+        pyramid = {stage: values.to(device).float() for stage, values in stored.pyramid.items()}
+        return DenseFeatures(pyramid, stored.embeddings.to(device).float())
 
     def _at_teacher_sizes(self, squares: Tensor) -> Iterator[Tensor]:
         """(B, E, h, w) CLIP's own embeddings at each of the teacher's further sizes."""

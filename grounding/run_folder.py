@@ -27,7 +27,7 @@ METRICS_FILE = "metrics.jsonl"
 # TensorBoard's tags are these prefixes with the names of losses and measures, and the two names below.
 STEP_TAGS, EPOCH_TAGS = "train/", "validation/"
 TOTAL_LOSS, LEARNING_RATE = "total_loss", "learning_rate"
-MAY_DIFFER_ON_RESUME = {"resume", "output", "data", "device", "workers", "save_every"}
+MAY_DIFFER_ON_RESUME = {"resume", "output", "data", "device", "workers", "feature_cache", "save_every"}
 
 
 @dataclass

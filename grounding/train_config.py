@@ -48,6 +48,8 @@ class TrainConfig:
         mixed_precision: "no", "fp16" or "bf16".
         device: "auto" (a GPU if there is one) or "cpu".
         workers: processes that read images; 0 reads in this one.
+        feature_cache: folder in which CLIP's features of the training images are kept in half precision, for other
+            runs too; null computes them in every step. Needs augmentation to be off (`docs/feature_cache.md`).
         save_every: optimiser steps between two resumable states, besides the end of each epoch.
         seed: of the weights, the order and the draws.
         resume: go on with the run in `output`; false refuses to overwrite it.
@@ -79,6 +81,7 @@ class TrainConfig:
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"
     device: Literal["auto", "cpu"] = "auto"
     workers: int = 0
+    feature_cache: Path | None = None
     save_every: PositiveInt = 500
     seed: int = 0
     resume: bool = False

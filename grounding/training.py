@@ -19,6 +19,7 @@ from grounding.data.batches import TrainingItems, collate
 from grounding.data.mirrored import can_be_mirrored, mirrored_phrase
 from grounding.decoder import HeatmapDecoder
 from grounding.evaluation import evaluate
+from grounding.feature_cache import cached_features, needs_pixels
 from grounding.grounder import DenseGrounder, decoder_for
 from grounding.learner import Learner
 from grounding.loading import make_encoder
@@ -50,10 +51,12 @@ def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], No
     )
     encoder = make_encoder(config.model, accelerator.device)
     accelerator.print(f"training on {len(dataset)} images of {config.data}; frozen weights: {encoder.clip.weights}")
+    features = cached_features(config, dataset, encoder, tell=accelerator.print)
     items = TrainingItems(dataset, model_size=config.model.model_size, stride=config.model.heatmap_stride,
                           phrases_per_image=config.phrases_per_image, composed_per_image=config.composed_per_image,
                           wrong_per_phrase=config.losses.contrast.wrong_phrases, boxed=boxed_images(config, dataset),
-                          augmentation=config.augmentation, seed=config.seed)  # fmt: skip
+                          augmentation=config.augmentation, features=features, pixels=needs_pixels(config),
+                          seed=config.seed)  # fmt: skip
     asked = items.phrases | {expression.phrase for expression in (validation.expressions if validation else ())}
     if config.losses.weak.mirror_weight:
         asked |= {mirrored_phrase(phrase) for phrase in items.phrases if can_be_mirrored(phrase)}

@@ -11,10 +11,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from grounding.data.composed import composed_expressions
+from grounding.data.features import SIZE, StoredFeatures, as_features
 from grounding.data.mirrored import can_be_mirrored, mirrored_phrase
 from grounding.data.one_word_apart import OneWordApart
 from grounding.data.supervision import Supervised, without_boxes
 from grounding.data.transforms import UNCHANGED, AugmentationConfig, augment
+from grounding.dense_clip import DenseFeatures
 from grounding.types import Example, Expression
 
 COMPOSED_POOL = 2  # composed phrases kept per image for each one drawn in an epoch
@@ -25,7 +27,7 @@ class TrainingBatch:
     """B letterboxed images and P phrases about them.
 
     Attributes:
-        squares: (B, S, S, 3) uint8 RGB.
+        squares: (B, S, S, 3) uint8 RGB; S is 0 where features come instead and nothing else looks at pixels.
         valid: (B, S / stride, S / stride) bool, False on letterbox padding.
         image_ids: (B,) int64.
         phrases: P phrases.
@@ -35,6 +37,7 @@ class TrainingBatch:
         region_ids: (P,) int64, equal where two phrases are known to refer to the same annotated object.
         wrong_phrases: N phrases, each one word apart from one of the P and not said of its object.
         wrong_index: (N,) int64, from which.
+        features: of the images, float16, where they are stored.
     """
 
     squares: Tensor
@@ -47,11 +50,15 @@ class TrainingBatch:
     region_ids: Tensor
     wrong_phrases: list[str]
     wrong_index: Tensor
+    features: DenseFeatures | None = None
 
 
 @dataclass(frozen=True)
 class TrainingItem:
-    """One image's part of a `TrainingBatch`, as arrays; `wrong[i]` are the wrong phrases for phrase i."""
+    """One image's part of a `TrainingBatch`, as arrays; `wrong[i]` are the wrong phrases for phrase i.
+
+    `features` is the image's record, where there is one.
+    """
 
     square: np.ndarray
     valid: np.ndarray
@@ -61,6 +68,7 @@ class TrainingItem:
     boxed: bool
     region_ids: list[int]
     wrong: list[list[str]]
+    features: np.ndarray | None = None
 
 
 class TrainingItems(Dataset[TrainingItem]):
@@ -75,6 +83,8 @@ class TrainingItems(Dataset[TrainingItem]):
         wrong_per_phrase: so many phrases one word apart are drawn for every phrase.
         boxed: ids of the images whose boxes are used; None for all. Of the others, no box leaves this class.
         augmentation: what happens to images at random, where the phrases drawn permit it.
+        features: of the images as they are, in the order of `dataset`; then no image is read, nor may it change.
+        pixels: whether images are read although there are features of them.
         seed: together with the epoch and the index, of all draws.
     """
 
@@ -89,11 +99,14 @@ class TrainingItems(Dataset[TrainingItem]):
         wrong_per_phrase: int = 0,
         boxed: Collection[int] | None = None,
         augmentation: AugmentationConfig = UNCHANGED,
+        features: StoredFeatures | None = None,
+        pixels: bool = False,
         seed: int,
     ) -> None:
         self.dataset, self.model_size, self.stride = dataset, model_size, stride
         self.phrases_per_image, self.seed = phrases_per_image, seed
         self.augmentation = augmentation
+        self.features, self._reads = features, pixels or features is None
         self.epoch = 0
         self.composed_per_image = composed_per_image
         image_ids = np.array([dataset.expressions_of(index)[0].image_id for index in range(len(dataset))])
@@ -136,7 +149,9 @@ class TrainingItems(Dataset[TrainingItem]):
         rng = np.random.default_rng([self.seed, self.epoch, slot])
         index = self._image_of(slot)
         boxed = bool(self._boxed[index])
-        example = self.dataset[index] if boxed else without_boxes(self.dataset[index])
+        record = None if self.features is None else self.features[index]
+        example = self.dataset[index] if record is None or self._reads else self._unread(index, record[SIZE])
+        example = example if boxed else without_boxes(example)
         image_id = example.expressions[0].image_id
         annotated = len(example.expressions)
         composed = self._composed.get(image_id, []) if boxed else []
@@ -147,7 +162,7 @@ class TrainingItems(Dataset[TrainingItem]):
         asked, letterbox = augment(example, chosen, self.augmentation, model_size=self.model_size, rng=rng)
         boxes = letterbox.boxes_to_model(asked.boxes_xyxy)
         return TrainingItem(
-            square=letterbox.apply(asked.image),
+            square=letterbox.apply(asked.image) if self._reads else np.zeros((0, 0, 3), np.uint8),
             valid=letterbox.valid_mask(self.stride),
             image_id=image_id,
             phrases=asked.phrases,
@@ -156,7 +171,14 @@ class TrainingItems(Dataset[TrainingItem]):
             region_ids=[each.ann_id if boxed else -1 - each.sent_id for each in asked.expressions],
             wrong=[self._wrong(example, original, each.phrase, boxed, rng)
                    for original, each in zip(chosen, asked.expressions, strict=True)],
+            features=record,
         )  # fmt: skip
+
+    def _unread(self, index: int, size: np.ndarray) -> Example:
+        """The example with one black pixel spread over the image's size, which is all that is looked at."""
+        expressions = self.dataset.expressions_of(index)
+        blank = np.broadcast_to(np.uint8(0), (size[1], size[0], 3))
+        return Example(blank, expressions, tuple(self.dataset.regions[expressions[0].image_id]))
 
     def _image_of(self, slot: int) -> int:
         """Image after image; but where boxes are few, they come up in half of the slots."""
@@ -193,6 +215,7 @@ def collate(items: Sequence[TrainingItem]) -> TrainingBatch:
     """The items as one batch."""
     counts = torch.tensor([len(item.phrases) for item in items])
     wrong = [phrases for item in items for phrases in item.wrong]
+    records = [item.features for item in items if item.features is not None]
     return TrainingBatch(
         squares=torch.from_numpy(np.stack([item.square for item in items])),
         valid=torch.from_numpy(np.stack([item.valid for item in items])),
@@ -206,4 +229,5 @@ def collate(items: Sequence[TrainingItem]) -> TrainingBatch:
         wrong_index=torch.repeat_interleave(
             torch.arange(len(wrong)), torch.tensor([len(phrases) for phrases in wrong])
         ),
+        features=as_features(records) if records else None,
     )

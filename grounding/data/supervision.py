@@ -34,6 +34,10 @@ class Supervised(Protocol):
         """The expressions of an image, without reading it."""
         ...
 
+    def stated_size(self, index: int) -> tuple[int, int] | None:
+        """(width, height) in pixels that annotations give for an image; None where they give none."""
+        ...
+
     def check_images(self) -> None:
         """Look for every image's file."""
         ...
