@@ -135,9 +135,14 @@ def encode_tokens(model: CLIP, tokens: Tensor) -> tuple[Tensor, Tensor]:
         (N, E) embeddings, not normalised, as `model.encode_text` gives them, and (N, L, W) the states that the
         tower ends with at each token, up to the end token of the longest phrase.
     """
-    ends = tokens.argmax(dim=-1)
-    length = int(ends.max()) + 1
-    x = model.token_embedding(tokens[:, :length]) + model.positional_embedding[:length]
+    length = int(tokens.argmax(dim=-1).max()) + 1
+    return text_states(model, tokens[:, :length])
+
+
+def text_states(model: CLIP, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """As `encode_tokens`, of (N, L) tokens that are all run, L at most 77: no step depends on their values."""
+    length = tokens.shape[1]
+    x = model.token_embedding(tokens) + model.positional_embedding[:length]
     mask = model.transformer.resblocks[0].attn_mask[:length, :length]
     x = x.permute(1, 0, 2)  # the transformer takes (length, N, width)
     for block in model.transformer.resblocks:
@@ -145,7 +150,8 @@ def encode_tokens(model: CLIP, tokens: Tensor) -> tuple[Tensor, Tensor]:
         x = x + block.attn(attended, attended, attended, need_weights=False, attn_mask=mask.to(x))[0]
         x = x + block.mlp(block.ln_2(x))
     states = model.ln_final(x.permute(1, 0, 2))
-    return states[torch.arange(len(states), device=states.device), ends] @ model.text_projection, states
+    ends = tokens.argmax(dim=-1)
+    return states[torch.arange(states.shape[0], device=states.device), ends] @ model.text_projection, states
 
 
 def _from_file(path: Path) -> CLIP:

@@ -6,5 +6,6 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import clip
     from clip.model import CLIP, AttentionPool2d, Bottleneck, ModifiedResNet, build_model
+    from clip.simple_tokenizer import SimpleTokenizer
 
-__all__ = ["CLIP", "AttentionPool2d", "Bottleneck", "ModifiedResNet", "build_model", "clip"]
+__all__ = ["CLIP", "AttentionPool2d", "Bottleneck", "ModifiedResNet", "SimpleTokenizer", "build_model", "clip"]
