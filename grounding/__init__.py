@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from grounding.detections import from_detections, to_detections
     from grounding.errors import InputError
     from grounding.grounder import Grounder
+    from grounding.hub.sharing import push
     from grounding.loading import load
     from grounding.types import Example, Expression, Grounding
 
@@ -32,6 +33,7 @@ __all__ = [
     "RefCOCOg",
     "from_detections",
     "load",
+    "push",
     "to_detections",
 ]
 
@@ -45,6 +47,7 @@ _HOME = {
     "RefCOCOg": "data.refcocog",
     "from_detections": "detections",
     "load": "loading",
+    "push": "hub.sharing",
     "to_detections": "detections",
 }
 

@@ -165,9 +165,14 @@ def encode_tokens(model: CLIP, tokens: Tensor, *, transformer: Transformer | Non
         (N, E) float32 embeddings, not normalised, as `model.encode_text` gives them, and (N, L, W) the states that the
         tower ends with at each token, up to the end token of the longest phrase.
     """
-    ends = tokens.argmax(dim=-1)
-    length = int(ends.max()) + 1
-    x = model.token_embedding(tokens[:, :length]) + model.positional_embedding[:length]
+    length = int(tokens.argmax(dim=-1).max()) + 1
+    return text_states(model, tokens[:, :length], transformer=transformer)
+
+
+def text_states(model: CLIP, tokens: Tensor, *, transformer: Transformer | None = None) -> tuple[Tensor, Tensor]:
+    """As `encode_tokens`, of (N, L) tokens that are all run, L at most 77: no step depends on their values."""
+    length = tokens.shape[1]
+    x = model.token_embedding(tokens) + model.positional_embedding[:length]
     blocks = (transformer or model.transformer).resblocks
     mask = blocks[0].attn_mask[:length, :length]
     x = x.permute(1, 0, 2).to(blocks[0].mlp.c_fc.weight.dtype)  # the transformer takes (length, N, width)
@@ -176,7 +181,8 @@ def encode_tokens(model: CLIP, tokens: Tensor, *, transformer: Transformer | Non
         x = x + block.attn(attended, attended, attended, need_weights=False, attn_mask=mask.to(x))[0]
         x = x + block.mlp(block.ln_2(x))
     states = model.ln_final(x.permute(1, 0, 2).float())
-    return states[torch.arange(len(states), device=states.device), ends] @ model.text_projection, states
+    ends = tokens.argmax(dim=-1)
+    return states[torch.arange(states.shape[0], device=states.device), ends] @ model.text_projection, states
 
 
 def _from_file(path: Path) -> CLIP:

@@ -153,16 +153,21 @@ class ModulatedBlock(nn.Module):
 
 def _handed_out(x: Tensor, image_index: Tensor) -> Tensor:
     """(B, ...) of images as (P, ...) of their phrases; a single image's is left to broadcasting: no copies."""
-    return x if len(x) == 1 else x.index_select(0, image_index)
+    return x if x.shape[0] == 1 else x.index_select(0, image_index)
 
 
 def _coordinates(x: Tensor) -> Tensor:
     """(B, 2, h, w): column and row of every position, from -1 to 1."""
-    rows = torch.linspace(-1, 1, x.shape[2], device=x.device, dtype=x.dtype)
-    columns = torch.linspace(-1, 1, x.shape[3], device=x.device, dtype=x.dtype)
+    rows, columns = (_evenly_spaced(count, like=x) for count in x.shape[2:])
     grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy"))
     # In the layout of the features beside which they are put: a mixture of layouts is slow to concatenate.
-    return grid.expand(len(x), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+    return grid.expand(x.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
+
+
+def _evenly_spaced(count: int, *, like: Tensor) -> Tensor:
+    """(count,) from -1 to 1. Not `torch.linspace`, which the export to ONNX can trace for one count only."""
+    steps = torch.arange(count, device=like.device)
+    return ((2 * steps + 1 - count) / max(count - 1, 1)).to(like.dtype)
 
 
 def _upsampled(x: Tensor, like: Tensor) -> Tensor:

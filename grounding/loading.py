@@ -20,13 +20,15 @@ from grounding.clip_backbone import LoadedCLIP, load_clip
 from grounding.config import ModelConfig
 from grounding.encoder import Encoder
 from grounding.errors import InputError
-from grounding.extraction.stored import read_extraction
+from grounding.extraction.stored import EXTRACTION_FILE, QUALITY_FILE, read_extraction
 from grounding.grounder import DenseGrounder, Grounder, decoder_for
+from grounding.hub.fetching import fetched, is_hub_name
 from grounding.precision import Precision, number_format
 from grounding.proposals.loading import ProposalsConfig, load_proposer
 
 CONFIG_FILE = "config.yaml"
 DECODER_FILE = "decoder.safetensors"
+RUN_FILES = (CONFIG_FILE, DECODER_FILE, EXTRACTION_FILE, QUALITY_FILE)  # all that loading a run needs
 CLIP_SHA256 = "clip_sha256"  # in the decoder file's metadata
 ZERO_SHOT, GRADCAM = "zero-shot", "gradcam"
 YOLO_CLIP, RECLIP = YOLOCLIPGrounder.name, ReCLIPGrounder.name
@@ -48,8 +50,8 @@ def load(
     """A method, ready to ground phrases.
 
     Args:
-        name: the folder of a training run, "refshapes" for the decoder that comes with this package, or one of
-            `TRAINING_FREE`.
+        name: the folder of a training run, "refshapes" for the decoder that comes with this package, one of
+            `TRAINING_FREE`, or "user/name" or "user/name@revision" of a run on a model hub.
         model: the CLIP and, for "zero-shot", its input size; a run folder brings its own.
         proposals: the detector of "yolo-clip" and "reclip".
         scoring: how CLIP looks at their proposals.
@@ -63,7 +65,8 @@ def load(
         The method; a run's is named "ours".
 
     Raises:
-        InputError: no such method or folder, or the folder's files are damaged or do not fit each other.
+        InputError: no such method or folder, the folder's files are damaged or do not fit each other, or as
+            `hub.fetching.fetched`.
     """
     name = os.fspath(name)
     if name in BLIND:
@@ -112,8 +115,14 @@ def load(
 
 
 def folder_of(name: str | os.PathLike[str]) -> Path:
-    """The run folder that a name stands for: that of a decoder that comes with this package, else the name itself."""
-    return SHIPPED.get(os.fspath(name), Path(name))
+    """The run folder that a name stands for: that of a decoder that comes with this package, of a run on a model hub,
+    or the name itself.
+
+    Raises:
+        InputError: as `hub.fetching.fetched`.
+    """
+    name = os.fspath(name)
+    return fetched(name, RUN_FILES) if is_hub_name(name) else SHIPPED.get(name, Path(name))
 
 
 def make_encoder(

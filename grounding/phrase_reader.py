@@ -42,7 +42,7 @@ class PhraseReader(nn.Module):
 
     def forward(self, phrases: PhraseFeatures) -> tuple[Tensor, Tensor]:
         """Query vectors (P, Q, D) and summaries (P, D) of P phrases."""
-        count, queries = len(phrases.embeddings), len(self.slots)
+        count, queries = phrases.embeddings.shape[0], len(self.slots)
         summary = self.from_embedding(phrases.embeddings)[:, None]
         x = torch.cat([summary, self.slots.expand(count, -1, -1), self.from_tokens(phrases.tokens)], dim=1)
         own = phrases.is_token.new_ones(count, 1 + queries)

@@ -28,6 +28,7 @@ from grounding.cli import exit_on_input_error
 from grounding.data.images import read_image
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
+from grounding.export.to_onnx import to_onnx
 from grounding.geometry import box_area
 from grounding.proposals.yolox import PADDING
 from grounding.training import warmup_cosine
@@ -228,23 +229,8 @@ def _train(config: PretrainYoloConfig) -> YoloxModule:
 def export(model: YoloxModule, path: Path) -> None:
     """Write the network in YOLOX's own ONNX form: input "images" (1, 3, S, S), output "output" (1, A, 6), raw."""
     model.head.decode_in_inference = False
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the exporter about its own parts
-        program = torch.onnx.export(
-            model.to(memory_format=torch.contiguous_format),
-            (torch.zeros(1, 3, INPUT_SIZE, INPUT_SIZE),),
-            input_names=["images"],
-            output_names=["output"],
-            opset_version=18,
-            dynamo=True,
-            verbose=False,
-        )
-    assert program is not None  # it is without `dynamo` only
-    content = program.model_proto
-    for part in (*content.graph.node, *content.graph.value_info, *content.graph.initializer):
-        # A fifth of the file: the lines of Python, with their folders, that each operation came from.
-        del part.metadata_props[:]
-    path.write_bytes(content.SerializeToString(deterministic=True))
+    images = torch.zeros(1, 3, INPUT_SIZE, INPUT_SIZE)
+    path.write_bytes(to_onnx(model, (images,), inputs=["images"], outputs=["output"]))
 
 
 def _epochs(

@@ -1,0 +1,71 @@
+"""The tokenizer file against `clip.tokenize`, on ordinary and on strange phrases."""
+
+# ruff: noqa: RUF001  # look-alikes are the point
+from __future__ import annotations
+
+import random
+
+import clip
+import ftfy
+import pytest
+from tokenizers import Tokenizer
+
+from grounding.export.tokenizer import clip_to_tokenizers
+
+PHRASES = [
+    "The woman in the RED coat",
+    "it's a dog's bone, don't we'll I'VE",
+    "“curly” and ‘single’ quotes – and — dashes … ‚low‛",
+    "  a \t tab\nnew line  and\u00a0no break ",
+    "café naïve Ünï e\u0301 combining",
+    "ﬁsh ﬂag ŉ ĳ ǆ",
+    "ＡＢＣ１２ wide\u3000space",
+    "日本語 の 犬",
+    "الرجل हिन्दी नमस्ते ελληνικά русский",
+    "emoji 🐶🐕‍🦺 dog",
+    "3 dogs, 12 cats & 1,000 o'clock",
+    "½ ² Ⅷ ① ẞ ß ſ's",
+    "t-shirt!!! ... ((left)) 50% #1 @home",
+    "supercalifragilisticexpialidocious " * 3,
+]
+CHARACTERS = [
+    chr(code)
+    for first, last in ((32, 127), (0xA0, 0xC1), (0xC4, 0x250), (0x400, 0x460), (0x2010, 0x2028), (0x3041, 0x3097))
+    for code in range(first, last)
+]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
+    clip_to_tokenizers().save(str(path))
+    return Tokenizer.from_file(str(path))
+
+
+def expected(phrase: str) -> list[int]:
+    ids = clip.tokenize(phrase, context_length=300)[0]
+    return ids[: int(ids.argmax()) + 1].tolist()
+
+
+@pytest.mark.parametrize("phrase", PHRASES)
+def test_a_phrase(tokenizer: Tokenizer, phrase: str) -> None:
+    assert tokenizer.encode(phrase).ids == expected(phrase)
+
+
+def test_characters_in_any_order(tokenizer: Tokenizer) -> None:
+    draw = random.Random(0)
+    drawn = ["".join(draw.choices(CHARACTERS, k=draw.randint(1, 12))) for _ in range(1000)]
+    phrases = [each for each in drawn if ftfy.fix_encoding(each) == each]  # not taken for wrongly decoded text
+    assert len(phrases) > 900
+    assert [tokenizer.encode(each).ids for each in phrases] == [expected(each) for each in phrases]
+
+
+def test_shorter_phrases_are_filled_with_zeros(tokenizer: Tokenizer) -> None:
+    short, long = tokenizer.encode_batch(["a dog", "the dog beside the tree"])
+    assert short.ids == [*expected("a dog"), 0, 0, 0] and long.ids == expected("the dog beside the tree")
+
+
+def test_what_is_not_repaired(tokenizer: Tokenizer) -> None:
+    """The limits that the module names: where these begin to agree, its text has to change."""
+    for phrase in ("cafÃ©", "salt &amp; pepper"):
+        assert tokenizer.encode(phrase).ids != expected(phrase)

@@ -1,0 +1,249 @@
+"""A run goes to a hub and comes back as it was; what goes wrong on the way is said in one sentence."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import runpy
+import shutil
+import sys
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import yaml
+from huggingface_hub import ModelCard, constants
+
+import grounding
+from grounding.errors import InputError
+from grounding.hub import sharing
+from grounding.hub.fetching import fetched, is_hub_name
+from grounding.loading import RUN_FILES, SHIPPED
+from tests.hub.stand_in import HubStandIn, Repository
+from tests.trained_run import make_trained_run
+
+ABSOLUTE = "/home/somebody/secret"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """The shipped run as a folder of somebody's own, with what a training leaves besides."""
+    folder = tmp_path / "runs" / "mine"
+    shutil.copytree(SHIPPED["refshapes"], folder)
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config |= {"data": f"{ABSOLUTE}/photos", "output": "C:\\somebody\\mine", "later": [{"file": f"{ABSOLUTE}/x.txt"}]}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    (folder / "last").mkdir()
+    (folder / "last" / "random_states_0.pkl").write_bytes(b"a pickle")
+    return folder
+
+
+def heatmaps(name: str | Path) -> list[np.ndarray]:
+    image = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+    return [each.heatmap for each in grounding.load(name).ground(image, ["the red circle", "the ring on the left"])]
+
+
+def evaluated(folder: Path, run: Path) -> Path:
+    """results.json as `evaluate.py compare` writes it, of which the second method is `run`; returns its path."""
+    sha256 = hashlib.sha256((run / "decoder.safetensors").read_bytes()).hexdigest()
+    extraction = yaml.safe_load((run / "extraction.yaml").read_text())
+    (folder / "predictions").mkdir(parents=True)
+    origin = {"settings": {"decoder": sha256, "extraction": extraction, "model": {}}}
+    (folder / "predictions" / "ours.json").write_text(json.dumps(origin))
+    record = {"n": 417, "metrics": {"acc@0.5": 0.8125, "miou": 0.75}, "intervals": {"acc@0.5": [0.7891, 0.8311]}}
+    other = {"n": 417, "metrics": {"acc@0.5": 0.1}, "intervals": {}}
+    results = {"data": f"{ABSOLUTE}/photos", "split": "test", "split_by": "umd", "query": "expression", "images": 83,
+               "iou": "of the best box", "methods": {"zero-shot": other, "ours": record}}  # fmt: skip
+    (folder / "results.json").write_text(json.dumps(results))
+    return folder / "results.json"
+
+
+def test_a_run_comes_back_as_it_was(hub: HubStandIn, run: Path) -> None:
+    address = grounding.push(run, "somebody/mine")
+    assert address == f"{hub.url}/somebody/mine/commit/{hub.repositories['somebody/mine'].head}"
+    np.testing.assert_array_equal(heatmaps("somebody/mine"), heatmaps(run))
+    assert {name for _, name in hub.downloads} == set(RUN_FILES)
+
+
+def test_only_the_run_is_uploaded_and_no_path(hub: HubStandIn, run: Path) -> None:
+    grounding.push(run, "somebody/mine")
+    files = hub.repositories["somebody/mine"].commits[hub.repositories["somebody/mine"].head]
+    assert set(files) == {*RUN_FILES, "README.md", ".gitattributes"}
+    assert not any(b"somebody/secret" in content or b"\\somebody" in content for content in files.values())
+    config = yaml.safe_load(files["config.yaml"])
+    assert (config["data"], config["output"], config["later"]) == ("photos", "mine", [{"file": "x.txt"}])
+    assert config["model"] == yaml.safe_load((run / "config.yaml").read_text())["model"]
+
+
+def test_an_earlier_revision_can_be_loaded(hub: HubStandIn, run: Path) -> None:
+    grounding.push(run, "somebody/mine")
+    repository = hub.repositories["somebody/mine"]
+    first = repository.head
+    for name in ("extraction.yaml", "box_quality.safetensors"):
+        (run / name).unlink()
+    grounding.push(run, "somebody/mine")
+    assert "extraction.yaml" not in repository.commits[repository.head]
+    assert grounding.load("somebody/mine").extraction.method == "components"  # type: ignore[attr-defined]
+    assert grounding.load(f"somebody/mine@{first}").extraction.method == "quality"  # type: ignore[attr-defined]
+
+
+def test_the_card_says_what_was_measured(hub: HubStandIn, run: Path, tmp_path: Path) -> None:
+    grounding.push(run, "somebody/mine", results=evaluated(tmp_path / "compared", run), licence="cc-by-4.0")
+    repository = hub.repositories["somebody/mine"]
+    text = repository.commits[repository.head]["README.md"].decode()
+    card = ModelCard(text)
+    assert card.data.license == "cc-by-4.0" and card.data.model_name == "mine"
+    found = {each.metric_type: each.metric_value for each in card.data.eval_results}
+    assert found == {"acc@0.5": 0.8125, "miou": 0.75}
+    assert "| Acc@0.5 | 0.812 | [0.789, 0.831] |" in text and "| mIoU | 0.750 | - |" in text
+    assert "photos, split test (umd): 83 images, n = 417" in text
+    assert 'grounding.load("somebody/mine")' in text and "2066c4da318a" in text and "cc-by-4.0" in text
+    assert "Nothing was measured" not in text
+
+
+def test_a_card_without_results_says_so(hub: HubStandIn, run: Path) -> None:
+    grounding.push(run, "somebody/mine")
+    repository = hub.repositories["somebody/mine"]
+    text = repository.commits[repository.head]["README.md"].decode()
+    assert "Nothing was measured" in text and "95 %" not in text
+    assert ModelCard(text).data.eval_results is None
+
+
+def test_results_of_another_run_are_refused(hub: HubStandIn, run: Path, tmp_path: Path) -> None:
+    results = evaluated(tmp_path / "compared", run)
+    (run / "extraction.yaml").unlink()
+    with pytest.raises(InputError, match=r"results\.json measures no method with this run's decoder"):
+        grounding.push(run, "somebody/mine", results=results)
+    results.write_text('{"methods": []}')
+    with pytest.raises(InputError, match=r"results\.json measures no method"):
+        grounding.push(run, "somebody/mine", results=results)
+    results.write_text("[")
+    with pytest.raises(InputError, match=r"is no results\.json"):
+        grounding.push(run, "somebody/mine", results=results)
+    assert not hub.repositories
+
+
+def test_the_command(
+    hub: HubStandIn, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        sys, "argv", ["hub", "push", "--run", "runs/mine", "--repo", "somebody/mine", "--private", "true"]
+    )
+    runpy.run_module("grounding.hub", run_name="__main__")
+    assert hub.repositories["somebody/mine"].private
+    assert 'grounding.load("somebody/mine")' in capsys.readouterr().out
+
+
+def test_what_is_here_goes_before_the_hub(hub: HubStandIn, run: Path, tmp_path: Path) -> None:
+    hub.repositories["somebody/mine"] = Repository()
+    shutil.copytree(run, tmp_path / "somebody" / "mine")
+    assert heatmaps("somebody/mine")
+    assert not is_hub_name("somebody/mistyped")  # a folder "somebody" is here
+    assert is_hub_name("nobody/mine") and is_hub_name("nobody/mine@v1.0")
+    for name in ("runs/mine", "./mine", "/a/b", "a/b/c", "refshapes", "~/mine", "../mine"):
+        assert not is_hub_name(name)
+    with pytest.raises(InputError, match="no run folder 'runs/other'"):
+        grounding.load("runs/other")
+    assert not hub.downloads
+
+
+def refused(name: str) -> str:
+    fetched.cache_clear()
+    with pytest.raises(InputError) as refusal:
+        grounding.load(name)
+    assert "\n" not in str(refusal.value)
+    return str(refusal.value)
+
+
+def test_runs_that_cannot_be_had(hub: HubStandIn, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "neither a folder here nor a repository" in refused("somebody/mine")
+    assert "is no name on a model hub" in refused("somebody/bad..name")
+    grounding.push(run, "somebody/mine", private=True)
+    assert "no such revision" in refused("somebody/mine@v2")
+    monkeypatch.delenv("HF_TOKEN")
+    assert "log in with `hf auth login` if it is private" in refused("somebody/mine")
+    repository = hub.repositories["somebody/mine"]
+    repository.private, repository.gated = False, True
+    assert "is gated" in refused("somebody/mine")
+    repository.gated = False
+    repository.commit({"config.yaml": repository.commits[repository.head]["config.yaml"]})
+    assert "is no run of this project: it has no decoder.safetensors" in refused("somebody/mine")
+
+
+def test_without_a_network(hub: HubStandIn, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    grounding.push(run, "somebody/mine")
+    before = heatmaps("somebody/mine")
+    fetched.cache_clear()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    np.testing.assert_array_equal(heatmaps("somebody/mine"), before)
+    assert "HF_HUB_OFFLINE is set" in refused("somebody/other")
+    [decoder] = Path(constants.HF_HUB_CACHE).glob("**/snapshots/*/decoder.safetensors")
+    decoder.unlink()  # as after a download that was cut off
+    assert "was not downloaded completely" in refused("somebody/mine")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    assert "cannot be reached" in refused("somebody/other")
+
+
+@pytest.mark.parametrize(
+    ("change", "fragment"),
+    [
+        ({"clip": "/etc/passwd"}, "names the CLIP '/etc/passwd'"),
+        ({"decoder": {"class_path": "this.Anything"}}, "names Python classes"),
+    ],
+)
+def test_a_configuration_that_wants_more(hub: HubStandIn, run: Path, change: dict, fragment: str) -> None:
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["model"] |= change
+    files = {"config.yaml": yaml.safe_dump(config).encode(), "decoder.safetensors": b""}
+    hub.repositories["somebody/mine"] = Repository()
+    hub.repositories["somebody/mine"].commit(files)
+    sys.modules.pop("this", None)
+    assert fragment in refused("somebody/mine")
+    assert "this" not in sys.modules
+
+
+def test_an_extraction_that_wants_more(hub: HubStandIn, run: Path) -> None:
+    (run / "extraction.yaml").write_text("class_path: this.Anything\n")
+    hub.repositories["somebody/mine"] = Repository()
+    hub.repositories["somebody/mine"].commit({name: (run / name).read_bytes() for name in RUN_FILES})
+    assert "names Python classes in its extraction.yaml" in refused("somebody/mine")
+
+
+def test_uploads_that_are_refused(hub: HubStandIn, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def push(*, fragment: str, repo: str = "somebody/mine", **settings: object) -> None:
+        with pytest.raises(InputError, match=fragment):
+            grounding.push(run, repo, **settings)
+
+    monkeypatch.setattr(sharing, "load", cache(grounding.load))  # it is the same run each time
+    push(repo="mine", fragment="give user/name")
+    push(licence="other-than-listed", fragment="license: no")
+    hub.repositories.clear()
+    hub.repositories["somebody/else"] = Repository()
+    hub.repositories["somebody/else"].commit({"model.bin": b""})
+    push(repo="somebody/else", fragment=r"holds model\.bin")
+    grounding.push(run, "somebody/public")
+    push(repo="somebody/public", private=True, fragment="already and public")
+    monkeypatch.setenv("HF_TOKEN", "hf_reader")
+    push(repo="somebody/new", fragment="no permission")
+    monkeypatch.delenv("HF_TOKEN")
+    push(repo="somebody/new", fragment="log in")
+    with pytest.raises(InputError, match="no trained decoder"):
+        grounding.push("zero-shot", "somebody/mine")
+
+
+def test_a_clip_that_is_a_file(tmp_path: Path, hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes by its published name, or not at all."""
+    run = make_trained_run(tmp_path / "toy") / "run"
+    with pytest.raises(InputError, match=r"clip\.pt is a file that is not uploaded"):
+        grounding.push(run, "somebody/toy")
+    sha256 = grounding.load(run).encoder.clip.sha256  # type: ignore[attr-defined]
+    published = {"RN50": f"https://somewhere/{sha256}/RN50.pt"}
+    monkeypatch.setattr(sharing, "clip", SimpleNamespace(clip=SimpleNamespace(_MODELS=published)))
+    grounding.push(run, "somebody/toy")
+    repository = hub.repositories["somebody/toy"]
+    files = repository.commits[repository.head]
+    assert yaml.safe_load(files["config.yaml"])["model"]["clip"] == "RN50"
+    assert not any(str(tmp_path).encode() in content for content in files.values())
