@@ -18,7 +18,7 @@ from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.choice import required_head
 from grounding.extraction.quality import BoxQualityHead
 from grounding.similarity import stretch_to_unit
-from grounding.text import PhraseFeatures
+from grounding.text import PhraseFeatures, TextEncoder
 from grounding.types import Grounding
 
 
@@ -83,6 +83,11 @@ class DenseGrounder:
         self.quality_head = quality_head
         self.name = name
         self.weights = encoder.clip.weights
+
+    @property
+    def text(self) -> TextEncoder:
+        """What reads the phrases, and remembers them."""
+        return self.encoder.encode_phrases
 
     def encode(self, image: ImageLike) -> EncodedImages:
         """An image as a value that `ground` takes in its place: encode once, ask as often as you like.

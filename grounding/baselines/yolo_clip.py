@@ -11,6 +11,7 @@ from torch import Tensor
 from grounding.baselines.proposal_clip import ProposalScorer, grounding_of_boxes
 from grounding.encoder import ImageLike, as_image
 from grounding.proposals.types import Proposer
+from grounding.text import TextEncoder
 from grounding.types import Grounding
 
 
@@ -47,6 +48,11 @@ class YOLOCLIPGrounder:
         self.proposer = proposer
         self.scorer = scorer
         self.weights = f"{scorer.clip.weights}; {proposer.weights}"
+
+    @property
+    def text(self) -> TextEncoder:
+        """What reads the phrases, and remembers them."""
+        return self.scorer.encode_phrases
 
     def encode(self, image: ImageLike) -> EncodedProposals:
         """An image as a value that `ground` takes in its place; `ReCLIPGrounder` takes the same.
