@@ -30,7 +30,7 @@ from grounding.made_once import MadeOnce, code_identity
 from grounding.plain import plain
 from grounding.pooling import pool_by_ref
 from grounding.predictions import Prediction, read_predictions
-from grounding.processes import join_launch
+from grounding.processes import join_launch, share_name
 from grounding.proposals.loading import ProposalsConfig, load_proposer
 from grounding.report.tables import comparison_table
 from grounding.reporting import write_report
@@ -170,10 +170,10 @@ def _predict_share(
     """This process's share of the method's predictions, as far as it is not there."""
     process, processes = launch.process_index, launch.num_processes
     own = list(blocks.unfinished(process=process, processes=processes))
-    share = f" (process 1 of {processes})" if processes > 1 else ""
     answers = predict_blocks(method, dataset, [blocks.items_of(block) for block in own], judge=judge,
                              images_per_batch=config.images_per_batch, workers=config.workers,
-                             description=method.name + share, hide_progress=process > 0)  # fmt: skip
+                             description=share_name(method.name, process, processes),
+                             hide_progress=process > 0)  # fmt: skip
     for block, of_block in zip(own, answers, strict=True):
         blocks.write(block, "".join(f"{each.to_json()}\n" for of_image in of_block for each in of_image))
 

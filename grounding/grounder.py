@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from grounding.bulk.stream import GroundedImage, ground_many
 from grounding.data.mirrored import can_be_mirrored, mirrored_phrase
 from grounding.decoder import DecoderConfig, HeatmapDecoder
 from grounding.encoder import EncodedImages, Encoder, ImageLike, as_image
@@ -118,6 +119,12 @@ class DenseGrounder:
     def ground_batch(self, images: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
         """Where each phrase of each image is; several images go through CLIP together."""
         return self._ground_encoded(self._encode(images), phrases)
+
+    def ground_many(
+        self, requests: Iterable[tuple[str, ImageLike, Sequence[str]]], **options: Any
+    ) -> Iterator[GroundedImage]:
+        """Boxes for a stream of (key, image, phrases), in bounded memory; the options are `bulk.ground_many`'s."""
+        return ground_many(self, requests, **options)
 
     @torch.inference_mode()
     def similarity_maps(self, image: ImageLike | EncodedImages, phrases: Sequence[str]) -> list[np.ndarray]:

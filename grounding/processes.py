@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TypeVar
 
+import torch
 import torch.distributed as dist
 from accelerate import PartialState
 
@@ -20,7 +22,9 @@ def join_launch(*, cpu: bool) -> PartialState:
     Args:
         cpu: whether GPUs stay unused.
     """
-    return PartialState(cpu=cpu, timeout=PATIENCE)
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    # Without being told that it is for the CPU, accelerate takes each process of a launch without GPUs to be alone.
+    return PartialState(cpu=cpu or (several and not torch.cuda.is_available()), timeout=PATIENCE)
 
 
 def rank_and_size() -> tuple[int, int]:
@@ -28,6 +32,11 @@ def rank_and_size() -> tuple[int, int]:
     if not (dist.is_available() and dist.is_initialized()):
         return 0, 1
     return dist.get_rank(), dist.get_world_size()
+
+
+def share_name(work: str, process: int, processes: int) -> str:
+    """What a progress bar says: it shows one process's share of the work, where several share it."""
+    return f"{work} (share {process} of {processes})" if processes > 1 else work
 
 
 def gather(own: Sequence[Item]) -> list[Item]:
