@@ -82,7 +82,8 @@ def ground_file(config: BulkConfig) -> str:
         raise InputError(f"output is {config.output}: give a file that ends in .jsonl")
     if config.method in BLIND:
         raise InputError(f"method is {config.method!r}, which looks at no image: give a run folder, or zero-shot")
-    requests = open_requests(config.requests, block=config.block, hide_progress=process > 0)
+    hidden = not launch.is_main_process
+    requests = open_requests(config.requests, block=config.block, hide_progress=hidden)
     settings = Settings(config.model, config.proposals, config.scoring, launch.device)
     grounder, made_from = load_with_origin(config.method, settings)
     with launch.main_process_first():
@@ -94,7 +95,7 @@ def ground_file(config: BulkConfig) -> str:
             items=requests.count, block=config.block, anew=False,
         )  # fmt: skip
     if not file.is_complete:
-        _answer_share(grounder, requests, file.blocks, config, process, processes)
+        _answer_share(grounder, requests, file.blocks, config, process, processes, hide_progress=hidden)
     launch.wait_for_everyone()
     if not launch.is_main_process:
         return ""
@@ -119,16 +120,16 @@ def _share(config: BulkConfig, launch: PartialState) -> tuple[int, int]:
 
 
 def _answer_share(
-    grounder: Asked, requests: RequestsFile, blocks: Blocks, config: BulkConfig, process: int, processes: int
-) -> None:
+    grounder: Asked, requests: RequestsFile, blocks: Blocks, config: BulkConfig, process: int, processes: int, *,
+    hide_progress: bool,
+) -> None:  # fmt: skip
     own = list(blocks.unfinished(process=process, processes=processes))
     total = sum(len(blocks.items_of(block)) for block in own)
     answers = ground_many(grounder, (request for block in own for request in requests.of_block(block)),
                           ahead=config.ahead, phrases_at_once=config.phrases_at_once, readers=config.readers,
                           skip_broken=config.skip_broken)  # fmt: skip
-    hidden = process > 0 and config.processes == 1
     name = share_name(grounder.name, process, processes)
-    with tqdm(total=total, desc=name, unit="image", disable=hidden) as bar:
+    with tqdm(total=total, desc=name, unit="image", disable=hide_progress) as bar:
         for block in own:
             # What is answered in a block then depends on no other, whoever does which.
             grounder.text.keep_at_most(0)
