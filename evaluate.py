@@ -23,4 +23,6 @@ if __name__ == "__main__":
         elif command == "score":
             print(score(parse(ScoreConfig, "evaluate", words, positional="predictions", command="score")))
         else:
-            print(compare(parse(EvaluateConfig, "evaluate", words, positional="methods", command="compare")))
+            table = compare(parse(EvaluateConfig, "evaluate", words, positional="methods", command="compare"))
+            if table:  # the first process of several has it
+                print(table)

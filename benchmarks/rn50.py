@@ -42,7 +42,7 @@ def random_grounder(clip: LoadedCLIP) -> DenseGrounder:
     """configs/refcocog.yaml's model with an untrained decoder, which looks no image up."""
     encoder = Encoder(clip, model_size=MODEL_SIZE, output_stride=OUTPUT_STRIDE)
     grounder = DenseGrounder(encoder, decoder_for(encoder, DECODER), extraction=ExtractionConfig(), name="ours")
-    grounder.encoded_lately = Memory(0)
+    grounder.known_images = Memory(0)
     return grounder
 
 

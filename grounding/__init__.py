@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from grounding.bulk.stream import GroundedImage
     from grounding.config import ModelConfig
     from grounding.data.refcocog import RefCOCOg
     from grounding.detections import from_detections, to_detections
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Example",
     "Expression",
+    "GroundedImage",
     "Grounder",
     "Grounding",
     "InputError",
@@ -40,6 +42,7 @@ __all__ = [
 _HOME = {
     "Example": "types",
     "Expression": "types",
+    "GroundedImage": "bulk.stream",
     "Grounder": "grounder",
     "Grounding": "types",
     "InputError": "errors",

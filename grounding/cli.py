@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import time
 from argparse import ArgumentError
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +20,8 @@ from grounding.errors import InputError
 
 Config = TypeVar("Config")
 
+SECONDS_FOR_THE_FIRST = 10  # processes of one launch do not reach the same mistake at the same moment
+
 
 def parse(
     config_class: type[Config],
@@ -28,6 +32,7 @@ def parse(
     command: str = "",
     section: str = "",
     own_section: str = "",
+    module: bool = False,
 ) -> Config:
     """Settings from the command line over a configuration file over the dataclass's defaults.
 
@@ -42,13 +47,14 @@ def parse(
         command: word that the user gave before the arguments, for the help.
         section: of the configuration file, where it is not called like the script.
         own_section: of the configuration file too, where it has one; its settings go over those of `section`.
+        module: whether the script is a module of this package, started by `python -m grounding.SCRIPT`.
 
     Raises:
         InputError: the configuration file is missing, is no YAML, or lacks the section; or an argument is wrong.
     """
     summary = (config_class.__doc__ or "").splitlines()[0]
     section = section or script
-    program = f"{script}.py {command}".rstrip()
+    program = f"-m grounding.{script}" if module else f"{script}.py {command}".rstrip()
     usage = f"{program} [{positional.upper()}] [--config FILE] [--option VALUE ...]" if positional else None
     own_help = f"or {own_section!r} " if own_section else ""
     parser = ArgumentParser(prog=program, description=summary, usage=usage, exit_on_error=False, allow_abbrev=False)
@@ -78,6 +84,8 @@ def exit_on_input_error() -> Iterator[None]:
     """Turns what the user can mend into ``error: ...`` on stderr and exit code 2.
 
     That is an `InputError` raised inside the block, and what the system says of a file or folder that cannot be used.
+    Of several processes of one launch the first one speaks: `torchrun` ends the others as soon as it has failed. What
+    stops another one alone, that one says itself, a little later.
     """
     try:
         yield
@@ -89,6 +97,8 @@ def exit_on_input_error() -> Iterator[None]:
         message = f"{error.filename} cannot be used ({error.strerror}): free or rename it, or name another place"
     else:
         return
+    if int(os.environ.get("RANK", "0")) > 0:
+        time.sleep(SECONDS_FOR_THE_FIRST)
     print(f"error: {message}", file=sys.stderr)
     raise SystemExit(2)
 

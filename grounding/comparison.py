@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from accelerate import Accelerator
+from accelerate import PartialState
 from jsonargparse.typing import PositiveInt
 from tqdm import tqdm
 
 from grounding.baselines.proposal_clip import ScoringConfig
+from grounding.blocks import Blocks
 from grounding.clip_backbone import load_clip
 from grounding.coco_results import write_coco_results
 from grounding.config import ModelConfig
@@ -23,12 +24,14 @@ from grounding.contenders import BOUNDS, Settings, make_bound, make_method
 from grounding.data.annotations import find_layout
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
-from grounding.evaluation import Method, predict
+from grounding.evaluation import Method, block_size, predict_blocks
 from grounding.loading import folder_of, read_model_config
+from grounding.made_once import MadeOnce, code_identity
 from grounding.plain import plain
 from grounding.pooling import pool_by_ref
 from grounding.precision import Precision, number_format
-from grounding.predictions import Prediction, PredictionsFile, read_predictions
+from grounding.predictions import Prediction, read_predictions
+from grounding.processes import join_launch, share_name
 from grounding.proposals.loading import ProposalsConfig, load_proposer
 from grounding.report.tables import comparison_table
 from grounding.reporting import write_report
@@ -83,8 +86,12 @@ class EvaluateConfig:
 def compare(config: EvaluateConfig) -> str:
     """Measure every method and bound that is not measured yet, write the folder, and return the table.
 
-    A method's predictions are kept image by image: a killed comparison goes on where it was, and one that is asked
-    again, for example with another `query`, asks no method again.
+    A method's predictions are kept block by block: a killed comparison goes on where it was, with however many
+    processes, and one that is asked again, for example with another `query`, asks no method again. The processes of one
+    launch share the blocks; the first one writes the folder.
+
+    Returns:
+        The table; "" in all processes but the first.
 
     Raises:
         InputError: a method, the data or an image cannot be used.
@@ -93,8 +100,9 @@ def compare(config: EvaluateConfig) -> str:
         raise InputError("the comparison names no method: give run folders or names, such as zero-shot")
     dataset = RefCOCOg(config.data, config.split, split_by=config.split_by, group_by="image")
     dataset.check_images()
-    settings = Settings(_shared_model(config), config.proposals, config.scoring,
-                        Accelerator(cpu=config.device == "cpu").device, config.precision, config.compiled)  # fmt: skip
+    launch = join_launch(cpu=config.device == "cpu")
+    settings = Settings(_shared_model(config), config.proposals, config.scoring, launch.device, config.precision,
+                        config.compiled)  # fmt: skip
     clip = load_clip(settings.model.clip, settings.device)
     judge = Judge(clip, [region.category for regions in dataset.regions.values() for region in regions])
     contenders = [make_method(name, settings) for name in config.methods]
@@ -105,13 +113,29 @@ def compare(config: EvaluateConfig) -> str:
 
     # Batch size, device and compilation change no answer beyond rounding, but the time it takes.
     common = {"data": _identity(config.data, config.split_by), "split": config.split, "judge": clip.sha256,
-              "code": _code_identity(), "device": str(settings.device), "compiled": config.compiled,
-              "precision": str(number_format(config.precision, settings.device)),
+              "code": code_identity(), "device": launch.device.type, "compiled": config.compiled,
+              "precision": str(number_format(config.precision, launch.device)),
               "images_per_batch": int(config.images_per_batch)}  # fmt: skip
-    files = {
-        method.name: _predict_once(method, dataset, judge, config, common)
-        for method in tqdm([*contenders, *bounds], desc="methods", unit="method", disable=None)
-    }
+    with launch.main_process_first():  # it removes what was made from something else, before anybody adds to it
+        made = {
+            method.name: MadeOnce(
+                config.output / "predictions" / f"{method.name}.jsonl",
+                {**common, "weights": method.weights, "settings": method.made_from},
+                items=len(dataset), block=block_size(config.images_per_batch), anew=True,
+            )
+            for method in (*contenders, *bounds)
+        }  # fmt: skip
+    hidden = None if launch.is_main_process else True
+    for method in tqdm([*contenders, *bounds], desc="methods", unit="method", disable=hidden):
+        if not made[method.name].is_complete:
+            _predict_share(method, made[method.name].blocks, dataset, judge, config, launch)
+    launch.wait_for_everyone()
+    if not launch.is_main_process:
+        return ""
+    for file in made.values():
+        if not file.is_complete:
+            file.finish()
+    files = {name: file.path for name, file in made.items()}
     expressions = {each.sent_id: each for each in dataset.expressions}
     summaries = {
         name: summarise(_queries(path, config.query), expressions, dataset.regions) for name, path in files.items()
@@ -148,23 +172,18 @@ def _shared_model(config: EvaluateConfig) -> ModelConfig:
     return read_model_config(runs[0]) if runs else config.model
 
 
-def _predict_once(
-    method: Method, dataset: RefCOCOg, judge: Judge, config: EvaluateConfig, common: dict[str, Any]
-) -> Path:
-    """The file of the method's predictions, made where it is not there."""
-    images = [dataset.expressions_of(index) for index in range(len(dataset))]
-    made_from = {**common, "weights": method.weights, "settings": method.made_from}
-    predictions = PredictionsFile(config.output / "predictions" / f"{method.name}.jsonl", made_from, images)
-    if predictions.is_complete:
-        return predictions.path
-    done, file = predictions.continue_writing()
-    with file:
-        for of_image in predict(method, dataset, judge=judge, start=done, images_per_batch=config.images_per_batch,
-                                workers=config.workers):  # fmt: skip
-            file.write("".join(f"{prediction.to_json()}\n" for prediction in of_image))
-            file.flush()
-    predictions.finish()
-    return predictions.path
+def _predict_share(
+    method: Method, blocks: Blocks, dataset: RefCOCOg, judge: Judge, config: EvaluateConfig, launch: PartialState
+) -> None:
+    """This process's share of the method's predictions, as far as it is not there."""
+    process, processes = launch.process_index, launch.num_processes
+    own = list(blocks.unfinished(process=process, processes=processes))
+    answers = predict_blocks(method, dataset, [blocks.items_of(block) for block in own], judge=judge,
+                             images_per_batch=config.images_per_batch, workers=config.workers,
+                             description=share_name(method.name, process, processes),
+                             hide_progress=process > 0)  # fmt: skip
+    for block, of_block in zip(own, answers, strict=True):
+        blocks.write(block, "".join(f"{each.to_json()}\n" for of_image in of_block for each in of_image))
 
 
 def _queries(path: Path, query: str) -> list[Prediction]:
@@ -183,14 +202,6 @@ def _identity(root: Path, split_by: str) -> dict[str, str]:
     return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (layout.refs_file, layout.instances_file)
     }
-
-
-def _code_identity() -> str:
-    """Changes with any line of this package: predictions of another version are made anew."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 def _proposals(settings: Settings) -> str:

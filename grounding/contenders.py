@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,7 +20,7 @@ from grounding.errors import InputError
 from grounding.evaluation import Method, method_of
 from grounding.extraction.stored import QUALITY_FILE
 from grounding.grounder import DenseGrounder
-from grounding.loading import BLIND, DECODER_FILE, RECLIP, TRAINING_FREE, YOLO_CLIP, folder_of, load, read_model_config
+from grounding.loading import BLIND, DECODER_FILE, TRAINING_FREE, folder_of, load, read_model_config
 from grounding.plain import plain
 from grounding.precision import Precision
 from grounding.proposals.loading import ProposalsConfig, load_proposer
@@ -61,23 +62,33 @@ def make_method(name: str, settings: Settings) -> Method:
     Raises:
         InputError: as `grounding.load`.
     """
+    if name in BLIND:
+        return method_of(BLIND[name]())
+    grounder, made_from = load_with_origin(name, settings)
+    return method_of(grounder, text=grounder.text, **made_from)
+
+
+def load_with_origin(name: str, settings: Settings) -> tuple[DenseGrounder | YOLOCLIPGrounder, dict[str, Any]]:
+    """A method that looks at images, by name or of a run folder, and all that its answers depend on besides the data.
+
+    Raises:
+        InputError: as `grounding.load`.
+    """
     model, proposals, scoring = settings.model, settings.proposals, settings.scoring
     grounder = load(name, model=model, proposals=proposals, scoring=scoring, device=settings.device,
                     precision=settings.precision, compiled=settings.compiled)  # fmt: skip
-    if name in BLIND:
-        return method_of(grounder)
-    if name in (YOLO_CLIP, RECLIP):
-        assert isinstance(grounder, YOLOCLIPGrounder)
-        return method_of(grounder, clip=grounder.scorer.clip.sha256, proposals=plain(proposals),
-                         detector=grounder.proposer.sha256, scoring=plain(scoring))  # fmt: skip
-    if name in TRAINING_FREE:
-        return method_of(grounder, model=plain(model))
-    folder = folder_of(name)
+    if isinstance(grounder, YOLOCLIPGrounder):
+        return grounder, {"clip": grounder.scorer.clip.sha256, "proposals": plain(proposals),
+                          "detector": grounder.proposer.sha256, "scoring": plain(scoring)}  # fmt: skip
     assert isinstance(grounder, DenseGrounder)
-    made_from = {"decoder": _sha256(folder / DECODER_FILE), "extraction": plain(grounder.extraction)}
+    if name in TRAINING_FREE:
+        return grounder, {"model": plain(model)}
+    folder = folder_of(name)
+    made_from = {"model": plain(read_model_config(folder)), "decoder": _sha256(folder / DECODER_FILE),
+                 "extraction": plain(grounder.extraction)}  # fmt: skip
     if grounder.quality_head is not None:
         made_from["box_quality"] = _sha256(folder / QUALITY_FILE)
-    return method_of(grounder, model=plain(read_model_config(folder)), **made_from)
+    return grounder, made_from
 
 
 def make_bound(name: str, settings: Settings) -> Method:
@@ -96,9 +107,10 @@ def make_bound(name: str, settings: Settings) -> Method:
         return Method(name, proposer.weights, _each(answer), name == RANDOM_PROPOSAL, made_from)
     if name == ANNOTATED_CLIP:
         clip = load_clip(model.clip, settings.device)
-        choose = partial(annotated_clip, scorer=ProposalScorer(clip, settings.scoring))
+        scorer = ProposalScorer(clip, settings.scoring)
         made_from = {"clip": clip.sha256, "scoring": plain(settings.scoring)}
-        return Method(name, clip.weights, choose, made_from=made_from)
+        return Method(name, clip.weights, partial(annotated_clip, scorer=scorer), made_from=made_from,
+                      text=scorer.encode_phrases)  # fmt: skip
     if name == BOX_MASK:
         answer = partial(box_mask, model_size=model.model_size, stride=model.heatmap_stride,
                          extraction=model.extraction)  # fmt: skip

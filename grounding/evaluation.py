@@ -5,22 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from grounding.data.refcocog import RefCOCOg
 from grounding.grounder import Grounder
 from grounding.metrics import hottest_point, mass_inside
 from grounding.predictions import BOXES_KEPT, Prediction
+from grounding.processes import gather, rank_and_size, share_name
 from grounding.semantics import Judge
 from grounding.summary import summarise
+from grounding.text import TextEncoder
 from grounding.types import Example, Grounding
 
 # Images whose crops the judge sees together, however many a method does: its numbers then do not depend on that.
 JUDGED_TOGETHER = 16
+IMAGES_PER_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Method:
         answer: examples -> per example, one answer per phrase.
         at_random: whether its answer is any one of its boxes, each as likely.
         made_from: all that its answers depend on besides the data; where two runs agree in it, so do the answers.
+        text: what it remembers of phrases; None where it reads none.
     """
 
     name: str
@@ -40,70 +44,123 @@ class Method:
     answer: Callable[[Sequence[Example]], list[list[Grounding]]]
     at_random: bool = False
     made_from: dict[str, Any] = field(default_factory=dict)
+    text: TextEncoder | None = None
 
 
-def method_of(grounder: Grounder, **made_from: Any) -> Method:
+def method_of(grounder: Grounder, *, text: TextEncoder | None = None, **made_from: Any) -> Method:
     """A Grounder as a method: it sees images and phrases, and nothing else of an example."""
 
     def answer(examples: Sequence[Example]) -> list[list[Grounding]]:
         return grounder.ground_batch([each.image for each in examples], [each.phrases for each in examples])
 
-    return Method(grounder.name, grounder.weights, answer, made_from=made_from)
+    return Method(grounder.name, grounder.weights, answer, made_from=made_from, text=text)
 
 
-def predict(
-    method: Method,
-    dataset: RefCOCOg,
-    *,
-    judge: Judge | None = None,
-    start: int = 0,
-    images_per_batch: int = 16,
-    workers: int = 0,
-    description: str = "",
-) -> Iterator[list[Prediction]]:
+def block_size(images_per_batch: int) -> int:
+    """Images that are answered and judged without regard to any others: whole batches of the judge."""
+    return -(-images_per_batch // JUDGED_TOGETHER) * JUDGED_TOGETHER
+
+
+def predict(method: Method, dataset: RefCOCOg, *, description: str = "") -> Iterator[list[Prediction]]:
     """The method's answers, one list per image, in the order of the data set.
 
     Args:
         method: what answers.
         dataset: the split, grouped by image.
-        judge: measures crops' meaning; outside of the time that a prediction reports.
-        start: images to leave out, answered before.
-        images_per_batch: images that go through the method together.
-        workers: processes that read images; 0 reads in this one.
         description: of the progress bar.
 
     Raises:
         InputError: an image cannot be read.
     """
-    rest = Subset(dataset, range(start, len(dataset)))
-    loader = DataLoader(rest, batch_size=images_per_batch, num_workers=workers, collate_fn=list)
-    waiting: list[tuple[Example, list[Prediction]]] = []
-    done = start
-    with tqdm(total=len(dataset), initial=start, desc=description or method.name, unit="image", leave=False) as bar:
-        for batch in loader:
-            if done == start:  # a first call also pays for what libraries put off until they are used
-                method.answer(batch[:1])
-            began = time.perf_counter()
-            answers = method.answer(batch)
-            seconds = (time.perf_counter() - began) / sum(map(len, answers))
-            for example, groundings in zip(batch, answers, strict=True):
-                waiting.append((example, _predictions(method, example, groundings, seconds)))
-                done += 1
-                if judge is None or done % JUDGED_TOGETHER == 0 or done == len(dataset):
-                    yield from _judged(waiting, judge)
-                    bar.update(len(waiting))
-                    waiting = []
+    blocks = _parts(range(len(dataset)), IMAGES_PER_BATCH)
+    for of_block in predict_blocks(method, dataset, blocks, description=description):
+        yield from of_block
+
+
+def predict_blocks(
+    method: Method,
+    dataset: RefCOCOg,
+    blocks: Sequence[range],
+    *,
+    judge: Judge | None = None,
+    images_per_batch: int = IMAGES_PER_BATCH,
+    workers: int = 0,
+    description: str = "",
+    hide_progress: bool = False,
+) -> Iterator[list[list[Prediction]]]:
+    """The method's answers, one list per image of a block, block by block.
+
+    What is answered in a block depends on no other block, to the last bit: no batch reaches over its end, and what the
+    method remembers of phrases is forgotten before it.
+
+    Args:
+        method: what answers.
+        dataset: the split, grouped by image.
+        blocks: which images, by their indices.
+        judge: measures crops' meaning; outside of the time that a prediction reports.
+        images_per_batch: images that go through the method together, at most.
+        workers: processes that read images; 0 reads in this one.
+        description: of the progress bar.
+        hide_progress: whether there is none.
+
+    Raises:
+        InputError: an image cannot be read.
+    """
+    batches = [_parts(block, images_per_batch) for block in blocks]
+    loader = DataLoader(dataset, batch_sampler=[list(batch) for of_block in batches for batch in of_block],
+                        num_workers=workers, collate_fn=list)  # fmt: skip
+    read = iter(loader)
+    is_first = True
+    with tqdm(total=sum(map(len, blocks)), desc=description or method.name, unit="image", leave=False,
+              disable=hide_progress) as bar:  # fmt: skip
+        for of_block in batches:
+            answered: list[tuple[Example, list[Prediction]]] = []
+            for number in range(len(of_block)):
+                batch = next(read)
+                if is_first:  # a first call also pays for what libraries put off until they are used
+                    method.answer(batch[:1])
+                    is_first = False
+                if number == 0 and method.text is not None:
+                    method.text.forget()
+                answered += _answered(method, batch)
+                bar.update(len(batch))
+            yield [of_image for part in _parts(answered, JUDGED_TOGETHER) for of_image in _judged(part, judge)]
 
 
 def evaluate(grounder: Grounder, dataset: RefCOCOg, *, workers: int = 0, description: str = "") -> dict[str, float]:
     """A Grounder's measures on every expression of a split, without intervals and semantics.
 
+    Processes that are connected share the images, and each has the same measures in the end: all of them call this.
+    What the grounder remembers of phrases is kept: training has it read them once, in one order for all processes.
+
     Raises:
         InputError: an image cannot be read.
     """
-    answers = predict(method_of(grounder), dataset, workers=workers, description=description)
-    predictions = [prediction for of_image in answers for prediction in of_image]
+    rank, size = rank_and_size()
+    blocks = _parts(range(len(dataset)), IMAGES_PER_BATCH)
+    answers = predict_blocks(method_of(grounder), dataset, blocks[rank::size], workers=workers,
+                             description=share_name(description or grounder.name, rank, size),
+                             hide_progress=rank > 0)  # fmt: skip
+    by_block = dict(gather(list(zip(range(rank, len(blocks), size), answers, strict=True))))
+    predictions = [each for block in range(len(blocks)) for of_image in by_block[block] for each in of_image]
     return summarise(predictions, {}, dataset.regions).means()
+
+
+Sliced = TypeVar("Sliced", bound=Sequence[Any])
+
+
+def _parts(items: Sliced, size: int) -> list[Sliced]:
+    return [items[start : start + size] for start in range(0, len(items), size)]  # type: ignore[misc]
+
+
+def _answered(method: Method, batch: Sequence[Example]) -> list[tuple[Example, list[Prediction]]]:
+    began = time.perf_counter()
+    answers = method.answer(batch)
+    seconds = (time.perf_counter() - began) / sum(map(len, answers))
+    return [
+        (example, _predictions(method, example, groundings, seconds))
+        for example, groundings in zip(batch, answers, strict=True)
+    ]
 
 
 def _predictions(method: Method, example: Example, groundings: Sequence[Grounding], seconds: float) -> list[Prediction]:
@@ -133,22 +190,22 @@ def _predictions(method: Method, example: Example, groundings: Sequence[Groundin
     return predictions
 
 
-def _judged(waiting: Sequence[tuple[Example, list[Prediction]]], judge: Judge | None) -> list[list[Prediction]]:
+def _judged(answered: Sequence[tuple[Example, list[Prediction]]], judge: Judge | None) -> list[list[Prediction]]:
     """The predictions with their semantics, where there is a judge."""
     if judge is None:
-        return [predictions for _, predictions in waiting]
+        return [predictions for _, predictions in answered]
     # Of an answer at random every box may be it, else the best one is.
     answers = [
         [np.array(each.boxes_xyxy if each.at_random else each.boxes_xyxy[:1]) for each in predictions]
-        for _, predictions in waiting
+        for _, predictions in answered
     ]
-    meanings = judge.measure([example for example, _ in waiting], answers)
+    meanings = judge.measure([example for example, _ in answered], answers)
     return [
         [
             replace(each, semantics={name: round(value, 5) for name, value in meaning.items()})
             for each, meaning in zip(predictions, of_image, strict=True)
         ]
-        for (_, predictions), of_image in zip(waiting, meanings, strict=True)
+        for (_, predictions), of_image in zip(answered, meanings, strict=True)
     ]
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from grounding.bulk.stream import GroundedImage, ground_many
 from grounding.data.mirrored import can_be_mirrored, mirrored_phrase
 from grounding.decoder import DecoderConfig, HeatmapDecoder
 from grounding.encoder import EncodedImages, Encoder, ImageLike, as_image
@@ -20,7 +21,7 @@ from grounding.extraction.choice import required_head
 from grounding.extraction.quality import BoxQualityHead
 from grounding.memory import Memory
 from grounding.similarity import stretch_to_unit
-from grounding.text import PhraseFeatures
+from grounding.text import PhraseFeatures, TextEncoder
 from grounding.types import Grounding
 
 IMAGE_BUDGET = 2**28  # bytes: some ten images of RN50 at 448 pixels
@@ -64,7 +65,7 @@ class DenseGrounder:
         quality_head: for an extraction by "quality".
 
     Attributes:
-        encoded_lately: the images that `encode` looks up.
+        known_images: those that `ground` was asked about lately, encoded.
 
     Raises:
         InputError: the extraction needs a quality head and there is none, or a size is no positive multiple of 32.
@@ -91,26 +92,23 @@ class DenseGrounder:
         self.quality_head = quality_head
         self.name = name
         self.weights = encoder.clip.weights
-        self.encoded_lately = Memory(IMAGE_BUDGET)
+        self.known_images = Memory(IMAGE_BUDGET)
+
+    @property
+    def text(self) -> TextEncoder:
+        """What reads the phrases, and remembers them."""
+        return self.encoder.encode_phrases
 
     def encode(self, image: ImageLike) -> EncodedImages:
         """An image as a value that `ground` takes in its place: encode once, ask as often as you like.
 
-        Images that were encoded lately are looked up, by their pixels.
-
         Raises:
             InputError: the image cannot be read.
         """
-        pixels = as_image(image)
-        key = (pixels.shape, hashlib.sha256(np.ascontiguousarray(pixels)).digest())
-        encoded: EncodedImages | None = self.encoded_lately.get(key)
-        if encoded is None:
-            encoded = self._encode([pixels])
-            self.encoded_lately.put(key, encoded, encoded.nbytes)
-        return encoded
+        return self._encode([as_image(image)])
 
     def ground(self, image: ImageLike | EncodedImages, phrases: Sequence[str]) -> list[Grounding]:
-        """Where each phrase is in one image.
+        """Where each phrase is in one image. Images that were asked about lately are known again, by their pixels.
 
         Args:
             image: a path, an array (H, W, 3) uint8 RGB, or what `encode` returned.
@@ -124,12 +122,18 @@ class DenseGrounder:
         """
         if isinstance(phrases, str):
             raise InputError(f"phrases is the single string {phrases!r}: put it into a list")
-        encoded = image if isinstance(image, EncodedImages) else self.encode(image)
+        encoded = image if isinstance(image, EncodedImages) else self._encoded_lately(as_image(image))
         return self._ground_encoded(encoded, [list(phrases)])[0]
 
     def ground_batch(self, images: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
         """Where each phrase of each image is; several images go through CLIP together."""
         return self._ground_encoded(self._encode(images), phrases)
+
+    def ground_many(
+        self, requests: Iterable[tuple[str, ImageLike, Sequence[str]]], **options: Any
+    ) -> Iterator[GroundedImage]:
+        """Boxes for a stream of (key, image, phrases), in bounded memory; the options are `bulk.ground_many`'s."""
+        return ground_many(self, requests, **options)
 
     @torch.inference_mode()
     def similarity_maps(self, image: ImageLike | EncodedImages, phrases: Sequence[str]) -> list[np.ndarray]:
@@ -145,7 +149,7 @@ class DenseGrounder:
         Raises:
             InputError: as `ground`.
         """
-        encoded = image if isinstance(image, EncodedImages) else self.encode(image)
+        encoded = image if isinstance(image, EncodedImages) else self._encoded_lately(as_image(image))
         embeddings = self.encoder.encode_phrases(list(phrases)).embeddings
         views = [view for view in (encoded, *encoded.further) if not view.mirrored]
         of_each_view = [
@@ -156,6 +160,14 @@ class DenseGrounder:
             for view in views
         ]
         return [np.mean(maps, axis=0) for maps in zip(*of_each_view, strict=True)]
+
+    def _encoded_lately(self, image: np.ndarray) -> EncodedImages:
+        key = (image.shape, hashlib.sha256(np.ascontiguousarray(image)).digest())
+        encoded: EncodedImages | None = self.known_images.get(key)
+        if encoded is None:
+            encoded = self._encode([image])
+            self.known_images.put(key, encoded, encoded.nbytes)
+        return encoded
 
     def _encode(self, images: Sequence[np.ndarray]) -> EncodedImages:
         first, *further = (encoder.encode(images) for encoder in self._encoders)

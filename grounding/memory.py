@@ -26,6 +26,12 @@ class Memory:
         """Bytes that the kept values take."""
         return self._used
 
+    def clear(self) -> None:
+        """Drop everything."""
+        with self._lock:
+            self._values.clear()
+            self._used = 0
+
     def get(self, key: Hashable) -> Any | None:
         """The value kept under a key; None where there is none, or none any more."""
         with self._lock:

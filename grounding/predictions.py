@@ -1,16 +1,15 @@
-"""Predictions on disk: one expression a line, written image by image, so that a killed run goes on where it was."""
+"""Predictions on disk: one expression a line."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from math import isfinite
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from grounding.errors import InputError
-from grounding.types import Expression
 
 BOXES_KEPT = 10  # per phrase: as many as any measure looks at
 
@@ -84,56 +83,6 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
-class PredictionsFile:
-    """A method's predictions on a split, made once: `path` is there when they are complete, a .part file before.
-
-    Args:
-        path: predictions/METHOD.jsonl.
-        made_from: everything the predictions depend on; kept beside them, and where it differs they are made anew.
-        images: of the split, each one's expressions, in the order in which they are asked.
-    """
-
-    def __init__(self, path: Path, made_from: dict[str, Any], images: Sequence[Sequence[Expression]]) -> None:
-        self.path = path
-        self._part = path.with_suffix(".jsonl.part")
-        self._origin = path.with_suffix(".json")
-        self._images = images
-        origin = json.dumps(made_from, indent=2, sort_keys=True) + "\n"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not self._origin.is_file() or self._origin.read_text() != origin:
-            path.unlink(missing_ok=True)
-            self._part.unlink(missing_ok=True)
-            self._origin.write_text(origin)
-
-    @property
-    def is_complete(self) -> bool:
-        """True where nothing is left to do."""
-        return self.path.is_file()
-
-    def continue_writing(self) -> tuple[int, TextIO]:
-        """How many images are answered already, and the file to append the others' lines to, image by image.
-
-        What a killed run left unfinished, half a line or half an image, is cut off.
-        """
-        kept: list[str] = []
-        done = 0
-        lines = self._part.read_text().splitlines() if self._part.is_file() else []
-        for expressions in self._images:
-            lines_of_image = lines[len(kept) : len(kept) + len(expressions)]
-            if [_sent_id(line) for line in lines_of_image] != [each.sent_id for each in expressions]:
-                break
-            kept += lines_of_image
-            done += 1
-        rewritten = self._part.with_suffix(".rewritten")
-        rewritten.write_text("".join(line + "\n" for line in kept))
-        rewritten.replace(self._part)
-        return done, self._part.open("a")
-
-    def finish(self) -> None:
-        """The last line is written: the file gets its name."""
-        self._part.replace(self.path)
-
-
 def read_predictions(path: Path) -> Iterator[Prediction]:
     """The predictions of a file, in its order.
 
@@ -148,10 +97,3 @@ def read_predictions(path: Path) -> Iterator[Prediction]:
                 yield Prediction.from_json(line)
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}, line {number} is no prediction ({error}): make the file again") from error
-
-
-def _sent_id(line: str) -> int | None:
-    try:
-        return Prediction.from_json(line).sent_id
-    except (ValueError, TypeError):
-        return None

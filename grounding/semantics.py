@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,11 +16,21 @@ PROMPT = "the {}"  # for a category's name: as phrases begin, in RefCOCOg and in
 SMALLEST_SIDE = 1.0  # pixels: a thinner box is cropped as if it were that wide
 
 
+Crops = dict[tuple[int, tuple[float, ...]], np.ndarray]  # image and box -> (E,) float16, L2-normalised
+
+
+@dataclass(frozen=True)
+class _Annotated:
+    """Of some examples, (P, E) float32 embeddings of each one's phrases, and their annotated crops."""
+
+    phrases: list[np.ndarray]
+    crops: Crops
+
+
 class Judge:
     """One CLIP that looks at every method's crops, so that all are measured alike.
 
-    Embeddings of crops are remembered: several methods answer with the same box, and all are held against the same
-    annotated one.
+    Phrases and annotated crops are remembered, since every method is held against them.
 
     Args:
         clip: the frozen CLIP.
@@ -33,12 +44,14 @@ class Judge:
         self._prompts = None
         if self._categories:
             self._prompts = self._texts([PROMPT.format(name) for name in self._categories])
-        self._known: dict[tuple[int, tuple[float, ...]], np.ndarray] = {}
+        self._known: dict[tuple[tuple[int, int], ...], _Annotated] = {}
 
     def measure(
         self, examples: Sequence[Example], boxes_xyxy: Sequence[Sequence[np.ndarray]]
     ) -> list[list[dict[str, float]]]:
         """Measures of the answer to each expression of some examples; their crops go through CLIP together.
+
+        The same call has the same result to the last bit, whatever was measured before.
 
         Args:
             examples: images with expressions.
@@ -52,53 +65,68 @@ class Judge:
             whether CLIP finds the annotated category's name the closest one to the predicted crop (where it is one of
             `categories`).
         """
-        self._remember(examples, boxes_xyxy)
+        annotated = self._annotated(examples)
+        answered = [np.concatenate(answers) for answers in boxes_xyxy]
+        crops = {**self._encode_crops(examples, answered, known=annotated.crops), **annotated.crops}
         return [
             [
-                self._measure(expression, boxes, phrase)
-                for expression, boxes, phrase in zip(
-                    example.expressions, answers, self._texts(example.phrases), strict=True
-                )
+                self._measure(expression, boxes, phrase, crops)
+                for expression, boxes, phrase in zip(example.expressions, answers, phrases, strict=True)
             ]
-            for example, answers in zip(examples, boxes_xyxy, strict=True)
+            for example, answers, phrases in zip(examples, boxes_xyxy, annotated.phrases, strict=True)
         ]
 
-    def _measure(self, expression: Expression, boxes_xyxy: np.ndarray, phrase: np.ndarray) -> dict[str, float]:
-        crops = self._look_up(expression.image_id, boxes_xyxy)
-        reference = self._look_up(expression.image_id, [expression.box_xyxy])
+    def _measure(self, expression: Expression, boxes_xyxy: np.ndarray, phrase: np.ndarray, crops: Crops
+                 ) -> dict[str, float]:  # fmt: skip
+        predicted = _look_up(crops, expression.image_id, boxes_xyxy)
+        reference = _look_up(crops, expression.image_id, [expression.box_xyxy])
         measures = {
-            **_closeness("text", crops, phrase[None]),
-            **_closeness("crop", crops, reference),
+            **_closeness("text", predicted, phrase[None]),
+            **_closeness("crop", predicted, reference),
             **_closeness("annotated_text", reference, phrase[None]),
         }
         if self._prompts is not None and expression.category in self._categories:
-            closest = (crops @ self._prompts.T).argmax(axis=1)
+            closest = (predicted @ self._prompts.T).argmax(axis=1)
             measures["category_accuracy"] = float((closest == self._categories.index(expression.category)).mean())
         return measures
 
-    def _remember(self, examples: Sequence[Example], boxes_xyxy: Sequence[Sequence[np.ndarray]]) -> None:
-        """Encode the crops that are not known yet, the annotated ones among them."""
+    def _annotated(self, examples: Sequence[Example]) -> _Annotated:
+        """What all methods share, remembered as a whole: what else is in a batch reaches the last bits."""
+        key = tuple((each.image_id, each.sent_id) for example in examples for each in example.expressions)
+        if key not in self._known:
+            phrases = self._texts([phrase for example in examples for phrase in example.phrases])
+            ends = np.cumsum([len(example.phrases) for example in examples])[:-1]
+            crops = self._encode_crops(examples, [example.boxes_xyxy for example in examples], known={})
+            self._known[key] = _Annotated(np.split(phrases, ends), crops)
+        return self._known[key]
+
+    def _encode_crops(self, examples: Sequence[Example], boxes_xyxy: Sequence[np.ndarray], *, known: Crops) -> Crops:
+        """The boxes (K, 4) of each example as CLIP sees them, without those that are known, each distinct one once."""
         jobs = []
-        for example, answers in zip(examples, boxes_xyxy, strict=True):
-            boxes = np.concatenate([*answers, example.boxes_xyxy])
+        for example, boxes in zip(examples, boxes_xyxy, strict=True):
             image_id = example.expressions[0].image_id
-            new = {key: box for box in boxes if (key := _key(image_id, box)) not in self._known}
+            new = {key: box for box in boxes if (key := _key(image_id, box)) not in known}
             if new:
                 jobs.append((example.image, new))
         if not jobs:
-            return
-        crops = encode_crops_of([(image, _wide_enough(list(new.values()))) for image, new in jobs], self._image_tower)
-        for (_, new), embeddings in zip(jobs, crops, strict=True):
-            # Half precision: thousands of images times a dozen boxes are kept.
-            self._known.update(zip(new, embeddings[0].half().cpu().numpy(), strict=True))
-
-    def _look_up(self, image_id: int, boxes_xyxy: Iterable[Sequence[float] | np.ndarray]) -> np.ndarray:
-        """(K, E) float32 embeddings of boxes that are remembered."""
-        return np.stack([self._known[_key(image_id, box)] for box in boxes_xyxy]).astype(np.float32)
+            return {}
+        encoded = encode_crops_of([(image, _wide_enough(list(new.values()))) for image, new in jobs], self._image_tower)
+        # Half precision: those of thousands of annotated boxes are kept.
+        return {
+            key: embedding
+            for (_, new), embeddings in zip(jobs, encoded, strict=True)
+            for key, embedding in zip(new, embeddings[0].half().cpu().numpy(), strict=True)
+        }
 
     def _texts(self, phrases: Sequence[str]) -> np.ndarray:
         """(P, E) float32 embeddings."""
+        self._encode_phrases.forget()
         return self._encode_phrases(phrases).embeddings.cpu().numpy()
+
+
+def _look_up(crops: Crops, image_id: int, boxes_xyxy: Iterable[Sequence[float] | np.ndarray]) -> np.ndarray:
+    """(K, E) float32 embeddings of boxes."""
+    return np.stack([crops[_key(image_id, box)] for box in boxes_xyxy]).astype(np.float32)
 
 
 def _wide_enough(boxes: Sequence[np.ndarray]) -> np.ndarray:

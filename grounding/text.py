@@ -110,6 +110,10 @@ class TextEncoder:
         new = [phrase for phrase in dict.fromkeys(phrases) if phrase not in self._remembered]
         self._remembered.update(self._encoded(new))
 
+    def forget(self) -> None:
+        """Drop the phrases asked in passing: what is asked next then depends on nothing that was asked before."""
+        self._in_passing.clear()
+
     def _recalled(self, phrase: str) -> _Encoded | None:
         return self._remembered.get(phrase) or self._in_passing.get(phrase)
 

@@ -17,7 +17,7 @@ from grounding import InputError, ModelConfig, RefCOCOg, comparison
 from grounding.baselines.proposal_clip import ScoringConfig
 from grounding.cli import parse
 from grounding.comparison import EvaluateConfig, compare
-from grounding.evaluation import predict
+from grounding.evaluation import predict_blocks
 from grounding.predictions import read_predictions
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
@@ -105,7 +105,7 @@ def test_pycocotools_loads_the_predictions_and_agrees(made) -> None:
 
 def test_a_finished_method_is_not_asked_again(made, monkeypatch) -> None:
     config, table = made
-    monkeypatch.setattr(comparison, "predict", None)  # calling it would fail
+    monkeypatch.setattr(comparison, "predict_blocks", None)  # calling it would fail
     assert compare(config) == table
     pooled = compare(replace(config, query="ref"))
     results = read(config)
@@ -114,32 +114,34 @@ def test_a_finished_method_is_not_asked_again(made, monkeypatch) -> None:
     compare(config)
 
 
-def test_killed_midway_nothing_is_lost_or_repeated(made, tmp_path: Path, monkeypatch) -> None:
-    config = replace(made[0], output=tmp_path / "out", methods=["zero-shot", "yolo-clip"], bounds=[])
+def test_killed_midway_nothing_is_lost_or_repeated(tmp_path: Path, monkeypatch) -> None:
+    data = write_toy_data(tmp_path / "data", {"test": 35})
+    model = ModelConfig(clip=str(save_tiny_clip(tmp_path / "clip.pt")), model_size=64)
+    config = EvaluateConfig(["zero-shot", "yolo-clip"], data, tmp_path / "whole", bounds=[], model=model, device="cpu")
+    compare(config)
+    again = replace(config, output=tmp_path / "again")
     asked: list[tuple[str, int]] = []
 
-    def killed_after_three(method, *arguments, start=0, **options):
-        for count, of_image in enumerate(predict(method, *arguments, start=start, **options)):
-            if method.name == "yolo-clip" and start == 0 and count == 3:
+    def killed_once(method, dataset, blocks, **options):
+        for of_block in predict_blocks(method, dataset, blocks, **options):
+            if method.name == "yolo-clip" and len(asked) == 35 + 16:
+                asked.append(("killed", 0))
                 raise KeyboardInterrupt
-            asked.append((method.name, of_image[0].image_id))
-            yield of_image
+            asked.extend((method.name, of_image[0].image_id) for of_image in of_block)
+            yield of_block
 
-    monkeypatch.setattr(comparison, "predict", killed_after_three)
+    monkeypatch.setattr(comparison, "predict_blocks", killed_once)
     with pytest.raises(KeyboardInterrupt):
-        compare(config)
-    assert not (config.output / "results.json").exists()
-    assert len(asked) == 10
-    compare(config)
-    assert len(asked) == 14 and len(set(asked)) == 14
+        compare(again)
+    assert not (again.output / "results.json").exists()
+    compare(again)
+    assert len(asked) == len(set(asked)) == 2 * 35 + 1
     for name in config.methods:
-        again, whole = (
-            list(read_predictions(folder / "predictions" / f"{name}.jsonl"))
-            for folder in (config.output, made[0].output)
+        one, other = (
+            [replace(each, seconds=0) for each in read_predictions(folder / "predictions" / f"{name}.jsonl")]
+            for folder in (again.output, config.output)
         )
-        for one, other in zip(again, whole, strict=True):
-            assert one.semantics == pytest.approx(other.semantics, abs=1e-2)  # crops go through CLIP in other batches
-            assert replace(one, seconds=0, semantics=None) == replace(other, seconds=0, semantics=None)
+        assert one == other
 
 
 def test_changed_settings_are_measured_anew(made, tmp_path: Path) -> None:

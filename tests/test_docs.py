@@ -38,6 +38,7 @@ ELSEWHERE = {
     "TORCH_INDEX_URL": "as above",
     "python -m grounding.demo": "tests/test_demo.py runs it on a few images",
     "python -m grounding.data.download": "needs the network; tests/data/test_download.py has a server of its own",
+    "torchrun": "tests/test_processes.py starts two processes by it",
     "python visualize.py serve": "answers until it is stopped; tests/webapp starts it",
     "python notebooks/build.py": "tests/notebooks builds the notebook and executes it",
 }
@@ -92,6 +93,7 @@ def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_refshapes(folder / "data" / "refshapes", {"train": 6, "val": 3, "test": 3})
     image = next((refcocog / "images").iterdir())
     Image.open(image).convert("RGB").save(folder / "street.jpg")
+    (folder / "requests.jsonl").write_text('{"image": "street.jpg", "phrases": ["the red car"]}\n')
     return folder
 
 

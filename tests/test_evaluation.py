@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from torchvision.ops import box_iou
 
 from grounding import InputError, ModelConfig, RefCOCOg, load
 from grounding.baselines.chance import CentredBoxGrounder, WholeImageGrounder
-from grounding.evaluation import evaluate, method_of, predict
+from grounding.evaluation import evaluate, method_of, predict, predict_blocks
 from grounding.semantics import Judge
 from tests.tiny_clip import loaded_tiny_clip, save_tiny_clip
 from tests.toy_data import write_toy_data
@@ -34,7 +35,7 @@ def test_same_answers_at_any_batch_size(data: Path, model: ModelConfig, name: st
     answers = []
     for images_per_batch in (1, 3, 7, 64):
         judge = Judge(loaded_tiny_clip(), ["box"])
-        by_image = list(predict(method, dataset, judge=judge, images_per_batch=images_per_batch))
+        [by_image] = predict_blocks(method, dataset, [range(7)], judge=judge, images_per_batch=images_per_batch)
         assert [len(of_image) for of_image in by_image] == [len(dataset.expressions_of(i)) for i in range(len(dataset))]
         predictions = [prediction for of_image in by_image for prediction in of_image]
         asked = [e.sent_id for i in range(len(dataset)) for e in dataset.expressions_of(i)]
@@ -43,12 +44,34 @@ def test_same_answers_at_any_batch_size(data: Path, model: ModelConfig, name: st
     assert answers[0] == answers[1] == answers[2] == answers[3]
 
 
-def test_answers_go_on_from_any_image(data: Path) -> None:
+def test_a_block_depends_on_no_other(data: Path, model: ModelConfig) -> None:
     dataset = RefCOCOg(data, "test", group_by="image")
-    method = method_of(CentredBoxGrounder())
-    whole = [[each.boxes_xyxy for each in of_image] for of_image in predict(method, dataset)]
-    rest = [[each.boxes_xyxy for each in of_image] for of_image in predict(method, dataset, start=4)]
-    assert rest == whole[4:] and len(rest) == 3
+    blocks = [range(0, 3), range(3, 6), range(6, 7)]
+
+    def answers(order: list[int]) -> dict[int, list]:
+        grounder = load("yolo-clip", model=model)
+        judge, method = Judge(loaded_tiny_clip(), ["box"]), method_of(grounder, text=grounder.text)
+        asked = predict_blocks(method, dataset, [blocks[i] for i in order], judge=judge, images_per_batch=2)
+        return {
+            i: [[replace(each, seconds=0) for each in of] for of in block]
+            for i, block in zip(order, asked, strict=True)
+        }
+
+    whole = answers([0, 1, 2])
+    assert [each.sent_id for i in whole for of_image in whole[i] for each in of_image] == [
+        each.sent_id for index in range(7) for each in dataset.expressions_of(index)
+    ]
+    assert answers([2, 0]) == {i: whole[i] for i in (2, 0)} and answers([1]) == {1: whole[1]}
+
+
+def test_phrases_are_forgotten_before_each_block(data: Path, model: ModelConfig) -> None:
+    dataset = RefCOCOg(data, "test", group_by="image")
+    grounder = load("zero-shot", model=model)
+    read: list[str] = []
+    remember = grounder.text.remember
+    grounder.text.remember = lambda phrases: read.extend(set(phrases) - set(grounder.text._known)) or remember(phrases)
+    list(predict_blocks(method_of(grounder, text=grounder.text), dataset, [range(1), range(1)]))
+    assert sorted(read) == sorted(dataset[0].phrases * 3)  # the first call is made twice
 
 
 def test_a_bound_sees_the_example_and_a_method_does_not(data: Path) -> None:
@@ -61,7 +84,7 @@ def test_a_bound_sees_the_example_and_a_method_does_not(data: Path) -> None:
             return WholeImageGrounder().ground_batch(images, phrases)
 
     spy = Spy()
-    list(predict(method_of(spy), RefCOCOg(data, "test", group_by="image"), images_per_batch=4))  # type: ignore[arg-type]
+    list(predict(method_of(spy), RefCOCOg(data, "test", group_by="image")))  # type: ignore[arg-type]
     for images, phrases in spy.seen:
         assert all(isinstance(image, np.ndarray) for image in images)
         assert all(isinstance(phrase, str) for asked in phrases for phrase in asked)

@@ -80,13 +80,28 @@ def test_of_several_boxes_the_mean(image, expressions) -> None:
         assert value == pytest.approx((alone[0][name] + alone[1][name]) / 2, abs=1e-5)
 
 
-def test_a_crop_is_encoded_once(image, expressions, monkeypatch) -> None:
+def test_annotated_crops_are_encoded_once_and_others_once_a_call(image, expressions, monkeypatch) -> None:
+    counts = []
+
+    def counted(images, *arguments):
+        counts.append([len(boxes) for _, boxes in images])
+        return crops.encode_crops_of(images, *arguments)
+
+    monkeypatch.setattr("grounding.semantics.encode_crops_of", counted)
     judge = Judge(loaded_tiny_clip(), ())
-    answers = [np.array([box]) for box in PREDICTED]
+    answers = [np.array([box]) for box in (PREDICTED[0], ANNOTATED[0])]
     first = measure(judge, image, expressions, answers)
-    monkeypatch.setattr("grounding.semantics.encode_crops_of", None)
+    assert counts == [[2], [1]]
     assert measure(judge, image, expressions, answers) == first
+    assert counts == [[2], [1], [1]]
     assert "category_accuracy" not in first[0]
+
+
+def test_nothing_that_was_measured_before_is_seen(image, expressions) -> None:
+    answers = [np.array([box]) for box in PREDICTED]
+    fresh, used = Judge(loaded_tiny_clip(), CATEGORIES), Judge(loaded_tiny_clip(), CATEGORIES)
+    measure(used, image, expressions[1:], [np.array([(3.0, 5, 60, 70)])])
+    assert measure(used, image, expressions, answers) == measure(fresh, image, expressions, answers)
 
 
 def test_another_image_is_another_crop(image, expressions) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from grounding.baselines.proposal_clip import ProposalScorer, grounding_of_boxes
+from grounding.bulk.stream import GroundedImage, ground_many
 from grounding.encoder import ImageLike, as_image
 from grounding.proposals.types import Proposer
+from grounding.text import TextEncoder
 from grounding.types import Grounding
 
 
@@ -54,6 +57,11 @@ class YOLOCLIPGrounder:
         self.scorer = scorer
         self.weights = f"{scorer.clip.weights}; {proposer.weights}"
 
+    @property
+    def text(self) -> TextEncoder:
+        """What reads the phrases, and remembers them."""
+        return self.scorer.encode_phrases
+
     def encode(self, image: ImageLike) -> EncodedProposals:
         """An image as a value that `ground` takes in its place; `ReCLIPGrounder` takes the same.
 
@@ -80,6 +88,12 @@ class YOLOCLIPGrounder:
     def ground_batch(self, images: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
         """`ground` for several images, each with at least one phrase; all their crops go through CLIP together."""
         return self._ground_encoded(self._encode(images), phrases)
+
+    def ground_many(
+        self, requests: Iterable[tuple[str, ImageLike, Sequence[str]]], **options: Any
+    ) -> Iterator[GroundedImage]:
+        """Boxes for a stream of (key, image, phrases), in bounded memory; the options are `bulk.ground_many`'s."""
+        return ground_many(self, requests, **options)
 
     def _encode(self, images: Sequence[np.ndarray]) -> EncodedProposals:
         boxes, found = zip(*(boxes_to_choose_from(self.proposer, image) for image in images), strict=True)

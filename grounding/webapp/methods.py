@@ -16,7 +16,6 @@ from grounding.extraction import ExtractionConfig
 from grounding.extraction.settings import PARAMETERS
 from grounding.grounder import DenseGrounder
 from grounding.loading import BLIND, TRAINING_FREE, folder_of, load, make_encoder, read_model_config, zero_shot
-from grounding.memory import Memory
 from grounding.proposals.loading import ProposalsConfig, load_proposer
 from grounding.text import TextEncoder
 
@@ -89,6 +88,5 @@ def load_methods(
 def _method(grounder: DenseGrounder | YOLOCLIPGrounder) -> Method:
     if isinstance(grounder, YOLOCLIPGrounder):
         return Method(grounder, "proposals", grounder.scorer.encode_phrases)
-    grounder.encoded_lately = Memory(0)  # the page keeps encodings itself, within one budget for everything
     family = "gradcam" if isinstance(grounder, GradCAMGrounder) else "dense"
     return Method(grounder, family, grounder.encoder.encode_phrases)

@@ -1,0 +1,12 @@
+"""`python -m grounding.bulk --method METHOD --requests FILE --output FILE`."""
+
+import sys
+
+from grounding.bulk.command import BulkConfig, ground_file
+from grounding.cli import exit_on_input_error, parse
+
+if __name__ == "__main__":
+    with exit_on_input_error():
+        sentence = ground_file(parse(BulkConfig, "bulk", sys.argv[1:], module=True))
+        if sentence:  # the first process of several has it
+            print(sentence)

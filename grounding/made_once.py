@@ -1,0 +1,79 @@
+"""A file that takes long to make and is made once, block by block, beside a note of what it is made from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from grounding.blocks import Blocks
+from grounding.errors import InputError
+
+
+class MadeOnce:
+    """`path` is there when it is complete; before that, the blocks that are finished lie in a folder beside it.
+
+    Args:
+        path: of the file, such as NAME.jsonl; the note is NAME.json, the folder NAME.parts.
+        made_from: everything the content depends on, as JSON has it.
+        items: how many things the content is about.
+        block: how many of them are made together.
+        anew: what is there and was made from something else is made anew; else it is an error.
+
+    Raises:
+        InputError: it was made from something else, and is not to be made anew.
+    """
+
+    def __init__(self, path: Path, made_from: dict[str, Any], *, items: int, block: int, anew: bool) -> None:
+        self.path = path
+        self._folder = path.with_suffix(".parts")
+        self._items = items
+        self._block = block
+        note = path.with_suffix(".json")
+        text = json.dumps(made_from, indent=2, sort_keys=True) + "\n"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if note.is_file() and note.read_text(encoding="utf-8") == text:
+            return
+        if not anew and (note.is_file() or path.is_file()):
+            raise InputError(f"{path} {_difference(note, made_from)}: give another output, or remove {path}, {note} "
+                             f"and {self._folder} to make it anew")  # fmt: skip
+        path.unlink(missing_ok=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        # A name of its own: machines that know nothing of each other may begin at the same time.
+        unfinished = note.with_name(f"{note.name}.{uuid4().hex}.part")
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(note)
+
+    @property
+    def is_complete(self) -> bool:
+        """True where nothing is left to do."""
+        return self.path.is_file()
+
+    @property
+    def blocks(self) -> Blocks:
+        """Those of a file that is not complete."""
+        return Blocks(self._folder, items=self._items, size=self._block)
+
+    def finish(self) -> None:
+        """All blocks are there: they become the file."""
+        self.blocks.join(self.path)
+
+
+def code_identity() -> str:
+    """Changes with any line of this package, on which every answer depends."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _difference(note: Path, made_from: dict[str, Any]) -> str:
+    try:
+        before = json.loads(note.read_text(encoding="utf-8"))
+        differing = [name for name in {**before, **made_from} if before.get(name) != made_from.get(name)]
+    except (OSError, ValueError, TypeError):
+        return f"is there, and {note.name} does not say what it was made from"
+    return f"was made from something else ({', '.join(differing)} in {note.name})"

@@ -1,0 +1,189 @@
+"""`python -m grounding.bulk`: the same file of boxes however the work was cut, shared, stopped and taken up again."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from grounding import InputError, ModelConfig, load
+from grounding.bulk.command import BulkConfig, ground_file
+from grounding.bulk.requests import open_requests
+from tests.tiny_clip import save_tiny_clip
+
+IMAGES = 10
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> BulkConfig:
+    """Ten requests in photos/requests.jsonl, beside their images."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for index in range(IMAGES):
+        pixels = np.random.default_rng(index).integers(0, 256, (48, 40 + index, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(photos / f"{index}.png")
+    write(photos / "requests.jsonl", [{"image": f"{i}.png", "phrases": [f"thing {i}", "a dög"]} for i in range(IMAGES)])
+    model = ModelConfig(clip=str(save_tiny_clip(tmp_path / "clip.pt")), model_size=64)
+    return BulkConfig("zero-shot", photos / "requests.jsonl", tmp_path / "out" / "boxes.jsonl", block=3, model=model,
+                      device="cpu")  # fmt: skip
+
+
+def write(path: Path, records: list[Any]) -> None:
+    path.write_text("".join(json.dumps(each) + "\n" for each in records))
+
+
+def read(config: BulkConfig) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in config.output.read_text().splitlines()]
+
+
+def test_a_line_for_each_request_in_their_order(config: BulkConfig) -> None:
+    first, *others = [json.loads(line) for line in config.requests.read_text().splitlines()]
+    # A path may be absolute, and a key takes its place.
+    write(config.requests, [{**first, "image": str(config.requests.parent / "0.png"), "key": "the first"}, *others])
+    assert ground_file(config) == f"10 images, 0 of them broken, in {config.output}"
+    answers = read(config)
+    assert [each["key"] for each in answers] == ["the first", *(f"{i}.png" for i in range(1, IMAGES))]
+    grounder = load("zero-shot", model=config.model)
+    for i, answer in enumerate(answers):
+        assert (answer["width"], answer["height"]) == (40 + i, 48)
+        alone = grounder.ground(config.requests.parent / f"{i}.png", [f"thing {i}", "a dög"])
+        for one, other in zip(answer["answers"], alone, strict=True):
+            assert one["phrase"] == other.phrase
+            np.testing.assert_allclose(one["boxes_xyxy"], other.boxes_xyxy, atol=2e-3)
+            np.testing.assert_allclose(one["scores"], other.scores, atol=2e-5)
+            assert 0 < one["point_xy"][0] < 40 + i and 0 < one["point_xy"][1] < 48
+    assert sorted(each.name for each in config.output.parent.iterdir()) == ["boxes.json", "boxes.jsonl"]
+
+
+def test_shares_of_machines_that_share_a_folder_are_joined_by_a_last_call(config: BulkConfig) -> None:
+    ground_file(config)
+    shared = replace(config, output=config.output.with_name("shared.jsonl"))
+    sentence = ground_file(replace(shared, process=1, processes=2))
+    assert sentence.startswith("share 1 of 2 is done, 2 of 4 blocks are missing")
+    assert "0 of 4 blocks are missing" in ground_file(replace(shared, process=0, processes=2))
+    assert not shared.output.exists()
+    before = [each.stat().st_mtime_ns for each in sorted(shared.output.with_suffix(".parts").iterdir())]
+    assert len(before) == 4
+    ground_file(shared)
+    assert shared.output.read_bytes() == config.output.read_bytes()
+
+
+def test_stopped_and_taken_up_by_another_number_of_processes(config: BulkConfig, monkeypatch) -> None:
+    ground_file(config)
+    stopped = replace(config, output=config.output.with_name("stopped.jsonl"))
+    image = config.requests.parent / "7.png"
+    content = image.read_bytes()
+    image.write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"requests\.jsonl, line 8: .*7\.png cannot be read"):
+        ground_file(stopped)
+    image.write_bytes(content)
+    parts = stopped.output.with_suffix(".parts")
+    finished = {each.name: each.stat().st_mtime_ns for each in parts.iterdir()}
+    assert set(finished) == {"00000000", "00000001"}
+    ground_file(replace(stopped, process=0, processes=2))
+    assert {name: (parts / name).stat().st_mtime_ns for name in finished} == finished
+    ground_file(replace(stopped, process=2, processes=3))
+    ground_file(stopped)
+    assert stopped.output.read_bytes() == config.output.read_bytes()
+
+
+def test_a_broken_image_may_be_skipped(config: BulkConfig) -> None:
+    ground_file(config)
+    whole = read(config)
+    (config.requests.parent / "4.png").unlink()
+    skipping = replace(config, output=config.output.with_name("skipping.jsonl"), skip_broken=True)
+    assert ground_file(skipping).startswith("10 images, 1 of them broken")
+    answers = read(skipping)
+    assert list(answers[4]) == ["key", "error"] and answers[4]["key"] == "4.png" and "4.png" in answers[4]["error"]
+    assert answers[:4] + answers[5:] == whole[:4] + whole[5:]
+
+
+def test_blocks_of_something_else_are_never_mixed_in(config: BulkConfig) -> None:
+    ground_file(replace(config, process=0, processes=2))
+    parts = config.output.with_suffix(".parts")
+    before = {each.name: each.read_bytes() for each in parts.iterdir()}
+    lines = config.requests.read_text()
+    config.requests.write_text(lines.replace("thing 9", "thing 10"))
+    with pytest.raises(InputError, match=r"made from something else \(requests in boxes\.json\)"):
+        ground_file(config)
+    config.requests.write_text(lines)
+    for other in (replace(config, model=replace(config.model, model_size=96)), replace(config, block=2),
+                  replace(config, method="gradcam")):  # fmt: skip
+        with pytest.raises(InputError, match="made from something else"):
+            ground_file(other)
+    assert {each.name: each.read_bytes() for each in parts.iterdir()} == before
+    ground_file(config)
+    assert len(read(config)) == IMAGES
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("nonsense", "line 2, is not JSON"),
+        ("", "line 2, is not JSON"),
+        ("[1]", "line 2, is no object"),
+        ('{"phrases": ["a"]}', "line 2, field image is missing"),
+        ('{"image": 5, "phrases": ["a"]}', "line 2, field image is 5"),
+        ('{"image": "a.png"}', "line 2, field phrases is missing"),
+        ('{"image": "a.png", "phrases": []}', r"line 2, field phrases is \[\]"),
+        ('{"image": "a.png", "phrases": "a dog"}', 'line 2, field phrases is "a dog"'),
+        ('{"image": "a.png", "phrases": ["a", " "]}', 'line 2, field phrases holds " "'),
+        ('{"image": "a.png", "phrases": ["a"], "key": 5}', "line 2, field key is 5"),
+    ],
+)
+def test_a_wrong_line_is_named_before_any_work(config: BulkConfig, line: str, message: str) -> None:
+    good = config.requests.read_text().splitlines()
+    config.requests.write_text("\n".join([good[0], line, good[1]]))
+    with pytest.raises(InputError, match=rf"requests\.jsonl, {message}"):
+        ground_file(config)
+    assert not config.output.parent.exists()
+
+
+def test_blocks_are_found_in_a_file_whose_last_line_has_no_end(config: BulkConfig) -> None:
+    config.requests.write_text(config.requests.read_text().rstrip("\n"))
+    requests = open_requests(config.requests, block=4)
+    assert requests.count == IMAGES
+    assert [[each.key for each in requests.of_block(block)] for block in range(3)] == [
+        [f"{i}.png" for i in range(start, min(start + 4, IMAGES))] for start in (0, 4, 8)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"requests": Path("nowhere.jsonl")}, "no file of requests nowhere.jsonl"),
+        ({"output": Path("boxes.csv")}, r"ends in \.jsonl"),
+        ({"method": "whole-image"}, "looks at no image"),
+        ({"method": "yolo"}, "no run folder 'yolo'"),
+        ({"process": 2, "processes": 2}, "process is 2 of 2"),
+    ],
+)
+def test_wrong_settings_are_refused(config: BulkConfig, changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        ground_file(replace(config, **changed))
+    assert not config.output.parent.exists()
+
+
+def test_an_empty_file_is_refused(config: BulkConfig) -> None:
+    config.requests.write_text("")
+    with pytest.raises(InputError, match=r"requests\.jsonl is empty"):
+        ground_file(config)
+
+
+def test_the_command(config: BulkConfig, monkeypatch, capsys) -> None:
+    words = ["--method", "zero-shot", "--requests", config.requests, "--output", config.output, "--device", "cpu",
+             "--model.clip", config.model.clip, "--model.model_size", 64]  # fmt: skip
+    monkeypatch.setattr(sys, "argv", ["bulk", *map(str, words)])
+    runpy.run_module("grounding.bulk", run_name="__main__")
+    assert capsys.readouterr().out == f"10 images, 0 of them broken, in {config.output}\n"
+    monkeypatch.setattr(sys, "argv", ["bulk", "--blocks", "5"])
+    with pytest.raises(SystemExit):
+        runpy.run_module("grounding.bulk", run_name="__main__")
+    assert "python -m grounding.bulk --help lists what there is" in capsys.readouterr().err

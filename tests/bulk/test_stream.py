@@ -1,0 +1,150 @@
+"""A stream of images: in its order, as if asked one by one, and never much of it in memory."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Sequence
+from itertools import count, islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from grounding import InputError, ModelConfig, load
+from grounding.bulk import GroundedImage, Request, ground_many, stream
+from grounding.encoder import as_image
+from grounding.grounder import DenseGrounder
+from grounding.text import TextEncoder
+from grounding.types import Grounding
+from tests.tiny_clip import save_tiny_clip, tiny_clip
+
+PHRASES = [f"the {colour} {thing}" for colour in ("red", "blue", "old") for thing in ("box", "dog", "car")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six photographs of several sizes and a CLIP; not to be changed."""
+    folder = tmp_path_factory.mktemp("bulk")
+    save_tiny_clip(folder / "clip.pt")
+    for index in range(6):
+        pixels = np.random.default_rng(index).integers(0, 256, (40 + 9 * index, 90 - 7 * index, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+    return folder
+
+
+def dense(folder: Path) -> DenseGrounder:
+    grounder = load("zero-shot", model=ModelConfig(clip=str(folder / "clip.pt"), model_size=64))
+    assert isinstance(grounder, DenseGrounder)
+    return grounder
+
+
+class Counting:
+    """Answers with the whole image, and counts the heatmaps that are there at once."""
+
+    name = "counting"
+
+    def __init__(self) -> None:
+        self.text = TextEncoder(tiny_clip())
+        self.alive = self.most_alive = 0
+        self.asked: list[int] = []
+
+    def encode(self, image: object) -> _Encoded:
+        return _Encoded((as_image(image),))  # type: ignore[arg-type]
+
+    def ground(self, image: _Encoded, phrases: Sequence[str]) -> list[Grounding]:
+        self.asked.append(len(phrases))
+        return [self._grounding(phrase, image.images[0]) for phrase in phrases]
+
+    def _grounding(self, phrase: str, image: np.ndarray) -> Grounding:
+        heatmap = np.zeros(image.shape[:2], dtype=np.float32)
+        weakref.finalize(heatmap, self._gone)
+        self.alive += 1
+        self.most_alive = max(self.most_alive, self.alive)
+        return Grounding(phrase, np.zeros((1, 4), dtype=np.float32), np.ones(1, dtype=np.float32), heatmap, image)
+
+    def _gone(self) -> None:
+        self.alive -= 1
+
+
+class _Encoded:
+    def __init__(self, images: tuple[np.ndarray, ...]) -> None:
+        self.images = images
+
+
+@pytest.mark.parametrize("name", ["zero-shot", "yolo-clip"])
+def test_as_if_asked_one_by_one(folder: Path, name: str) -> None:
+    grounder = load(name, model=ModelConfig(clip=str(folder / "clip.pt"), model_size=64))
+    # As a path or as pixels, with many phrases or none.
+    requests = [Request(f"number {i}", folder / f"{i}.png", PHRASES[: 2 * i]) for i in range(6)]
+    requests[3] = requests[3]._replace(image=as_image(folder / "3.png"))
+    answers = list(grounder.ground_many(requests, phrases_at_once=4))  # type: ignore[attr-defined]
+    assert [answer.key for answer in answers] == [f"number {i}" for i in range(6)]
+    for i, answer in enumerate(answers):
+        height, width = as_image(folder / f"{i}.png").shape[:2]
+        assert (answer.width, answer.height, answer.error) == (width, height, "")
+        alone = grounder.ground(folder / f"{i}.png", PHRASES[: 2 * i])
+        for one, other in zip(answer.phrases, alone, strict=True):
+            assert one.phrase == other.phrase
+            np.testing.assert_allclose(one.boxes_xyxy, other.boxes_xyxy, atol=1e-3)
+            np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
+            row, column = divmod(int(np.argmax(other.heatmap)), width)
+            assert one.point_xy == (column + 0.5, row + 0.5)
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 5])
+def test_an_endless_stream_is_never_read_far_ahead(folder: Path, ahead: int) -> None:
+    taken = 0
+
+    def endless() -> Iterator[Request]:
+        nonlocal taken
+        for number in count():
+            taken += 1
+            yield Request(str(number), folder / f"{number % 6}.png", PHRASES[:1])
+
+    for number, answer in enumerate(islice(ground_many(Counting(), endless(), ahead=ahead), 20)):
+        assert answer.key == str(number)
+        assert taken == number + 1 + ahead
+
+
+def test_heatmaps_are_dropped_as_soon_as_their_boxes_are_known(folder: Path, monkeypatch) -> None:
+    grounder = Counting()
+    many = [f"phrase {i}" for i in range(100)]
+    [answer] = ground_many(grounder, [("a", folder / "0.png", many)], phrases_at_once=8)
+    assert [each.phrase for each in answer.phrases] == many
+    assert grounder.asked == [8] * 12 + [4]
+    assert grounder.most_alive <= 9 and grounder.alive == 0
+    monkeypatch.setattr(stream, "MOST_HEAT", 3 * 40 * 90)
+    grounder.asked.clear()
+    list(ground_many(grounder, [("a", folder / "0.png", many[:7])]))
+    assert grounder.asked == [3, 3, 1], "of a large photograph fewer"
+
+
+def test_phrases_are_not_remembered_without_end(folder: Path, monkeypatch) -> None:
+    monkeypatch.setattr(stream, "MOST_KNOWN_PHRASES", 10)
+    grounder = dense(folder)
+    requests = (Request("", folder / "0.png", [f"thing {i}", f"other {i}"]) for i in range(30))
+    for _ in ground_many(grounder, requests):
+        assert len(grounder.text._known) <= 12
+
+
+@pytest.mark.parametrize(
+    ("image", "phrases", "message"),
+    [
+        ("gone.png", ["a"], "there is no image file"),
+        ("0.png", ["a", ""], "phrase is empty"),
+        ("0.png", ["a", "dog " * 100], "longer than CLIP's 77 tokens"),
+        ("0.png", "a dog", "put it into a list"),
+        (np.zeros((4, 4), dtype=np.uint8), ["a"], r"\(H, W, 3\) uint8"),
+    ],
+)
+def test_a_broken_request_stops_or_is_skipped(folder: Path, image, phrases, message) -> None:
+    broken = folder / image if isinstance(image, str) else image
+    requests = [("a", folder / "0.png", ["a dog"]), ("b", broken, phrases), ("c", folder / "1.png", ["a dog"])]
+    answers = ground_many(dense(folder), requests)
+    assert next(answers).key == "a"
+    with pytest.raises(InputError, match=message):
+        next(answers)
+    first, second, third = ground_many(dense(folder), requests, skip_broken=True)
+    assert (first.error, third.error) == ("", "") and len(third.phrases) == 1
+    assert second == GroundedImage("b", error=second.error) and second.error

@@ -1,0 +1,43 @@
+"""What `torchrun` has two processes do together in tests/test_processes.py, and the test itself alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from grounding import ModelConfig, RefCOCOg, cli, load
+from grounding.bulk.command import BulkConfig, ground_file
+from grounding.comparison import EvaluateConfig, compare
+from grounding.evaluation import evaluate
+
+METHODS, BOUNDS = ["zero-shot", "yolo-clip"], ["random-proposal", "annotated-clip"]
+
+
+def evaluation(folder: Path, output: Path) -> EvaluateConfig:
+    """A comparison on folder/data with folder/clip.pt, at two images a batch of 16."""
+    return EvaluateConfig(METHODS, folder / "data", output, bounds=BOUNDS, model=_model(folder), device="cpu")
+
+
+def work(folder: Path, output: Path) -> list[Any]:
+    """Compare, evaluate, and answer folder/requests.jsonl; returns what each of them says."""
+    table = compare(evaluation(folder, output))
+    dataset = RefCOCOg(folder / "data", "test", group_by="image")
+    measures = evaluate(load("zero-shot", model=_model(folder)), dataset)
+    bulk = BulkConfig("zero-shot", folder / "requests.jsonl", output / "boxes.jsonl", block=4, model=_model(folder),
+                      device="cpu")  # fmt: skip
+    return [table, measures, ground_file(bulk)]
+
+
+def _model(folder: Path) -> ModelConfig:
+    return ModelConfig(clip=str(folder / "clip.pt"), model_size=64)
+
+
+if __name__ == "__main__":
+    cli.SECONDS_FOR_THE_FIRST = 2  # not to let a test wait
+    place, results = Path(sys.argv[1]), Path(sys.argv[2])
+    with cli.exit_on_input_error():
+        said = work(place, results)
+    (results / f"said{os.environ['RANK']}.json").write_text(json.dumps(said))

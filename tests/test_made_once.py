@@ -1,0 +1,60 @@
+"""A file made block by block: never of two origins, and there only when it is complete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from grounding.errors import InputError
+from grounding.made_once import MadeOnce
+
+
+def letters(path: Path, made_from: dict, *, anew: bool = False) -> MadeOnce:
+    return MadeOnce(path, made_from, items=5, block=2, anew=anew)
+
+
+def write_all(file: MadeOnce, letter: str) -> None:
+    for block in file.blocks.unfinished():
+        file.blocks.write(block, letter * len(file.blocks.items_of(block)))
+
+
+def test_there_when_it_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "a.jsonl"
+    file = letters(path, {"x": 1})
+    write_all(file, "a")
+    assert not file.is_complete and not path.exists()
+    file.finish()
+    assert letters(path, {"x": 1}).is_complete and path.read_text() == "aaaaa"
+    assert sorted(each.name for each in path.parent.iterdir()) == ["a.json", "a.jsonl"]
+
+
+def test_finished_blocks_are_kept_for_the_same_origin_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    letters(path, {"weights": "old"}).blocks.write(1, "bb")
+    assert list(letters(path, {"weights": "old"}).blocks.unfinished()) == [0, 2]
+    file = letters(path, {"weights": "new"}, anew=True)
+    assert list(file.blocks.unfinished()) == [0, 1, 2]
+    write_all(file, "c")
+    file.finish()
+    assert path.read_text() == "ccccc"
+    assert not letters(path, {"weights": "newer"}, anew=True).is_complete and not path.exists()
+
+
+def test_another_origin_is_refused_where_nothing_may_be_removed(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    letters(path, {"weights": "old", "size": 1}).blocks.write(0, "aa")
+    with pytest.raises(InputError, match=r"a\.jsonl was made from something else \(weights in a\.json\)"):
+        letters(path, {"weights": "new", "size": 1})
+    assert list(letters(path, {"weights": "old", "size": 1}).blocks.unfinished()) == [1, 2]
+
+
+@pytest.mark.parametrize("note", [None, "[]", "nonsense", ""])
+def test_a_file_of_unknown_origin_is_refused(tmp_path: Path, note: str | None) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text("mine")
+    if note is not None:
+        path.with_suffix(".json").write_text(note)
+    with pytest.raises(InputError, match=r"a\.json does not say what it was made from"):
+        letters(path, {"x": 1})
+    assert path.read_text() == "mine"

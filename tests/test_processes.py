@@ -1,0 +1,130 @@
+"""Two processes, started by `torchrun` as users do, leave what one leaves, to the last bit; and fail as one does."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from grounding import cli, comparison
+from grounding.comparison import compare
+from grounding.evaluation import predict_blocks
+from grounding.processes import gather, rank_and_size
+from tests.scripts import ROOT
+from tests.shared_work import BOUNDS, METHODS, evaluation, work
+from tests.tiny_clip import save_tiny_clip
+from tests.toy_data import write_toy_data
+
+IMAGES = 35  # blocks of 16, 16 and 3
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """As the processes have it: with another number of threads, sums are taken in another order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data, a CLIP and requests; not to be changed."""
+    folder = tmp_path_factory.mktemp("processes")
+    write_toy_data(folder / "data", {"test": IMAGES})
+    save_tiny_clip(folder / "clip.pt")
+    images = sorted((folder / "data" / "images").iterdir())[:10]
+    requests = [{"image": f"data/images/{image.name}", "phrases": ["the red box", image.stem]} for image in images]
+    (folder / "requests.jsonl").write_text("".join(json.dumps(each) + "\n" for each in requests))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def alone(folder: Path) -> tuple[Path, list[Any]]:
+    """What one process leaves and says."""
+    return folder / "alone", work(folder, folder / "alone")
+
+
+def launch(folder: Path, output: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+               "-m", "tests.shared_work", str(folder), str(output)]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+
+def lines(output: Path, name: str) -> list[str]:
+    return (output / "predictions" / f"{name}.jsonl").read_text().splitlines()
+
+
+def without_seconds(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {name: without_seconds(value) for name, value in content.items() if name != "seconds"}
+    return content
+
+
+def killed_after_a_block(*arguments: Any, **options: Any) -> Iterator[Any]:
+    yield next(predict_blocks(*arguments, **options))
+    raise KeyboardInterrupt
+
+
+def test_two_go_on_where_a_killed_one_was_and_leave_what_one_leaves(folder, alone, monkeypatch) -> None:
+    output = folder / "two"
+    monkeypatch.setattr(comparison, "predict_blocks", killed_after_a_block)
+    with pytest.raises(KeyboardInterrupt):
+        compare(evaluation(folder, output))
+    kept = (output / "predictions" / "zero-shot.parts" / "00000000").read_text().splitlines()
+    outcome = launch(folder, output)
+    assert outcome.returncode == 0, outcome.stderr
+    assert lines(output, "zero-shot")[: len(kept)] == kept  # with the seconds of the killed one: not asked again
+    for name in (*METHODS, *BOUNDS):
+        one, two = ([without_seconds(json.loads(line)) for line in lines(each, name)] for each in (alone[0], output))
+        assert one == two
+    one, two = (without_seconds(json.loads((each / "results.json").read_text())) for each in (alone[0], output))
+    assert one == two
+    assert (output / "boxes.jsonl").read_bytes() == (alone[0] / "boxes.jsonl").read_bytes()
+    assert not list(output.rglob("*.parts")) and not list(output.rglob("*.part"))
+    said = [json.loads((output / f"said{rank}.json").read_text()) for rank in range(2)]
+    assert said[0][1] == said[1][1] == alone[1][1]
+    assert said[1][0] == said[1][2] == "" and "10 images" in said[0][2]
+    # Of the first process alone: its last block; its first and its last; of the requests, 4 and 2.
+    bars = re.findall(r"zero-shot \(share (\d) of 2\):[^|]*\|[^|]*\| 0/(\d+) ", outcome.stderr)
+    assert bars == [("0", "3"), ("0", "19"), ("0", "6")]
+
+
+def test_what_stops_one_stops_both_and_is_said_once(folder, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    write_toy_data(broken / "data", {"test": IMAGES})
+    save_tiny_clip(broken / "clip.pt")
+    image = broken / "data" / "images" / "toy_020.png"
+    image.write_bytes(b"no image")
+    outcome = launch(broken, tmp_path / "out")
+    assert outcome.returncode != 0
+    said = [line for line in outcome.stderr.splitlines() if line.startswith("error: ")]
+    assert len(said) == 1 and "toy_020.png cannot be read" in said[0]
+    parts = tmp_path / "out" / "predictions" / "zero-shot.parts"
+    assert {each.name for each in parts.glob("0*")} <= {"00000000", "00000002"}  # what the other one could finish
+    assert not (tmp_path / "out" / "results.json").exists()
+
+
+def test_the_first_process_speaks_at_once_and_another_one_later(monkeypatch, capsys) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(cli.time, "sleep", slept.append)
+    for rank, expected in (("0", []), ("1", [cli.SECONDS_FOR_THE_FIRST])):
+        monkeypatch.setenv("RANK", rank)
+        with pytest.raises(SystemExit) as stopped, cli.exit_on_input_error():
+            raise cli.InputError("wrong")
+        assert (stopped.value.code, slept, capsys.readouterr().err) == (2, expected, "error: wrong\n")
+
+
+def test_one_process_alone_needs_no_group() -> None:
+    assert rank_and_size() == (0, 1)
+    assert gather([1, 2]) == [1, 2]
