@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import grounding.grounder as grounder_module
 from grounding import InputError, ModelConfig
 from grounding.extraction import ExtractionConfig
 from grounding.grounder import DenseGrounder, decoder_for
@@ -92,3 +93,35 @@ def test_a_configuration_asks_for_mirrored_images(model: ModelConfig, image: np.
 def test_a_method_that_needs_a_fitted_network_is_refused(model: ModelConfig) -> None:
     with pytest.raises(InputError, match=r"extraction\.method is 'quality'.*train\.py extraction"):
         load("zero-shot", model=replace(model, extraction=ExtractionConfig(method="quality")))
+
+
+def test_an_image_asked_about_again_is_not_encoded_again(
+    model: ModelConfig, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = grounder(model, (), trained=True)
+    encoded: list[int] = []
+    encode = asked.encoder.encode
+    monkeypatch.setattr(asked.encoder, "encode", lambda images: (encoded.append(len(images)), encode(images))[1])
+    first = asked.ground(image, PHRASES[:1])[0].heatmap
+    np.testing.assert_array_equal(asked.ground(image.copy(), PHRASES[:1])[0].heatmap, first)
+    assert encoded == [1]
+    other = image.copy()
+    other[0, 0] += 1
+    asked.ground(other, PHRASES[:1])
+    asked.ground(image.transpose(1, 0, 2), PHRASES[:1])
+    assert encoded == [1, 1, 1]
+    asked.known_images.budget = 1
+    asked.ground(255 - image, PHRASES[:1])
+    asked.ground(255 - image, PHRASES[:1])
+    assert encoded == [1, 1, 1, 1, 1] and asked.known_images.used > 0
+
+
+def test_many_phrases_are_answered_as_few_are(
+    model: ModelConfig, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = grounder(model, (), trained=True)
+    phrases = [f"{phrase} number {number}" for number in range(4) for phrase in PHRASES]
+    together = asked.ground(image, phrases)
+    monkeypatch.setattr(grounder_module, "PHRASES_TOGETHER", 3)
+    for one, other in zip(together, asked.ground(image, phrases), strict=True):
+        np.testing.assert_allclose(other.heatmap, one.heatmap, atol=1e-5)
