@@ -48,7 +48,7 @@ def export_run(run: str, output: Path) -> dict[str, Any]:
         raise InputError(
             f"the export needs another package ({error}): pip install -r requirements-export.txt"
         ) from error
-    grounder = load(run)
+    grounder = load(run, precision="float32")
     if not isinstance(grounder, DenseGrounder) or grounder.decoder is None:
         raise InputError(f"{run!r} has no trained decoder to export: give the folder of a run")
     folder = folder_of(run)

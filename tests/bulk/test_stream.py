@@ -17,7 +17,7 @@ from grounding.encoder import as_image
 from grounding.grounder import DenseGrounder
 from grounding.text import TextEncoder
 from grounding.types import Grounding
-from tests.tiny_clip import save_tiny_clip, tiny_clip
+from tests.tiny_clip import loaded_tiny_clip, save_tiny_clip
 
 PHRASES = [f"the {colour} {thing}" for colour in ("red", "blue", "old") for thing in ("box", "dog", "car")]
 
@@ -45,7 +45,7 @@ class Counting:
     name = "counting"
 
     def __init__(self) -> None:
-        self.text = TextEncoder(tiny_clip())
+        self.text = TextEncoder(loaded_tiny_clip())
         self.alive = self.most_alive = 0
         self.asked: list[int] = []
 
@@ -121,11 +121,16 @@ def test_heatmaps_are_dropped_as_soon_as_their_boxes_are_known(folder: Path, mon
 
 
 def test_phrases_are_not_remembered_without_end(folder: Path, monkeypatch) -> None:
-    monkeypatch.setattr(stream, "MOST_KNOWN_PHRASES", 10)
     grounder = dense(folder)
+    put: list[int] = []
+    memory = grounder.text._in_passing
+    keep = memory.put
+    monkeypatch.setattr(memory, "put", lambda key, value, size: (put.append(size), keep(key, value, size)))
+    memory.budget = 10_000
     requests = (Request("", folder / "0.png", [f"thing {i}", f"other {i}"]) for i in range(30))
     for _ in ground_many(grounder, requests):
-        assert len(grounder.text._known) <= 12
+        assert 0 < memory.used <= memory.budget
+    assert len(put) == 60 and sum(put) > memory.budget
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
 @cache
 def as_exported(*sizes: int) -> DenseGrounder:
     """The shipped run without what its export leaves out."""
-    run = load("refshapes")
+    run = load("refshapes", precision="float32")
     assert isinstance(run, DenseGrounder)
     return DenseGrounder(run.encoder, run.decoder, extraction=ExtractionConfig(), name="ours", sizes=sizes)
 
