@@ -80,7 +80,7 @@ def as_exported(*sizes: int) -> DenseGrounder:
 
 
 def scenes(count: int) -> list[tuple[np.ndarray, list[str]]]:
-    """Scenes that nothing was trained on, with a phrase or more each."""
+    """Scenes that nothing was trained on, with a phrase or two each."""
     drawn: list[tuple[np.ndarray, list[str]]] = []
     index = 0
     while len(drawn) < count:
@@ -88,7 +88,7 @@ def scenes(count: int) -> list[tuple[np.ndarray, list[str]]]:
         described = [describe(scene.objects, target, rng) for target in range(len(scene.objects))]
         phrases = [say(each, rng) for each in described if each is not None]
         if phrases:
-            drawn.append((scene.image, phrases))
+            drawn.append((scene.image, phrases[:2]))
         index += 1
     return drawn
 
