@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from grounding.clip_package import AttentionPool2d, Bottleneck, ModifiedResNet
+from grounding.folding import fold_projections
 
 STAGES = ("layer1", "layer2", "layer3", "layer4")
 
@@ -51,9 +52,9 @@ class DenseCLIP(nn.Module):
             raise ValueError(f"output_stride is {output_stride}: choose 16 or 32")
         self.visual = visual.requires_grad_(False).eval()
         self.output_stride = output_stride
-        stages = _Stages(visual, output_stride)
+        tower = _Tower(visual, output_stride)
         # "freezing" lets the compiler lay out constant weights, and fuse what follows a convolution into it.
-        self._stages = torch.compile(stages, options={"freezing": True}, dynamic=False) if compiled else stages
+        self._tower = torch.compile(tower, options={"freezing": True}, dynamic=False) if compiled else tower
 
     def train(self, mode: bool = True) -> DenseCLIP:
         """Stays in evaluation mode: training statistics would change the frozen batch norms."""
@@ -82,20 +83,23 @@ class DenseCLIP(nn.Module):
         height, width = pixels.shape[-2:]
         if height % 32 or width % 32:
             raise ValueError(f"the input is {width}x{height} pixels: both must be multiples of 32")
-        pyramid = self._stages(pixels.to(self.visual.conv1.weight.dtype))
-        return DenseFeatures(pyramid, dense_embeddings(self.visual.attnpool, pyramid["layer4"]))
+        pyramid, projected = self._tower(pixels.to(self.visual.conv1.weight.dtype))
+        return DenseFeatures(pyramid, F.normalize(projected.float(), dim=1))
 
 
-class _Stages(nn.Module):
-    """`resnet_stages` as a module, for `torch.compile` takes the parameters of modules alone as constants."""
+class _Tower(nn.Module):
+    """All that costs time, as a module: `torch.compile` takes the parameters of modules alone as constants."""
 
     def __init__(self, visual: ModifiedResNet, output_stride: int) -> None:
         super().__init__()
         self.visual = visual
+        self.projection = fold_projections(visual.attnpool)
         self.output_stride = output_stride
 
-    def forward(self, pixels: Tensor) -> dict[str, Tensor]:
-        return resnet_stages(self.visual, pixels, output_stride=self.output_stride)
+    def forward(self, pixels: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """The stages, and (B, E, h, w) what `dense_embeddings` has before it normalises."""
+        pyramid = resnet_stages(self.visual, pixels, output_stride=self.output_stride)
+        return pyramid, self.projection(pyramid["layer4"])
 
 
 def resnet_stages(visual: ModifiedResNet, pixels: Tensor, *, output_stride: int) -> dict[str, Tensor]:
@@ -121,7 +125,7 @@ def resnet_stages(visual: ModifiedResNet, pixels: Tensor, *, output_stride: int)
 
 
 def dense_embeddings(attnpool: AttentionPool2d, features: Tensor) -> Tensor:
-    """Value and output projection of the attention pool, position by position.
+    """Value and output projection of the attention pool, position by position; `DenseCLIP` has both in one.
 
     Args:
         attnpool: CLIP's attention pool; its positional embedding plays no part.

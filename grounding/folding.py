@@ -1,17 +1,18 @@
-"""A frozen image tower without batch norms: each one folded into the convolution before it, once, at load.
+"""What a frozen image tower need not compute anew for every image: linear maps in a row become one, once, at load.
 
 At inference a batch norm scales and shifts channels by fixed numbers, which a convolution's weights can do as well
-(Jacob et al. 2018, "Quantization and Training of Neural Networks", section 3.2). The result differs by rounding only.
+(Jacob et al. 2018, "Quantization and Training of Neural Networks", section 3.2). Results differ by rounding only.
 """
 
 from __future__ import annotations
 
 import copy
 
+import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from grounding.clip_package import ModifiedResNet
+from grounding.clip_package import AttentionPool2d, ModifiedResNet
 
 
 def fold_batch_norms(visual: ModifiedResNet) -> ModifiedResNet:
@@ -31,6 +32,22 @@ def fold_batch_norms(visual: ModifiedResNet) -> ModifiedResNet:
             shortcut._modules["0"] = fuse_conv_bn_eval(shortcut._modules["0"], shortcut._modules["1"])
             shortcut._modules["1"] = nn.Identity()
     return folded
+
+
+@torch.no_grad()
+def fold_projections(attnpool: AttentionPool2d) -> nn.Conv2d:
+    """The attention pool's value and output projections as one 1x1 convolution, in the pool's type; frozen.
+
+    Args:
+        attnpool: of a frozen tower; left as it is.
+    """
+    value, output = attnpool.v_proj, attnpool.c_proj
+    weight = output.weight.double() @ value.weight.double()
+    bias = output.weight.double() @ value.bias.double() + output.bias.double()
+    folded = nn.Conv2d(value.in_features, output.out_features, 1, device=value.weight.device)
+    folded.weight = nn.Parameter(weight[:, :, None, None])
+    folded.bias = nn.Parameter(bias)
+    return folded.to(value.weight.dtype).requires_grad_(False)
 
 
 def _stages(visual: ModifiedResNet) -> tuple[nn.Sequential, ...]:

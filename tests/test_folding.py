@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from grounding.dense_clip import DenseCLIP
+from grounding.dense_clip import DenseCLIP, dense_embeddings
 from grounding.folding import fold_batch_norms
 from tests.tiny_clip import random_rn50, tiny_clip
 
@@ -25,6 +25,9 @@ def test_the_embedding_stays_clips_own(make) -> None:
         scale = float(expected.abs().max())
         assert (folded(images) - expected).abs().max() < 1e-4 * max(scale, 1)
         for stride in (16, 32):
+            features = DenseCLIP(folded, output_stride=stride)(images)
+            apart = dense_embeddings(model.visual.attnpool, features.pyramid["layer4"])
+            torch.testing.assert_close(features.embeddings, apart, atol=1e-5, rtol=0)
             dense, reference = (DenseCLIP(tower, output_stride=stride)(images) for tower in (folded, model.visual))
             torch.testing.assert_close(dense.embeddings, reference.embeddings, atol=1e-4, rtol=0)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
