@@ -118,7 +118,7 @@ def needed_files() -> list[str]:
         path.with_name(node.value)
         for path in needed
         for node in ast.walk(ast.parse(_read(path)))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith(".html")
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith((".html", ".md"))
     }
     needed |= {path for path in texts if path.is_file()}
     return sorted(str(path.relative_to(ROOT).as_posix()) for path in needed)

@@ -47,6 +47,6 @@ def _sentence(name: str, error: BaseException) -> str:
     if isinstance(error, HfHubHTTPError):
         return f"the model hub answered {error.response.status_code} for {name}: try again later"
     if isinstance(error, OfflineModeIsEnabled):
-        return f"{name} was not downloaded completely before, and HF_HUB_OFFLINE is set: unset it and connect once"
+        return f"{name} needs the model hub, and HF_HUB_OFFLINE is set: unset it and connect once"
     reason = (str(error) or type(error).__name__).splitlines()[0]
     return f"the model hub cannot be reached for {name} ({reason}): connect and try again"

@@ -69,8 +69,8 @@ def refuse_imports(path: Path, name: str) -> None:
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        clip = content["model"]["clip"] if "model" in content else EMBEDDED
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
+        clip = content.get("model", {}).get("clip", EMBEDDED)
+    except (yaml.YAMLError, UnicodeDecodeError, AttributeError) as error:
         raise InputError(f"{name} on the model hub has a damaged {path.name}: give another revision") from error
     if clip not in PUBLISHED_CLIPS:
         known = ", ".join(PUBLISHED_CLIPS)

@@ -48,7 +48,8 @@ def measured(path: Path, made_from: Mapping[str, Any]) -> Measured:
 
     Args:
         path: results.json of `evaluate.py compare`, with its folder predictions/ beside it.
-        made_from: what the run's predictions depend on: "decoder", the SHA-256 of its file, and "extraction".
+        made_from: what the run's predictions depend on, as `contenders` says it: the SHA-256 of its "decoder", its
+            "model" and its "extraction", and where there is one, the SHA-256 of its "box_quality".
 
     Raises:
         InputError: the file cannot be read, or measures no method that was made from this.
@@ -58,8 +59,8 @@ def measured(path: Path, made_from: Mapping[str, Any]) -> Measured:
         method = next((each for each in results["methods"] if _was_made_from(path.parent, each, made_from)), None)
         if method is None:
             raise InputError(
-                f"{path} measures no method with this run's decoder and extraction (by the files in predictions/ "
-                "beside it): run evaluate.py compare on this run, and give its results.json"
+                f"{path} measures no method with this run's decoder, model and extraction (by predictions/ beside it): "
+                "run evaluate.py compare on this run, and give its results.json"
             )
         record = results["methods"][method]
         means, intervals = record["metrics"], record.get("intervals", {})

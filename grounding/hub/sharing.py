@@ -14,12 +14,13 @@ from safetensors import safe_open
 
 from grounding.clip_package import clip
 from grounding.errors import InputError
+from grounding.extraction.stored import QUALITY_FILE
 from grounding.grounder import DenseGrounder
 from grounding.hub.card import Origin, model_card
 from grounding.hub.failures import hub_failures
 from grounding.hub.fetching import PUBLISHED_CLIPS
 from grounding.hub.results import measured
-from grounding.loading import CLIP_SHA256, CONFIG_FILE, DECODER_FILE, RUN_FILES, folder_of, load
+from grounding.loading import CLIP_SHA256, CONFIG_FILE, DECODER_FILE, RUN_FILES, folder_of, load, read_model_config
 from grounding.plain import plain
 
 CARD_FILE = "README.md"
@@ -86,7 +87,9 @@ def _content(run: str | os.PathLike[str], repo: str, results: Path | None, licen
     parameters = sum(each.numel() for each in grounder.decoder.parameters())
     weights = f"{config['model']['clip']}, sha256 {grounder.encoder.clip.sha256[:12]}..."
     origin = Origin(weights, sha256, parameters, grounder.extraction.method, config)
-    made_from = {"decoder": sha256, "extraction": plain(grounder.extraction)}
+    made_from = {"decoder": sha256, "extraction": plain(grounder.extraction), "model": plain(read_model_config(folder))}
+    if grounder.quality_head is not None:
+        made_from["box_quality"] = hashlib.sha256(content[QUALITY_FILE]).hexdigest()
     of_this_run = measured(results, made_from) if results is not None else None
     content[CARD_FILE] = model_card(repo, origin, of_this_run, licence=licence).encode()
     return content
@@ -99,6 +102,7 @@ def neutral_config(folder: Path) -> dict[str, Any]:
         InputError: the run's CLIP is a file that no published name stands for.
     """
     config: dict[str, Any] = yaml.safe_load((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    config["model"] = plain(read_model_config(folder))
     clip_name = config["model"]["clip"]
     config = {name: _last_name(value) if name in FOLDERS else _nowhere(value) for name, value in config.items()}
     model = config["model"]

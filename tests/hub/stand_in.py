@@ -72,7 +72,7 @@ class HubStandIn:
                     refused = [] if "license: other-than-listed" not in body.decode() else [{"message": "license: no"}]
                     self.answer(400 if refused else 200, {"errors": refused, "warnings": []})
                 elif not self.may_write:
-                    self.fail(401, "RepoNotFound") if self.headers.get("Authorization") is None else self.fail(403)
+                    self.fail(401 if self.headers.get("Authorization") is None else 403)
                 elif parts == ["api", "repos", "create"]:
                     asked = json.loads(body)
                     name = f"{asked['organization']}/{asked['name']}"

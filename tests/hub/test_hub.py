@@ -47,10 +47,12 @@ def heatmaps(name: str | Path) -> list[np.ndarray]:
 
 def evaluated(folder: Path, run: Path) -> Path:
     """results.json as `evaluate.py compare` writes it, of which the second method is `run`; returns its path."""
-    sha256 = hashlib.sha256((run / "decoder.safetensors").read_bytes()).hexdigest()
+    hashes = {name: hashlib.sha256((run / f"{name}.safetensors").read_bytes()).hexdigest()
+              for name in ("decoder", "box_quality")}  # fmt: skip
     extraction = yaml.safe_load((run / "extraction.yaml").read_text())
+    model = yaml.safe_load((run / "config.yaml").read_text())["model"]
     (folder / "predictions").mkdir(parents=True)
-    origin = {"settings": {"decoder": sha256, "extraction": extraction, "model": {}}}
+    origin = {"settings": {**hashes, "extraction": extraction, "model": model}}
     (folder / "predictions" / "ours.json").write_text(json.dumps(origin))
     record = {"n": 417, "metrics": {"acc@0.5": 0.8125, "miou": 0.75}, "intervals": {"acc@0.5": [0.7891, 0.8311]}}
     other = {"n": 417, "metrics": {"acc@0.5": 0.1}, "intervals": {}}
@@ -113,7 +115,9 @@ def test_a_card_without_results_says_so(hub: HubStandIn, run: Path) -> None:
 
 def test_results_of_another_run_are_refused(hub: HubStandIn, run: Path, tmp_path: Path) -> None:
     results = evaluated(tmp_path / "compared", run)
-    (run / "extraction.yaml").unlink()
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["model"]["inference_flip"] = False
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
     with pytest.raises(InputError, match=r"results\.json measures no method with this run's decoder"):
         grounding.push(run, "somebody/mine", results=results)
     results.write_text('{"methods": []}')
@@ -181,7 +185,7 @@ def test_without_a_network(hub: HubStandIn, run: Path, monkeypatch: pytest.Monke
     assert "HF_HUB_OFFLINE is set" in refused("somebody/other")
     [decoder] = Path(constants.HF_HUB_CACHE).glob("**/snapshots/*/decoder.safetensors")
     decoder.unlink()  # as after a download that was cut off
-    assert "was not downloaded completely" in refused("somebody/mine")
+    assert "needs the model hub, and HF_HUB_OFFLINE is set" in refused("somebody/mine")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     assert "cannot be reached" in refused("somebody/other")
