@@ -30,7 +30,7 @@ FASTER = {torch.float32: 1.25, torch.bfloat16: 2.5}
 OF_PEAK = {torch.float32: 0.9, torch.bfloat16: 0.8}
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def main() -> None:
     """Measure and report."""
     formats = [torch.float32] + [torch.bfloat16] * bfloat16_is_native()
@@ -92,8 +92,7 @@ class _Trunk(torch.nn.Module):
 
 def onnx_trunk(visual: ModifiedResNet, pixels: Tensor, path: Path) -> Callable[[], object]:
     """The same trunk by ONNX Runtime on the same threads: the other compiler that was considered."""
-    with torch.inference_mode(False), torch.no_grad():
-        torch.onnx.export(_Trunk(visual), (pixels.clone(),), path, input_names=["pixels"], dynamo=True, verbose=False)
+    torch.onnx.export(_Trunk(visual).eval(), (pixels,), path, input_names=["pixels"], dynamo=True, verbose=False)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -6,6 +6,7 @@ projections, applied to every position by itself, keep a position's embedding co
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -53,8 +54,7 @@ class DenseCLIP(nn.Module):
         self.visual = visual.requires_grad_(False).eval()
         self.output_stride = output_stride
         tower = _Tower(visual, output_stride)
-        # "freezing" lets the compiler lay out constant weights, and fuse what follows a convolution into it.
-        self._tower = torch.compile(tower, options={"freezing": True}, dynamic=False) if compiled else tower
+        self._tower = _compiled(tower) if compiled else tower
 
     def train(self, mode: bool = True) -> DenseCLIP:
         """Stays in evaluation mode: training statistics would change the frozen batch norms."""
@@ -85,6 +85,24 @@ class DenseCLIP(nn.Module):
             raise ValueError(f"the input is {width}x{height} pixels: both must be multiples of 32")
         pyramid, projected = self._tower(pixels.to(self.visual.conv1.weight.dtype))
         return DenseFeatures(pyramid, F.normalize(projected.float(), dim=1))
+
+
+def _compiled(tower: _Tower) -> Callable[[Tensor], tuple[dict[str, Tensor], Tensor]]:
+    """The tower by `torch.compile`, with its weights as constants, which lets what follows a convolution be fused in.
+
+    That takes "freezing", which is looked up while a first input is traced, when `torch.compile`'s own options are not
+    yet in force.
+    """
+    import torch._inductor.config as inductor  # a second that nobody else should wait for
+
+    compiled = torch.compile(tower, dynamic=False)
+
+    def run(pixels: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        with inductor.patch(freezing=True):
+            result: tuple[dict[str, Tensor], Tensor] = compiled(pixels)
+            return result
+
+    return run
 
 
 class _Tower(nn.Module):
