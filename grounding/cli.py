@@ -15,6 +15,7 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from grounding.errors import InputError
+from grounding.processes import is_main
 
 Config = TypeVar("Config")
 
@@ -78,18 +79,20 @@ def exit_on_input_error() -> Iterator[None]:
     """Turns what the user can mend into ``error: ...`` on stderr and exit code 2.
 
     That is an `InputError` raised inside the block, and what the system says of a file or folder that cannot be used.
+    Of several processes, which end with the same `InputError`, the main one prints it.
     """
     try:
         yield
     except InputError as error:
-        message = str(error)
+        message = str(error) if is_main() else None
     except OSError as error:
         if error.filename is None:
             raise
         message = f"{error.filename} cannot be used ({error.strerror}): free or rename it, or name another place"
     else:
         return
-    print(f"error: {message}", file=sys.stderr)
+    if message is not None:
+        print(f"error: {message}", file=sys.stderr)
     raise SystemExit(2)
 
 
