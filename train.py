@@ -1,5 +1,6 @@
 """Train the decoder: `python train.py --config configs/refcocog.yaml --data DIR --output runs/NAME`.
 
+`torchrun --nproc-per-node 2 train.py ...` shares the work of a step between two processes (docs/distributed.md).
 `python train.py extraction --run runs/NAME --data DIR` then chooses how boxes are made from the run's heatmaps, and
 `python train.py tune --config configs/refcocog.yaml --output runs/search` searches for better hyper-parameters.
 """
@@ -8,6 +9,7 @@ import sys
 
 from grounding.cli import exit_on_input_error, parse
 from grounding.extraction_tuning import TuneExtractionConfig, tune_extraction
+from grounding.processes import is_main, leave, refuse_several
 from grounding.train_config import TrainConfig
 from grounding.training import train
 from grounding.tuning import TuneConfig, tune
@@ -20,14 +22,18 @@ if __name__ == "__main__":
     words = sys.argv[1:]
     with exit_on_input_error():
         if words[:1] == ["extraction"]:
+            refuse_several("train.py extraction")
             settings = parse(TuneExtractionConfig, "train", words[1:], positional="run", command="extraction")
             print(tune_extraction(settings))
         elif words[:1] == ["tune"]:
+            refuse_several("train.py tune")
             print(tune(parse(TuneConfig, "train", words[1:], command="tune", own_section="tune")))
         else:
-            if words in (["--help"], ["-h"]):
+            if words in (["--help"], ["-h"]) and is_main():
                 print(MORE)
             config = parse(TrainConfig, "train", words)
             best = train(config)
             measured = f"best validation Acc@0.5 {best['acc@0.5']:.3f}; " if best else ""
-            print(f"{measured}the run is in {config.output}")
+            if is_main():
+                print(f"{measured}the run is in {config.output}")
+            leave()

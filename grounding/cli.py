@@ -17,6 +17,7 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from grounding.errors import InputError
+from grounding.processes import is_main
 
 Config = TypeVar("Config")
 
@@ -90,7 +91,7 @@ def exit_on_input_error() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        message = str(error)
+        message = str(error) if is_main() else None
     except OSError as error:
         if error.filename is None:
             raise

@@ -100,7 +100,7 @@ def compare(config: EvaluateConfig) -> str:
         raise InputError("the comparison names no method: give run folders or names, such as zero-shot")
     dataset = RefCOCOg(config.data, config.split, split_by=config.split_by, group_by="image")
     dataset.check_images()
-    launch = join_launch(cpu=config.device == "cpu")
+    launch = join_launch(config.device)
     settings = Settings(_shared_model(config), config.proposals, config.scoring, launch.device, config.precision,
                         config.compiled)  # fmt: skip
     clip = load_clip(settings.model.clip, settings.device)

@@ -12,6 +12,8 @@ import torch.distributed.nn.functional
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from grounding.processes import process_count
+
 TEMPERATURE = 0.07  # at the start
 SAME_WORDS = 1 - 1e-5  # cosine from which two phrases are one, apart from rounding
 MAX_SCALE = 100.0  # of the similarities, as in CLIP (Radford et al. 2021, section 2.5)
@@ -72,6 +74,8 @@ class RegionPhraseContrast(nn.Module):
     def forward(self, pairs: Pairs, wrong: WrongPhrases | None = None) -> Tensor:
         """() mean loss of both directions over this process's pairs, against those of all processes.
 
+        What other processes' losses say of this one's regions comes back with the gradient, as a sum.
+
         Args:
             pairs: of this process.
             wrong: further negatives of single regions.
@@ -100,11 +104,10 @@ class RegionPhraseContrast(nn.Module):
 
 def gathered(pairs: Pairs) -> Pairs:
     """The pairs of all processes, in the order of the processes; gradients flow back to where they came from."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+    if process_count() == 1:
         return pairs
-    processes = torch.distributed.get_world_size()
     count = torch.tensor([len(pairs.regions)], device=pairs.regions.device)
-    counts = [torch.zeros_like(count) for _ in range(processes)]
+    counts = [torch.zeros_like(count) for _ in range(process_count())]
     torch.distributed.all_gather(counts, count)
     sizes = [int(each) for each in counts]
     return Pairs(

@@ -15,7 +15,7 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.grounder import Grounder
 from grounding.metrics import hottest_point, mass_inside
 from grounding.predictions import BOXES_KEPT, Prediction
-from grounding.processes import gather, rank_and_size, share_name
+from grounding.processes import gather, process_count, process_index, share_name
 from grounding.semantics import Judge
 from grounding.summary import summarise
 from grounding.text import TextEncoder
@@ -136,7 +136,7 @@ def evaluate(grounder: Grounder, dataset: RefCOCOg, *, workers: int = 0, descrip
     Raises:
         InputError: an image cannot be read.
     """
-    rank, size = rank_and_size()
+    rank, size = process_index(), process_count()
     blocks = _parts(range(len(dataset)), IMAGES_PER_BATCH)
     answers = predict_blocks(method_of(grounder), dataset, blocks[rank::size], workers=workers,
                              description=share_name(description or grounder.name, rank, size),

@@ -19,14 +19,19 @@ from grounding.dense_clip import DenseFeatures
 from grounding.encoder import Encoder
 from grounding.errors import InputError
 from grounding.losses import box_masks, mask_loss
+from grounding.shared_means import weighed_by_share
 from grounding.weak import (
     WeakConfig,
+    alike_neighbours,
     background_loss,
     colour_loss,
     mirror_loss,
     refuse_negative,
     similarity_targets,
 )
+
+# All that there are; several processes exchange how many phrases, neighbours or cells each is a mean over.
+LOSSES = ("map_loss", "background_loss", "colour_loss", "mirror_loss", "mask_loss", "contrast_loss")
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,11 @@ class Learner(nn.Module):
         self._teachers = [encoder.at(size) for size in config.weak.teacher_sizes if config.weak.map_weight]
 
     def forward(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        """The weighted losses of one batch, by name."""
+        """The weighted losses of one batch, by name.
+
+        Of several processes, each gives its slice of the batch. The mean over the processes of a loss, and of its
+        gradient, is then that of one process with the whole batch (`weighed_by_share`).
+        """
         device = self._encoder.device
         image_index, boxed = batch.image_index.to(device), batch.boxed.to(device)
         valid = batch.valid.to(device)[image_index]
@@ -108,11 +117,15 @@ class Learner(nn.Module):
         masks = box_masks(batch.boxes_xyxy.to(device).nan_to_num(), logits.shape[-1], stride)
         own = features.embeddings.float()
         adapted = self.decoder.region_embeddings(features).float() if self.contrast is not None else own
-        losses = {} if boxed.all() else self._weak_losses(batch, own, phrases.embeddings, logits, valid, ~boxed)
+        losses: dict[str, Tensor] = {}
+        counts: dict[str, int | Tensor] = {}
+        if not boxed.all():
+            losses, counts = self._weak_losses(batch, own, phrases.embeddings, logits, valid, ~boxed)
         with torch.autocast(device.type, enabled=False):  # logarithms and temperatures need all of float32
             logits = logits.float()
             if boxed.any():
                 losses["mask_loss"] = self.config.mask_weight * mask_loss(logits[boxed], masks[boxed], valid[boxed])
+                counts["mask_loss"] = boxed.sum()
             if self.contrast is not None:
                 by_box = boxed[:, None, None] & (self.config.contrast.pooling == "box")
                 weights = torch.where(by_box, masks, logits.sigmoid() * valid)
@@ -127,7 +140,8 @@ class Learner(nn.Module):
                     region_known=boxed,
                 )
                 losses["contrast_loss"] = self.config.contrast.weight * self.contrast(pairs, self._wrong(batch))
-        return losses
+                counts["contrast_loss"] = len(pairs.regions)
+            return weighed_by_share(losses, counts, LOSSES, device)
 
     def _features_of(self, batch: TrainingBatch) -> DenseFeatures:
         """CLIP's of the images: those that came with the batch, or else computed."""
@@ -159,8 +173,8 @@ class Learner(nn.Module):
         logits: Tensor,
         valid: Tensor,
         chosen: Tensor,
-    ) -> dict[str, Tensor]:
-        """The losses, besides the contrast, of the chosen phrases: those without a box."""
+    ) -> tuple[dict[str, Tensor], dict[str, int | Tensor]]:
+        """Of the chosen phrases, those without a box: losses, but for the contrast, and how many things each is of."""
         weak, size = self.config.weak, logits.shape[-1]
         images, index = batch.image_index.to(logits.device)[chosen].unique(return_inverse=True)
         squares = batch.squares[images.cpu()]
@@ -173,7 +187,8 @@ class Learner(nn.Module):
             said = [mirrored_phrase(phrase) for phrase, mirror in zip(asked, mirrors, strict=True) if mirror]
             mirrored = self._encoder.encode_squares(squares.flip(2))
             turned = self.decoder(mirrored, self._encoder.encode_phrases(said), index[mirrors])
-        losses = {}
+        losses: dict[str, Tensor] = {}
+        counts: dict[str, int | Tensor] = dict.fromkeys(("map_loss", "background_loss"), len(asked))
         with torch.autocast(logits.device.type, enabled=False):
             if weak.map_weight:
                 targets = similarity_targets(
@@ -187,7 +202,9 @@ class Learner(nn.Module):
                 pixels = squares.to(logits.device).permute(0, 3, 1, 2).float() / 255
                 colours = F.adaptive_avg_pool2d(pixels, size)[index]
                 losses["colour_loss"] = weak.colour_weight * colour_loss(chosen_logits, colours, kept)
+                counts["colour_loss"] = sum(alike.sum() for alike in alike_neighbours(colours, kept))
             if any(mirrors):
                 same = mirror_loss(chosen_logits[mirrors], turned.float(), kept[mirrors])
                 losses["mirror_loss"] = weak.mirror_weight * same
-        return losses
+                counts["mirror_loss"] = kept[mirrors].sum()
+        return losses, counts

@@ -1,37 +1,72 @@
-"""The processes of one launch, by `torchrun` or `accelerate launch`: how many share the work, and which one this is."""
+"""The processes of one launch: how many share the work, which one this is, and what they agree on.
+
+`torchrun` and `accelerate launch` start and number them, `accelerate` lets them meet. Process 0 is the main one: it
+alone prints, and writes what is written once. With one process, nothing is exchanged.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
-from typing import TypeVar
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 import torch
 import torch.distributed as dist
 from accelerate import PartialState
 
-PATIENCE = timedelta(days=30)  # for the others, where shares of the work take differently long
+from grounding.errors import InputError
 
-Item = TypeVar("Item")
+# For the others, where shares of the work take differently long. Nobody waits for a process that has ended: then the
+# launcher ends all of them.
+PATIENCE = timedelta(days=30)
+
+Value = TypeVar("Value")
+Given = ParamSpec("Given")
 
 
-def join_launch(*, cpu: bool) -> PartialState:
+def on_cpu(device: str) -> bool:
+    """Whether to work without GPUs, for a setting `device` of "auto" or "cpu".
+
+    Without being told that it is for the CPU, accelerate takes each process of a launch without GPUs to be alone.
+    """
+    return device == "cpu" or (_launched() > 1 and not torch.cuda.is_available())
+
+
+def join_launch(device: str) -> PartialState:
     """What this process is of its launch, connected with the others; alone where nothing has launched it.
 
     Args:
-        cpu: whether GPUs stay unused.
+        device: "auto" (a GPU if there is one) or "cpu".
     """
-    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    # Without being told that it is for the CPU, accelerate takes each process of a launch without GPUs to be alone.
-    return PartialState(cpu=cpu or (several and not torch.cuda.is_available()), timeout=PATIENCE)
+    return PartialState(cpu=on_cpu(device), timeout=PATIENCE)
 
 
-def rank_and_size() -> tuple[int, int]:
-    """This process's number, from 0, and how many are connected; (0, 1) where none are."""
-    if not (dist.is_available() and dist.is_initialized()):
-        return 0, 1
-    return dist.get_rank(), dist.get_world_size()
+def process_count() -> int:
+    """How many processes have met; 1 as long as none has."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def process_index() -> int:
+    """This process's number, from 0; 0 as long as none has met another."""
+    return dist.get_rank() if process_count() > 1 else 0
+
+
+def is_main() -> bool:
+    """Whether this is the main process, from the start on: launchers number processes before these meet."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def refuse_several(command: str) -> None:
+    """Does nothing, unless a launcher has started several processes.
+
+    Raises:
+        InputError: it has, and `command` is work for one.
+    """
+    if _launched() > 1:
+        raise InputError(f"{command} works in one process: start it with python, not with torchrun or accelerate")
 
 
 def share_name(work: str, process: int, processes: int) -> str:
@@ -39,11 +74,65 @@ def share_name(work: str, process: int, processes: int) -> str:
     return f"{work} (share {process} of {processes})" if processes > 1 else work
 
 
-def gather(own: Sequence[Item]) -> list[Item]:
+def on_main(function: Callable[Given, None]) -> Callable[Given, None]:
+    """The function in the main process, and nothing in the others."""
+
+    @wraps(function)
+    def guarded(*arguments: Given.args, **named: Given.kwargs) -> None:
+        if is_main():
+            function(*arguments, **named)
+
+    return guarded
+
+
+def from_main(value: Value) -> Value:
+    """The main process's value, in all processes, which must all ask."""
+    if process_count() == 1:
+        return value
+    values = [value]
+    dist.broadcast_object_list(values)
+    return values[0]
+
+
+def leave() -> None:
+    """Ends what the processes exchange, at the end of a program; without it NCCL complains."""
+    if process_count() > 1:
+        dist.destroy_process_group()
+
+
+def gather(own: Sequence[Value]) -> list[Value]:
     """Every process's items in all processes, in the order of their numbers; each calls this once."""
-    _, size = rank_and_size()
-    if size == 1:
+    if process_count() == 1:
         return list(own)
-    parts: list[Sequence[Item]] = [()] * size
+    parts: list[Sequence[Value]] = [()] * process_count()
     dist.all_gather_object(parts, own)
     return [item for part in parts for item in part]
+
+
+@contextmanager
+def failing_together() -> Iterator[None]:
+    """An error in the block of one process ends the block of all: nobody waits for a process that has gone.
+
+    All processes must enter the block, and none may exchange anything within it.
+
+    Raises:
+        InputError: what the first of the processes that failed has raised.
+    """
+    error = None
+    try:
+        yield
+    except InputError as caught:
+        error = caught
+    if process_count() > 1:
+        messages: list[str | None] = [None] * process_count()
+        dist.all_gather_object(messages, None if error is None else str(error))
+        first = next((message for message in messages if message is not None), None)
+        if first is not None:
+            raise InputError(first) from error
+    if error is not None:
+        raise error
+
+
+def _launched() -> int:
+    """How many processes the launcher has started."""
+    return int(os.environ.get("WORLD_SIZE", "1"))

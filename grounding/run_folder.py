@@ -1,7 +1,8 @@
 """What a training run leaves on disk, and how far it has come.
 
 config.yaml, decoder.safetensors (the best epoch), metrics.jsonl, TensorBoard events, last/ (the state to resume from).
-Everything is written beside its place and renamed, so that a killed run leaves the previous whole file.
+Everything is written beside its place and renamed, so that a killed run leaves the previous whole file. Of several
+processes the main one writes; a state does not depend on how many there were.
 """
 
 from __future__ import annotations
@@ -16,17 +17,20 @@ from typing import Any
 import yaml
 from accelerate import Accelerator
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from grounding.errors import InputError
 from grounding.loading import CLIP_SHA256, CONFIG_FILE, DECODER_FILE
 from grounding.plain import plain
+from grounding.processes import on_main
 
 METRICS_FILE = "metrics.jsonl"
 # TensorBoard's tags are these prefixes with the names of losses and measures, and the two names below.
 STEP_TAGS, EPOCH_TAGS = "train/", "validation/"
 TOTAL_LOSS, LEARNING_RATE = "total_loss", "learning_rate"
+# Outside of these: it differs from one time to the next, and what is compared of two runs should not.
+WAITING_TAG = "time/waiting_for_data"
 MAY_DIFFER_ON_RESUME = {"resume", "output", "data", "device", "workers", "feature_cache", "save_every"}
 
 
@@ -91,7 +95,7 @@ def refuse_another_run(folder: Path, config: Any, *, resume: bool) -> None:
 
 
 class RunFolder:
-    """The files of one run; a context that closes its logs.
+    """The files of one run; a context that closes its logs. In other processes than the main one it writes nothing.
 
     Args:
         folder: of the run; made where it is not there.
@@ -106,6 +110,11 @@ class RunFolder:
         self.folder = folder
         self.state_folder = folder / "last"
         self._previous_state_folder = folder / "last.previous"
+        self._open(config, resume=resume)
+
+    @on_main
+    def _open(self, config: Any, *, resume: bool) -> None:
+        folder = self.folder
         refuse_another_run(folder, config, resume=resume)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / CONFIG_FILE
@@ -123,6 +132,7 @@ class RunFolder:
     def __enter__(self) -> RunFolder:
         return self
 
+    @on_main
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -134,8 +144,13 @@ class RunFolder:
         """True where there is a state to resume from."""
         return self.state_folder.is_dir()
 
+    @on_main
     def save_state(self, accelerator: Accelerator) -> None:
-        """Everything that a resumed run needs, in place of the previous state."""
+        """Everything that a resumed run needs, in place of the previous state.
+
+        Args:
+            accelerator: as `without_wrapper` leaves it.
+        """
         unfinished = self.folder / "last.part"
         shutil.rmtree(unfinished, ignore_errors=True)
         accelerator.save_state(str(unfinished))
@@ -144,6 +159,7 @@ class RunFolder:
         unfinished.rename(self.state_folder)
         shutil.rmtree(self._previous_state_folder, ignore_errors=True)
 
+    @on_main
     def save_decoder(self, decoder: nn.Module, *, clip_sha256: str) -> None:
         """The decoder's weights as the run's result, marked with the file of the CLIP that they fit."""
         path = self.folder / DECODER_FILE
@@ -152,14 +168,34 @@ class RunFolder:
         save_file(weights, unfinished, metadata={CLIP_SHA256: clip_sha256})
         unfinished.replace(path)
 
+    @on_main
     def log_step(self, progress: Progress, values: dict[str, float]) -> None:
         """One step's losses and learning rate, to TensorBoard."""
         for name, value in values.items():
             self._writer.add_scalar(f"{STEP_TAGS}{name}", value, progress.step)
 
+    @on_main
     def log_validation(self, progress: Progress, metrics: dict[str, float]) -> None:
         """One epoch's measures, to TensorBoard and metrics.jsonl."""
         for name, value in metrics.items():
             self._writer.add_scalar(f"{EPOCH_TAGS}{name}", value, progress.epoch)
         self._metrics.write(json.dumps({"epoch": progress.epoch, "step": progress.step, **metrics}) + "\n")
         self._metrics.flush()
+
+    @on_main
+    def log_waiting(self, progress: Progress, share: float) -> None:
+        """The share of one epoch's time in which the model waited for data, to TensorBoard."""
+        self._writer.add_scalar(WAITING_TAG, share, progress.epoch)
+
+
+def without_wrapper(accelerator: Accelerator) -> None:
+    """Lets states hold the weights by the module's own names, whether or not several processes have wrapped it."""
+
+    def saving(models: list[nn.Module], weights: list[dict[str, Tensor]], _: str) -> None:
+        weights[:] = [accelerator.unwrap_model(model).state_dict() for model in models]
+
+    def loading(models: list[nn.Module], _: str) -> None:
+        models[:] = [accelerator.unwrap_model(model) for model in models]
+
+    accelerator.register_save_state_pre_hook(saving)
+    accelerator.register_load_state_pre_hook(loading)

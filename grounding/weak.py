@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import EllipsisType
 
 import torch
 import torch.nn.functional as F
@@ -125,17 +126,40 @@ def colour_loss(logits: Tensor, colours: Tensor, valid: Tensor) -> Tensor:
         () -log of the probability that two neighbours of one colour are both in or both out, their mean.
     """
     losses, pairs = [], []
-    height, width = logits.shape[-2:]
-    for down, across in NEIGHBOURS:
-        first = (..., slice(0, height - down), slice(0, width - across))
-        second = (..., slice(down, height), slice(across, width))
-        alike = (colours[first] - colours[second]).abs().sum(dim=1) < SAME_COLOUR
-        alike = alike & valid[first] & valid[second]
+    for (down, across), alike in zip(NEIGHBOURS, alike_neighbours(colours, valid), strict=True):
+        first, second = _cells(logits.shape, down, across)
         both_in = F.logsigmoid(logits[first]) + F.logsigmoid(logits[second])
         both_out = F.logsigmoid(-logits[first]) + F.logsigmoid(-logits[second])
         losses.append((-torch.logaddexp(both_in, both_out) * alike).sum())
         pairs.append(alike.sum())
     return torch.stack(losses).sum() / torch.stack(pairs).sum().clamp(min=1)
+
+
+def alike_neighbours(colours: Tensor, valid: Tensor) -> list[Tensor]:
+    """Which neighbours are of one colour, for each of `NEIGHBOURS`.
+
+    Args:
+        colours: (P, 3, h, w) mean colour of each cell, in [0, 1].
+        valid: (P, h, w) bool, False on padding.
+
+    Returns:
+        (P, h - down, w - across) bool each, True where both cells are valid and alike.
+    """
+    alike = []
+    for down, across in NEIGHBOURS:
+        first, second = _cells(colours.shape, down, across)
+        of_one_colour = (colours[first] - colours[second]).abs().sum(dim=1) < SAME_COLOUR
+        alike.append(of_one_colour & valid[first] & valid[second])
+    return alike
+
+
+def _cells(shape: torch.Size, down: int, across: int) -> tuple[tuple[EllipsisType | slice, ...], ...]:
+    """Where in (..., h, w) the cells are that have a neighbour so far down and across, and where these neighbours."""
+    height, width = shape[-2:]
+    return (
+        (..., slice(0, height - down), slice(0, width - across)),
+        (..., slice(down, height), slice(across, width)),
+    )
 
 
 def mirror_loss(logits: Tensor, mirrored_logits: Tensor, valid: Tensor) -> Tensor:

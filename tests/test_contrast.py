@@ -15,6 +15,7 @@ from torch import Tensor
 
 from grounding.contrast import MAX_SCALE, Pairs, RegionPhraseContrast, WrongPhrases, _in_rows, pool
 from grounding.losses import box_masks
+from grounding.shared_means import weighed_by_share
 
 # Image 1: regions 11 (two phrases) and 12. Image 2: region 21, its phrase in the words of region 11's first, and two
 # phrases of which nobody says what they are of. Image 3: two such phrases, and one of a known region.
@@ -219,9 +220,20 @@ def one_of_two(rank: int, folder: str) -> None:
     with torch.no_grad():
         again = loss(own, WRONG_OF[rank])
     results = {"loss": value, "again": again, "scale": loss.log_scale.grad}
+    results["corrected"] = averaged_gradient(part(example(), ROWS_OF[rank]))
     results |= {"regions": own.regions.grad, "phrases": own.phrases.grad}
     torch.save({name: each.detach() for name, each in results.items()}, f"{folder}/{rank}.pt")
     torch.distributed.destroy_process_group()
+
+
+def averaged_gradient(pairs: Pairs) -> Tensor:
+    """Of a correction of all regions, as `DistributedDataParallel` would average it over processes."""
+    correction = torch.eye(EMBED_DIM, requires_grad=True)
+    mean = RegionPhraseContrast(0.3)(replace(pairs, regions=pairs.regions @ correction))
+    weighed = weighed_by_share({"contrast": mean}, {"contrast": len(pairs.regions)}, ("contrast",), mean.device)
+    (gradient,) = torch.autograd.grad(weighed["contrast"], correction)
+    torch.distributed.all_reduce(gradient)
+    return gradient / 2
 
 
 def test_processes_together_equal_one(tmp_path):
@@ -242,6 +254,12 @@ def test_processes_together_equal_one(tmp_path):
     for rank, rows in enumerate(ROWS_OF):
         torch.testing.assert_close(found[rank]["regions"], pairs.regions.grad[rows], rtol=1e-4, atol=1e-6)
         torch.testing.assert_close(found[rank]["phrases"], pairs.phrases.grad[rows], rtol=1e-4, atol=1e-6)
+    # What is learned moves as if one process had all nine pairs, though the two have one and eight.
+    correction = torch.eye(EMBED_DIM, dtype=torch.double, requires_grad=True)
+    whole = example()
+    hand_contrast(replace(whole, regions=whole.regions.double() @ correction), 1 / 0.3).backward()
+    for each in found:
+        torch.testing.assert_close(each["corrected"], correction.grad.float(), rtol=1e-4, atol=1e-6)
 
 
 def test_pooled_boxes_equal_a_loop_over_cells():

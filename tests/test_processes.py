@@ -17,7 +17,7 @@ import torch
 from grounding import cli, comparison
 from grounding.comparison import compare
 from grounding.evaluation import predict_blocks
-from grounding.processes import gather, rank_and_size
+from grounding.processes import gather, process_count, process_index
 from tests.scripts import ROOT
 from tests.shared_work import BOUNDS, METHODS, evaluation, work
 from tests.tiny_clip import save_tiny_clip
@@ -126,5 +126,5 @@ def test_the_first_process_speaks_at_once_and_another_one_later(monkeypatch, cap
 
 
 def test_one_process_alone_needs_no_group() -> None:
-    assert rank_and_size() == (0, 1)
+    assert (process_index(), process_count()) == (0, 1)
     assert gather([1, 2]) == [1, 2]

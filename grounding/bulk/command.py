@@ -81,7 +81,7 @@ def ground_file(config: BulkConfig) -> str:
     Raises:
         InputError: the requests, the method or an image cannot be used, or the output is of something else.
     """
-    launch = join_launch(cpu=config.device == "cpu")
+    launch = join_launch(config.device)
     process, processes = _share(config, launch)
     if config.output.suffix != ".jsonl":
         raise InputError(f"output is {config.output}: give a file that ends in .jsonl")

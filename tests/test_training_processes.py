@@ -1,0 +1,174 @@
+"""Two processes that share every batch end with the weights of one, whoever resumes whose run."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.training_processes import in_processes, largest_difference
+from grounding.config import ModelConfig
+from grounding.data.batches import TrainingBatch, TrainingItems
+from grounding.data.global_batches import GlobalBatches
+from grounding.data.refcocog import RefCOCOg
+from grounding.data.supervision import images_with_boxes
+from grounding.data.transforms import AugmentationConfig
+from grounding.decoder import DecoderConfig
+from grounding.learner import ContrastConfig, Learner, LossConfig
+from grounding.run_logs import read_logs
+from grounding.train_config import TrainConfig
+from grounding.training import train
+from grounding.weak import WeakConfig
+from tests.scripts import ROOT
+from tests.tiny_clip import save_tiny_clip
+from tests.toy_data import write_toy_data
+
+SUPERVISIONS = ("boxes", "weak", "mixed")
+IMAGES, IMAGES_PER_BATCH, EPOCHS = 15, 4, 5  # 4 steps an epoch, the last one filled up
+KILLED_AFTER = 7  # steps: in the middle of the second epoch
+AS_ONE = 1e-5
+
+
+class Killed(Exception):
+    pass
+
+
+def killed(config: TrainConfig) -> None:
+    """Trains until the process is killed, as by a signal, in the middle of a step."""
+    losses = Learner.forward
+    steps = iter(range(KILLED_AFTER + 1))
+
+    def dying(learner: Learner, batch: TrainingBatch) -> dict[str, torch.Tensor]:
+        if next(steps) == KILLED_AFTER:
+            raise Killed
+        return losses(learner, batch)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Learner, "forward", dying)
+        with pytest.raises(Killed):
+            train(config)
+
+
+def together(configs: Sequence[TrainConfig], dying: TrainConfig) -> None:
+    """What each of two processes does."""
+    torch.set_num_threads(1)
+    for config in configs:
+        train(config)
+    killed(dying)
+
+
+def uneven_data(root: Path) -> Path:
+    """Toy data in which every other image has fewer phrases."""
+    path = write_toy_data(root, {"train": IMAGES, "val": 1}) / "annotations" / "refs(umd).p"
+    refs = pickle.loads(path.read_bytes())
+    for ref in refs:
+        if ref["image_id"] % 2:
+            ref.update(sentences=ref["sentences"][:1], sent_ids=ref["sent_ids"][:1])
+    path.write_bytes(pickle.dumps(refs, protocol=2))
+    return root
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    folder = tmp_path_factory.mktemp("processes")
+    model = ModelConfig(clip=str(save_tiny_clip(folder / "clip.pt")), model_size=64, decoder=DecoderConfig(16, 1, 2, 8))
+    losses = LossConfig(
+        contrast=ContrastConfig(wrong_phrases=2), weak=WeakConfig(background_weight=0.3, mirror_weight=0.3)
+    )
+    return TrainConfig(
+        uneven_data(folder / "data"), folder / "run", model=model, losses=losses,
+        supervision="mixed", boxes_fraction=0.34, composed_per_image=1, epochs=EPOCHS, patience=EPOCHS,
+        images_per_batch=IMAGES_PER_BATCH, warmup_steps=5, device="cpu", save_every=1,
+        augmentation=AugmentationConfig(crop=True, scale=True, flip=True, colour=True, blur=True),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def runs(config: TrainConfig) -> Path:
+    """The folder of all runs: by one process, by two, begun by the one and ended by the others."""
+    folder = config.output.parent
+    by_one, by_two = (
+        [replace(config, output=folder / f"{name}_{supervision}", supervision=supervision)
+         for supervision in SUPERVISIONS]
+        for name in ("one", "two")
+    )  # fmt: skip
+    one_then_two, two_then_one = (replace(config, output=folder / name) for name in ("one_then_two", "two_then_one"))
+    for each in by_one:
+        train(each)
+    killed(one_then_two)
+    in_processes(2, together, [*by_two, replace(one_then_two, resume=True)], two_then_one)
+    train(replace(two_then_one, resume=True))
+    return folder
+
+
+@pytest.mark.parametrize("supervision", SUPERVISIONS)
+def test_two_processes_equal_one(runs: Path, supervision: str) -> None:
+    one, two = runs / f"one_{supervision}", runs / f"two_{supervision}"
+    assert largest_difference(one, two) < AS_ONE
+    alone, shared = (read_logs([folder])[0] for folder in (one, two))
+    assert set(shared.steps) == set(alone.steps) > {"contrast_loss", "learning_rate"}
+    for (
+        name,
+        series,
+    ) in alone.steps.items():  # the whole batch's, in the steps that have such a loss
+        assert shared.steps[name] == pytest.approx(series, rel=1e-4, abs=1e-6), name
+    assert list(shared.steps["total_loss"]) == list(range(1, 21))
+
+
+@pytest.mark.parametrize("name", ["one_then_two", "two_then_one"])
+def test_a_killed_run_is_ended_by_another_number_of_processes(runs: Path, name: str) -> None:
+    assert largest_difference(runs / "one_mixed", runs / name) < AS_ONE
+    epochs = [json.loads(line)["epoch"] for line in (runs / name / "metrics.jsonl").read_text().splitlines()]
+    assert epochs == [1, 2, 3, 4, 5]
+
+
+def test_the_main_process_alone_writes(runs: Path) -> None:
+    names = [
+        sorted(path.name for path in (runs / f"{by}_mixed").rglob("*") if "tfevents" not in path.name)
+        for by in ("one", "two")
+    ]
+    assert names[0] == names[1] and "random_states_0.pkl" in names[0]
+    assert len(list((runs / "two_mixed").glob("*tfevents*"))) == 1
+    assert len((runs / "two_mixed" / "metrics.jsonl").read_text().splitlines()) == EPOCHS
+
+
+def test_a_process_had_no_box_where_the_other_had(config: TrainConfig) -> None:
+    """Else the tests above would not show that this is shared rightly."""
+    dataset = RefCOCOg(config.data, "train", group_by="image")
+    items = TrainingItems(dataset, model_size=64, stride=4, phrases_per_image=6, seed=config.seed,
+                          boxed=images_with_boxes(dataset, config.boxes_fraction, seed=config.seed))  # fmt: skip
+    seen: list[list[tuple[bool, int]]] = [[], []]
+    for process in range(2):
+        order = GlobalBatches(IMAGES, IMAGES_PER_BATCH, seed=config.seed, process=process, processes=2)
+        for epoch in range(EPOCHS):
+            items.epoch = order.epoch = epoch
+            parts = [[items[slot] for slot in part] for part in order]
+            seen[process] += [(any(i.boxed for i in part), sum(len(i.phrases) for i in part)) for part in parts]
+    with_boxes, phrases = ([[each[i] for each in process] for process in seen] for i in (0, 1))
+    assert with_boxes[0] != with_boxes[1]
+    assert phrases[0] != phrases[1]
+
+
+def test_an_image_that_one_process_cannot_read_ends_both_with_one_sentence(config: TrainConfig, tmp_path: Path) -> None:
+    data = write_toy_data(tmp_path / "data", {"train": 4, "val": 1})
+    broken = sorted((data / "images").iterdir())[0]
+    broken.write_bytes(b"no image")
+    launched = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(ROOT / "train.py"),
+         "--data", str(data), "--output", str(tmp_path / "run"), "--model.clip", config.model.clip,
+         "--model.model_size", "64", "--device", "cpu", "--images_per_batch", "2", "--warmup_steps", "1"],
+        capture_output=True, text=True, timeout=120, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert launched.returncode != 0
+    assert launched.stderr.count("error: ") == 1, launched.stderr
+    [sentence] = [line for line in launched.stderr.splitlines() if "error: " in line]
+    assert broken.name in sentence
+    assert launched.stdout.count("training on 4 images") == 1
