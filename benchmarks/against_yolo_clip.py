@@ -43,7 +43,7 @@ NUMBER = count()
 def main(
     images: Path | None = None,
     detector: str = ProposalsConfig.detector,
-    confidence: float = ProposalsConfig.confidence,
+    confidence: float = 0.1,
     most: int = 12,
 ) -> None:
     """Measure and report.
@@ -51,7 +51,7 @@ def main(
     Args:
         images: folder of pictures; generated ones where it is not given.
         detector: which detector; see `ProposalsConfig`.
-        confidence: boxes that score lower are dropped.
+        confidence: boxes that score lower are dropped; as in configs/refcocog.yaml.
         most: of the folder so many pictures are used, one a round.
     """
     proposer = load_proposer(ProposalsConfig(detector, confidence))

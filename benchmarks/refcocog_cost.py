@@ -9,12 +9,11 @@ What the data decide, such as which phrase has a box, is real, so that the losse
 from __future__ import annotations
 
 import csv
-import itertools
 import math
 import sys
 import weakref
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -237,23 +236,16 @@ def step_cost(learner: Learner, batch: TrainingBatch, precision: str) -> Cost:
 @contextmanager
 def _parts_told(learner: Learner, meter: Meter) -> Iterator[None]:
     """Tells the meter when the frozen tower works, and for whom."""
-    own = iter((TOWER, MIRROR))
-    towers = [(learner._encoder.dense, own), *((each.dense, itertools.repeat(TEACHERS)) for each in learner._teachers)]
+    parts = iter((TOWER, *[TEACHERS] * len(learner._teachers), MIRROR))
 
-    def entering(parts: Iterator[str]) -> Callable[..., None]:
-        def enter(*_: object) -> None:
-            meter.part = next(parts)
-
-        return enter
+    def enter(*_: object) -> None:
+        meter.part = next(parts)
 
     def leave(*_: object) -> None:
         meter.part = DECODER
 
-    handles = [
-        handle
-        for dense, parts in towers
-        for handle in (dense.register_forward_pre_hook(entering(parts)), dense.register_forward_hook(leave))
-    ]
+    dense = learner._encoder.dense
+    handles = [dense.register_forward_pre_hook(enter), dense.register_forward_hook(leave)]
     try:
         yield
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from argparse import ArgumentError
@@ -91,14 +90,14 @@ def exit_on_input_error() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        message = str(error) if is_main() else None
+        message = str(error)
     except OSError as error:
         if error.filename is None:
             raise
         message = f"{error.filename} cannot be used ({error.strerror}): free or rename it, or name another place"
     else:
         return
-    if int(os.environ.get("RANK", "0")) > 0:
+    if not is_main():
         time.sleep(SECONDS_FOR_THE_FIRST)
     print(f"error: {message}", file=sys.stderr)
     raise SystemExit(2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,10 +65,8 @@ class Encoder:
     """
 
     def __init__(self, clip: LoadedCLIP, *, model_size: int, output_stride: int = 16) -> None:
-        if model_size < 32 or model_size % 32:
-            raise InputError(f"model_size is {model_size}: give a positive multiple of 32, such as 448")
         self.clip = clip
-        self.model_size = model_size
+        self.model_size = _checked(model_size)
         self.dense = DenseCLIP(clip.image_tower, output_stride=output_stride, compiled=clip.compiled)
         self.encode_phrases = TextEncoder(clip)
 
@@ -77,12 +76,14 @@ class Encoder:
         return self.encode_phrases.device
 
     def at(self, model_size: int) -> Encoder:
-        """The same CLIP at another input size.
+        """The same CLIP, with what it knows of phrases, at another input size.
 
         Raises:
             InputError: model_size is no positive multiple of 32.
         """
-        return Encoder(self.clip, model_size=model_size, output_stride=self.dense.output_stride)
+        other = copy.copy(self)
+        other.model_size = _checked(model_size)
+        return other
 
     @torch.no_grad()
     def encode(self, images: Sequence[np.ndarray]) -> EncodedImages:
@@ -95,6 +96,12 @@ class Encoder:
         """Dense features of letterboxed images (B, model_size, model_size, 3) uint8 RGB."""
         pixels = normalise_pixels(squares.to(self.device).permute(0, 3, 1, 2))
         return self.dense(pixels.contiguous(memory_format=torch.channels_last))
+
+
+def _checked(model_size: int) -> int:
+    if model_size < 32 or model_size % 32:
+        raise InputError(f"model_size is {model_size}: give a positive multiple of 32, such as 448")
+    return model_size
 
 
 def as_image(image: ImageLike) -> np.ndarray:

@@ -55,6 +55,9 @@ def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], No
     Raises:
         InputError: the data or the CLIP cannot be used, or the run folder holds another run.
     """
+    refuse_another_run(config.output, config, resume=config.resume)
+    set_seed(config.seed)
+    dataset, validation = training_data(config)
     accelerator = Accelerator(
         cpu=on_cpu(config.device),
         mixed_precision=config.mixed_precision,
@@ -64,9 +67,6 @@ def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], No
     )
     without_wrapper(accelerator)
     with failing_together():
-        refuse_another_run(config.output, config, resume=config.resume)
-        set_seed(config.seed)
-        dataset, validation = training_data(config)
         order = GlobalBatches(len(dataset), config.images_per_batch, seed=config.seed,
                               process=accelerator.process_index, processes=accelerator.num_processes)  # fmt: skip
         encoder = make_encoder(config.model, accelerator.device)
