@@ -39,7 +39,7 @@ def main(data: Path = Path("data/refshapes"), split: str = "test", examples: int
         examples: how many images are asked for one expression each.
     """
     dataset = RefCOCOg(data, split, group_by="image", subset=examples)
-    run = load("refshapes")
+    run = load("refshapes", precision="float32")
     assert isinstance(run, DenseGrounder)
     with TemporaryDirectory() as folder:
         settings = export_run("refshapes", Path(folder) / "exported")

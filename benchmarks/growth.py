@@ -45,7 +45,7 @@ MOST_EXPONENT, MOST_MEMORY = 1.1, 1.2
 POINT = "import benchmarks.growth as growth; growth.measure({kind!r}, {count})"
 
 
-def main(rounds: int = 3, output: Path | None = None) -> None:
+def main(rounds: int = 3, output: Path = Path("docs/images/growth.png")) -> None:
     """Measure all points and draw them.
 
     Args:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import torch
 import torch.distributed
 import torch.distributed.nn.functional
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from grounding.processes import process_count
@@ -142,18 +141,3 @@ def _in_rows(values: Tensor, rows: Tensor, count: int) -> Tensor:
     column = (rows[:, None] == rows[None, :]).tril(diagonal=-1).sum(dim=1)
     filled = values.new_full((count, int(column.max()) + 1), -torch.inf)
     return filled.index_put((rows, column), values)
-
-
-def pool(embeddings: Tensor, weights: Tensor) -> Tensor:
-    """The weighted mean embedding of each of P maps, L2-normalised.
-
-    Args:
-        embeddings: (P, E, h, w).
-        weights: (P, H, W) >= 0, H and W multiples of h and w by the same factor.
-
-    Returns:
-        (P, E); where all weights are 0, zeros.
-    """
-    factor = weights.shape[-1] // embeddings.shape[-1]
-    coarse = F.avg_pool2d(weights[:, None], factor)[:, 0]
-    return F.normalize(torch.einsum("pehw,phw->pe", embeddings, coarse), dim=-1)

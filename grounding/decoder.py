@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from grounding.adapter import RegionAdapter
 from grounding.dense_clip import DenseFeatures
 from grounding.phrase_reader import PhraseReader
+from grounding.similarity import similarity_of
 from grounding.text import PhraseFeatures
 
 # The stages that a decoder reads, coarse to fine, by the output stride of the dense embeddings.
@@ -120,7 +121,7 @@ class HeatmapDecoder(nn.Module):
         middle = _handed_out(self.middle_in(middle_stage), image_index)
         fine = _handed_out(self.fine_in(fine_stage), image_index)
 
-        similarity = torch.einsum("pehw,pe->phw", _handed_out(regions, image_index), phrases.embeddings)
+        similarity = similarity_of(regions, phrases.embeddings, image_index)
         queries, summaries = self.reader(phrases)
         keys = _handed_out(self.keys(seen), image_index)
         maps = torch.einsum("pdhw,pqd->pqhw", keys, queries) / self.config.query_dim**0.5

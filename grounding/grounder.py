@@ -20,7 +20,7 @@ from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.choice import required_head
 from grounding.extraction.quality import BoxQualityHead
 from grounding.memory import Memory
-from grounding.similarity import stretch_to_unit
+from grounding.similarity import similarity_of, stretch_to_unit
 from grounding.text import PhraseFeatures, TextEncoder
 from grounding.types import Grounding
 
@@ -206,7 +206,7 @@ class DenseGrounder:
             precision, device = self.encoder.clip.precision, image_index.device.type
             with torch.autocast(device, precision, enabled=precision != torch.float32):
                 return self.decoder(encoded.features, phrases, image_index).sigmoid()
-        similarity = torch.einsum("pehw,pe->phw", encoded.features.embeddings[image_index], phrases.embeddings)
+        similarity = similarity_of(encoded.features.embeddings, phrases.embeddings, image_index)
         valid = encoded.valid_mask(self.encoder.dense.output_stride)[image_index]
         return stretch_to_unit(similarity, valid)
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jsonargparse.typing import NonNegativeInt
 from torch import Tensor, nn
 
-from grounding.contrast import Pairs, RegionPhraseContrast, WrongPhrases, pool
+from grounding.contrast import Pairs, RegionPhraseContrast, WrongPhrases
 from grounding.data.batches import TrainingBatch
 from grounding.data.mirrored import can_be_mirrored, mirrored_phrase
 from grounding.decoder import HeatmapDecoder
@@ -20,6 +20,7 @@ from grounding.encoder import Encoder
 from grounding.errors import InputError
 from grounding.losses import box_masks, mask_loss
 from grounding.shared_means import weighed_by_share
+from grounding.similarity import pool
 from grounding.weak import (
     WeakConfig,
     alike_neighbours,
@@ -131,9 +132,9 @@ class Learner(nn.Module):
                 weights = torch.where(by_box, masks, logits.sigmoid() * valid)
                 # Without a box, an adapter that may follow a phrase anywhere in its image soon does so at the wrong
                 # place.
-                dense = torch.where(boxed[:, None, None, None], adapted[image_index], own[image_index])
+                by_adapter, by_clip = (pool(each, weights, image_index) for each in (adapted, own))
                 pairs = Pairs(
-                    regions=pool(dense, weights),
+                    regions=torch.where(boxed[:, None], by_adapter, by_clip),
                     phrases=phrases.embeddings,
                     region_ids=batch.region_ids.to(device),
                     image_ids=batch.image_ids.to(device)[image_index],
@@ -149,8 +150,13 @@ class Learner(nn.Module):
         if stored is None:
             return self._encoder.encode_squares(batch.squares)
         device = self._encoder.device
-        pyramid = {stage: values.to(device).float() for stage, values in stored.pyramid.items()}
-        return DenseFeatures(pyramid, stored.embeddings.to(device).float())
+
+        def loaded(values: Tensor) -> Tensor:
+            return values.to(device, torch.float32, memory_format=torch.channels_last)  # as the tower's own are
+
+        return DenseFeatures(
+            {stage: loaded(values) for stage, values in stored.pyramid.items()}, loaded(stored.embeddings)
+        )
 
     def _at_teacher_sizes(self, squares: Tensor) -> Iterator[Tensor]:
         """(B, E, h, w) CLIP's own embeddings at each of the teacher's further sizes."""
@@ -178,9 +184,9 @@ class Learner(nn.Module):
         weak, size = self.config.weak, logits.shape[-1]
         images, index = batch.image_index.to(logits.device)[chosen].unique(return_inverse=True)
         squares = batch.squares[images.cpu()]
-        own = embeddings[images][index]
+        own = embeddings[images]
         phrases, kept, chosen_logits = phrases[chosen], valid[chosen], logits[chosen].float()
-        teachers = [own, *(each[index] for each in self._at_teacher_sizes(squares))]
+        teachers = [own, *self._at_teacher_sizes(squares)]
         asked = [phrase for phrase, weakly in zip(batch.phrases, chosen.tolist(), strict=True) if weakly]
         mirrors = [bool(weak.mirror_weight) and can_be_mirrored(phrase) for phrase in asked]
         if any(mirrors):
@@ -192,11 +198,11 @@ class Learner(nn.Module):
         with torch.autocast(logits.device.type, enabled=False):
             if weak.map_weight:
                 targets = similarity_targets(
-                    teachers, phrases, kept, threshold=weak.threshold, steepness=weak.steepness
+                    teachers, phrases, index, kept, threshold=weak.threshold, steepness=weak.steepness
                 )
                 losses["map_loss"] = weak.map_weight * mask_loss(chosen_logits, targets, kept)
             if weak.background_weight:
-                inside, outside = (pool(own, each.sigmoid() * kept) for each in (chosen_logits, -chosen_logits))
+                inside, outside = (pool(own, each.sigmoid() * kept, index) for each in (chosen_logits, -chosen_logits))
                 losses["background_loss"] = weak.background_weight * background_loss(inside, outside, phrases)
             if weak.colour_weight:
                 pixels = squares.to(logits.device).permute(0, 3, 1, 2).float() / 255

@@ -1,9 +1,49 @@
-"""CLIP's similarity maps on a scale that one threshold can serve."""
+"""Phrases and the positions of their images: how alike they are, and what a weighing of the positions amounts to.
+
+Every phrase meets every image here, and what nobody asks is dropped: one product of matrices costs less than a copy of
+an image's embeddings for each of its phrases.
+"""
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+
+def similarity_of(embeddings: Tensor, phrases: Tensor, image_index: Tensor) -> Tensor:
+    """Similarity maps: the cosine of each phrase with every position of its image.
+
+    Args:
+        embeddings: (B, E, h, w) dense embeddings, L2-normalised along E.
+        phrases: (P, E) L2-normalised.
+        image_index: (P,) int64, the image each phrase is about.
+
+    Returns:
+        (P, h, w) in [-1, 1].
+    """
+    return _own(torch.einsum("behw,pe->pbhw", embeddings, phrases), image_index)
+
+
+def pool(embeddings: Tensor, weights: Tensor, image_index: Tensor) -> Tensor:
+    """The weighted mean embedding of each of P maps, L2-normalised.
+
+    Args:
+        embeddings: (B, E, h, w).
+        weights: (P, H, W) >= 0, H and W multiples of h and w by the same factor.
+        image_index: (P,) int64, the image each map is about.
+
+    Returns:
+        (P, E); where all weights are 0, zeros.
+    """
+    factor = weights.shape[-1] // embeddings.shape[-1]
+    coarse = F.avg_pool2d(weights[:, None], factor)[:, 0]
+    return F.normalize(_own(torch.einsum("behw,phw->pbe", embeddings, coarse), image_index), dim=-1)
+
+
+def _own(of_all_images: Tensor, image_index: Tensor) -> Tensor:
+    """(P, B, ...) to (P, ...): what each of P has with its own image."""
+    return of_all_images[torch.arange(image_index.shape[0], device=image_index.device), image_index]
 
 
 def stretch_to_unit(similarity: Tensor, valid: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from grounding.contrast import TEMPERATURE
 from grounding.errors import InputError
-from grounding.similarity import stretch_to_unit
+from grounding.similarity import similarity_of, stretch_to_unit
 
 SAME_COLOUR = 0.1  # summed over red, green and blue in [0, 1]
 NEIGHBOURS = ((0, 1), (1, 0), (0, 2), (2, 0))  # cells down and across
@@ -72,13 +72,20 @@ def refuse_negative(section: str, **weights: float) -> None:
 
 
 def similarity_targets(
-    embeddings: Sequence[Tensor], phrases: Tensor, valid: Tensor, *, threshold: float, steepness: float
+    embeddings: Sequence[Tensor],
+    phrases: Tensor,
+    image_index: Tensor,
+    valid: Tensor,
+    *,
+    threshold: float,
+    steepness: float,
 ) -> Tensor:
     """CLIP's similarity maps as targets for heatmaps.
 
     Args:
-        embeddings: CLIP's own dense embeddings at one or several input sizes, each (P, E, h, w), L2-normalised.
+        embeddings: CLIP's own dense embeddings at one or several input sizes, each (B, E, h, w), L2-normalised.
         phrases: (P, E) L2-normalised.
+        image_index: (P,) int64, the image each phrase is about.
         valid: (P, H, W) bool, False on padding.
         threshold, steepness: as in `WeakConfig`.
 
@@ -88,7 +95,7 @@ def similarity_targets(
     with torch.no_grad():
         maps = []
         for of_size in embeddings:
-            similarity = torch.einsum("pehw,pe->phw", of_size, phrases)
+            similarity = similarity_of(of_size, phrases, image_index)
             content = F.adaptive_max_pool2d(valid.float(), similarity.shape[-2:]) > 0
             stretched = stretch_to_unit(similarity, content)
             # Padding's zeros are left out of the means, or the image would seem to fit less wherever it borders on it.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 import torch.distributed
@@ -13,8 +12,7 @@ import torch.multiprocessing
 import torch.nn.functional as F
 from torch import Tensor
 
-from grounding.contrast import MAX_SCALE, Pairs, RegionPhraseContrast, WrongPhrases, _in_rows, pool
-from grounding.losses import box_masks
+from grounding.contrast import MAX_SCALE, Pairs, RegionPhraseContrast, WrongPhrases, _in_rows
 from grounding.shared_means import weighed_by_share
 
 # Image 1: regions 11 (two phrases) and 12. Image 2: region 21, its phrase in the words of region 11's first, and two
@@ -260,37 +258,3 @@ def test_processes_together_equal_one(tmp_path):
     hand_contrast(replace(whole, regions=whole.regions.double() @ correction), 1 / 0.3).backward()
     for each in found:
         torch.testing.assert_close(each["corrected"], correction.grad.float(), rtol=1e-4, atol=1e-6)
-
-
-def test_pooled_boxes_equal_a_loop_over_cells():
-    """With the masks of boxes as weights, on cells four times as fine as the embeddings."""
-    embeddings, stride = F.normalize(random(4, 6, 5, 5), dim=1), 16
-    boxes = [[0.0, 0, 80, 80], [17, 30, 40.5, 61], [3, 3, 9, 8], [70, 0, 80, 33]]
-    pooled = pool(embeddings, box_masks(torch.tensor(boxes), 20, 4))
-    for row, box, own in zip(pooled, boxes, embeddings, strict=True):
-        total = np.zeros(6)
-        for i in range(5):
-            for j in range(5):
-                width = max(0, min(box[2], (j + 1) * stride) - max(box[0], j * stride))
-                height = max(0, min(box[3], (i + 1) * stride) - max(box[1], i * stride))
-                total += width * height * own[:, i, j].numpy()
-        np.testing.assert_allclose(row, total / np.linalg.norm(total), atol=1e-5)
-
-
-@pytest.mark.parametrize("factor", [1, 4])
-def test_pooled_heatmaps_equal_a_loop_over_cells(factor):
-    embeddings, weights = random(3, 6, 4, 4), random(3, 4 * factor, 4 * factor, seed=1).sigmoid()
-    for row, own, heat in zip(pool(embeddings, weights), embeddings, weights, strict=True):
-        total = np.zeros(6)
-        for i, j in np.ndindex(*heat.shape):
-            total += float(heat[i, j]) * own[:, i // factor, j // factor].numpy()
-        np.testing.assert_allclose(row, total / np.linalg.norm(total), atol=1e-5)
-
-
-@pytest.mark.parametrize("logit", [-1e4, -40.0])
-def test_a_map_without_weight_pools_to_almost_nothing_and_spoils_no_gradient(logit):
-    logits = torch.full((1, 8, 8), logit, requires_grad=True)
-    pooled = pool(random(1, 6, 2, 2), logits.sigmoid())
-    assert pooled.norm() < 1e-3
-    pooled.sum().backward()
-    assert logits.grad.isfinite().all() and logits.grad.abs().max() < 10

@@ -17,6 +17,10 @@ from grounding.weak import WeakConfig, background_loss, colour_loss, mirror_loss
 CELLS, SIZE = 4, 16  # along a side, of the embeddings and of heatmaps
 
 
+def each_its_own(phrases: Tensor) -> Tensor:
+    return torch.arange(len(phrases))
+
+
 def random(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
@@ -66,7 +70,9 @@ def teacher() -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize(("threshold", "steepness"), [(0.7, 12.0), (0.4, 3.0)])
 def test_targets_equal_loops_over_cells(threshold, steepness):
     embeddings, phrases = teacher()
-    targets = similarity_targets([embeddings], phrases, padded(), threshold=threshold, steepness=steepness)
+    targets = similarity_targets(
+        [embeddings], phrases, each_its_own(phrases), padded(), threshold=threshold, steepness=steepness
+    )
     expected = hand_targets(embeddings, phrases, padded(), threshold, steepness)
     np.testing.assert_allclose(targets, expected, atol=1e-5)
     assert (targets[~padded()] == 0).all()
@@ -76,10 +82,10 @@ def test_targets_equal_loops_over_cells(threshold, steepness):
 def test_what_lies_on_padding_changes_no_target():
     embeddings, phrases = teacher()
     settings = {"threshold": 0.7, "steepness": 12.0}
-    before = similarity_targets([embeddings], phrases, padded(), **settings)
+    before = similarity_targets([embeddings], phrases, each_its_own(phrases), padded(), **settings)
     embeddings[1, :, [0, 3]] = F.normalize(random(8, 2, CELLS, seed=5), dim=0)
     embeddings[2, :, :, 3] = F.normalize(random(8, CELLS, seed=6), dim=0)
-    assert torch.equal(before, similarity_targets([embeddings], phrases, padded(), **settings))
+    assert torch.equal(before, similarity_targets([embeddings], phrases, each_its_own(phrases), padded(), **settings))
 
 
 def test_a_target_is_one_half_at_the_threshold_and_follows_the_image_to_its_border():
@@ -89,7 +95,7 @@ def test_a_target_is_one_half_at_the_threshold_and_follows_the_image_to_its_bord
     embeddings[0, 1, :2] = embeddings[0, 0, 2:] = 1
     valid = torch.ones(1, SIZE, SIZE, dtype=torch.bool)
     valid[0, 12:] = False
-    targets = similarity_targets([embeddings], phrase, valid, threshold=0.5, steepness=10.0)
+    targets = similarity_targets([embeddings], phrase, each_its_own(phrase), valid, threshold=0.5, steepness=10.0)
     torch.testing.assert_close(targets[0, 10:12], torch.full((2, SIZE), sigmoid(5)))
     assert (targets[0, 7].mean() + targets[0, 8].mean()).item() == pytest.approx(1, abs=1e-5)  # either side of it
 
@@ -97,7 +103,9 @@ def test_a_target_is_one_half_at_the_threshold_and_follows_the_image_to_its_bord
 def test_targets_have_no_gradient():
     embeddings, phrases = teacher()
     embeddings, phrases = embeddings.requires_grad_(), phrases.requires_grad_()
-    assert not similarity_targets([embeddings], phrases, padded(), threshold=0.7, steepness=12.0).requires_grad
+    assert not similarity_targets(
+        [embeddings], phrases, each_its_own(phrases), padded(), threshold=0.7, steepness=12.0
+    ).requires_grad
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0, -0.1, 70.0])
