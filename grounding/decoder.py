@@ -102,19 +102,27 @@ class HeatmapDecoder(nn.Module):
         corrected: Tensor = self.adapter(features.embeddings, features.pyramid[self._stages[0]])
         return corrected
 
-    def forward(self, features: DenseFeatures, phrases: PhraseFeatures, image_index: Tensor) -> Tensor:
+    def forward(
+        self,
+        features: DenseFeatures,
+        phrases: PhraseFeatures,
+        image_index: Tensor,
+        regions: Tensor | None = None,
+    ) -> Tensor:
         """Heatmap logits of P phrases about B images.
 
         Args:
             features: of the B images, at model size H x W.
             phrases: the P phrases.
             image_index: (P,) int64, the image each phrase is about.
+            regions: what `region_embeddings` says of the features, where it is known already.
 
         Returns:
             (P, H / heatmap_stride, W / heatmap_stride) logits, float32 or, under autocast, of its type.
         """
         coarse_stage, middle_stage, fine_stage = (features.pyramid[stage] for stage in self._stages)
-        regions = self.region_embeddings(features)
+        if regions is None:
+            regions = self.region_embeddings(features)
         seen = torch.cat([regions, coarse_stage], dim=1)
         # What depends on the image alone is computed once per image, then handed to its phrases.
         coarse = _handed_out(self.coarse_in(torch.cat([seen, _coordinates(seen)], dim=1)), image_index)

@@ -112,12 +112,12 @@ class Learner(nn.Module):
         valid = batch.valid.to(device)[image_index]
         features = self._features_of(batch)
         phrases = self._encoder.encode_phrases(batch.phrases)
-        logits = self.decoder(features, phrases, image_index)
+        regions = self.decoder.region_embeddings(features)
+        logits = self.decoder(features, phrases, image_index, regions)
         stride = self.decoder.heatmap_stride
         # Where there is no box its mask is never looked at; NaN would still spoil gradients.
         masks = box_masks(batch.boxes_xyxy.to(device).nan_to_num(), logits.shape[-1], stride)
         own = features.embeddings.float()
-        adapted = self.decoder.region_embeddings(features).float() if self.contrast is not None else own
         losses: dict[str, Tensor] = {}
         counts: dict[str, int | Tensor] = {}
         if not boxed.all():
@@ -132,7 +132,7 @@ class Learner(nn.Module):
                 weights = torch.where(by_box, masks, logits.sigmoid() * valid)
                 # Without a box, an adapter that may follow a phrase anywhere in its image soon does so at the wrong
                 # place.
-                by_adapter, by_clip = (pool(each, weights, image_index) for each in (adapted, own))
+                by_adapter, by_clip = (pool(each, weights, image_index) for each in (regions.float(), own))
                 pairs = Pairs(
                     regions=torch.where(boxed[:, None], by_adapter, by_clip),
                     phrases=phrases.embeddings,
