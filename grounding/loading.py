@@ -56,8 +56,8 @@ def load(
         proposals: the detector of "yolo-clip" and "reclip".
         scoring: how CLIP looks at their proposals.
         device: where the models go.
-        precision: "float32"; "bfloat16", which moves a heatmap by about a hundredth and saves most of the time where
-            the device multiplies it natively; or "auto", which is the latter where that is so.
+        precision: "float32"; "bfloat16", which saves most of the time where the device multiplies it natively and moves
+            heatmaps a little (docs/performance.md says how far); or "auto", which is the latter where that is so.
         compiled: whether dense features come from kernels that `torch.compile` makes for this machine: half a minute
             once, and a C++ compiler, for a fifth of every image's time.
 
