@@ -24,7 +24,8 @@ class Memory:
     @property
     def used(self) -> int:
         """Bytes that the kept values take."""
-        return self._used
+        with self._lock:  # while a value is put, the sum is over the budget for a moment
+            return self._used
 
     def clear(self) -> None:
         """Drop everything."""

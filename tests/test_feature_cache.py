@@ -84,8 +84,12 @@ def files_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.is_file())
 
 
-def assert_holds(stored: StoredFeatures, dataset: RefCOCOg, encoder: Encoder) -> None:
-    """Every record is the float16 of what the encoder says of the image, computed in the same batches."""
+def assert_holds(stored: StoredFeatures, dataset: RefCOCOg, encoder: Encoder, *, by_another: bool = False) -> None:
+    """Every record is the float16 of what the encoder says of the image, computed in the same batches.
+
+    Another process may have another number of threads: its sums differ in float32's last digits, and where these decide
+    how a number is rounded, in float16's last one.
+    """
     for start in range(0, len(dataset), 8):
         indices = range(start, min(start + 8, len(dataset)))
         images = [dataset[index].image for index in indices]
@@ -95,7 +99,8 @@ def assert_holds(stored: StoredFeatures, dataset: RefCOCOg, encoder: Encoder) ->
             assert tuple(record["size"]) == images[place].shape[1::-1]
             for name in set(record.dtype.names or ()) - {"size"}:
                 values = features.embeddings if name == "embeddings" else features.pyramid[name]
-                assert np.array_equal(record[name], values[place].permute(1, 2, 0).half().numpy()), (index, name)
+                expected = values[place].permute(1, 2, 0).half().numpy()
+                np.testing.assert_array_max_ulp(np.asarray(record[name]), expected, maxulp=int(by_another))
 
 
 @pytest.mark.parametrize(
@@ -308,7 +313,7 @@ def test_a_killed_writer_leaves_whole_blocks_and_its_work_to_others(root: Path, 
 
     assert filled_in_company(folder, dataset, encoder, tmp_path / "own", folder) == [8, 4]
     assert files_in(folder) == BLOCKS
-    assert_holds(stored, dataset, encoder)
+    assert_holds(stored, dataset, encoder, by_another=True)
 
 
 def test_two_writers_share_the_blocks(root: Path, tmp_path: Path) -> None:
@@ -316,7 +321,8 @@ def test_two_writers_share_the_blocks(root: Path, tmp_path: Path) -> None:
     dataset, encoder = dataset_of(root / "data"), encoder_of()
     other = writer(root / "data", folder, one, two, "together")
     written = len(filled_in_company(folder, dataset, encoder, two, one))
-    assert_holds(StoredFeatures(folder, images=IMAGES, record=record_of(encoder)), dataset, encoder)
+    stored = StoredFeatures(folder, images=IMAGES, record=record_of(encoder))
+    assert_holds(stored, dataset, encoder, by_another=True)
     assert files_in(folder) == BLOCKS
     written_by_other = int(other.communicate(timeout=120)[0])
     assert other.returncode == 0
