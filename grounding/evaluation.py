@@ -15,7 +15,7 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.grounder import Grounder
 from grounding.metrics import hottest_point, mass_inside
 from grounding.predictions import BOXES_KEPT, Prediction
-from grounding.processes import gather, process_count, process_index, share_name
+from grounding.processes import failing_together, gather, process_count, process_index, share_name
 from grounding.semantics import Judge
 from grounding.summary import summarise
 from grounding.text import TextEncoder
@@ -141,7 +141,9 @@ def evaluate(grounder: Grounder, dataset: RefCOCOg, *, workers: int = 0, descrip
     answers = predict_blocks(method_of(grounder), dataset, blocks[rank::size], workers=workers,
                              description=share_name(description or grounder.name, rank, size),
                              hide_progress=rank > 0)  # fmt: skip
-    by_block = dict(gather(list(zip(range(rank, len(blocks), size), answers, strict=True))))
+    with failing_together():
+        own = list(zip(range(rank, len(blocks), size), answers, strict=True))
+    by_block = dict(gather(own))
     predictions = [each for block in range(len(blocks)) for of_image in by_block[block] for each in of_image]
     return summarise(predictions, {}, dataset.regions).means()
 
