@@ -137,7 +137,7 @@ def read_instances(path: Path, references: Iterable[Reference]) -> tuple[dict[in
     Raises:
         InputError: the file is not COCO's instances.json, or does not have an annotation or image of a reference.
     """
-    content = _parse(path)
+    content = read_json_records(path)
     references = list(references)
     referred = {reference.ann_id for reference in references}
     categories = {
@@ -173,7 +173,13 @@ def read_instances(path: Path, references: Iterable[Reference]) -> tuple[dict[in
     return regions, images
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def read_json_records(path: Path) -> dict[str, Any]:
+    """The lists of records in instances.json, without their polygons.
+
+    Raises:
+        InputError: the file is no JSON object.
+    """
+
     def without_polygons(record: dict[str, Any]) -> dict[str, Any]:
         # COCO's file is 400 MB, most of it polygons: dropped as they are parsed, they never fill the memory.
         record.pop("segmentation", None)
