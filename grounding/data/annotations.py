@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, TypeVar
 
 import numpy as np
@@ -196,6 +196,9 @@ def read_json_records(path: Path) -> dict[str, Any]:
 
 def _image(record: dict[str, Any], where: str) -> ImageRecord:
     file_name = _field(record, "file_name", str, where)
+    place = PureWindowsPath(file_name)  # which takes both kinds of slashes for what they are
+    if place.anchor or ".." in place.parts:
+        raise InputError(f"{where} has file_name {file_name!r}, which leads out of the images folder: {GET_AGAIN}")
     if "width" not in record or "height" not in record:
         return ImageRecord(file_name, None)
     return ImageRecord(file_name, (_field(record, "width", int, where), _field(record, "height", int, where)))
