@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, TypeVar
 
 import numpy as np
@@ -137,7 +137,7 @@ def read_instances(path: Path, references: Iterable[Reference]) -> tuple[dict[in
     Raises:
         InputError: the file is not COCO's instances.json, or does not have an annotation or image of a reference.
     """
-    content = _parse(path)
+    content = read_json_records(path)
     references = list(references)
     referred = {reference.ann_id for reference in references}
     categories = {
@@ -173,7 +173,13 @@ def read_instances(path: Path, references: Iterable[Reference]) -> tuple[dict[in
     return regions, images
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def read_json_records(path: Path) -> dict[str, Any]:
+    """The lists of records in instances.json, without their polygons.
+
+    Raises:
+        InputError: the file is no JSON object.
+    """
+
     def without_polygons(record: dict[str, Any]) -> dict[str, Any]:
         # COCO's file is 400 MB, most of it polygons: dropped as they are parsed, they never fill the memory.
         record.pop("segmentation", None)
@@ -190,6 +196,9 @@ def _parse(path: Path) -> dict[str, Any]:
 
 def _image(record: dict[str, Any], where: str) -> ImageRecord:
     file_name = _field(record, "file_name", str, where)
+    place = PureWindowsPath(file_name)  # which takes both kinds of slashes for what they are
+    if place.anchor or ".." in place.parts:
+        raise InputError(f"{where} has file_name {file_name!r}, which leads out of the images folder: {GET_AGAIN}")
     if "width" not in record or "height" not in record:
         return ImageRecord(file_name, None)
     return ImageRecord(file_name, (_field(record, "width", int, where), _field(record, "height", int, where)))
