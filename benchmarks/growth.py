@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import resource
 import subprocess
 import sys
 from collections import defaultdict
@@ -29,7 +28,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 from tqdm import tqdm
 
-from benchmarks.measuring import Finding, report
+from benchmarks.measuring import Finding, peak_memory, report
 from grounding.bulk import Request
 from grounding.cli import exit_on_input_error
 from grounding.config import ModelConfig
@@ -65,8 +64,7 @@ def main(rounds: int = 3, output: Path = Path("docs/images/growth.png")) -> None
     }  # fmt: skip
     report([finding for kind, curve in medians.items() for finding in _findings(kind, curve, rounds)],
            command="python -m benchmarks.growth")  # fmt: skip
-    if output is not None:
-        _draw(medians).savefig(output, dpi=DPI)
+    _draw(medians).savefig(output, dpi=DPI)
 
 
 def measure(kind: str, count: int) -> None:
@@ -80,8 +78,7 @@ def measure(kind: str, count: int) -> None:
         for _ in grounder.ground_many(_requests(kind, count, Path(folder))):
             pass
         seconds = perf_counter() - began
-    unit = 2**20 if sys.platform == "darwin" else 2**10  # bytes on macOS, kibibytes on Linux
-    print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit]))
+    print(json.dumps([seconds, peak_memory() / 2**20]))
 
 
 def _requests(kind: str, count: int, folder: Path) -> Iterator[Request]:

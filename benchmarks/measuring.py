@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import resource
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,18 @@ def report(findings: Sequence[Finding], *, command: str, path: Path = RESULTS) -
         known[each.name] = {"ratio": float(each.ratio), "goal": each.goal, "at_least": each.at_least, "met": each.met,
                             "detail": each.detail, "command": command, "hardware": hardware()}  # fmt: skip
     write_whole(path, json.dumps(dict(sorted(known.items())), indent=2) + "\n")
+
+
+def peak_memory() -> int:
+    """The most bytes of memory that this process has held at once.
+
+    Linux's `ru_maxrss` would not do: it begins with the peak of the process that started this one.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        [line] = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) * 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
 
 
 def hardware() -> str:

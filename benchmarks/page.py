@@ -25,11 +25,11 @@ import torch
 from jsonargparse import auto_cli
 from tqdm import tqdm
 
+from benchmarks.pages import between
 from grounding.cli import exit_on_input_error
 from grounding.config import ModelConfig
 from grounding.data.images import read_image
 from grounding.data.refshapes.vocabulary import COLOURS, SHAPES
-from grounding.errors import InputError
 from grounding.memory import Memory
 from grounding.proposals.loading import ProposalsConfig
 from grounding.webapp.answers import Answerer
@@ -68,7 +68,7 @@ def main(run: str = "refshapes", repeats: int = 20, output: Path | None = None) 
     if output is None:
         print(text)
     else:
-        write_whole(output, between_markers(output, text))
+        write_whole(output, between(output, BEGIN, END, f"\n{text}"))
 
 
 def measure(run: str, path: Path, repeats: int) -> dict[str, float]:
@@ -120,19 +120,6 @@ def table(columns: dict[str, dict[str, float]], repeats: int) -> str:
     lines.append(f"| {new} / {ENCODED} | {ratios} |")
     threads = f"{torch.get_num_threads()} of {os.cpu_count()} cores, {platform.machine()}"
     return f"{chr(10).join(lines)}\n\nMedians of {repeats}; {threads}, PyTorch {torch.__version__}, no GPU.\n"
-
-
-def between_markers(path: Path, text: str) -> str:
-    """The file's text with the table in place of what was between the markers.
-
-    Raises:
-        InputError: the file is missing or has no markers.
-    """
-    before, found, rest = path.read_text(encoding="utf-8").partition(BEGIN) if path.is_file() else ("", "", "")
-    _, ended, after = rest.partition(END)
-    if not (found and ended):
-        raise InputError(f"{path} has no place for the table: write {BEGIN!r} and {END!r} into it")
-    return f"{before}{BEGIN}\n\n{text}\n{END}{after}"
 
 
 if __name__ == "__main__":

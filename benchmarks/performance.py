@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring import RESULTS
+from benchmarks.pages import between
 from grounding.cli import exit_on_input_error
 from grounding.errors import InputError
 from grounding.whole_file import write_whole
@@ -24,12 +25,7 @@ def write_page(results: Path = RESULTS, page: Path = PAGE) -> None:
     """
     if not results.is_file():
         raise InputError(f"there is no {results}: run python -m benchmarks first")
-    before, found, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, found_too, after = rest.partition(END)
-    if not (found and found_too):
-        raise InputError(f"{page} lacks the lines {BEGIN!r} and {END!r}, between which the tables go: put them back")
-    tables_of_results = tables(json.loads(results.read_text(encoding="utf-8")))
-    write_whole(page, f"{before}{BEGIN}\n{tables_of_results}\n{END}{after}")
+    write_whole(page, between(page, BEGIN, END, tables(json.loads(results.read_text(encoding="utf-8")))))
 
 
 def tables(results: dict[str, Any]) -> str:

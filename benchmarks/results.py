@@ -14,6 +14,7 @@ from typing import Any
 
 from jsonargparse import auto_cli
 
+from benchmarks.pages import between
 from grounding.cli import exit_on_input_error
 from grounding.errors import InputError
 from grounding.report.formats import render
@@ -62,11 +63,8 @@ def main(
     for path in (results, shipped):
         if not path.is_file():
             raise InputError(f"there is no {path}: run make demo, and evaluate.py compare refshapes")
-    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
-    _, found, after = rest.partition(END)
-    if not found:
-        raise InputError(f"{readme} lacks the lines {BEGIN!r} and {END!r}, between which the table goes: put them back")
     of_demo, of_shipped = (json.loads(path.read_text(encoding="utf-8")) for path in (results, shipped))
+    of_readme = between(readme, BEGIN, END, short_table(of_demo, of_shipped))
     tables = [render(table, "markdown") for table in all_tables(of_demo)]
     few = [render(make(of_shipped), "markdown") for make in (main_table, difference_table, subsets_table)]
     with PUBLISHED.open(newline="", encoding="utf-8") as file:
@@ -74,7 +72,7 @@ def main(
     published = [f"| {' | '.join(row)} |" for row in rows]
     published.insert(1, "| --- " * len(rows[0]) + "|")
     write_whole(output, "\n".join([HEADER, *tables, SHIPPED, *few, ELSEWHERE, *published]) + "\n")
-    write_whole(readme, f"{before}{BEGIN}\n{short_table(of_demo, of_shipped)}\n{END}{after}")
+    write_whole(readme, of_readme)
 
 
 def short_table(demo: dict[str, Any], shipped: dict[str, Any]) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import resource
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -26,7 +25,7 @@ from jsonargparse import auto_cli
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from benchmarks.measuring import ROUNDS, Finding, report, take_turns
+from benchmarks.measuring import ROUNDS, Finding, peak_memory, report, take_turns
 from benchmarks.rn50 import random_rn50
 from grounding.cli import exit_on_input_error, parse
 from grounding.clip_backbone import LoadedCLIP
@@ -105,7 +104,7 @@ def main(rounds: int = ROUNDS) -> None:
     with TemporaryDirectory() as folder:
         data = write_photographs(Path(folder) / "data")
         Training("from the cache", data, random_rn50())  # fills it
-        memory = {way: _in_fresh_process(peak_memory, way, data) for way in WAYS}
+        memory = {way: _in_fresh_process(memory_of, way, data) for way in WAYS}
         clip = random_rn50()
         trainings = {way: Training(way, data, clip) for way in WAYS}
         seconds = take_turns(dict(trainings.items()), rounds=rounds)
@@ -119,13 +118,12 @@ def main(rounds: int = ROUNDS) -> None:
     )
 
 
-def peak_memory(way: Way, data: Path) -> int:
+def memory_of(way: Way, data: Path) -> int:
     """The most bytes that this process has held after two steps."""
     training = Training(way, data, random_rn50())
     training()
     training()
-    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return peak_memory()
 
 
 def write_photographs(root: Path, *, seed: int = 0) -> Path:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from jsonargparse import auto_cli
 
+from benchmarks.pages import between
 from benchmarks.refcocog_cost import GPUS, config_cost, seconds
 from grounding.cli import exit_on_input_error, parse
-from grounding.errors import InputError
 from grounding.train_config import TrainConfig
 from grounding.whole_file import write_whole
 
@@ -42,13 +42,8 @@ def main(
         output: Markdown file with the marks.
 
     Raises:
-        InputError: the page lacks its marks.
+        InputError: the page lacks a mark.
     """
-    page = output.read_text(encoding="utf-8")
-    before, found, rest = page.partition(BEGIN)
-    _, found_too, after = rest.partition(END)
-    if not (found and found_too):
-        raise InputError(f"{output} lacks the lines {BEGIN!r} and {END!r}, between which the table goes: put them back")
     config = parse(TrainConfig, "train", ["--config", str(CONFIG)])
     cost = config_cost(config, 1.0)
     total_bytes = pairs * kilobytes * 1e3
@@ -68,7 +63,7 @@ def main(
         f"| --- {'| --: ' * (len(COLUMNS) - 1)}|",
         *(f"| {' | '.join(row)} |" for row in rows),
     ]
-    write_whole(output, "\n".join([before + BEGIN, *lines, END + after]))
+    write_whole(output, between(output, BEGIN, END, "\n".join(lines)))
 
 
 def _span(values: list[float]) -> str:

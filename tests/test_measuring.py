@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import performance
-from benchmarks.measuring import RESULTS, Finding, report, take_turns
+from benchmarks.measuring import RESULTS, Finding, peak_memory, report, take_turns
+from benchmarks.pages import between
 from benchmarks.performance import BEGIN, END, tables, write_page
 from grounding.errors import InputError
 
@@ -45,6 +49,31 @@ def test_the_page_says_what_the_results_say() -> None:
     written = page.partition(BEGIN)[2].partition(END)[0].strip("\n")
     assert written == tables(json.loads(RESULTS.read_text(encoding="utf-8"))).strip("\n")
     assert "| --- | --: |" in written
+
+
+def test_what_stands_between_the_marks_is_replaced_and_nothing_else(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    whole = "before\n<begin>\nold\n<end>\nafter\n"
+    page.write_text(whole)
+    page.write_text(between(page, "<begin>", "<end>", "new"))
+    assert page.read_text() == "before\n<begin>\nnew\n<end>\nafter\n"
+    assert between(page, "<begin>", "<end>", "new") == page.read_text()
+    for lacking in ("<begin>", "<end>"):
+        page.write_text(whole.replace(lacking, ""))
+        with pytest.raises(InputError, match="lacks the lines"):
+            between(page, "<begin>", "<end>", "new")
+    with pytest.raises(InputError, match="lacks the lines"):
+        between(tmp_path / "none.md", "<begin>", "<end>", "new")
+
+
+def test_peak_memory_is_a_processs_own() -> None:
+    """And not that of the process that started it, which Linux's `ru_maxrss` carries over."""
+    command = [sys.executable, "-c", "from benchmarks.measuring import peak_memory; print(peak_memory())"]
+    before = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    held = np.ones(peak_memory() // 8 + 2**25)
+    assert peak_memory() >= held.nbytes
+    after = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert 2**24 < before < held.nbytes and abs(after - before) < 2**25
 
 
 def test_a_page_without_its_marks_is_left_alone(tmp_path: Path) -> None:

@@ -16,19 +16,19 @@ from safetensors.torch import load_file, save_file
 import grounding.training as training
 from grounding import InputError, load, text
 from grounding.config import ModelConfig
-from grounding.data.batches import TrainingBatch
 from grounding.data.mirrored import mirrored_phrase
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.supervision import images_with_boxes
 from grounding.data.transforms import AugmentationConfig
 from grounding.decoder import DecoderConfig
 from grounding.grounder import DenseGrounder
-from grounding.learner import ContrastConfig, Learner, LossConfig
+from grounding.learner import ContrastConfig, LossConfig
 from grounding.loading import make_encoder
 from grounding.run_logs import read_logs
 from grounding.train_config import TrainConfig
 from grounding.training import running_mean, train, warmup_cosine
 from grounding.weak import WeakConfig
+from tests.killed import Killed, killed_after
 from tests.scripts import assert_refused, run_script
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import copy_with_noise_boxes, write_toy_data
@@ -47,23 +47,6 @@ def config(tmp_path: Path) -> TrainConfig:
     return TrainConfig(
         data, tmp_path / "run", model=model, epochs=2, images_per_batch=2, warmup_steps=2, device="cpu", save_every=1
     )
-
-
-class Killed(Exception):
-    pass
-
-
-def killed_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
-    """Ends the process's training, as a signal would, in the middle of the step after `steps`."""
-    losses = Learner.forward
-    calls = iter(range(steps + 1))
-
-    def dying(learner: Learner, batch: TrainingBatch) -> dict[str, torch.Tensor]:
-        if next(calls) == steps:
-            raise Killed
-        return losses(learner, batch)
-
-    monkeypatch.setattr(Learner, "forward", dying)
 
 
 @pytest.mark.parametrize(("steps", "save_every"), [(1, 1), (2, 2), (4, 1), (5, 2)])

@@ -16,17 +16,18 @@ import torch
 
 from benchmarks.training_processes import in_processes, largest_difference
 from grounding.config import ModelConfig
-from grounding.data.batches import TrainingBatch, TrainingItems
+from grounding.data.batches import TrainingItems
 from grounding.data.global_batches import GlobalBatches
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.supervision import images_with_boxes
 from grounding.data.transforms import AugmentationConfig
 from grounding.decoder import DecoderConfig
-from grounding.learner import ContrastConfig, Learner, LossConfig
+from grounding.learner import ContrastConfig, LossConfig
 from grounding.run_logs import read_logs
 from grounding.train_config import TrainConfig
 from grounding.training import train
 from grounding.weak import WeakConfig
+from tests.killed import Killed, killed_after
 from tests.scripts import ROOT
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
@@ -37,22 +38,10 @@ KILLED_AFTER = 7  # steps: in the middle of the second epoch
 AS_ONE = 1e-5
 
 
-class Killed(Exception):
-    pass
-
-
 def killed(config: TrainConfig) -> None:
-    """Trains until the process is killed, as by a signal, in the middle of a step."""
-    losses = Learner.forward
-    steps = iter(range(KILLED_AFTER + 1))
-
-    def dying(learner: Learner, batch: TrainingBatch) -> dict[str, torch.Tensor]:
-        if next(steps) == KILLED_AFTER:
-            raise Killed
-        return losses(learner, batch)
-
+    """Trains until the process is killed in the middle of a step."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Learner, "forward", dying)
+        killed_after(patch, KILLED_AFTER)
         with pytest.raises(Killed):
             train(config)
 

@@ -1,20 +1,6 @@
 from pathlib import Path
 
-import pytest
-
-from benchmarks.page import BEGIN, ENCODED, END, between_markers, measure, table
-from grounding.errors import InputError
-
-
-def test_the_table_is_written_between_the_markers_and_nothing_else_changes(tmp_path: Path) -> None:
-    path = tmp_path / "page.md"
-    path.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    path.write_text(between_markers(path, "new\n"))
-    assert path.read_text() == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
-    assert between_markers(path, "new\n") == path.read_text()
-    path.write_text("no markers")
-    with pytest.raises(InputError, match="no place for the table"):
-        between_markers(path, "new")
+from benchmarks.page import ENCODED, measure, table
 
 
 def test_the_ratio_is_of_a_new_phrase_to_the_encoding() -> None:

@@ -1,0 +1,26 @@
+"""A training that ends in the middle of a step, as by a signal."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from grounding.data.batches import TrainingBatch
+from grounding.learner import Learner
+
+
+class Killed(Exception):
+    pass
+
+
+def killed_after(patch: pytest.MonkeyPatch, steps: int) -> None:
+    """Ends the process's training by `Killed` in the middle of the step after `steps`."""
+    losses = Learner.forward
+    calls = iter(range(steps + 1))
+
+    def dying(learner: Learner, batch: TrainingBatch) -> dict[str, torch.Tensor]:
+        if next(calls) == steps:
+            raise Killed
+        return losses(learner, batch)
+
+    patch.setattr(Learner, "forward", dying)
