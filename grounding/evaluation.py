@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from grounding.data.reading import ReadingLoader
 from grounding.data.refcocog import RefCOCOg
 from grounding.grounder import Grounder
 from grounding.metrics import hottest_point, mass_inside
@@ -107,8 +107,8 @@ def predict_blocks(
         InputError: an image cannot be read.
     """
     batches = [_parts(block, images_per_batch) for block in blocks]
-    loader = DataLoader(dataset, batch_sampler=[list(batch) for of_block in batches for batch in of_block],
-                        num_workers=workers, collate_fn=list)  # fmt: skip
+    loader = ReadingLoader(dataset, batch_sampler=[list(batch) for of_block in batches for batch in of_block],
+                           num_workers=workers, collate_fn=list)  # fmt: skip
     read = iter(loader)
     is_first = True
     with tqdm(total=sum(map(len, blocks)), desc=description or method.name, unit="image", leave=False,

@@ -18,9 +18,10 @@ import yaml
 from accelerate import Accelerator
 from jsonargparse.typing import PositiveInt
 from tabulate import tabulate
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import Dataset, Subset
 from tqdm import tqdm
 
+from grounding.data.reading import ReadingLoader
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.supervision import images_with_boxes, refuse_test_split
 from grounding.errors import InputError
@@ -233,7 +234,7 @@ def _heatmaps(
     grounder: Grounder, dataset: Dataset[Example], images_per_batch: int, workers: int, description: str
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(heatmap (H, W), annotated box (4,)) of every expression, in the order of the data set."""
-    loader = DataLoader(dataset, batch_size=images_per_batch, num_workers=workers, collate_fn=list)
+    loader = ReadingLoader(dataset, batch_size=images_per_batch, num_workers=workers, collate_fn=list)
     total = len(dataset) if isinstance(dataset, Sized) else None
     with tqdm(total=total, desc=description, unit="image", leave=False) as bar:
         for batch in loader:

@@ -8,14 +8,16 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from grounding.blocks import Blocks
 from grounding.data.features import StoredFeatures, as_records
+from grounding.data.reading import ReadingLoader
 from grounding.data.supervision import Supervised
 from grounding.encoder import Encoder
 from grounding.geometry import Letterbox
+from grounding.processes import is_main
 
 
 def fill(stored: StoredFeatures, dataset: Supervised, encoder: Encoder, *, workers: int = 0) -> None:
@@ -35,12 +37,13 @@ def fill(stored: StoredFeatures, dataset: Supervised, encoder: Encoder, *, worke
         InputError: an image cannot be read, its features exceed half precision, or they cannot be written.
     """
     blocks, squares = stored.blocks, _Squares(dataset, encoder.model_size)
-    with tqdm(total=len(dataset), desc="encoding images", unit="image", disable=blocks.are_complete) as bar:
+    hidden = blocks.are_complete or not is_main()
+    with tqdm(total=len(dataset), desc="encoding images", unit="image", disable=hidden) as bar:
         while not blocks.are_complete:
             bar.update(len(dataset) - stored.missing - bar.n)  # by others, and by earlier starts
             free = _FreeBlocks(blocks)
             # A generator of its own: the run's random numbers must not depend on whether there was work to do.
-            loader = DataLoader(squares, batch_sampler=free, num_workers=workers, generator=torch.Generator())
+            loader = ReadingLoader(squares, batch_sampler=free, num_workers=workers, generator=torch.Generator())
             try:
                 for pixels, sizes in loader:
                     block, lock = free.taken[0]
@@ -56,7 +59,7 @@ def fill(stored: StoredFeatures, dataset: Supervised, encoder: Encoder, *, worke
 
 
 class _FreeBlocks:
-    """Batches for a `DataLoader`: blocks that are not finished and that no process works on, locked while they are out.
+    """Batches for a loader: blocks that are not finished and that no process works on, locked while they are out.
 
     Attributes:
         taken: blocks that are out, in the order of the batches, with their locks.

@@ -151,11 +151,12 @@ class DenseGrounder:
         """
         encoded = image if isinstance(image, EncodedImages) else self._encoded_lately(as_image(image))
         embeddings = self.encoder.encode_phrases(list(phrases)).embeddings
+        of_the_image = torch.zeros(len(embeddings), dtype=torch.long, device=embeddings.device)
         views = [view for view in (encoded, *encoded.further) if not view.mirrored]
         of_each_view = [
             [
                 view.letterboxes[0].map_to_image(values)
-                for values in torch.einsum("ehw,pe->phw", view.features.embeddings[0], embeddings).cpu().numpy()
+                for values in similarity_of(view.features.embeddings, embeddings, of_the_image).cpu().numpy()
             ]
             for view in views
         ]

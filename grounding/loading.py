@@ -57,9 +57,9 @@ def load(
         scoring: how CLIP looks at their proposals.
         device: where the models go.
         precision: "float32"; "bfloat16", which saves most of the time where the device multiplies it natively and moves
-            heatmaps a little (docs/performance.md says how far); or "auto", which is the latter where that is so.
+            heatmaps a little (docs/performance.md says both); or "auto", which is the latter where that is so.
         compiled: whether dense features come from kernels that `torch.compile` makes for this machine: half a minute
-            once, and a C++ compiler, for a fifth of every image's time.
+            once, and a C++ compiler, for a part of every image's time that docs/performance.md gives.
 
     Returns:
         The method; a run's is named "ours".

@@ -16,12 +16,12 @@ from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration, InitProcessGroupKwargs, set_seed
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from grounding.data.batches import TrainingItems, collate
 from grounding.data.global_batches import GlobalBatches
 from grounding.data.mirrored import can_be_mirrored, mirrored_phrase
+from grounding.data.reading import ReadingLoader
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.supervision import Supervised
 from grounding.data.supply import Supply
@@ -74,7 +74,7 @@ def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], No
         items = _items(config, dataset, encoder, tell=accelerator.print)
         _remember_phrases(config, items, validation, encoder)
         learner = Learner(encoder, decoder_for(encoder, config.model.decoder), config.losses)
-    loader = DataLoader(items, batch_sampler=order, collate_fn=collate, num_workers=config.workers)
+    loader = ReadingLoader(items, batch_sampler=order, collate_fn=collate, num_workers=config.workers)
     optimizer = torch.optim.AdamW(_parameter_groups(learner, config.weight_decay), lr=config.learning_rate, eps=EPSILON,
                                   fused=True)  # fmt: skip
     total_steps = config.epochs * len(order)
