@@ -1,6 +1,6 @@
 """What ten million image-phrase pairs would cost: `python -m benchmarks.web_scale`, for docs/distributed.md.
 
-Computed, not measured. A step of configs/refcocog-weak.yaml is gone through as `benchmarks.refcocog_cost` does, with
+Computed, not measured. A step of configs/refcocog-weak.yaml is gone through as `benchmarks.step_cost` does, with
 one phrase an image; times are between the same two shares of a GPU's datasheet peaks. All else is an assumption, and
 an argument.
 """
@@ -12,8 +12,8 @@ from pathlib import Path
 
 from jsonargparse import auto_cli
 
+from benchmarks.gpu_cost import GPUS, config_cost, seconds
 from benchmarks.pages import between
-from benchmarks.refcocog_cost import GPUS, config_cost, seconds
 from grounding.cli import exit_on_input_error, parse
 from grounding.train_config import TrainConfig
 from grounding.whole_file import write_whole

@@ -10,20 +10,10 @@ import torch.nn.functional as F
 from clip.model import CLIP
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from benchmarks.refcocog_cost import (
-    CONFIGS,
-    GPUS,
-    IMAGES,
-    TOWER,
-    Cost,
-    Meter,
-    batch_of,
-    config_cost,
-    learner_of,
-    seconds,
-    step_cost,
-)
+from benchmarks.gpu_cost import GPUS, IMAGES, config_cost, seconds
+from benchmarks.refcocog_cost import CONFIGS
 from benchmarks.rn50 import RN50
+from benchmarks.step_cost import TOWER, Cost, Meter, batch_of, learner_of, step_cost
 from grounding.cli import parse
 from grounding.config import ModelConfig
 from grounding.data.download import PUBLISHED
