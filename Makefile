@@ -5,7 +5,7 @@ UV ?= uv
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint constraints clean
+.PHONY: help setup demo test lint audit licences oldest constraints clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -25,6 +25,18 @@ lint: ## check style (ruff), layout (ruff format) and types (mypy)
 	$(PYTHON_IN_VENV) -m ruff check .
 	$(PYTHON_IN_VENV) -m ruff format --check .
 	$(PYTHON_IN_VENV) -m mypy
+
+audit: build/audit/made ## known vulnerabilities of the pinned packages (asks a database on the internet)
+	@build/audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt
+
+licences: build/audit/made setup ## list the packages' licences in docs/licences.md
+	@$(PYTHON_IN_VENV) -m reliability.licences build/audit/bin/pip-licenses
+
+build/audit/made: requirements-audit.txt
+	@python3 -m venv build/audit && build/audit/bin/pip install --quiet -r requirements-audit.txt && touch $@
+
+oldest: ## run the tests with the oldest PyTorch that requirements.txt allows (in build/oldest)
+	@sh scripts/oldest.sh && build/oldest/bin/python -m pytest $(PYTEST_ARGS)
 
 constraints: ## resolve constraints.txt afresh from the requirement files (needs uv)
 	@command -v $(UV) >/dev/null || { echo "error: make constraints needs uv; install it (pip install uv), or name it with UV=/path/to/uv" >&2; exit 2; }
