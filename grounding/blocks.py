@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from uuid import uuid4
+
+from grounding.whole_file import made_whole
 
 
 class Blocks:
@@ -52,16 +54,13 @@ class Blocks:
 
     def write(self, block: int, text: str) -> None:
         """A block's text, whole or not at all; of two processes that write the same block the last one counts."""
-        with NamedTemporaryFile("w", dir=self.folder, suffix=".part", encoding="utf-8", delete=False) as file:
-            file.write(text)
-        Path(file.name).replace(self.path(block))
+        with made_whole(self.path(block), self.folder / f"{uuid4().hex}.part") as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
 
     def join(self, path: Path) -> None:
         """All blocks in their order as one file, which replaces `path`; the folder goes."""
-        unfinished = path.with_name(path.name + ".part")
-        with unfinished.open("wb") as whole:
+        with made_whole(path) as unfinished, unfinished.open("wb") as whole:
             for block in range(len(self)):
                 with self.path(block).open("rb") as part:
                     shutil.copyfileobj(part, whole)
-        unfinished.replace(path)
         shutil.rmtree(self.folder)

@@ -22,6 +22,7 @@ from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.text import Annotation
 
 from grounding.errors import InputError
+from grounding.whole_file import made_whole
 
 BOX_COLOUR = "#56B4E9"
 ANNOTATED_COLOUR = "#FFFFFF"
@@ -201,13 +202,7 @@ def save_figure(figure: Figure, path: Path, *, dpi: int | None = None) -> None:
     kind = path.suffix.lower().lstrip(".")
     if kind not in FORMATS:
         raise InputError(f"{path} has no picture's suffix: end its name in one of .{', .'.join(FORMATS)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.part")
     # Without dates and with the same names for its parts, the same picture is the same file.
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
-    try:
-        with matplotlib.rc_context({"svg.hashsalt": "grounding"}):
-            figure.savefig(unfinished, format=kind, dpi=dpi or "figure", metadata=metadata)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with made_whole(path) as unfinished, matplotlib.rc_context({"svg.hashsalt": "grounding"}):
+        figure.savefig(unfinished, format=kind, dpi=dpi or "figure", metadata=metadata)

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from grounding.blocks import Blocks
 from grounding.errors import InputError
+from grounding.whole_file import made_whole
 
 
 class MadeOnce:
@@ -36,6 +37,8 @@ class MadeOnce:
         text = json.dumps(made_from, indent=2, sort_keys=True) + "\n"
         path.parent.mkdir(parents=True, exist_ok=True)
         if note.is_file() and note.read_text(encoding="utf-8") == text:
+            if self.is_complete:  # left by a process that was killed between joining the blocks and removing them
+                shutil.rmtree(self._folder, ignore_errors=True)
             return
         if not anew and (note.is_file() or path.is_file()):
             raise InputError(f"{path} {_difference(note, made_from)}: give another output, or remove {path}, {note} "
@@ -43,9 +46,9 @@ class MadeOnce:
         path.unlink(missing_ok=True)
         shutil.rmtree(self._folder, ignore_errors=True)
         # A name of its own: machines that know nothing of each other may begin at the same time.
-        unfinished = note.with_name(f"{note.name}.{uuid4().hex}.part")
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(note)
+        with made_whole(note, self._folder / f"{uuid4().hex}.part") as unfinished:
+            self._folder.mkdir(exist_ok=True)
+            unfinished.write_text(text, encoding="utf-8")
 
     @property
     def is_complete(self) -> bool:

@@ -32,6 +32,7 @@ from grounding.data.refshapes.captions import captioned_views, captions_true_of
 from grounding.dense_clip import dense_embeddings, resnet_stages
 from grounding.errors import InputError
 from grounding.plain import plain
+from grounding.whole_file import made_whole
 
 
 @dataclass(frozen=True)
@@ -177,11 +178,12 @@ def pretrain(config: PretrainConfig) -> CLIP:
         if step % config.save_every == 0 or step == config.steps:
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(),
                      "schedule": schedule.state_dict(), "step": step, "config": plain(config)}  # fmt: skip
-            torch.save(state, state_file.with_suffix(".part"))
-            os.replace(state_file.with_suffix(".part"), state_file)
+            with made_whole(state_file) as unfinished:
+                torch.save(state, unfinished)
 
     half = {name: value.half().contiguous() for name, value in model.state_dict().items() if value.is_floating_point()}
-    save_file(half, config.output)
+    with made_whole(config.output) as unfinished:
+        save_file(half, unfinished)
     state_file.unlink(missing_ok=True)
     return model.eval()
 

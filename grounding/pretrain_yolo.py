@@ -32,6 +32,7 @@ from grounding.export.to_onnx import to_onnx
 from grounding.geometry import box_area
 from grounding.proposals.yolox import PADDING
 from grounding.training import warmup_cosine
+from grounding.whole_file import made_whole
 
 if TYPE_CHECKING:
     from yolox.models import YoloxModule
@@ -184,10 +185,8 @@ def pretrain(config: PretrainYoloConfig) -> YoloxModule:
             model = _train(config)
     finally:
         torch.set_num_threads(threads)
-    config.output.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = config.output.with_name(config.output.name + ".part")
-    export(model, unfinished)
-    os.replace(unfinished, config.output)
+    with made_whole(config.output) as unfinished:
+        export(model, unfinished)
     return model
 
 

@@ -6,7 +6,6 @@ A file that has its name is whole, so that neither a killed writer nor a second 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from torch import Tensor
 from grounding.blocks import Blocks
 from grounding.dense_clip import DenseFeatures
 from grounding.errors import InputError
+from grounding.whole_file import made_whole
 
 IMAGES_PER_BLOCK = 8
 SIZE, EMBEDDINGS = "size", "embeddings"  # a record's fields besides the stages
@@ -117,17 +117,11 @@ class StoredFeatures:
             InputError: they cannot be written.
         """
         path = self.blocks.path(block)
-        unfinished = path.with_suffix(".part")
         try:
-            with unfinished.open("wb") as file:
+            with made_whole(path) as unfinished, unfinished.open("wb") as file:
                 np.save(file, records)  # not through a map: on a full disk that ends the process without a word
-                file.flush()
-                os.fsync(file.fileno())  # or, when the power fails, the name might be there before the content
-            unfinished.replace(path)
         except OSError as error:
             raise InputError(f"{path} cannot be written ({error}): make room, or give another feature_cache") from error
-        finally:
-            unfinished.unlink(missing_ok=True)
 
 
 def _maps_of(record: np.dtype) -> list[str]:

@@ -17,7 +17,7 @@ from grounding.extraction.choice import required_head
 from grounding.extraction.quality import BoxQualityHead
 from grounding.extraction.settings import ExtractionConfig
 from grounding.plain import plain
-from grounding.whole_file import write_whole
+from grounding.whole_file import made_whole, write_whole
 
 EXTRACTION_FILE = "extraction.yaml"
 QUALITY_FILE = "box_quality.safetensors"
@@ -31,9 +31,9 @@ def save_extraction(folder: Path, config: ExtractionConfig, quality_head: BoxQua
     """
     path = folder / QUALITY_FILE
     if config.method == "quality":
-        unfinished = path.with_suffix(".part")
-        save_file(required_head(config, quality_head).state_dict(), unfinished)
-        unfinished.replace(path)
+        head = required_head(config, quality_head)
+        with made_whole(path) as unfinished:
+            save_file(head.state_dict(), unfinished)
     write_whole(folder / EXTRACTION_FILE, yaml.safe_dump(plain(config), sort_keys=False))
     if config.method != "quality":
         path.unlink(missing_ok=True)
