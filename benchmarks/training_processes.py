@@ -27,6 +27,9 @@ from benchmarks.measuring import Finding, report
 from grounding.cli import parse
 from grounding.data.refshapes.writer import write_refshapes
 from grounding.data.transforms import AugmentationConfig
+from grounding.loading import DECODER_FILE
+from grounding.run_folder import STATES_FOLDER
+from grounding.states import WEIGHTS_FILE
 from grounding.train_config import TrainConfig
 from grounding.training import train
 from grounding.weak import WeakConfig
@@ -52,11 +55,15 @@ def epoch_ends(config: TrainConfig) -> list[float]:
     return ends
 
 
+def _weights(run: Path) -> list[Path]:
+    return [max((run / STATES_FOLDER).iterdir()) / WEIGHTS_FILE, run / DECODER_FILE]
+
+
 def largest_difference(first: Path, second: Path) -> float:
     """Of any weight of two runs: of their last step, and of the running mean that they keep."""
     differences = []
-    for name in ("last/model.safetensors", "decoder.safetensors"):
-        mine, other = load_file(first / name), load_file(second / name)
+    for pair in zip(*map(_weights, (first, second)), strict=True):
+        mine, other = map(load_file, pair)
         if set(mine) != set(other):
             raise ValueError(f"{first} and {second} hold different weights")
         differences += [float((mine[key] - other[key]).abs().max()) for key in mine]

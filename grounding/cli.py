@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import signal
 import sys
 import time
 from argparse import ArgumentError
@@ -16,10 +18,12 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from grounding.errors import InputError
+from grounding.interruption import Stopped
 from grounding.processes import is_main
 
 Config = TypeVar("Config")
 
+OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}  # which Python raises without a file's name
 SECONDS_FOR_THE_FIRST = 10  # processes of one launch do not reach the same mistake at the same moment
 
 
@@ -81,7 +85,7 @@ def parse(
 
 @contextmanager
 def exit_on_input_error() -> Iterator[None]:
-    """Turns what the user can mend into ``error: ...`` on stderr and exit code 2.
+    """Turns what the user can mend into ``error: ...`` on stderr and exit code 2, a signal into 128 and its number.
 
     That is an `InputError` raised inside the block, and what the system says of a file or folder that cannot be used.
     Of several processes of one launch the first one speaks: `torchrun` ends the others as soon as it has failed. What
@@ -92,9 +96,17 @@ def exit_on_input_error() -> Iterator[None]:
     except InputError as error:
         message = str(error)
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno not in OF_THE_DISK:
             raise
-        message = f"{error.filename} cannot be used ({error.strerror}): free or rename it, or name another place"
+        place = error.filename or "a file that was being written"
+        message = f"{place} cannot be used ({error.strerror}): free or rename it, or name another place"
+    except Stopped as stopped:
+        if is_main():
+            print(f"\n{stopped}", file=sys.stderr)
+        raise SystemExit(128 + stopped.signal_number) from None
+    except KeyboardInterrupt:
+        print("\nstopped; what is finished is kept", file=sys.stderr)
+        raise SystemExit(128 + signal.SIGINT) from None
     else:
         return
     if not is_main():

@@ -1,72 +1,47 @@
-"""What a training run leaves on disk, and how far it has come.
+"""What a training run leaves on disk.
 
-config.yaml, decoder.safetensors (the best epoch), metrics.jsonl, TensorBoard events, last/ (the state to resume from).
-Everything is written beside its place and renamed, so that a killed run leaves the previous whole file. Of several
-processes the main one writes; a state does not depend on how many there were.
+config.yaml, environment.jsonl, decoder.safetensors (the best epoch), metrics.jsonl, TensorBoard events, states/ (to
+resume from); where it happened, skipped.jsonl and broken.json. Whole files replace whole files, so that a killed run
+leaves the previous one. Of several processes the main one writes; nothing depends on how many there were.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import yaml
 from accelerate import Accelerator
+from filelock import FileLock, Timeout
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.tensorboard import SummaryWriter
 
+from grounding.environment import environment
 from grounding.errors import InputError
 from grounding.loading import CLIP_SHA256, CONFIG_FILE, DECODER_FILE
 from grounding.plain import plain
-from grounding.processes import on_main
+from grounding.processes import from_main, is_main, on_main
+from grounding.states import Progress, States, load_state
+from grounding.whole_file import made_whole, write_whole
 
 METRICS_FILE = "metrics.jsonl"
-# TensorBoard's tags are these prefixes with the names of losses and measures, and the two names below.
+SKIPPED_FILE = "skipped.jsonl"
+BROKEN_FILE = "broken.json"
+ENVIRONMENT_FILE = "environment.jsonl"
+STATES_FOLDER = "states"
+# TensorBoard's tags are these prefixes with the names of losses and measures, and the names below.
 STEP_TAGS, EPOCH_TAGS = "train/", "validation/"
-TOTAL_LOSS, LEARNING_RATE = "total_loss", "learning_rate"
+TOTAL_LOSS, LEARNING_RATE, GRADIENT_NORM = "total_loss", "learning_rate", "gradient_norm"
+GRADIENT_TAG = "optimiser/gradient_norm"  # before it is clipped; no loss, beside which it would be drawn
 # Outside of these: it differs from one time to the next, and what is compared of two runs should not.
 WAITING_TAG = "time/waiting_for_data"
-MAY_DIFFER_ON_RESUME = {"resume", "output", "data", "device", "workers", "feature_cache", "save_every"}
-
-
-@dataclass
-class Progress:
-    """How far a run has come; part of its resumable state.
-
-    Attributes:
-        epoch: finished epochs.
-        step: finished optimiser steps.
-        step_in_epoch: of them in the current epoch.
-        epochs_since_best: finished epochs since the best one.
-        best_metrics: validation measures of the best epoch.
-    """
-
-    epoch: int = 0
-    step: int = 0
-    step_in_epoch: int = 0
-    epochs_since_best: int = 0
-    best_metrics: dict[str, float] = field(default_factory=dict)
-
-    def finish_epoch(self, metrics: dict[str, float]) -> bool:
-        """Counts an epoch; True where its Acc@0.5 is the best so far, or nothing was measured."""
-        better = not metrics or metrics["acc@0.5"] > self.best_metrics.get("acc@0.5", -1.0)
-        self.epochs_since_best = 0 if better else self.epochs_since_best + 1
-        self.best_metrics = dict(metrics) if better else self.best_metrics
-        self.epoch, self.step_in_epoch = self.epoch + 1, 0
-        return better
-
-    def state_dict(self) -> dict[str, Any]:
-        """For accelerate's checkpoint."""
-        return dict(vars(self))
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """From accelerate's checkpoint."""
-        vars(self).update(state)
+MAY_DIFFER_ON_RESUME = {"resume", "output", "data", "device", "workers", "feature_cache", "save_every", "last_states",
+                        "most_skipped"}  # fmt: skip
 
 
 def refuse_another_run(folder: Path, config: Any, *, resume: bool) -> None:
@@ -99,35 +74,34 @@ class RunFolder:
 
     Args:
         folder: of the run; made where it is not there.
-        config: the run's dataclass, saved as config.yaml.
-        resume: whether a run that is there already goes on.
+        config: the run's `TrainConfig`, saved as config.yaml.
 
     Raises:
-        InputError: there is a run and resume is false, or it was started with another configuration.
+        InputError: there is a run and it is not to be resumed, it was started with another configuration, or another
+            training works in the folder.
     """
 
-    def __init__(self, folder: Path, config: Any, *, resume: bool) -> None:
+    def __init__(self, folder: Path, config: Any) -> None:
         self.folder = folder
-        self.state_folder = folder / "last"
-        self._previous_state_folder = folder / "last.previous"
-        self._open(config, resume=resume)
+        self._states = States(folder / STATES_FOLDER, keep=config.last_states)
+        self._open(config)
 
     @on_main
-    def _open(self, config: Any, *, resume: bool) -> None:
+    def _open(self, config: Any) -> None:
         folder = self.folder
-        refuse_another_run(folder, config, resume=resume)
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / CONFIG_FILE
-        unfinished = path.with_suffix(".part")
-        unfinished.write_text(yaml.safe_dump(plain(config), sort_keys=False))
-        unfinished.replace(path)
-        if self._previous_state_folder.is_dir():  # left by a run that was killed while it put a new state in place
-            if self.has_state:
-                shutil.rmtree(self._previous_state_folder)
-            else:
-                self._previous_state_folder.rename(self.state_folder)
+        self._lock = FileLock(folder / "training.lock")
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            raise InputError(f"another training works in {folder}: wait for it, or give another --output") from None
+        try:
+            refuse_another_run(folder, config, resume=config.resume)
+        except InputError:
+            self._lock.release()
+            raise
+        write_whole(folder / CONFIG_FILE, yaml.safe_dump(plain(config), sort_keys=False))
         self._writer = SummaryWriter(str(folder))
-        self._metrics = (folder / METRICS_FILE).open("a")
 
     def __enter__(self) -> RunFolder:
         return self
@@ -136,51 +110,74 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._lock.release()
         self._writer.close()
-        self._metrics.close()
 
-    @property
-    def has_state(self) -> bool:
-        """True where there is a state to resume from."""
-        return self.state_folder.is_dir()
-
-    @on_main
-    def save_state(self, accelerator: Accelerator) -> None:
-        """Everything that a resumed run needs, in place of the previous state.
+    def resume(self, accelerator: Accelerator, mean: AveragedModel, progress: Progress) -> bool:
+        """Go on from the newest whole state; what the logs say of later steps and epochs is taken out.
 
         Args:
-            accelerator: as `without_wrapper` leaves it.
+            accelerator, mean, progress: as for `States.save`.
+
+        Returns:
+            Whether there was a state.
+
+        Raises:
+            InputError: there are states and none is whole.
         """
-        unfinished = self.folder / "last.part"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        accelerator.save_state(str(unfinished))
-        if self.state_folder.is_dir():
-            self.state_folder.rename(self._previous_state_folder)
-        unfinished.rename(self.state_folder)
-        shutil.rmtree(self._previous_state_folder, ignore_errors=True)
+        path = from_main(self._states.newest(accelerator.print) if is_main() else None)
+        if path is None:
+            return False
+        load_state(path, accelerator, mean, progress)
+        if is_main():
+            _keep_lines(self.folder / METRICS_FILE, "epoch", progress.epoch)
+            _keep_lines(self.folder / SKIPPED_FILE, "step", progress.step)
+        return True
+
+    @on_main
+    def log_start(self, *, seed: int, weights: str) -> None:
+        """Where and with what the run starts or goes on, to environment.jsonl; the arguments are `environment`'s."""
+        with (self.folder / ENVIRONMENT_FILE).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(environment(seed=seed, weights=weights)) + "\n")
+
+    @on_main
+    def save_state(self, accelerator: Accelerator, mean: AveragedModel, progress: Progress) -> None:
+        """Everything that a resumed run needs; see `States.save`."""
+        self._states.save(accelerator, mean, progress)
 
     @on_main
     def save_decoder(self, decoder: nn.Module, *, clip_sha256: str) -> None:
         """The decoder's weights as the run's result, marked with the file of the CLIP that they fit."""
-        path = self.folder / DECODER_FILE
-        unfinished = path.with_suffix(".part")
         weights = {name: value.detach().cpu().contiguous() for name, value in decoder.state_dict().items()}
-        save_file(weights, unfinished, metadata={CLIP_SHA256: clip_sha256})
-        unfinished.replace(path)
+        with made_whole(self.folder / DECODER_FILE) as unfinished:
+            save_file(weights, unfinished, metadata={CLIP_SHA256: clip_sha256})
 
     @on_main
-    def log_step(self, progress: Progress, values: dict[str, float]) -> None:
-        """One step's losses and learning rate, to TensorBoard."""
+    def log_step(self, progress: Progress, values: Mapping[str, float]) -> None:
+        """One step's losses, gradient norm and learning rate, to TensorBoard."""
         for name, value in values.items():
-            self._writer.add_scalar(f"{STEP_TAGS}{name}", value, progress.step)
+            tag = GRADIENT_TAG if name == GRADIENT_NORM else f"{STEP_TAGS}{name}"
+            self._writer.add_scalar(tag, value, progress.step)
 
     @on_main
-    def log_validation(self, progress: Progress, metrics: dict[str, float]) -> None:
+    def log_skipped(self, progress: Progress, values: Mapping[str, float], batch: Sequence[Mapping[str, Any]]) -> None:
+        """One skipped step: its losses, and the ids and phrases of its images, to skipped.jsonl."""
+        record = {"step": progress.step, "epoch": progress.epoch, **values, "batch": list(batch)}
+        with (self.folder / SKIPPED_FILE).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    @on_main
+    def log_broken(self, broken: Mapping[int, str]) -> None:
+        """Which images are left out and why, to broken.json."""
+        write_whole(self.folder / BROKEN_FILE, json.dumps({str(key): why for key, why in broken.items()}, indent=2))
+
+    @on_main
+    def log_validation(self, progress: Progress, metrics: Mapping[str, float]) -> None:
         """One epoch's measures, to TensorBoard and metrics.jsonl."""
         for name, value in metrics.items():
             self._writer.add_scalar(f"{EPOCH_TAGS}{name}", value, progress.epoch)
-        self._metrics.write(json.dumps({"epoch": progress.epoch, "step": progress.step, **metrics}) + "\n")
-        self._metrics.flush()
+        with (self.folder / METRICS_FILE).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"epoch": progress.epoch, "step": progress.step, **metrics}) + "\n")
 
     @on_main
     def log_waiting(self, progress: Progress, share: float) -> None:
@@ -188,14 +185,30 @@ class RunFolder:
         self._writer.add_scalar(WAITING_TAG, share, progress.epoch)
 
 
-def without_wrapper(accelerator: Accelerator) -> None:
-    """Lets states hold the weights by the module's own names, whether or not several processes have wrapped it."""
+def read_broken(folder: Path) -> dict[int, str] | None:
+    """What `log_broken` has written; None where it has not.
 
-    def saving(models: list[nn.Module], weights: list[dict[str, Tensor]], _: str) -> None:
-        weights[:] = [accelerator.unwrap_model(model).state_dict() for model in models]
+    Raises:
+        InputError: the file is damaged.
+    """
+    path = folder / BROKEN_FILE
+    if not path.is_file():
+        return None
+    try:
+        return {int(key): str(why) for key, why in json.loads(path.read_text(encoding="utf-8")).items()}
+    except (ValueError, AttributeError) as error:
+        raise InputError(f"{path} is damaged: restore it, or remove {folder} and train again") from error
 
-    def loading(models: list[nn.Module], _: str) -> None:
-        models[:] = [accelerator.unwrap_model(model) for model in models]
 
-    accelerator.register_save_state_pre_hook(saving)
-    accelerator.register_load_state_pre_hook(loading)
+def _keep_lines(path: Path, name: str, most: int) -> None:
+    """Leaves the lines of a log whose `name` is not beyond `most`: the rest comes again, or is half a line."""
+    if not path.is_file():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            if json.loads(line)[name] <= most:
+                kept.append(line + "\n")
+        except (ValueError, TypeError, KeyError):
+            continue
+    write_whole(path, "".join(kept))

@@ -51,6 +51,10 @@ class TrainConfig:
         feature_cache: folder in which CLIP's features of the training images are kept in half precision, for other
             runs too; null computes them in every step. Needs augmentation to be off (`docs/feature_cache.md`).
         save_every: optimiser steps between two resumable states, besides the end of each epoch.
+        last_states: how many of the last states stay: where the newest is damaged, the one before serves.
+        most_skipped: steps in a row without a finite loss and gradient, each of which is skipped, that end the run.
+        skip_broken: images that cannot be read are looked for before the start and left out; else the first one that is
+            met ends the run.
         seed: of the weights, the order and the draws.
         resume: go on with the run in `output`; false refuses to overwrite it.
     """
@@ -83,5 +87,8 @@ class TrainConfig:
     workers: int = 0
     feature_cache: Path | None = None
     save_every: PositiveInt = 500
+    last_states: PositiveInt = 2
+    most_skipped: PositiveInt = 10
+    skip_broken: bool = False
     seed: int = 0
     resume: bool = False

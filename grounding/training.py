@@ -19,6 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from grounding.data.batches import TrainingItems, collate
+from grounding.data.broken import WithoutBroken, find_broken
 from grounding.data.global_batches import GlobalBatches
 from grounding.data.mirrored import can_be_mirrored, mirrored_phrase
 from grounding.data.reading import ReadingLoader
@@ -27,14 +28,17 @@ from grounding.data.supervision import Supervised
 from grounding.data.supply import Supply
 from grounding.decoder import HeatmapDecoder
 from grounding.encoder import Encoder
+from grounding.errors import InputError
 from grounding.evaluation import evaluate
 from grounding.feature_cache import cached_features, needs_pixels
 from grounding.grounder import DenseGrounder, decoder_for
+from grounding.interruption import Stopped, StopRequest
 from grounding.learner import Learner
 from grounding.loading import make_encoder
-from grounding.processes import PATIENCE, failing_together, from_main, is_main, on_cpu
-from grounding.run_folder import LEARNING_RATE, TOTAL_LOSS, Progress, RunFolder, refuse_another_run, without_wrapper
-from grounding.shared_means import mean_over_processes
+from grounding.optimiser_step import OptimiserStep
+from grounding.processes import PATIENCE, failing_together, gather, is_main, on_cpu, process_count, process_index
+from grounding.run_folder import BROKEN_FILE, SKIPPED_FILE, TOTAL_LOSS, RunFolder, read_broken, refuse_another_run
+from grounding.states import Progress, without_wrapper
 from grounding.train_config import TrainConfig
 from grounding.training_data import boxed_images, training_data
 
@@ -53,7 +57,9 @@ def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], No
             run, which may be resumed.
 
     Raises:
-        InputError: the data or the CLIP cannot be used, or the run folder holds another run.
+        InputError: the data or the CLIP cannot be used, the run folder holds another run, another training works in
+            it, or a state cannot be written; or too many steps in a row had no finite loss.
+        Stopped: SIGTERM or Ctrl-C came; a state was saved.
     """
     refuse_another_run(config.output, config, resume=config.resume)
     set_seed(config.seed)
@@ -67,6 +73,8 @@ def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], No
     )
     without_wrapper(accelerator)
     with failing_together():
+        broken = _broken_images(config, dataset)
+        dataset = WithoutBroken(dataset, broken) if broken else dataset
         order = GlobalBatches(len(dataset), config.images_per_batch, seed=config.seed,
                               process=accelerator.process_index, processes=accelerator.num_processes)  # fmt: skip
         encoder = make_encoder(config.model, accelerator.device)
@@ -81,62 +89,95 @@ def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], No
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: warmup_cosine(step, config.warmup_steps, total_steps)
     )
-    average = AveragedModel(learner.decoder, multi_avg_fn=running_mean(config.ema_decay)).to(accelerator.device)
+    mean = AveragedModel(learner.decoder, multi_avg_fn=running_mean(config.ema_decay)).to(accelerator.device)
     trained = learner.decoder
     learner, optimizer, schedule = accelerator.prepare(learner, optimizer, schedule)
-    mean_decoder = cast(HeatmapDecoder, average.module)
+    mean_decoder = cast(HeatmapDecoder, mean.module)
+    step = OptimiserStep(accelerator, learner, optimizer, schedule, mean, trained, config.clip_norm)
     progress = Progress()
-    accelerator.register_for_checkpointing(average, progress)
+    state = accelerator, mean, progress
     grounder = DenseGrounder(encoder, mean_decoder, extraction=config.model.extraction, name="ours",
                              sizes=config.model.inference_sizes, flip=config.model.inference_flip)  # fmt: skip
 
     with failing_together():
-        run = RunFolder(config.output, config, resume=config.resume)
-    with run:
-        if from_main(run.has_state):
-            accelerator.load_state(str(run.state_folder))
-        else:
-            run.save_state(accelerator)
-        while progress.epoch < config.epochs and progress.epochs_since_best < config.patience:
+        run = RunFolder(config.output, config)
+    with run, StopRequest() as stop:
+        if not run.resume(*state):
+            run.save_state(*state)
+        if config.skip_broken:
+            run.log_broken(broken)
+        if not progress.is_over(config.epochs, config.patience):
+            run.log_start(seed=config.seed, weights=encoder.clip.weights)
+        while not progress.is_over(config.epochs, config.patience):
             items.epoch = order.epoch = progress.epoch
             order.first_step = progress.step_in_epoch
             supply = Supply(loader)
             bar = tqdm(supply, desc=f"epoch {progress.epoch + 1}/{config.epochs}", initial=progress.step_in_epoch,
                        total=len(order), unit="step", disable=not is_main())  # fmt: skip
-            for batch in bar:
-                learner.train()
-                with accelerator.autocast():
-                    losses = learner(batch)
-                loss = torch.stack(list(losses.values())).sum()
-                accelerator.backward(loss)
-                accelerator.clip_grad_norm_(learner.parameters(), config.clip_norm)
-                optimizer.step()
-                learning_rate = schedule.get_last_lr()[0]  # of this step; all groups have the same
-                schedule.step()
-                optimizer.zero_grad(set_to_none=True)
-                average.update_parameters(trained)
-                progress.step_in_epoch += 1
-                progress.step += 1
-                logged = mean_over_processes({TOTAL_LOSS: loss, **losses})
-                bar.set_postfix(loss=f"{logged[TOTAL_LOSS]:.3f}")
-                run.log_step(progress, {**logged, LEARNING_RATE: learning_rate})
-                if progress.step % config.save_every == 0:
-                    run.save_state(accelerator)
+            try:
+                for batch in bar:
+                    outcome = step(batch, stop)
+                    progress.finish_step(skipped=outcome.skipped)
+                    if outcome.skipped:
+                        run.log_skipped(progress, outcome.values, gather([batch.described()]))
+                    _refuse_endless_skipping(config, progress)
+                    run.log_step(progress, outcome.values)
+                    bar.set_postfix(loss=f"{outcome.values[TOTAL_LOSS]:.3f}")
+                    if outcome.stop:
+                        raise Stopped(stop.received, _stopped(progress))
+                    if progress.step % config.save_every == 0:
+                        run.save_state(*state)
+            except (InputError, Stopped):
+                run.save_state(*state)
+                raise
+            run.save_state(*state)  # before validation, which takes long and may be stopped too
             accelerator.print(supply.in_words(config.workers))
-            metrics = (
-                evaluate(grounder, validation, workers=config.workers, description="validating") if validation else {}
-            )
+            if progress.skipped:
+                accelerator.print(f"{progress.skipped} steps so far had no finite loss or gradient and were skipped")
+            with stop.at_once(_stopped(progress)):
+                metrics = (
+                    evaluate(grounder, validation, workers=config.workers, description="validating")
+                    if validation
+                    else {}
+                )
             better = progress.finish_epoch(metrics)
             if better:
                 run.save_decoder(mean_decoder, clip_sha256=encoder.clip.sha256)
             run.log_validation(progress, metrics)
             run.log_waiting(progress, supply.share_waited)
-            run.save_state(accelerator)
+            run.save_state(*state)
             shown = ", ".join(f"{name} {metrics[name]:.3f}" for name in SHOWN) if metrics else "none"
             accelerator.print(f"epoch {progress.epoch}: validation {shown}{' (best so far)' if better else ''}")
             if on_epoch is not None:
                 on_epoch(progress.epoch, metrics)
     return progress.best_metrics
+
+
+def _broken_images(config: TrainConfig, dataset: Supervised) -> dict[int, str]:
+    """Image id -> what is wrong, of the images that the run leaves out; a resumed run leaves out the same ones."""
+    if not config.skip_broken:
+        return {}
+    broken = read_broken(config.output) if config.resume else None
+    if broken is None:
+        share = range(process_index(), len(dataset), process_count())
+        found = gather(list(find_broken(dataset, share, hide_progress=not is_main()).items()))
+        broken = dict(sorted(found))
+    if broken and is_main():
+        first = next(iter(broken.values()))
+        print(f"{len(broken)} broken images are left out, the first: {first} ({BROKEN_FILE} in the run folder has all)")
+    return broken
+
+
+def _refuse_endless_skipping(config: TrainConfig, progress: Progress) -> None:
+    if progress.skipped_in_a_row >= config.most_skipped:
+        raise InputError(
+            f"{progress.skipped_in_a_row} steps in a row had no finite loss or gradient: look at their images and "
+            f"phrases in {config.output / SKIPPED_FILE}, or train anew with a lower learning_rate"
+        )
+
+
+def _stopped(progress: Progress) -> str:
+    return f"stopped after step {progress.step}: the same command with --resume true goes on"
 
 
 def _items(config: TrainConfig, dataset: Supervised, encoder: Encoder, *, tell: Callable[[str], None]) -> TrainingItems:

@@ -34,7 +34,8 @@ def training_data(config: TrainConfig) -> tuple[Supervised, RefCOCOg | None]:
         validation = RefCOCOg(root, config.validation_split, split_by=config.split_by, group_by="image",
                               subset=config.validation_subset, seed=config.seed)  # fmt: skip
         validation.check_images()
-    dataset.check_images()
+    if not config.skip_broken:
+        dataset.check_images()
     return dataset, validation
 
 

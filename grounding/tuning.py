@@ -31,7 +31,7 @@ from grounding.errors import InputError
 from grounding.loading import make_encoder
 from grounding.plain import plain
 from grounding.report.study_plots import draw_study
-from grounding.run_folder import MAY_DIFFER_ON_RESUME
+from grounding.run_folder import MAY_DIFFER_ON_RESUME, STATES_FOLDER
 from grounding.search_space import DEFAULT_SPACE, read_space, values_in_space, with_values
 from grounding.train_config import TrainConfig
 from grounding.training import SHOWN, train
@@ -149,7 +149,7 @@ def _run_trial(study: Study, space: dict[str, BaseDistribution], start: TrainCon
     trial.set_user_attr(MEASURES, best)
     study.tell(trial, best[CRITERION] if state == TrialState.COMPLETE else None, state=state)
     if not config.keep_states:
-        shutil.rmtree(folder / "last", ignore_errors=True)
+        shutil.rmtree(folder / STATES_FOLDER, ignore_errors=True)
     measured = ", ".join(f"{name} {best[name]:.3f}" for name in SHOWN if name in best)
     leading = _best(study)
     is_best = leading is not None and leading.number == trial.number

@@ -37,7 +37,7 @@ def test_readme_without_the_marks_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text(json.dumps(RESULTS))
     readme = tmp_path / "README.md"
     readme.write_text("before\n")
-    with pytest.raises(InputError, match="between which the table goes"):
+    with pytest.raises(InputError, match="between which this goes"):
         main(tmp_path / "results.json", tmp_path / "results.json", tmp_path / "page.md", readme)
     assert readme.read_text() == "before\n"
     assert not (tmp_path / "page.md").exists()

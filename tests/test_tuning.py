@@ -110,7 +110,7 @@ def test_a_search_finds_its_best_trial(config: TuneConfig, capsys: Capture, monk
         saved = yaml.safe_load((run / "config.yaml").read_text())
         assert saved["learning_rate"] == float(row["learning_rate"])
         assert saved["model"]["decoder"]["width"] == int(row["model.decoder.width"])
-        assert not (run / "last").exists()
+        assert not (run / "states").exists()
     assert len({row["learning_rate"] for row in table}) == 3
     image = next((config.data / "images").iterdir())
     assert load(runs[1]).ground(image, ["the red box"])[0].phrase == "the red box"
@@ -205,7 +205,7 @@ def test_sigkill(config: TuneConfig, toys: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)
     try:
         until = time.monotonic() + 60
-        while not (trial_folder(config.output, 1) / "last").exists():
+        while not (trial_folder(config.output, 1) / "states").exists():
             assert process.poll() is None and time.monotonic() < until, process.stderr or b""
             time.sleep(0.05)
     finally:
@@ -231,7 +231,7 @@ def test_a_trial_behind_the_median_is_stopped(config: TuneConfig, monkeypatch: p
     assert [len(logged(trial_folder(config.output, number))) for number in range(4)] == [3, 3, 2, 3]
     assert [row["acc@0.5"] for row in rows(config.output)] == ["0.7", "0.5", "0.2", "0.55"]
     load(trial_folder(config.output, 2))  # a stopped trial is a run folder too
-    assert not (trial_folder(config.output, 2) / "last").exists()
+    assert not (trial_folder(config.output, 2) / "states").exists()
 
 
 def test_what_on_epoch_raises_ends_a_run_that_may_go_on(config: TuneConfig) -> None:

@@ -52,6 +52,10 @@ class TrainingBatch:
     wrong_index: Tensor
     features: DenseFeatures | None = None
 
+    def described(self) -> dict[str, list[int] | list[str]]:
+        """What a reader needs to find the batch again: the ids of its images, and its phrases."""
+        return {"image_ids": self.image_ids.tolist(), "phrases": self.phrases}
+
 
 @dataclass(frozen=True)
 class TrainingItem:

@@ -8,6 +8,7 @@ from typing import Any
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from grounding.errors import InputError
+from grounding.interruption import leave_signals_to_the_parent
 
 
 class ReadingLoader(DataLoader[Any]):
@@ -24,7 +25,8 @@ class ReadingLoader(DataLoader[Any]):
     def __init__(
         self, dataset: Dataset[Any], *, collate_fn: Callable[[list[Any]], Any] | None = None, **options: Any
     ) -> None:
-        super().__init__(_Caught(dataset), collate_fn=_Passed(collate_fn or default_collate), **options)
+        super().__init__(_Caught(dataset), collate_fn=_Passed(collate_fn or default_collate),
+                         worker_init_fn=leave_signals_to_the_parent, **options)  # fmt: skip
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         """The batches.

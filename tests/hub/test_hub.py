@@ -35,8 +35,8 @@ def run(tmp_path: Path) -> Path:
     config = yaml.safe_load((folder / "config.yaml").read_text())
     config |= {"data": f"{ABSOLUTE}/photos", "output": "C:\\somebody\\mine", "later": [{"file": f"{ABSOLUTE}/x.txt"}]}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    (folder / "last").mkdir()
-    (folder / "last" / "random_states_0.pkl").write_bytes(b"a pickle")
+    (folder / "states").mkdir()
+    (folder / "states" / "random_states_0.pkl").write_bytes(b"a pickle")
     return folder
 
 
