@@ -5,7 +5,7 @@ UV ?= uv
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint audit licences oldest constraints clean
+.PHONY: help setup demo test lint chaos fuzz soak audit licences oldest constraints clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -25,6 +25,14 @@ lint: ## check style (ruff), layout (ruff format) and types (mypy)
 	$(PYTHON_IN_VENV) -m ruff check .
 	$(PYTHON_IN_VENV) -m ruff format --check .
 	$(PYTHON_IN_VENV) -m mypy
+
+chaos: ## kill training, caching, bulk grounding and compare at random moments, and fill their disks
+	@sh scripts/setup.sh dev
+	@$(PYTHON_IN_VENV) -m reliability.chaos && $(PYTHON_IN_VENV) -m reliability.page
+
+soak: ## use the page with ten clients, and ground 20,000 images, watching memory
+	@sh scripts/setup.sh dev
+	@$(PYTHON_IN_VENV) -m reliability.soak && $(PYTHON_IN_VENV) -m reliability.page
 
 audit: build/audit/made ## known vulnerabilities of the pinned packages (asks a database on the internet)
 	@build/audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt

@@ -58,9 +58,13 @@ class Blocks:
             unfinished.write_text(text, encoding="utf-8")
 
     def join(self, path: Path) -> None:
-        """All blocks in their order as one file, which replaces `path`; the folder goes."""
-        with made_whole(path) as unfinished, unfinished.open("wb") as whole:
+        """All blocks in their order as one file, which replaces `path`; the folder goes.
+
+        Raises:
+            FileNotFoundError: a block is not there, perhaps because another process has joined them.
+        """
+        with made_whole(path, self.folder / f"{uuid4().hex}.part") as unfinished, unfinished.open("wb") as whole:
             for block in range(len(self)):
                 with self.path(block).open("rb") as part:
                     shutil.copyfileobj(part, whole)
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)  # in which another process may just be joining too

@@ -7,6 +7,7 @@ import json
 import shlex
 import shutil
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from tqdm import tqdm
 
 from grounding.baselines.proposal_clip import ScoringConfig
 from grounding.blocks import Blocks
-from grounding.clip_backbone import load_clip
+from grounding.clip_backbone import LoadedCLIP, load_clip
 from grounding.coco_results import write_coco_results
 from grounding.config import ModelConfig
 from grounding.contenders import BOUNDS, Settings, make_bound, make_method
@@ -26,6 +27,7 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
 from grounding.evaluation import Method, block_size, predict_blocks
 from grounding.loading import folder_of, read_model_config
+from grounding.lock import locked
 from grounding.made_once import MadeOnce, code_identity
 from grounding.plain import plain
 from grounding.pooling import pool_by_ref
@@ -94,7 +96,7 @@ def compare(config: EvaluateConfig) -> str:
         The table; "" in all processes but the first.
 
     Raises:
-        InputError: a method, the data or an image cannot be used.
+        InputError: a method, the data or an image cannot be used, or another comparison works in the folder.
     """
     if not config.methods:
         raise InputError("the comparison names no method: give run folders or names, such as zero-shot")
@@ -111,6 +113,15 @@ def compare(config: EvaluateConfig) -> str:
     if len(set(names)) < len(names):
         raise InputError(f"two methods would both be called {_first_twice(names)!r}: compare them in two calls")
 
+    with locked(config.output / "compare.lock", "comparison") if launch.is_main_process else nullcontext():
+        return _measured(config, settings, dataset, clip, judge, contenders, bounds, launch)
+
+
+def _measured(
+    config: EvaluateConfig, settings: Settings, dataset: RefCOCOg, clip: LoadedCLIP, judge: Judge,
+    contenders: Sequence[Method], bounds: Sequence[Method], launch: PartialState,
+) -> str:  # fmt: skip
+    """What `compare` does once everything is loaded."""
     # Batch size, device and compilation change no answer beyond rounding, but the time it takes.
     common = {"data": _identity(config.data, config.split_by), "split": config.split, "judge": clip.sha256,
               "code": code_identity(), "device": launch.device.type, "compiled": config.compiled,
@@ -125,6 +136,8 @@ def compare(config: EvaluateConfig) -> str:
             )
             for method in (*contenders, *bounds)
         }  # fmt: skip
+    if launch.is_main_process and not all(file.is_complete for file in made.values()):
+        (config.output / "results.json").unlink(missing_ok=True)  # of other predictions, beside which it would mislead
     hidden = None if launch.is_main_process else True
     for method in tqdm([*contenders, *bounds], desc="methods", unit="method", disable=hidden):
         if not made[method.name].is_complete:
@@ -133,8 +146,7 @@ def compare(config: EvaluateConfig) -> str:
     if not launch.is_main_process:
         return ""
     for file in made.values():
-        if not file.is_complete:
-            file.finish()
+        file.finish()
     files = {name: file.path for name, file in made.items()}
     expressions = {each.sent_id: each for each in dataset.expressions}
     summaries = {

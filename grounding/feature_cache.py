@@ -10,8 +10,10 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from tqdm import tqdm
 
 from grounding.data.features import StoredFeatures, record_type
@@ -19,7 +21,7 @@ from grounding.data.supervision import Supervised
 from grounding.decoder import STAGES_READ
 from grounding.encoder import Encoder
 from grounding.errors import InputError
-from grounding.feature_filling import fill
+from grounding.feature_filling import LOCKS_FOLDER, fill
 from grounding.plain import plain
 from grounding.train_config import TrainConfig
 from grounding.whole_file import write_whole
@@ -59,9 +61,18 @@ def cached_features(
             f"feature_cache needs {_size(missing)} more in {folder}, where {_size(free)} are free: make room, give a "
             "folder on another disk, or leave feature_cache out"
         )
-    write_whole(folder / KEY_FILE, key)
+    _write_key(folder, key)
     fill(stored, dataset, encoder, workers=config.workers)
     return stored
+
+
+def _write_key(folder: Path, key: str) -> None:
+    path = folder / KEY_FILE
+    if path.is_file() and path.read_text(encoding="utf-8") == key:  # a finished cache may lie where nobody can write
+        return
+    (folder / LOCKS_FOLDER).mkdir(exist_ok=True)
+    with FileLock(folder / LOCKS_FOLDER / KEY_FILE):  # processes of one launch come here at the same moment
+        write_whole(path, key)
 
 
 def needs_pixels(config: TrainConfig) -> bool:

@@ -19,6 +19,8 @@ from grounding.encoder import Encoder
 from grounding.geometry import Letterbox
 from grounding.processes import is_main
 
+LOCKS_FOLDER = "locks"
+
 
 def fill(stored: StoredFeatures, dataset: Supervised, encoder: Encoder, *, workers: int = 0) -> None:
     """Compute the records that are missing, and come back when all are there.
@@ -102,4 +104,4 @@ class _Squares(Dataset[tuple[np.ndarray, np.ndarray]]):
 
 def _lock_of(blocks: Blocks, block: int) -> FileLock:
     # Lock files stay, empty: nobody can know that no other process is about to open one.
-    return FileLock(blocks.folder / "locks" / blocks.path(block).name)
+    return FileLock(blocks.folder / LOCKS_FOLDER / blocks.path(block).name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import shutil
@@ -18,7 +19,8 @@ class MadeOnce:
     """`path` is there when it is complete; before that, the blocks that are finished lie in a folder beside it.
 
     Args:
-        path: of the file, such as NAME.jsonl; the note is NAME.json, the folder NAME.parts.
+        path: of the file, such as NAME.jsonl; the note is NAME.json, the folder NAME.HASH.parts, HASH of the note: a
+            process that still makes it from something else has a folder of its own.
         made_from: everything the content depends on, as JSON has it.
         items: how many things the content is about.
         block: how many of them are made together.
@@ -30,25 +32,26 @@ class MadeOnce:
 
     def __init__(self, path: Path, made_from: dict[str, Any], *, items: int, block: int, anew: bool) -> None:
         self.path = path
-        self._folder = path.with_suffix(".parts")
         self._items = items
         self._block = block
-        note = path.with_suffix(".json")
-        text = json.dumps(made_from, indent=2, sort_keys=True) + "\n"
+        self._note = note = path.with_suffix(".json")
+        self._text = (json.dumps(made_from, indent=2, sort_keys=True) + "\n").encode()
+        self._folder = path.with_suffix(f".{hashlib.sha256(self._text).hexdigest()[:12]}.parts")
         path.parent.mkdir(parents=True, exist_ok=True)
-        if note.is_file() and note.read_text(encoding="utf-8") == text:
+        if self._is_of_this_origin():
             if self.is_complete:  # left by a process that was killed between joining the blocks and removing them
                 shutil.rmtree(self._folder, ignore_errors=True)
             return
         if not anew and (note.is_file() or path.is_file()):
-            raise InputError(f"{path} {_difference(note, made_from)}: give another output, or remove {path}, {note} "
-                             f"and {self._folder} to make it anew")  # fmt: skip
+            raise InputError(f"{path} {_difference(note, made_from)}: give another output, or remove {path} and {note} "
+                             "to make it anew")  # fmt: skip
         path.unlink(missing_ok=True)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        for old in path.parent.glob(f"{glob.escape(path.stem)}.*.parts"):
+            shutil.rmtree(old, ignore_errors=True)
         # A name of its own: machines that know nothing of each other may begin at the same time.
         with made_whole(note, self._folder / f"{uuid4().hex}.part") as unfinished:
             self._folder.mkdir(exist_ok=True)
-            unfinished.write_text(text, encoding="utf-8")
+            unfinished.write_bytes(self._text)
 
     @property
     def is_complete(self) -> bool:
@@ -61,8 +64,23 @@ class MadeOnce:
         return Blocks(self._folder, items=self._items, size=self._block)
 
     def finish(self) -> None:
-        """All blocks are there: they become the file."""
-        self.blocks.join(self.path)
+        """All blocks are there: they become the file, unless another process has seen to it.
+
+        Raises:
+            InputError: meanwhile another process makes the file from something else.
+        """
+        if not self._is_of_this_origin():
+            raise InputError(f"{self.path} is being made from something else by another process: give another output")
+        try:
+            if not self.is_complete:
+                self.blocks.join(self.path)
+        except FileNotFoundError:
+            if not self.is_complete:
+                raise
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _is_of_this_origin(self) -> bool:
+        return self._note.is_file() and self._note.read_bytes() == self._text
 
 
 def code_identity() -> str:

@@ -95,5 +95,7 @@ def read_predictions(path: Path) -> Iterator[Prediction]:
             for line in file:
                 number += 1
                 yield Prediction.from_json(line)
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{path}, line {number} is no prediction ({error}): make the file again") from error
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise InputError(
+            f"{path}, line {number} is no prediction ({error}): remove the file and make it again"
+        ) from error

@@ -15,7 +15,6 @@ from typing import Any
 
 import yaml
 from accelerate import Accelerator
-from filelock import FileLock, Timeout
 from safetensors.torch import save_file
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
@@ -24,6 +23,7 @@ from torch.utils.tensorboard import SummaryWriter
 from grounding.environment import environment
 from grounding.errors import InputError
 from grounding.loading import CLIP_SHA256, CONFIG_FILE, DECODER_FILE
+from grounding.lock import locked
 from grounding.plain import plain
 from grounding.processes import from_main, is_main, on_main
 from grounding.states import Progress, States, load_state
@@ -89,12 +89,7 @@ class RunFolder:
     @on_main
     def _open(self, config: Any) -> None:
         folder = self.folder
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(folder / "training.lock")
-        try:
-            self._lock.acquire(blocking=False)
-        except Timeout:
-            raise InputError(f"another training works in {folder}: wait for it, or give another --output") from None
+        self._lock = locked(folder / "training.lock", "training")
         try:
             refuse_another_run(folder, config, resume=config.resume)
         except InputError:

@@ -12,7 +12,7 @@ class LocalServer:
         requests: (path, Range header or None) of every request so far.
         faults: what the next requests meet, one each: "drop" (half of the body, then the connection is cut),
             "overstate" (a Content-Length larger than the body), "no-length", "other-range" (one byte
-            late), or a status code.
+            late), "short-range" (half of what was asked for, and whole by its own headers), or a status code.
         ignore_range: answers 200 and the whole file, whatever range is asked for.
     """
 
@@ -47,7 +47,7 @@ class LocalServer:
                     self.send_error(fault if isinstance(fault, int) else 404)
                     return
                 content = server.files[path]
-                start = 0
+                start, end = 0, len(content)
                 if asked and not server.ignore_range:
                     start = int(re.fullmatch(r"bytes=(\d+)-", asked).group(1))
                     if start >= len(content):
@@ -58,10 +58,11 @@ class LocalServer:
                         return
                     start += fault == "other-range"
                     self.send_response(206)
-                    self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+                    end = (start + len(content)) // 2 if fault == "short-range" else len(content)
+                    self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(content)}")
                 else:
                     self.send_response(200)
-                body = content[start:]
+                body = content[start:end]
                 if fault != "no-length":
                     self.send_header("Content-Length", str(len(body) + (1000 if fault == "overstate" else 0)))
                 self.end_headers()

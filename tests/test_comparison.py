@@ -5,11 +5,13 @@ from __future__ import annotations
 import html
 import json
 import shlex
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -79,7 +81,7 @@ def test_bounds_bound(made) -> None:
 def test_folder_holds_predictions_tables_plots_and_page(made) -> None:
     folder = made[0].output
     assert {path.name for path in folder.iterdir()} == {"results.json", "predictions", "coco", "tables", "plots",
-                                                        "report.html"}  # fmt: skip
+                                                        "report.html", "compare.lock"}  # fmt: skip
     assert {"tables.md", "tables.tex", "comparison.csv"} <= {path.name for path in (folder / "tables").iterdir()}
     assert len(list((folder / "plots").glob("*.png"))) >= 5
     assert not list(folder.rglob("*.part"))
@@ -194,3 +196,24 @@ def test_write_results_replaces_as_a_whole(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         comparison.write_results(path, {"split": object()})
     assert json.loads(path.read_text()) == {"split": "test"}
+
+
+def test_old_measures_never_lie_beside_new_predictions(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(made[0], output=tmp_path / "out", bounds=[])
+    compare(replace(config, methods=["zero-shot"]))
+    asked = comparison.predict_blocks
+
+    def looked_at(*arguments: object, **named: object) -> Iterator[object]:
+        assert not (config.output / "results.json").exists()
+        return asked(*arguments, **named)
+
+    monkeypatch.setattr(comparison, "predict_blocks", looked_at)
+    compare(replace(config, methods=["zero-shot", "gradcam"]))
+    assert (config.output / "results.json").is_file()
+
+
+def test_one_comparison_at_a_time_in_a_folder(made, tmp_path: Path) -> None:
+    config = replace(made[0], output=tmp_path / "out")
+    config.output.mkdir()
+    with FileLock(config.output / "compare.lock"), pytest.raises(InputError, match="another comparison works in"):
+        compare(config)

@@ -388,3 +388,16 @@ def test_values_beyond_half_precision_are_refused() -> None:
     features.pyramid["layer3"][0, 0, 0, 0] = 7e4
     with pytest.raises(InputError, match="'layer3' exceed half precision"):
         as_records(record_of(encoder), torch.tensor([[8, 8]]), features)
+
+
+def test_a_finished_cache_is_only_read(config: TrainConfig, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset, encoder = dataset_of(root / "data"), encoder_of()
+    cached_features(config, dataset, encoder)
+
+    def write_nothing(*_: object) -> None:
+        raise AssertionError("wrote")
+
+    monkeypatch.setattr("grounding.feature_cache.write_whole", write_nothing)
+    monkeypatch.setattr(StoredFeatures, "write", write_nothing)
+    stored = cached_features(config, dataset, encoder)
+    assert stored is not None and stored.missing == 0

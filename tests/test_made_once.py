@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,46 @@ def test_a_file_of_unknown_origin_is_refused(tmp_path: Path, note: str | None) -
     with pytest.raises(InputError, match=r"a\.json does not say what it was made from"):
         letters(path, {"x": 1})
     assert path.read_text() == "mine"
+
+
+def test_a_process_of_another_origin_adds_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    old = letters(path, {"weights": "old"})
+    old.blocks.write(0, "oo")
+    new = letters(path, {"weights": "new"}, anew=True)
+    write_all(old, "o")  # it does not know of the new one
+    assert list(new.blocks.unfinished()) == [0, 1, 2]
+    with pytest.raises(InputError, match="made from something else by another process"):
+        old.finish()
+    write_all(new, "n")
+    new.finish()
+    assert path.read_text() == "nnnnn"
+
+
+def test_two_that_join_at_once_leave_one_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.jsonl"
+    one, other = (letters(path, {"x": 1}) for _ in range(2))
+    write_all(one, "a")
+    copy, waiting = shutil.copyfileobj, [other]
+
+    def in_between(source: object, target: object) -> None:
+        if waiting:  # the other one joins all while this one has only begun
+            waiting.pop().finish()
+        copy(source, target)
+
+    monkeypatch.setattr(shutil, "copyfileobj", in_between)
+    one.finish()
+    assert path.read_text() == "aaaaa"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.json", "a.jsonl"]
+
+
+def test_blocks_that_a_killed_process_did_not_remove_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.jsonl"
+    file = letters(path, {"x": 1})
+    write_all(file, "a")
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        file.finish()
+    assert len(list(tmp_path.iterdir())) == 3
+    assert letters(path, {"x": 1}).is_complete
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.json", "a.jsonl"]

@@ -110,8 +110,7 @@ def ground_file(config: BulkConfig) -> str:
         missing = sum(1 for _ in file.blocks.unfinished())
         return (f"share {process} of {processes} is done, {missing} of {len(file.blocks)} blocks are missing; "
                 "once all shares are done, the same command without --process and --processes joins them")  # fmt: skip
-    if not file.is_complete:
-        file.finish()
+    file.finish()
     return f"{requests.count} images, {_count_broken(config.output)} of them broken, in {config.output}"
 
 
@@ -148,6 +147,8 @@ def _answer_share(
                     bar.update()
             except InputError as error:
                 raise InputError(f"{requests.path}, line {items[len(lines)] + 1}: {error}") from error
+            if len(lines) != len(items):
+                raise InputError(f"{requests.path} became shorter while it was read: run the same command again")
             blocks.write(block, "".join(lines))
 
 

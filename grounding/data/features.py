@@ -104,7 +104,7 @@ class StoredFeatures:
         path = self.blocks.path(block)
         try:
             records = np.load(path, mmap_mode="r")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise InputError(f"{path} is damaged: remove it, and the next start makes it again") from error
         return records[place, ...]
 

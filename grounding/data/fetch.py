@@ -122,7 +122,8 @@ def _go_on(url: str, part: Path, reserve_bytes: int) -> None:
         announced = response.headers.get("Content-Length", "")
         remaining = int(announced) if announced.isdigit() else None
         _check_space(part.parent, (remaining or 0) + reserve_bytes, url)
-        total = None if remaining is None else start + remaining
+        whole = re.search(r"/(\d+)$", content_range)  # a range may end before the file does
+        total = int(whole[1]) if whole else None if remaining is None else start + remaining
         bar = tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=part.stem)
         with part.open("ab" if start else "wb") as file, bar:
             for chunk in response.iter_content(CHUNK_BYTES):

@@ -70,10 +70,14 @@ def read_image(path: str | os.PathLike[str], size: tuple[int, int] | None = None
 
 
 def _read_bytes(path: Path) -> bytes:
-    if path.is_dir():
-        raise InputError(f"{path} is a folder: name one image file in it")
     try:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder: name one image file in it")
         data = path.read_bytes()
+    except InputError:
+        raise
+    except ValueError:  # a zero byte, or half a surrogate pair
+        raise InputError(f"{str(path)!r} is no name that a file can have: check the path") from None
     except FileNotFoundError:
         raise InputError(f"there is no image file {path}: check the path") from None
     except OSError as problem:

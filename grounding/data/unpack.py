@@ -28,7 +28,7 @@ _DAMAGE = (
     lzma.LZMAError,
     struct.error,
     EOFError,
-    UnicodeDecodeError,  # of a member's name
+    ValueError,  # of a member's name: undecodable, or with a zero byte
     RuntimeError,  # zipfile's answer to encryption and to compression methods that it lacks
 )
 
@@ -59,6 +59,8 @@ def unpack(archive: Path, folder: Path, only: Container[str] | None = None) -> N
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with member.open() as source, target.open("wb") as file:
                     shutil.copyfileobj(source, file, CHUNK_BYTES)
+    except InputError:
+        raise
     except _DAMAGE as problem:
         raise _damaged(archive, problem) from problem
     except OSError as problem:

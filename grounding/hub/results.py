@@ -74,7 +74,7 @@ def measured(path: Path, made_from: Mapping[str, Any]) -> Measured:
             f"{data}, split {results['split']} ({results['split_by']}): {results['images']} images, n = {record['n']}, "
             f"one query per {results['query']}; IoU {results['iou']}."
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} is no results.json of evaluate.py compare: give the one in its --output") from error

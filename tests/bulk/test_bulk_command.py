@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from grounding import InputError, ModelConfig, load
+from grounding.bulk import command
 from grounding.bulk.command import BulkConfig, ground_file
 from grounding.bulk.requests import open_requests
 from tests.tiny_clip import save_tiny_clip
@@ -62,6 +63,11 @@ def test_a_line_for_each_request_in_their_order(config: BulkConfig) -> None:
     assert sorted(each.name for each in config.output.parent.iterdir()) == ["boxes.json", "boxes.jsonl"]
 
 
+def parts_of(config: BulkConfig) -> Path:
+    [parts] = config.output.parent.glob(f"{config.output.stem}.*.parts")
+    return parts
+
+
 def test_shares_of_machines_that_share_a_folder_are_joined_by_a_last_call(config: BulkConfig) -> None:
     ground_file(config)
     shared = replace(config, output=config.output.with_name("shared.jsonl"))
@@ -69,7 +75,7 @@ def test_shares_of_machines_that_share_a_folder_are_joined_by_a_last_call(config
     assert sentence.startswith("share 1 of 2 is done, 2 of 4 blocks are missing")
     assert "0 of 4 blocks are missing" in ground_file(replace(shared, process=0, processes=2))
     assert not shared.output.exists()
-    before = [each.stat().st_mtime_ns for each in sorted(shared.output.with_suffix(".parts").iterdir())]
+    before = [each.stat().st_mtime_ns for each in sorted(parts_of(shared).iterdir())]
     assert len(before) == 4
     ground_file(shared)
     assert shared.output.read_bytes() == config.output.read_bytes()
@@ -84,7 +90,7 @@ def test_stopped_and_taken_up_by_another_number_of_processes(config: BulkConfig,
     with pytest.raises(InputError, match=r"requests\.jsonl, line 8: .*7\.png cannot be read"):
         ground_file(stopped)
     image.write_bytes(content)
-    parts = stopped.output.with_suffix(".parts")
+    parts = parts_of(stopped)
     finished = {each.name: each.stat().st_mtime_ns for each in parts.iterdir()}
     assert set(finished) == {"00000000", "00000001"}
     ground_file(replace(stopped, process=0, processes=2))
@@ -107,7 +113,7 @@ def test_a_broken_image_may_be_skipped(config: BulkConfig) -> None:
 
 def test_blocks_of_something_else_are_never_mixed_in(config: BulkConfig) -> None:
     ground_file(replace(config, process=0, processes=2))
-    parts = config.output.with_suffix(".parts")
+    parts = parts_of(config)
     before = {each.name: each.read_bytes() for each in parts.iterdir()}
     lines = config.requests.read_text()
     config.requests.write_text(lines.replace("thing 9", "thing 10"))
@@ -187,3 +193,21 @@ def test_the_command(config: BulkConfig, monkeypatch, capsys) -> None:
     with pytest.raises(SystemExit):
         runpy.run_module("grounding.bulk", run_name="__main__")
     assert "python -m grounding.bulk --help lists what there is" in capsys.readouterr().err
+
+
+def test_requests_that_become_fewer_meanwhile_are_not_taken_for_answered(config: BulkConfig, monkeypatch) -> None:
+    lines = config.requests.read_text().splitlines(keepends=True)
+    opened = command.open_requests
+
+    def shortened(*arguments, **named):
+        found = opened(*arguments, **named)
+        config.requests.write_text("".join(lines[:5]))
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "open_requests", shortened)
+        with pytest.raises(InputError, match="became shorter while it was read"):
+            ground_file(config)
+    config.requests.write_text("".join(lines))
+    ground_file(config)
+    assert len(read(config)) == len(lines)

@@ -48,6 +48,14 @@ def test_goes_on_with_the_part_of_a_killed_run(server, tmp_path):
     assert_whole(tmp_path)
 
 
+def test_a_range_that_ends_early_is_not_the_end_of_the_file(server, tmp_path):
+    (tmp_path / "a.zip.part").write_bytes(CONTENT[:1000])
+    server.faults = ["short-range"]
+    get(server, tmp_path)
+    assert ranges(server) == ["bytes=1000-", f"bytes={(1000 + len(CONTENT)) // 2}-"]
+    assert_whole(tmp_path)
+
+
 def test_a_server_that_ignores_range_sends_all_and_nothing_is_doubled(server, tmp_path):
     (tmp_path / "a.zip.part").write_bytes(CONTENT[:1000])
     server.ignore_range = True

@@ -284,3 +284,9 @@ def test_real_photographs_equal_pil_alone():
             pixels = np.asarray(reference)
         expected = np.stack([pixels] * 3, axis=-1) if pixels.ndim == 2 else pixels
         np.testing.assert_array_equal(read_image(path), expected)
+
+
+@pytest.mark.parametrize("name", ["a\0.jpg", "\ud800.jpg", "x" * 300 + ".jpg"])
+def test_a_name_that_no_file_can_have_is_an_input_error(tmp_path, name):
+    with pytest.raises(InputError, match="check the path"):
+        read_image(tmp_path / name)

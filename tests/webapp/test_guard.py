@@ -15,7 +15,7 @@ from grounding.errors import InputError
 from grounding.webapp.events import Handlers
 from grounding.webapp.guard import LOOPBACK, OwnPage, names_of
 from grounding.webapp.parts import lay_out
-from tests.webapp.session import Refused, Session
+from reliability.page_session import Refused, Session
 
 ELSEWHERE = "http://elsewhere.example/a.png"
 FOREIGN = ["http://elsewhere.example", "http://localhost:1", "null", "127.0.0.1"]

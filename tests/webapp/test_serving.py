@@ -12,8 +12,8 @@ import requests
 from PIL import Image
 
 import grounding
+from reliability.page_session import Session, content_of
 from tests.webapp.conftest import MAX_MEGABYTES, MAX_PIXELS, write_photo
-from tests.webapp.session import Session, content_of
 from tests.webapp.test_uploads import png_that_claims
 
 USERS = 10

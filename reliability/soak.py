@@ -1,0 +1,233 @@
+"""Long use: `make soak`, or `python -m reliability.soak`.
+
+The page, in a process of its own, under ten clients that ask well and badly by turns; and bulk grounding of many images
+that all differ. Memory must not grow: the highest of the second half of the time is held against that of the first half
+after the start, in which memories fill.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import psutil
+import requests
+from jsonargparse import auto_cli
+from PIL import Image
+from tqdm import tqdm
+
+from reliability.attempts import ROOT
+from reliability.page_session import Refused, Session
+from reliability.recording import Row, record
+
+CLIENTS = 10
+MEGABYTES = 1  # an upload's limit
+MEMORY_MEGABYTES = 64  # of the page's memories
+SETTLED = 0.2  # share of the time after which memories have filled
+GROWTH = 1.05  # above this the memory counts as growing
+SAMPLES_PER_SECOND = 2
+SIDE = 96  # pixels of the bulk's images
+
+
+def main(minutes: float = 10, images: int = 20_000, seed: int = 0) -> None:
+    """Use both for long, and record.
+
+    Args:
+        minutes: of the page's use.
+        images: of bulk grounding.
+        seed: of questions and images.
+    """
+    rows = []
+    with TemporaryDirectory() as folder:
+        rows.append(page_under_clients(Path(folder), minutes, seed))
+        rows.append(bulk_of_many(Path(folder), images, seed))
+    record("soak", rows, command=f"python -m reliability.soak --minutes {minutes:g} --images {images} --seed {seed}")
+
+
+def page_under_clients(folder: Path, minutes: float, seed: int) -> Row:
+    """Ten clients for some minutes: good questions answered, bad ones refused in words, flat memory, no file left."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    temporary = folder / "temporary"
+    temporary.mkdir()
+    command = [sys.executable, "visualize.py", "serve", "refshapes", "--port", str(port), "--device", "cpu",
+               "--max_megabytes", str(MEGABYTES), "--memory_megabytes", str(MEMORY_MEGABYTES)]  # fmt: skip
+    with (folder / "page.log").open("w") as log:
+        page = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, "TMPDIR": str(temporary)})
+    url = f"http://127.0.0.1:{port}/"
+    _until_it_answers(url, page, folder / "page.log")
+    counts: Counter[str] = Counter()
+    wrong: list[str] = []
+    ends = time.monotonic() + 60 * minutes
+    clients = [threading.Thread(target=_client, args=(url, folder / f"client_{i}", seed + i, ends, counts, wrong))
+               for i in range(CLIENTS)]  # fmt: skip
+    for client in clients:
+        client.start()
+    memory = _sampled(page.pid, lambda: time.monotonic() < ends, total=60 * minutes, description="page")
+    for client in clients:
+        client.join()
+    page.terminate()
+    page.wait(60)
+    left = [path for path in temporary.rglob("*") if path.is_file()]
+    growth, in_words = _growth(memory)
+    problems = wrong[:3] + ["memory grows"] * (growth > GROWTH) + [f"{len(left)} files left"] * bool(left)
+    return Row(f"page, {CLIENTS} clients for {minutes:g} minutes", sum(counts.values()), dict(counts),
+               len(wrong) + (growth > GROWTH) + len(left),
+               "; ".join([in_words, f"{len(left)} temporary files left", *problems]))  # fmt: skip
+
+
+def _client(url: str, folder: Path, seed: int, ends: float, counts: Counter[str], wrong: list[str]) -> None:
+    """Asks until the time is over."""
+    folder.mkdir()
+    rng = random.Random(seed)
+    session, questions = Session(url), 0
+    kinds: list[Callable[[Session, Path, random.Random], str]] = [
+        _good,
+        _good,
+        _good,
+        _broken,
+        _long,
+        _path,
+        _too_large,
+    ]
+    while time.monotonic() < ends:
+        kind = rng.choice((_good, _good, _good, _broken, _long, _path, _too_large))
+        questions += 1
+        try:
+            counts[kind(session, folder, rng)] += 1
+        except Exception as error:  # whatever a client meets is a finding, and the others go on
+            wrong.append(f"{kind.__name__}: {type(error).__name__} {str(error)[:200]}")
+        if questions % 10 == 0:
+            session = Session(url)  # a user leaves, another one comes
+
+
+def _good(session: Session, folder: Path, rng: random.Random) -> str:
+    session.give(_write_photo(folder / "photo.png", rng.randrange(2**31)))
+    session.values["phrases"] = "the red square\nthe blue square on the left"
+    session.send("ask", "click")
+    record = session.record()
+    if len(record["answers"]) != 2 or not all(each["boxes_xyxy"] for each in record["answers"]):
+        raise Refused(f"answered {record}")
+    return "good ones answered"
+
+
+def _broken(session: Session, folder: Path, rng: random.Random) -> str:
+    path = folder / "broken.png"
+    path.write_bytes(rng.randbytes(2000))
+    session.give(path)
+    return _refused(session)
+
+
+def _long(session: Session, folder: Path, _: random.Random) -> str:
+    session.give(_write_photo(folder / "photo.png", 0))
+    session.values["phrases"] = "word " * 20_000
+    session.send("ask", "click")
+    return _refused(session)
+
+
+def _path(session: Session, _: Path, rng: random.Random) -> str:
+    path = rng.choice(["/etc/passwd", "../../../etc/passwd", "http://127.0.0.1:1/a.png", str(ROOT / "README.md")])
+    with suppress(Refused, requests.HTTPError):
+        session.claim(path)
+        return _refused(session)
+    return "bad ones refused"
+
+
+def _too_large(session: Session, folder: Path, rng: random.Random) -> str:
+    path = folder / "large.png"
+    path.write_bytes(rng.randbytes((MEGABYTES + 1) * 2**20))
+    with suppress(requests.HTTPError, requests.ConnectionError):
+        session.give(path)
+        raise Refused("a file above the limit was taken")
+    return "bad ones refused"
+
+
+def _refused(session: Session) -> str:
+    """Whether the line of status says a mistake in words."""
+    if 'role="alert"' not in (session.values["status"] or "") or "Traceback" in session.status:
+        raise Refused(f"said {session.status!r}")
+    return "bad ones refused"
+
+
+def _until_it_answers(url: str, page: subprocess.Popen[bytes], log: Path) -> None:
+    while True:
+        if page.poll() is not None:
+            raise RuntimeError(f"the page did not start:\n{log.read_text()}")
+        with suppress(requests.RequestException):
+            requests.get(url, timeout=10).raise_for_status()
+            return
+        time.sleep(0.5)
+
+
+def bulk_of_many(folder: Path, images: int, seed: int) -> Row:
+    """Bulk grounding of images that all differ, in a process of its own."""
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    lines = []
+    for index in tqdm(range(images), desc="writing images", unit="image", leave=False):
+        lines.append(json.dumps({"image": _write_photo(pictures / f"{index}.png", seed + index).name,
+                                 "phrases": [f"the red square number {index}"]}) + "\n")  # fmt: skip
+    (pictures / "requests.jsonl").write_text("".join(lines))
+    output = folder / "boxes.jsonl"
+    command = [sys.executable, "-m", "grounding.bulk", "--method", "zero-shot", "--model.model_size", str(SIDE),
+               "--requests", str(pictures / "requests.jsonl"), "--output", str(output), "--device", "cpu"]  # fmt: skip
+    began = time.monotonic()
+    with (folder / "bulk.log").open("w") as log:
+        bulk = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+    memory = _sampled(bulk.pid, lambda: bulk.poll() is None, total=None, description="bulk")
+    seconds = time.monotonic() - began
+    keys = [json.loads(line)["key"] for line in output.read_text().splitlines()] if output.is_file() else []
+    in_order = sum(key == f"{index}.png" for index, key in enumerate(keys))
+    growth, in_words = _growth(memory)
+    return Row(f"bulk grounding of {images:,} images", images, {"answered once, in order": in_order},
+               abs(len(keys) - images) + len(keys) - in_order + (growth > GROWTH) + bool(bulk.returncode),
+               f"{in_words}; {images / seconds:.0f} images a second at {SIDE} pixels")  # fmt: skip
+
+
+def _sampled(pid: int, goes_on: Callable[[], bool], *, total: float | None, description: str) -> list[float]:
+    """Resident memory of a process in MiB, some times a second."""
+    process, memory = psutil.Process(pid), []
+    with tqdm(total=total, desc=description, unit="s") as bar:
+        while goes_on():
+            with suppress(psutil.NoSuchProcess):
+                memory.append(process.memory_info().rss / 2**20)
+            time.sleep(1 / SAMPLES_PER_SECOND)
+            bar.update(1 / SAMPLES_PER_SECOND)
+    return memory
+
+
+def _growth(memory: list[float]) -> tuple[float, str]:
+    """The highest of the second half over that of the first one after the start, and both in words."""
+    settled = memory[round(SETTLED * len(memory)) :]
+    first, second = np.max(settled[: len(settled) // 2]), np.max(settled[len(settled) // 2 :])
+    return float(
+        second / first
+    ), f"at most {first:.0f} MiB in the first half after the start, {second:.0f} in the second"
+
+
+def _write_photo(path: Path, seed: int) -> Path:
+    """Squares on noise, another picture for every seed."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(60, 120, (SIDE, SIDE, 3), dtype=np.uint8)
+    for colour in ((205, 40, 40), (45, 80, 205)):
+        x, y = rng.integers(0, SIDE - 30, 2)
+        pixels[y : y + 28, x : x + 28] = colour
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+if __name__ == "__main__":
+    auto_cli(main, args=sys.argv[1:], as_positional=False)
