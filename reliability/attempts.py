@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -51,13 +52,16 @@ class Running:
         self._began = time.monotonic()
         self._process = get_context("fork").Process(target=_command, args=([str(word) for word in words], log))
         self._process.start()
+        with suppress(OSError):  # the command does so too: whoever comes first
+            os.setpgid(self._process.pid or 0, self._process.pid or 0)
 
     def kill_after(self, seconds: float) -> bool:
         """SIGKILL to the command and its own processes, unless it ends before; whether it was killed."""
         self._process.join(seconds)
         if self._process.exitcode is not None:
             return False
-        os.killpg(self._process.pid or 0, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has just ended
+            os.killpg(self._process.pid or 0, signal.SIGKILL)
         self._process.join()
         return True
 
@@ -78,10 +82,12 @@ def run(words: Sequence[object], log: Path) -> Attempt:
 
 
 def _command(words: list[str], log: Path) -> None:
-    os.setpgid(0, 0)
+    with suppress(OSError):
+        os.setpgid(0, 0)
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):
         os.dup2(file, stream)
+    sys.stdout = sys.stderr = os.fdopen(file, "w", buffering=1)
     os.chdir(ROOT)
     torch.set_num_threads(1)
     if words[0] == "-m":

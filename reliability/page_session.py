@@ -66,7 +66,7 @@ class Session:
         dependency = self._dependencies[number]
         names = {one: elem_id for elem_id, one in self._ids.items()}
         data = [self.values.get(names.get(one, "")) for one in dependency["inputs"]]
-        question = {"data": data, "fn_index": number, "session_hash": self._hash, "event_data": None}
+        question: Any = {"data": data, "fn_index": number, "session_hash": self._hash, "event_data": None}
         self._http.post(f"{self._url}gradio_api/queue/join", json=question, timeout=SECONDS).raise_for_status()
         answers = self._http.get(
             f"{self._url}gradio_api/queue/data", params={"session_hash": self._hash}, stream=True, timeout=SECONDS

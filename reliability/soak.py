@@ -94,15 +94,6 @@ def _client(url: str, folder: Path, seed: int, ends: float, counts: Counter[str]
     folder.mkdir()
     rng = random.Random(seed)
     session, questions = Session(url), 0
-    kinds: list[Callable[[Session, Path, random.Random], str]] = [
-        _good,
-        _good,
-        _good,
-        _broken,
-        _long,
-        _path,
-        _too_large,
-    ]
     while time.monotonic() < ends:
         kind = rng.choice((_good, _good, _good, _broken, _long, _path, _too_large))
         questions += 1
