@@ -24,6 +24,7 @@ from grounding.errors import InputError
 from grounding.loading import CLIP_SHA256, CONFIG_FILE, DECODER_FILE
 from grounding.plain import plain
 from grounding.processes import on_main
+from grounding.yaml_files import read_yaml
 
 METRICS_FILE = "metrics.jsonl"
 # TensorBoard's tags are these prefixes with the names of losses and measures, and the two names below.
@@ -81,8 +82,8 @@ def refuse_another_run(folder: Path, config: Any, *, resume: bool) -> None:
     if not resume:
         raise InputError(f"{folder} holds a run already: continue it with --resume true, or give a new --output")
     try:
-        before = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError):
+        before = read_yaml(path)
+    except ValueError:
         before = None
     if not isinstance(before, dict):
         raise InputError(f"{path} is damaged: restore it, or remove {folder} and train again")
