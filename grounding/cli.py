@@ -20,6 +20,7 @@ from jsonargparse import ArgumentParser
 from grounding.errors import InputError
 from grounding.interruption import Stopped
 from grounding.processes import is_main
+from grounding.yaml_files import read_yaml, refuse_other_fields
 
 Config = TypeVar("Config")
 
@@ -74,7 +75,7 @@ def parse(
         else:
             words.insert(0, f"--{positional}")
     try:
-        parsed = parser.parse_args(_with_section(words, section, own_section))
+        parsed = parser.parse_args(_with_section(words, config_class, section, own_section))
     except ArgumentError as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{reason.rstrip('.')}; python {program} --help lists what there is") from error
@@ -115,31 +116,36 @@ def exit_on_input_error() -> Iterator[None]:
     raise SystemExit(2)
 
 
-def _with_section(words: list[str], section: str, own_section: str) -> list[str]:
+def _with_section(words: list[str], config_class: type, section: str, own_section: str) -> list[str]:
     """The command line with the file after --config replaced by its sections' content, which jsonargparse takes too.
 
     It comes first, wherever it was given: jsonargparse lets the later word win.
     """
     for index, word in enumerate(words):
         if word == "--config" and index + 1 < len(words):
-            read = _read_sections(Path(words[index + 1]), section, own_section)
+            read = _read_sections(Path(words[index + 1]), config_class, section, own_section)
             return [*read, *words[:index], *words[index + 2 :]]
         if word.startswith("--config="):
-            return [*_read_sections(Path(word[9:]), section, own_section), *words[:index], *words[index + 1 :]]
+            read = _read_sections(Path(word[9:]), config_class, section, own_section)
+            return [*read, *words[:index], *words[index + 1 :]]
     return words
 
 
-def _read_sections(path: Path, section: str, own_section: str) -> Iterator[str]:
+def _read_sections(path: Path, config_class: type, section: str, own_section: str) -> Iterator[str]:
     try:
-        content: Any = yaml.safe_load(path.read_text())
+        content: Any = read_yaml(path)
     except OSError as error:
         raise InputError(f"the configuration file {path} cannot be read: give an existing YAML file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no YAML file: compare it with configs/demo.yaml") from error
+    except ValueError as error:
+        raise InputError(f"{path} is no YAML file ({error}): compare it with configs/demo.yaml") from error
     names = [section]
     if own_section and isinstance(content, dict) and own_section in content:
         names.append(own_section)
     for name in names:
         if not isinstance(content, dict) or not isinstance(content.get(name), dict):
             raise InputError(f"{path} has no section {name!r}: compare it with configs/demo.yaml")
+        try:
+            refuse_other_fields(content[name], config_class)
+        except ValueError as error:
+            raise InputError(f"{path}, section {name!r}: {error}; compare it with configs/demo.yaml") from error
         yield from ("--config", yaml.safe_dump(content[name]))

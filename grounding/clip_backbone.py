@@ -7,17 +7,15 @@ Radford et al. 2021, "Learning Transferable Visual Models From Natural Language 
 from __future__ import annotations
 
 import copy
-import hashlib
 import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from grounding.clip_files import read_state_dict, sha256_of
 from grounding.clip_package import CLIP, ModifiedResNet, Transformer, build_model, clip
 from grounding.errors import InputError
 from grounding.folding import fold_batch_norms
@@ -76,6 +74,7 @@ def load_clip(
     *,
     precision: torch.dtype = torch.float32,
     compiled: bool = False,
+    trust_checkpoint: bool = False,
 ) -> LoadedCLIP:
     """A frozen CLIP with a ResNet image tower.
 
@@ -84,20 +83,21 @@ def load_clip(
             OpenAI's TorchScript archive, a state dict saved by torch, or safetensors.
         device: where the model goes.
         precision, compiled: as in `LoadedCLIP`.
+        trust_checkpoint: whether a TorchScript archive may run its code, although OpenAI did not publish it.
 
     Returns:
         The model and where it came from.
 
     Raises:
-        InputError: no such name or file, the download failed, the file holds no CLIP with a ResNet tower, or there is
-            no compiler.
+        InputError: no such name or file, the download failed, the file holds no CLIP with a ResNet tower or is an
+            archive that nobody vouches for, or there is no compiler.
     """
     if compiled:
         refuse_without_compiler(device)
     name = os.fspath(name)
     if name == EMBEDDED:
         path = EMBEDDED_FILE
-        model = _from_file(path)
+        model = _from_file(path, trust_checkpoint=False)
     elif name in RESNETS:
         path = Path("~/.cache/clip").expanduser() / f"{name}.pt"
         try:
@@ -109,12 +109,12 @@ def load_clip(
             ) from error
     elif Path(name).is_file():
         path = Path(name)
-        model = _from_file(path)
+        model = _from_file(path, trust_checkpoint=trust_checkpoint)
     else:
         known = ", ".join((EMBEDDED, *RESNETS))
         raise InputError(f"no CLIP {name!r}: give one of {known}, or the path of a CLIP checkpoint file")
     model = model.float().eval().requires_grad_(False).to(device)
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    sha256 = sha256_of(path)
     weights = f"CLIP {name} ({path.name}, sha256 {sha256[:12]}...)"
     return LoadedCLIP(model, name, weights, sha256, precision, compiled)
 
@@ -185,8 +185,8 @@ def text_states(model: CLIP, tokens: Tensor, *, transformer: Transformer | None 
     return states[torch.arange(states.shape[0], device=states.device), ends] @ model.text_projection, states
 
 
-def _from_file(path: Path) -> CLIP:
-    state_dict = _read_state_dict(path)
+def _from_file(path: Path, *, trust_checkpoint: bool) -> CLIP:
+    state_dict = read_state_dict(path, trust_checkpoint=trust_checkpoint)
     if not isinstance(state_dict, dict) or "text_projection" not in state_dict:
         raise InputError(f"{path} holds no CLIP checkpoint: give OpenAI's file, for example RN50.pt")
     if "visual.attnpool.c_proj.weight" not in state_dict:
@@ -198,20 +198,3 @@ def _from_file(path: Path) -> CLIP:
         raise InputError(f"{path} is an incomplete CLIP checkpoint: fetch the file again") from error
     assert isinstance(model.visual, ModifiedResNet)
     return model
-
-
-def _read_state_dict(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, a TorchScript archive or a saved state dict; no pickled code is run."""
-    if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise InputError(f"{path} cannot be read as safetensors: fetch or make the file again") from error
-    try:
-        return torch.jit.load(path, map_location="cpu").state_dict()
-    except RuntimeError:
-        pass  # not TorchScript
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever its unpickler met in a foreign file
-        raise InputError(f"{path} is no CLIP checkpoint that torch can read: give OpenAI's file") from error

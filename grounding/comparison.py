@@ -105,7 +105,8 @@ def compare(config: EvaluateConfig) -> str:
     launch = join_launch(config.device)
     settings = Settings(_shared_model(config), config.proposals, config.scoring, launch.device, config.precision,
                         config.compiled)  # fmt: skip
-    clip = load_clip(settings.model.clip, settings.device)
+    model = settings.model
+    clip = load_clip(model.clip, settings.device, trust_checkpoint=model.trust_checkpoint)
     judge = Judge(clip, [region.category for regions in dataset.regions.values() for region in regions])
     contenders = [make_method(name, settings) for name in config.methods]
     bounds = [make_bound(name, settings) for name in config.bounds if name not in config.methods]
@@ -181,7 +182,8 @@ def write_results(path: Path, results: dict[str, Any]) -> None:
 def _shared_model(config: EvaluateConfig) -> ModelConfig:
     """The first run's model, so that training-free methods see the same CLIP at the same size."""
     runs = [folder for folder in map(folder_of, config.methods) if folder.is_dir()]
-    return read_model_config(runs[0]) if runs else config.model
+    trusted = config.model.trust_checkpoint
+    return read_model_config(runs[0], trust_checkpoint=trusted) if runs else config.model
 
 
 def _predict_share(

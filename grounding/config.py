@@ -8,6 +8,7 @@ from typing import Literal
 from grounding.clip_backbone import EMBEDDED
 from grounding.decoder import DecoderConfig
 from grounding.extraction import ExtractionConfig
+from grounding.plain import PERMISSION
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class ModelConfig:
             picture; a heatmap has four times as many along each side.
         decoder: size of the decoder.
         extraction: how boxes are made from heatmaps; what `train.py extraction` chose for a run goes before it.
+        trust_checkpoint: whether a CLIP in a TorchScript archive may run the archive's code, although OpenAI did not
+            publish it; no run's own configuration can say so.
     """
 
     clip: str = EMBEDDED
@@ -32,6 +35,7 @@ class ModelConfig:
     output_stride: Literal[16, 32] = 32
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     extraction: ExtractionConfig = field(default_factory=ExtractionConfig)
+    trust_checkpoint: bool = field(default=False, metadata=PERMISSION)
 
     @property
     def heatmap_stride(self) -> int:

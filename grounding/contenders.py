@@ -106,7 +106,7 @@ def make_bound(name: str, settings: Settings) -> Method:
         made_from = {"proposals": plain(proposals), "detector": proposer.sha256}
         return Method(name, proposer.weights, _each(answer), name == RANDOM_PROPOSAL, made_from)
     if name == ANNOTATED_CLIP:
-        clip = load_clip(model.clip, settings.device)
+        clip = load_clip(model.clip, settings.device, trust_checkpoint=model.trust_checkpoint)
         scorer = ProposalScorer(clip, settings.scoring)
         made_from = {"clip": clip.sha256, "scoring": plain(settings.scoring)}
         return Method(name, clip.weights, partial(annotated_clip, scorer=scorer), made_from=made_from,

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import yaml
 from accelerate import Accelerator
 from jsonargparse.typing import PositiveInt
 from tabulate import tabulate
@@ -35,6 +34,7 @@ from grounding.metrics import hits, ious_with, recall_at
 from grounding.plain import plain
 from grounding.types import Example
 from grounding.whole_file import write_whole
+from grounding.yaml_files import read_yaml
 
 SWEEP_FILE = "extraction_sweep.json"
 GRID = (
@@ -123,7 +123,7 @@ def _images_seen_with_boxes(config: TuneExtractionConfig) -> tuple[RefCOCOg, lis
 
     What was trained without boxes would not be without them any more if a part of it were fitted to some.
     """
-    trained = yaml.safe_load((config.run / CONFIG_FILE).read_text())
+    trained = read_yaml(config.run / CONFIG_FILE)
     dataset = RefCOCOg(config.data, config.fit_split, split_by=config.split_by, group_by="image")
     supervision, seed = trained.get("supervision", "boxes"), trained.get("seed", 0)
     if supervision == "boxes":

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-import yaml
 from jsonargparse import ArgumentParser, Namespace
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
@@ -25,6 +25,7 @@ from grounding.grounder import DenseGrounder, Grounder, decoder_for
 from grounding.hub.fetching import fetched, is_hub_name
 from grounding.precision import Precision, number_format
 from grounding.proposals.loading import ProposalsConfig, load_proposer
+from grounding.yaml_files import read_yaml, refuse_other_fields
 
 CONFIG_FILE = "config.yaml"
 DECODER_FILE = "decoder.safetensors"
@@ -52,7 +53,8 @@ def load(
     Args:
         name: the folder of a training run, "refshapes" for the decoder that comes with this package, one of
             `TRAINING_FREE`, or "user/name" or "user/name@revision" of a run on a model hub.
-        model: the CLIP and, for "zero-shot", its input size; a run folder brings its own.
+        model: the CLIP and, for "zero-shot", its input size; a run folder brings its own, and all that counts of this
+            one is then `trust_checkpoint`.
         proposals: the detector of "yolo-clip" and "reclip".
         scoring: how CLIP looks at their proposals.
         device: where the models go.
@@ -71,9 +73,9 @@ def load(
     name = os.fspath(name)
     if name in BLIND:
         return BLIND[name]()
+    model = model or ModelConfig()
     if name in TRAINING_FREE:
-        model = model or ModelConfig()
-        clip = load_clip(model.clip, device, precision=number_format(precision, device), compiled=compiled)
+        clip = _clip_of(model, device, precision=precision, compiled=compiled)
         if name == ZERO_SHOT:
             return zero_shot(_encoder_of(clip, model), model)
         if name == GRADCAM:
@@ -85,7 +87,7 @@ def load(
     if not folder.is_dir():
         names = ", ".join((*SHIPPED, *TRAINING_FREE))
         raise InputError(f"no run folder {name!r}: train one with train.py, or give one of {names}")
-    config = read_model_config(folder)
+    config = read_model_config(folder, trust_checkpoint=model.trust_checkpoint)
     try:
         encoder = make_encoder(config, device, precision=precision, compiled=compiled)
     except InputError as error:
@@ -129,8 +131,12 @@ def make_encoder(
     config: ModelConfig, device: str | torch.device, *, precision: Precision = "float32", compiled: bool = False
 ) -> Encoder:
     """The frozen CLIP that a configuration names, dense; `precision` and `compiled` as for `load`."""
-    clip = load_clip(config.clip, device, precision=number_format(precision, device), compiled=compiled)
-    return _encoder_of(clip, config)
+    return _encoder_of(_clip_of(config, device, precision=precision, compiled=compiled), config)
+
+
+def _clip_of(config: ModelConfig, device: str | torch.device, *, precision: Precision, compiled: bool) -> LoadedCLIP:
+    return load_clip(config.clip, device, precision=number_format(precision, device), compiled=compiled,
+                     trust_checkpoint=config.trust_checkpoint)  # fmt: skip
 
 
 def _encoder_of(clip: LoadedCLIP, config: ModelConfig) -> Encoder:
@@ -143,8 +149,12 @@ def zero_shot(encoder: Encoder, config: ModelConfig) -> DenseGrounder:
                          flip=config.inference_flip)  # fmt: skip
 
 
-def read_model_config(folder: Path) -> ModelConfig:
+def read_model_config(folder: Path, *, trust_checkpoint: bool = False) -> ModelConfig:
     """The `model` section of a run's config.yaml.
+
+    Args:
+        folder: of the run.
+        trust_checkpoint: the permission of that name, which is the user's to give and not the file's.
 
     Raises:
         InputError: the file is missing, is no YAML, or holds a field or value that no model has.
@@ -155,9 +165,11 @@ def read_model_config(folder: Path) -> ModelConfig:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(ModelConfig, "model")
     try:
-        section = yaml.safe_load(path.read_text())["model"]
+        section = read_yaml(path)["model"]
+        refuse_other_fields(section, ModelConfig, "model")
         parsed: Namespace = parser.parse_object({"model": section})
+        model: ModelConfig = parser.instantiate(parsed).model
     except Exception as error:  # yaml, a missing key or jsonargparse: for a user all are one thing, a damaged file
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"{path} is damaged ({reason}): restore it or train again") from error
-    return parser.instantiate(parsed).model
+    return replace(model, trust_checkpoint=trust_checkpoint)

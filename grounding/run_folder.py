@@ -28,6 +28,7 @@ from grounding.plain import plain
 from grounding.processes import from_main, is_main, on_main
 from grounding.states import Progress, States, load_state
 from grounding.whole_file import made_whole, write_whole
+from grounding.yaml_files import read_yaml
 
 METRICS_FILE = "metrics.jsonl"
 SKIPPED_FILE = "skipped.jsonl"
@@ -56,8 +57,8 @@ def refuse_another_run(folder: Path, config: Any, *, resume: bool) -> None:
     if not resume:
         raise InputError(f"{folder} holds a run already: continue it with --resume true, or give a new --output")
     try:
-        before = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError):
+        before = read_yaml(path)
+    except ValueError:
         before = None
     if not isinstance(before, dict):
         raise InputError(f"{path} is damaged: restore it, or remove {folder} and train again")

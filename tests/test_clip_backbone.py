@@ -17,6 +17,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
+from grounding import clip_files
 from grounding.clip_backbone import RESNETS, encode_tokens, load_clip, normalise_pixels, tokenize
 from grounding.errors import InputError
 from tests.shared_data import SHARED_DATA, needs_shared_data
@@ -39,10 +40,10 @@ def save_safetensors(path: Path) -> Path:
     return path
 
 
-def error(name: str | Path) -> str:
+def error(name: str | Path, *, trust_checkpoint: bool = True) -> str:
     """The message of the InputError that loading raises: one line that names what was asked for."""
     with pytest.raises(InputError) as info:
-        load_clip(name)
+        load_clip(name, trust_checkpoint=trust_checkpoint)
     message = str(info.value)
     assert str(name) in message and "\n" not in message
     return message
@@ -58,7 +59,7 @@ SAVERS = {
 @pytest.mark.parametrize("name", SAVERS)
 def test_file_gives_the_model_that_was_saved(tmp_path, model, name):
     path = SAVERS[name](tmp_path / name)
-    loaded = load_clip(path)
+    loaded = load_clip(path, trust_checkpoint=True)
     tokens = clip.tokenize(PHRASES)
     with torch.no_grad():
         torch.testing.assert_close(loaded.model.encode_image(images()), model.encode_image(images()), atol=0, rtol=0)
@@ -80,16 +81,17 @@ def test_file_gives_what_clips_own_loader_gives(tmp_path, name):
     else:
         torch.save(exact.state_dict(), path)
     reference, _ = clip.load(str(path), device="cpu", jit=False)
-    state = load_clip(path).model.state_dict()
+    loaded = load_clip(path, trust_checkpoint=True).model
+    state = loaded.state_dict()
     assert list(state) == list(reference.state_dict())
     for key, tensor in reference.state_dict().items():
         torch.testing.assert_close(state[key], tensor, atol=0, rtol=0)
     with torch.no_grad():
-        torch.testing.assert_close(load_clip(path).model.encode_image(images()), reference.encode_image(images()))
+        torch.testing.assert_close(loaded.encode_image(images()), reference.encode_image(images()))
 
 
 def test_model_is_frozen_float32_in_evaluation_mode(tmp_path):
-    loaded = load_clip(save_openai_archive(tiny_clip(), tmp_path / "archive.pt"), device="cpu").model
+    loaded = load_clip(save_openai_archive(tiny_clip(), tmp_path / "archive.pt"), trust_checkpoint=True).model
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
     assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float32}
     assert not any(module.training for module in loaded.modules())
@@ -189,6 +191,54 @@ def test_code_in_an_archives_pickle_never_runs(tmp_path, monkeypatch):
             target.writestr(item, pickle.dumps(Malicious(), protocol=2) if evil else source.read(item))
     error(path)
     assert not builtins.malicious_code_ran
+
+
+def save_archive_that_runs_code(path: Path, mark: Path) -> Path:
+    """TorchScript whose `__setstate__`, which runs while the archive is read, writes a file; returns `path`."""
+
+    class Writing(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mark = str(mark)
+
+        @torch.jit.export
+        def __getstate__(self) -> tuple[str, bool]:
+            return self.mark, self.training
+
+        @torch.jit.export
+        def __setstate__(self, state: tuple[str, bool]) -> None:
+            self.mark = state[0]
+            self.training = bool(torch.from_file(self.mark, True, 4).sum() > 1)  # which makes the file
+
+        def forward(self) -> str:
+            return self.mark
+
+    torch.jit.script(Writing()).save(str(path))
+    return path
+
+
+def test_an_archives_code_runs_only_where_it_is_trusted(tmp_path):
+    path, mark = save_archive_that_runs_code(tmp_path / "evil.pt", tmp_path / "mark"), tmp_path / "mark"
+    message = error(path, trust_checkpoint=False)
+    assert "TorchScript" in message and "trust_checkpoint" in message and ".safetensors" in message
+    assert not mark.exists()
+    error(path)  # trusted, it is read, and is no CLIP
+    assert mark.exists(), "reading runs code, so the test above tests something"
+
+
+def test_an_archive_that_openai_published_needs_no_trust(tmp_path, monkeypatch, model):
+    path = save_openai_archive(tiny_clip(), tmp_path / "archive.pt")
+    assert "none that OpenAI published" in error(path, trust_checkpoint=False)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    monkeypatch.setattr(clip_files, "PUBLISHED_SHA256", frozenset({digest}))
+    torch.testing.assert_close(load_clip(path).model.encode_image(images()), model.encode_image(images()))
+
+
+def test_the_published_hashes_are_those_of_the_clip_package():
+    # RN50's as OpenAI's repository has it, clip/clip.py.
+    assert "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762" in clip_files.PUBLISHED_SHA256
+    assert len(clip_files.PUBLISHED_SHA256) == len(clip.available_models())
+    assert all(len(each) == 64 and int(each, 16) for each in clip_files.PUBLISHED_SHA256)
 
 
 def test_missing_file_and_unknown_name_are_refused(tmp_path):

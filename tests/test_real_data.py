@@ -7,6 +7,7 @@ import pickle
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -14,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from grounding import load
 from tests.scripts import run_script
 from tests.shared_data import SHARED_DATA, needs_shared_data
-from tests.tiny_clip import random_rn50, save_openai_archive
+from tests.tiny_clip import random_rn50
 
 Capture = pytest.CaptureFixture[str]
 REFCOCOG_MINI, COCO_PHOTOS, WEAK_PAIRS = "refcocog-mini", "coco-photos", "refcocog-weak-pairs"
@@ -22,8 +23,10 @@ REFCOCOG_MINI, COCO_PHOTOS, WEAK_PAIRS = "refcocog-mini", "coco-photos", "refcoc
 
 @pytest.fixture(scope="module")
 def rn50(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file as OpenAI publishes RN50, its weights random."""
-    return save_openai_archive(random_rn50(), tmp_path_factory.mktemp("rn50") / "random_rn50.pt")
+    """A state dict of the size of RN50, its weights random."""
+    path = tmp_path_factory.mktemp("rn50") / "random_rn50.pt"
+    torch.save(random_rn50().state_dict(), path)
+    return path
 
 
 def sentences_in(data: str, split_by: str, split: str) -> int:

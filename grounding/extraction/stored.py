@@ -18,6 +18,7 @@ from grounding.extraction.quality import BoxQualityHead
 from grounding.extraction.settings import ExtractionConfig
 from grounding.plain import plain
 from grounding.whole_file import made_whole, write_whole
+from grounding.yaml_files import read_yaml, refuse_other_fields
 
 EXTRACTION_FILE = "extraction.yaml"
 QUALITY_FILE = "box_quality.safetensors"
@@ -51,10 +52,10 @@ def read_extraction(folder: Path) -> tuple[ExtractionConfig, BoxQualityHead | No
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(ExtractionConfig, "extraction")
     try:
-        parsed = parser.parse_object({"extraction": yaml.safe_load(path.read_text())})
+        content = read_yaml(path)
+        refuse_other_fields(content, ExtractionConfig)
+        parsed = parser.parse_object({"extraction": content})
         config: ExtractionConfig = parser.instantiate(parsed).extraction
-        if not isinstance(config, ExtractionConfig):
-            raise ValueError("it says nothing")
     except Exception as error:  # yaml or jsonargparse: for a user all are one thing, a damaged file
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(

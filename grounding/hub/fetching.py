@@ -1,7 +1,8 @@
 """A run on a model hub as a folder on this machine, in huggingface_hub's cache.
 
 What comes from a stranger is data only: the files of a run are named here one by one, none of them is code or a
-pickle, and a configuration that would make this program look for files or import modules is refused.
+pickle, and a configuration that would make this program look for files is refused. One that would make it import
+modules is refused where it is read, of any run (`yaml_files`).
 """
 
 from __future__ import annotations
@@ -9,14 +10,13 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-import yaml
 from huggingface_hub import HfApi
 
 from grounding.clip_backbone import EMBEDDED, RESNETS
 from grounding.errors import InputError
 from grounding.hub.failures import hub_failures
+from grounding.yaml_files import read_yaml
 
 NAME = re.compile(r"(?P<repo>[\w-][\w.-]*/[\w-][\w.-]*)(?:@(?P<revision>[\w./-]+))?")
 RUNS = "runs"  # where training puts its runs: a run that is missing there is never looked for elsewhere
@@ -56,31 +56,22 @@ def fetched(name: str, files: tuple[str, ...]) -> Path:
         raise InputError(f"{name} on the model hub is no run of this project: it has no {missing[0]}")
     for file in files:
         if file.endswith(".yaml") and (folder / file).is_file():
-            refuse_imports(folder / file, name)
+            refuse_own_files(folder / file, name)
     return folder
 
 
-def refuse_imports(path: Path, name: str) -> None:
-    """Does nothing where a run's YAML file holds data only.
+def refuse_own_files(path: Path, name: str) -> None:
+    """Does nothing where a run's YAML file names no file of this machine as its CLIP.
 
     Raises:
-        InputError: it is damaged, its `model.clip` is not a published CLIP's name and so a file of this machine, or
-            some key is "class_path", for which the parser of configurations would import a module.
+        InputError: it is damaged, or its `model.clip` is not a published CLIP's name.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        clip = content.get("model", {}).get("clip", EMBEDDED)
-    except (yaml.YAMLError, UnicodeDecodeError, AttributeError) as error:
+        clip = read_yaml(path).get("model", {}).get("clip", EMBEDDED)
+    except (ValueError, AttributeError) as error:
         raise InputError(f"{name} on the model hub has a damaged {path.name}: give another revision") from error
     if clip not in PUBLISHED_CLIPS:
         known = ", ".join(PUBLISHED_CLIPS)
-        raise InputError(f"{name} on the model hub names the CLIP {clip!r}: only runs with one of {known} are loaded")
-    if "class_path" in _keys(content):
-        raise InputError(f"{name} on the model hub names Python classes in its {path.name}: do not use this run")
-
-
-def _keys(value: Any) -> list[Any]:
-    """Every key of nested mappings and lists."""
-    if isinstance(value, dict):
-        return [*value, *(key for item in value.values() for key in _keys(item))]
-    return [key for item in value for key in _keys(item)] if isinstance(value, list) else []
+        raise InputError(
+            f"{name} on the model hub names the CLIP {str(clip)[:60]!r}: only runs with one of {known} are loaded"
+        )

@@ -22,6 +22,7 @@ from grounding.hub.fetching import PUBLISHED_CLIPS
 from grounding.hub.results import measured
 from grounding.loading import CLIP_SHA256, CONFIG_FILE, DECODER_FILE, RUN_FILES, folder_of, load, read_model_config
 from grounding.plain import plain
+from grounding.yaml_files import read_yaml
 
 CARD_FILE = "README.md"
 REPO = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
@@ -101,7 +102,7 @@ def neutral_config(folder: Path) -> dict[str, Any]:
     Raises:
         InputError: the run's CLIP is a file that no published name stands for.
     """
-    config: dict[str, Any] = yaml.safe_load((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    config: dict[str, Any] = read_yaml(folder / CONFIG_FILE)
     config["model"] = plain(read_model_config(folder))
     clip_name = config["model"]["clip"]
     config = {name: _last_name(value) if name in FOLDERS else _nowhere(value) for name, value in config.items()}

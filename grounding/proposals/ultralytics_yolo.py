@@ -51,7 +51,8 @@ class UltralyticsProposer:
         ultralytics = import_ultralytics()
         path = _checkpoint(os.fspath(detector))
         try:
-            self._model = ultralytics.YOLO(str(path))
+            with _data_only():
+                self._model = ultralytics.YOLO(str(path))
             task = str(self._model.task)
         except Exception as error:  # whatever its unpickler and its model builder meet in a foreign file
             raise InputError(f"{path} is no YOLO that ultralytics can load: fetch the file again") from error
@@ -90,7 +91,7 @@ def import_ultralytics() -> ModuleType:
     """The package, without its usage analytics, its installing of packages, its running of pickled code, and its
     settings file in the user's folder.
 
-    Where the program has imported the package before, its own choice of the last three holds.
+    Where the program has imported the package before, its own choice of installing and of the settings file holds.
 
     Raises:
         InputError: it is not installed.
@@ -139,6 +140,22 @@ def _checkpoint(detector: str) -> Path:
         raise InputError(
             f"the detector {name} could not be downloaded: connect once, or give the path of the file"
         ) from error
+
+
+@contextmanager
+def _data_only() -> Iterator[None]:
+    """Checkpoints that are read in the block may build ultralytics' and torch's own modules and nothing else.
+
+    The environment says the same, but only to a package that is imported afterwards.
+    """
+    from ultralytics.nn import tasks
+
+    before = tasks.SAFE_LOAD
+    tasks.SAFE_LOAD = True
+    try:
+        yield
+    finally:
+        tasks.SAFE_LOAD = before
 
 
 @contextmanager

@@ -87,7 +87,8 @@ def _load(config: VisualizeConfig) -> list[Grounder]:
         raise InputError("no method is named: give run folders or names, such as refshapes or zero-shot")
     runs = [folder for folder in map(folder_of, config.methods) if folder.is_dir()]
     # As in a comparison: methods without training see the same CLIP at the same size as the first run.
-    model = read_model_config(runs[0]) if runs else config.model
+    trusted = config.model.trust_checkpoint
+    model = read_model_config(runs[0], trust_checkpoint=trusted) if runs else config.model
     device = Accelerator(cpu=config.device == "cpu").device
     methods = [
         load(

@@ -69,7 +69,7 @@ def load_methods(
     if run in TRAINING_FREE:
         encoder = make_encoder(model, device, precision="auto")
     else:
-        trained = load(run, device=device)
+        trained = load(run, model=model, device=device)
         assert isinstance(trained, DenseGrounder)  # what `load` returns for a folder
         model, encoder = read_model_config(folder_of(run)), trained.encoder
         grounders.append(trained)

@@ -195,7 +195,11 @@ def test_without_a_network(hub: HubStandIn, run: Path, monkeypatch: pytest.Monke
     ("change", "fragment"),
     [
         ({"clip": "/etc/passwd"}, "names the CLIP '/etc/passwd'"),
-        ({"decoder": {"class_path": "this.Anything"}}, "names Python classes"),
+        ({"decoder": {"class_path": "this.Anything"}}, "no setting 'model.decoder.class_path'"),
+        ({"decoder": "this.Anything"}, "model.decoder is 'this.Anything'"),
+        ({"decoder": '{"class_path": "this.Anything"}'}, "model.decoder is"),
+        ({"decoder.class_path": "this.Anything"}, "no setting 'model.decoder.class_path'"),
+        ({"trust_checkpoint": True, "clip": "clip.pt"}, "names the CLIP 'clip.pt'"),
     ],
 )
 def test_a_configuration_that_wants_more(hub: HubStandIn, run: Path, change: dict, fragment: str) -> None:
@@ -213,7 +217,9 @@ def test_an_extraction_that_wants_more(hub: HubStandIn, run: Path) -> None:
     (run / "extraction.yaml").write_text("class_path: this.Anything\n")
     hub.repositories["somebody/mine"] = Repository()
     hub.repositories["somebody/mine"].commit({name: (run / name).read_bytes() for name in RUN_FILES})
-    assert "names Python classes in its extraction.yaml" in refused("somebody/mine")
+    sys.modules.pop("this", None)
+    assert "extraction.yaml is damaged (there is no setting 'class_path')" in refused("somebody/mine")
+    assert "this" not in sys.modules
 
 
 def test_uploads_that_are_refused(hub: HubStandIn, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,7 +202,13 @@ def test_files_that_are_no_detector_are_refused(checkpoints, tmp_path):
 
 
 @needs_ultralytics
-def test_code_in_a_checkpoint_is_not_run(tmp_path):
+@pytest.mark.parametrize("imported_before", [False, True])
+def test_code_in_a_checkpoint_is_not_run(tmp_path, monkeypatch, imported_before):
+    import_ultralytics()
+    if imported_before:  # by a program that left pickles to run
+        from ultralytics.nn import tasks
+
+        monkeypatch.setattr(tasks, "SAFE_LOAD", False)
     torch.save({"model": _Touch(tmp_path / "ran")}, tmp_path / "foreign.pt")
     torch.load(tmp_path / "foreign.pt", weights_only=False)
     assert (tmp_path / "ran").exists()  # what a plain loader would do

@@ -1,0 +1,122 @@
+"""What YAML files of strangers may hold: data, not too much of it, and no names of modules."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonargparse import ArgumentParser
+
+from grounding.config import ModelConfig
+from grounding.decoder import DecoderConfig
+from grounding.errors import InputError
+from grounding.loading import read_model_config
+from grounding.plain import plain
+from grounding.yaml_files import MAX_BYTES, read_yaml, refuse_other_fields
+from tests.test_cli import Config, parse
+
+WAYS_TO_NAME_A_CLASS = [
+    "decoder: {class_path: evil_of_a_stranger.Evil}",
+    "decoder: {class_path: evil_of_a_stranger.Evil, init_args: {}}",
+    "decoder: evil_of_a_stranger.Evil",
+    """decoder: '{"class_path": "evil_of_a_stranger.Evil"}'""",
+    "decoder.class_path: evil_of_a_stranger.Evil",
+    "class_path: evil_of_a_stranger.Evil",
+]
+
+
+@pytest.fixture
+def mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that importing the module `evil_of_a_stranger` writes."""
+    (tmp_path / "evil_of_a_stranger.py").write_text(f"open({str(tmp_path / 'mark')!r}, 'w').close()\nclass Evil: ...")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "evil_of_a_stranger", raising=False)
+    return tmp_path / "mark"
+
+
+@pytest.mark.parametrize("way", WAYS_TO_NAME_A_CLASS)
+def test_no_run_and_no_configuration_file_imports_a_module(tmp_path: Path, mark: Path, way: str) -> None:
+    section = yaml.safe_load(way)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"model": section}))
+    with pytest.raises(InputError, match=r"config\.yaml is damaged \((there is no setting|model\.decoder is)"):
+        read_model_config(tmp_path)
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump({"train": section}))
+    with pytest.raises(InputError, match=r"own\.yaml, section 'train': "):
+        parse(Config, "train", ["--config", str(tmp_path / "own.yaml")])
+    assert not mark.exists()
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(ModelConfig, "model")
+    with pytest.raises(Exception, match="evil_of_a_stranger"):
+        parser.parse_object({"model": section})
+    assert mark.exists(), "the parser alone imports it, so the test above tests something"
+
+
+def test_no_run_makes_its_reader_open_another_file(tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text("width: 32\n")
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"model": {"decoder": str(tmp_path / "other.yaml")}}))
+    with pytest.raises(InputError, match=r"model\.decoder is .* where settings by name are expected"):
+        read_model_config(tmp_path)
+
+
+def test_no_run_permits_anything_itself(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("model: {trust_checkpoint: true, decoder: {width: 32}}")
+    assert read_model_config(tmp_path) == ModelConfig(decoder=DecoderConfig(width=32))
+    assert read_model_config(tmp_path, trust_checkpoint=True).trust_checkpoint
+    assert "trust_checkpoint" not in plain(ModelConfig(trust_checkpoint=True))
+
+
+@dataclass(frozen=True)
+class Outer:
+    inner: Config | None = None
+    numbers: list[int] = field(default_factory=list)
+
+
+def test_dataclasses_are_looked_into_all_the_way_down() -> None:
+    refuse_other_fields({"inner": None, "numbers": [1]}, Outer)
+    refuse_other_fields({"inner": {"decoder": {"width": 3}}}, Outer)
+    with pytest.raises(ValueError, match=r"no setting 'inner\.decoder\.class_path'"):
+        refuse_other_fields({"inner": {"decoder": {"class_path": "a.B"}}}, Outer)
+    with pytest.raises(ValueError, match="it is None"):
+        refuse_other_fields(None, Outer)
+
+
+def bomb(first: str, line: str) -> str:
+    """YAML of ten lines, each of which holds the one before nine times."""
+    return "\n".join([f"a0: &a0 {first}", *(line.format(i, ", ".join([f"*a{i - 1}"] * 9)) for i in range(1, 10))])
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (bomb("[1]", "a{0}: &a{0} [{1}]"), "more than 10000 values"),
+        ("model: &a [*a]", "one that holds itself"),
+        (bomb("{x: 1}", "a{0}: &a{0} {{<<: [{1}]}}"), "more than 10000 values"),
+        ("[" * 20_000, "no YAML"),
+        ("- " * 20_000 + "x", "no YAML"),
+        ("x: " + "1" * MAX_BYTES, "larger than"),
+        ("x: !!python/object/apply:os.system ['true']", "no YAML"),
+        ("x: !!timestamp 9999-99-99", "no YAML"),
+        ("? {a: 1}\n: 2", "no YAML"),
+        ("a: 1\n--- {}", "no YAML"),
+    ],
+    ids=["nine to the tenth", "itself", "merged", "deep", "deep blocks", "long", "tag", "date", "key", "two documents"],
+)  # fmt: skip
+def test_what_is_no_file_of_settings_is_refused_in_one_sentence(tmp_path: Path, content: str, reason: str) -> None:
+    (tmp_path / "config.yaml").write_text(content)
+    with pytest.raises(ValueError, match=reason) as caught:
+        read_yaml(tmp_path / "config.yaml")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match=r"config\.yaml is damaged") as refused:
+        read_model_config(tmp_path)
+    assert "\n" not in str(refused.value)
+
+
+def test_anchors_that_stand_for_little_are_read(tmp_path: Path) -> None:
+    content = "base: &base {epochs: 3, seeds: [1, 2]}\ntrain: {<<: *base, epochs: 5}\nagain: *base"
+    (tmp_path / "config.yaml").write_text(content)
+    assert read_yaml(tmp_path / "config.yaml") == yaml.safe_load(content)
+    (tmp_path / "config.yaml").write_text("")
+    assert read_yaml(tmp_path / "config.yaml") is None
