@@ -12,8 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from threading import RLock
 
 import torch
+from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -84,6 +86,7 @@ def run(words: Sequence[object], log: Path) -> Attempt:
 def _command(words: list[str], log: Path) -> None:
     with suppress(OSError):
         os.setpgid(0, 0)
+    tqdm.set_lock(RLock())  # its own is shared with this command's parent, which would wait for ever for a killed one's
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):
         os.dup2(file, stream)
