@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import yaml
 from jsonargparse import ArgumentParser
 
-from grounding.errors import InputError
+from grounding.errors import InputError, visible
 from grounding.processes import is_main
 from grounding.yaml_files import read_yaml, refuse_other_fields
 
@@ -95,7 +95,9 @@ def exit_on_input_error() -> Iterator[None]:
     except OSError as error:
         if error.filename is None:
             raise
-        message = f"{error.filename} cannot be used ({error.strerror}): free or rename it, or name another place"
+        message = visible(
+            f"{error.filename} cannot be used ({error.strerror}): free or rename it, or name another place"
+        )
     else:
         return
     if not is_main():
