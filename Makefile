@@ -30,6 +30,10 @@ chaos: ## kill training, caching, bulk grounding and compare at random moments, 
 	@sh scripts/setup.sh dev
 	@$(PYTHON_IN_VENV) -m reliability.chaos && $(PYTHON_IN_VENV) -m reliability.page
 
+fuzz: ## give the readers of files and phrases 20,000 spoilt ones each
+	@sh scripts/setup.sh dev
+	@$(PYTHON_IN_VENV) -m reliability.fuzz && $(PYTHON_IN_VENV) -m reliability.page
+
 soak: ## use the page with ten clients, and ground 20,000 images, watching memory
 	@sh scripts/setup.sh dev
 	@$(PYTHON_IN_VENV) -m reliability.soak && $(PYTHON_IN_VENV) -m reliability.page

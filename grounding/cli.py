@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import yaml
 from jsonargparse import ArgumentParser
 
-from grounding.errors import InputError
+from grounding.errors import InputError, visible
 from grounding.interruption import Stopped
 from grounding.processes import is_main
 from grounding.yaml_files import read_yaml, refuse_other_fields
@@ -100,7 +100,7 @@ def exit_on_input_error() -> Iterator[None]:
         if error.filename is None and error.errno not in OF_THE_DISK:
             raise
         place = error.filename or "a file that was being written"
-        message = f"{place} cannot be used ({error.strerror}): free or rename it, or name another place"
+        message = visible(f"{place} cannot be used ({error.strerror}): free or rename it, or name another place")
     except Stopped as stopped:
         if is_main():
             print(f"\n{stopped}", file=sys.stderr)

@@ -19,12 +19,14 @@ from grounding.clip_files import read_state_dict, sha256_of
 from grounding.clip_package import CLIP, ModifiedResNet, Transformer, build_model, clip
 from grounding.errors import InputError
 from grounding.folding import fold_batch_norms
+from grounding.plain_text import is_writable
 from grounding.precision import refuse_without_compiler
 
 RESNETS = ("RN50", "RN101", "RN50x4", "RN50x16")
 EMBEDDED = "embedded"
 EMBEDDED_FILE = Path(__file__).parent / "weights" / "embedded_clip.safetensors"
 CONTEXT_LENGTH = 77
+MAX_CHARACTERS = 10_000  # of a phrase: more are never 77 tokens, and take seconds to be found so
 # Channel means and deviations of CLIP's preprocessing (the `clip` package, `clip.py`, `_transform`), for RGB in [0, 1].
 PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
 PIXEL_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -130,11 +132,15 @@ def tokenize(phrases: list[str]) -> Tensor:
     """Token ids (N, 77) int64 of phrases, zero after the end token.
 
     Raises:
-        InputError: a phrase is empty, or longer than CLIP's 77 tokens.
+        InputError: a phrase is empty, or longer than CLIP's 77 tokens, or holds half a character.
     """
     for phrase in phrases:
         if not phrase.strip():
             raise InputError("the phrase is empty: say in a few words what to look for")
+        if not is_writable(phrase):
+            raise InputError(f"the phrase {_beginning(phrase)} holds half a character: give it as whole Unicode text")
+        if len(phrase) > MAX_CHARACTERS:
+            raise InputError(f"the phrase {_beginning(phrase)} has {len(phrase)} characters: shorten it")
     try:
         return clip.tokenize(phrases, context_length=CONTEXT_LENGTH).long()
     except RuntimeError:
@@ -143,11 +149,14 @@ def tokenize(phrases: list[str]) -> Tensor:
         try:
             clip.tokenize(phrase, context_length=CONTEXT_LENGTH)
         except RuntimeError:
-            shown = phrase if len(phrase) <= 60 else phrase[:60] + "..."
             raise InputError(
-                f"the phrase {shown!r} is longer than CLIP's {CONTEXT_LENGTH} tokens: shorten it"
+                f"the phrase {_beginning(phrase)} is longer than CLIP's {CONTEXT_LENGTH} tokens: shorten it"
             ) from None
     raise AssertionError("tokenizing fails for the list and for none of its phrases")
+
+
+def _beginning(phrase: str) -> str:
+    return repr(phrase if len(phrase) <= 60 else phrase[:60] + "...")
 
 
 def encode_tokens(model: CLIP, tokens: Tensor, *, transformer: Transformer | None = None) -> tuple[Tensor, Tensor]:

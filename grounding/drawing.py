@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import AbstractPathEffect, withStroke
-from matplotlib.text import Annotation
+from matplotlib.text import Annotation, Text
 
 from grounding.errors import InputError
 from grounding.whole_file import made_whole
@@ -115,8 +115,16 @@ def legend_line(colour: str, linewidth: float, linestyle: Any = "-") -> tuple[Li
     return ground, Line2D([], [], color=colour, linewidth=linewidth, linestyle=linestyle, path_effects=rim(linewidth))
 
 
+def take_literally(figure: Figure) -> None:
+    """Have every text of a figure drawn as it stands: matplotlib would take what is between dollars for a formula."""
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_parse_math(False)
+
+
 def keep_labels_inside(figure: Figure) -> None:
     """Move the labels that `draw_boxes` wrote into their panels, or where these are too narrow into the figure."""
+    take_literally(figure)
     figure.draw_without_rendering()  # the layout decides where panels are
     renderer = FigureCanvasAgg(figure).get_renderer()
     for axis in figure.axes:
@@ -155,6 +163,7 @@ def bare_figure(image: np.ndarray, *, longer_side: int | None = None) -> tuple[F
 
 def as_array(figure: Figure) -> np.ndarray:
     """(H, W, 3) uint8 RGB picture of a figure."""
+    take_literally(figure)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
@@ -202,6 +211,7 @@ def save_figure(figure: Figure, path: Path, *, dpi: int | None = None) -> None:
     kind = path.suffix.lower().lstrip(".")
     if kind not in FORMATS:
         raise InputError(f"{path} has no picture's suffix: end its name in one of .{', .'.join(FORMATS)}")
+    take_literally(figure)
     # Without dates and with the same names for its parts, the same picture is the same file.
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
     with made_whole(path) as unfinished, matplotlib.rc_context({"svg.hashsalt": "grounding"}):

@@ -1,9 +1,24 @@
 """The one exception that a user's mistake raises."""
 
+MOST_LETTERS = 1000
+KEPT_AT_THE_END = 300  # where the remedy stands
+
 
 class InputError(ValueError):
     """Input that cannot be used: the message is one sentence naming the file or field and the remedy.
 
     The scripts print it as ``error: ...`` and exit with code 2; inside another program it is caught
-    like any ``ValueError``.
+    like any ``ValueError``. What a file holds may be part of the sentence, so that a line end or what a terminal would
+    obey rather than show becomes its escape, and of a very long one the middle is left out.
     """
+
+    def __init__(self, sentence: str) -> None:
+        sentence = visible(sentence)
+        if len(sentence) > MOST_LETTERS:
+            sentence = f"{sentence[: MOST_LETTERS - KEPT_AT_THE_END]} ... {sentence[-KEPT_AT_THE_END:]}"
+        super().__init__(sentence)
+
+
+def visible(text: str) -> str:
+    """The text with every letter that cannot be printed, such as a line end, by its escape."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)

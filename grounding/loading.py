@@ -162,11 +162,11 @@ def read_model_config(folder: Path, *, trust_checkpoint: bool = False) -> ModelC
     path = folder / CONFIG_FILE
     if not path.is_file():
         raise InputError(f"{folder} is no run folder: it has no {CONFIG_FILE}; give the folder that train.py wrote")
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(ModelConfig, "model")
     try:
         section = read_yaml(path)["model"]
         refuse_other_fields(section, ModelConfig, "model")
+        parser = ArgumentParser(exit_on_error=False)
+        parser.add_class_arguments(ModelConfig, "model")
         parsed: Namespace = parser.parse_object({"model": section})
         model: ModelConfig = parser.instantiate(parsed).model
     except Exception as error:  # yaml, a missing key or jsonargparse: for a user all are one thing, a damaged file

@@ -185,3 +185,16 @@ def test_other_errors_and_success_pass_through(capsys):
     with exit_on_input_error():
         print("done")
     assert capsys.readouterr().out == "done\n"
+
+
+def test_what_a_terminal_would_obey_is_shown_instead(capsys):
+    with pytest.raises(SystemExit), exit_on_input_error():
+        raise InputError("the phrase '\x1b]0;title\x07\nred\ud83d' is\rodd: give another")
+    shown = "error: the phrase '\\x1b]0;title\\x07\\nred\\ud83d' is\\rodd: give another\n"
+    assert capsys.readouterr().err == shown
+
+
+def test_of_a_very_long_sentence_beginning_and_remedy_are_kept():
+    sentence = str(InputError(f"a.json holds {'x' * 10**6}: get the file again from its source"))
+    assert len(sentence) < 1100
+    assert sentence.startswith("a.json holds xxx") and sentence.endswith("xxx: get the file again from its source")

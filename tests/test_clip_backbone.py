@@ -316,6 +316,23 @@ def test_a_phrase_has_at_most_77_tokens():
         tokenize(["日本語" * 20])
 
 
+@pytest.mark.parametrize("phrase", ["a" * 100_000, "cat " * 30_000, "日" * 20_000, " " * 100_000 + "cat"])
+def test_very_long_phrases_are_refused_before_they_are_tokenized(phrase, monkeypatch):
+    monkeypatch.setattr(clip, "tokenize", None)
+    with pytest.raises(InputError, match=rf"has {len(phrase)} characters: shorten it"):
+        tokenize(["a cat", phrase])
+
+
+def test_half_a_character_is_refused():
+    with pytest.raises(InputError, match=r"the phrase 'a \\ud83d cat' holds half a character"):
+        tokenize(["a \ud83d cat"])
+
+
+@pytest.mark.parametrize("phrase", ["a \x00 cat", "\x1b[31mcat", "\u202etac", "z" + "\u0301" * 20, "$x$", "{{7*7}}"])
+def test_odd_characters_are_text_like_any_other(phrase):
+    np.testing.assert_array_equal(tokenize([phrase]), clip.tokenize([phrase]))
+
+
 @pytest.mark.parametrize(
     "phrases",
     [PHRASES, PHRASES[:1], [" ".join(["cat"] * 75)], [" ".join(["cat"] * 75), "dog", " ".join(["the tree"] * 20)]],

@@ -248,3 +248,19 @@ class TestSaving:
         with pytest.raises(InputError, match=r"\.png, \.jpg"):
             save_figure(bare_figure(photo())[0], tmp_path / name)
         assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ["$x$", "$$x$$", "$\\frac{a}{b}$", "$unclosed"])
+def test_dollars_are_dollars(text: str) -> None:
+    """As categories and methods may be called: matplotlib would draw a formula, or refuse what is none."""
+
+    def picture(*, math: bool) -> np.ndarray:
+        figure = Figure(figsize=(3, 2), dpi=50)
+        axis = figure.subplots()
+        axis.set_title(text, parse_math=math)
+        axis.set_xticks([0], [text])
+        for label in axis.get_xticklabels():
+            label.set_parse_math(math)
+        return as_array(figure)
+
+    np.testing.assert_array_equal(picture(math=True), picture(math=False))

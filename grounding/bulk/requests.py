@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from grounding.bulk.stream import Request
 from grounding.errors import InputError
+from grounding.plain_text import is_writable
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def open_requests(path: Path, *, block: int, hide_progress: bool = False) -> Req
 def _request(line: bytes, folder: Path) -> Request:
     try:
         record: Any = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError('is not JSON: write an object such as {"image": "a.jpg", "phrases": ["the dog"]}') from error
     if not isinstance(record, dict):
         raise ValueError('is no object: write {"image": "a.jpg", "phrases": ["the dog"]}')
@@ -95,6 +96,8 @@ def _request(line: bytes, folder: Path) -> Request:
     for phrase in phrases:
         if not isinstance(phrase, str) or not phrase.strip():
             raise ValueError(f"field phrases holds {_shown(phrase)}: give phrases of one or more words")
+        if not is_writable(phrase):
+            raise ValueError(f"field phrases holds half a character in {_shown(phrase)}: give whole Unicode text")
     key = record.get("key", image)
     if not isinstance(key, str):
         raise ValueError(f"field key is {_shown(key)}: give a string, or leave it out")

@@ -6,17 +6,19 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 
 from grounding.data.unpickle import load_plain_pickle
 from grounding.errors import InputError
 from grounding.geometry import box_xywh_to_xyxy
+from grounding.plain_text import is_writable
 from grounding.types import Region
 
 Field = TypeVar("Field", int, str, list[Any])
 
+MAX_INT = 2**63 - 1  # as in NumPy and torch, whose arrays hold the ids
 GET_AGAIN = "get the file again from its source"
 
 
@@ -123,8 +125,10 @@ def _sentence(record: Any, where: str) -> Sentence:
     if not phrases:
         # Left out, it would change the number of test examples without anyone's seeing it.
         raise InputError(f"{where} has an empty phrase: give it a text, or take it out of the file")
+    if not is_writable(phrases[0]):
+        raise InputError(f"{where} has a phrase with half a character: {GET_AGAIN}")
     tags = _field(record, "tags", list, where) if "tags" in record else []
-    if not all(isinstance(tag, str) for tag in tags):
+    if not all(isinstance(tag, str) and is_writable(tag) for tag in tags):
         raise InputError(f"{where} has 'tags' that are not strings: {GET_AGAIN}")
     return Sentence(sent_id, phrases[0], tuple(tags))
 
@@ -142,7 +146,7 @@ def read_instances(path: Path, references: Iterable[Reference]) -> tuple[dict[in
     referred = {reference.ann_id for reference in references}
     categories = {
         _field(record, "id", int, f"a category in {path}"): _field(record, "name", str, f"a category in {path}")
-        for record in content.get("categories", [])
+        for record in (_field(content, "categories", list, str(path)) if "categories" in content else ())
     }
     wanted = {reference.image_id for reference in references}
     images = {}
@@ -153,7 +157,8 @@ def read_instances(path: Path, references: Iterable[Reference]) -> tuple[dict[in
     regions = {}
     for record in _field(content, "annotations", list, str(path)):
         ann_id = _field(record, "id", int, f"an entry of 'annotations' in {path}")
-        if ann_id not in referred and (record.get("image_id") not in images or record.get("iscrowd")):
+        image_id = record.get("image_id")
+        if ann_id not in referred and (not _is_id(image_id) or image_id not in images or record.get("iscrowd")):
             continue
         try:
             regions[ann_id] = _region(record, images, categories, f"{path}, annotation {ann_id}")
@@ -206,21 +211,31 @@ def _image(record: dict[str, Any], where: str) -> ImageRecord:
 
 def _region(record: dict[str, Any], images: dict[int, ImageRecord], categories: dict[int, str], where: str) -> Region:
     box_xywh = _field(record, "bbox", list, where)
-    if len(box_xywh) != 4 or not all(isinstance(value, int | float) and np.isfinite(value) for value in box_xywh):
-        raise InputError(f"{where} has bbox {box_xywh}, which is not four numbers: {GET_AGAIN}")
+    if len(box_xywh) != 4 or not all(isinstance(value, int | float) and abs(value) <= MAX_INT for value in box_xywh):
+        raise InputError(f"{where} has a bbox that is not four numbers: {GET_AGAIN}")
     image_id = _field(record, "image_id", int, where)
-    box = box_xywh_to_xyxy(np.array(box_xywh))
+    box = box_xywh_to_xyxy(np.array(box_xywh, dtype=float))
     size = images[image_id].size if image_id in images else None
     if size is not None:
         box = np.clip(box, 0, np.tile(size, 2))
     x1, y1, x2, y2 = (float(value) for value in box)
     if x1 >= x2 or y1 >= y2:
         raise InputError(f"{where} has bbox {box_xywh}, of which nothing lies in the image: correct it in the file")
-    return Region(record["id"], image_id, (x1, y1, x2, y2), categories.get(record.get("category_id", -1), ""))
+    category_id = record.get("category_id")
+    category = categories.get(category_id, "") if _is_id(category_id) else ""
+    return Region(record["id"], image_id, (x1, y1, x2, y2), category)
+
+
+def _is_id(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int)
 
 
 def _field(record: Any, name: str, kind: type[Field], where: str) -> Field:
     value = record.get(name) if isinstance(record, dict) else None
     if not isinstance(value, kind):
         raise InputError(f"{where} has no {kind.__name__} {name!r}: {GET_AGAIN}")
+    if isinstance(value, str) and not is_writable(value):
+        raise InputError(f"{where} has {name!r} with half a character: {GET_AGAIN}")
+    if isinstance(value, int) and abs(value) > MAX_INT:
+        raise InputError(f"{where} has {name!r} beyond 64 bits: {GET_AGAIN}")
     return value

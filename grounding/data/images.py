@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import warnings
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +16,9 @@ from grounding.errors import InputError
 # Named, because PIL would otherwise hand an uploaded PostScript file to Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 SUFFIXES = frozenset("." + name.lower() for name in (*FORMATS, "JPG", "TIF", "PGM"))  # of their files
+
+# What PIL warns of names no file and changes nothing: the image is read, or refused in a sentence.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 JPEG_END = b"\xff\xd9"
 
@@ -71,15 +75,18 @@ def read_image(path: str | os.PathLike[str], size: tuple[int, int] | None = None
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        if path.is_dir():
+        kind = path.stat().st_mode
+        if stat.S_ISDIR(kind):
             raise InputError(f"{path} is a folder: name one image file in it")
+        if not stat.S_ISREG(kind):  # of a device or a pipe nobody knows where it ends
+            raise InputError(f"{path} is no plain file: name an image file")
         data = path.read_bytes()
-    except InputError:
-        raise
-    except ValueError:  # a zero byte, or half a surrogate pair
-        raise InputError(f"{str(path)!r} is no name that a file can have: check the path") from None
     except FileNotFoundError:
         raise InputError(f"there is no image file {path}: check the path") from None
+    except InputError:
+        raise
+    except ValueError:  # a zero byte, which no name has
+        raise InputError(f"{path} is no path: correct it") from None
     except OSError as problem:
         raise InputError(f"{path} cannot be opened ({problem.strerror}): check the path and its permissions") from None
     if not data:
@@ -115,7 +122,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise ValueError("its pixels are floating-point numbers of unknown range")
     if not image.has_transparency_data:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")  # which would copy it
     white = Image.new("RGBA", image.size, "white")
     return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
 

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from grounding.data.images import read_image
 from grounding.errors import InputError
+from grounding.plain_text import is_writable
 from grounding.types import Example, Expression, Region
 
 NOWHERE = (float("nan"),) * 4
@@ -107,4 +108,6 @@ def _pair(path: Path, number: int, line: str) -> tuple[str, str]:
     for field, value in (("image", image), ("phrase", phrase)):
         if not isinstance(value, str) or not value.strip():
             raise InputError(f"{path}, line {number} has no text as {field!r}: give an object such as {EXAMPLE}")
+        if not is_writable(value):
+            raise InputError(f"{path}, line {number} has half a character in {field!r}: give whole Unicode text")
     return str(image), " ".join(str(phrase).split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import lzma
 import shutil
 import stat
@@ -33,7 +34,7 @@ _DAMAGE = (
 )
 
 
-def unpack(archive: Path, folder: Path, only: Container[str] | None = None) -> None:
+def unpack(archive: Path, folder: Path, only: Container[str] | None = None, *, hide_progress: bool = False) -> None:
     """Unpack the plain files of a zip or a tar archive, compressed or not, whatever its name ends with.
 
     Where it raises, files may have been written already, in `folder` and nowhere else: unpack to a temporary folder.
@@ -42,6 +43,7 @@ def unpack(archive: Path, folder: Path, only: Container[str] | None = None) -> N
         archive: its kind is told from its content.
         folder: to make; must not exist, so that nothing in it can lead elsewhere.
         only: file names, without their folders, to unpack; None for all.
+        hide_progress: whether there is no progress bar.
 
     Raises:
         InputError: the archive is damaged, or not a zip or tar archive; a member has an absolute path or "..", or
@@ -51,7 +53,7 @@ def unpack(archive: Path, folder: Path, only: Container[str] | None = None) -> N
     folder.mkdir(parents=True)
     try:
         with _opened(archive) as members:
-            for member in tqdm(members, unit=" files", desc=f"unpacking {archive.name}"):
+            for member in tqdm(members, unit=" files", desc=f"unpacking {archive.name}", disable=hide_progress):
                 place = _place(member, archive)
                 if member.is_folder or (only is not None and place.name not in only):
                     continue
@@ -64,9 +66,9 @@ def unpack(archive: Path, folder: Path, only: Container[str] | None = None) -> N
     except _DAMAGE as problem:
         raise _damaged(archive, problem) from problem
     except OSError as problem:
-        if problem.errno is not None:  # the disk's own
+        if problem.errno not in (None, errno.EINVAL):  # the disk's own
             raise
-        raise _damaged(archive, problem) from problem  # gzip and bz2 report wrong data so
+        raise _damaged(archive, problem) from problem  # so gzip and bz2 report wrong data, and zipfile wrong places
 
 
 @dataclass(frozen=True)

@@ -72,9 +72,9 @@ def render(table: Table, fmt: str) -> str:
         body = tabulate([table.headings, SEPARATING_LINE, *_rows(table)], tablefmt=TEXT, **_alignment(table))
         return f"{above}\n\n{body}\n"
     if fmt == "markdown":
-        # Markdown knows no line between rows, and a bar would end the cell.
+        # Markdown knows no line between rows; a bar would end the cell, and what is between angles is taken for HTML.
         headings, *rows = (
-            [text.replace("|", "\\|") for text in row]
+            [text.replace("<", "&lt;").replace("|", "\\|") for text in row]
             for row in [table.headings, *_rows(table)]
             if row != SEPARATING_LINE
         )

@@ -14,6 +14,7 @@ from starlette.routing import Mount
 from grounding.webapp.answers import Answerer
 from grounding.webapp.examples import ExampleImage
 from grounding.webapp.guard import OwnPage, names_of
+from grounding.webapp.limits import BoundedBody
 from grounding.webapp.look import STYLE, theme
 from grounding.webapp.page import build_page
 from grounding.webapp.privacy import LocalOnly
@@ -63,6 +64,7 @@ def make_page_server(
         css_paths=STYLE,
     )  # fmt: skip
     [mounted] = [route.app for route in outer.routes if isinstance(route, Mount)]
-    config = uvicorn.Config(LocalOnly(OwnPage(outer, names_of(host))), log_level="warning", server_header=False,
+    guarded = OwnPage(BoundedBody(outer, max_bytes), names_of(host))
+    config = uvicorn.Config(LocalOnly(guarded), log_level="warning", server_header=False,
                             timeout_graceful_shutdown=GOODBYE_SECONDS)  # fmt: skip
     return PageServer(config, mounted.stop_event)  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from grounding.data.images import FORMATS, read_image
-from grounding.errors import InputError
+from grounding.errors import InputError, visible
 
 MOST_PHRASES = 7  # at once: as many colours as colour-blind readers can tell apart
 
@@ -58,7 +58,7 @@ def pixels_of(path: Path) -> np.ndarray:
     try:
         return read_image(path)
     except InputError as error:
-        raise InputError(str(error).replace(str(path), path.name)) from error
+        raise InputError(str(error).replace(visible(str(path)), path.name)) from error
 
 
 def phrases_of(text: str) -> tuple[str, ...]:

@@ -1,4 +1,6 @@
+import importlib
 import io
+import os
 import struct
 import warnings
 import zlib
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
+from grounding.data import images
 from grounding.data.images import read_image
 from grounding.errors import InputError
 from tests.shared_data import SHARED_DATA, needs_shared_data
@@ -273,6 +276,66 @@ def test_decompression_bomb_is_an_input_error(tmp_path, monkeypatch):
         read_image(tmp_path / "a.png")
 
 
+@pytest.mark.parametrize("name", ["zero\x00byte.png", "x" * 5000, "a.png/b.png"])
+def test_what_is_no_path_is_an_input_error(tmp_path, name):
+    (tmp_path / "a.png").write_bytes(b"")
+    with pytest.raises(InputError) as caught:
+        read_image(tmp_path / name)
+    assert str(caught.value).isprintable()
+
+
+def test_what_never_ends_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in (tmp_path / "pipe.png", "/dev/zero"):
+        with pytest.raises(InputError, match="is no plain file"):
+            read_image(path)
+
+
+def test_a_page_of_many_is_the_first(tmp_path):
+    pages = [Image.new("RGB", (5, 4), colour) for colour in ("red", "blue", "green")]
+    pages[0].save(tmp_path / "a.tiff", save_all=True, append_images=pages[1:])
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tiff"), np.full((4, 5, 3), (255, 0, 0)))
+
+
+def png_with(path, kind, data):
+    """A PNG with one more chunk behind its header."""
+    Image.fromarray(noise()).save(path)
+    content = path.read_bytes()
+    chunk = struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    path.write_bytes(content[:33] + chunk + content[33:])
+
+
+def test_text_that_swells_in_a_png_is_refused_and_not_kept(tmp_path):
+    compressor = zlib.compressobj()
+    swelling = b"".join([*(compressor.compress(bytes(2**20)) for _ in range(80)), compressor.flush()])
+    png_with(tmp_path / "a.png", b"zTXt", b"Comment\0\0" + swelling)
+    assert (tmp_path / "a.png").stat().st_size < 200_000
+    with pytest.raises(InputError, match=r"a\.png cannot be read as an image"):
+        read_image(tmp_path / "a.png")
+
+
+def test_a_damaged_colour_profile_does_not_cost_the_image(tmp_path):
+    png_with(tmp_path / "a.png", b"iCCP", b"profile\0\0" + zlib.compress(b"no profile"))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), noise())
+
+
+def test_what_pil_warns_of_slips_out_nowhere(tmp_path, monkeypatch):
+    exif = b"Exif\x00\x00II*\x00\x08\x00\x00\x00\x05\x00\x12\x01"  # five entries are said, none is whole
+    Image.fromarray(noise()).save(tmp_path / "exif.png", exif=exif)
+    Image.fromarray(noise(60, 90)).save(tmp_path / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 60 * 90 - 1)  # PIL refuses twice as many, and warns of these
+    with pytest.warns(UserWarning, match="EXIF"):
+        Image.open(tmp_path / "exif.png").getexif().get(0x0112)
+    with pytest.warns(Image.DecompressionBombWarning):
+        Image.open(tmp_path / "large.png")
+    with warnings.catch_warnings(record=True) as slipped:
+        warnings.simplefilter("always")
+        importlib.reload(images)  # in a process of its own the filter is there since the module was imported
+        np.testing.assert_array_equal(read_image(tmp_path / "exif.png"), noise())
+        np.testing.assert_array_equal(read_image(tmp_path / "large.png"), noise(60, 90))
+    assert not slipped
+
+
 @needs_shared_data("coco-photos")
 def test_real_photographs_equal_pil_alone():
     folder = SHARED_DATA / "coco-photos" / "images"
@@ -288,5 +351,5 @@ def test_real_photographs_equal_pil_alone():
 
 @pytest.mark.parametrize("name", ["a\0.jpg", "\ud800.jpg", "x" * 300 + ".jpg"])
 def test_a_name_that_no_file_can_have_is_an_input_error(tmp_path, name):
-    with pytest.raises(InputError, match="check the path"):
+    with pytest.raises(InputError, match=r"check the path|is no path"):
         read_image(tmp_path / name)

@@ -122,6 +122,11 @@ def test_a_line_that_is_no_pair_is_refused(folder, line, fragment):
     assert '{"image": "street.jpg", "phrase": "the woman in the red coat"}' in message
 
 
+@pytest.mark.parametrize("line", [r'{"image": "a.png", "phrase": "\ud83d"}', r'{"image": "\ud83d", "phrase": "cup"}'])
+def test_half_a_character_is_refused(folder, line):
+    assert "line 2 has half a character in" in refusal(write(folder, pair("a.png", "the cup"), line))
+
+
 @pytest.mark.parametrize("content", ["", "\n \n"])
 def test_a_file_without_pairs_is_refused(folder, content):
     assert "holds no pair: give lines such as" in refusal(write(folder, content))
@@ -138,7 +143,8 @@ def test_what_is_no_text_file_is_refused(folder):
 def test_missing_images_are_counted(folder, missing):
     path = write(folder, pair("a.png", "the cup"), pair(missing, "a dog"), pair("d.png", "a cat"))
     pairs = ImagePhrasePairs(path)
-    said = rf"^2 of the 3 images of {re.escape(str(path))} are missing, the first {re.escape(missing)}: put them"
+    shown = missing.replace("\0", "\\x00")
+    said = rf"^2 of the 3 images of {re.escape(str(path))} are missing, the first {re.escape(shown)}: put them"
     with pytest.raises(InputError, match=said):
         pairs.check_images()
 

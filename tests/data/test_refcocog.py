@@ -308,12 +308,34 @@ def change(records, path, value):
         ((1, "annotations", 1, "bbox"), [1, 2, 3], ["instances.json", "annotation 102", "bbox"]),
         ((1, "annotations", 1, "bbox"), [1, 2, float("nan"), 3], ["annotation 102", "bbox"]),
         ((1, "annotations", 1, "bbox"), [50, 2, 5, 5], ["annotation 102", "nothing lies in the image"]),
+        ((0, 1, "ref_id"), 2**63, ["refs(umd).p", "ref_id", "beyond 64 bits"]),
+        ((0, 1, "sentences", 0, "sent"), "half \ud83d", ["ref_id 2", "phrase with half a character"]),
+        ((0, 1, "sentences", 0, "tags"), ["\ud83d"], ["ref_id 2", "tags"]),
+        ((1, "categories"), None, ["instances.json", "categories"]),
+        ((1, "categories", 0, "name"), "\ud83d", ["instances.json", "category", "half a character"]),
+        ((1, "images", 0, "file_name"), "\ud83d", ["instances.json", "image 5", "half a character"]),
+        ((1, "images", 0, "width"), 2**63, ["instances.json", "image 5", "width"]),
+        ((1, "annotations", 1, "bbox"), [1, 2, 10**400, 3], ["annotation 102", "bbox"]),
+        ((1, "annotations", 1, "bbox"), [1, 2, float("inf"), 3], ["annotation 102", "bbox"]),
+        ((1, "annotations", 1, "bbox"), [[[]], 2, 3, 3], ["annotation 102", "bbox"]),
         ((1, "annotations", 1, "bbox"), [5, 2, 0, 5], ["annotation 102", "nothing lies in the image"]),
     ],
 )
 def test_unusable_records_are_refused_naming_file_and_field(tmp_path, records, path, value, words):
     message = error(write(tmp_path, *change(records, path, value)), "val")
     assert [word for word in words if word not in message] == []
+
+
+@pytest.mark.parametrize("value", [None, [], {"a": 1}, "one", 10**400])
+def test_a_category_of_no_kind_is_none(tmp_path, records, value):
+    dataset = RefCOCOg(write(tmp_path, *change(records, (1, "annotations", 1, "category_id"), value)), "val")
+    assert [each.category for each in dataset.expressions if each.ann_id == 102] == [""]
+
+
+@pytest.mark.parametrize("value", [None, [], {"a": 1}, "one", 10**400])
+def test_an_object_of_no_image_is_left_out(tmp_path, records, value):
+    dataset = RefCOCOg(write(tmp_path, *change(records, (1, "annotations", -1, "image_id"), value)), "val")
+    assert sum(map(len, dataset.regions.values())) == 4
 
 
 def test_a_fault_in_another_split_does_not_matter(tmp_path, records):

@@ -167,3 +167,14 @@ def test_an_encrypted_zip_is_said(tmp_path):
 def test_an_existing_folder_is_not_unpacked_into(tmp_path):
     with pytest.raises(FileExistsError):
         unpack(write_zip(tmp_path / "a", {"a": b""}), tmp_path)
+
+
+def test_a_place_before_the_file_is_damage(tmp_path):
+    """As fuzzing found: zipfile asks the disk for a place below zero, which is not the disk's fault."""
+    archive = write_zip(tmp_path / "a", {"a.jpg": NOISE})
+    data = bytearray(archive.read_bytes())
+    end = data.rindex(b"PK\x05\x06")
+    data[end + 12 : end + 16] = (len(data)).to_bytes(4, "little")  # the directory's size
+    archive.write_bytes(data)
+    with pytest.raises(InputError, match="damaged"):
+        unpack(archive, tmp_path / "out")

@@ -1,7 +1,9 @@
 import collections
+import contextlib
 import os
 import pickle
 import pickletools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -85,6 +87,32 @@ def test_damaged_files_are_input_errors_naming_the_file(tmp_path, data):
 def test_missing_file_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match=r"none\.p cannot be opened"):
         load_plain_pickle(tmp_path / "none.p")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x80\x02]r\xff\xff\xff\x01.",  # numbers its list 2**25 - 1; unpickling in C makes room for twice as many
+        b"\x80\x05\x96" + (2**29).to_bytes(8, "little") + b".",  # a bytearray of so many bytes
+        b"\x80\x04\x8e" + (2**29).to_bytes(8, "little") + b".",  # bytes
+    ],
+    ids=["number", "bytearray", "bytes"],
+)
+def test_a_few_bytes_do_not_ask_for_much_memory(tmp_path, data):
+    (tmp_path / "large.p").write_bytes(data)
+    tracemalloc.start()
+    with contextlib.suppress(InputError):
+        load_plain_pickle(tmp_path / "large.p")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**20
+
+
+def test_the_name_that_a_file_asks_for_breaks_no_line(tmp_path):
+    (tmp_path / "bad.p").write_bytes(b"cos\x1b[31m\r" + b"x" * 3000 + b"\nsystem\n.")
+    with pytest.raises(InputError, match=r"bad\.p asks for os\\x1b\[31m\\rxxx.*get the file again") as caught:
+        load_plain_pickle(tmp_path / "bad.p")
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 1100
 
 
 @needs_shared_data("refcocog-mini")

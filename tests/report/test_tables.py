@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from grounding.errors import InputError
-from grounding.report.formats import FORMATS, render
+from grounding.report.formats import FORMATS, Cell, Table, render
 from grounding.report.tables import all_tables, breakdown_table, caption, comparison_table, main_table, write_tables
 from tests.report.results_example import BOUNDS, METHODS, example_results, foreign_results
 
@@ -183,3 +183,13 @@ def test_files(tmp_path: Path):
 def test_unknown_format():
     with pytest.raises(InputError, match=", ".join(FORMATS)):
         comparison_table(RESULTS, "html")
+
+
+def test_names_of_strangers_are_no_markup():
+    """Categories and subsets are called as a data set's annotations say."""
+    name = "<script>|_x_ & 50 % {$y$}"
+    table = Table(
+        "t", "Title", "Caption", ("Group", "n"), ("group", "n"), {"": [[Cell(name, (name,)), Cell("1", (1,))]]}
+    )
+    assert "| &lt;script>\\|_x_ & 50 % {$y$} |" in render(table, "markdown")
+    assert r"\ensuremath{<}script\ensuremath{>}|\_x\_ \& 50 \% \{\$y\$\}" in render(table, "latex")

@@ -1,0 +1,191 @@
+"""What reads files of strangers, each with right files to begin from and a strategy that spoils them."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+from PIL import Image
+
+from grounding import InputError, RefCOCOg
+from grounding.clip_backbone import tokenize
+from grounding.config import ModelConfig
+from grounding.data.images import read_image
+from grounding.data.unpack import unpack
+from grounding.data.unpickle import load_plain_pickle
+from grounding.loading import read_model_config
+from grounding.plain import plain
+from reliability.inputs import misplaced, spoilt
+from reliability.trying import Trial
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What reads files of one kind.
+
+    Attributes:
+        trial: that reads an input.
+        seeds: right files.
+        inputs: spoilt ones.
+    """
+
+    trial: Trial
+    seeds: tuple[bytes, ...]
+    inputs: SearchStrategy[bytes]
+
+
+def make_readers(folder: Path) -> dict[str, Reader]:
+    """All readers by name; what they read they write into `folder` first."""
+    made = (_unpickler, _annotations, _images, _configurations, _archives, _phrases)
+    readers = [make(folder / make.__name__) for make in made]
+    return {reader.trial.name: reader for reader in readers}
+
+
+def _unpickler(folder: Path) -> Reader:
+    values = [_references(), {"a": (1, -2.5, "é", None, True), "b": [[], 10**30, {}]}]
+    seeds = tuple(pickle.dumps(value, protocol=protocol) for value in values for protocol in range(6))
+    path = _file(folder, "refs.p")
+    return Reader(_trial("unpickler", path, lambda: load_plain_pickle(path)), seeds, spoilt(seeds))
+
+
+def _annotations(folder: Path) -> Reader:
+    (folder / "images").mkdir(parents=True)
+    refs, instances = folder / "refs(umd).p", folder / "instances.json"
+    right = {b"R": pickle.dumps(_references()), b"I": json.dumps(_instances()).encode()}
+
+    def read(data: bytes) -> None:
+        """The first byte says which of the two files the rest is; the other one is right."""
+        which = data[:1] if data[:1] in right else b"I"
+        refs.write_bytes(data[1:] if which == b"R" else right[b"R"])
+        instances.write_bytes(data[1:] if which == b"I" else right[b"I"])
+        RefCOCOg(folder, "train", group_by="image")
+
+    seeds = tuple(which + content for which, content in right.items())
+    inputs = st.one_of(
+        spoilt(seeds),
+        misplaced([_references()], lambda value: b"R" + pickle.dumps(value)),
+        misplaced([_instances()], lambda value: b"I" + json.dumps(value).encode()),
+    )
+    return Reader(Trial("annotation reader", read, folder), seeds, inputs)
+
+
+def _images(folder: Path) -> Reader:
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 17, 4), dtype=np.uint8)
+    rgb = Image.fromarray(pixels[..., :3])
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    kept: list[tuple[Image.Image, str, dict[str, Any]]] = [
+        (rgb, "JPEG", {"exif": exif, "icc_profile": b"no profile"}), (rgb, "JPEG", {"progressive": True}),
+        (rgb.convert("CMYK"), "JPEG", {}), (rgb.convert("L"), "JPEG", {}), (Image.fromarray(pixels), "PNG", {}),
+        (rgb.convert("P"), "PNG", {"transparency": 3}), (rgb.convert("1"), "PNG", {}),
+        (Image.fromarray(pixels[..., 0].astype(np.uint16) * 200), "PNG", {}),
+        (rgb, "WEBP", {}), (rgb, "GIF", {"save_all": True, "append_images": [rgb.rotate(90)]}), (rgb, "BMP", {}),
+        (rgb, "TIFF", {"compression": "tiff_lzw"}), (rgb, "TIFF", {"save_all": True, "append_images": [rgb]}),
+        (rgb.convert("CMYK"), "TIFF", {}), (rgb, "PPM", {}), (rgb.convert("L"), "PPM", {}),
+    ]  # fmt: skip
+    seeds = []
+    for image, form, options in kept:
+        file = io.BytesIO()
+        image.save(file, form, **options)
+        seeds.append(file.getvalue())
+    path = _file(folder, "photo")
+    return Reader(_trial("image opener", path, lambda: read_image(path)), tuple(seeds), spoilt(seeds))
+
+
+def _configurations(folder: Path) -> Reader:
+    right = {"data": "data/x", "model": plain(ModelConfig(inference_sizes=(320, 448)))}
+    anchored = (
+        b"base: &base {method: components}\nmodel: {clip: embedded, extraction: *base, decoder: {<<: {width: 32}}}"
+    )
+    seeds = (yaml.safe_dump(right).encode(), anchored)
+    path = _file(folder, "config.yaml")
+    inputs = st.one_of(
+        spoilt(seeds),
+        misplaced([right], lambda value: yaml.dump(value, default_flow_style=None).encode(errors="replace")),
+    )
+    return Reader(_trial("configuration reader", path, lambda: read_model_config(folder)), seeds, inputs)
+
+
+def _archives(folder: Path) -> Reader:
+    path, target = _file(folder, "archive"), folder / "unpacked"
+    seeds = []
+    for mode in ("w", "w:gz", "w:bz2", "w:xz"):
+        file = io.BytesIO()
+        with tarfile.open(fileobj=file, mode=mode) as tar:
+            for name in ("annotations/refs.p", "images/a.jpg"):
+                info = tarfile.TarInfo(name)
+                info.size = 300
+                tar.addfile(info, io.BytesIO(b"content " * 40))
+        seeds.append(file.getvalue())
+    for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w", compression) as zipped:
+            zipped.writestr("annotations/refs.p", b"content " * 40)
+            zipped.writestr("images/a.jpg", b"content " * 40)
+        seeds.append(file.getvalue())
+
+    def read() -> None:
+        shutil.rmtree(target, ignore_errors=True)
+        unpack(path, target, hide_progress=True)
+
+    return Reader(_trial("archives", path, read), tuple(seeds), spoilt(seeds))
+
+
+def _phrases(folder: Path) -> Reader:
+    def read(data: bytes) -> None:
+        phrase = data.decode("utf-8", "surrogatepass")
+        try:
+            tokenize([phrase])
+        except InputError as error:  # it names the phrase, and no file holds that
+            raise InputError(f"{folder}: {error}") from error
+
+    texts = st.text(st.characters(codec=None), max_size=200) | st.text(
+        "ab &;#x<|>$\\\u0301\u200d日\ud800", max_size=12_000
+    )
+    return Reader(
+        Trial("phrases", read, folder), (b"the red cat", b"cat " * 75),
+        texts.map(lambda text: text.encode("utf-8", "surrogatepass")),
+    )  # fmt: skip
+
+
+def _trial(name: str, path: Path, read: Callable[[], object]) -> Trial:
+    def read_file(data: bytes) -> None:
+        path.write_bytes(data)
+        read()
+
+    return Trial(name, read_file, path.parent)
+
+
+def _file(folder: Path, name: str) -> Path:
+    folder.mkdir(parents=True)
+    return folder / name
+
+
+def _references() -> list[dict[str, Any]]:
+    return [
+        {"ref_id": i, "ann_id": i + 10, "image_id": i // 2, "category_id": 1, "split": "train",
+         "sentences": [{"sent_id": i, "sent": "the red box", "raw": "The red box!", "tokens": ["the", "red"],
+                        "tags": ["easy"]}]}
+        for i in range(4)
+    ]  # fmt: skip
+
+
+def _instances() -> dict[str, Any]:
+    return {
+        "images": [{"id": i, "file_name": f"photo_{i}.jpg", "width": 60, "height": 50} for i in range(2)],
+        "annotations": [{"id": i + 10, "image_id": i // 2, "category_id": 1, "bbox": [1, 2.5, 20, 30], "iscrowd": 0}
+                        for i in range(6)],
+        "categories": [{"id": 1, "name": "box"}],
+    }  # fmt: skip
