@@ -119,9 +119,11 @@ class RunFolder:
             Whether there was a state.
 
         Raises:
-            InputError: there are states and none is whole.
+            InputError: there are states and none is whole, or there is none beside a trained decoder.
         """
         path = from_main(self._states.newest(accelerator.print) if is_main() else None)
+        if path is None and (self.folder / DECODER_FILE).is_file():
+            raise InputError(f"{self.folder} has a trained decoder and no state to go on from: give a new --output")
         if path is None:
             return False
         load_state(path, accelerator, mean, progress)

@@ -15,7 +15,7 @@ from filelock import FileLock
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from grounding import InputError, ModelConfig, RefCOCOg, comparison
+from grounding import InputError, ModelConfig, RefCOCOg, comparison, lock
 from grounding.baselines.proposal_clip import ScoringConfig
 from grounding.cli import parse
 from grounding.comparison import EvaluateConfig, compare
@@ -212,7 +212,8 @@ def test_old_measures_never_lie_beside_new_predictions(made, tmp_path: Path, mon
     assert (config.output / "results.json").is_file()
 
 
-def test_one_comparison_at_a_time_in_a_folder(made, tmp_path: Path) -> None:
+def test_one_comparison_at_a_time_in_a_folder(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "SECONDS_FOR_THE_KILLED", 0.1)
     config = replace(made[0], output=tmp_path / "out")
     config.output.mkdir()
     with FileLock(config.output / "compare.lock"), pytest.raises(InputError, match="another comparison works in"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +17,7 @@ from filelock import FileLock
 from safetensors.torch import load_file
 
 import grounding.training as training
-from grounding import InputError
+from grounding import InputError, lock
 from grounding.config import ModelConfig
 from grounding.data.batches import TrainingBatch
 from grounding.decoder import DecoderConfig
@@ -235,7 +236,18 @@ def test_a_full_disk_leaves_the_states_before(
     assert_same(config, undisturbed)
 
 
-def test_one_training_at_a_time_in_a_folder(config: TrainConfig) -> None:
+def test_a_run_without_states_is_not_trained_over(config: TrainConfig) -> None:
+    config = replace(config, epochs=1)
+    train(config)
+    before = (config.output / "decoder.safetensors").read_bytes()
+    shutil.rmtree(config.output / "states")
+    with pytest.raises(InputError, match="no state to go on from"):
+        train(replace(config, resume=True))
+    assert (config.output / "decoder.safetensors").read_bytes() == before
+
+
+def test_one_training_at_a_time_in_a_folder(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "SECONDS_FOR_THE_KILLED", 0.1)
     config.output.mkdir()
     with FileLock(config.output / "training.lock"), pytest.raises(InputError, match="another training works in"):
         train(config)
