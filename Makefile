@@ -5,7 +5,7 @@ UV ?= uv
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint constraints clean
+.PHONY: help setup demo test fuzz lint constraints clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -19,6 +19,10 @@ demo: setup ## data, training, evaluation, gallery and table, from nothing
 test: ## run the tests
 	@sh scripts/setup.sh dev
 	@$(PYTHON_IN_VENV) -m pytest $(PYTEST_ARGS)
+
+fuzz: ## tens of thousands of spoilt files for whatever reads files of strangers (ten minutes)
+	@sh scripts/setup.sh dev
+	@$(PYTHON_IN_VENV) -m reliability.fuzz
 
 lint: ## check style (ruff), layout (ruff format) and types (mypy)
 	@sh scripts/setup.sh dev

@@ -95,5 +95,5 @@ def read_predictions(path: Path) -> Iterator[Prediction]:
             for line in file:
                 number += 1
                 yield Prediction.from_json(line)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InputError(f"{path}, line {number} is no prediction ({error}): make the file again") from error

@@ -15,7 +15,10 @@ from reliability.readers import make_readers
 from reliability.trying import MOST_BYTES, READ, REFUSED, WARNED, Trial
 
 INPUTS = 150
-NAMES = ("unpickler", "annotation reader", "image opener", "configuration reader", "archives", "phrases")
+NAMES = (
+    *("unpickler", "annotation reader", "image opener", "configuration reader", "archives"),
+    *("predictions", "requests in bulk", "phrases"),
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
