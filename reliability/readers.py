@@ -23,6 +23,7 @@ from grounding import InputError, RefCOCOg
 from grounding.bulk.requests import open_requests
 from grounding.clip_backbone import tokenize
 from grounding.config import ModelConfig
+from grounding.data.check import CheckConfig, check, told
 from grounding.data.images import read_image
 from grounding.data.unpack import unpack
 from grounding.data.unpickle import load_plain_pickle
@@ -76,13 +77,20 @@ def _annotations(folder: Path) -> Reader:
         instances.write_bytes(data[1:] if which == b"I" else right[b"I"])
         RefCOCOg(folder, "train", group_by="image")
 
+    def read_and_check(data: bytes) -> None:
+        """Whatever stops the reading, the check tells of all entries."""
+        try:
+            read(data)
+        finally:
+            told(check(CheckConfig(folder, images=False)))
+
     seeds = tuple(which + content for which, content in right.items())
     inputs = st.one_of(
         spoilt(seeds),
         misplaced([_references()], lambda value: b"R" + pickle.dumps(value)),
         misplaced([_instances()], lambda value: b"I" + _in_json(value)),
     )
-    return Reader(Trial("annotation reader", read, folder), seeds, inputs)
+    return Reader(Trial("annotation reader", read_and_check, folder), seeds, inputs)
 
 
 def _images(folder: Path) -> Reader:
