@@ -50,7 +50,7 @@ def read_csv(path: Path) -> list[Prediction]:
             rows = []
             for number, row in enumerate(reader, start=1):
                 rows.append(_from_row(row, number))
-    except (ValueError, TypeError, csv.Error) as error:
+    except (ValueError, TypeError, OverflowError, csv.Error) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}, row {number} cannot be used ({error}): correct it") from error
@@ -80,7 +80,7 @@ def read_jsonl(path: Path, expressions: Mapping[int, Expression]) -> list[Predic
                 if sent_id in answers:
                     raise InputError(f"{path}, line {number} answers sent_id {sent_id} again: keep one line of each")
                 answers[sent_id] = answer
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(
@@ -99,7 +99,7 @@ def read_coco(path: Path, expressions: Mapping[int, Expression]) -> list[Predict
     try:
         for record in json.loads(path.read_text(encoding="utf-8")):
             by_sentence[int(record["image_id"])].append((_four(record["bbox"]), float(record["score"])))
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise InputError(f"{path} is no list of image_id, bbox and score ({error}): write COCO results") from error
     answers = {}
     for sent_id, scored in by_sentence.items():

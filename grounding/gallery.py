@@ -122,8 +122,10 @@ def _read_results(folder: Path) -> dict[str, Any]:
         results = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"there is no {path}: give a folder that evaluate.py compare has finished") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged: make it again by evaluate.py compare") from error
+    if not isinstance(results, dict):
+        raise InputError(f"{path} is damaged: make it again by evaluate.py compare")
     missing = [key for key in ("data", "split", "split_by", "query", "weights", "methods") if key not in results]
     if missing:
         raise InputError(f"{path} does not say {missing[0]!r}: make it again by evaluate.py compare")

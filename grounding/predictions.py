@@ -96,6 +96,4 @@ def read_predictions(path: Path) -> Iterator[Prediction]:
                 number += 1
                 yield Prediction.from_json(line)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise InputError(
-            f"{path}, line {number} is no prediction ({error}): remove the file and make it again"
-        ) from error
+        raise InputError(f"{path}, line {number} is no prediction ({error}): make the file again") from error

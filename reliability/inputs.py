@@ -88,7 +88,7 @@ def _changed(value: Any, changes: list[tuple[list[float], bool, Any]]) -> Any:
                 if taken_out:
                     del place[key]
                 else:
-                    place[key] = other
+                    place[key] = copy.deepcopy(other)
                 break
             place = place[key]
     return value

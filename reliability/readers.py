@@ -20,13 +20,18 @@ from hypothesis.strategies import SearchStrategy
 from PIL import Image
 
 from grounding import InputError, RefCOCOg
+from grounding.bulk.requests import open_requests
 from grounding.clip_backbone import tokenize
 from grounding.config import ModelConfig
+from grounding.data.check import CheckConfig, check, told
 from grounding.data.images import read_image
 from grounding.data.unpack import unpack
 from grounding.data.unpickle import load_plain_pickle
+from grounding.foreign_predictions import read_coco, read_csv, read_jsonl
 from grounding.loading import read_model_config
 from grounding.plain import plain
+from grounding.predictions import Prediction, read_predictions
+from grounding.types import Expression
 from reliability.inputs import misplaced, spoilt
 from reliability.trying import Trial
 
@@ -48,7 +53,7 @@ class Reader:
 
 def make_readers(folder: Path) -> dict[str, Reader]:
     """All readers by name; what they read they write into `folder` first."""
-    made = (_unpickler, _annotations, _images, _configurations, _archives, _phrases)
+    made = (_unpickler, _annotations, _images, _configurations, _archives, _predictions, _requests, _phrases)
     readers = [make(folder / make.__name__) for make in made]
     return {reader.trial.name: reader for reader in readers}
 
@@ -72,13 +77,20 @@ def _annotations(folder: Path) -> Reader:
         instances.write_bytes(data[1:] if which == b"I" else right[b"I"])
         RefCOCOg(folder, "train", group_by="image")
 
+    def read_and_check(data: bytes) -> None:
+        """Whatever stops the reading, the check tells of all entries."""
+        try:
+            read(data)
+        finally:
+            told(check(CheckConfig(folder, images=False)))
+
     seeds = tuple(which + content for which, content in right.items())
     inputs = st.one_of(
         spoilt(seeds),
         misplaced([_references()], lambda value: b"R" + pickle.dumps(value)),
-        misplaced([_instances()], lambda value: b"I" + json.dumps(value).encode()),
+        misplaced([_instances()], lambda value: b"I" + _in_json(value)),
     )
-    return Reader(Trial("annotation reader", read, folder), seeds, inputs)
+    return Reader(Trial("annotation reader", read_and_check, folder), seeds, inputs)
 
 
 def _images(folder: Path) -> Reader:
@@ -143,6 +155,47 @@ def _archives(folder: Path) -> Reader:
     return Reader(_trial("archives", path, read), tuple(seeds), spoilt(seeds))
 
 
+def _predictions(folder: Path) -> Reader:
+    path = _file(folder, "predictions")
+    boxes = ((1.0, 2.0, 30.0, 40.0), (0.0, 0.0, 9.0, 9.0))
+    own = Prediction(1, 2, 3, 4, "the red box", boxes[0], boxes, (0.9, 0.1), 3000.0, (5.0, 6.0), 0.5)
+    line = json.loads(own.to_json())
+    expressions = {4: Expression("the red box", boxes[0], 1, 2, 3, 4, folder / "a.png")}
+    table = "sent_id,pred_x1,pred_y1,pred_x2,pred_y2,gt_x1,gt_y1,gt_x2,gt_y2\n4,1,2,30,40,1,2,30,40\n"
+    coco = [{"image_id": 4, "bbox": [1, 2, 29, 38], "score": 0.5}]
+    ways: dict[bytes, Callable[[], object]] = {
+        b"O": lambda: list(read_predictions(path)), b"L": lambda: read_jsonl(path, expressions),
+        b"C": lambda: read_csv(path), b"K": lambda: read_coco(path, expressions),
+    }  # fmt: skip
+
+    def read(data: bytes) -> None:
+        """The first byte says in which form the rest is."""
+        path.write_bytes(data[1:])
+        ways.get(data[:1], ways[b"O"])()
+
+    seeds = tuple(form + json.dumps(line).encode() + b"\n" for form in (b"O", b"L"))
+    seeds += (b"C" + table.encode(), b"K" + json.dumps(coco).encode())
+    inputs = st.one_of(
+        spoilt(seeds), misplaced([line], lambda value: b"O" + _in_json(value)),
+        misplaced([line], lambda value: b"L" + _in_json(value)),
+        misplaced([coco], lambda value: b"K" + _in_json(value)),
+    )  # fmt: skip
+    return Reader(Trial("predictions", read, folder), seeds, inputs)
+
+
+def _requests(folder: Path) -> Reader:
+    path = _file(folder, "requests.jsonl")
+    request = {"image": "a.jpg", "phrases": ["the red box", "a car"], "key": "first"}
+    seeds = (_in_json(request) + b"\n" + _in_json(request),)
+    inputs = st.one_of(spoilt(seeds), misplaced([request], _in_json))
+
+    def read() -> None:
+        opened = open_requests(path, block=2, hide_progress=True)
+        assert sum(1 for block in range(len(opened.starts)) for _ in opened.of_block(block)) == opened.count
+
+    return Reader(_trial("requests in bulk", path, read), seeds, inputs)
+
+
 def _phrases(folder: Path) -> Reader:
     def read(data: bytes) -> None:
         phrase = data.decode("utf-8", "surrogatepass")
@@ -166,6 +219,10 @@ def _trial(name: str, path: Path, read: Callable[[], object]) -> Trial:
         read()
 
     return Trial(name, read_file, path.parent)
+
+
+def _in_json(value: Any) -> bytes:
+    return json.dumps(value).encode()
 
 
 def _file(folder: Path, name: str) -> Path:

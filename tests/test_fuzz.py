@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import warnings
 from pathlib import Path
@@ -10,12 +11,15 @@ import pytest
 
 from grounding.errors import InputError
 from reliability import trying
-from reliability.fuzz import fuzz
+from reliability.fuzz import fuzz, guide
 from reliability.readers import make_readers
 from reliability.trying import MOST_BYTES, READ, REFUSED, WARNED, Trial
 
 INPUTS = 150
-NAMES = ("unpickler", "annotation reader", "image opener", "configuration reader", "archives", "phrases")
+NAMES = (
+    *("unpickler", "annotation reader", "image opener", "configuration reader", "archives"),
+    *("predictions", "requests in bulk", "phrases"),
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -80,6 +84,29 @@ def test_the_trial_notices_time_and_memory(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(time, "process_time", iter([0.0, 4.0, 0.0, 6.0]).__next__)
     assert not trial.give(b"")
     assert trial.give(b"") == "it took 6 seconds"
+
+
+@pytest.mark.parametrize(
+    ("found", "wrong"),
+    [
+        ({"counts": {READ: 3, REFUSED: 7}, "wrong": {}}, {}),
+        ({"counts": {READ: 3, REFUSED: 6, "wrong": 1}, "wrong": {"a": "KeyError: 0"}}, {"a": "KeyError: 0"}),
+        ({"counts": {READ: 3}, "wrong": {}}, {"guided": "the guided process ended after 3 of 10 inputs"}),
+        (None, {"guided": "the guided process ended after 0 of 10 inputs"}),
+    ],
+    ids=["right", "wrong", "killed", "never began"],
+)
+def test_what_the_guided_process_found_counts(tmp_path: Path, monkeypatch, found, wrong) -> None:
+    def run(words: list[str], **_: object) -> None:
+        assert words[words.index("--reader") + 1 : words.index("--seed")] == ["unpickler", "--runs", "10"]
+        if found:
+            Path(words[words.index("--counts") + 1]).write_text(json.dumps(found))
+
+    monkeypatch.setattr("subprocess.run", run)
+    reader = make_readers(tmp_path)["unpickler"]
+    guide(reader, 10, seed=0, keep_in=tmp_path / "wrong")
+    assert reader.trial.wrong == wrong
+    assert reader.trial.counts["wrong"] == len(wrong)
 
 
 def test_the_same_seed_gives_the_same_inputs(tmp_path: Path) -> None:

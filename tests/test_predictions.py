@@ -37,6 +37,9 @@ def test_a_line_comes_back_as_it_was() -> None:
         prediction_line(boxes_xyxy=[[1, 2, 3]]),
         prediction_line(annotated_xyxy=[1, 2, 3, float("nan")]),
         prediction_line(scores=[0.5, 0.5]),
+        prediction_line(scores=[10**400]),
+        prediction_line(annotated_xyxy=[1, 2, 10**400, 4]),
+        "[" * 100_000,
     ],
 )
 def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:

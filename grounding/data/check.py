@@ -6,7 +6,7 @@ but should not be: phrases without words, ids that stand for two things, images 
 
 from __future__ import annotations
 
-import math
+import os
 import sys
 import warnings
 from collections import Counter, defaultdict
@@ -19,12 +19,13 @@ from jsonargparse import auto_cli
 from tqdm import tqdm
 
 from grounding.cli import exit_on_input_error
-from grounding.data.annotations import find_layout, read_json_records
+from grounding.data.annotations import MAX_INT, find_layout, read_json_records
 from grounding.data.images import read_image
 from grounding.data.unpickle import load_plain_pickle
-from grounding.errors import InputError
+from grounding.errors import InputError, visible
 
 SHOWN = 5  # of each kind
+MOST_LETTERS = 200  # of a place: it quotes what the files hold
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,15 @@ def check(config: CheckConfig) -> list[Problem]:
     if not isinstance(references, list):
         raise InputError(f"{layout.refs_file} does not hold a list of references: get the file again from its source")
     content = read_json_records(layout.instances_file)
+    for name in ("images", "annotations"):
+        if not isinstance(content.get(name, []), list):
+            raise InputError(f"{layout.instances_file} has no list {name!r}: get the file again from its source")
     images, annotations = (_by_id(content.get(name, [])) for name in ("images", "annotations"))
-    wanted = {reference.get("image_id") for reference in references if isinstance(reference, dict)}
+    wanted = {_id_in(reference, "image_id") for reference in references} - {None}
     return [
         *_reference_problems(references, images, annotations),
-        *_twice("image id", (record.get("id") for record in content.get("images", []) if isinstance(record, dict))),
-        *_twice("annotation id", (each.get("id") for each in content.get("annotations", []) if isinstance(each, dict))),
+        *_twice("image id", (_id_in(record, "id") for record in content.get("images", []))),
+        *_twice("annotation id", (_id_in(each, "id") for each in content.get("annotations", []))),
         *_box_problems(annotations, images, wanted),
         *_image_problems(
             {key: images[key] for key in images if key in wanted}, layout.images_dir, decode=config.images
@@ -87,14 +91,20 @@ def told(problems: Iterable[Problem]) -> str:
     lines = []
     for kind, places in by_kind.items():
         lines.append(f"{len(places)} x {kind}")
-        lines += [f"    {place}" for place in places[:SHOWN]]
+        lines += [f"    {visible(place)[:MOST_LETTERS]}" for place in places[:SHOWN]]
         if len(places) > SHOWN:
             lines.append(f"    and {len(places) - SHOWN} more")
     return "\n".join(lines)
 
 
-def _by_id(records: Any) -> dict[Any, dict[str, Any]]:
-    return {each["id"]: each for each in records if isinstance(each, dict) and isinstance(each.get("id"), int)}
+def _id_in(record: Any, name: str) -> int | None:
+    """A field of an entry that is an id; None where it is none, of whatever kind entry and field are."""
+    value = record.get(name) if isinstance(record, dict) else None
+    return value if isinstance(value, int) and abs(value) <= MAX_INT else None
+
+
+def _by_id(records: list[Any]) -> dict[Any, dict[str, Any]]:
+    return {each["id"]: each for each in records if _id_in(each, "id") is not None}
 
 
 def _reference_problems(
@@ -106,14 +116,16 @@ def _reference_problems(
         if not isinstance(reference, dict):
             yield Problem("reference that is no dictionary", f"reference {position}")
             continue
-        where = f"ref_id {reference.get('ref_id')}"
+        where = f"ref_id {_id_in(reference, 'ref_id')}"
         for name in ("ref_id", "ann_id", "image_id"):
-            if not isinstance(reference.get(name), int):
+            if _id_in(reference, name) is None:
                 yield Problem(f"reference without {name}", f"reference {position}, {where}")
-        splits[reference.get("image_id")].add(str(reference.get("split")))
-        if reference.get("image_id") not in images:
+        image_id = _id_in(reference, "image_id")
+        split = reference.get("split")
+        splits[image_id].add(split if isinstance(split, str) else f"a {type(split).__name__}")
+        if image_id not in images:
             yield Problem("reference to an image that instances.json lacks", where)
-        annotation = annotations.get(reference.get("ann_id"))
+        annotation = annotations.get(_id_in(reference, "ann_id"))
         if annotation is None:
             yield Problem("reference to an annotation that instances.json lacks", where)
         elif annotation.get("image_id") != reference.get("image_id"):
@@ -124,14 +136,15 @@ def _reference_problems(
             continue
         for sentence in sentences:
             said = sentence if isinstance(sentence, dict) else {}
-            sentence_ids.append(said.get("sent_id"))
-            if not any(any(map(str.isalnum, str(said.get(name) or ""))) for name in ("sent", "raw")):
-                yield Problem("sentence without words", f"{where}, sent_id {said.get('sent_id')}")
-    yield from _twice("ref_id", (each.get("ref_id") for each in references if isinstance(each, dict)))
+            sentence_ids.append(_id_in(said, "sent_id"))
+            texts = [said[name] for name in ("sent", "raw") if isinstance(said.get(name), str)]
+            if not any(any(map(str.isalnum, text)) for text in texts):
+                yield Problem("sentence without words", f"{where}, sent_id {sentence_ids[-1]}")
+    yield from _twice("ref_id", (_id_in(each, "ref_id") for each in references))
     yield from _twice("sent_id", sentence_ids)
-    for image_id, of_image in splits.items():
-        if len(of_image) > 1:
-            yield Problem("image in more than one split", f"image_id {image_id}: {', '.join(sorted(of_image))}")
+    for of_id, of_image in splits.items():
+        if of_id is not None and len(of_image) > 1:
+            yield Problem("image in more than one split", f"image_id {of_id}: {', '.join(sorted(of_image))}")
 
 
 def _twice(name: str, ids: Iterable[Any]) -> Iterator[Problem]:
@@ -144,7 +157,7 @@ def _box_problems(
     annotations: Mapping[int, dict[str, Any]], images: Mapping[int, dict[str, Any]], wanted: set[Any]
 ) -> Iterator[Problem]:
     for ann_id, record in annotations.items():
-        if record.get("image_id") not in wanted:
+        if _id_in(record, "image_id") not in wanted:
             continue
         box, where = record.get("bbox"), f"annotation {ann_id}"
         if not isinstance(box, list) or len(box) != 4 or not all(_is_finite(value) for value in box):
@@ -163,13 +176,13 @@ def _box_problems(
 
 
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, int | float) and abs(value) <= MAX_INT
 
 
 def _image_problems(images: Mapping[int, dict[str, Any]], folder: Path, *, decode: bool) -> Iterator[Problem]:
     for image_id, record in tqdm(images.items(), desc="images", unit="image", disable=not decode, leave=False):
         path = folder / str(record.get("file_name"))
-        if not path.is_file():
+        if not os.path.isfile(path):  # unlike Path.is_file, it knows no name that it cannot take
             yield Problem("missing image", f"image {image_id}: {path}")
         elif decode:
             yield from _decoding_problems(path, (record.get("width"), record.get("height")))

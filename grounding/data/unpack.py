@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import lzma
-import shutil
 import stat
 import struct
 import tarfile
@@ -21,6 +20,9 @@ from tqdm import tqdm
 from grounding.errors import InputError
 
 CHUNK_BYTES = 1024 * 1024
+# Annotations are packed to a tenth, photographs hardly; what is made to fill a disk, to a thousandth and less.
+MOST_TIMES = 100
+ALWAYS_TAKEN = 2**26  # bytes, whatever the archive's size
 
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -47,10 +49,12 @@ def unpack(archive: Path, folder: Path, only: Container[str] | None = None, *, h
 
     Raises:
         InputError: the archive is damaged, or not a zip or tar archive; a member has an absolute path or "..", or
-            is a link or a device (data sets need none of these, so there is no benign case to tell apart).
+            is a link or a device (data sets need none of these, so there is no benign case to tell apart), or is a file
+            that others lie in; or it would unpack to more than `MOST_TIMES` its size.
         OSError: a file cannot be read or written.
     """
     folder.mkdir(parents=True)
+    room = max(MOST_TIMES * archive.stat().st_size, ALWAYS_TAKEN)
     try:
         with _opened(archive) as members:
             for member in tqdm(members, unit=" files", desc=f"unpacking {archive.name}", disable=hide_progress):
@@ -58,9 +62,15 @@ def unpack(archive: Path, folder: Path, only: Container[str] | None = None, *, h
                 if member.is_folder or (only is not None and place.name not in only):
                     continue
                 target = folder.joinpath(*place.parts)
+                if target.is_dir() or any(parent.is_file() for parent in target.parents):
+                    raise _unsafe(archive, f"has {member.name!r} as a file and as a folder")
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with member.open() as source, target.open("wb") as file:
-                    shutil.copyfileobj(source, file, CHUNK_BYTES)
+                    while chunk := source.read(CHUNK_BYTES):
+                        room -= len(chunk)
+                        if room < 0:
+                            raise _unsafe(archive, f"unpacks to more than {MOST_TIMES} times its own size")
+                        file.write(chunk)
     except InputError:
         raise
     except _DAMAGE as problem:

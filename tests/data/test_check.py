@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from grounding.data.check import SHOWN, CheckConfig, Problem, check, told
+from grounding.errors import InputError
 from tests.toy_data import write_toy_data
 
 Records = Any
@@ -85,3 +86,41 @@ def test_images_are_looked_for_and_decoded(root: Path) -> None:
 def test_of_many_the_first_are_shown() -> None:
     text = told([Problem("empty box", f"annotation {number}") for number in range(SHOWN + 3)])
     assert text.splitlines()[0] == f"{SHOWN + 3} x empty box" and text.splitlines()[-1] == "    and 3 more"
+
+
+@pytest.mark.parametrize("value", [None, [1], {"a": [1]}, "one", 10**400, float("inf"), True])
+@pytest.mark.parametrize(
+    "place",
+    [
+        lambda refs, instances: (refs[0], "ref_id"),
+        lambda refs, instances: (refs[0], "image_id"),
+        lambda refs, instances: (refs[0], "ann_id"),
+        lambda refs, instances: (refs[0], "split"),
+        lambda refs, instances: (refs[0], "sentences"),
+        lambda refs, instances: (refs[0]["sentences"][0], "sent_id"),
+        lambda refs, instances: (refs[0]["sentences"][0], "sent"),
+        lambda refs, instances: (instances["images"][0], "id"),
+        lambda refs, instances: (instances["images"][0], "file_name"),
+        lambda refs, instances: (instances["annotations"][0], "image_id"),
+        lambda refs, instances: (instances["annotations"][0], "bbox"),
+    ],
+)
+def test_a_field_of_any_kind_stops_no_check(root: Path, place: Callable[..., Any], value: Any) -> None:
+    def put(refs: list[dict], instances: dict) -> None:
+        record, field = place(refs, instances)
+        record[field] = value
+
+    change(root, put)
+    assert isinstance(told(check(CheckConfig(root, images=False))), str)
+
+
+@pytest.mark.parametrize("name", ["images", "annotations"])
+def test_what_is_no_list_is_said(root: Path, name: str) -> None:
+    change(root, lambda refs, instances: instances.update({name: None}))
+    with pytest.raises(InputError, match=rf"instances\.json has no list '{name}'"):
+        check(CheckConfig(root))
+
+
+def test_what_is_told_is_a_line_for_each_place() -> None:
+    shown = told([Problem("missing image", "a\x1b[31m\nb" + "x" * 1000)])
+    assert shown.splitlines()[1].startswith("    a\\x1b[31m\\nbxxx") and len(shown) < 300

@@ -178,3 +178,47 @@ def test_a_place_before_the_file_is_damage(tmp_path):
     archive.write_bytes(data)
     with pytest.raises(InputError, match="damaged"):
         unpack(archive, tmp_path / "out")
+
+
+@pytest.mark.parametrize("kind", ["zip", "gz", "xz"])
+def test_what_is_made_to_fill_a_disk_is_refused_on_the_way(tmp_path, kind, monkeypatch):
+    monkeypatch.setattr("grounding.data.unpack.ALWAYS_TAKEN", 2**20)
+    archive = write_any(tmp_path / "bomb", kind, {f"{index}.jpg": bytes(2**21) for index in range(8)})
+    assert archive.stat().st_size < 2**24 / 100
+    refuses(archive, tmp_path, "bomb unpacks to more than 100 times its own size, and was not unpacked")
+    written = sum(path.stat().st_size for path in (tmp_path / "inner").rglob("*") if path.is_file())
+    assert written <= max(100 * archive.stat().st_size, 2**20)
+
+
+def test_members_of_a_zip_that_share_their_content_are_counted_each(tmp_path, monkeypatch):
+    """As in the archive of 42 kB that holds 5 GB: its directory names the same bytes again and again."""
+    monkeypatch.setattr("grounding.data.unpack.ALWAYS_TAKEN", 2**20)
+    archive = tmp_path / "bomb"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
+        zipped.writestr("a.jpg", NOISE[:50_000])
+        first = zipped.infolist()[0]
+        zipped.filelist += [first] * 200
+    assert archive.stat().st_size < 70_000
+    refuses(archive, tmp_path, "more than 100 times")
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+@pytest.mark.parametrize("names", [("a", "a/b.jpg"), ("a/b.jpg", "a"), ("a", "a/c/d.jpg")])
+def test_a_file_that_others_lie_in_is_refused(tmp_path, kind, names):
+    refuses(write_any(tmp_path / "odd", kind, dict.fromkeys(names, b"x")), tmp_path, "as a file and as a folder")
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_of_members_of_one_name_the_last_is_kept(tmp_path, kind):
+    """As tar adds a newer version of a file to an archive."""
+    archive = tmp_path / "twice"
+    if kind == "zip":
+        with zipfile.ZipFile(archive, "w") as zipped:
+            zipped.writestr("a", b"before")
+            with pytest.warns(UserWarning, match="Duplicate"):
+                zipped.writestr("a", b"after")
+    else:
+        write_tar(archive, {"a": b"before"})
+        write_tar(archive, {"a": b"after"}, "a")
+    unpack(archive, tmp_path / "out")
+    assert contents(tmp_path / "out") == {"a": b"after"}
