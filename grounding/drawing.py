@@ -34,6 +34,7 @@ RIM = 1.2  # points by which the dark line under a coloured one is wider
 DPI = 100
 LEAST_SIDE = 480  # pixels of the longer side of a saved picture: below, its labels would be coarse
 FORMATS = ("png", "jpg", "jpeg", "svg", "pdf")
+CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n")}, "\ufffd")
 LABEL = "label"  # marks what `keep_labels_inside` may move
 
 
@@ -116,10 +117,12 @@ def legend_line(colour: str, linewidth: float, linestyle: Any = "-") -> tuple[Li
 
 
 def take_literally(figure: Figure) -> None:
-    """Have every text of a figure drawn as it stands: matplotlib would take what is between dollars for a formula."""
+    """Have every text of a figure drawn as it stands: matplotlib would take what is between dollars for a formula, and
+    print a letter that no font has, and a terminal may obey, in a warning."""
     for text in figure.findobj(Text):
         assert isinstance(text, Text)
         text.set_parse_math(False)
+        text.set_text(text.get_text().translate(CONTROLS))
 
 
 def keep_labels_inside(figure: Figure) -> None:

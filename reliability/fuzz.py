@@ -21,11 +21,12 @@ from hypothesis import seed as seeded
 from jsonargparse import auto_cli
 from tqdm import tqdm
 
+from grounding.cli import exit_on_input_error
 from grounding.errors import InputError
 from reliability.readers import Reader, make_readers
 from reliability.recording import Row, record
 
-GUIDED = ("unpickler", "annotation reader", "image opener", "configuration reader")
+EXPOSED = ("unpickler", "annotation reader", "image opener", "configuration reader")
 WRONG = Path(__file__).with_name("wrong")
 
 
@@ -77,16 +78,16 @@ def _row(reader: Reader, seconds: float) -> Row:
     trial = reader.trial
     counts = {end: number for end, number in sorted(trial.counts.items()) if end != "wrong"}
     tried = sum(trial.counts.values())
-    guided = ", half of them guided by coverage" if find_spec("atheris") and trial.name in GUIDED else ""
+    guided = ", half of them guided by coverage" if find_spec("atheris") and trial.name in EXPOSED else ""
     detail = f"{len(reader.seeds)} right files, spoilt{guided}: {tried / seconds:.0f} a second"
     return Row(trial.name, tried, counts, trial.counts["wrong"], detail)
 
 
 def main(inputs: int = 20_000, only: Sequence[str] = (), seed: int = 0) -> None:
-    """Give every reader so many spoilt files, and record how they ended.
+    """Give every reader its spoilt files, and record how they ended.
 
     Args:
-        inputs: for each reader.
+        inputs: for each of the four most exposed readers, and half as many for each other one.
         only: names of readers; all where none is given.
         seed: of the inputs.
     """
@@ -98,8 +99,9 @@ def main(inputs: int = 20_000, only: Sequence[str] = (), seed: int = 0) -> None:
         rows = []
         for reader in (readers[name] for name in only or readers):
             started = time.perf_counter()
-            guided = inputs // 2 if find_spec("atheris") and reader.trial.name in GUIDED else 0
-            fuzz(reader, inputs - guided, seed=seed, keep_in=WRONG)
+            exposed = reader.trial.name in EXPOSED
+            guided = inputs // 2 if exposed and find_spec("atheris") else 0
+            fuzz(reader, inputs - guided if exposed else inputs // 2, seed=seed, keep_in=WRONG)
             if guided:
                 guide(reader, guided, seed=seed, keep_in=WRONG)
             rows.append(_row(reader, time.perf_counter() - started))
@@ -115,4 +117,5 @@ def main(inputs: int = 20_000, only: Sequence[str] = (), seed: int = 0) -> None:
 
 
 if __name__ == "__main__":
-    auto_cli(main, args=sys.argv[1:], as_positional=False, prog="python -m reliability.fuzz")
+    with exit_on_input_error():
+        auto_cli(main, args=sys.argv[1:], as_positional=False, prog="python -m reliability.fuzz")

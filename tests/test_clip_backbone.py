@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from grounding import clip_files
+from grounding import ModelConfig, clip_files, load
 from grounding.clip_backbone import RESNETS, encode_tokens, load_clip, normalise_pixels, tokenize
 from grounding.errors import InputError
 from tests.shared_data import SHARED_DATA, needs_shared_data
@@ -363,3 +363,10 @@ def test_the_text_tower_stopped_early_equals_the_whole_on_real_expressions(model
         for start in range(0, len(sentences), 500):
             tokens = tokenize(sentences[start : start + 500])
             assert (encode_tokens(model, tokens)[0] - model.encode_text(tokens)).abs().max() < 1e-5
+
+
+def test_a_method_takes_the_users_word_from_its_model(tmp_path):
+    path = str(save_openai_archive(tiny_clip(), tmp_path / "archive.pt"))
+    with pytest.raises(InputError, match="TorchScript"):
+        load("zero-shot", model=ModelConfig(clip=path, model_size=64))
+    assert load("zero-shot", model=ModelConfig(clip=path, model_size=64, trust_checkpoint=True)).name == "zero-shot"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import matplotlib
@@ -264,3 +265,14 @@ def test_dollars_are_dollars(text: str) -> None:
         return as_array(figure)
 
     np.testing.assert_array_equal(picture(math=True), picture(math=False))
+
+
+def test_letters_that_a_terminal_would_obey_are_no_warning() -> None:
+    figure = Figure(figsize=(3, 2), dpi=50)
+    figure.text(0.1, 0.5, "a\x1b[31m\0\x9b\nred")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        shown = as_array(figure)
+    plain = Figure(figsize=(3, 2), dpi=50)
+    plain.text(0.1, 0.5, "a\N{REPLACEMENT CHARACTER}[31m" + 2 * "\N{REPLACEMENT CHARACTER}" + "\nred")
+    np.testing.assert_array_equal(shown, as_array(plain))
