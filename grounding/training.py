@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import signal
 from collections.abc import Callable, Iterator
 from typing import cast
 
@@ -124,7 +125,7 @@ def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], No
                     run.log_step(progress, outcome.values)
                     bar.set_postfix(loss=f"{outcome.values[TOTAL_LOSS]:.3f}")
                     if outcome.stop:
-                        raise Stopped(stop.received, _stopped(progress))
+                        raise Stopped(stop.received or signal.SIGTERM, _stopped(progress))  # another process's
                     if progress.step % config.save_every == 0:
                         run.save_state(*state)
             except (InputError, Stopped):
