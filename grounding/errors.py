@@ -2,6 +2,7 @@
 
 MOST_LETTERS = 1000
 KEPT_AT_THE_END = 300  # where the remedy stands
+LEFT_OUT = " ... "
 
 
 class InputError(ValueError):
@@ -15,7 +16,8 @@ class InputError(ValueError):
     def __init__(self, sentence: str) -> None:
         sentence = visible(sentence)
         if len(sentence) > MOST_LETTERS:
-            sentence = f"{sentence[: MOST_LETTERS - KEPT_AT_THE_END]} ... {sentence[-KEPT_AT_THE_END:]}"
+            beginning = sentence[: MOST_LETTERS - KEPT_AT_THE_END - len(LEFT_OUT)]
+            sentence = f"{beginning}{LEFT_OUT}{sentence[-KEPT_AT_THE_END:]}"
         super().__init__(sentence)
 
 

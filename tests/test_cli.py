@@ -196,5 +196,5 @@ def test_what_a_terminal_would_obey_is_shown_instead(capsys):
 
 def test_of_a_very_long_sentence_beginning_and_remedy_are_kept():
     sentence = str(InputError(f"a.json holds {'x' * 10**6}: get the file again from its source"))
-    assert len(sentence) < 1100
+    assert len(sentence) == 1000 and str(InputError(sentence)) == sentence
     assert sentence.startswith("a.json holds xxx") and sentence.endswith("xxx: get the file again from its source")
