@@ -38,7 +38,7 @@ def record(trials: str, rows: Sequence[Row], *, command: str, path: Path = RESUL
     """Print the rows, and put them in place of what the same trials found before.
 
     Args:
-        trials: "chaos", "fuzz" or "soak".
+        trials: "chaos", "fuzz" or which of the soaks.
         rows: in the order in which they are shown.
         command: what repeats them.
         path: the file.

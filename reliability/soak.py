@@ -42,18 +42,19 @@ SIDE = 96  # pixels of the bulk's images
 
 
 def main(minutes: float = 10, images: int = 20_000, seed: int = 0) -> None:
-    """Use both for long, and record.
+    """Use both for long, and record each.
 
     Args:
-        minutes: of the page's use.
-        images: of bulk grounding.
+        minutes: of the page's use; 0 leaves it out.
+        images: of bulk grounding; 0 leaves it out.
         seed: of questions and images.
     """
-    rows = []
+    command = f"python -m reliability.soak --minutes {minutes:g} --images {images} --seed {seed}"
     with TemporaryDirectory() as folder:
-        rows.append(page_under_clients(Path(folder), minutes, seed))
-        rows.append(bulk_of_many(Path(folder), images, seed))
-    record("soak", rows, command=f"python -m reliability.soak --minutes {minutes:g} --images {images} --seed {seed}")
+        if minutes:
+            record("soak: page", [page_under_clients(Path(folder), minutes, seed)], command=command)
+        if images:
+            record("soak: bulk grounding", [bulk_of_many(Path(folder), images, seed)], command=command)
 
 
 def page_under_clients(folder: Path, minutes: float, seed: int) -> Row:
