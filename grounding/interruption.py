@@ -42,7 +42,9 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         try:
-            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+            # What was ignored from the start stays so: Ctrl-C is not meant for work that a shell put in the background.
+            noted = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+            self._before = {number: signal.signal(number, self._note) for number in noted}
         except ValueError:  # not in the main thread, which alone may say what a signal does: then nothing changes
             self._before = {}
         return self

@@ -7,7 +7,7 @@ import os
 import pickle
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +31,14 @@ from tests.toy_data import write_toy_data
 
 SMALL = DecoderConfig(width=16, blocks=1, queries=2, query_dim=8)
 Losses = dict[str, torch.Tensor]
+
+
+@pytest.fixture(autouse=True)
+def in_the_foreground() -> Iterator[None]:
+    """Of a shell's background work Ctrl-C is ignored from the start; here it is not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
@@ -172,6 +180,15 @@ def test_the_second_signal_is_no_request() -> None:
         assert stop.received == signal.SIGINT
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_what_was_ignored_from_the_start_stays_ignored() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with StopRequest() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert not stop.received
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.received == signal.SIGTERM
 
 
 def test_steps_without_finite_numbers_change_nothing(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:

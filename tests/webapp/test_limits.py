@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import requests
-from tests.webapp.session import Session
 
 from grounding.webapp.limits import BESIDES
+from reliability.page_session import Session
 from tests.webapp.conftest import MAX_MEGABYTES
 
 LIMIT = MAX_MEGABYTES * 2**20 + BESIDES
