@@ -106,7 +106,8 @@ def exit_on_input_error() -> Iterator[None]:
             print(f"\n{stopped}", file=sys.stderr)
         raise SystemExit(128 + stopped.signal_number) from None
     except KeyboardInterrupt:
-        print("\nstopped; what is finished is kept", file=sys.stderr)
+        if is_main():
+            print("\nstopped; what is finished is kept", file=sys.stderr)
         raise SystemExit(128 + signal.SIGINT) from None
     else:
         return

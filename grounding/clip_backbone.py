@@ -15,8 +15,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from grounding.clip_files import read_state_dict, sha256_of
+from grounding.clip_files import read_state_dict
 from grounding.clip_package import CLIP, ModifiedResNet, Transformer, build_model, clip
+from grounding.digest import sha256_of
 from grounding.errors import InputError
 from grounding.folding import fold_batch_norms
 from grounding.plain_text import is_writable

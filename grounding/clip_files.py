@@ -6,7 +6,6 @@ that runs while it is read: one that OpenAI did not publish is read only where t
 
 from __future__ import annotations
 
-import hashlib
 import zipfile
 from pathlib import Path
 
@@ -16,15 +15,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from grounding.clip_package import clip
+from grounding.digest import sha256_of
 from grounding.errors import InputError
 
 # The `clip` package compares its downloads with them: the last folder of each address.
 PUBLISHED_SHA256 = frozenset(address.split("/")[-2] for address in clip.clip._MODELS.values())
-
-
-def sha256_of(path: Path) -> str:
-    """Of a file's content, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read_state_dict(path: Path, *, trust_checkpoint: bool = False) -> dict[str, Tensor]:

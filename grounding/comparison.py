@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shlex
 import shutil
@@ -24,6 +23,7 @@ from grounding.config import ModelConfig
 from grounding.contenders import BOUNDS, Settings, make_bound, make_method
 from grounding.data.annotations import find_layout
 from grounding.data.refcocog import RefCOCOg
+from grounding.digest import sha256_of
 from grounding.errors import InputError
 from grounding.evaluation import Method, block_size, predict_blocks
 from grounding.loading import folder_of, read_model_config
@@ -213,9 +213,7 @@ def _compared(summary: Summary, first: Summary) -> dict[str, Any]:
 def _identity(root: Path, split_by: str) -> dict[str, str]:
     """The annotation files by content, so that predictions of an older data set are not taken for this one's."""
     layout = find_layout(root, split_by)
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (layout.refs_file, layout.instances_file)
-    }
+    return {path.name: sha256_of(path) for path in (layout.refs_file, layout.instances_file)}
 
 
 def _proposals(settings: Settings) -> str:

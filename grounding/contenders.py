@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +14,7 @@ from grounding.baselines.proposal_clip import ProposalScorer, ScoringConfig
 from grounding.baselines.yolo_clip import YOLOCLIPGrounder
 from grounding.clip_backbone import load_clip
 from grounding.config import ModelConfig
+from grounding.digest import sha256_of
 from grounding.errors import InputError
 from grounding.evaluation import Method, method_of
 from grounding.extraction.stored import QUALITY_FILE
@@ -84,10 +83,10 @@ def load_with_origin(name: str, settings: Settings) -> tuple[DenseGrounder | YOL
     if name in TRAINING_FREE:
         return grounder, {"model": plain(model)}
     folder = folder_of(name)
-    made_from = {"model": plain(read_model_config(folder)), "decoder": _sha256(folder / DECODER_FILE),
+    made_from = {"model": plain(read_model_config(folder)), "decoder": sha256_of(folder / DECODER_FILE),
                  "extraction": plain(grounder.extraction)}  # fmt: skip
     if grounder.quality_head is not None:
-        made_from["box_quality"] = _sha256(folder / QUALITY_FILE)
+        made_from["box_quality"] = sha256_of(folder / QUALITY_FILE)
     return grounder, made_from
 
 
@@ -116,10 +115,6 @@ def make_bound(name: str, settings: Settings) -> Method:
                          extraction=model.extraction)  # fmt: skip
         return Method(name, "none", _each(answer), made_from={"model": plain(model)})
     raise InputError(f"no bound {name!r}: choose from {', '.join(BOUNDS)}")
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _each(answer: Callable[[Example], list[Grounding]]) -> Callable[[Sequence[Example]], list[list[Grounding]]]:

@@ -47,7 +47,8 @@ class MadeOnce:
                              "to make it anew")  # fmt: skip
         path.unlink(missing_ok=True)
         for old in path.parent.glob(f"{glob.escape(path.stem)}.*.parts"):
-            shutil.rmtree(old, ignore_errors=True)
+            if old != self._folder:  # in which another process, begun at the same moment, may work already
+                shutil.rmtree(old, ignore_errors=True)
         # A name of its own: machines that know nothing of each other may begin at the same time.
         with made_whole(note, self._folder / f"{uuid4().hex}.part") as unfinished:
             self._folder.mkdir(exist_ok=True)

@@ -7,7 +7,6 @@ SHA-256, written last. No file of it is read by an unpickler that could run code
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -21,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from grounding.digest import sha256_of
 from grounding.errors import InputError
 from grounding.whole_file import flush_folder
 
@@ -98,7 +98,7 @@ class States:
             accelerator.save_state(str(unfinished))
             save_file({name: value.contiguous() for name, value in mean.state_dict().items()}, unfinished / MEAN_FILE)
             (unfinished / PROGRESS_FILE).write_text(json.dumps(vars(progress)), encoding="utf-8")
-            listed = {each.name: _sha256(each) for each in sorted(unfinished.iterdir())}
+            listed = {each.name: sha256_of(each) for each in sorted(unfinished.iterdir())}
             (unfinished / LIST_FILE).write_text(json.dumps(listed, indent=2), encoding="utf-8")
             for each in unfinished.iterdir():
                 with each.open("rb+") as file:
@@ -167,12 +167,8 @@ def _damage(path: Path) -> str:
         if missing:
             return f"{LIST_FILE} lacks {missing[0]}"
         for name, sha256 in listed.items():
-            if _sha256(path / name) != sha256:
+            if sha256_of(path / name) != sha256:
                 return f"{name} is not what was written"
     except (OSError, ValueError, TypeError, AttributeError) as error:
         return f"{type(error).__name__} while reading it"
     return ""
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -10,6 +10,7 @@ import itertools
 import math
 import signal
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import cast
 
 import torch
@@ -19,7 +20,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
-from grounding.data.batches import TrainingItems, collate
+from grounding.data.batches import TrainingBatch, TrainingItems, collate
 from grounding.data.broken import WithoutBroken, find_broken
 from grounding.data.global_batches import GlobalBatches
 from grounding.data.mirrored import can_be_mirrored, mirrored_phrase
@@ -96,15 +97,15 @@ def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], No
     mean_decoder = cast(HeatmapDecoder, mean.module)
     step = OptimiserStep(accelerator, learner, optimizer, schedule, mean, trained, config.clip_norm)
     progress = Progress()
-    state = accelerator, mean, progress
     grounder = DenseGrounder(encoder, mean_decoder, extraction=config.model.extraction, name="ours",
                              sizes=config.model.inference_sizes, flip=config.model.inference_flip)  # fmt: skip
 
     with failing_together():
         run = RunFolder(config.output, config)
     with run, StopRequest() as stop:
-        if not run.resume(*state):
-            run.save_state(*state)
+        save = partial(run.save_state, accelerator, mean, progress)
+        if not run.resume(accelerator, mean, progress):
+            save()
         if config.skip_broken:
             run.log_broken(broken)
         if not progress.is_over(config.epochs, config.patience):
@@ -116,22 +117,11 @@ def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], No
             bar = tqdm(supply, desc=f"epoch {progress.epoch + 1}/{config.epochs}", initial=progress.step_in_epoch,
                        total=len(order), unit="step", disable=not is_main())  # fmt: skip
             try:
-                for batch in bar:
-                    outcome = step(batch, stop)
-                    progress.finish_step(skipped=outcome.skipped)
-                    if outcome.skipped:
-                        run.log_skipped(progress, outcome.values, gather([batch.described()]))
-                    _refuse_endless_skipping(config, progress)
-                    run.log_step(progress, outcome.values)
-                    bar.set_postfix(loss=f"{outcome.values[TOTAL_LOSS]:.3f}")
-                    if outcome.stop:
-                        raise Stopped(stop.received or signal.SIGTERM, _stopped(progress))  # another process's
-                    if progress.step % config.save_every == 0:
-                        run.save_state(*state)
+                _learn(bar, step, stop, progress, run, config, save=save)
             except (InputError, Stopped):
-                run.save_state(*state)
+                save()
                 raise
-            run.save_state(*state)  # before validation, which takes long and may be stopped too
+            save()  # before validation, which takes long and may be stopped too
             accelerator.print(supply.in_words(config.workers))
             if progress.skipped:
                 accelerator.print(f"{progress.skipped} steps so far had no finite loss or gradient and were skipped")
@@ -146,12 +136,36 @@ def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], No
                 run.save_decoder(mean_decoder, clip_sha256=encoder.clip.sha256)
             run.log_validation(progress, metrics)
             run.log_waiting(progress, supply.share_waited)
-            run.save_state(*state)
+            save()
             shown = ", ".join(f"{name} {metrics[name]:.3f}" for name in SHOWN) if metrics else "none"
             accelerator.print(f"epoch {progress.epoch}: validation {shown}{' (best so far)' if better else ''}")
             if on_epoch is not None:
                 on_epoch(progress.epoch, metrics)
     return progress.best_metrics
+
+
+def _learn(
+    bar: tqdm[TrainingBatch], step: OptimiserStep, stop: StopRequest, progress: Progress, run: RunFolder,
+    config: TrainConfig, *, save: Callable[[], None],
+) -> None:  # fmt: skip
+    """The rest of an epoch, step by step.
+
+    Raises:
+        InputError: a batch cannot be read, or too many steps in a row had no finite loss.
+        Stopped: a process was asked to stop.
+    """
+    for batch in bar:
+        outcome = step(batch, stop)
+        progress.finish_step(skipped=outcome.skipped)
+        if outcome.skipped:
+            run.log_skipped(progress, outcome.values, gather([batch.described()]))
+        _refuse_endless_skipping(config, progress)
+        run.log_step(progress, outcome.values)
+        bar.set_postfix(loss=f"{outcome.values[TOTAL_LOSS]:.3f}")
+        if outcome.stop:
+            raise Stopped(stop.received or signal.SIGTERM, _stopped(progress))  # another process's
+        if progress.step % config.save_every == 0:
+            save()
 
 
 def _broken_images(config: TrainConfig, dataset: Supervised) -> dict[int, str]:

@@ -38,6 +38,7 @@ MEMORY_MEGABYTES = 64  # of the page's memories
 SETTLED = 0.2  # share of the time after which memories have filled
 GROWTH = 1.05  # above this the memory counts as growing
 SAMPLES_PER_SECOND = 2
+SECONDS_TO_END = 60
 SIDE = 96  # pixels of the bulk's images
 
 
@@ -81,7 +82,12 @@ def page_under_clients(folder: Path, minutes: float, seed: int) -> Row:
     for client in clients:
         client.join()
     page.terminate()
-    page.wait(60)
+    try:
+        page.wait(SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        page.kill()
+        page.wait()
+        wrong.append(f"the page did not end within {SECONDS_TO_END} seconds")
     left = [path for path in temporary.rglob("*") if path.is_file()]
     growth, in_words = _growth(memory)
     problems = wrong[:3] + ["memory grows"] * (growth > GROWTH) + [f"{len(left)} files left"] * bool(left)

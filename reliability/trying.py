@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 import warnings
 from collections import Counter
@@ -12,6 +10,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
+from benchmarks.measuring import peak_memory
 from grounding.errors import InputError, visible
 
 READ, REFUSED, WARNED = "read", "refused in words", "read with a warning"
@@ -48,7 +47,7 @@ class Trial:
         Returns:
             What was wrong, "" where nothing was.
         """
-        before, started = _peak(), time.process_time()
+        before, started = peak_memory(), time.process_time()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", append=True)  # what the project silences on purpose stays silent
             try:
@@ -61,7 +60,7 @@ class Trial:
         for warning in caught:
             end = WARNED if end == READ else end
             fault = fault or self._unclear(str(warning.message))
-        seconds, grown = time.process_time() - started, _peak() - before
+        seconds, grown = time.process_time() - started, peak_memory() - before
         if seconds > MOST_SECONDS:
             fault = fault or f"it took {seconds:.0f} seconds"
         if grown > MOST_BYTES:
@@ -84,9 +83,3 @@ class Trial:
         if len(sentence) > MOST_LETTERS:
             return f"its sentence has {len(sentence)} letters: {sentence[:200]}"
         return f"its sentence is of memory: {sentence[:200]}" if "MemoryError" in sentence else ""
-
-
-def _peak() -> int:
-    """Bytes of memory that this process has had at once."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from grounding.data.refshapes.writer import write_refshapes
+from grounding.digest import sha256_of
 
 IMAGES = {"train": 24, "val": 4, "test": 24}
 SMALL = ["--model.model_size", 64, "--model.decoder.width", 16, "--model.decoder.blocks", 1]
@@ -55,7 +55,7 @@ def _train(data: Path, output: Path) -> list[object]:
 def _trained(output: Path) -> dict[str, str]:
     newest = max((output / "run" / "states").iterdir())
     files = [output / "run" / "decoder.safetensors", newest / "model.safetensors", newest / "mean.safetensors"]
-    return {path.name: _sha256(path) for path in files} | {
+    return {path.name: sha256_of(path) for path in files} | {
         "metrics": (output / "run" / "metrics.jsonl").read_text(encoding="utf-8")
     }
 
@@ -67,7 +67,7 @@ def _cache(data: Path, output: Path) -> list[object]:
 
 def _cached(output: Path) -> dict[str, str]:
     files = [path for path in (output / "cache").rglob("*") if path.is_file() and path.parent.name != "locks"]
-    return {str(path.relative_to(output)): _sha256(path) for path in files} | _trained(output)
+    return {str(path.relative_to(output)): sha256_of(path) for path in files} | _trained(output)
 
 
 def _bulk(data: Path, output: Path) -> list[object]:
@@ -95,10 +95,6 @@ def _compared(output: Path) -> dict[str, str]:
         for record in results[kind].values():
             record.pop("seconds")
     return found | {"results.json": json.dumps(results)}
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 WORKS = (

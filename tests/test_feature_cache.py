@@ -1,15 +1,10 @@
-"""The feature cache: it holds what the tower says, is never stale, and neither a kill nor a second writer spoils it."""
+"""The feature cache: it holds what the tower says, and is never stale."""
 
 from __future__ import annotations
 
-import os
 import pickle
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from contextlib import redirect_stdout
 from dataclasses import replace
 from io import StringIO
@@ -30,22 +25,18 @@ from grounding.data.features import StoredFeatures, as_records
 from grounding.data.refcocog import RefCOCOg
 from grounding.decoder import DecoderConfig
 from grounding.dense_clip import DenseCLIP, DenseFeatures
-from grounding.encoder import Encoder
 from grounding.feature_cache import cache_key, cached_features, record_of
-from grounding.feature_filling import fill
 from grounding.grounder import decoder_for
 from grounding.learner import Learner, LossConfig
 from grounding.train_config import TrainConfig
 from grounding.training import train
 from grounding.weak import WeakConfig
+from tests.cached_data import BLOCKS, IMAGES, SIZE, assert_holds, dataset_of, encoder_of, files_in, filled
 from tests.scripts import ROOT, assert_refused, run_script
-from tests.tiny_clip import loaded_tiny_clip, save_tiny_clip
+from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
 
-SIZE = 64
 SMALL = DecoderConfig(width=16, blocks=1, queries=2, query_dim=8)
-IMAGES = 20  # three blocks, the last one not full
-BLOCKS = ["00000000", "00000001", "00000002"]
 CLOSE = 1e-2  # how far half precision moves a loss, as a share of it
 
 Capture = pytest.CaptureFixture[str]
@@ -66,43 +57,6 @@ def config(root: Path, tmp_path: Path) -> TrainConfig:
                        device="cpu", feature_cache=tmp_path / "cache")  # fmt: skip
 
 
-def dataset_of(data: Path) -> RefCOCOg:
-    return RefCOCOg(data, "train", group_by="image")
-
-
-def encoder_of(*, seed: int = 0, model_size: int = SIZE, output_stride: int = 32) -> Encoder:
-    return Encoder(loaded_tiny_clip(seed), model_size=model_size, output_stride=output_stride)
-
-
-def filled(folder: Path, dataset: RefCOCOg, encoder: Encoder, **settings: int) -> StoredFeatures:
-    stored = StoredFeatures(folder, images=len(dataset), record=record_of(encoder))
-    fill(stored, dataset, encoder, **settings)
-    return stored
-
-
-def files_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.is_file())
-
-
-def assert_holds(stored: StoredFeatures, dataset: RefCOCOg, encoder: Encoder, *, by_another: bool = False) -> None:
-    """Every record is the float16 of what the encoder says of the image, computed in the same batches.
-
-    Another process may have another number of threads: its sums differ in float32's last digits, and where these decide
-    how a number is rounded, in float16's last one.
-    """
-    for start in range(0, len(dataset), 8):
-        indices = range(start, min(start + 8, len(dataset)))
-        images = [dataset[index].image for index in indices]
-        features = encoder.encode(images).features
-        for place, index in enumerate(indices):
-            record = stored[index]
-            assert tuple(record["size"]) == images[place].shape[1::-1]
-            for name in set(record.dtype.names or ()) - {"size"}:
-                values = features.embeddings if name == "embeddings" else features.pyramid[name]
-                expected = values[place].permute(1, 2, 0).half().numpy()
-                np.testing.assert_array_max_ulp(np.asarray(record[name]), expected, maxulp=int(by_another))
-
-
 @pytest.mark.parametrize(
     ("stride", "names"), [(16, ["layer3", "layer2", "layer1"]), (32, ["layer4", "layer3", "layer2"])]
 )
@@ -112,11 +66,6 @@ def test_records_are_what_the_tower_says(root: Path, tmp_path: Path, stride: int
     assert list(stored.record.names or ()) == ["size", *names, "embeddings"]
     assert_holds(stored, dataset, encoder)
     assert files_in(tmp_path / "cache") == BLOCKS
-
-
-def test_workers_fill_it_alike(root: Path, tmp_path: Path) -> None:
-    dataset, encoder = dataset_of(root / "data"), encoder_of()
-    assert_holds(filled(tmp_path / "cache", dataset, encoder, workers=2), dataset, encoder)
 
 
 def test_size_of_rn50s_record() -> None:
@@ -254,81 +203,6 @@ def test_the_key_is_the_same_for_a_copy_elsewhere(root: Path, tmp_path: Path) ->
     assert cache_key(dataset_of(root / "data"), encoder) == cache_key(dataset_of(tmp_path / "moved"), encoder)
 
 
-# A process of its own that fills the cache, in company or until it kills itself in the middle of the second block.
-WRITER = """
-import os, signal, sys
-from pathlib import Path
-import numpy as np
-import tests.test_feature_cache as here
-
-data, folder, own, other = map(Path, sys.argv[1:5])
-encoder, save = here.encoder_of(), np.save
-
-def save_half(file, records):
-    if (folder / "00000000").exists():
-        file.write(records.tobytes()[: records.nbytes // 2])
-        file.flush()
-        os.kill(os.getpid(), signal.SIGKILL)
-    save(file, records)
-
-if sys.argv[5] == "killed":
-    np.save = save_half
-print(len(here.filled_in_company(folder, here.dataset_of(data), encoder, own, other)))
-"""
-
-
-def filled_in_company(folder: Path, dataset: RefCOCOg, encoder: Encoder, own: Path, other: Path) -> list[int]:
-    """Fills the cache, but does not go on with the first block before `other` is there; returns what was encoded."""
-    encode, calls = encoder.encode_squares, []
-
-    def in_company(squares: Tensor) -> DenseFeatures:
-        calls.append(len(squares))
-        own.touch()
-        until = time.monotonic() + 100
-        while not other.exists() and time.monotonic() < until:
-            time.sleep(0.01)
-        return encode(squares)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encoder, "encode_squares", in_company)
-        filled(folder, dataset, encoder)
-    return calls
-
-
-def writer(*arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", WRITER, *map(str, arguments)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-
-
-def test_a_killed_writer_leaves_whole_blocks_and_its_work_to_others(root: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "cache"
-    killed = writer(root / "data", folder, tmp_path / "own", root, "killed")
-    assert killed.wait(timeout=120) == -signal.SIGKILL
-    assert (folder / "00000000").is_file()
-    assert (folder / "00000001.part").stat().st_size > 0
-    assert not (folder / "00000001").exists()
-    dataset, encoder = dataset_of(root / "data"), encoder_of()
-    stored = StoredFeatures(folder, images=IMAGES, record=record_of(encoder))
-    assert stored.missing == IMAGES - 8
-
-    assert filled_in_company(folder, dataset, encoder, tmp_path / "own", folder) == [8, 4]
-    assert files_in(folder) == BLOCKS
-    assert_holds(stored, dataset, encoder, by_another=True)
-
-
-def test_two_writers_share_the_blocks(root: Path, tmp_path: Path) -> None:
-    folder, one, two = tmp_path / "cache", tmp_path / "one", tmp_path / "two"
-    dataset, encoder = dataset_of(root / "data"), encoder_of()
-    other = writer(root / "data", folder, one, two, "together")
-    written = len(filled_in_company(folder, dataset, encoder, two, one))
-    stored = StoredFeatures(folder, images=IMAGES, record=record_of(encoder))
-    assert_holds(stored, dataset, encoder, by_another=True)
-    assert files_in(folder) == BLOCKS
-    written_by_other = int(other.communicate(timeout=120)[0])
-    assert other.returncode == 0
-    assert written and written_by_other and written + written_by_other == len(BLOCKS)
-
-
 @pytest.mark.parametrize(
     ("arguments", "fragments"),
     [
@@ -354,17 +228,6 @@ def test_a_full_disk_is_said_before_anything_is_computed(config: TrainConfig, mo
     with pytest.raises(InputError, match=r"needs \S+ more in .+ where 1\.00kB are free"):
         train(config)
     assert not config.output.exists()
-
-
-def test_a_disk_that_fills_up_leaves_no_half_block(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(file: object, records: np.ndarray) -> None:
-        file.write(records.tobytes()[:100])  # type: ignore[attr-defined]
-        raise OSError(28, os.strerror(28))
-
-    monkeypatch.setattr(np, "save", failing)
-    with pytest.raises(InputError, match=r"00000000 cannot be written .*No space left"):
-        filled(tmp_path / "cache", dataset_of(root / "data"), encoder_of())
-    assert not files_in(tmp_path / "cache")
 
 
 def test_a_damaged_block_is_named(root: Path, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from torch.export import Dim
 from tqdm import tqdm
 
 from grounding.clip_backbone import CONTEXT_LENGTH, tokenize
+from grounding.digest import sha256_of
 from grounding.errors import InputError
 from grounding.export.networks import FEATURES, HEATMAPS, PHRASES, Decoder, ImageTower, TextTower
 from grounding.export.settings import SETTINGS_FILE, settings_of
@@ -52,7 +52,7 @@ def export_run(run: str, output: Path) -> dict[str, Any]:
     if not isinstance(grounder, DenseGrounder) or grounder.decoder is None:
         raise InputError(f"{run!r} has no trained decoder to export: give the folder of a run")
     folder = folder_of(run)
-    decoder_sha256 = hashlib.sha256((folder / DECODER_FILE).read_bytes()).hexdigest()
+    decoder_sha256 = sha256_of(folder / DECODER_FILE)
     settings = settings_of(read_model_config(folder), grounder, decoder_sha256=decoder_sha256)
 
     output.parent.mkdir(parents=True, exist_ok=True)

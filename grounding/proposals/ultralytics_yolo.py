@@ -6,7 +6,6 @@ when such a YOLO is asked for.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from types import ModuleType
 import numpy as np
 import torch
 
+from grounding.digest import sha256_of
 from grounding.errors import InputError
 from grounding.proposals.types import Proposals, Selection, best_proposals
 
@@ -59,7 +59,7 @@ class UltralyticsProposer:
         if task not in TASKS_WITH_BOXES:
             raise InputError(f"{path} is a YOLO for the task {task!r}, which gives no boxes: give one that detects")
         self.name = path.name
-        self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        self.sha256 = sha256_of(path)
         self.weights = f"YOLO {path.stem} ({path.name}, sha256 {self.sha256[:12]}...)"
         self.selection = selection
         self._device = str(device)
