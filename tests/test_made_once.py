@@ -102,3 +102,30 @@ def test_blocks_that_a_killed_process_did_not_remove_go(tmp_path: Path, monkeypa
     assert len(list(tmp_path.iterdir())) == 3
     assert letters(path, {"x": 1}).is_complete
     assert sorted(each.name for each in tmp_path.iterdir()) == ["a.json", "a.jsonl"]
+
+
+def test_a_join_that_fails_beside_another_spoils_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.jsonl"
+    one, other = (letters(path, {"x": 1}) for _ in range(2))
+    write_all(one, "a")
+    copy, calls = shutil.copyfileobj, iter(range(100))
+
+    def disturbed(source: object, target: object) -> None:
+        number = next(calls)
+        if number == 1:
+            with pytest.raises(ZeroDivisionError):
+                other.finish()
+        if number == 2:  # the other one's first block
+            raise ZeroDivisionError
+        copy(source, target)
+
+    monkeypatch.setattr(shutil, "copyfileobj", disturbed)
+    one.finish()
+    assert path.read_text() == "aaaaa"
+
+
+def test_who_begins_at_the_same_moment_keeps_the_others_blocks(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    letters(path, {"x": 1}).blocks.write(0, "aa")
+    path.with_suffix(".json").unlink()  # the second one looked before the first one had written its note
+    assert list(letters(path, {"x": 1}).blocks.unfinished()) == [1, 2]

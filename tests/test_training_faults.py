@@ -64,6 +64,11 @@ def weights(run: Path) -> Losses:
     return {f"{path.name}.{name}": value for path in files for name, value in load_file(path).items()}
 
 
+def newest_state(run: Path) -> str:
+    """Its name: step and epoch."""
+    return max(path.name for path in (run / "states").iterdir())
+
+
 def assert_same(one: TrainConfig, other: TrainConfig) -> None:
     first, second = weights(one.output), weights(other.output)
     assert set(first) == set(second) and all(torch.equal(first[name], second[name]) for name in first)
@@ -130,6 +135,19 @@ def test_a_damaged_state_gives_way_to_the_one_before(
     assert_same(config, undisturbed)
 
 
+def test_what_the_logs_say_of_lost_steps_comes_once(config: TrainConfig, undisturbed: TrainConfig) -> None:
+    config = replace(config, last_states=100)
+    train(config)
+    for path in (config.output / "states").glob("*-0002"):  # killed after the last epoch's line, before its state
+        shutil.rmtree(path)
+    with (config.output / "metrics.jsonl").open("a") as file:
+        file.write('{"epoch": 3, "st')
+    (config.output / "skipped.jsonl").write_text('{"step": 2}\n{"step": 7}\n{"st')
+    train(replace(config, resume=True))
+    assert_same(config, undisturbed)
+    assert (config.output / "skipped.jsonl").read_text() == '{"step": 2}\n'
+
+
 def test_no_whole_state_is_said(config: TrainConfig) -> None:
     train(replace(config, epochs=1))
     for path in (config.output / "states").glob("*/progress.json"):
@@ -155,6 +173,7 @@ def test_a_signal_ends_it_after_the_step(
     assert outcome.err.splitlines()[-1] == "stopped after step 2: the same command with --resume true goes on"
     assert "Traceback" not in outcome.err
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert newest_state(config.output) == "00000002-0000"
     assert run_script(capsys, "train.py", *words, "--resume", "true").code == 0
     assert_same(config, undisturbed)
 
@@ -170,6 +189,7 @@ def test_a_signal_ends_validation_at_once(
         patch.setattr(training, "evaluate", long)
         with pytest.raises(Stopped, match="after step 3"):
             train(replace(config, save_every=100))
+    assert newest_state(config.output) == "00000003-0000"  # no step of the epoch is lost
     train(replace(config, save_every=100, resume=True))
     assert_same(config, undisturbed)
 
@@ -279,6 +299,8 @@ def test_an_image_that_breaks_midway_costs_no_step(config: TrainConfig, undistur
     image.write_bytes(whole[:40])
     with pytest.raises(InputError, match=r"toy_003\.png"):
         train(config)
+    steps = int(newest_state(config.output)[:8])
+    assert 0 < steps < 3
     image.write_bytes(whole)
     train(replace(config, resume=True))
     assert_same(config, undisturbed)
