@@ -77,10 +77,10 @@ def test_the_trial_notices(tmp_path: Path, data: bytes, fault: str) -> None:
 
 def test_the_trial_notices_time_and_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trial = Trial("made up", lambda given: None, tmp_path)
-    monkeypatch.setattr(trying, "_peak", iter([0, MOST_BYTES, 0, MOST_BYTES + 2**20]).__next__)
+    monkeypatch.setattr(trying, "peak_memory", iter([0, MOST_BYTES, 0, MOST_BYTES + 2**20]).__next__)
     assert not trial.give(b"")
     assert trial.give(b"") == "it took 513 MB"
-    monkeypatch.setattr(trying, "_peak", lambda: 0)
+    monkeypatch.setattr(trying, "peak_memory", lambda: 0)
     monkeypatch.setattr(time, "process_time", iter([0.0, 4.0, 0.0, 6.0]).__next__)
     assert not trial.give(b"")
     assert trial.give(b"") == "it took 6 seconds"
