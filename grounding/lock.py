@@ -14,7 +14,7 @@ SECONDS_FOR_THE_KILLED = 10  # processes that read for a killed one hold its loc
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)  # what file systems say that know none
 
 
-def locked(path: Path, work: str) -> FileLock:
+def locked(path: Path, work: str, option: str = "--output") -> FileLock:
     """The lock of a file, held until it is released or this process ends, killed or not; the file stays.
 
     Where the file system knows no locks, as some that are mounted over a network, a warning says so.
@@ -22,6 +22,7 @@ def locked(path: Path, work: str) -> FileLock:
     Args:
         path: of the file, which is made for this; its folder is made too.
         work: what holds it, in the sentence.
+        option: by which the folder was chosen, in the sentence.
 
     Raises:
         InputError: another process holds it.
@@ -31,7 +32,7 @@ def locked(path: Path, work: str) -> FileLock:
     try:
         lock.acquire(timeout=SECONDS_FOR_THE_KILLED)
     except Timeout:
-        raise InputError(f"another {work} works in {path.parent}: wait for it, or give another --output") from None
+        raise InputError(f"another {work} works in {path.parent}: wait for it, or give another {option}") from None
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise

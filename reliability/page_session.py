@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import requests
+from requests.adapters import HTTPAdapter
 
 SECONDS = 60  # for an answer
 
@@ -19,20 +20,38 @@ class Refused(AssertionError):
     """The server did not do what it was asked."""
 
 
+class Source(HTTPAdapter):
+    """Connects from an address of this machine's.
+
+    Args:
+        address: which; Linux takes all of 127.0.0.0/8.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        """What `requests` calls to make its connections."""
+        super().init_poolmanager(*args, source_address=(self._address, 0), **options)
+
+
 class Session:
     """A user without a browser.
 
     Args:
         url: of the page.
+        address: of the user's machine, as the server sees it.
 
     Attributes:
         values: of the components, by their elem_id; what a user sets is sent with every event.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, address: str = "127.0.0.1") -> None:
         self._url = url
         self._hash = uuid4().hex
         self._http = requests.Session()
+        self._http.mount("http://", Source(address))
         config = self._http.get(f"{url}config", timeout=SECONDS).json()
         self._components = {one["id"]: one for one in config["components"]}
         self._ids = {one["props"]["elem_id"]: one["id"] for one in config["components"] if one["props"].get("elem_id")}
@@ -46,14 +65,16 @@ class Session:
 
     def give(self, path: Path) -> None:
         """Upload a photo, as dropping it does."""
-        with path.open("rb") as file:
-            answer = self._http.post(
-                f"{self._url}gradio_api/upload", files={"files": (path.name, file)}, timeout=SECONDS
-            )
+        answer = self.upload(path)
         answer.raise_for_status()
         stored = {"path": answer.json()[0], "orig_name": path.name, "meta": {"_type": "gradio.FileData"}}
         self.values["upload"] = stored
         self.send("upload", "upload")
+
+    def upload(self, path: Path) -> requests.Response:
+        """The answer to a file that is sent, and not looked at."""
+        with path.open("rb") as file:
+            return self._http.post(f"{self._url}gradio_api/upload", files={"files": (path.name, file)}, timeout=SECONDS)
 
     def claim(self, path: str, component: str = "upload") -> None:
         """Say that a file was uploaded, which was not."""

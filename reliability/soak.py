@@ -1,8 +1,9 @@
 """Long use: `make soak`, or `python -m reliability.soak`.
 
-The page, in a process of its own, under ten clients that ask well and badly by turns; and bulk grounding of many images
-that all differ. Memory must not grow: the highest of the second half of the time is held against that of the first half
-after the start, in which memories fill.
+The page, in a process of its own, under ten clients that ask well and badly by turns and another one that floods it;
+and bulk grounding of many images that all differ. Each client has an address of its own (127.0.0.x, as Linux allows).
+Memory must not grow: the highest of the second half of the time is held against that of the first half after the start,
+in which memories fill.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ CLIENTS = 10
 MEGABYTES = 1  # an upload's limit
 MEMORY_MEGABYTES = 64  # of the page's memories
 SETTLED = 0.2  # share of the time after which memories have filled
+FLOOD = 300  # uploads in a row, more than a client may send in a minute
 GROWTH = 1.05  # above this the memory counts as growing
 SAMPLES_PER_SECOND = 2
 SECONDS_TO_END = 60
@@ -76,6 +78,7 @@ def page_under_clients(folder: Path, minutes: float, seed: int) -> Row:
     ends = time.monotonic() + 60 * minutes
     clients = [threading.Thread(target=_client, args=(url, folder / f"client_{i}", seed + i, ends, counts, wrong))
                for i in range(CLIENTS)]  # fmt: skip
+    clients.append(threading.Thread(target=_flood, args=(url, folder / "flood.png", ends, counts, wrong)))
     for client in clients:
         client.start()
     memory = _sampled(page.pid, lambda: time.monotonic() < ends, total=60 * minutes, description="page")
@@ -91,7 +94,7 @@ def page_under_clients(folder: Path, minutes: float, seed: int) -> Row:
     left = [path for path in temporary.rglob("*") if path.is_file()]
     growth, in_words = _growth(memory)
     problems = wrong[:3] + ["memory grows"] * (growth > GROWTH) + [f"{len(left)} files left"] * bool(left)
-    return Row(f"page, {CLIENTS} clients for {minutes:g} minutes", sum(counts.values()), dict(counts),
+    return Row(f"page, {CLIENTS} clients and a flood for {minutes:g} minutes", sum(counts.values()), dict(counts),
                len(wrong) + (growth > GROWTH) + len(left),
                "; ".join([in_words, f"{len(left)} temporary files left", *problems]))  # fmt: skip
 
@@ -99,8 +102,8 @@ def page_under_clients(folder: Path, minutes: float, seed: int) -> Row:
 def _client(url: str, folder: Path, seed: int, ends: float, counts: Counter[str], wrong: list[str]) -> None:
     """Asks until the time is over."""
     folder.mkdir()
-    rng = random.Random(seed)
-    session, questions = Session(url), 0
+    rng, address = random.Random(seed), f"127.0.0.{10 + seed % 200}"
+    session, questions = Session(url, address), 0
     while time.monotonic() < ends:
         kind = rng.choice((_good, _good, _good, _broken, _long, _path, _too_large))
         questions += 1
@@ -109,7 +112,20 @@ def _client(url: str, folder: Path, seed: int, ends: float, counts: Counter[str]
         except Exception as error:  # whatever a client meets is a finding, and the others go on
             wrong.append(f"{kind.__name__}: {type(error).__name__} {str(error)[:200]}")
         if questions % 10 == 0:
-            session = Session(url)  # a user leaves, another one comes
+            session = Session(url, address)  # a user leaves, another one comes
+
+
+def _flood(url: str, path: Path, ends: float, counts: Counter[str], wrong: list[str]) -> None:
+    """Uploads without a pause until it is refused, every minute."""
+    path.write_bytes(b"no image")
+    session = Session(url, "127.0.0.2")
+    while time.monotonic() < ends:
+        codes = Counter(session.upload(path).status_code for _ in range(FLOOD))
+        if set(codes) != {200, 429}:
+            wrong.append(f"the flood was answered {dict(codes)}")
+        counts["of a flood taken"] += codes[200]
+        counts["of a flood refused"] += codes[429]
+        time.sleep(max(0.0, min(60, ends - time.monotonic())))
 
 
 def _good(session: Session, folder: Path, rng: random.Random) -> str:

@@ -37,6 +37,7 @@ class BulkConfig:
         output: file ending in .jsonl for the answers, one a line, in the order of the requests.
         skip_broken: whether an image or a phrase that cannot be used gets a line with an "error", instead of ending
             the work.
+        most_broken: so many in a row are taken for a disk that is gone: the work ends, and none of them is answered.
         block: images that are finished together: what is kept of work that is killed, and what processes share.
         phrases_at_once: phrases of an image that are answered together; of a large photograph fewer.
         ahead: images that are read and encoded ahead of the one that is being answered.
@@ -55,6 +56,7 @@ class BulkConfig:
     requests: Path
     output: Path
     skip_broken: bool = False
+    most_broken: PositiveInt = 100
     block: PositiveInt = 64
     phrases_at_once: PositiveInt = PHRASES_AT_ONCE
     ahead: NonNegativeInt = AHEAD
@@ -135,6 +137,8 @@ def _answer_share(
                           ahead=config.ahead, phrases_at_once=config.phrases_at_once, readers=config.readers,
                           skip_broken=config.skip_broken)  # fmt: skip
     name = share_name(grounder.name, process, processes)
+    held: dict[int, str] = {}  # blocks that end with broken images, until one after them is not
+    in_a_row = 0
     with tqdm(total=total, desc=name, unit="image", disable=hide_progress) as bar:
         for block in own:
             # What is answered in a block then depends on no other, whoever does which.
@@ -143,13 +147,25 @@ def _answer_share(
             items = blocks.items_of(block)
             try:
                 for answer in islice(answers, len(items)):
+                    in_a_row = in_a_row + 1 if answer.error else 0
+                    if in_a_row == config.most_broken:
+                        raise InputError(_all_broken(in_a_row, answer.error))
                     lines.append(_line(answer))
                     bar.update()
             except InputError as error:
                 raise InputError(f"{requests.path}, line {items[len(lines)] + 1}: {error}") from error
             if len(lines) != len(items):
                 raise InputError(f"{requests.path} became shorter while it was read: run the same command again")
-            blocks.write(block, "".join(lines))
+            held[block] = "".join(lines)
+            if not in_a_row or block == own[-1]:
+                for finished, text in held.items():
+                    blocks.write(finished, text)
+                held.clear()
+
+
+def _all_broken(count: int, last: str) -> str:
+    return (f"{count} requests in a row could not be answered, of the last one: {last} (see whether the images are "
+            "still there, and run the same command again; or give a larger --most_broken)")  # fmt: skip
 
 
 def _line(answer: GroundedImage) -> str:

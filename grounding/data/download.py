@@ -22,10 +22,12 @@ from grounding.data.completeness import ExpectedCounts, read_contents, verify
 from grounding.data.fetch import fetch
 from grounding.data.unpack import unpack
 from grounding.errors import InputError
+from grounding.lock import locked
 
 # The authors' own server, bvisionweb1.cs.unc.edu, has been gone since 2022; these are its files as archived.
 WEB_ARCHIVE = "https://web.archive.org/web/{}/https://bvisionweb1.cs.unc.edu/licheng/referit/data/{}.zip"
 TRAIN2014_URL = "http://images.cocodataset.org/zips/train2014.zip"
+UNPACKING = ".unpacking"
 MEAN_IMAGE_BYTES = 165_000  # of COCO's train2014
 
 
@@ -99,18 +101,20 @@ def download(
 
     Raises:
         InputError: the source does not have the data set, a download fails, an archive is damaged or unsafe, the
-            disk is full or not writable, or the counts differ from the published ones.
+            disk is full or not writable, another process downloads to it, or the counts differ from the published ones.
     """
     try:
         verify(root, dataset.split_by, dataset.expected, "")
+        shutil.rmtree(root / UNPACKING, ignore_errors=True)  # of a run that was killed at its very end
         return False
     except InputError:
         pass  # the reason to download
     try:
-        if source == "official":
-            _from_official(dataset, root, refs_url or dataset.refs_url, images_url)
-        else:
-            _from_drive(dataset, root)
+        with locked(root / "downloads" / ".lock", "download", "--root"):
+            if source == "official":
+                _from_official(dataset, root, refs_url or dataset.refs_url, images_url)
+            else:
+                _from_drive(dataset, root)
     except OSError as problem:
         raise InputError(
             f"{root} could not be written ({problem}): check its permissions and the free disk space"
@@ -156,7 +160,7 @@ def _from_official(dataset: PublishedDataset, root: Path, refs_url: str, images_
 @contextmanager
 def _unpacked(archive: Path, root: Path, only: set[str] | None = None) -> Iterator[Path]:
     """A temporary folder beside the final ones, on the same disk, so that its files move without copying."""
-    folder = root / ".unpacking"
+    folder = root / UNPACKING
     shutil.rmtree(folder, ignore_errors=True)  # a killed run's
     try:
         unpack(archive, folder, only)

@@ -20,6 +20,7 @@ from grounding.export.settings import SETTINGS_FILE, settings_of
 from grounding.export.to_onnx import to_onnx
 from grounding.grounder import DenseGrounder
 from grounding.loading import DECODER_FILE, folder_of, load, read_model_config
+from grounding.lock import locked
 
 TOKENIZER_FILE = "tokenizer.json"
 NETWORKS = ("image_tower.onnx", "text_tower.onnx", "decoder.onnx")
@@ -37,11 +38,20 @@ def export_run(run: str, output: Path) -> dict[str, Any]:
         What export.json holds: see `settings_of`.
 
     Raises:
-        InputError: there is no such run, `run` has no decoder, `output` is there already, or a package that the
-            export needs is not installed.
+        InputError: there is no such run, `run` has no decoder, `output` is there already, a package that the
+            export needs is not installed, or another process exports to it.
     """
-    if output.exists():
-        raise InputError(f"{output} is there already: remove it, or give a new --output")
+    lock_file = output.with_name(output.name + ".lock")
+    with locked(lock_file, "export"):
+        try:
+            if output.exists():
+                raise InputError(f"{output} is there already: remove it, or give a new --output")
+            return _export(run, output)
+        finally:
+            lock_file.unlink(missing_ok=True)
+
+
+def _export(run: str, output: Path) -> dict[str, Any]:
     try:
         from grounding.export.tokenizer import clip_to_tokenizers
     except ImportError as error:
@@ -55,7 +65,6 @@ def export_run(run: str, output: Path) -> dict[str, Any]:
     decoder_sha256 = sha256_of(folder / DECODER_FILE)
     settings = settings_of(read_model_config(folder), grounder, decoder_sha256=decoder_sha256)
 
-    output.parent.mkdir(parents=True, exist_ok=True)
     unfinished = output.with_name(output.name + ".part")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()

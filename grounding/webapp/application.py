@@ -12,14 +12,16 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 
 from grounding.webapp.answers import Answerer
+from grounding.webapp.disk import BoundedDisk
 from grounding.webapp.examples import ExampleImage
 from grounding.webapp.guard import OwnPage, names_of
 from grounding.webapp.limits import BoundedBody
 from grounding.webapp.look import STYLE, theme
 from grounding.webapp.page import build_page
 from grounding.webapp.privacy import LocalOnly
+from grounding.webapp.rate import BoundedRate
 
-SESSIONS = 200  # whose last values, pictures among them, Gradio keeps
+SESSIONS = 50  # users whose last values, pictures among them, Gradio keeps: a megabyte or two each
 GOODBYE_SECONDS = 5  # for which an answer that is being computed may delay the end
 
 
@@ -64,7 +66,8 @@ def make_page_server(
         css_paths=STYLE,
     )  # fmt: skip
     [mounted] = [route.app for route in outer.routes if isinstance(route, Mount)]
-    guarded = OwnPage(BoundedBody(outer, max_bytes), names_of(host))
+    bounded = BoundedBody(BoundedDisk(outer, page.upload_file_set, max_bytes), max_bytes)
+    guarded = OwnPage(BoundedRate(bounded), names_of(host))
     config = uvicorn.Config(LocalOnly(guarded), log_level="warning", server_header=False,
                             timeout_graceful_shutdown=GOODBYE_SECONDS)  # fmt: skip
     return PageServer(config, mounted.stop_event)  # type: ignore[attr-defined]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
+from gradio.exceptions import InvalidPathError
 
 from grounding.webapp.answers import Answerer
 from grounding.webapp.events import Handlers
@@ -15,7 +16,8 @@ from grounding.webapp.telling import in_words
 
 AT_ONCE = 4  # handlers that run: while the models are busy for one, others' boxes are made and drawn
 WAITING = 200  # more than that are turned away
-KEPT_SECONDS = 24 * 3600  # for which an uploaded file stays on the server's disk, looked at every hour
+KEPT_SECONDS = 3600  # for which an uploaded file stays on the server's disk
+SWEPT_SECONDS = 300  # between two looks for older ones
 SAVE = """(file) => {
   if (file) {
     const link = document.createElement('a');
@@ -31,10 +33,14 @@ class Page(gr.Blocks):
     """Blocks that reach for no other machine: Gradio would download a file that a client names by its address."""
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *rest: Any, **options: Any) -> list[Any]:
-        """Refuse addresses before Gradio looks at the values that a client sent."""
+        """Refuse addresses before Gradio looks at what a client sent, and files that were not uploaded."""
+        refusal = gr.Error("only uploaded files are taken", print_exception=False)
         if names_address(inputs):
-            raise gr.Error("only uploaded files are taken", print_exception=False)
-        return await super().preprocess_data(block_fn, inputs, *rest, **options)
+            raise refusal
+        try:
+            return await super().preprocess_data(block_fn, inputs, *rest, **options)
+        except InvalidPathError as error:
+            raise refusal from error
 
 
 def names_address(value: Any) -> bool:
@@ -46,7 +52,7 @@ def names_address(value: Any) -> bool:
 
 def build_page(answerer: Answerer, examples: Sequence[ExampleImage], *, subtitle: str) -> gr.Blocks:
     """The page as Gradio serves it."""
-    with Page(title="Visual grounding", analytics_enabled=False, delete_cache=(3600, KEPT_SECONDS)) as page:
+    with Page(title="Visual grounding", analytics_enabled=False, delete_cache=(SWEPT_SECONDS, KEPT_SECONDS)) as page:
         parts = lay_out(list(answerer.methods.values()), examples, subtitle=subtitle)
         handlers = Handlers(answerer, examples, parts)
         everything: dict[str, Any] = {

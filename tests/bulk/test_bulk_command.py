@@ -111,6 +111,24 @@ def test_a_broken_image_may_be_skipped(config: BulkConfig) -> None:
     assert answers[:4] + answers[5:] == whole[:4] + whole[5:]
 
 
+def test_a_disk_that_is_gone_breaks_no_image(config: BulkConfig) -> None:
+    ground_file(config)
+    photos, away = config.requests.parent, config.requests.parent / "away"
+    away.mkdir()
+    for index in range(4, IMAGES):
+        (photos / f"{index}.png").rename(away / f"{index}.png")
+    stopped = replace(config, output=config.output.with_name("stopped.jsonl"), skip_broken=True, most_broken=4)
+    with pytest.raises(InputError, match=r"requests\.jsonl, line 8: 4 requests in a row .*7\.png.* --most_broken"):
+        ground_file(stopped)
+    assert {each.name for each in parts_of(stopped).iterdir()} == {"00000000"}, "the next one ends with broken images"
+    broken = replace(stopped, output=config.output.with_name("broken.jsonl"), most_broken=7)
+    assert ground_file(broken).startswith("10 images, 6 of them broken")
+    for path in away.iterdir():
+        path.rename(photos / path.name)
+    assert ground_file(stopped).startswith("10 images, 0 of them broken")
+    assert stopped.output.read_bytes() == config.output.read_bytes()
+
+
 def test_blocks_of_something_else_are_never_mixed_in(config: BulkConfig) -> None:
     ground_file(replace(config, process=0, processes=2))
     parts = parts_of(config)

@@ -15,6 +15,7 @@ import pytest
 import requests
 from gdown.exceptions import FileURLRetrievalError
 
+from grounding import lock
 from grounding.data import download as module
 from grounding.data.completeness import ExpectedCounts, verify
 from grounding.data.download import PUBLISHED, PublishedDataset, download, main
@@ -143,6 +144,27 @@ def test_what_a_killed_run_left_unpacked_does_not_count(tmp_path, drive):
     (tmp_path / ".unpacking" / "refcocog" / "images").mkdir(parents=True)
     (tmp_path / ".unpacking" / "refcocog" / "images" / "half.jpg").write_bytes(b"half")
     drive(zipped(COURSE_FILES))
+    download(TINY, tmp_path)
+    assert_complete(tmp_path)
+
+
+def test_what_a_run_killed_at_its_end_left_unpacked_goes(tmp_path, drive):
+    drive(zipped(COURSE_FILES))
+    download(TINY, tmp_path)
+    (tmp_path / ".unpacking").mkdir()
+    assert not download(TINY, tmp_path)
+    assert not (tmp_path / ".unpacking").exists()
+
+
+def test_a_second_download_into_one_folder_is_refused(tmp_path, drive, monkeypatch):
+    monkeypatch.setattr(lock, "SECONDS_FOR_THE_KILLED", 0.1)
+    course = drive(zipped(COURSE_FILES))
+    with (
+        lock.locked(tmp_path / "downloads" / ".lock", "download"),
+        pytest.raises(InputError, match=r"another download works in .*--root"),
+    ):
+        download(TINY, tmp_path)
+    assert course.downloads == 0 and not (tmp_path / ".unpacking").exists()
     download(TINY, tmp_path)
     assert_complete(tmp_path)
 

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from grounding import lock
 from grounding.data.refshapes.phrases import describe, say
 from grounding.data.refshapes.writer import make_split_scene
 from grounding.errors import InputError
@@ -158,6 +159,16 @@ def test_an_export_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(KeyboardInterrupt):
         export_run("refshapes", tmp_path / "out")
     assert not list(tmp_path.iterdir())
+
+
+def test_two_exports_do_not_mix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "SECONDS_FOR_THE_KILLED", 0.1)
+    unfinished = tmp_path / "out.part"
+    unfinished.mkdir()
+    (unfinished / "of_the_other").touch()
+    with lock.locked(tmp_path / "out.lock", "export"), pytest.raises(InputError, match="another export works in"):
+        export_run("refshapes", tmp_path / "out")
+    assert sorted(path.name for path in unfinished.iterdir()) == ["of_the_other"]
 
 
 def test_what_cannot_be_exported(tmp_path: Path) -> None:
