@@ -87,7 +87,7 @@ def main(inputs: int = 20_000, only: Sequence[str] = (), seed: int = 0) -> None:
     """Give every reader its spoilt files, and record how they ended.
 
     Args:
-        inputs: for each of the four most exposed readers, and half as many for each other one.
+        inputs: for each reader.
         only: names of readers; all where none is given.
         seed: of the inputs.
     """
@@ -99,9 +99,8 @@ def main(inputs: int = 20_000, only: Sequence[str] = (), seed: int = 0) -> None:
         rows = []
         for reader in (readers[name] for name in only or readers):
             started = time.perf_counter()
-            exposed = reader.trial.name in EXPOSED
-            guided = inputs // 2 if exposed and find_spec("atheris") else 0
-            fuzz(reader, inputs - guided if exposed else inputs // 2, seed=seed, keep_in=WRONG)
+            guided = inputs // 2 if reader.trial.name in EXPOSED and find_spec("atheris") else 0
+            fuzz(reader, inputs - guided, seed=seed, keep_in=WRONG)
             if guided:
                 guide(reader, guided, seed=seed, keep_in=WRONG)
             rows.append(_row(reader, time.perf_counter() - started))

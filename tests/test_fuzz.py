@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,12 @@ def test_the_same_seed_gives_the_same_inputs(tmp_path: Path) -> None:
         fuzz(reader, 20, seed=seed, hide_progress=True)
     once = len(given) // 3
     assert given[:once] == given[once : 2 * once] != given[2 * once :]
+
+
+@pytest.mark.skipif(not find_spec("atheris"), reason="atheris is not installed: it has no build for this Python")
+def test_a_guided_process_gives_what_it_was_asked_to(tmp_path: Path) -> None:
+    reader = make_readers(tmp_path)["unpickler"]
+    guide(reader, 300, seed=1, keep_in=tmp_path / "wrong")
+    assert not reader.trial.wrong
+    assert sum(reader.trial.counts.values()) >= 300
+    assert reader.trial.counts[REFUSED] > 30, "the files are spoilt"
