@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 PHOTOS = 50  # of the largest size
+FILES = 1000  # of any size, each of which is looked at when another one comes
 
 
 class BoundedDisk:
@@ -14,7 +15,7 @@ class BoundedDisk:
     Args:
         app: what is served.
         uploaded: paths of the files that were uploaded, which the application adds to; those that are gone are removed.
-        max_bytes: of a photo; there is room for `PHOTOS` of them.
+        max_bytes: of a photo; there is room for `PHOTOS` of them, and for `FILES` smaller ones.
     """
 
     def __init__(self, app: Any, uploaded: set[str], max_bytes: int) -> None:
@@ -33,7 +34,7 @@ class BoundedDisk:
         known = {path: Path(path).stat() for path in self._uploaded}
         total = sum(stat.st_size for stat in known.values())
         for path, stat in sorted(known.items(), key=lambda item: item[1].st_ctime):
-            if total <= self._limit:
+            if total <= self._limit and len(self._uploaded) <= FILES:
                 break
             Path(path).unlink()
             self._uploaded.remove(path)

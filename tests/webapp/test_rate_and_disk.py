@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from limits import RateLimitItemPerHour, RateLimitItemPerSecond
 
+from grounding.webapp import disk
 from grounding.webapp.disk import PHOTOS, BoundedDisk
 from grounding.webapp.rate import UPLOADS, BoundedRate
 from reliability.page_session import Session
@@ -96,6 +97,14 @@ def test_the_files_that_came_first_go(tmp_path: Path) -> None:
     gone = {files[0], files[2], files[3]}
     assert known == set(files) - gone
     assert {str(path) for path in tmp_path.iterdir()} == known
+
+
+def test_of_small_files_a_thousand_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "FILES", 4)
+    files = uploaded(tmp_path, range(6), 1)
+    known = set(files)
+    ask(BoundedDisk(taken, known, 1000), UPLOAD)
+    assert known == set(files[2:])
 
 
 def test_files_that_are_gone_are_forgotten(tmp_path: Path) -> None:
