@@ -1,0 +1,53 @@
+"""Who asks too often is refused, and told when to come again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from limits import RateLimitItemPerHour, RateLimitItemPerSecond
+
+from grounding.webapp.rate import UPLOADS, BoundedRate
+from reliability.page_session import Session
+from tests.webapp.asgi import QUESTION, UPLOAD, ask, taken
+from tests.webapp.conftest import write_photo
+
+
+@pytest.fixture
+def bounded() -> BoundedRate:
+    return BoundedRate(taken, RateLimitItemPerHour(2, namespace="u"), RateLimitItemPerHour(3, namespace="q"))
+
+
+def test_each_client_has_its_own_bounds(bounded: BoundedRate) -> None:
+    for client in ("10.0.0.1", "10.0.0.2"):
+        assert [ask(bounded, UPLOAD, client=client)[0] for _ in range(4)] == [200, 200, 429, 429]
+        assert [ask(bounded, QUESTION, client=client)[0] for _ in range(5)] == [200, 200, 200, 429, 429]
+        assert [ask(bounded, f"{UPLOAD}/", client=client)[0]] == [429], "another way to write the address"
+
+
+def test_reading_is_free(bounded: BoundedRate) -> None:
+    assert {ask(bounded, UPLOAD, method="GET")[0] for _ in range(10)} == {200}
+
+
+def test_a_refusal_says_for_how_long(bounded: BoundedRate) -> None:
+    _, headers = [ask(bounded) for _ in range(3)][-1]
+    assert 3500 < int(headers[b"retry-after"]) <= 3600
+
+
+def test_after_the_time_it_goes_on() -> None:
+    bounded = BoundedRate(taken, uploads=RateLimitItemPerSecond(1))
+    codes = [ask(bounded)[0] for _ in range(2)]
+    assert codes == [200, 429]
+    while codes[-1] == 429:
+        codes.append(ask(bounded)[0])
+
+
+def test_the_served_page_is_bounded(url: str, tmp_path: Path) -> None:
+    path = tmp_path / "none.png"
+    path.write_bytes(b"no image")
+    flooding, other = Session(url, "127.0.0.3"), Session(url)
+    answers = [flooding.upload(path) for _ in range(UPLOADS.amount * 2 + 1)]  # more than two minutes' on a border
+    assert answers[-1].status_code == 429
+    assert "too often" in answers[-1].json()["detail"]
+    other.give(write_photo(tmp_path / "photo.png", seed=0))
+    assert "photo.png" in other.status
