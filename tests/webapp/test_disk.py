@@ -11,7 +11,7 @@ import pytest
 from grounding.webapp import disk
 from grounding.webapp.disk import PHOTOS, BoundedDisk
 from reliability.page_session import Session
-from tests.webapp.asgi import QUESTION, UPLOAD, ask, taken
+from tests.webapp.asgi import QUESTION, UPLOAD, ask, other_addresses, taken
 
 
 def uploaded(folder: Path, names: range, size: int) -> list[str]:
@@ -52,6 +52,7 @@ def test_files_that_are_gone_are_forgotten(tmp_path: Path) -> None:
     assert known == {files[0], files[2]}
 
 
+@other_addresses
 def test_the_served_page_keeps_few(url: str, uploads: Path, tmp_path: Path) -> None:
     session = Session(url, "127.0.0.4")
     paths = []
