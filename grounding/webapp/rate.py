@@ -1,9 +1,10 @@
-"""A client asks only so often, so that one that floods the page leaves room for the others."""
+"""A client asks only so often and so much at once, so that one that floods the page leaves room for the others."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from typing import Any
 
 from limits import RateLimitItem, RateLimitItemPerMinute
@@ -15,10 +16,11 @@ from grounding.webapp.disk import is_upload
 
 UPLOADS = RateLimitItemPerMinute(120, namespace="uploads")  # each costs a decoded image
 QUESTIONS = RateLimitItemPerMinute(1200, namespace="questions")  # a dragged slider asks some ten times a second
+OPEN = 100  # a browser tab holds some five
 
 
 class BoundedRate:
-    """Wraps an ASGI application. Only POST is counted: by it the page asks for all that costs work.
+    """Wraps an ASGI application. How often is counted of POST only: by it the page asks for all that costs work.
 
     Args:
         app: what is served.
@@ -31,15 +33,31 @@ class BoundedRate:
         self._uploads = uploads
         self._questions = questions
         self._asked = FixedWindowRateLimiter(MemoryStorage())
+        self._open: Counter[str] = Counter()
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Pass a request on, or refuse it and say when to come again."""
-        app = self._app
-        if scope["type"] == "http" and scope["method"] == "POST":
-            limit = self._uploads if is_upload(scope) else self._questions
-            client = scope["client"][0]
-            if not self._asked.hit(limit, client):
-                seconds = max(1, math.ceil(self._asked.get_window_stats(limit, client).reset_time - time.time()))
-                sentence = f"this is too often: wait for {seconds} seconds"
-                app = JSONResponse({"detail": sentence}, 429, {"retry-after": str(seconds)})
-        await app(scope, receive, send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        client = scope["client"][0]
+        seconds = self._seconds_to_wait(scope, client)
+        if seconds:
+            refusal = {"detail": f"this is too often: wait for {seconds} seconds"}
+            await JSONResponse(refusal, 429, {"retry-after": str(seconds)})(scope, receive, send)
+            return
+        self._open[client] += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._open[client] -= 1
+            if not self._open[client]:
+                del self._open[client]
+
+    def _seconds_to_wait(self, scope: dict[str, Any], client: str) -> int:
+        if self._open[client] >= OPEN:
+            return 1
+        limit = self._uploads if is_upload(scope) else self._questions
+        if scope["method"] != "POST" or self._asked.hit(limit, client):
+            return 0
+        return max(1, math.ceil(self._asked.get_window_stats(limit, client).reset_time - time.time()))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from limits import RateLimitItemPerHour, RateLimitItemPerSecond
 
-from grounding.webapp.rate import UPLOADS, BoundedRate
+from grounding.webapp.rate import OPEN, UPLOADS, BoundedRate
 from reliability.page_session import Session
 from tests.webapp.asgi import QUESTION, UPLOAD, ask, other_addresses, taken
 from tests.webapp.conftest import write_photo
@@ -23,6 +25,36 @@ def test_each_client_has_its_own_bounds(bounded: BoundedRate) -> None:
         assert [ask(bounded, UPLOAD, client=client)[0] for _ in range(4)] == [200, 200, 429, 429]
         assert [ask(bounded, QUESTION, client=client)[0] for _ in range(5)] == [200, 200, 200, 429, 429]
         assert [ask(bounded, f"{UPLOAD}/", client=client)[0]] == [429], "another way to write the address"
+
+
+def test_a_client_has_so_many_requests_open() -> None:
+    async def ask_while_others_wait() -> None:
+        statuses: list[int] = []
+        ended = asyncio.Event()
+
+        async def waiting(*_: Any) -> None:
+            await ended.wait()
+
+        async def send(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        bounded = BoundedRate(waiting)
+
+        def get(client: str) -> asyncio.Future[None]:
+            scope = {"type": "http", "method": "GET", "path": "/", "client": (client, 1)}
+            return asyncio.ensure_future(bounded(scope, None, send))
+
+        held = [get("10.0.0.1") for _ in range(OPEN)] + [get("10.0.0.2")]
+        await asyncio.sleep(0)
+        assert not any(one.done() for one in held)
+        await get("10.0.0.1")
+        assert statuses == [429]
+        ended.set()
+        await asyncio.gather(*held, get("10.0.0.1"))
+        assert statuses == [429], "once they have ended, it may ask again"
+
+    asyncio.run(ask_while_others_wait())
 
 
 def test_reading_is_free(bounded: BoundedRate) -> None:
