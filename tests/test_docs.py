@@ -37,7 +37,7 @@ ELSEWHERE = {
     "conda ": "as above",
     "TORCH_INDEX_URL": "as above",
     "python -m grounding.demo": "tests/test_demo.py runs it on a few images",
-    "python -m grounding.data.download": "needs the network; tests/data/test_download.py has a server of its own",
+    "python -m grounding.data.download": "needs the network; tests/data/download has a server of its own",
     "torchrun": "tests/test_processes.py starts two processes by it",
     "python -m grounding.export": "takes half a minute; tests/export runs it",
     "python examples/onnx_grounding.py": "needs what the line before makes; tests/export runs it",

@@ -12,7 +12,7 @@ from grounding.baselines.spatial_phrases import MAX_RELATIONS, SpatialPhrase, no
 from grounding.data.refshapes.phrases import describe, say
 from grounding.data.refshapes.scenes import make_scene
 from grounding.data.refshapes.vocabulary import RELATION_PHRASES
-from tests.data.refshapes_reader import read_phrase
+from tests.data.refshapes.reader import read_phrase
 from tests.shared_data import SHARED_DATA, needs_shared_data
 
 EXPRESSIONS = "google-refexp-val5000"

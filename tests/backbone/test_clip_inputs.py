@@ -1,0 +1,94 @@
+"""Pixels and phrases reach CLIP as its own functions would give them, and the text tower stops early."""
+
+import json
+
+import clip
+import numpy as np
+import pytest
+import torch
+from clip.clip import _transform
+from PIL import Image
+
+from grounding.clip_backbone import encode_tokens, normalise_pixels, tokenize
+from grounding.errors import InputError
+from tests.backbone.saved_clip import PHRASES
+from tests.shared_data import SHARED_DATA, needs_shared_data
+from tests.tiny_clip import RESOLUTION
+
+
+def test_pixels_are_normalised_as_clip_does():
+    image = np.random.default_rng(0).integers(0, 256, (RESOLUTION, RESOLUTION, 3), dtype=np.uint8)
+    expected = _transform(RESOLUTION)(Image.fromarray(image))
+    result = normalise_pixels(torch.from_numpy(image).permute(2, 0, 1)[None])
+    torch.testing.assert_close(result[0], expected, atol=1e-6, rtol=0)
+
+
+def test_tokens_are_clips_own():
+    tokens = tokenize(PHRASES)
+    assert tokens.dtype == torch.int64 and tokens.shape == (len(PHRASES), 77)
+    np.testing.assert_array_equal(tokens, clip.tokenize(PHRASES))
+
+
+@pytest.mark.parametrize("phrase", ["", " ", "\n\t"])
+def test_empty_phrase_is_refused(phrase):
+    with pytest.raises(InputError, match="empty"):
+        tokenize(["a cat", phrase])
+
+
+def test_a_phrase_has_at_most_77_tokens():
+    longest = " ".join(["cat"] * 75)  # and the start and the end token
+    assert (tokenize([longest]) != 0).all()
+    with pytest.raises(InputError, match=r"'dog cat cat.*77 tokens") as info:
+        tokenize(["a cat", "dog " + longest, longest])
+    assert len(str(info.value)) < 150
+    with pytest.raises(InputError, match=f"'{'日本語' * 20}' is"):
+        tokenize(["日本語" * 20])
+
+
+@pytest.mark.parametrize("phrase", ["a" * 100_000, "cat " * 30_000, "日" * 20_000, " " * 100_000 + "cat"])
+def test_very_long_phrases_are_refused_before_they_are_tokenized(phrase, monkeypatch):
+    monkeypatch.setattr(clip, "tokenize", None)
+    with pytest.raises(InputError, match=rf"has {len(phrase)} characters: shorten it"):
+        tokenize(["a cat", phrase])
+
+
+def test_half_a_character_is_refused():
+    with pytest.raises(InputError, match=r"the phrase 'a \\ud83d cat' holds half a character"):
+        tokenize(["a \ud83d cat"])
+
+
+@pytest.mark.parametrize("phrase", ["a \x00 cat", "\x1b[31mcat", "\u202etac", "z" + "\u0301" * 20, "$x$", "{{7*7}}"])
+def test_odd_characters_are_text_like_any_other(phrase):
+    np.testing.assert_array_equal(tokenize([phrase]), clip.tokenize([phrase]))
+
+
+@pytest.mark.parametrize(
+    "phrases",
+    [PHRASES, PHRASES[:1], [" ".join(["cat"] * 75)], [" ".join(["cat"] * 75), "dog", " ".join(["the tree"] * 20)]],
+    ids=["mixed", "one short", "77 tokens", "77 tokens among others"],
+)
+def test_the_text_tower_stopped_early_equals_the_whole(model, phrases):
+    tokens = clip.tokenize(phrases)
+    with torch.no_grad():
+        expected = model.encode_text(tokens)
+        assert (encode_tokens(model, tokens)[0] - expected).abs().max() < 1e-5
+    assert expected.std() > 0.1
+
+
+def test_the_text_tower_runs_no_further_than_the_longest_phrase(model):
+    lengths = []
+    hook = model.ln_final.register_forward_hook(lambda module, arguments, output: lengths.append(output.shape[1]))
+    encode_tokens(model, clip.tokenize(["cat", "a dog on a mat"]))
+    hook.remove()
+    assert lengths == [7]  # five words between the start and the end token
+
+
+@needs_shared_data("google-refexp-val5000")
+def test_the_text_tower_stopped_early_equals_the_whole_on_real_expressions(model):
+    lines = (SHARED_DATA / "google-refexp-val5000" / "expressions.jsonl").read_text().splitlines()
+    sentences = [json.loads(line)["sent"] for line in lines]
+    assert len(sentences) == 5000
+    with torch.no_grad():
+        for start in range(0, len(sentences), 500):
+            tokens = tokenize(sentences[start : start + 500])
+            assert (encode_tokens(model, tokens)[0] - model.encode_text(tokens)).abs().max() < 1e-5

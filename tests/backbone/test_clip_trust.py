@@ -1,0 +1,108 @@
+"""Code in a checkpoint runs only where the user, or OpenAI's hash, says that it may."""
+
+import builtins
+import hashlib
+import pickle
+import zipfile
+from pathlib import Path
+
+import clip
+import pytest
+import torch
+
+from grounding import ModelConfig, clip_files, load
+from grounding.clip_backbone import load_clip
+from grounding.errors import InputError
+from tests.backbone.saved_clip import error, images
+from tests.tiny_clip import save_openai_archive, tiny_clip
+
+
+class Malicious:
+    """Unpickled without care, sets a mark that the test looks for."""
+
+    def __reduce__(self):
+        return exec, ("import builtins; builtins.malicious_code_ran = True",)
+
+
+@pytest.mark.parametrize("form", ["pickle", "torch", "torch beside real weights", "torch legacy", "safetensors"])
+def test_code_in_a_pickle_never_runs(tmp_path, monkeypatch, form):
+    monkeypatch.setattr(builtins, "malicious_code_ran", False, raising=False)
+    path = tmp_path / ("evil.safetensors" if form == "safetensors" else "evil.pt")
+    if form in ("pickle", "safetensors"):
+        path.write_bytes(pickle.dumps(Malicious()))
+    elif form == "torch beside real weights":
+        torch.save({**tiny_clip().state_dict(), "evil": Malicious()}, path)
+    else:
+        torch.save({"evil": Malicious()}, path, _use_new_zipfile_serialization=form == "torch")
+    error(path)
+    assert not builtins.malicious_code_ran
+    if form == "pickle":
+        pickle.loads(path.read_bytes())
+        assert builtins.malicious_code_ran, "the mark works"
+
+
+def test_code_in_an_archives_pickle_never_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(builtins, "malicious_code_ran", False, raising=False)
+    whole = save_openai_archive(tiny_clip(), tmp_path / "whole.pt")
+    path = tmp_path / "evil.pt"
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(path, "w") as target:
+        for item in source.infolist():
+            evil = item.filename.endswith("/data.pkl")
+            target.writestr(item, pickle.dumps(Malicious(), protocol=2) if evil else source.read(item))
+    error(path)
+    assert not builtins.malicious_code_ran
+
+
+def save_archive_that_runs_code(path: Path, mark: Path) -> Path:
+    """TorchScript whose `__setstate__`, which runs while the archive is read, writes a file; returns `path`."""
+
+    class Writing(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mark = str(mark)
+
+        @torch.jit.export
+        def __getstate__(self) -> tuple[str, bool]:
+            return self.mark, self.training
+
+        @torch.jit.export
+        def __setstate__(self, state: tuple[str, bool]) -> None:
+            self.mark = state[0]
+            self.training = bool(torch.from_file(self.mark, True, 4).sum() > 1)  # which makes the file
+
+        def forward(self) -> str:
+            return self.mark
+
+    torch.jit.script(Writing()).save(str(path))
+    return path
+
+
+def test_an_archives_code_runs_only_where_it_is_trusted(tmp_path):
+    path, mark = save_archive_that_runs_code(tmp_path / "evil.pt", tmp_path / "mark"), tmp_path / "mark"
+    message = error(path, trust_checkpoint=False)
+    assert "TorchScript" in message and "trust_checkpoint" in message and ".safetensors" in message
+    assert not mark.exists()
+    error(path)  # trusted, it is read, and is no CLIP
+    assert mark.exists(), "reading runs code, so the test above tests something"
+
+
+def test_an_archive_that_openai_published_needs_no_trust(tmp_path, monkeypatch, model):
+    path = save_openai_archive(tiny_clip(), tmp_path / "archive.pt")
+    assert "none that OpenAI published" in error(path, trust_checkpoint=False)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    monkeypatch.setattr(clip_files, "PUBLISHED_SHA256", frozenset({digest}))
+    torch.testing.assert_close(load_clip(path).model.encode_image(images()), model.encode_image(images()))
+
+
+def test_the_published_hashes_are_those_of_the_clip_package():
+    # RN50's as OpenAI's repository has it, clip/clip.py.
+    assert "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762" in clip_files.PUBLISHED_SHA256
+    assert len(clip_files.PUBLISHED_SHA256) == len(clip.available_models())
+    assert all(len(each) == 64 and int(each, 16) for each in clip_files.PUBLISHED_SHA256)
+
+
+def test_a_method_takes_the_users_word_from_its_model(tmp_path):
+    path = str(save_openai_archive(tiny_clip(), tmp_path / "archive.pt"))
+    with pytest.raises(InputError, match="TorchScript"):
+        load("zero-shot", model=ModelConfig(clip=path, model_size=64))
+    assert load("zero-shot", model=ModelConfig(clip=path, model_size=64, trust_checkpoint=True)).name == "zero-shot"

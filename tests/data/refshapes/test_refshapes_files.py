@@ -1,0 +1,143 @@
+"""The benchmark's folder: written whole or not at all, repeatable, and never over the files of others."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from grounding.data.refcocog import RefCOCOg
+from grounding.data.refshapes import writer
+from grounding.data.refshapes.writer import make_split_scene, write_refshapes
+from grounding.errors import InputError
+from tests.scripts import ROOT
+
+FEW = {"train": 12, "val": 4, "test": 6}
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_the_folder_is_read_as_refcocog(tmp_path):
+    write_refshapes(tmp_path / "r", FEW, seed=3)
+    for split, count in FEW.items():
+        dataset = RefCOCOg(tmp_path / "r", split, group_by="image")
+        dataset.check_images()
+        names = {path.name for path in dataset.images_dir.glob(f"refshapes_{split}_*.jpg")}
+        assert len(names) == count
+        for example in dataset:
+            name = example.expressions[0].image_path.name
+            names.remove(name)
+            scene = make_split_scene(split, int(Path(name).stem[-6:]), 3)[0]
+            assert example.image.shape == scene.image.shape
+            assert np.abs(example.image.astype(int) - scene.image).mean() < 8  # JPEG
+            boxes = {tuple(box) for box in example.boxes_xyxy.tolist()}
+            assert boxes <= {item.box_xyxy for item in scene.objects}
+        assert len(names) <= 0.2 * count  # now and then no object of a scene has a phrase of its own
+    sentence_ids = [e.sent_id for split in FEW for e in RefCOCOg(tmp_path / "r", split).expressions]
+    assert sorted(sentence_ids) == list(range(len(sentence_ids)))
+
+
+def test_the_same_seed_gives_the_same_bytes_on_any_number_of_cores_and_another_seed_other_ones(tmp_path, monkeypatch):
+    write_refshapes(tmp_path / "a", FEW, seed=3)
+    monkeypatch.setattr(writer.os, "cpu_count", lambda: 1)
+    write_refshapes(tmp_path / "b", FEW, seed=3)
+    write_refshapes(tmp_path / "c", FEW, seed=4)
+    a, b, c = (files_of(tmp_path / name) for name in "abc")
+    assert a == b
+    assert list(a) == list(c)
+    assert not [name for name in a if a[name] == c[name]]
+
+
+def test_a_complete_folder_is_kept_and_one_of_another_recipe_replaced(tmp_path, monkeypatch):
+    root = tmp_path / "r"
+    write_refshapes(root, FEW)
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+    (root / "images" / "refshapes_train_000000.jpg").touch()
+    touched = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+    write_refshapes(root, FEW)
+    assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == touched != before
+    write_refshapes(root, FEW, seed=1)
+    write_refshapes(tmp_path / "fresh", FEW, seed=1)
+    assert files_of(root) == files_of(tmp_path / "fresh")
+    write_refshapes(root, {**FEW, "val": 5}, seed=1)
+    assert len(list((root / "images").iterdir())) == 23
+    monkeypatch.chdir(root)
+    write_refshapes(Path("."), FEW, seed=2)  # has no name to derive the unfinished folder's from
+    assert len(list((root / "images").iterdir())) == 22
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fresh", "r"]
+
+
+@pytest.mark.parametrize("with_benchmark", [False, True])
+def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path, with_benchmark):
+    root = tmp_path / "r"
+    if with_benchmark:
+        write_refshapes(root, FEW)
+    root.mkdir(exist_ok=True)
+    (root / "thesis.txt").write_text("years of work")
+    before = files_of(tmp_path)
+    with pytest.raises(InputError, match=r"thesis\.txt"):
+        write_refshapes(root, FEW, seed=1)
+    assert files_of(tmp_path) == before
+
+
+def test_a_file_and_negative_numbers_are_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="is a file"):
+        write_refshapes(tmp_path / "file", FEW)
+    with pytest.raises(InputError, match="negative"):
+        write_refshapes(tmp_path / "r", {**FEW, "val": -1})
+    with pytest.raises(InputError, match="negative"):
+        write_refshapes(tmp_path / "r", FEW, seed=-1)
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_killed_run_leaves_nothing_that_looks_complete_and_the_old_benchmark_whole(tmp_path, monkeypatch):
+    write_refshapes(tmp_path / "old", FEW)
+    before = files_of(tmp_path / "old")
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "_write_annotations", _raise_interrupt)
+        for name in ("new", "old"):
+            with pytest.raises(KeyboardInterrupt):
+                write_refshapes(tmp_path / name, FEW, seed=1)
+    assert not (tmp_path / "new").exists()
+    assert files_of(tmp_path / "old") == before
+    assert len(list(tmp_path.rglob("refshapes.json"))) == 1
+    for name in ("new", "old"):
+        write_refshapes(tmp_path / name, FEW, seed=1)
+    assert files_of(tmp_path / "new") == files_of(tmp_path / "old") != before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "old"]
+
+
+def _raise_interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def run_module(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "grounding.data.refshapes", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_the_command_writes_the_benchmark(tmp_path):
+    outcome = run_module("--root", tmp_path / "r", "--train", 4, "--val", 2, "--test", 2)
+    assert outcome.returncode == 0, outcome.stderr
+    assert str(tmp_path / "r") in outcome.stdout
+    assert len(list((tmp_path / "r" / "images").iterdir())) == 8
+    assert all(len(RefCOCOg(tmp_path / "r", split)) for split in FEW)
+
+
+def test_the_commands_help_and_errors_are_readable(tmp_path):
+    outcome = run_module("--help")
+    assert outcome.returncode == 0
+    assert outcome.stdout.startswith("usage: python -m grounding.data.refshapes ")
+    for option in ("--root", "--train", "--val", "--test", "--seed"):
+        assert option in outcome.stdout
+    (tmp_path / "mine.txt").touch()
+    outcome = run_module("--root", tmp_path)
+    assert outcome.returncode == 2
+    assert outcome.stderr.startswith("error: ") and "mine.txt" in outcome.stderr
+    assert "Traceback" not in outcome.stderr

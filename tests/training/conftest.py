@@ -1,0 +1,48 @@
+"""A training on toy data with a tiny CLIP: plain, with everything switched on, and trained undisturbed."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from grounding.config import ModelConfig
+from grounding.train_config import TrainConfig
+from grounding.training import train
+from tests.tiny_clip import save_tiny_clip
+from tests.toy_data import write_toy_data
+from tests.training.runs import ALL_LOSSES, AUGMENTED, SMALL
+
+
+@pytest.fixture(autouse=True)
+def in_the_foreground() -> Iterator[None]:
+    """Of a shell's background work Ctrl-C is ignored from the start; here it is not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> TrainConfig:
+    """Six steps in two epochs."""
+    data = write_toy_data(tmp_path / "data")
+    model = ModelConfig(clip=str(save_tiny_clip(tmp_path / "clip.pt")), model_size=64, decoder=SMALL)
+    return TrainConfig(
+        data, tmp_path / "run", model=model, epochs=2, images_per_batch=2, warmup_steps=2, device="cpu", save_every=1
+    )
+
+
+@pytest.fixture
+def everything(config: TrainConfig) -> TrainConfig:
+    """All augmentation, losses, composed and wrong phrases."""
+    return replace(config, augmentation=AUGMENTED, losses=ALL_LOSSES, composed_per_image=1, boxes_fraction=0.34)
+
+
+@pytest.fixture
+def undisturbed(config: TrainConfig) -> TrainConfig:
+    other = replace(config, output=config.output.with_name("undisturbed"))
+    train(other)
+    return other

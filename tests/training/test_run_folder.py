@@ -1,0 +1,115 @@
+"""The run folder: what it holds, that it loads, and that no other run is made in it."""
+
+from __future__ import annotations
+
+import json
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from filelock import FileLock
+from safetensors.torch import load_file, save_file
+
+from grounding import InputError, load, lock
+from grounding.interruption import Stopped
+from grounding.train_config import TrainConfig
+from grounding.training import train
+from tests.scripts import ROOT
+from tests.tiny_clip import save_tiny_clip
+from tests.training.disturbing import at_step, signalled
+from tests.training.runs import SMALL
+
+
+def test_run_folder(config: TrainConfig) -> None:
+    train(config)
+    saved = yaml.safe_load((config.output / "config.yaml").read_text())
+    assert saved["model"]["decoder"]["width"] == SMALL.width
+    assert saved["data"] == str(config.data)
+    epochs = [json.loads(line)["epoch"] for line in (config.output / "metrics.jsonl").read_text().splitlines()]
+    assert epochs == [1, 2]
+    assert list(config.output.glob("events.out.tfevents.*"))
+    assert not list(config.output.glob("*.part"))
+
+    grounder = load(config.output)
+    image = next((config.data / "images").iterdir())
+    result = grounder.ground(image, ["the red box", "the blue box"])
+    assert [r.phrase for r in result] == ["the red box", "the blue box"]
+    assert result[0].heatmap.shape == result[0].image.shape[:2]
+
+
+def test_existing_run_is_not_overwritten(config: TrainConfig) -> None:
+    train(replace(config, epochs=1))
+    before = (config.output / "decoder.safetensors").read_bytes()
+    with pytest.raises(InputError, match="holds a run already"):
+        train(replace(config, epochs=1))
+    with pytest.raises(InputError, match="another learning_rate"):
+        train(replace(config, epochs=1, resume=True, learning_rate=0.5))
+    assert (config.output / "decoder.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("content", ["", "a: [", "words"])
+def test_a_damaged_configuration_is_said_on_resume(config: TrainConfig, content: str) -> None:
+    train(replace(config, epochs=1))
+    (config.output / "config.yaml").write_text(content)
+    with pytest.raises(InputError, match=r"config\.yaml is damaged"):
+        train(replace(config, epochs=1, resume=True))
+
+
+def test_a_run_is_tied_to_its_clip(config: TrainConfig) -> None:
+    train(replace(config, epochs=1))
+    decoder = config.output / "decoder.safetensors"
+    marked = decoder.read_bytes()
+    save_file(load_file(decoder), decoder)
+    with pytest.raises(InputError, match="another CLIP file"):
+        load(config.output)  # no mark at all
+    decoder.write_bytes(marked)
+    load(config.output)
+    save_tiny_clip(Path(config.model.clip), seed=1)
+    with pytest.raises(InputError, match="another CLIP file"):
+        load(config.output)
+    Path(config.model.clip).unlink()
+    with pytest.raises(InputError, match=r"config\.yaml, model: no CLIP"):
+        load(config.output)
+
+
+def test_resuming_nothing_starts(config: TrainConfig) -> None:
+    train(replace(config, epochs=1, resume=True))
+    assert (config.output / "decoder.safetensors").is_file()
+
+
+def test_unusable_data_leaves_no_run_folder(config: TrainConfig, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere"):
+        train(replace(config, data=tmp_path / "nowhere"))
+    with pytest.raises(InputError, match="split"):
+        train(replace(config, split="training"))
+    with pytest.raises(InputError, match="clip"):
+        train(replace(config, model=replace(config.model, clip=str(tmp_path / "no_clip.pt"))))
+    assert not config.output.exists()
+
+
+def test_one_training_at_a_time_in_a_folder(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "SECONDS_FOR_THE_KILLED", 0.1)
+    config.output.mkdir()
+    with FileLock(config.output / "training.lock"), pytest.raises(InputError, match="another training works in"):
+        train(config)
+    assert not (config.output / "config.yaml").exists()
+    train(replace(config, epochs=1))
+
+
+def test_a_run_says_where_and_with_what_it_was_made(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(config, epochs=1, seed=5)
+    with monkeypatch.context() as patch:
+        at_step(patch, 1, signalled(signal.SIGTERM))
+        with pytest.raises(Stopped):
+            train(config)
+    for _ in range(2):  # the second finds nothing to do
+        train(replace(config, resume=True))
+    first, second = (json.loads(line) for line in (config.output / "environment.jsonl").read_text().splitlines())
+    assert first["seed"] == second["seed"] == 5
+    assert first["packages"]["torch"] == torch.__version__.partition("+")[0]
+    assert "clip.pt" in first["weights"] and first["processes"] == 1
+    is_checkout = (ROOT / ".git").exists()
+    assert len(first["revision"] or "") == 40 * is_checkout

@@ -1,0 +1,102 @@
+"""The loop: frozen stays frozen, the best epoch is kept, and a killed run ends as an uninterrupted one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import grounding.training as training
+from grounding.grounder import DenseGrounder
+from grounding.loading import make_encoder
+from grounding.run_logs import read_logs
+from grounding.train_config import TrainConfig
+from grounding.training import running_mean, train, warmup_cosine
+from tests.training.runs import AUGMENTED, assert_killed_and_resumed_equals_uninterrupted, assert_same
+
+
+def test_the_same_seed_gives_the_same_bits(config: TrainConfig, undisturbed: TrainConfig) -> None:
+    train(config)
+    assert_same(config, undisturbed)
+
+
+def test_different_seeds_differ(config: TrainConfig) -> None:
+    train(replace(config, epochs=1))
+    other = replace(config, epochs=1, output=config.output.with_name("other"), seed=1)
+    train(other)
+    first, second = (load_file(run.output / "decoder.safetensors") for run in (config, other))
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize(("steps", "save_every"), [(1, 1), (2, 2), (4, 1), (5, 2)])
+def test_resumed_run_equals_uninterrupted(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch, steps: int, save_every: int
+) -> None:
+    config = replace(config, save_every=save_every, composed_per_image=1, augmentation=AUGMENTED)
+    assert_killed_and_resumed_equals_uninterrupted(config, monkeypatch, steps)
+
+
+def test_training_leaves_clip_alone(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoders = []
+
+    def remembered(*arguments: object) -> object:
+        encoders.append(make_encoder(*arguments))  # type: ignore[arg-type]
+        before.update({name: value.clone() for name, value in encoders[0].clip.model.state_dict().items()})
+        return encoders[0]
+
+    before: dict[str, torch.Tensor] = {}
+    monkeypatch.setattr(training, "make_encoder", remembered)
+    train(replace(config, epochs=1))
+    after = encoders[0].clip.model.state_dict()
+    assert before
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_losses_and_learning_rate_are_logged(config: TrainConfig) -> None:
+    train(config)
+    (log,) = read_logs([config.output])
+    rates, total = log.steps.pop("learning_rate"), log.steps.pop("total_loss")
+    assert list(rates) == list(total) == list(range(1, 7))
+    # The rate with which a step was taken: the first one's is not yet that of the second.
+    expected = [config.learning_rate * warmup_cosine(step, config.warmup_steps, 6) for step in range(6)]
+    assert list(rates.values()) == pytest.approx(expected)
+    assert set(log.steps) == {"mask_loss", "contrast_loss"}
+    parts = [sum(series[step] for series in log.steps.values()) for step in total]
+    assert list(total.values()) == pytest.approx(parts)
+
+
+def test_best_epoch_is_kept_and_patience_ends_the_run(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = iter([0.2, 0.6, 0.5, 0.4, 0.9])
+    weights = []
+
+    def scripted(grounder: DenseGrounder, *_: object, **__: object) -> dict:
+        weights.append({k: v.clone() for k, v in grounder.decoder.state_dict().items()})
+        return {"acc@0.5": next(scores), "miou": 0.0, "pointing": 0.0}
+
+    monkeypatch.setattr(training, "evaluate", scripted)
+    best = train(replace(config, epochs=5, patience=2))
+    assert best["acc@0.5"] == 0.6
+    assert len(weights) == 4  # two epochs without improvement end it
+    kept = load_file(config.output / "decoder.safetensors")
+    assert all(torch.equal(kept[name], weights[1][name]) for name in kept)
+
+
+def test_warmup_cosine() -> None:
+    factors = [warmup_cosine(step, 10, 110) for step in range(111)]
+    assert factors[0] == pytest.approx(0.1)
+    assert factors[9] == factors[10] == 1.0
+    assert factors[60] == pytest.approx(0.5)
+    assert factors[110] == pytest.approx(0.0)
+    assert warmup_cosine(10_000, 10, 110) == pytest.approx(0.0)
+
+
+def test_running_mean_follows_quickly_then_slowly() -> None:
+    update = running_mean(0.9)
+    mean, value = [torch.zeros(1)], [torch.ones(1)]
+    update(mean, value, 1)
+    assert mean[0].item() == pytest.approx(1 - 2 / 11)
+    mean = [torch.zeros(1)]
+    update(mean, value, 10_000)
+    assert mean[0].item() == pytest.approx(0.1)

@@ -1,0 +1,107 @@
+"""Pairs of image and phrase, without boxes, are enough to train on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import grounding.training as training
+from grounding import load, text
+from grounding.data.mirrored import mirrored_phrase
+from grounding.data.refcocog import RefCOCOg
+from grounding.data.transforms import AugmentationConfig
+from grounding.train_config import TrainConfig
+from grounding.training import train
+from tests.scripts import assert_refused, run_script
+from tests.training.runs import assert_killed_and_resumed_equals_uninterrupted
+
+
+def pairs_of(config: TrainConfig) -> Path:
+    """The training images and phrases as a JSON-lines file, which lies where nothing else does."""
+    folder = config.data.with_name("pairs")
+    shutil.copytree(config.data / "images", folder / "images")
+    dataset = RefCOCOg(config.data, "train", group_by="image")
+    lines = [json.dumps({"image": each.image_path.name, "phrase": each.phrase}) for each in dataset.expressions]
+    (folder / "train.jsonl").write_text("\n".join(lines))
+    return folder / "train.jsonl"
+
+
+def test_pairs_alone_are_enough_to_train(everything: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(everything, data=pairs_of(everything), supervision="weak")
+    shutil.rmtree(everything.data)
+    assert_killed_and_resumed_equals_uninterrupted(config, monkeypatch, 4)
+    epochs = [json.loads(line)["epoch"] for line in (config.output / "metrics.jsonl").read_text().splitlines()]
+    assert epochs == [1, 2]
+    image = next((config.data.parent / "images").iterdir())
+    [result] = load(config.output).ground(image, ["the red box"])
+    assert result.heatmap.shape == result.image.shape[:2]
+
+
+def test_of_pairs_alone_the_last_epoch_is_kept(everything: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = []
+
+    def remembered(run: training.RunFolder, decoder: torch.nn.Module, *, clip_sha256: str) -> None:
+        kept.append({name: value.clone() for name, value in decoder.state_dict().items()})
+        save(run, decoder, clip_sha256=clip_sha256)
+
+    save = training.RunFolder.save_decoder
+    monkeypatch.setattr(training.RunFolder, "save_decoder", remembered)
+    config = replace(everything, data=pairs_of(everything), supervision="weak", epochs=3, patience=1)
+    assert train(config) == {}
+    assert len(kept) == 3
+    found = load_file(config.output / "decoder.safetensors")
+    assert all(torch.equal(found[name], kept[-1][name]) for name in found)
+    assert any(not torch.equal(found[name], kept[-2][name]) for name in found)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_every_phrase_is_encoded_before_the_first_step(
+    everything: TrainConfig, monkeypatch: pytest.MonkeyPatch, flip: bool
+) -> None:
+    """Those that the mirror loss asks too: encoded with others, an embedding is another one in its last bits."""
+    encoded: list[int] = []
+    encode = text.encode_tokens
+    monkeypatch.setattr(
+        text, "encode_tokens", lambda model, ids, **more: (encoded.append(len(ids)), encode(model, ids, **more))[1]
+    )
+    pairs = pairs_of(everything)
+    lines = [json.loads(line) for line in pairs.read_text().splitlines()]
+    placed = [
+        line | {"phrase": f"{line['phrase']} on the {('left', 'far right')[i % 2]}"} for i, line in enumerate(lines)
+    ]
+    pairs.write_text("\n".join(map(json.dumps, lines + placed)))
+    config = replace(everything, data=pairs, supervision="weak", augmentation=AugmentationConfig(flip=flip))
+    train(config)
+    assert len(encoded) == 1
+    phrases = {line["phrase"] for line in lines + placed}
+    assert encoded == [len(phrases | {mirrored_phrase(phrase) for phrase in phrases})] and encoded[0] > len(phrases)
+
+
+def test_pairs_can_be_validated_on_another_data_set(everything: TrainConfig) -> None:
+    config = replace(everything, data=pairs_of(everything), validation_data=everything.data, supervision="weak")
+    assert 0 <= train(config)["acc@0.5"] <= 1
+
+
+def test_pairs_from_the_command_line(
+    everything: TrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs = pairs_of(everything)
+    options = ("--data", pairs, "--output", tmp_path / "run", "--device", "cpu", "--epochs", 1, "--model.clip",
+               everything.model.clip, "--model.model_size", 64)  # fmt: skip
+    for supervision in ("boxes", "mixed"):
+        assert_refused(run_script(capsys, "train.py", *options, "--supervision", supervision), pairs, "weak")
+    weak = (*options, "--supervision", "weak")
+    assert_refused(run_script(capsys, "train.py", *weak, "--subset", 3), "subset is 3", pairs)
+    no_adapter = ("--model.decoder.adapter", "false")
+    assert_refused(run_script(capsys, "train.py", *weak, *no_adapter), "contrast.pooling is 'box'", "decoder.adapter")
+    assert not (tmp_path / "run").exists()
+    trained = run_script(capsys, "train.py", *weak, *no_adapter, "--losses.contrast.pooling", "heatmap")
+    assert trained.code == 0, trained
+    assert trained.out.strip().endswith(f"the run is in {tmp_path / 'run'}")
+    assert (tmp_path / "run" / "decoder.safetensors").is_file()

@@ -1,0 +1,148 @@
+"""A search or trial that was ended goes on where it was, and a trial that fails costs no other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+import grounding.tuning as tuning
+from grounding.learner import Learner
+from grounding.train_config import TrainConfig
+from grounding.training import train
+from grounding.tuning import TuneConfig, trial_folder, tune
+from tests.scripts import ROOT
+from tests.tuning.searches import logged, rows
+
+
+def dying_in_step(monkeypatch: pytest.MonkeyPatch, step: int, death: type[BaseException]) -> None:
+    """Ends the process's trainings in the middle of their optimiser step `step`, counted over all of them from 0."""
+    losses = Learner.forward
+    calls = iter(range(step + 1))
+
+    def dying(*arguments: Any) -> Any:
+        if next(calls) == step:
+            raise death
+        return losses(*arguments)
+
+    monkeypatch.setattr(Learner, "forward", dying)
+
+
+@pytest.mark.parametrize(("step", "death"), [(4, SystemExit), (7, KeyboardInterrupt)], ids=["epoch 1", "epoch 2"])
+@pytest.mark.usefixtures("undrawn")
+def test_a_killed_search_goes_on(
+    config: TuneConfig, monkeypatch: pytest.MonkeyPatch, step: int, death: type[BaseException]
+) -> None:
+    with monkeypatch.context() as patch:  # two steps an epoch, four a trial: in trial 1
+        dying_in_step(patch, step, death)
+        with pytest.raises(death):
+            tune(config)
+    first = trial_folder(config.output, 0)
+    before = {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
+    killed = rows(config.output)
+    assert [row["state"] for row in killed] == ["complete"]
+
+    tune(config)
+    assert {path: path.read_bytes() for path in first.rglob("*") if path.is_file()} == before
+    table = rows(config.output)
+    assert [row["state"] for row in table] == ["complete", "fail", "complete", "complete"]
+    assert [row["retry_of"] for row in table] == ["", "", "1", ""]
+    names = ("learning_rate", "model.decoder.width")
+    assert [table[1][name] for name in names] == [table[2][name] for name in names]
+    assert table[0]["trial"] == killed[0]["trial"] and table[0]["acc@0.5"] == killed[0]["acc@0.5"]
+    assert table[2]["epochs"] == "2"
+    # The repetition went on in the killed trial's run, and did no epoch twice.
+    assert not trial_folder(config.output, 1).exists()
+    assert [line["epoch"] for line in logged(trial_folder(config.output, 2))] == [1, 2]
+
+    untouched = {path: path.stat().st_mtime_ns for path in config.output.rglob("metrics.jsonl")}
+    tune(config)  # nothing is left to do
+    assert {path: path.stat().st_mtime_ns for path in config.output.rglob("metrics.jsonl")} == untouched
+    tune(replace(config, trials=4))
+    assert [row["state"] for row in rows(config.output)] == ["complete", "fail", "complete", "complete", "complete"]
+    assert len({row["learning_rate"] for row in rows(config.output)}) == 4  # no sampler began anew
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_trial_is_repeated_only_once(config: TuneConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            dying_in_step(patch, 0, SystemExit)
+            with pytest.raises(SystemExit):
+                tune(config)
+    tune(replace(config, trials=1))
+    table = rows(config.output)
+    assert [row["state"] for row in table] == ["fail", "fail", "complete"]
+    assert [row["retry_of"] for row in table] == ["", "0", ""]
+    assert table[2]["learning_rate"] != table[1]["learning_rate"] == table[0]["learning_rate"]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_sigkill(config: TuneConfig, toys: Path, tmp_path: Path) -> None:
+    if not hasattr(signal, "SIGKILL"):
+        pytest.skip("no SIGKILL on this system")
+    settings = tuning.plain(config)
+    file = tmp_path / "search.yaml"
+    names = ("trials", "space", "prune_after", "keep_states", "resume")
+    tune_section = {name: settings.pop(name) for name in names}
+    file.write_text(yaml.safe_dump({"train": settings, "tune": tune_section}))
+    command = [sys.executable, str(ROOT / "train.py"), "tune", "--config", str(file), "--trials", "50"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)
+    try:
+        until = time.monotonic() + 60
+        while not (trial_folder(config.output, 1) / "states").exists():
+            assert process.poll() is None and time.monotonic() < until, process.stderr or b""
+            time.sleep(0.05)
+    finally:
+        process.kill()
+        process.communicate()
+    kept = (trial_folder(config.output, 0) / "metrics.jsonl").read_bytes()
+
+    tune(replace(config, trials=3))
+    table = rows(config.output)
+    assert [row["state"] for row in table].count("complete") == 3
+    assert [row["state"] for row in table].count("fail") <= 1  # the signal may have come between two trials
+    assert (trial_folder(config.output, 0) / "metrics.jsonl").read_bytes() == kept
+
+
+def test_what_on_epoch_raises_ends_a_run_that_may_go_on(config: TuneConfig) -> None:
+    run = TrainConfig(**{name: getattr(config, name) for name in TrainConfig.__dataclass_fields__})
+    run = replace(run, resume=False)
+    told: list[int] = []
+
+    def stop(epoch: int, measures: dict[str, float]) -> None:
+        told.append(epoch)
+        assert measures["acc@0.5"] >= 0
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        train(run, on_epoch=stop)
+    assert told == [1] and len(logged(run.output)) == 1
+    train(replace(run, resume=True), on_epoch=lambda epoch, _: told.append(epoch))
+    assert told == [1, 2] and [line["epoch"] for line in logged(run.output)] == [1, 2]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_trial_that_needs_too_much_memory_fails(config: TuneConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = iter(range(4))
+
+    def pretend(trial: TrainConfig, **_: object) -> dict[str, float]:
+        if next(numbers) % 2 == 1:
+            raise torch.OutOfMemoryError
+        return {"acc@0.5": 0.5, "miou": 0.4, "pointing": 0.6}
+
+    monkeypatch.setattr(tuning, "train", pretend)
+    assert tune(config).startswith("2 trials")
+    assert [row["state"] for row in rows(config.output)] == ["complete", "fail", "complete"]
+    assert tune(config).startswith("2 trials")
+    assert [row["retry_of"] for row in rows(config.output)] == [""] * 4  # it would not fit the next time either
