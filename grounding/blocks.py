@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -56,6 +56,11 @@ class Blocks:
         """A block's text, whole or not at all; of two processes that write the same block the last one counts."""
         with made_whole(self.path(block), self.folder / f"{uuid4().hex}.part") as unfinished:
             unfinished.write_text(text, encoding="utf-8")
+
+    def remove(self, blocks: Iterable[int]) -> None:
+        """Make these unfinished again, where they are finished."""
+        for block in blocks:
+            self.path(block).unlink(missing_ok=True)
 
     def join(self, path: Path) -> None:
         """All blocks in their order as one file, which replaces `path`; the folder goes.

@@ -7,6 +7,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ def read_coco(path: Path, expressions: Mapping[int, Expression]) -> list[Predict
     by_sentence: dict[int, list[tuple[list[float], float]]] = defaultdict(list)
     try:
         for record in json.loads(path.read_text(encoding="utf-8")):
-            by_sentence[int(record["image_id"])].append((_four(record["bbox"]), float(record["score"])))
+            by_sentence[int(record["image_id"])].append((_four(record["bbox"]), _score(record["score"])))
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise InputError(f"{path} is no list of image_id, bbox and score ({error}): write COCO results") from error
     answers = {}
@@ -126,7 +127,7 @@ def _from_row(row: dict[str, Any], number: int) -> Prediction:
 def _from_line(line: str) -> tuple[int, Answer]:
     record = json.loads(line)
     boxes = tuple(tuple(_four(box)) for box in record["boxes_xyxy"])
-    scores = tuple(float(score) for score in record["scores"])
+    scores = tuple(map(_score, record["scores"]))
     if len(boxes) != len(scores):
         raise ValueError(f"{len(boxes)} boxes and {len(scores)} scores")
     return int(record["sent_id"]), Answer(boxes, scores)
@@ -171,6 +172,13 @@ def _once_each(predictions: Iterable[Prediction], path: Path) -> list[Prediction
     if not by_sentence:
         raise InputError(f"{path} holds no prediction: give a file with one expression a row")
     return list(by_sentence.values())
+
+
+def _score(value: Any) -> float:
+    score = float(value)
+    if not isfinite(score):
+        raise ValueError(f"a score is a finite number, got {score}")
+    return score
 
 
 def _four(box: Any) -> list[float]:

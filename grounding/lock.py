@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -14,8 +16,9 @@ SECONDS_FOR_THE_KILLED = 10  # processes that read for a killed one hold its loc
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)  # what file systems say that know none
 
 
-def locked(path: Path, work: str, option: str = "--output") -> FileLock:
-    """The lock of a file, held until it is released or this process ends, killed or not; the file stays.
+@contextmanager
+def locked(path: Path, work: str, option: str = "--output") -> Iterator[None]:
+    """Holds the lock of a file, until the block or this process ends, killed or not; the file stays.
 
     Where the file system knows no locks, as some that are mounted over a network, a warning says so.
 
@@ -37,4 +40,7 @@ def locked(path: Path, work: str, option: str = "--output") -> FileLock:
         if error.errno not in NO_LOCKS:
             raise
         warnings.warn(f"{path.parent} is where files cannot be locked: start no second {work} there", stacklevel=2)
-    return lock
+    try:
+        yield
+    finally:
+        lock.release()

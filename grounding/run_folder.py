@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -90,14 +91,13 @@ class RunFolder:
     @on_main
     def _open(self, config: Any) -> None:
         folder = self.folder
-        self._lock = locked(folder / "training.lock", "training")
-        try:
+        with ExitStack() as held:
+            held.enter_context(locked(folder / "training.lock", "training"))
             refuse_another_run(folder, config, resume=config.resume)
-        except InputError:
-            self._lock.release()
-            raise
-        write_whole(folder / CONFIG_FILE, yaml.safe_dump(plain(config), sort_keys=False))
-        self._writer = SummaryWriter(str(folder))
+            write_whole(folder / CONFIG_FILE, yaml.safe_dump(plain(config), sort_keys=False))
+            self._writer = SummaryWriter(str(folder))
+            held.callback(self._writer.close)
+            self._held = held.pop_all()
 
     def __enter__(self) -> RunFolder:
         return self
@@ -106,8 +106,7 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._lock.release()
-        self._writer.close()
+        self._held.close()
 
     def resume(self, accelerator: Accelerator, mean: AveragedModel, progress: Progress) -> bool:
         """Go on from the newest whole state; what the logs say of later steps and epochs is taken out.

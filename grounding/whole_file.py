@@ -25,8 +25,7 @@ def made_whole(path: Path, unfinished: Path | None = None) -> Iterator[Path]:
         unfinished = path.with_name(path.name + ".part")
     try:
         yield unfinished
-        with unfinished.open("rb+") as file:
-            os.fsync(file.fileno())
+        flush_file(unfinished)
         unfinished.replace(path)
         flush_folder(path.parent)
     finally:
@@ -37,6 +36,12 @@ def write_whole(path: Path, text: str) -> None:
     """Write a text file as `made_whole` does."""
     with made_whole(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
+
+
+def flush_file(path: Path) -> None:
+    """Put a file's content on the disk."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def flush_folder(folder: Path) -> None:

@@ -86,7 +86,10 @@ def killed(work: Work, data: Path, place: Path, expected: dict[str, str], second
                 continue
             attempt = running.end()
             is_right = attempt.code == 0 and work.result(output) == expected
-            survived, failed = (survived + since, failed) if is_right else (survived, failed + since)
+            if is_right:
+                survived += since
+            else:
+                failed += max(since, 1)  # also where nothing was killed
             left += left_over(output)
             runs, since = runs + 1, 0
             output = place / f"killed_{runs}"

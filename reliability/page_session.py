@@ -44,6 +44,7 @@ class Session:
         address: of the user's machine, as the server sees it.
 
     Attributes:
+        headers: sent with every request.
         values: of the components, by their elem_id; what a user sets is sent with every event.
     """
 
@@ -52,6 +53,7 @@ class Session:
         self._hash = uuid4().hex
         self._http = requests.Session()
         self._http.mount("http://", Source(address))
+        self.headers = self._http.headers
         config = self._http.get(f"{url}config", timeout=SECONDS).json()
         self._components = {one["id"]: one for one in config["components"]}
         self._ids = {one["props"]["elem_id"]: one["id"] for one in config["components"] if one["props"].get("elem_id")}
@@ -71,10 +73,10 @@ class Session:
         self.values["upload"] = stored
         self.send("upload", "upload")
 
-    def upload(self, path: Path) -> requests.Response:
-        """The answer to a file that is sent, and not looked at."""
+    def upload(self, path: Path, field: str = "files") -> requests.Response:
+        """The answer to a file that is sent, and not looked at; `field` is its name in the form."""
         with path.open("rb") as file:
-            return self._http.post(f"{self._url}gradio_api/upload", files={"files": (path.name, file)}, timeout=SECONDS)
+            return self._http.post(f"{self._url}gradio_api/upload", files={field: (path.name, file)}, timeout=SECONDS)
 
     def claim(self, path: str, component: str = "upload") -> None:
         """Say that a file was uploaded, which was not."""
@@ -83,12 +85,9 @@ class Session:
 
     def send(self, name: str, event: str) -> dict[str, Any]:
         """What changes when an event of a component happens: new values, or updates, by elem_id."""
-        number = self._events[self._ids[name], event]
-        dependency = self._dependencies[number]
+        self.join(name, event).raise_for_status()
+        dependency = self._dependency(name, event)
         names = {one: elem_id for elem_id, one in self._ids.items()}
-        data = [self.values.get(names.get(one, "")) for one in dependency["inputs"]]
-        question: Any = {"data": data, "fn_index": number, "session_hash": self._hash, "event_data": None}
-        self._http.post(f"{self._url}gradio_api/queue/join", json=question, timeout=SECONDS).raise_for_status()
         answers = self._http.get(
             f"{self._url}gradio_api/queue/data", params={"session_hash": self._hash}, stream=True, timeout=SECONDS
         )
@@ -107,6 +106,17 @@ class Session:
             else:
                 self.values[elem_id] = value
         return by_name
+
+    def join(self, name: str, event: str) -> requests.Response:
+        """The answer to an event that is sent, whose own answer is not fetched."""
+        dependency = self._dependency(name, event)
+        names = {one: elem_id for elem_id, one in self._ids.items()}
+        data = [self.values.get(names.get(one, "")) for one in dependency["inputs"]]
+        question = {"data": data, "fn_index": dependency["id"], "session_hash": self._hash, "event_data": None}
+        return self._http.post(f"{self._url}gradio_api/queue/join", json=question, timeout=SECONDS)
+
+    def _dependency(self, name: str, event: str) -> Any:
+        return self._dependencies[self._events[self._ids[name], event]]
 
     def record(self) -> dict[str, Any]:
         """What the button for JSON saves."""

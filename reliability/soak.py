@@ -29,6 +29,8 @@ from jsonargparse import auto_cli
 from PIL import Image
 from tqdm import tqdm
 
+from grounding.webapp.page import ONLY_UPLOADED
+from grounding.webapp.telling import UNEXPECTED
 from reliability.attempts import ROOT
 from reliability.page_session import Refused, Session
 from reliability.recording import Row, record
@@ -91,6 +93,10 @@ def page_under_clients(folder: Path, minutes: float, seed: int) -> Row:
         page.kill()
         page.wait()
         wrong.append(f"the page did not end within {SECONDS_TO_END} seconds")
+    if page.returncode:
+        wrong.append(f"the page ended with code {page.returncode}")
+    if "Traceback" in (folder / "page.log").read_text(encoding="utf-8", errors="replace"):
+        wrong.append("the page's log has a traceback")
     left = [path for path in temporary.rglob("*") if path.is_file()]
     growth, in_words = _growth(memory)
     problems = wrong[:3] + ["memory grows"] * (growth > GROWTH) + [f"{len(left)} files left"] * bool(left)
@@ -103,28 +109,32 @@ def _client(url: str, folder: Path, seed: int, ends: float, counts: Counter[str]
     """Asks until the time is over."""
     folder.mkdir()
     rng, address = random.Random(seed), f"127.0.0.{10 + seed % 200}"
-    session, questions = Session(url, address), 0
+    questions = 0
     while time.monotonic() < ends:
         kind = rng.choice((_good, _good, _good, _broken, _long, _path, _too_large))
-        questions += 1
         try:
+            if questions % 10 == 0:
+                session = Session(url, address)  # a user leaves, another one comes
+            questions += 1
             counts[kind(session, folder, rng)] += 1
         except Exception as error:  # whatever a client meets is a finding, and the others go on
             wrong.append(f"{kind.__name__}: {type(error).__name__} {str(error)[:200]}")
-        if questions % 10 == 0:
-            session = Session(url, address)  # a user leaves, another one comes
 
 
 def _flood(url: str, path: Path, ends: float, counts: Counter[str], wrong: list[str]) -> None:
-    """Uploads without a pause until it is refused, every minute."""
+    """Every minute: uploads without a pause, and questions whose answers are not fetched."""
     path.write_bytes(b"no image")
-    session = Session(url, "127.0.0.2")
     while time.monotonic() < ends:
-        codes = Counter(session.upload(path).status_code for _ in range(FLOOD))
-        if set(codes) != {200, 429}:
-            wrong.append(f"the flood was answered {dict(codes)}")
-        counts["of a flood taken"] += codes[200]
-        counts["of a flood refused"] += codes[429]
+        try:
+            session = Session(url, "127.0.0.2")
+            uploads = Counter(session.upload(path).status_code for _ in range(FLOOD))
+            questions = Counter(session.join("opacity", "input").status_code for _ in range(FLOOD))
+            counts["of a flood taken"] += uploads[200] + questions[200]
+            counts["of a flood refused"] += uploads[429] + questions[503]
+            if set(uploads) != {200, 429} or set(questions) != {200, 503}:
+                raise Refused(f"uploads were answered {dict(uploads)} and questions {dict(questions)}")
+        except Exception as error:
+            wrong.append(f"flood: {type(error).__name__} {str(error)[:200]}")
         time.sleep(max(0.0, min(60, ends - time.monotonic())))
 
 
@@ -154,24 +164,28 @@ def _long(session: Session, folder: Path, _: random.Random) -> str:
 
 def _path(session: Session, _: Path, rng: random.Random) -> str:
     path = rng.choice(["/etc/passwd", "../../../etc/passwd", "http://127.0.0.1:1/a.png", str(ROOT / "README.md")])
-    with suppress(Refused, requests.HTTPError):
+    try:
         session.claim(path)
-        return _refused(session)
-    return "bad ones refused"
+    except Refused as refusal:
+        if ONLY_UPLOADED not in str(refusal):
+            raise
+        return "bad ones refused"
+    raise Refused(f"{path} was taken for an upload: {session.status!r}")
 
 
 def _too_large(session: Session, folder: Path, rng: random.Random) -> str:
     path = folder / "large.png"
     path.write_bytes(rng.randbytes((MEGABYTES + 1) * 2**20))
-    with suppress(requests.HTTPError, requests.ConnectionError):
-        session.give(path)
-        raise Refused("a file above the limit was taken")
+    with suppress(requests.ConnectionError):  # the server has refused it, and listens no more
+        code = session.upload(path).status_code
+        if code != 413:
+            raise Refused(f"a file above the limit was answered {code}")
     return "bad ones refused"
 
 
 def _refused(session: Session) -> str:
     """Whether the line of status says a mistake in words."""
-    if 'role="alert"' not in (session.values["status"] or "") or "Traceback" in session.status:
+    if 'role="alert"' not in (session.values["status"] or "") or UNEXPECTED[1:] in session.status:
         raise Refused(f"said {session.status!r}")
     return "bad ones refused"
 

@@ -110,7 +110,7 @@ def test_what_stops_one_stops_both_and_is_said_once(folder, tmp_path: Path) -> N
     outcome = launch(broken, tmp_path / "out")
     assert outcome.returncode != 0
     said = [line for line in outcome.stderr.splitlines() if line.startswith("error: ")]
-    assert len(said) == 1 and "toy_020.png cannot be read" in said[0]
+    assert len(said) == 1 and "toy_020.png cannot be read" in said[0], outcome.stderr
     [parts] = (tmp_path / "out" / "predictions").glob("zero-shot.*.parts")
     assert {each.name for each in parts.glob("0*")} <= {"00000000", "00000002"}  # what the other one could finish
     assert not (tmp_path / "out" / "results.json").exists()

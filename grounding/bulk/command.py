@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from grounding.baselines.proposal_clip import ScoringConfig
 from grounding.blocks import Blocks
+from grounding.bulk.outage import ErrorsInARow, errors_of, refuse_outage
 from grounding.bulk.requests import RequestsFile, open_requests
 from grounding.bulk.stream import AHEAD, PHRASES_AT_ONCE, READERS, Asked, GroundedImage, ground_many
 from grounding.config import ModelConfig
@@ -112,6 +113,12 @@ def ground_file(config: BulkConfig) -> str:
         missing = sum(1 for _ in file.blocks.unfinished())
         return (f"share {process} of {processes} is done, {missing} of {len(file.blocks)} blocks are missing; "
                 "once all shares are done, the same command without --process and --processes joins them")  # fmt: skip
+    if config.skip_broken and not file.is_complete:
+        try:
+            refuse_outage(file.blocks, config.most_broken)
+        except FileNotFoundError:
+            if not file.is_complete:  # else another process has looked through them, and joined them
+                raise
     file.finish()
     return f"{requests.count} images, {_count_broken(config.output)} of them broken, in {config.output}"
 
@@ -137,8 +144,7 @@ def _answer_share(
                           ahead=config.ahead, phrases_at_once=config.phrases_at_once, readers=config.readers,
                           skip_broken=config.skip_broken)  # fmt: skip
     name = share_name(grounder.name, process, processes)
-    held: dict[int, str] = {}  # blocks that end with broken images, until one after them is not
-    in_a_row = 0
+    row = ErrorsInARow(blocks, config.most_broken)
     with tqdm(total=total, desc=name, unit="image", disable=hide_progress) as bar:
         for block in own:
             # What is answered in a block then depends on no other, whoever does which.
@@ -147,25 +153,14 @@ def _answer_share(
             items = blocks.items_of(block)
             try:
                 for answer in islice(answers, len(items)):
-                    in_a_row = in_a_row + 1 if answer.error else 0
-                    if in_a_row == config.most_broken:
-                        raise InputError(_all_broken(in_a_row, answer.error))
+                    row.add(answer.error, block)
                     lines.append(_line(answer))
                     bar.update()
             except InputError as error:
                 raise InputError(f"{requests.path}, line {items[len(lines)] + 1}: {error}") from error
             if len(lines) != len(items):
                 raise InputError(f"{requests.path} became shorter while it was read: run the same command again")
-            held[block] = "".join(lines)
-            if not in_a_row or block == own[-1]:
-                for finished, text in held.items():
-                    blocks.write(finished, text)
-                held.clear()
-
-
-def _all_broken(count: int, last: str) -> str:
-    return (f"{count} requests in a row could not be answered, of the last one: {last} (see whether the images are "
-            "still there, and run the same command again; or give a larger --most_broken)")  # fmt: skip
+            blocks.write(block, "".join(lines))
 
 
 def _line(answer: GroundedImage) -> str:
@@ -188,4 +183,4 @@ def _line(answer: GroundedImage) -> str:
 
 def _count_broken(path: Path) -> int:
     with path.open(encoding="utf-8") as file:
-        return sum('"error"' in line and "error" in json.loads(line) for line in file)
+        return sum(map(bool, errors_of(file)))

@@ -103,14 +103,13 @@ def download(
         InputError: the source does not have the data set, a download fails, an archive is damaged or unsafe, the
             disk is full or not writable, another process downloads to it, or the counts differ from the published ones.
     """
-    try:
-        verify(root, dataset.split_by, dataset.expected, "")
-        shutil.rmtree(root / UNPACKING, ignore_errors=True)  # of a run that was killed at its very end
+    if _is_complete(dataset, root):
         return False
-    except InputError:
-        pass  # the reason to download
     try:
         with locked(root / "downloads" / ".lock", "download", "--root"):
+            shutil.rmtree(root / UNPACKING, ignore_errors=True)  # a killed run's
+            if _is_complete(dataset, root):  # it was killed at its very end, or another one has seen to it
+                return False
             if source == "official":
                 _from_official(dataset, root, refs_url or dataset.refs_url, images_url)
             else:
@@ -121,6 +120,16 @@ def download(
         ) from problem
     remedy = f"delete {root / 'downloads'} and run the same command again, or choose another --source"
     verify(root, dataset.split_by, dataset.expected, remedy)
+    return True
+
+
+def _is_complete(dataset: PublishedDataset, root: Path) -> bool:
+    if (root / UNPACKING).exists():  # a run is at work, or was killed
+        return False
+    try:
+        verify(root, dataset.split_by, dataset.expected, "")
+    except InputError:
+        return False
     return True
 
 
@@ -161,7 +170,6 @@ def _from_official(dataset: PublishedDataset, root: Path, refs_url: str, images_
 def _unpacked(archive: Path, root: Path, only: set[str] | None = None) -> Iterator[Path]:
     """A temporary folder beside the final ones, on the same disk, so that its files move without copying."""
     folder = root / UNPACKING
-    shutil.rmtree(folder, ignore_errors=True)  # a killed run's
     try:
         unpack(archive, folder, only)
         yield folder

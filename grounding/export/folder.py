@@ -21,8 +21,10 @@ from grounding.export.to_onnx import to_onnx
 from grounding.grounder import DenseGrounder
 from grounding.loading import DECODER_FILE, folder_of, load, read_model_config
 from grounding.lock import locked
+from grounding.whole_file import flush_file, flush_folder
 
 TOKENIZER_FILE = "tokenizer.json"
+OLDEST_TORCH = "2.10"  # whose exporter understands that phrases and their lengths differ
 NETWORKS = ("image_tower.onnx", "text_tower.onnx", "decoder.onnx")
 TRACED_PHRASES = ["the red ring left of the star", "the ring", "a large blue cross"]
 
@@ -38,17 +40,25 @@ def export_run(run: str, output: Path) -> dict[str, Any]:
         What export.json holds: see `settings_of`.
 
     Raises:
-        InputError: there is no such run, `run` has no decoder, `output` is there already, a package that the
-            export needs is not installed, or another process exports to it.
+        InputError: there is no such run, `run` has no decoder, `output` is there already, another process exports
+            to it, PyTorch is too old, or a package that the export needs is not installed.
     """
+    if torch.__version__ < OLDEST_TORCH:
+        raise InputError(f"the export needs PyTorch {OLDEST_TORCH} or newer, this is {torch.__version__}: update it")
+    output = output.resolve()
+    _refuse_existing(output)
     lock_file = output.with_name(output.name + ".lock")
     with locked(lock_file, "export"):
         try:
-            if output.exists():
-                raise InputError(f"{output} is there already: remove it, or give a new --output")
+            _refuse_existing(output)  # another process may have made it before this one had the lock
             return _export(run, output)
         finally:
             lock_file.unlink(missing_ok=True)
+
+
+def _refuse_existing(output: Path) -> None:
+    if output.exists():
+        raise InputError(f"{output} is there already: remove it, or give a new --output")
 
 
 def _export(run: str, output: Path) -> dict[str, Any]:
@@ -74,7 +84,10 @@ def _export(run: str, output: Path) -> dict[str, Any]:
             (unfinished / name).write_bytes(content)
         clip_to_tokenizers().save(str(unfinished / TOKENIZER_FILE), pretty=False)
         (unfinished / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        for path in unfinished.iterdir():
+            flush_file(path)
         unfinished.rename(output)
+        flush_folder(output.parent)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return settings

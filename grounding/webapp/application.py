@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from asyncio import Event
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
 from socket import socket
 
 import gradio as gr
@@ -12,7 +15,7 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 
 from grounding.webapp.answers import Answerer
-from grounding.webapp.disk import BoundedDisk
+from grounding.webapp.disk import TidyUploads, Uploads
 from grounding.webapp.examples import ExampleImage
 from grounding.webapp.guard import OwnPage, names_of
 from grounding.webapp.limits import BoundedBody
@@ -23,6 +26,8 @@ from grounding.webapp.rate import BoundedRate
 
 SESSIONS = 50  # users whose last values, pictures among them, Gradio keeps: a megabyte or two each
 GOODBYE_SECONDS = 5  # for which an answer that is being computed may delay the end
+CONNECTIONS = 1000  # beyond which requests are turned away
+TIDY_SECONDS = 60  # between two looks for old uploads
 
 
 class PageServer(uvicorn.Server):
@@ -44,7 +49,7 @@ class PageServer(uvicorn.Server):
 
 
 def make_page_server(
-    answerer: Answerer, examples: Sequence[ExampleImage], *, subtitle: str, max_bytes: int, host: str
+    answerer: Answerer, examples: Sequence[ExampleImage], *, subtitle: str, folder: Path, max_bytes: int, host: str
 ) -> PageServer:
     """A server, ready to run, without Gradio's links to other places, its schema and its run history.
 
@@ -52,6 +57,7 @@ def make_page_server(
         answerer: answers all sessions.
         examples: photos to begin with.
         subtitle: a line below the page's title.
+        folder: in which Gradio keeps uploads (GRADIO_TEMP_DIR).
         max_bytes: a larger file is not taken.
         host: that the server will listen at.
     """
@@ -59,15 +65,30 @@ def make_page_server(
     # `launch` sets it, mounting does not; without it Gradio takes any path of this machine for an uploaded file's.
     page.has_launched = True
     page.state_session_capacity = SESSIONS
-    outer = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    uploads = Uploads(folder, max_bytes)
+
+    @asynccontextmanager
+    async def tidying(_: FastAPI) -> AsyncIterator[None]:
+        task = asyncio.create_task(_tidy_for_ever(uploads))
+        yield
+        task.cancel()
+
+    outer = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=tidying)
     gr.mount_gradio_app(
         outer, page, path="/", app_kwargs={"openapi_url": None}, footer_links=[], run_history=False, show_error=False,
         max_file_size=max_bytes, ssr_mode=False, pwa=False, mcp_server=False, enable_monitoring=False, theme=theme(),
         css_paths=STYLE,
     )  # fmt: skip
     [mounted] = [route.app for route in outer.routes if isinstance(route, Mount)]
-    bounded = BoundedBody(BoundedDisk(outer, page.upload_file_set, max_bytes), max_bytes)
-    guarded = OwnPage(BoundedRate(bounded), names_of(host))
-    config = uvicorn.Config(LocalOnly(guarded), log_level="warning", server_header=False,
+    bounded = BoundedRate(BoundedBody(TidyUploads(outer, uploads), max_bytes))
+    # Without proxy_headers=False, a client would say itself which address it has.
+    config = uvicorn.Config(LocalOnly(OwnPage(bounded, names_of(host))), log_level="warning", server_header=False,
+                            proxy_headers=False, limit_concurrency=CONNECTIONS,
                             timeout_graceful_shutdown=GOODBYE_SECONDS)  # fmt: skip
     return PageServer(config, mounted.stop_event)  # type: ignore[attr-defined]
+
+
+async def _tidy_for_ever(uploads: Uploads) -> None:
+    while True:
+        await asyncio.sleep(TIDY_SECONDS)
+        uploads.tidy()

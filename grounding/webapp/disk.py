@@ -1,44 +1,67 @@
-"""Uploaded photos share a bounded part of the disk: for a new one, those that came first go."""
+"""Uploaded photos are kept for an hour in a bounded part of the disk: for a new one, those that came first go."""
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-PHOTOS = 50  # of the largest size
+SECONDS = 3600  # for which a file stays
+SECONDS_EMPTY = 60  # for which a folder may wait for the file that it was made for
+PHOTOS = 50  # of the largest size that may be there
 FILES = 1000  # of any size, each of which is looked at when another one comes
 
 
-class BoundedDisk:
+class Uploads:
+    """The folder of uploads; what is there from the start stays.
+
+    Args:
+        folder: where the application writes whatever a client sends, finished or not.
+        max_bytes: of a photo.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self._folder = folder
+        self._own = set(folder.rglob("*"))
+        self._limit = PHOTOS * max_bytes
+
+    def tidy(self) -> None:
+        """Remove what is too old or too much, the oldest first, and folders that have been empty for a while."""
+        now = time.time()
+        found = []
+        for path in set(self._folder.rglob("*")) - self._own:
+            with suppress(OSError):  # it is gone meanwhile, or no empty folder
+                stat = path.stat()
+                if path.is_file():
+                    found.append((stat.st_ctime, stat.st_size, path))
+                elif stat.st_mtime < now - SECONDS_EMPTY:
+                    path.rmdir()
+        count, total = len(found), sum(size for _, size, _ in found)
+        for changed, size, path in sorted(found):
+            if count <= FILES and total <= self._limit and changed > now - SECONDS:
+                break
+            path.unlink(missing_ok=True)
+            count, total = count - 1, total - size
+
+
+class TidyUploads:
     """Wraps an ASGI application.
 
     Args:
         app: what is served.
-        uploaded: paths of the files that were uploaded, which the application adds to; those that are gone are removed.
-        max_bytes: of a photo; there is room for `PHOTOS` of them, and for `FILES` smaller ones.
+        uploads: tidied before each new one.
     """
 
-    def __init__(self, app: Any, uploaded: set[str], max_bytes: int) -> None:
+    def __init__(self, app: Any, uploads: Uploads) -> None:
         self._app = app
-        self._uploaded = uploaded
-        self._limit = PHOTOS * max_bytes
+        self._uploads = uploads
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Pass a request on, after some room was made if it uploads."""
         if is_upload(scope):
-            self._make_room()
+            self._uploads.tidy()
         await self._app(scope, receive, send)
-
-    def _make_room(self) -> None:
-        self._uploaded.intersection_update([path for path in self._uploaded if Path(path).is_file()])
-        known = {path: Path(path).stat() for path in self._uploaded}
-        total = sum(stat.st_size for stat in known.values())
-        for path, stat in sorted(known.items(), key=lambda item: item[1].st_ctime):
-            if total <= self._limit and len(self._uploaded) <= FILES:
-                break
-            Path(path).unlink()
-            self._uploaded.remove(path)
-            total -= stat.st_size
 
 
 def is_upload(scope: dict[str, Any]) -> bool:

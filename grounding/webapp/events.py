@@ -135,7 +135,7 @@ class Handlers:
         """A control was moved: the same question again, which is answered from what is kept."""
         parts, asked = self._parts, values[self._parts.asked]
         if asked is None:
-            return {}
+            return {parts.status: ""}  # Gradio takes no empty answer
         choice = self._choice(values)
         found = self._answerer.found(asked.photo, asked.phrases, choice)
         picture = self._drawn(asked, found, values, SHOWN_SIDE)
@@ -150,7 +150,7 @@ class Handlers:
 
     def write_picture(self, values: Values) -> Values:
         """The picture as a file, as large as the photo within reason."""
-        asked: Asked = values[self._parts.asked]
+        asked = self._asked(values)
         found = self._answerer.found(asked.photo, asked.phrases, self._choice(values))
         picture = self._drawn(asked, found, values, saved_side(self._answerer.pixels(asked.photo)))
         return {
@@ -159,11 +159,22 @@ class Handlers:
 
     def write_record(self, values: Values) -> Values:
         """The boxes as a file."""
-        asked, choice = values[self._parts.asked], self._choice(values)
+        asked, choice = self._asked(values), self._choice(values)
         found = self._answerer.found(asked.photo, asked.phrases, choice)
         text = record(asked.photo, found, self._answerer.methods[choice.method], choice)
         name = f"{Path(asked.photo.name).stem}_grounded.json"
         return {self._parts.download: _file(name, "application/json", text.encode())}
+
+    def _asked(self, values: Values) -> Asked:
+        """What the session is looking at.
+
+        Raises:
+            InputError: the server has forgotten it, since many others have come meanwhile.
+        """
+        asked: Asked | None = values[self._parts.asked]
+        if asked is None:
+            raise InputError("the server no longer holds your photo: drop it again, then Find")
+        return asked
 
     def _uploaded(self, path: Path) -> Path:
         """The path, which a client may have made up, unless it leads out of the folder of uploads.

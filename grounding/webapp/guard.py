@@ -10,6 +10,8 @@ from starlette.responses import PlainTextResponse
 
 # Gradio would fetch an address within a path for the client, and write a session's values to disk for a link to them.
 WRITES = "/deep_link"
+# All that the page itself asks other than by GET. Gradio answers much more: calls outside the queue, recordings, edits.
+ASKED = frozenset({"/gradio_api/upload", "/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/reset"})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -48,6 +50,8 @@ class OwnPage:
                 app = PlainTextResponse("this page is called by another name", 400)
             elif origin is not None and origin.partition("://")[2] != host:
                 app = PlainTextResponse("only the page itself may ask this", 403)
+            elif scope["method"] not in ("GET", "HEAD") and scope["path"].rstrip("/") not in ASKED:
+                app = PlainTextResponse("the page does not ask this", 405)
             elif "://" in scope["path"] or scope["path"].rstrip("/").endswith(WRITES):
                 app = PlainTextResponse("there is no such file", 404)
         await app(scope, receive, send)

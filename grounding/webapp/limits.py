@@ -43,6 +43,8 @@ class BoundedBody:
 
         async def send_noting(message: dict[str, Any]) -> None:
             nonlocal begun
+            if came > self._limit and not begun:  # the application may have made an answer of its own out of it
+                raise BodyTooLarge
             begun = True
             await send(message)
 

@@ -11,13 +11,12 @@ from gradio.exceptions import InvalidPathError
 from grounding.webapp.answers import Answerer
 from grounding.webapp.events import Handlers
 from grounding.webapp.examples import ExampleImage
+from grounding.webapp.fair_queue import FairQueue
 from grounding.webapp.parts import lay_out
 from grounding.webapp.telling import in_words
 
 AT_ONCE = 4  # handlers that run: while the models are busy for one, others' boxes are made and drawn
-WAITING = 200  # more than that are turned away
-KEPT_SECONDS = 3600  # for which an uploaded file stays on the server's disk
-SWEPT_SECONDS = 300  # between two looks for older ones
+ONLY_UPLOADED = "only uploaded files are taken"
 SAVE = """(file) => {
   if (file) {
     const link = document.createElement('a');
@@ -34,7 +33,7 @@ class Page(gr.Blocks):
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *rest: Any, **options: Any) -> list[Any]:
         """Refuse addresses before Gradio looks at what a client sent, and files that were not uploaded."""
-        refusal = gr.Error("only uploaded files are taken", print_exception=False)
+        refusal = gr.Error(ONLY_UPLOADED, print_exception=False)
         if names_address(inputs):
             raise refusal
         try:
@@ -52,7 +51,7 @@ def names_address(value: Any) -> bool:
 
 def build_page(answerer: Answerer, examples: Sequence[ExampleImage], *, subtitle: str) -> gr.Blocks:
     """The page as Gradio serves it."""
-    with Page(title="Visual grounding", analytics_enabled=False, delete_cache=(SWEPT_SECONDS, KEPT_SECONDS)) as page:
+    with Page(title="Visual grounding", analytics_enabled=False) as page:
         parts = lay_out(list(answerer.methods.values()), examples, subtitle=subtitle)
         handlers = Handlers(answerer, examples, parts)
         everything: dict[str, Any] = {
@@ -87,5 +86,6 @@ def build_page(answerer: Answerer, examples: Sequence[ExampleImage], *, subtitle
             # The browser hands the file out and sends back nothing, which then takes the file's place on the server.
             written.then(lambda nothing: nothing, parts.download, parts.download, js=SAVE, preprocess=False,
                          show_progress="hidden", api_visibility="private")  # fmt: skip
-    page.queue(max_size=WAITING)
+    page.queue(api_open=False)
+    page._queue = FairQueue(page)
     return page

@@ -129,7 +129,7 @@ def make_server(config: ServeConfig, folder: Path) -> PageServer:
 
     answerer = Answerer(methods, Memory(int(config.memory_megabytes) * 2**20), max_pixels=int(config.max_pixels))
     first = next(iter(methods.values())).grounder
-    return make_page_server(answerer, examples, subtitle=subtitle(config, first.weights),
+    return make_page_server(answerer, examples, subtitle=subtitle(config, first.weights), folder=folder,
                             max_bytes=int(config.max_megabytes) * 2**20, host=config.host)  # fmt: skip
 
 

@@ -120,7 +120,12 @@ def test_a_disk_that_is_gone_breaks_no_image(config: BulkConfig) -> None:
     stopped = replace(config, output=config.output.with_name("stopped.jsonl"), skip_broken=True, most_broken=4)
     with pytest.raises(InputError, match=r"requests\.jsonl, line 8: 4 requests in a row .*7\.png.* --most_broken"):
         ground_file(stopped)
-    assert {each.name for each in parts_of(stopped).iterdir()} == {"00000000"}, "the next one ends with broken images"
+    assert {each.name for each in parts_of(stopped).iterdir()} == {"00000000"}, "the next one ended with broken images"
+    for process in range(2):  # of whose shares each sees less in a row
+        ground_file(replace(stopped, process=process, processes=2))
+    with pytest.raises(InputError, match=r"6 requests in a row .*9\.png"):
+        ground_file(stopped)
+    assert {each.name for each in parts_of(stopped).iterdir()} == {"00000000"}
     broken = replace(stopped, output=config.output.with_name("broken.jsonl"), most_broken=7)
     assert ground_file(broken).startswith("10 images, 6 of them broken")
     for path in away.iterdir():

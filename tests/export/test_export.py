@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from grounding import lock
@@ -24,7 +25,7 @@ from grounding.data.refshapes.writer import make_split_scene
 from grounding.errors import InputError
 from grounding.export import folder as export_folder
 from grounding.export.__main__ import ExportConfig, main
-from grounding.export.folder import export_run
+from grounding.export.folder import OLDEST_TORCH, export_run
 from grounding.export.settings import left_out
 from grounding.extraction import ExtractionConfig
 from grounding.geometry import box_iou
@@ -32,6 +33,7 @@ from grounding.grounder import DenseGrounder
 from grounding.loading import load
 from tests.scripts import ROOT
 
+pytestmark = pytest.mark.skipif(torch.__version__ < OLDEST_TORCH, reason=f"the export needs PyTorch {OLDEST_TORCH}")
 EXAMPLE = ROOT / "examples" / "onnx_grounding.py"
 UNUSED_SEED = 20_261_125
 # Sums are taken in another order. A heatmap is 48 x 48 sigmoids, float32, of a network some thirty layers deep.
@@ -159,6 +161,12 @@ def test_an_export_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(KeyboardInterrupt):
         export_run("refshapes", tmp_path / "out")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_old_pytorch_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export_folder, "OLDEST_TORCH", "99.1")
+    with pytest.raises(InputError, match=r"needs PyTorch 99\.1 or newer, this is \d"):
+        export_run("refshapes", tmp_path / "out")
 
 
 def test_two_exports_do_not_mix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,12 @@ from onnxruntime import InferenceSession
 from torch.export import Dim
 
 from grounding.encoder import Encoder
+from grounding.export.folder import OLDEST_TORCH
 from grounding.export.networks import FEATURES, ImageTower
 from grounding.export.to_onnx import to_onnx
 from tests.tiny_clip import loaded_tiny_clip
+
+pytestmark = pytest.mark.skipif(torch.__version__ < OLDEST_TORCH, reason=f"the export needs PyTorch {OLDEST_TORCH}")
 
 
 @pytest.fixture(scope="module")

@@ -82,6 +82,16 @@ def test_no_address_is_fetched_for_a_link(url: str, fetched: list[str], path: st
     assert fetched == []
 
 
+def test_what_the_page_does_not_ask_is_not_answered(url: str, uploads: Path) -> None:
+    before = sorted(uploads.rglob("*"))
+    for path in ("run/predict", "call/predict", "process_recording", "component_server", "vibe-edit", "queue/../run/a"):
+        for method in ("POST", "PUT", "DELETE"):
+            answer = requests.request(method, f"{url}gradio_api/{path}", data={"a": "b"}, timeout=30)
+            assert (answer.status_code, answer.text) == (405, "the page does not ask this")
+    assert requests.post(f"{url}login", data={"username": "a"}, timeout=30).status_code == 405
+    assert sorted(uploads.rglob("*")) == before
+
+
 def test_nothing_of_a_session_is_written_to_disk(url: str, uploads: Path) -> None:
     session = Session(url)
     session.send("ask", "click")
@@ -119,7 +129,8 @@ def test_in_a_network_any_name_is_the_servers_but_not_any_origin() -> None:
             sent.append(message)
 
         pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
-        asyncio.run(OwnPage(application, names)({"type": "http", "path": "/", "headers": pairs}, None, send))
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": pairs}
+        asyncio.run(OwnPage(application, names)(scope, None, send))
         return sent[0]["status"]
 
     for host in ("0.0.0.0", "::", "192.168.1.5", "server.example"):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from limits import RateLimitItemPerHour, RateLimitItemPerSecond
 
+from grounding.webapp.clients import client_of
 from grounding.webapp.rate import OPEN, UPLOADS, BoundedRate
 from reliability.page_session import Session
 from tests.webapp.asgi import QUESTION, UPLOAD, ask, other_addresses, taken
@@ -57,8 +58,24 @@ def test_a_client_has_so_many_requests_open() -> None:
     asyncio.run(ask_while_others_wait())
 
 
-def test_reading_is_free(bounded: BoundedRate) -> None:
-    assert {ask(bounded, UPLOAD, method="GET")[0] for _ in range(10)} == {200}
+def test_reading_has_a_bound_of_its_own() -> None:
+    bounded = BoundedRate(taken, RateLimitItemPerHour(1, namespace="u"), readings=RateLimitItemPerHour(3))
+    assert [ask(bounded, UPLOAD)[0] for _ in range(2)] == [200, 429]
+    assert [ask(bounded, UPLOAD, method="GET")[0] for _ in range(4)] == [200, 200, 200, 429]
+
+
+@pytest.mark.parametrize(
+    ("address", "client"),
+    [
+        (("10.0.0.1", 5), "10.0.0.1"),
+        (("2001:db8:1:2:3:4:5:6", 5, 0, 0), "2001:db8:1:2::/64"),
+        (("fe80::1%eth0", 5, 0, 2), "fe80::/64"),
+        (("::ffff:10.0.0.1", 5), "10.0.0.1"),
+        (None, ""),
+    ],
+)
+def test_what_one_client_is(address: tuple | None, client: str) -> None:
+    assert client_of(address) == client
 
 
 def test_a_refusal_says_for_how_long(bounded: BoundedRate) -> None:
@@ -79,7 +96,10 @@ def test_the_served_page_is_bounded(url: str, tmp_path: Path) -> None:
     path = tmp_path / "none.png"
     path.write_bytes(b"no image")
     flooding, other = Session(url, "127.0.0.3"), Session(url)
-    answers = [flooding.upload(path) for _ in range(UPLOADS.amount * 2 + 1)]  # more than two minutes' on a border
+    answers = []
+    for number in range(UPLOADS.amount * 2 + 1):  # more than two minutes' on a border
+        flooding.headers["x-forwarded-for"] = f"10.0.0.{number}"  # a client cannot say itself who it is
+        answers.append(flooding.upload(path))
     assert answers[-1].status_code == 429
     assert "too often" in answers[-1].json()["detail"]
     other.give(write_photo(tmp_path / "photo.png", seed=0))
