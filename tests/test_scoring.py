@@ -100,6 +100,8 @@ def test_an_unanswered_expression_counts_as_wrong(compared, tmp_path: Path) -> N
         ("jsonl", b"\xff\xfe", "line 0"),
         ("jsonl", "[" * 100_000, "line 1"),
         ("jsonl", f'{{"sent_id": 9, "boxes_xyxy": [[1, 2, 3, 1{"0" * 400}]], "scores": [1]}}\n', "line 1"),
+        ("jsonl", '{"sent_id": 9, "boxes_xyxy": [[1, 2, 3, 4]], "scores": [Infinity]}\n', "finite"),
+        ("coco", '[{"image_id": 9, "bbox": [1, 2, 3, 4], "score": NaN}]', "finite"),
         ("coco", "[" * 100_000, "no list"),
         ("coco", f'[{{"image_id": 9, "bbox": [1, 2, 3, 4], "score": 1{"0" * 400}}}]', "no list"),
         ("coco", '{"image_id": 1}', "no list"),
