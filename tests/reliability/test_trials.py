@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 
 from grounding import InputError
-from reliability import recording
+from grounding.webapp.telling import UNEXPECTED, told
+from reliability import recording, soak
 from reliability.attempts import Attempt, Running, run
 from reliability.chaos import killed
 from reliability.page import BEGIN, END, PAGE, tables, write_page
+from reliability.page_session import Refused
 from reliability.recording import Row, record
 from reliability.soak import _growth
 from reliability.works import Work
@@ -58,6 +67,40 @@ def test_memory_that_grows_is_seen() -> None:
     flat = [100.0] * 20 + [500.0] * 80  # memories fill at the start
     assert _growth(flat)[0] == 1
     assert _growth([100 + step for step in range(100)])[0] > 1.05
+
+
+class CarelessPage:
+    """A session with a page that takes whatever it is given, and fails at it."""
+
+    values: ClassVar = {"status": f'<p role="alert">{told(InputError(UNEXPECTED))}</p>'}
+    status = UNEXPECTED.capitalize()
+
+    def claim(self, path: str) -> None: ...
+
+    def give(self, path: Path) -> None: ...
+
+    def send(self, name: str, event: str) -> None: ...
+
+    def upload(self, path: Path) -> SimpleNamespace:
+        return SimpleNamespace(status_code=500)
+
+
+@pytest.mark.parametrize("ask", [soak._path, soak._too_large, soak._broken, soak._long])
+def test_what_should_have_been_refused_is_seen(tmp_path: Path, ask: Callable[..., str]) -> None:
+    with pytest.raises(Refused):
+        ask(CarelessPage(), tmp_path, random.Random(0))
+
+
+def test_a_page_that_is_gone_is_seen(tmp_path: Path) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/"
+        wrong: list[str] = []
+        counts: Counter[str] = Counter()
+        ends = time.monotonic() + 0.2
+        soak._client(url, tmp_path / "client", 0, ends, counts, wrong)
+        soak._flood(url, tmp_path / "flood.png", time.monotonic() + 0.2, counts, wrong)
+    assert not counts and "ConnectionError" in wrong[0] and wrong[-1].startswith("flood: ConnectionError")
 
 
 def test_the_page_says_what_was_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
