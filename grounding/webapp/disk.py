@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,14 +25,14 @@ class Uploads:
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self._folder = folder
-        self._own = set(folder.rglob("*"))
+        self._own = set(self._all())
         self._limit = PHOTOS * max_bytes
 
     def tidy(self) -> None:
         """Remove what is too old or too much, the oldest first, and folders that have been empty for a while."""
         now = time.time()
         found = []
-        for path in set(self._folder.rglob("*")) - self._own:
+        for path in set(self._all()) - self._own:
             with suppress(OSError):  # it is gone meanwhile, or no empty folder
                 stat = path.stat()
                 if path.is_file():
@@ -41,8 +43,13 @@ class Uploads:
         for changed, size, path in sorted(found):
             if count <= FILES and total <= self._limit and changed > now - SECONDS:
                 break
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
             count, total = count - 1, total - size
+
+    def _all(self) -> Iterator[Path]:
+        for folder, folders, files in os.walk(self._folder):  # which passes over what goes meanwhile
+            yield from (Path(folder, name) for name in (*folders, *files))
 
 
 class TidyUploads:
