@@ -35,8 +35,9 @@ def faults_of(work: Work, data: Path, place: Path, expected: dict[str, str], sec
     faults: dict[str, Fault] = {"data folder gone": partial(_data_gone, seconds), "two at once": _two_at_once}
     if can_mount():
         faults |= {"full disk": _full_disk, "read-only folder": _read_only}
-    said = undisturbed = 0
-    wrong = []
+    said: list[str] = []
+    undisturbed: list[str] = []
+    wrong: list[str] = []
     for name, fault in faults.items():
         output = place / name.replace(" ", "_")
         output.mkdir()
@@ -45,12 +46,13 @@ def faults_of(work: Work, data: Path, place: Path, expected: dict[str, str], sec
             again = run(work.command(data, output), output.with_suffix(".log"))
             in_words = all(attempt.in_words for attempt in attempts)
             if in_words and again.code == 0 and work.result(output) == expected and not left_over(output):
-                said += any(attempt.code for attempt in attempts)
-                undisturbed += not any(attempt.code for attempt in attempts)
+                (said if any(attempt.code for attempt in attempts) else undisturbed).append(name)
             else:
                 wrong.append(f"{name} ({'; '.join(each.said.strip()[-200:] for each in (*attempts, again))})")
-    counts = {"ended with one sentence, then gone on to the same result": said, "worked all the same": undisturbed}
-    detail = ", ".join(faults)
+    counts = {"ended with one sentence, then gone on to the same result": len(said),
+              "worked all the same": len(undisturbed)}  # fmt: skip
+    detail = "; ".join(f"{words}: {', '.join(names)}" for words, names in
+                       (("with a sentence", said), ("all the same", undisturbed)) if names)  # fmt: skip
     if not can_mount():
         detail += "; full disk and read-only folder were not tried, for they need root"
     return Row(f"{work.name}: faults", len(faults), counts, len(wrong), "; wrong: ".join([detail, *wrong]))
