@@ -27,6 +27,7 @@ class FairQueue(Queue):
         super().__init__(live_updates=True, concurrency_count=page.max_threads, update_intervals=1, max_size=WAITING,
                          blocks=page)  # fmt: skip
         self.pending_messages_per_session = LRUCache(SESSIONS)
+        self.pending_event_ids_session = LRUCache(10 * SESSIONS)  # of which Gradio would forget none
 
     async def push(self, body: Any, request: Any, username: str | None) -> Any:
         """Take a question, or say why not."""

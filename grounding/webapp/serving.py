@@ -21,6 +21,7 @@ from grounding.loading import TRAINING_FREE, folder_of, read_model_config
 from grounding.memory import Memory
 from grounding.proposals.loading import ProposalsConfig
 from grounding.webapp.answers import Answerer
+from grounding.webapp.arenas import use_few_arenas
 from grounding.webapp.examples import from_data, generated
 from grounding.webapp.methods import load_methods
 
@@ -70,6 +71,7 @@ def serve(config: ServeConfig) -> None:
     Raises:
         InputError: the address cannot be used, or the run, the detector or the data set.
     """
+    use_few_arenas()
     # Uploads must not outlive the server, however it is stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with (

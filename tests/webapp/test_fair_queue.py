@@ -58,6 +58,9 @@ def test_sessions_with_unread_answers_are_few(queue: FairQueue) -> None:
     for number in range(SESSIONS + 5):
         queue.pending_messages_per_session[str(number)] = asyncio.Queue()
     assert list(queue.pending_messages_per_session) == [str(number) for number in range(5, SESSIONS + 5)]
+    for number in range(11 * SESSIONS):
+        queue.pending_event_ids_session[str(number)] = set()
+    assert len(queue.pending_event_ids_session) == 10 * SESSIONS
 
 
 @other_addresses
