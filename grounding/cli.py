@@ -113,6 +113,7 @@ def exit_on_input_error() -> Iterator[None]:
         return
     if not is_main():
         time.sleep(SECONDS_FOR_THE_FIRST)
+        print(file=sys.stderr)  # the line may hold the first one's progress
     print(f"error: {message}", file=sys.stderr)
     raise SystemExit(2)
 
