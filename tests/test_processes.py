@@ -119,11 +119,11 @@ def test_what_stops_one_stops_both_and_is_said_once(folder, tmp_path: Path) -> N
 def test_the_first_process_speaks_at_once_and_another_one_later(monkeypatch, capsys) -> None:
     slept: list[float] = []
     monkeypatch.setattr(cli.time, "sleep", slept.append)
-    for rank, expected in (("0", []), ("1", [cli.SECONDS_FOR_THE_FIRST])):
+    for rank, expected, before in (("0", [], ""), ("1", [cli.SECONDS_FOR_THE_FIRST], "\n")):
         monkeypatch.setenv("RANK", rank)
         with pytest.raises(SystemExit) as stopped, cli.exit_on_input_error():
             raise cli.InputError("wrong")
-        assert (stopped.value.code, slept, capsys.readouterr().err) == (2, expected, "error: wrong\n")
+        assert (stopped.value.code, slept, capsys.readouterr().err) == (2, expected, f"{before}error: wrong\n")
 
 
 def test_one_process_alone_needs_no_group() -> None:
