@@ -37,9 +37,7 @@ def page(browser, url: str) -> Iterator[playwright.Page]:
     tab = context.new_page()
     asked: list[str] = []
     complaints: list[str] = []
-    late: list[
-        str
-    ] = []  # Gradio looks for the progress of an upload that was refused, and gives up in 3 s
+    late: list[str] = []  # Gradio looks for the progress of an upload that was refused, and gives up in 3 s
     tab.on("response", lambda one: late.append(one.url) if one.status == 404 and "upload_progress" in one.url else None)
     tab.on("request", lambda request: asked.append(request.url))
     tab.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
