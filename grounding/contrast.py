@@ -90,7 +90,8 @@ class RegionPhraseContrast(nn.Module):
         to_phrases, to_regions = (each.masked_fill(left_out, -torch.inf) for each in (to_phrases, to_regions))
         against = None
         if wrong is not None and len(wrong.pair_index):
-            against = scale * (pairs.regions[wrong.pair_index] * wrong.embeddings).sum(dim=-1)
+            regions = pairs.regions.index_select(0, wrong.pair_index)  # whose gradient is the same every time
+            against = scale * (regions * wrong.embeddings).sum(dim=-1)
             against = _in_rows(against, wrong.pair_index, len(to_phrases))
         return (_info_nce(to_phrases, positive, against) + _info_nce(to_regions, positive)) / 2
 

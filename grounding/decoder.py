@@ -162,7 +162,8 @@ class ModulatedBlock(nn.Module):
 
 def _handed_out(x: Tensor, image_index: Tensor) -> Tensor:
     """(B, ...) of images as (P, ...) of their phrases; a single image's is left to broadcasting: no copies."""
-    return x if x.shape[0] == 1 else x[image_index]
+    # The gradient of x[image_index] adds up an image's phrases in whatever order threads come to them.
+    return x if x.shape[0] == 1 else x.index_select(0, image_index)
 
 
 def _coordinates(x: Tensor) -> Tensor:
