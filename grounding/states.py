@@ -8,7 +8,6 @@ SHA-256, written last. No file of it is read by an unpickler that could run code
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from grounding.digest import sha256_of
 from grounding.errors import InputError
-from grounding.whole_file import flush_folder
+from grounding.whole_file import flush_file, flush_folder
 
 LIST_FILE, MEAN_FILE, PROGRESS_FILE = "files.json", "mean.safetensors", "progress.json"
 WEIGHTS_FILE = "model.safetensors"  # as accelerate calls it
@@ -101,8 +100,7 @@ class States:
             listed = {each.name: sha256_of(each) for each in sorted(unfinished.iterdir())}
             (unfinished / LIST_FILE).write_text(json.dumps(listed, indent=2), encoding="utf-8")
             for each in unfinished.iterdir():
-                with each.open("rb+") as file:
-                    os.fsync(file.fileno())
+                flush_file(each)
             shutil.rmtree(path, ignore_errors=True)  # of this very step, from before the run fell back to an older one
             unfinished.rename(path)
             flush_folder(self.folder)

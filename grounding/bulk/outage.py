@@ -30,9 +30,13 @@ class ErrorsInARow:
         Raises:
             InputError: there are too many; their blocks are removed.
         """
-        self._count = self._count + 1 if error else 0
-        self._over = {*self._over, block} if error else set()
-        if self._count >= self._most:
+        if not error:
+            self._count = 0
+            self._over.clear()
+            return
+        self._count += 1
+        self._over.add(block)
+        if self._count == self._most:
             self._blocks.remove(self._over)
             raise InputError(_sentence(self._count, error))
 

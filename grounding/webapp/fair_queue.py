@@ -13,7 +13,7 @@ from grounding.webapp.clients import client_of
 WAITING = 200  # questions of all clients; more are turned away
 OF_ONE_CLIENT = 20  # of these
 UNREAD = 30  # messages to a session that its browser has not fetched; a question has about three
-SESSIONS = 100  # with messages that are not fetched; of the oldest ones they go
+SESSIONS_UNREAD = 100  # with messages that are not fetched; of the oldest ones they go
 
 
 class FairQueue(Queue):
@@ -26,8 +26,8 @@ class FairQueue(Queue):
     def __init__(self, page: Blocks) -> None:
         super().__init__(live_updates=True, concurrency_count=page.max_threads, update_intervals=1, max_size=WAITING,
                          blocks=page)  # fmt: skip
-        self.pending_messages_per_session = LRUCache(SESSIONS)
-        self.pending_event_ids_session = LRUCache(10 * SESSIONS)  # of which Gradio would forget none
+        self.pending_messages_per_session = LRUCache(SESSIONS_UNREAD)
+        self.pending_event_ids_session = LRUCache(10 * SESSIONS_UNREAD)  # of which Gradio would forget none
 
     async def push(self, body: Any, request: Any, username: str | None) -> Any:
         """Take a question, or say why not."""
@@ -40,3 +40,8 @@ class FairQueue(Queue):
         if waiting >= OF_ONE_CLIENT:
             return False, f"{waiting} of your questions are waiting: wait for their answers", "queue_full"
         return await super().push(body, request, username)
+
+    def send_message(self, event: Any, event_message: Any) -> None:
+        """Keep a message for its session, unless the session is one of those whose messages went."""
+        if event.session_hash in self.pending_messages_per_session:
+            super().send_message(event, event_message)

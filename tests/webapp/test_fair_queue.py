@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from gradio.queueing import EventQueue
 
-from grounding.webapp.fair_queue import OF_ONE_CLIENT, SESSIONS, UNREAD, FairQueue
+from grounding.webapp.fair_queue import OF_ONE_CLIENT, SESSIONS_UNREAD, UNREAD, FairQueue
 from grounding.webapp.page import build_page
 from reliability.page_session import Session
 from tests.webapp.asgi import other_addresses
@@ -55,12 +55,20 @@ def test_a_session_that_fetches_nothing_gets_no_more(queue: FairQueue) -> None:
 
 
 def test_sessions_with_unread_answers_are_few(queue: FairQueue) -> None:
-    for number in range(SESSIONS + 5):
+    for number in range(SESSIONS_UNREAD + 5):
         queue.pending_messages_per_session[str(number)] = asyncio.Queue()
-    assert list(queue.pending_messages_per_session) == [str(number) for number in range(5, SESSIONS + 5)]
-    for number in range(11 * SESSIONS):
+    assert list(queue.pending_messages_per_session) == [str(number) for number in range(5, SESSIONS_UNREAD + 5)]
+    for number in range(11 * SESSIONS_UNREAD):
         queue.pending_event_ids_session[str(number)] = set()
-    assert len(queue.pending_event_ids_session) == 10 * SESSIONS
+    assert len(queue.pending_event_ids_session) == 10 * SESSIONS_UNREAD
+
+
+def test_an_answer_to_a_session_that_was_forgotten_goes_nowhere(queue: FairQueue) -> None:
+    event = SimpleNamespace(session_hash="a", alive=True, _id="1")
+    queue.send_message(event, SimpleNamespace())
+    queue.pending_messages_per_session["a"] = asyncio.Queue()
+    queue.send_message(event, SimpleNamespace())
+    assert queue.pending_messages_per_session["a"].qsize() == 1
 
 
 @other_addresses
