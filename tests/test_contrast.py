@@ -258,3 +258,22 @@ def test_processes_together_equal_one(tmp_path):
     hand_contrast(replace(whole, regions=whole.regions.double() @ correction), 1 / 0.3).backward()
     for each in found:
         torch.testing.assert_close(each["corrected"], correction.grad.float(), rtol=1e-4, atol=1e-6)
+
+
+def test_two_threads_give_the_same_gradient_every_time():
+    """Wrong phrases share regions, and the sums over them must not depend on which thread comes first."""
+    count = 60
+    ids = torch.arange(count)
+    pairs = Pairs(unit(count, 512), unit(count, 512, seed=1), ids, ids, torch.ones(count, dtype=torch.bool))
+    wrong = WrongPhrases(unit(6 * count, 512, seed=2), ids.repeat(6))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        found = set()
+        for _ in range(20):
+            regions = pairs.regions.clone().requires_grad_()
+            RegionPhraseContrast(0.1)(replace(pairs, regions=regions), wrong).backward()
+            found.add(regions.grad.numpy().tobytes())
+    finally:
+        torch.set_num_threads(threads)
+    assert len(found) == 1
