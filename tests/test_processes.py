@@ -126,6 +126,14 @@ def test_the_first_process_speaks_at_once_and_another_one_later(monkeypatch, cap
         assert (stopped.value.code, slept, capsys.readouterr().err) == (2, expected, f"{before}error: wrong\n")
 
 
+def test_of_several_processes_that_are_stopped_the_first_one_says_so(monkeypatch, capsys) -> None:
+    for rank, expected in (("0", "\nstopped; what is finished is kept\n"), ("1", "")):
+        monkeypatch.setenv("RANK", rank)
+        with pytest.raises(SystemExit) as stopped, cli.exit_on_input_error():
+            raise KeyboardInterrupt
+        assert (stopped.value.code, capsys.readouterr().err) == (130, expected)
+
+
 def test_one_process_alone_needs_no_group() -> None:
     assert (process_index(), process_count()) == (0, 1)
     assert gather([1, 2]) == [1, 2]

@@ -49,6 +49,14 @@ def test_kills_tell_careful_work_from_careless(tmp_path: Path, write: str, wrong
     assert sum(row.counts.values()) == 8 - row.wrong
 
 
+def test_work_that_fails_where_nobody_killed_it_is_wrong(tmp_path: Path) -> None:
+    script = tmp_path / "fail.py"
+    script.write_text("raise SystemExit(1)")
+    work = Work("failing", lambda _, output: [script, output], lambda output: {}, "nothing")
+    row = killed(work, tmp_path, tmp_path, {}, 60.0, 2, 0)  # it ends long before its killer comes
+    assert row.wrong == 2
+
+
 def test_attempts(tmp_path: Path) -> None:
     script, log = tmp_path / "script.py", tmp_path / "log"
     script.write_text("import sys; print('error: so it is', file=sys.stderr); sys.exit(2)")
