@@ -1,8 +1,9 @@
 """Whether sharing changes anything, and what it gains: `python -m benchmarks.sharing`, on two idle cores.
 
 An evaluation and a file of requests, each by one process and by two that `torchrun` starts, with one thread in each:
-the goal is that no line of answers and no measure differs. How much quicker two are has no goal, since it depends on
-what the cores share: the time of a command that finds everything done is subtracted.
+the goal is that no line of answers and no measure differs. How much quicker two are has no goal: it depends on what the
+cores share, and one process alone reads files and makes boxes beside the model, on more than one core. The time of a
+command that finds everything done is subtracted.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ machine's memory as of the program).
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -50,6 +51,7 @@ def in_processes(count: int, function: Callable[..., Result], *arguments: object
 def epoch_ends(config: TrainConfig) -> list[float]:
     """Train with one thread; the moments in seconds at which the epochs ended."""
     torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # without it, accelerate gives a process as many threads as it may have cores
     ends: list[float] = []
     train(config, on_epoch=lambda *_: ends.append(perf_counter()))
     return ends
