@@ -41,8 +41,8 @@ SHIPPED = """
 ELSEWHERE = """
 ## On RefCOCOg, by others
 
-Not measured here, apart from the first row, whose boxes are public: what a run on RefCOCOg with OpenAI's weights is to
-be held against. Acc@0.5 in per cent on the test split `umd` (9,602 expressions), as published.
+What a run on RefCOCOg with OpenAI's weights is to be held against. Acc@0.5 in per cent on the test split `umd` (9,602
+expressions), as published; of the first row the boxes are published, and `evaluate.py score` was asked here.
 """
 
 

@@ -20,6 +20,7 @@ from tabulate import tabulate
 from torch.utils.data import Dataset, Subset
 from tqdm import tqdm
 
+from grounding.data.broken import WithoutBroken
 from grounding.data.reading import ReadingLoader
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.supervision import images_with_boxes, refuse_test_split
@@ -32,6 +33,7 @@ from grounding.grounder import DenseGrounder, Grounder
 from grounding.loading import CONFIG_FILE, DECODER_FILE, TRAINING_FREE, load
 from grounding.metrics import hits, ious_with, recall_at
 from grounding.plain import plain
+from grounding.run_folder import read_broken
 from grounding.types import Example
 from grounding.whole_file import write_whole
 from grounding.yaml_files import read_yaml
@@ -58,8 +60,9 @@ class TuneExtractionConfig:
         split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
         split: split to choose on; not a test split, whose numbers would then be too good.
         subset: images to choose on: a count, a fraction below 1, or null for all.
-        fit_split: split that the box-quality network is fitted on, on images whose boxes the run was trained with: on
-            none after weak supervision, which leaves this method out.
+        fit_split: split that the box-quality network is fitted on. Of the split that the run was trained on, images
+            whose boxes it was trained with; of another split all images, after training with all boxes. Where that
+            leaves none, as after weak supervision, this method is left out.
         fit_images: on so many images of it, or on all of these where there are fewer.
         criterion: "miou", or "acc@0.5", which can hardly tell settings apart that draw the same box a little
             differently; of equals the one that comes first in the table is chosen.
@@ -118,22 +121,28 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
     return f"{title}\n{sweep_table(measured, best)}\nchosen by {config.criterion} and kept in {config.run}"
 
 
-def _images_seen_with_boxes(config: TuneExtractionConfig) -> tuple[RefCOCOg, list[int]]:
-    """The split to fit on, and the indices of its images whose boxes the run's training used.
+def _images_seen_with_boxes(config: TuneExtractionConfig) -> tuple[RefCOCOg | WithoutBroken, list[int]]:
+    """What to fit on, and the indices of its images: of the run's own split those whose boxes its training used.
 
     What was trained without boxes would not be without them any more if a part of it were fitted to some.
     """
     trained = read_yaml(config.run / CONFIG_FILE)
-    dataset = RefCOCOg(config.data, config.fit_split, split_by=config.split_by, group_by="image")
     supervision, seed = trained.get("supervision", "boxes"), trained.get("seed", 0)
+    is_own = config.fit_split == trained.get("split", "train")
+    dataset: RefCOCOg | WithoutBroken = RefCOCOg(
+        config.data, config.fit_split, split_by=config.split_by, group_by="image",
+        subset=trained.get("subset") if is_own else None, seed=seed,
+    )  # fmt: skip
+    broken = read_broken(config.run)
+    if broken:
+        dataset = WithoutBroken(dataset, broken)
+    everything = list(range(len(dataset)))
     if supervision == "boxes":
-        return dataset, list(range(len(dataset)))
-    if supervision == "weak":
+        return dataset, everything
+    if supervision == "weak" or not is_own:
         return dataset, []
-    part = RefCOCOg(config.data, config.fit_split, split_by=config.split_by, group_by="image",
-                    subset=trained["subset"], seed=seed)  # fmt: skip
-    boxed = images_with_boxes(part, trained["boxes_fraction"], seed=seed)
-    return dataset, [i for i in range(len(dataset)) if dataset.expressions_of(i)[0].image_id in boxed]
+    boxed = images_with_boxes(dataset, trained["boxes_fraction"], seed=seed)
+    return dataset, [i for i in everything if dataset.expressions_of(i)[0].image_id in boxed]
 
 
 def sweep(

@@ -22,6 +22,7 @@ from grounding.decoder import STAGES_READ
 from grounding.encoder import Encoder
 from grounding.errors import InputError
 from grounding.feature_filling import LOCKS_FOLDER, fill
+from grounding.lock import NO_LOCKS
 from grounding.plain import plain
 from grounding.train_config import TrainConfig
 from grounding.whole_file import write_whole
@@ -43,8 +44,8 @@ def cached_features(
         tell: is told the size before anything is computed.
 
     Raises:
-        InputError: the run needs features of other pictures too, there is no room on the disk, or an image cannot be
-            read.
+        InputError: the run needs features of other pictures too, there is no room on the disk, an image cannot be read,
+            or the folder's file system knows no locks.
     """
     if config.feature_cache is None:
         return None
@@ -61,8 +62,15 @@ def cached_features(
             f"feature_cache needs {_size(missing)} more in {folder}, where {_size(free)} are free: make room, give a "
             "folder on another disk, or leave feature_cache out"
         )
-    _write_key(folder, key)
-    fill(stored, dataset, encoder, workers=config.workers)
+    try:
+        _write_key(folder, key)
+        fill(stored, dataset, encoder, workers=config.workers)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        raise InputError(
+            f"feature_cache is {config.feature_cache}, where files cannot be locked: give a folder on another disk"
+        ) from error
     return stored
 
 

@@ -126,6 +126,8 @@ def _from_row(row: dict[str, Any], number: int) -> Prediction:
 
 def _from_line(line: str) -> tuple[int, Answer]:
     record = json.loads(line)
+    if record.get("at_random"):
+        raise ValueError("it answers at random: leave out --data, the file has the annotations itself")
     boxes = tuple(tuple(_four(box)) for box in record["boxes_xyxy"])
     scores = tuple(map(_score, record["scores"]))
     if len(boxes) != len(scores):

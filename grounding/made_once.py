@@ -14,6 +14,9 @@ from grounding.blocks import Blocks
 from grounding.errors import InputError
 from grounding.whole_file import made_whole
 
+HASH_LENGTH = 12
+HASH_PATTERN = "[0-9a-f]" * HASH_LENGTH  # as glob has it; whatever else lies beside a file is none of its folders
+
 
 class MadeOnce:
     """`path` is there when it is complete; before that, the blocks that are finished lie in a folder beside it.
@@ -36,17 +39,19 @@ class MadeOnce:
         self._block = block
         self._note = note = path.with_suffix(".json")
         self._text = (json.dumps(made_from, indent=2, sort_keys=True) + "\n").encode()
-        self._folder = path.with_suffix(f".{hashlib.sha256(self._text).hexdigest()[:12]}.parts")
+        self._folder = path.with_suffix(f".{hashlib.sha256(self._text).hexdigest()[:HASH_LENGTH]}.parts")
         path.parent.mkdir(parents=True, exist_ok=True)
-        if self._is_of_this_origin():
+        is_there = path.is_file()  # asked before the note is read: who makes the file writes the note first
+        before = _content(note)
+        if before == self._text:
             if self.is_complete:  # left by a process that was killed between joining the blocks and removing them
                 shutil.rmtree(self._folder, ignore_errors=True)
             return
-        if not anew and (note.is_file() or path.is_file()):
-            raise InputError(f"{path} {_difference(note, made_from)}: give another output, or remove {path} and {note} "
-                             "to make it anew")  # fmt: skip
+        if not anew and (is_there or before is not None):
+            raise InputError(f"{path} {_difference(note.name, before, made_from)}: give another output, or remove "
+                             f"{path} and {note} to make it anew")  # fmt: skip
         path.unlink(missing_ok=True)
-        for old in path.parent.glob(f"{glob.escape(path.stem)}.*.parts"):
+        for old in path.parent.glob(f"{glob.escape(path.stem)}.{HASH_PATTERN}.parts"):
             if old != self._folder:  # in which another process, begun at the same moment, may work already
                 shutil.rmtree(old, ignore_errors=True)
         # A name of its own: machines that know nothing of each other may begin at the same time.
@@ -70,7 +75,7 @@ class MadeOnce:
         Raises:
             InputError: meanwhile another process makes the file from something else.
         """
-        if not self._is_of_this_origin():
+        if _content(self._note) != self._text:
             raise InputError(f"{self.path} is being made from something else by another process: give another output")
         try:
             if not self.is_complete:
@@ -79,9 +84,6 @@ class MadeOnce:
             if not self.is_complete:
                 raise
         shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _is_of_this_origin(self) -> bool:
-        return self._note.is_file() and self._note.read_bytes() == self._text
 
 
 def code_identity() -> str:
@@ -92,10 +94,17 @@ def code_identity() -> str:
     return digest.hexdigest()
 
 
-def _difference(note: Path, made_from: dict[str, Any]) -> str:
+def _content(note: Path) -> bytes | None:
     try:
-        before = json.loads(note.read_text(encoding="utf-8"))
+        return note.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _difference(note: str, content: bytes | None, made_from: dict[str, Any]) -> str:
+    try:
+        before = json.loads(content or b"")
         differing = [name for name in {**before, **made_from} if before.get(name) != made_from.get(name)]
-    except (OSError, ValueError, TypeError):
-        return f"is there, and {note.name} does not say what it was made from"
-    return f"was made from something else ({', '.join(differing)} in {note.name})"
+    except (ValueError, TypeError):
+        return f"is there, and {note} does not say what it was made from"
+    return f"was made from something else ({', '.join(differing)} in {note})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from math import isfinite
 from pathlib import Path
@@ -77,6 +77,11 @@ class Prediction:
         known = {field.name for field in fields(cls)}
         values = {name: _tuples(value) for name, value in record.items() if name in known}
         return cls(**values)
+
+
+def score_like_probabilities(predictions: Sequence[Prediction]) -> bool:
+    """Whether the best scores all lie in [0, 1]: another system's may be any finite numbers."""
+    return all(0 <= each.scores[0] <= 1 for each in predictions)
 
 
 def _tuples(value: Any) -> Any:

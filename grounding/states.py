@@ -81,7 +81,7 @@ class States:
         self._keep = keep
 
     def save(self, accelerator: Accelerator, mean: AveragedModel, progress: Progress) -> None:
-        """Everything that a resumed run needs; the oldest of more than `keep` states goes.
+        """Everything that a resumed run needs; the oldest of more than `keep` states goes, and all of later steps.
 
         Args:
             accelerator: as `without_wrapper` leaves it.
@@ -110,8 +110,12 @@ class States:
                              "--resume true; the states before it are whole") from error  # fmt: skip
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
-        for old in self._found()[: -self._keep]:
-            shutil.rmtree(old, ignore_errors=True)
+        found = self._found()
+        # Later ones are those that the run fell back from: damaged, and no longer ahead of it on its way.
+        kept = [each for each in found if each.name <= path.name][-self._keep :]
+        for each in found:
+            if each not in kept:
+                shutil.rmtree(each, ignore_errors=True)
 
     def newest(self, tell: Callable[[str], None]) -> Path | None:
         """The newest whole state; None where no state was ever saved.

@@ -39,6 +39,7 @@ from grounding.training_data import boxed_images, training_data
 from grounding.whole_file import write_whole
 
 STUDY_FILE, TRIALS_FILE, BEST_FILE = "study.db", "trials.csv", "best.yaml"
+NOT_IN_AN_ADDRESS = "?%{}"  # as SQLAlchemy and Optuna read the address of a database, these are no part of a path
 CRITERION = "acc@0.5"
 MAY_DIFFER = MAY_DIFFER_ON_RESUME | {"trials", "prune_after", "keep_states"}
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -158,8 +159,10 @@ def _run_trial(study: Study, space: dict[str, BaseDistribution], start: TrainCon
 
 @contextmanager
 def _study(config: TuneConfig) -> Iterator[Study]:
-    """Raises InputError: there is another study, or one that cannot be read."""
+    """Raises InputError: there is another study, or one that cannot be read, or the folder's name will not do."""
     path = config.output / STUDY_FILE
+    if set(str(path)) & set(NOT_IN_AN_ADDRESS):
+        raise InputError(f"output is {config.output}: give a folder without {' '.join(NOT_IN_AN_ADDRESS)} in its path")
     if path.is_file() and not config.resume:
         raise InputError(
             f"{config.output} holds a study already: continue it with --resume true, or give a new --output"

@@ -19,6 +19,7 @@ import grounding.extraction_tuning as tuning
 from grounding import ModelConfig, RefCOCOg, load
 from grounding.baselines.proposal_clip import ScoringConfig
 from grounding.contenders import Settings, make_method
+from grounding.data.broken import WithoutBroken
 from grounding.data.supervision import images_with_boxes
 from grounding.evaluation import evaluate
 from grounding.extraction import ExtractionConfig
@@ -195,13 +196,20 @@ def test_help(capsys: Capture) -> None:
     assert "train.py extraction RUN" in run_script(capsys, "train.py", "--help").out
 
 
-@pytest.mark.parametrize(("supervision", "fitted"), [("weak", []), ("mixed", [0.5])])
+@pytest.mark.parametrize("supervision", ["weak", "mixed", "boxes"])
+@pytest.mark.parametrize("reduced", [False, True])
+@pytest.mark.parametrize("own_split", [False, True])
 def test_the_network_sees_boxes_of_no_image_that_training_did_not(
-    made: Path, run: Path, monkeypatch: pytest.MonkeyPatch, supervision: str, fitted: list[float]
+    made: Path, run: Path, monkeypatch: pytest.MonkeyPatch, supervision: str, reduced: bool, own_split: bool
 ) -> None:
+    whole = RefCOCOg(made / "data", "train", group_by="image", subset=4 if reduced else None)
+    broken = [whole.expressions_of(1)[0].image_id] if reduced else []
     config = yaml.safe_load((run / "config.yaml").read_text())
-    config.update(supervision=supervision, boxes_fraction=0.5)
+    config.update(supervision=supervision, boxes_fraction=0.5, subset=4 if reduced else None, seed=0,
+                  split="train" if own_split else "val")  # fmt: skip
     (run / "config.yaml").write_text(yaml.safe_dump(config))
+    if reduced:
+        (run / "broken.json").write_text(json.dumps({str(broken[0]): "truncated"}))
     seen: list[set[int]] = []
 
     def remembered(grounder: DenseGrounder, images: torch.utils.data.Subset, **options: object) -> BoxQualityHead:
@@ -210,8 +218,11 @@ def test_the_network_sees_boxes_of_no_image_that_training_did_not(
 
     monkeypatch.setattr(tuning, "fit_head", remembered)
     tune_extraction(TuneExtractionConfig(run, made / "data", device="cpu"))
-    whole = RefCOCOg(made / "data", "train", group_by="image")
-    with_boxes = images_with_boxes(whole, 0.5, seed=config["seed"])
-    assert seen == [with_boxes for _ in fitted]
+    if not own_split:
+        whole = RefCOCOg(made / "data", "train", group_by="image")
+    left = WithoutBroken(whole, broken)
+    everything = {expression.image_id for expression in left.expressions}
+    expected = {"weak": [], "mixed": [images_with_boxes(left, 0.5, seed=0)] * own_split, "boxes": [everything]}
+    assert seen == expected[supervision]
     swept = {row["extraction"]["method"] for row in json.loads((run / SWEPT).read_text())["rows"]}
-    assert ("quality" in swept) == bool(fitted)
+    assert ("quality" in swept) == bool(seen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 import re
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
@@ -264,3 +266,12 @@ def test_a_finished_cache_is_only_read(config: TrainConfig, root: Path, monkeypa
     monkeypatch.setattr(StoredFeatures, "write", write_nothing)
     stored = cached_features(config, dataset, encoder)
     assert stored is not None and stored.missing == 0
+
+
+def test_a_file_system_without_locks_is_refused(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(FileLock, "acquire", unsupported)
+    with pytest.raises(InputError, match=r"feature_cache is .+ where files cannot be locked"):
+        cached_features(config, dataset_of(config.data), encoder_of())

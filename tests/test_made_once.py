@@ -129,3 +129,29 @@ def test_who_begins_at_the_same_moment_keeps_the_others_blocks(tmp_path: Path) -
     letters(path, {"x": 1}).blocks.write(0, "aa")
     path.with_suffix(".json").unlink()  # the second one looked before the first one had written its note
     assert list(letters(path, {"x": 1}).blocks.unfinished()) == [1, 2]
+
+
+def test_work_on_a_file_of_a_longer_name_is_left_alone(tmp_path: Path) -> None:
+    longer = letters(tmp_path / "a.night.jsonl", {"x": 1})
+    longer.blocks.write(0, "nn")
+    for stem in ("a", "a.night2", "night", "a.n*"):
+        write_all(letters(tmp_path / f"{stem}.jsonl", {"x": 2}), "o")
+    assert list(letters(tmp_path / "a.night.jsonl", {"x": 1}).blocks.unfinished()) == [1, 2]
+
+
+def test_two_that_begin_at_the_same_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, read = tmp_path / "a.jsonl", Path.read_bytes
+
+    def read_late(note: Path) -> bytes:
+        try:
+            return read(note)
+        finally:  # the other one comes between this look and what follows
+            with monkeypatch.context() as patch:
+                patch.setattr(Path, "read_bytes", read)
+                write_all(letters(path, {"x": 1}), "a")
+                letters(path, {"x": 1}).finish()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", read_late)
+        file = letters(path, {"x": 1})
+    assert file.path == path

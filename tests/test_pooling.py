@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 from torchvision.ops import box_iou as reference_iou
 
@@ -55,3 +56,19 @@ def test_support_equals_a_loop() -> None:
             support.append(sum(score * overlap for score, overlap in zip(scores, overlaps, strict=True)))
         [pooled] = pool_by_ref(answers)
         assert pooled == replace(answers[int(np.argmax(support))], sent_id=0, phrase="phrase 0", seconds=4.0, pooled=4)
+
+
+@pytest.mark.parametrize("shift", [-9.0, 0.0, 9.0])
+def test_scores_of_any_range_leave_the_majority_its_box(shift: float) -> None:
+    scores = {1: 0.3, 2: 0.3, 3: 0.4}  # of log-probabilities, as of logits, the sum says nothing
+    [pooled] = pool_by_ref([answer(i, 7, RIGHT if i == 3 else LEFT, score + shift) for i, score in scores.items()])
+    assert pooled.boxes_xyxy == (LEFT,)
+
+
+@pytest.mark.parametrize("score", [-3.0, 0.0, 0.4])
+def test_what_is_unanswered_has_no_vote_beside_answers(score: float) -> None:
+    unanswered = [replace(answer(i, 7, (0, 0, 0, 0), 0.0), no_proposal=True) for i in (1, 2)]
+    [pooled] = pool_by_ref([*unanswered, answer(3, 7, LEFT, score)])
+    assert pooled.boxes_xyxy == (LEFT,) and pooled.sent_id == 1 and pooled.pooled == 3 and not pooled.no_proposal
+    [pooled] = pool_by_ref(unanswered)
+    assert pooled.no_proposal and pooled.pooled == 2

@@ -97,6 +97,7 @@ def test_an_unanswered_expression_counts_as_wrong(compared, tmp_path: Path) -> N
         ("jsonl", '{"sent_id": 9, "boxes_xyxy": [[1, 2, 3]], "scores": [1]}\n', "four numbers"),
         ("jsonl", '{"sent_id": 9, "boxes_xyxy": [[1, 2, 3, 4]], "scores": []}\n', "1 boxes and 0 scores"),
         ("jsonl", '{"sent_id": 20, "boxes_xyxy": [[1, 2, 3, 4]], "scores": [1]}\n' * 2, "again"),
+        ("jsonl", '{"sent_id": 9, "boxes_xyxy": [[1, 2, 3, 4]], "scores": [1], "at_random": true}\n', "at random"),
         ("jsonl", b"\xff\xfe", "line 0"),
         ("jsonl", "[" * 100_000, "line 1"),
         ("jsonl", f'{{"sent_id": 9, "boxes_xyxy": [[1, 2, 3, 1{"0" * 400}]], "scores": [1]}}\n', "line 1"),

@@ -158,8 +158,6 @@ def _answer_share(
                     bar.update()
             except InputError as error:
                 raise InputError(f"{requests.path}, line {items[len(lines)] + 1}: {error}") from error
-            if len(lines) != len(items):
-                raise InputError(f"{requests.path} became shorter while it was read: run the same command again")
             blocks.write(block, "".join(lines))
 
 

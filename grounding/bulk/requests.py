@@ -19,7 +19,7 @@ from grounding.plain_text import is_writable
 
 @dataclass(frozen=True)
 class RequestsFile:
-    """Requests on disk; of the file only where each block begins is held in memory.
+    """Requests on disk; of the file only where each block begins, and its digest, is held in memory.
 
     Attributes:
         path: of the file; images that are no absolute paths are looked for beside it.
@@ -27,6 +27,7 @@ class RequestsFile:
         count: of requests.
         block: of them in a block; the last block may have fewer.
         starts: the byte at which each block begins.
+        digests: SHA-256 of each block.
     """
 
     path: Path
@@ -34,13 +35,21 @@ class RequestsFile:
     count: int
     block: int
     starts: tuple[int, ...]
+    digests: tuple[bytes, ...]
 
     def of_block(self, block: int) -> Iterator[Request]:
-        """A block's requests, in their order."""
+        """A block's requests, in their order.
+
+        Raises:
+            InputError: they are not what was checked.
+        """
         with self.path.open("rb") as file:
             file.seek(self.starts[block])
-            for line in islice(file, self.block):
-                yield _request(line, self.path.parent)
+            lines = list(islice(file, self.block))
+        if hashlib.sha256(b"".join(lines)).digest() != self.digests[block]:
+            raise InputError("from here on the file was changed after it was checked: run the command again")
+        for line in lines:
+            yield _request(line, self.path.parent)
 
 
 def open_requests(path: Path, *, block: int, hide_progress: bool = False) -> RequestsFile:
@@ -61,24 +70,26 @@ def open_requests(path: Path, *, block: int, hide_progress: bool = False) -> Req
     """
     if not path.is_file():
         raise InputError(f"there is no file of requests {path}: write one, with a JSON object a line")
-    digest, count, position = hashlib.sha256(), 0, 0
-    starts: list[int] = []
+    whole, count, position = hashlib.sha256(), 0, 0
+    starts, digests = [], []
     with path.open("rb") as file, tqdm(total=path.stat().st_size, desc=f"checking {path.name}", unit="B",
                                        unit_scale=True, leave=False, disable=hide_progress) as bar:  # fmt: skip
         for line in file:
             if count % block == 0:
                 starts.append(position)
+                digests.append(hashlib.sha256())
             try:
                 _request(line, path.parent)
             except ValueError as error:
                 raise InputError(f"{path}, line {count + 1}, {error}") from error
-            digest.update(line)
+            whole.update(line)
+            digests[-1].update(line)
             count += 1
             position += len(line)
             bar.update(len(line))
     if not count:
         raise InputError(f"{path} is empty: write a JSON object with image and phrases on each line")
-    return RequestsFile(path, digest.hexdigest(), count, block, tuple(starts))
+    return RequestsFile(path, whole.hexdigest(), count, block, tuple(starts), tuple(each.digest() for each in digests))
 
 
 def _request(line: bytes, folder: Path) -> Request:

@@ -110,14 +110,15 @@ def ground_many(
     readers: int = READERS,
     skip_broken: bool = False,
 ) -> Iterator[GroundedImage]:
-    """The answers to a stream of requests, in its order, each as soon as it is ready.
+    """The answers to a stream of requests, in its order; one comes when it is ready and `ahead` more are taken.
 
     Memory does not grow with the stream nor with the phrases of an image: heatmaps are dropped as soon as their boxes
     are known.
 
     Args:
         grounder: the method.
-        requests: `Request`s; any iterable, it need not end.
+        requests: `Request`s; any iterable, it need not end. What it raises is raised after the answers to what came
+            before.
         ahead: how many requests at most are taken from the stream beyond the one that is being answered.
         phrases_at_once: of one image; of a large photograph fewer.
         readers: threads that decode image files.
@@ -127,7 +128,8 @@ def ground_many(
     Raises:
         InputError: an image cannot be read, or a phrase is empty or too long; unless these are skipped.
     """
-    stream = (Request(*request) for request in requests)
+    failure: list[Exception] = []
+    stream = _until_it_fails(requests, failure)
     waiting: deque[tuple[Request, Future[Any]]] = deque()
 
     def encoded(image: Future[np.ndarray]) -> Any:
@@ -140,6 +142,8 @@ def ground_many(
                     image = decoding.submit(as_image, request.image)
                     waiting.append((request, encoding.submit(encoded, image)))
                 if not waiting:
+                    for error in failure:
+                        raise error
                     return
                 request, future = waiting.popleft()
                 try:
@@ -153,6 +157,16 @@ def ground_many(
         finally:
             encoding.shutdown(wait=False, cancel_futures=True)
             decoding.shutdown(wait=False, cancel_futures=True)
+
+
+def _until_it_fails(
+    requests: Iterable[tuple[str, ImageLike, Sequence[str]]], failure: list[Exception]
+) -> Iterator[Request]:
+    try:
+        for request in requests:
+            yield Request(*request)
+    except Exception as error:
+        failure.append(error)
 
 
 def _answer(grounder: Asked, request: Request, encoded: Any, phrases_at_once: int) -> GroundedImage:

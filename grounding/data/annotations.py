@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any, TypeGuard, TypeVar
@@ -102,7 +102,7 @@ def read_references(path: Path, split: str) -> list[Reference]:
     records = load_plain_pickle(path)
     if not isinstance(records, list) or not records:
         raise InputError(f"{path} does not hold a list of references: {GET_AGAIN}")
-    splits = [_field(record, "split", str, f"{path}, reference {i}") for i, record in enumerate(records)]
+    splits = [field_of(record, "split", str, f"{path}, reference {i}") for i, record in enumerate(records)]
     if split not in splits:
         hint = "; the google split publishes no test set, use split_by='umd'" if "(google)" in path.name else ""
         raise InputError(f"{path} has no split {split!r}: use one of {', '.join(sorted(set(splits)))}{hint}")
@@ -110,15 +110,20 @@ def read_references(path: Path, split: str) -> list[Reference]:
 
 
 def _reference(record: Any, path: Path) -> Reference:
-    ref_id = _field(record, "ref_id", int, f"a reference in {path}")
+    ref_id = field_of(record, "ref_id", int, f"a reference in {path}")
     where = f"{path}, ref_id {ref_id}"
-    sentences = tuple(_sentence(item, where) for item in _field(record, "sentences", list, where))
-    ann_id, image_id = _field(record, "ann_id", int, where), _field(record, "image_id", int, where)
+    sentences = tuple(sentence_of(item, where) for item in field_of(record, "sentences", list, where))
+    ann_id, image_id = field_of(record, "ann_id", int, where), field_of(record, "image_id", int, where)
     return Reference(ref_id, ann_id, image_id, sentences)
 
 
-def _sentence(record: Any, where: str) -> Sentence:
-    sent_id = _field(record, "sent_id", int, f"a sentence of {where}")
+def sentence_of(record: Any, where: str) -> Sentence:
+    """One entry of a reference's `sentences`; `where` names the reference in what is said of it.
+
+    Raises:
+        InputError: it has no sent_id or phrase, or what cannot be written, or tags that are not strings.
+    """
+    sent_id = field_of(record, "sent_id", int, f"a sentence of {where}")
     where = f"{where}, sent_id {sent_id}"
     # Published results are on `sent`, the cleaned lower-case form; `raw` has the annotators' typing in it.
     phrases = [record[name] for name in ("sent", "raw") if isinstance(record.get(name), str) and record[name].strip()]
@@ -127,7 +132,7 @@ def _sentence(record: Any, where: str) -> Sentence:
         raise InputError(f"{where} has an empty phrase: give it a text, or take it out of the file")
     if not is_writable(phrases[0]):
         raise InputError(f"{where} has a phrase with half a character: {GET_AGAIN}")
-    tags = _field(record, "tags", list, where) if "tags" in record else []
+    tags = field_of(record, "tags", list, where) if "tags" in record else []
     if not all(isinstance(tag, str) and is_writable(tag) for tag in tags):
         raise InputError(f"{where} has 'tags' that are not strings: {GET_AGAIN}")
     return Sentence(sent_id, phrases[0], tuple(tags))
@@ -144,24 +149,24 @@ def read_instances(path: Path, references: Iterable[Reference]) -> tuple[dict[in
     content = read_json_records(path)
     references = list(references)
     referred = {reference.ann_id for reference in references}
-    categories = {
-        _field(record, "id", int, f"a category in {path}"): _field(record, "name", str, f"a category in {path}")
-        for record in (_field(content, "categories", list, str(path)) if "categories" in content else ())
-    }
+    categories = dict(
+        category_of(record, f"a category in {path}")
+        for record in (field_of(content, "categories", list, str(path)) if "categories" in content else ())
+    )
     wanted = {reference.image_id for reference in references}
     images = {}
-    for record in _field(content, "images", list, str(path)):
-        image_id = _field(record, "id", int, f"an entry of 'images' in {path}")
+    for record in field_of(content, "images", list, str(path)):
+        image_id = field_of(record, "id", int, f"an entry of 'images' in {path}")
         if image_id in wanted:
-            images[image_id] = _image(record, f"{path}, image {image_id}")
+            images[image_id] = image_record_of(record, f"{path}, image {image_id}")
     regions = {}
-    for record in _field(content, "annotations", list, str(path)):
-        ann_id = _field(record, "id", int, f"an entry of 'annotations' in {path}")
+    for record in field_of(content, "annotations", list, str(path)):
+        ann_id = field_of(record, "id", int, f"an entry of 'annotations' in {path}")
         image_id = record.get("image_id")
         if ann_id not in referred and (not _is_id(image_id) or image_id not in images or record.get("iscrowd")):
             continue
         try:
-            regions[ann_id] = _region(record, images, categories, f"{path}, annotation {ann_id}")
+            regions[ann_id] = region_of(record, images, categories, f"{path}, annotation {ann_id}")
         except InputError:
             if ann_id in referred:
                 raise
@@ -199,21 +204,48 @@ def read_json_records(path: Path) -> dict[str, Any]:
     return content
 
 
-def _image(record: dict[str, Any], where: str) -> ImageRecord:
-    file_name = _field(record, "file_name", str, where)
+def category_of(record: Any, where: str) -> tuple[int, str]:
+    """Id and name in an entry of `categories`; `where` names it in what is said of it.
+
+    Raises:
+        InputError: one of the two is missing.
+    """
+    return field_of(record, "id", int, where), field_of(record, "name", str, where)
+
+
+def image_record_of(record: Any, where: str) -> ImageRecord:
+    """One entry of `images`; `where` names it in what is said of it.
+
+    Raises:
+        InputError: it has no file name, one that leads out of the images folder, or a size that is no whole number.
+    """
+    file_name = field_of(record, "file_name", str, where)
     place = PureWindowsPath(file_name)  # which takes both kinds of slashes for what they are
     if place.anchor or ".." in place.parts:
         raise InputError(f"{where} has file_name {file_name!r}, which leads out of the images folder: {GET_AGAIN}")
     if "width" not in record or "height" not in record:
         return ImageRecord(file_name, None)
-    return ImageRecord(file_name, (_field(record, "width", int, where), _field(record, "height", int, where)))
+    return ImageRecord(file_name, (field_of(record, "width", int, where), field_of(record, "height", int, where)))
 
 
-def _region(record: dict[str, Any], images: dict[int, ImageRecord], categories: dict[int, str], where: str) -> Region:
-    box_xywh = _field(record, "bbox", list, where)
+def region_of(
+    record: dict[str, Any], images: Mapping[int, ImageRecord], categories: Mapping[int, str], where: str
+) -> Region:
+    """One entry of `annotations` that has an id, its box clipped to its image.
+
+    Args:
+        record: the entry.
+        images: by id; of one that is not among them, or has no size, nothing is clipped.
+        categories: names by id; of one that is not among them the name is "".
+        where: what names the entry in what is said of it.
+
+    Raises:
+        InputError: it has no image_id or no box of four numbers, or nothing of the box lies in the image.
+    """
+    box_xywh = field_of(record, "bbox", list, where)
     if len(box_xywh) != 4 or not all(isinstance(value, int | float) and abs(value) <= MAX_INT for value in box_xywh):
         raise InputError(f"{where} has a bbox that is not four numbers: {GET_AGAIN}")
-    image_id = _field(record, "image_id", int, where)
+    image_id = field_of(record, "image_id", int, where)
     box = box_xywh_to_xyxy(np.array(box_xywh, dtype=float))
     size = images[image_id].size if image_id in images else None
     if size is not None:
@@ -230,7 +262,12 @@ def _is_id(value: Any) -> TypeGuard[int]:
     return isinstance(value, int)
 
 
-def _field(record: Any, name: str, kind: type[Field], where: str) -> Field:
+def field_of(record: Any, name: str, kind: type[Field], where: str) -> Field:
+    """A field of an entry; `where` names the entry in what is said of it.
+
+    Raises:
+        InputError: the entry is no dictionary, or has no such field of this kind, or one that no file can hold.
+    """
     value = record.get(name) if isinstance(record, dict) else None
     if not isinstance(value, kind):
         raise InputError(f"{where} has no {kind.__name__} {name!r}: {GET_AGAIN}")

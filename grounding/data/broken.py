@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from grounding.data.supervision import Supervised
@@ -24,7 +25,7 @@ def find_broken(dataset: Supervised, indices: Iterable[int], *, hide_progress: b
     return broken
 
 
-class WithoutBroken:
+class WithoutBroken(Dataset[Example]):
     """A data set that is grouped by image, without some images: `Supervised` as the whole is.
 
     Args:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
 import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 # requests is installed with gdown, streams, follows redirects and heeds proxy settings. The ready-made downloaders
@@ -15,6 +18,7 @@ import requests
 from tqdm import tqdm
 
 from grounding.errors import InputError
+from grounding.whole_file import write_whole
 
 CHUNK_BYTES = 64 * 1024
 TIMEOUT_S = 30
@@ -22,6 +26,35 @@ TIMEOUT_S = 30
 
 class _Interrupted(Exception):
     """The transfer ended early, in a way that another try may mend."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What the bytes of a part are of, noted beside it, since a file may change, and others have the same name.
+
+    Attributes:
+        url: the address that was given.
+        etag, modified: the server's `ETag` and `Last-Modified`, "" where it gives none.
+    """
+
+    url: str
+    etag: str = ""
+    modified: str = ""
+
+    @classmethod
+    def answered(cls, url: str, headers: Mapping[str, str]) -> _Source:
+        return cls(url, headers.get("ETag", ""), headers.get("Last-Modified", ""))
+
+    @property
+    def condition(self) -> str:
+        """For `If-Range`, which takes no weak ETag (RFC 9110, section 13.1.5)."""
+        return self.modified if self.etag.startswith("W/") else self.etag or self.modified
+
+    def may_be(self, other: _Source) -> bool:
+        """Whether nothing that both of them say tells them apart."""
+        if self.etag and other.etag:
+            return self.url == other.url and self.etag == other.etag
+        return self.url == other.url and (not self.modified or not other.modified or self.modified == other.modified)
 
 
 _WORTH_RETRYING = (
@@ -43,8 +76,9 @@ def fetch(
 ) -> Path:
     """Download a file, or go on with it; a file of that name that is there already is taken as it is.
 
-    The bytes are collected in `destination` + ".part", which gets its final name only when it is whole. No two
-    processes may fetch to one destination at the same time.
+    The bytes are collected in `destination` + ".part", which gets its final name only when it is whole. What they are
+    of is noted beside it, in `destination` + ".part.json": of another address or another version of the file, or
+    without that note, a part is thrown away. No two processes may fetch to one destination at the same time.
 
     Args:
         url: http or https address.
@@ -62,19 +96,28 @@ def fetch(
             differs (the file is then removed).
         OSError: the file cannot be written.
     """
+    part = destination.with_name(destination.name + ".part")
     if destination.exists():
+        _note_of(part).unlink(missing_ok=True)  # of a process that was killed just after the renaming
         _check_sha256(destination, sha256)
         _check_space(destination.parent, reserve_bytes, url)
         return destination
     destination.parent.mkdir(parents=True, exist_ok=True)
-    part = destination.with_name(destination.name + ".part")
     _collect(url, part, reserve_bytes, patience, back_off_s)
-    _check_sha256(part, sha256)
+    try:
+        _check_sha256(part, sha256)
+    except InputError:
+        _throw_away(part)
+        raise
     os.replace(part, destination)
+    _note_of(part).unlink(missing_ok=True)
     return destination
 
 
 def _collect(url: str, part: Path, reserve_bytes: int, patience: int, back_off_s: float) -> None:
+    noted = _noted(part)
+    if noted is None or noted.url != url:
+        _throw_away(part)
     failures, best_size = 0, _size(part)
     while True:
         try:
@@ -97,18 +140,19 @@ def _collect(url: str, part: Path, reserve_bytes: int, patience: int, back_off_s
 
 def _go_on(url: str, part: Path, reserve_bytes: int) -> None:
     """One request for what `part` lacks; returns when it is whole."""
-    start = _size(part)
-    headers = {"Accept-Encoding": "identity"}  # so that Content-Length and Range count the file's own bytes
-    if start:
-        headers["Range"] = f"bytes={start}-"
-    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as response:
+    start, noted = _size(part), _noted(part) or _Source(url)
+    with requests.get(url, headers=_asked(start, noted), stream=True, timeout=TIMEOUT_S) as response:
         status, content_range = response.status_code, response.headers.get("Content-Range", "")
+        source = _Source.answered(url, response.headers)
+        if status in (206, 416) and not noted.may_be(source):  # the server does not heed If-Range
+            _throw_away(part)
+            raise _Interrupted("the file has changed since its first part was downloaded")
         if status == 416:
             # Nothing comes after `start`: a process killed just before the renaming left a whole part. Any other
             # part is longer than the file, so not a beginning of it.
             if content_range == f"bytes */{start}":
                 return
-            part.unlink(missing_ok=True)
+            _throw_away(part)
             raise _Interrupted("the part downloaded earlier does not belong to this file")
         if status == 429 or status >= 500:
             raise _Interrupted(f"the server answered {status}")
@@ -117,13 +161,16 @@ def _go_on(url: str, part: Path, reserve_bytes: int) -> None:
         if status == 200:  # the whole file, whatever was asked for
             start = 0
         elif not re.match(rf"bytes {start}-", content_range):
-            part.unlink(missing_ok=True)
+            _throw_away(part)
             raise _Interrupted("the server sent another range than was asked for")
         announced = response.headers.get("Content-Length", "")
         remaining = int(announced) if announced.isdigit() else None
         _check_space(part.parent, (remaining or 0) + reserve_bytes, url)
         whole = re.search(r"/(\d+)$", content_range)  # a range may end before the file does
         total = int(whole[1]) if whole else None if remaining is None else start + remaining
+        if not start:
+            _throw_away(part)
+            write_whole(_note_of(part), json.dumps(asdict(source)))
         bar = tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=part.stem)
         with part.open("ab" if start else "wb") as file, bar:
             for chunk in response.iter_content(CHUNK_BYTES):
@@ -131,6 +178,35 @@ def _go_on(url: str, part: Path, reserve_bytes: int) -> None:
                 bar.update(len(chunk))
     if total is not None and _size(part) != total:
         raise _Interrupted(f"{_size(part):,} of {total:,} bytes came")
+
+
+def _asked(start: int, noted: _Source) -> dict[str, str]:
+    """The request's headers: for what comes from byte `start` on, or for the whole file where it is another by now."""
+    headers = {"Accept-Encoding": "identity"}  # so that Content-Length and Range count the file's own bytes
+    if start:
+        headers["Range"] = f"bytes={start}-"
+        if noted.condition:
+            headers["If-Range"] = noted.condition
+    return headers
+
+
+def _note_of(part: Path) -> Path:
+    return part.with_name(part.name + ".json")
+
+
+def _noted(part: Path) -> _Source | None:
+    """What the part is noted to be of; None where there is no such note."""
+    try:
+        note = _Source(**json.loads(_note_of(part).read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    return note if all(isinstance(value, str) for value in asdict(note).values()) else None
+
+
+def _throw_away(part: Path) -> None:
+    """Removes the part before its note, so that no part is ever beside the note of another one."""
+    part.unlink(missing_ok=True)
+    _note_of(part).unlink(missing_ok=True)
 
 
 def _check_space(folder: Path, needed: int, url: str) -> None:

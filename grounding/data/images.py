@@ -34,12 +34,16 @@ UPRIGHT = {
 }
 
 
+class EndsEarlyWarning(UserWarning):
+    """An image file lacks its end: the rest of the picture is grey."""
+
+
 def read_image(path: str | os.PathLike[str], size: tuple[int, int] | None = None) -> np.ndarray:
     """The photograph in a file, as the eye sees it.
 
     Grayscale and CMYK become RGB (a CMYK JPEG is taken as Adobe writes it, inverted); 16-bit gray is scaled to
     8 bits; transparency is composited over white; an animation gives its first frame. A JPEG that ends early, as
-    some of COCO's do, keeps what could be decoded above gray, with a warning that names the file.
+    some of COCO's do, keeps what could be decoded above gray, with an `EndsEarlyWarning` that names the file.
 
     Args:
         path: JPEG, PNG, WebP, GIF, BMP, TIFF or PPM file.
@@ -66,7 +70,7 @@ def read_image(path: str | os.PathLike[str], size: tuple[int, int] | None = None
             f"{path} cannot be read as an image ({_reason(problem)}): give an undamaged file of {', '.join(FORMATS)}"
         ) from problem
     if not complete:
-        warnings.warn(f"{path} ends early: the part that could be decoded is used", stacklevel=2)
+        warnings.warn(f"{path} ends early: the part that could be decoded is used", EndsEarlyWarning, stacklevel=2)
     upright = rgb.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else rgb
     if size is not None and rgb.size == tuple(size) != upright.size:
         upright = rgb

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from grounding.breakdowns import relates
+
 # "reddish", "greener", "browns" and, as RefCOCOg's annotators spell it, "redish" and "multi - coloured".
 _COLOURS = re.compile(
     r"""\b(?:
@@ -24,14 +26,24 @@ _SHARPNESS = re.compile(r"\b(?:un)?(?:blur\w*|focus\w*|sharp\w*|fuzzy|hazy|grain
 
 _PICTURE = r"(?:pictures?|photo(?:s|graph)?|images?|frame|screen|shot|scene|view)"
 _OF_A_THING = rf"\s+of\s+(?!(?:\w+\s+){{0,3}}{_PICTURE}\b)\w"
+_SIDES = "left|right|top|bottom|upper|lower|corner|edge"
+_BESIDE_A_THING = rf"(?:\s?-?\s?(?:left|right|hand|side|end|edge|corner|part|half))*{_OF_A_THING}"
 _PLACE = re.compile(
     rf"""
     \b(?:middle(?!\s?-?\s?aged?\b)|cent(?:er|re)(?:ed|d|most)?|central)\b
     |\b(?:back|fore)\s?ground\b|\bdistance\b|\bin\s+(?:the\s+)?(?:very\s+)?(?:back|front)\b(?!{_OF_A_THING})
     |\b(?:first|second|third|fourth|fifth|sixth|last|\d+(?:st|nd|rd|th))\b
     |\bof\s+(?:the\s+)?(?:two|three|four|five|six|\d+)\b
-    |\b(?:left|right|top|bottom|upper|lower|corner|edge)(?:\s?hand)?(?:side)?\b(?!\s?-?\s?most\b)
-     (?!(?:\s?-?\s?(?:left|right|hand|side|end|edge|corner|part|half))*{_OF_A_THING})""",
+    |\b(?:{_SIDES})(?:\s?hand)?(?:side)?\b(?!\s?-?\s?most\b)(?!{_BESIDE_A_THING})""",
+    re.I | re.X,
+)
+# What `relates` does not count: among photographs it would be parts and clothes too often, but keeping an object too
+# many costs a crop little. The first line takes in all that _PLACE leaves out as beside a thing.
+_ANOTHER = re.compile(
+    rf"""
+    \b(?:{_SIDES}|side|end|front|back|rear)(?:\s?hand)?(?:side)?\b{_BESIDE_A_THING}
+    |\b(?:inside|within|outside|around|alongside|along|among|amongst|across|opposite|atop|onto|into|by)\b
+    |\b(?:adjacent|touch(?:es|ing)|lean(?:s|ing)|attached)\b""",
     re.I | re.X,
 )
 # A direction that is a person's or a thing's own, or that of a gaze, and the "right" that is none: no place at all.
@@ -67,3 +79,14 @@ def names_place(phrase: str) -> bool:
     fewer too, of "in front of", of a person's own left hand, or of a gaze.
     """
     return _PLACE.search(_OWN_DIRECTION.sub(" ", phrase)) is not None
+
+
+def names_another(phrase: str) -> bool:
+    """Whether a phrase may need another object in the picture to be true.
+
+    So it is of all that `relates` counts, of places beside another object, which `names_place` lets through ("on the
+    left side of the bench", "in back of the car"), and of further words that tie one to another ("inside", "around",
+    "touching").
+    """
+    texts = (phrase, _OWN_DIRECTION.sub(" ", phrase))  # `names_place` reads the second
+    return relates(phrase) or any(_ANOTHER.search(text) is not None for text in texts)

@@ -16,9 +16,8 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # importing it would oth
 import albumentations as A
 import numpy as np
 
-from grounding.breakdowns import relates
 from grounding.data.mirrored import can_be_mirrored, mirrored_phrase
-from grounding.data.permitted import names_colour, names_place, names_sharpness
+from grounding.data.permitted import names_another, names_colour, names_place, names_sharpness
 from grounding.geometry import Letterbox
 from grounding.types import Example
 
@@ -112,7 +111,7 @@ def _kept(example: Example, phrases: Sequence[str]) -> np.ndarray:
     it is, nobody says, so all of them stay.
     """
     boxes = example.boxes_xyxy
-    if any(map(relates, phrases)):
+    if any(map(names_another, phrases)):
         boxes = np.concatenate([boxes, np.array([r.box_xyxy for r in example.regions], np.float32).reshape(-1, 4)])
     return np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
 

@@ -50,7 +50,7 @@ def unpack(archive: Path, folder: Path, only: Container[str] | None = None, *, h
     Raises:
         InputError: the archive is damaged, or not a zip or tar archive; a member has an absolute path or "..", or
             is a link or a device (data sets need none of these, so there is no benign case to tell apart), or is a file
-            that others lie in; or it would unpack to more than `MOST_TIMES` its size.
+            that others lie in; or it would unpack to more than `MOST_TIMES` its size and `ALWAYS_TAKEN`.
         OSError: a file cannot be read or written.
     """
     folder.mkdir(parents=True)

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 from starlette.responses import PlainTextResponse
 
-# Gradio would fetch an address within a path for the client, and write a session's values to disk for a link to them.
-WRITES = "/deep_link"
+# What Gradio answers to GET besides: a description of all that it answers, how its queue is, and a link to a session's
+# values, which it would write to disk.
+NOT_ASKED = ("/openapi.json", "/queue/status", "/deep_link")
 # All that the page itself asks other than by GET. Gradio answers much more: calls outside the queue, recordings, edits.
 ASKED = frozenset({"/gradio_api/upload", "/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/reset"})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -52,7 +53,8 @@ class OwnPage:
                 app = PlainTextResponse("only the page itself may ask this", 403)
             elif scope["method"] not in ("GET", "HEAD") and scope["path"].rstrip("/") not in ASKED:
                 app = PlainTextResponse("the page does not ask this", 405)
-            elif "://" in scope["path"] or scope["path"].rstrip("/").endswith(WRITES):
+            # An address within a path would be fetched for the client.
+            elif "://" in scope["path"] or scope["path"].rstrip("/").endswith(NOT_ASKED):
                 app = PlainTextResponse("there is no such file", 404)
         await app(scope, receive, send)
 

@@ -218,18 +218,25 @@ def test_the_command(config: BulkConfig, monkeypatch, capsys) -> None:
     assert "python -m grounding.bulk --help lists what there is" in capsys.readouterr().err
 
 
-def test_requests_that_become_fewer_meanwhile_are_not_taken_for_answered(config: BulkConfig, monkeypatch) -> None:
+@pytest.mark.parametrize("change", ["shorter", "longer line", "same length"])
+def test_requests_that_change_meanwhile_are_not_taken_for_answered(config: BulkConfig, monkeypatch, change) -> None:
     lines = config.requests.read_text().splitlines(keepends=True)
+    changed = {
+        "shorter": lines[:5],
+        "longer line": [*lines[:4], lines[4].replace("}", " }"), *lines[5:]],
+        "same length": [*lines[:4], lines[4].replace('"thing', '"think'), *lines[5:]],
+    }
+    assert changed[change] != lines
     opened = command.open_requests
 
-    def shortened(*arguments, **named):
+    def edited(*arguments, **named):
         found = opened(*arguments, **named)
-        config.requests.write_text("".join(lines[:5]))
+        config.requests.write_text("".join(changed[change]))
         return found
 
     with monkeypatch.context() as patch:
-        patch.setattr(command, "open_requests", shortened)
-        with pytest.raises(InputError, match="became shorter while it was read"):
+        patch.setattr(command, "open_requests", edited)
+        with pytest.raises(InputError, match=r"requests\.jsonl, line \d+: .+ was changed after it was checked"):
             ground_file(config)
     config.requests.write_text("".join(lines))
     ground_file(config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 from PIL import Image
 
 from grounding.data.check import SHOWN, CheckConfig, Problem, check, told
+from grounding.data.images import read_image
+from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
 from tests.toy_data import write_toy_data
 
@@ -62,6 +65,73 @@ DAMAGE: dict[str, tuple[Callable[[list[dict], dict], None], str]] = {
     "box outside of its image": (box_of_first([1, 2, 500, 4]), "annotation 1: [1, 2, 500, 4] in"),
 }
 
+# What only the reader's own functions know: how it is spoilt, and the only problem that is then told.
+REFUSED: dict[str, tuple[Callable[[list[dict], dict], None], str, str]] = {
+    "no sent_id": (lambda r, i: r[0]["sentences"][0].pop("sent_id"), "sentence", "a sentence of ref_id 1 has no int"),
+    "sentence of no kind": (lambda r, i: r[0]["sentences"].append("x"), "sentence", "a sentence of ref_id 1 has no"),
+    "tags": (lambda r, i: r[0]["sentences"][0].update(tags="x"), "sentence", "ref_id 1, sent_id 0 has no list 'tags'"),
+    "half a character": (
+        lambda r, i: r[0]["sentences"][0].update(sent="dog \ud800"),
+        "sentence",
+        "ref_id 1, sent_id 0 has a phrase with half a character",
+    ),
+    "no split": (lambda r, i: r[0].pop("split"), "reference", "ref_id 1 has no str 'split'"),
+    "split of no kind": (of_first("split", 3), "reference", "ref_id 1 has no str 'split'"),
+    "no category name": (
+        lambda r, i: i["categories"][0].pop("name"),
+        "entry of 'categories'",
+        "entry 0 has no str 'name'",
+    ),
+    "a path": (lambda r, i: i["images"][0].update(file_name="../a.png"), "entry of 'images'", "image 1 has file_name"),
+    "no file name": (lambda r, i: i["images"][0].pop("file_name"), "entry of 'images'", "image 1 has no str 'file_n"),
+    "width": (lambda r, i: i["images"][0].update(width=64.0), "entry of 'images'", "image 1 has no int 'width'"),
+    "image of no kind": (lambda r, i: i["images"].append("x"), "entry of 'images'", "entry 12 has no int 'id'"),
+    "no annotation id": (lambda r, i: i["annotations"].append({}), "entry of 'annotations'", "entry 24 has no int"),
+    "no image_id": (
+        lambda r, i: i["annotations"][0].pop("image_id"),
+        "entry of 'annotations'",
+        "annotation 1 has no int 'image_id'",
+    ),
+    "just over the border": (
+        lambda r, i: i["annotations"][0].update(bbox=[i["images"][0]["width"] + 0.25, 5, 0.5, 10]),
+        "entry of 'annotations'",
+        "annotation 1 has bbox",
+    ),
+}
+
+
+def refuses(root: Path) -> bool:
+    """Whether any split of the data set cannot be read."""
+    try:
+        for split in ("train", "val", "test"):
+            RefCOCOg(root, split)
+    except InputError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_the_reader_refuses_is_told_once(root: Path, name: str) -> None:
+    damage, kind, where = REFUSED[name]
+    change(root, damage)
+    assert refuses(root)
+    [problem] = check(CheckConfig(root, images=False))
+    assert problem.kind == f"{kind} that cannot be read" and problem.where.startswith(where)
+
+
+def test_two_faults_of_one_entry_are_both_told(root: Path) -> None:
+    def spoil(refs: list[dict], instances: dict) -> None:
+        refs[0]["sentences"][0].update(sent="?", raw="", tags="x")
+        instances["annotations"][0].update(bbox=[1, 2, 0, 4], image_id="1")
+
+    change(root, spoil)
+    assert [problem.kind for problem in check(CheckConfig(root, images=False))] == [
+        "sentence without words",
+        "sentence that cannot be read",
+        "empty box",
+        "entry of 'annotations' that cannot be read",
+    ]
+
 
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_each_damage_is_found_and_named(root: Path, kind: str) -> None:
@@ -88,6 +158,27 @@ def test_of_many_the_first_are_shown() -> None:
     assert text.splitlines()[0] == f"{SHOWN + 3} x empty box" and text.splitlines()[-1] == "    and 3 more"
 
 
+def damaged_exif(path: Path) -> None:
+    entries = b"\x02\x00" + b"\x0f\x01\x02\x00\xff\x00\x00\x00\xff\x00\x00\x00" + bytes(12)
+    with Image.open(path) as image:
+        image.convert("RGB").save(path, format="JPEG", exif=b"Exif\x00\x00II*\x00\x08\x00\x00\x00" + entries)
+
+
+@pytest.mark.parametrize("warned_of", ["exif", "pixels"])
+def test_a_whole_image_of_which_pil_warns_is_sound(root: Path, warned_of: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = min((root / "images").iterdir())
+    if warned_of == "exif":
+        damaged_exif(first)
+    else:
+        with Image.open(first) as image:
+            monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", image.width * image.height - 1)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        read_image(first)
+    assert said
+    assert check(CheckConfig(root)) == []
+
+
 @pytest.mark.parametrize("value", [None, [1], {"a": [1]}, "one", 10**400, float("inf"), True])
 @pytest.mark.parametrize(
     "place",
@@ -99,25 +190,43 @@ def test_of_many_the_first_are_shown() -> None:
         lambda refs, instances: (refs[0], "sentences"),
         lambda refs, instances: (refs[0]["sentences"][0], "sent_id"),
         lambda refs, instances: (refs[0]["sentences"][0], "sent"),
+        lambda refs, instances: (refs[0]["sentences"][0], "tags"),
         lambda refs, instances: (instances["images"][0], "id"),
         lambda refs, instances: (instances["images"][0], "file_name"),
+        lambda refs, instances: (instances["images"][0], "width"),
+        lambda refs, instances: (instances["categories"][0], "id"),
+        lambda refs, instances: (instances["categories"][0], "name"),
+        lambda refs, instances: (instances["annotations"][0], "id"),
         lambda refs, instances: (instances["annotations"][0], "image_id"),
         lambda refs, instances: (instances["annotations"][0], "bbox"),
     ],
 )
-def test_a_field_of_any_kind_stops_no_check(root: Path, place: Callable[..., Any], value: Any) -> None:
+def test_a_field_of_any_kind_is_told_where_it_is_refused(root: Path, place: Callable[..., Any], value: Any) -> None:
     def put(refs: list[dict], instances: dict) -> None:
         record, field = place(refs, instances)
         record[field] = value
 
     change(root, put)
-    assert isinstance(told(check(CheckConfig(root, images=False))), str)
+    assert told(check(CheckConfig(root, images=False))) or not refuses(root)
 
 
-@pytest.mark.parametrize("name", ["images", "annotations"])
+@pytest.mark.parametrize("name", ["images", "annotations", "categories"])
 def test_what_is_no_list_is_said(root: Path, name: str) -> None:
     change(root, lambda refs, instances: instances.update({name: None}))
     with pytest.raises(InputError, match=rf"instances\.json has no list '{name}'"):
+        check(CheckConfig(root))
+
+
+@pytest.mark.parametrize("name", ["images", "annotations"])
+def test_a_list_that_is_not_there_is_said(root: Path, name: str) -> None:
+    change(root, lambda refs, instances: instances.pop(name))
+    with pytest.raises(InputError, match=rf"instances\.json has no list '{name}'"):
+        check(CheckConfig(root))
+
+
+def test_a_file_without_references_is_said(root: Path) -> None:
+    change(root, lambda refs, instances: refs.clear())
+    with pytest.raises(InputError, match="does not hold a list of references"):
         check(CheckConfig(root))
 
 

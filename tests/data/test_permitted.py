@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from grounding.data.permitted import names_colour, names_place, names_sharpness
+from grounding.data.permitted import names_another, names_colour, names_place, names_sharpness
 from grounding.data.refshapes.vocabulary import ADJECTIVES, COLOURS
+from grounding.data.relations import CONNECTORS
 
 
 def is_colour(word: str) -> bool:
@@ -68,3 +71,37 @@ def test_places_in_the_picture_forbid_a_crop(phrase: str) -> None:
 )  # fmt: skip
 def test_what_stays_true_among_fewer_objects_permits_it(phrase: str) -> None:
     assert not names_place(phrase)
+
+
+@pytest.mark.parametrize("connector", [each for wordings in CONNECTORS.values() for each in wordings])
+def test_every_composed_phrase_names_another_object(connector: str) -> None:
+    assert names_another(f"x {connector} y") and not names_place(f"x {connector} y")
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    ["the cup on the left side of the bench", "man on the right hand side of the bus", "the man to the side of a bench",
+     "the dog in back of the car", "the cup at the end of the bench", "pizza at the top of the plate",
+     "a bowl inside the box", "Cup AROUND the vase", "a dog touching the sofa", "chair by the window",
+     "dog beside a cat"],
+)  # fmt: skip
+def test_what_ties_one_object_to_another_is_found(phrase: str) -> None:
+    assert names_another(phrase)
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    ["a cup", "woman in a tank top", "leftmost sheep", "the cup on the left", "the left side of the picture",
+     "bottle on the right", "pen in her left hand", "a baby", "the man with a racket"],
+)  # fmt: skip
+def test_what_needs_nothing_else_is_not(phrase: str) -> None:
+    assert not names_another(phrase)
+
+
+WORDS = "left right top corner edge upper in back front hand side - end most of the her 's looking on man big photo two"
+
+
+@given(st.lists(st.sampled_from(WORDS.split()), min_size=2, max_size=9).map(" ".join))
+def test_a_place_that_is_none_because_it_is_beside_a_thing_names_that(phrase: str) -> None:
+    if not names_place(phrase) and names_place(phrase.replace(" of ", " at ")):
+        assert names_another(phrase)

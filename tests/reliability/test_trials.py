@@ -54,7 +54,7 @@ def test_work_that_fails_where_nobody_killed_it_is_wrong(tmp_path: Path) -> None
     script.write_text("raise SystemExit(1)")
     work = Work("failing", lambda _, output: [script, output], lambda output: {}, "nothing")
     row = killed(work, tmp_path, tmp_path, {}, 60.0, 2, 0)  # it ends long before its killer comes
-    assert row.wrong == 2
+    assert row.wrong == 2 and row.detail.startswith("in 2 runs")
 
 
 def test_attempts(tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ def test_what_a_search_refuses(config: TuneConfig, tmp_path: Path) -> None:
         ({"split": "test"}, "split is 'test'"),
         ({"split": "training"}, "training"),
         ({"data": tmp_path / "nowhere"}, "nowhere"),
+        ({"output": tmp_path / "what?" / "now"}, "give a folder without"),
         ({"model": replace(config.model, clip=str(tmp_path / "no_clip.pt"))}, "no_clip"),
     ):
         with pytest.raises(InputError, match=fragment):

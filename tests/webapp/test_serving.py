@@ -138,7 +138,8 @@ def test_only_what_the_page_needs_is_served(url: str) -> None:
     assert "default-src 'self'" in page.headers["content-security-policy"]
     assert "https://" not in page.text
     assert not [line for line in page.text.splitlines() if "http://" in line and url.rstrip("/") not in line]
-    for path in ("docs", "openapi.json", "redoc", "monitoring", "monitoring/summary"):
+    for path in ("docs", "openapi.json", "redoc", "monitoring", "monitoring/summary", "gradio_api/openapi.json",
+                 "gradio_api/queue/status"):  # fmt: skip
         assert not requests.get(f"{url}{path}", timeout=30).ok, path
     assert requests.get(f"{url}gradio_api/info", timeout=30).json() == {"named_endpoints": {}, "unnamed_endpoints": {}}
     for path in ("etc/passwd", "proc/self/environ"):

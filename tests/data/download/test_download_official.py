@@ -1,5 +1,7 @@
 """The official source: a server's archives, of which only what is missing is taken."""
 
+import json
+
 import pytest
 
 from grounding.data import download as module
@@ -22,7 +24,9 @@ def test_official_source_takes_only_the_images_that_are_named(tmp_path, official
 
 def test_official_source_goes_on_with_a_killed_download(tmp_path, official):
     (tmp_path / "downloads").mkdir()
-    (tmp_path / "downloads" / "train2014.zip.part").write_bytes(official.files["train2014.zip"][:50])
+    part = tmp_path / "downloads" / "train2014.zip.part"
+    part.write_bytes(official.files["train2014.zip"][:50])
+    part.with_name("train2014.zip.part.json").write_text(json.dumps({"url": official.url("train2014.zip")}))
     from_official(official, tmp_path)
     assert official.requests[-1] == ("train2014.zip", "bytes=50-")
     assert_complete(tmp_path)
