@@ -25,7 +25,8 @@ HEADER = """# Ablations
 Written by `python -m benchmarks.ablation`. Short trainings that differ in what their row says: they compare parts, and
 are no best results ([results.md](results.md)). Each cell is the mean over seeds ± their standard deviation; rows
 without ± are not trained. Rows that begin with + keep what the rows above have. All but the last table take boxes from
-connected regions above half of the maximum, where a row names no other threshold. No setting of the project was chosen by these numbers of the test split.
+connected regions above half of the maximum, where a row names no other threshold. No setting of the project was chosen
+by these numbers of the test split.
 """
 
 FEW_BOXES = """\
