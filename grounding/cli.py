@@ -68,6 +68,7 @@ def parse(
     )
     parser.add_class_arguments(config_class)
     words = list(arguments)
+    _refuse_repeated_lists(words, config_class)
     if positional and words and not words[0].startswith("-"):
         if "list" in str(config_class.__annotations__[positional]):
             leading = list(takewhile(lambda word: not word.startswith("-"), words))
@@ -80,7 +81,11 @@ def parse(
         reason = " ".join(str(error).split())
         raise InputError(f"{reason.rstrip('.')}; python {program} --help lists what there is") from error
     del parsed["config"]
-    settings = parser.instantiate(parsed)
+    try:
+        settings = parser.instantiate(parsed)
+    except ValueError as error:  # of a dataclass's own InputError, where null may stand in its place
+        cause = error.__cause__ or error.__context__
+        raise cause if isinstance(cause, InputError) else error from None
     return config_class(**{name: settings[name] for name in vars(settings)})
 
 
@@ -116,6 +121,14 @@ def exit_on_input_error() -> Iterator[None]:
         print(file=sys.stderr)  # the line may hold the first one's progress
     print(f"error: {message}", file=sys.stderr)
     raise SystemExit(2)
+
+
+def _refuse_repeated_lists(words: Sequence[str], config_class: type) -> None:
+    """Of an option that is given twice the later one counts, and of a list nobody expects that."""
+    for name, kind in config_class.__annotations__.items():
+        times = sum(word.partition("=")[0] == f"--{name}" for word in words)
+        if times > 1 and "list" in str(kind):
+            raise InputError(f'--{name} is given {times} times: give it once, --{name} \'["FIRST", "SECOND"]\'')
 
 
 def _with_section(words: list[str], config_class: type, section: str, own_section: str) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from accelerate import PartialState
-from jsonargparse.typing import PositiveInt
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 from tqdm import tqdm
 
 from grounding.baselines.proposal_clip import ScoringConfig
@@ -26,7 +26,7 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.digest import sha256_of
 from grounding.errors import InputError
 from grounding.evaluation import Method, block_size, predict_blocks
-from grounding.loading import folder_of, read_model_config
+from grounding.loading import read_model_config, run_folders
 from grounding.lock import locked
 from grounding.made_once import MadeOnce, code_identity
 from grounding.plain import plain
@@ -82,7 +82,7 @@ class EvaluateConfig:
     device: Literal["auto", "cpu"] = "auto"
     precision: Precision = "float32"
     compiled: bool = False
-    workers: int = 0
+    workers: NonNegativeInt = 0
 
 
 def compare(config: EvaluateConfig) -> str:
@@ -181,7 +181,7 @@ def write_results(path: Path, results: dict[str, Any]) -> None:
 
 def _shared_model(config: EvaluateConfig) -> ModelConfig:
     """The first run's model, so that training-free methods see the same CLIP at the same size."""
-    runs = [folder for folder in map(folder_of, config.methods) if folder.is_dir()]
+    runs = run_folders(config.methods)
     trusted = config.model.trust_checkpoint
     return read_model_config(runs[0], trust_checkpoint=trusted) if runs else config.model
 

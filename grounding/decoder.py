@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from grounding.adapter import RegionAdapter
 from grounding.dense_clip import DenseFeatures
+from grounding.errors import InputError
 from grounding.phrase_reader import PhraseReader
 from grounding.similarity import similarity_of
 from grounding.text import PhraseFeatures
@@ -45,6 +46,12 @@ class DecoderConfig:
     query_dim: int = 128
     reader_layers: int = 2
     adapter: bool = True
+
+    def __post_init__(self) -> None:
+        least = {"width": 4, "blocks": 0, "queries": 0, "query_dim": 1, "reader_layers": 1}
+        for name, lowest in least.items():
+            if getattr(self, name) < lowest:
+                raise InputError(f"decoder.{name} is {getattr(self, name)}: give at least {lowest}")
 
 
 class HeatmapDecoder(nn.Module):

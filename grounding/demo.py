@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from argparse import ArgumentParser
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,9 @@ CONFIG = "configs/demo.yaml"
 
 
 def main() -> None:
-    """Make the data, train, evaluate and draw; whatever is there already is kept."""
+    """Make the data, train, evaluate and draw, in the project's folder; whatever is there already is kept."""
+    if not Path(CONFIG).is_file():
+        raise InputError(f"{CONFIG} is not here: start the demo in the project's folder")
     started = time.perf_counter()
     _announce("1/4 RefShapes, the embedded data set")
     from_file = ["--config", CONFIG]
@@ -69,4 +72,5 @@ def _announce(step: str) -> None:
 
 if __name__ == "__main__":
     with exit_on_input_error():
+        ArgumentParser(prog="python -m grounding.demo", description=main.__doc__).parse_args()
         main()

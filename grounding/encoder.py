@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -45,6 +45,10 @@ class EncodedImages:
         images = sum(image.nbytes for image in self.images)
         features = sum(each.nbytes for each in (self.features.embeddings, *self.features.pyramid.values()))
         return images + features + sum(view.nbytes for view in self.further)
+
+    def without_images(self) -> EncodedImages:
+        """The same without the originals, from which nothing more is computed."""
+        return replace(self, images=(), further=tuple(view.without_images() for view in self.further))
 
     def valid_mask(self, stride: int) -> Tensor:
         """(B, S / stride, S / stride) bool on the features' device: False on letterbox padding."""

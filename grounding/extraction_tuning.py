@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 from accelerate import Accelerator
-from jsonargparse.typing import PositiveInt
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 from tabulate import tabulate
 from torch.utils.data import Dataset, Subset
 from tqdm import tqdm
@@ -82,8 +82,8 @@ class TuneExtractionConfig:
     criterion: Literal["miou", "acc@0.5"] = "miou"
     images_per_batch: PositiveInt = 16
     device: Literal["auto", "cpu"] = "auto"
-    workers: int = 0
-    seed: int = 0
+    workers: NonNegativeInt = 0
+    seed: NonNegativeInt = 0
 
 
 def tune_extraction(config: TuneExtractionConfig) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from jsonargparse.typing import PositiveInt
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from grounding.breakdowns import AXES
 from grounding.data.refcocog import RefCOCOg
@@ -58,7 +58,7 @@ class GalleryConfig:
     rival: str | None = None
     count: PositiveInt | None = None
     page_count: PositiveInt = 240
-    seed: int = 0
+    seed: NonNegativeInt = 0
     data: Path | None = None
     output: Path | None = None
 

@@ -15,13 +15,12 @@ from grounding.bulk.stream import GroundedImage, ground_many
 from grounding.data.mirrored import can_be_mirrored, mirrored_phrase
 from grounding.decoder import DecoderConfig, HeatmapDecoder
 from grounding.encoder import EncodedImages, Encoder, ImageLike, as_image
-from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.choice import required_head
 from grounding.extraction.quality import BoxQualityHead
 from grounding.memory import Memory
 from grounding.similarity import similarity_of, stretch_to_unit
-from grounding.text import PhraseFeatures, TextEncoder
+from grounding.text import PhraseFeatures, TextEncoder, as_phrases
 from grounding.types import Grounding
 
 IMAGE_BUDGET = 2**28  # bytes: some ten images of RN50 at 448 pixels
@@ -120,10 +119,9 @@ class DenseGrounder:
         Raises:
             InputError: the image cannot be read, or a phrase is empty or too long.
         """
-        if isinstance(phrases, str):
-            raise InputError(f"phrases is the single string {phrases!r}: put it into a list")
+        phrases = as_phrases(phrases)
         encoded = image if isinstance(image, EncodedImages) else self._encoded_lately(as_image(image))
-        return self._ground_encoded(encoded, [list(phrases)])[0]
+        return self._ground_encoded(encoded, [phrases])[0]
 
     def ground_batch(self, images: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
         """Where each phrase of each image is; several images go through CLIP together."""
@@ -149,8 +147,11 @@ class DenseGrounder:
         Raises:
             InputError: as `ground`.
         """
+        phrases = as_phrases(phrases)
+        if not phrases:
+            return []
         encoded = image if isinstance(image, EncodedImages) else self._encoded_lately(as_image(image))
-        embeddings = self.encoder.encode_phrases(list(phrases)).embeddings
+        embeddings = self.encoder.encode_phrases(phrases).embeddings
         of_the_image = torch.zeros(len(embeddings), dtype=torch.long, device=embeddings.device)
         views = [view for view in (encoded, *encoded.further) if not view.mirrored]
         of_each_view = [
@@ -166,9 +167,10 @@ class DenseGrounder:
         key = (image.shape, hashlib.sha256(np.ascontiguousarray(image)).digest())
         encoded: EncodedImages | None = self.known_images.get(key)
         if encoded is None:
-            encoded = self._encode([image])
+            encoded = self._encode([image]).without_images()
             self.known_images.put(key, encoded, encoded.nbytes)
-        return encoded
+        # The array is its owner's, who may write into it, into the next frame of a video or into an answer's picture.
+        return replace(encoded, images=(image,))
 
     def _encode(self, images: Sequence[np.ndarray]) -> EncodedImages:
         first, *further = (encoder.encode(images) for encoder in self._encoders)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -125,6 +126,15 @@ def folder_of(name: str | os.PathLike[str]) -> Path:
     """
     name = os.fspath(name)
     return fetched(name, RUN_FILES) if is_hub_name(name) else SHIPPED.get(name, Path(name))
+
+
+def run_folders(names: Iterable[str]) -> list[Path]:
+    """The folders of those methods that are runs; a folder that is called like another method is none of them.
+
+    Raises:
+        InputError: as `folder_of`.
+    """
+    return [folder for folder in (folder_of(name) for name in names if name not in TRAINING_FREE) if folder.is_dir()]
 
 
 def make_encoder(

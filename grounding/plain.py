@@ -6,8 +6,6 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from jsonargparse.typing import NonNegativeInt, PositiveInt
-
 # Metadata of a field that says what the user permits: no property of what is made, and so never written into it.
 PERMISSION = {"permission": True}
 
@@ -22,6 +20,6 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, PositiveInt | NonNegativeInt):
-        return int(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return int(value) if isinstance(value, int) else float(value)
     return str(value) if isinstance(value, Path) else value

@@ -102,14 +102,15 @@ def _settings(config_class: type[Any], prefix: str = "") -> Iterator[tuple[str, 
 
 def _distribution(values: Any, kind: Any) -> BaseDistribution:
     """Raises ValueError or TypeError."""
-    is_whole = isinstance(kind, type) and issubclass(kind, int) and kind is not bool
+    is_whole, is_real = (isinstance(kind, type) and issubclass(kind, of) for of in (int, float))
+    is_whole = is_whole and kind is not bool
     if isinstance(values, list | tuple):
         if any(isinstance(value, list | tuple | dict) for value in values):
             raise ValueError("a choice is a single value")
-        return CategoricalDistribution([float(value) if kind is float else value for value in values])
+        return CategoricalDistribution([float(value) if is_real else value for value in values])
     if not isinstance(values, Mapping) or not {"low", "high"} <= set(values) <= {"low", "high", "log", "step"}:
         raise ValueError("neither a range nor choices")
-    if not is_whole and kind is not float:
+    if not is_whole and not is_real:
         raise ValueError("it is no number")
     log, step = values.get("log", False), values.get("step")
     # YAML reads "1e-4", without a point, as text.
@@ -118,7 +119,7 @@ def _distribution(values: Any, kind: Any) -> BaseDistribution:
         raise ValueError("low is not below high")
     if not isinstance(log, bool):
         raise ValueError("log is true or false")
-    if kind is float:
+    if is_real:
         return FloatDistribution(low, high, log=log, step=None if step is None else float(step))
     whole = [int(value) for value in (low, high, step or 1)]
     if whole != [low, high, step or 1]:

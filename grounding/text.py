@@ -12,11 +12,23 @@ from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from grounding.clip_backbone import LoadedCLIP, encode_tokens, tokenize
+from grounding.errors import InputError
 from grounding.memory import Memory
 
 BATCH_SIZE = 256
 BUDGET = 2**26  # bytes of phrases asked in passing: some thousands
 MANY_BATCHES = 20
+
+
+def as_phrases(phrases: Sequence[str]) -> list[str]:
+    """The phrases as a list.
+
+    Raises:
+        InputError: it is a single string, whose letters would be taken for phrases.
+    """
+    if isinstance(phrases, str):
+        raise InputError(f"phrases is the single string {phrases!r}: put it into a list")
+    return list(phrases)
 
 
 @dataclass(frozen=True)

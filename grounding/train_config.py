@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from grounding.config import ModelConfig
 from grounding.data.transforms import AugmentationConfig
@@ -75,20 +75,20 @@ class TrainConfig:
     images_per_batch: PositiveInt = 16
     phrases_per_image: PositiveInt = 6
     composed_per_image: NonNegativeInt = 0
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.02
-    warmup_steps: int = 100
-    clip_norm: float = 1.0
-    ema_decay: float = 0.995
+    learning_rate: PositiveFloat = 1e-3
+    weight_decay: NonNegativeFloat = 0.02
+    warmup_steps: NonNegativeInt = 100
+    clip_norm: PositiveFloat = 1.0
+    ema_decay: ClosedUnitInterval = 0.995
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     patience: PositiveInt = 3
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"
     device: Literal["auto", "cpu"] = "auto"
-    workers: int = 0
+    workers: NonNegativeInt = 0
     feature_cache: Path | None = None
     save_every: PositiveInt = 500
     last_states: PositiveInt = 2
     most_skipped: PositiveInt = 10
     skip_broken: bool = False
-    seed: int = 0
+    seed: NonNegativeInt = 0
     resume: bool = False

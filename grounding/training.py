@@ -85,8 +85,9 @@ def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], No
         _remember_phrases(config, items, validation, encoder)
         learner = Learner(encoder, decoder_for(encoder, config.model.decoder), config.losses)
     loader = ReadingLoader(items, batch_sampler=order, collate_fn=collate, num_workers=config.workers)
-    optimizer = torch.optim.AdamW(_parameter_groups(learner, config.weight_decay), lr=config.learning_rate, eps=EPSILON,
-                                  fused=True)  # fmt: skip
+    # Plain numbers: those of the command line are of a class that a saved state would need on reading.
+    groups = _parameter_groups(learner, float(config.weight_decay))
+    optimizer = torch.optim.AdamW(groups, lr=float(config.learning_rate), eps=EPSILON, fused=True)
     total_steps = config.epochs * len(order)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: warmup_cosine(step, config.warmup_steps, total_steps)

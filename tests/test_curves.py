@@ -84,6 +84,14 @@ def test_smoothing_leaves_a_constant_alone():
     np.testing.assert_array_equal(smoothed(np.array([1.0, 5.0, 2.0]), 0.0), [1, 5, 2])
 
 
+def test_a_skipped_step_is_a_gap_and_no_end():
+    values = np.random.default_rng(0).random(20)
+    with_gaps = np.insert(values, [0, 5, 12], [np.nan, np.inf, np.nan])
+    smooth = smoothed(with_gaps, 0.9)
+    assert np.flatnonzero(~np.isfinite(smooth)).tolist() == [0, 6, 14]
+    np.testing.assert_allclose(smooth[np.isfinite(smooth)], smoothed(values, 0.9))
+
+
 def test_resumed_run_keeps_the_later_values(tmp_path):
     before = write_run(tmp_path / "run", steps=30, epochs=2)
     # A clock set back or a name out of order must not decide: the file that was written later does.

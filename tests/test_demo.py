@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,3 +63,17 @@ def test_demo(small_demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     os.utime(small_demo / "data" / "refshapes" / RECIPE_FILE)
     with pytest.raises(InputError, match=r"runs/demo/decoder\.safetensors is older than data/refshapes"):
         demo.main()
+
+
+def test_another_folder_is_told_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="start the demo in the project's folder"):
+        demo.main()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("word", "code"), [("--help", 0), ("runs/other", 2)])
+def test_words_start_no_demo(tmp_path: Path, word: str, code: int) -> None:
+    command = [sys.executable, "-m", "grounding.demo", word]
+    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True)
+    assert done.returncode == code and not list(tmp_path.iterdir())

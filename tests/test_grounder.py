@@ -125,3 +125,21 @@ def test_many_phrases_are_answered_as_few_are(
     monkeypatch.setattr(grounder_module, "PHRASES_TOGETHER", 3)
     for one, other in zip(together, asked.ground(image, phrases), strict=True):
         np.testing.assert_allclose(other.heatmap, one.heatmap, atol=1e-5)
+
+
+def test_an_answer_holds_the_image_that_was_asked_about(model: ModelConfig, image: np.ndarray) -> None:
+    asked, frame = grounder(model, (64, 96), trained=True), image.copy()
+    before = asked.ground(frame, PHRASES[:1])[0].heatmap
+    frame[:] = 0  # the next frame of a video, in the same place
+    answer = asked.ground(image, PHRASES[:1])[0]
+    np.testing.assert_array_equal(answer.image, image)
+    np.testing.assert_array_equal(answer.heatmap, before)
+    assert asked.known_images.used > 0
+    again = asked.ground(image.copy(), PHRASES[:1])[0]
+    again.image[:] = 7  # as drawing a box into it does
+    np.testing.assert_array_equal(asked.ground(image, PHRASES[:1])[0].image, image)
+
+
+def test_no_phrases_have_no_answers(model: ModelConfig, image: np.ndarray) -> None:
+    asked = grounder(model, (), trained=False)
+    assert asked.ground(image, []) == [] and asked.similarity_maps(image, []) == []

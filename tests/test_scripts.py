@@ -12,6 +12,7 @@ import yaml
 from PIL import Image
 
 from grounding import InputError, load
+from grounding.grounder import DenseGrounder
 from tests.scripts import ROOT, assert_refused, run_script
 from tests.trained_run import make_trained_run
 
@@ -174,6 +175,32 @@ def test_damaged_run_folders(place: Path, capsys: Capture) -> None:
     refused("no config.yaml")
 
 
+def test_a_folder_that_is_called_like_a_method(
+    made: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("zero-shot", "whole-image"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    words = ["zero-shot", "whole-image", "--data", made / "data", "--device", "cpu", "--model.model_size", 64]
+    assert run_script(capsys, "evaluate.py", *words, "--output", "new").code == 0
+    assert run_script(capsys, "visualize.py", *words, "--count", 1, "--output", "pictures").code == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("clip_norm", -1), ("clip_norm", 0), ("weight_decay", -1), ("warmup_steps", -5), ("learning_rate", -1),
+        ("ema_decay", 2), ("seed", -1), ("workers", -1), ("model.decoder.width", 3), ("model.decoder.blocks", -1),
+        ("model.decoder.query_dim", 0), ("model.decoder.reader_layers", 0), ("model.decoder.queries", -1),
+    ],
+)  # fmt: skip
+def test_numbers_without_a_meaning(option: str, value: int, made: Path, tmp_path: Path, capsys: Capture) -> None:
+    words = ["--data", made / "data", "--output", tmp_path / "new", f"--{option}", value]
+    outcome = run_script(capsys, "train.py", *words)
+    assert_refused(outcome, option.rpartition(".")[2])
+    assert not (tmp_path / "new").exists()
+
+
 def test_wrong_names(made: Path, tmp_path: Path, capsys: Capture) -> None:
     def refused(*arguments: object, fragment: str) -> None:
         outcome = run_script(capsys, "evaluate.py", *arguments, "--data", made / "data", "--output", tmp_path / "new")
@@ -193,6 +220,7 @@ def test_wrong_names(made: Path, tmp_path: Path, capsys: Capture) -> None:
     refused(made / "run", "--no_such_option", "1", fragment="no_such_option")
     refused(made / "run", "--que", "ref", fragment="--que")  # no abbreviations: a slip must not set something else
     refused(made / "run", "--device", "gpu7", fragment="gpu7")
+    refused(made / "run", "--workers", "-1", fragment="workers")
 
 
 def test_output_that_is_a_file(made: Path, tmp_path: Path, capsys: Capture) -> None:
@@ -206,5 +234,9 @@ def test_output_that_is_a_file(made: Path, tmp_path: Path, capsys: Capture) -> N
 
 def test_a_single_string_is_no_list_of_phrases(made: Path) -> None:
     image = next((made / "data" / "images").iterdir())
-    with pytest.raises(InputError, match="single string 'red box'"):
-        load(made / "run").ground(image, "red box")
+    run = load(made / "run")
+    assert isinstance(run, DenseGrounder)
+    asked = [method.ground for method in (run, load("gradcam"), load("yolo-clip"), load("reclip"), load("centred-box"))]
+    for ask in (*asked, run.similarity_maps):
+        with pytest.raises(InputError, match="single string 'red box'"):
+            ask(image, "red box")

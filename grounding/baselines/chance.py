@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from grounding.encoder import ImageLike, as_image
+from grounding.text import as_phrases
 from grounding.types import Grounding
 
 
@@ -32,7 +33,7 @@ class CentredBoxGrounder:
         heatmap = (1 - distance).astype(np.float32)
         margin, size = (1 - self.share) / 2, np.array([width, height])
         box = np.concatenate([size * margin, size * (1 - margin)])[None].astype(np.float32)
-        return [Grounding(phrase, box, np.ones(1, dtype=np.float32), heatmap, pixels) for phrase in phrases]
+        return [Grounding(phrase, box, np.ones(1, dtype=np.float32), heatmap, pixels) for phrase in as_phrases(phrases)]
 
     def ground_batch(self, images: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
         """`ground` for each image."""

@@ -13,7 +13,7 @@ from grounding.baselines.proposal_clip import ProposalScorer, grounding_of_boxes
 from grounding.bulk.stream import GroundedImage, ground_many
 from grounding.encoder import ImageLike, as_image
 from grounding.proposals.types import Proposer
-from grounding.text import TextEncoder
+from grounding.text import TextEncoder, as_phrases
 from grounding.types import Grounding
 
 
@@ -80,6 +80,7 @@ class YOLOCLIPGrounder:
         Raises:
             InputError: the image cannot be read, or a phrase is empty or too long.
         """
+        phrases = as_phrases(phrases)
         if not phrases:
             return []
         encoded = image if isinstance(image, EncodedProposals) else self.encode(image)

@@ -19,7 +19,7 @@ import numpy as np
 from grounding.encoder import ImageLike, as_image
 from grounding.errors import InputError
 from grounding.metrics import hottest_point
-from grounding.text import TextEncoder
+from grounding.text import TextEncoder, as_phrases
 from grounding.types import Grounding
 
 AHEAD = 4
@@ -170,13 +170,12 @@ def _until_it_fails(
 
 
 def _answer(grounder: Asked, request: Request, encoded: Any, phrases_at_once: int) -> GroundedImage:
-    if isinstance(request.phrases, str):
-        raise InputError(f"phrases is the single string {request.phrases!r}: put it into a list")
+    phrases = as_phrases(request.phrases)
     height, width = encoded.images[0].shape[:2]
     size = max(1, min(phrases_at_once, MOST_HEAT // (height * width)))
     answers = tuple(
         GroundedPhrase(each.phrase, each.boxes_xyxy, each.scores, hottest_point(each.heatmap))
-        for start in range(0, len(request.phrases), size)
-        for each in grounder.ground(encoded, request.phrases[start : start + size])
+        for start in range(0, len(phrases), size)
+        for each in grounder.ground(encoded, phrases[start : start + size])
     )
     return GroundedImage(request.key, width, height, answers)

@@ -65,12 +65,17 @@ def draw_curves(logs: Sequence[RunLog], *, metrics: Sequence[str], smoothing: fl
 def smoothed(values: np.ndarray, smoothing: float) -> np.ndarray:
     """Exponential means of the values up to each, (N,); unbiased, as if there were no values before the first.
 
+    Where a value is not finite, as the loss of a skipped step, there is NaN, a gap, and the mean goes on after it.
+
     Args:
         values: (N,).
         smoothing: weight of the past beside that of the present, in [0, 1).
     """
     mean, weight, means = 0.0, 0.0, []
     for value in values:
+        if not np.isfinite(value):
+            means.append(np.nan)
+            continue
         mean = smoothing * mean + (1 - smoothing) * value
         weight = smoothing * weight + (1 - smoothing)
         means.append(mean / weight)

@@ -60,7 +60,9 @@ def _of_images(path: Path, phrases: list[str]) -> list[Sheet]:
         raise InputError('--image needs something to look for: add --phrases "the red car"')
     paths = [path]
     if path.is_dir():
-        paths = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        # Hidden files are other programs' notes: macOS leaves "._photo.png" beside a photo.png.
+        visible = (file for file in path.iterdir() if not file.name.startswith("."))
+        paths = sorted(file for file in visible if file.suffix.lower() in SUFFIXES)
         if not paths:
             raise InputError(f"{path} holds no image: its files end in none of {', '.join(sorted(SUFFIXES))}")
     return [Sheet(name, (partial(_example, file, phrases),)) for name, file in _named(paths)]

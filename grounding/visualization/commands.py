@@ -13,7 +13,7 @@ from tqdm import tqdm
 from grounding.drawing import save_figure
 from grounding.errors import InputError
 from grounding.grounder import DenseGrounder, Grounder
-from grounding.loading import folder_of, load, read_model_config
+from grounding.loading import load, read_model_config, run_folders
 from grounding.visualization.answers import Answer, answers
 from grounding.visualization.asking import Sheet, sheets
 from grounding.visualization.compared import draw_comparison
@@ -85,7 +85,7 @@ def _of_each_method(
 def _load(config: VisualizeConfig) -> list[Grounder]:
     if not config.methods:
         raise InputError("no method is named: give run folders or names, such as refshapes or zero-shot")
-    runs = [folder for folder in map(folder_of, config.methods) if folder.is_dir()]
+    runs = run_folders(config.methods)
     # As in a comparison: methods without training see the same CLIP at the same size as the first run.
     trusted = config.model.trust_checkpoint
     model = read_model_config(runs[0], trust_checkpoint=trusted) if runs else config.model

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from jsonargparse.typing import PositiveInt
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from grounding.baselines.proposal_clip import ScoringConfig
 from grounding.config import ModelConfig
@@ -49,7 +49,7 @@ class VisualizeConfig:
     split_by: str = "umd"
     split: str = "test"
     count: PositiveInt = 6
-    seed: int = 0
+    seed: NonNegativeInt = 0
     format: Literal["png", "svg", "pdf"] = "png"
     show: bool = False
     extraction: ExtractionConfig | None = None

@@ -188,7 +188,9 @@ class Handlers:
 
     def _drawn(self, asked: Asked, found: Sequence[Found], values: Values, side: int) -> Any:
         chosen = values[self._parts.heat_of]
-        return draw(self._answerer.pixels(asked.photo), found, heat_of=None if chosen == ALL else int(chosen),
+        # A slider may be moved before the menu has followed a question with fewer phrases.
+        heat_of = None if chosen == ALL else min(int(chosen), len(found) - 1)
+        return draw(self._answerer.pixels(asked.photo), found, heat_of=heat_of,
                     opacity=_number(values, self._parts.opacity), side=side)  # fmt: skip
 
     def _choice(self, values: Values) -> Choice:

@@ -15,7 +15,7 @@ from grounding.webapp.markup import NOTHING_YET, escaped
 from grounding.webapp.methods import Method
 from grounding.webapp.uploads import MOST_PHRASES, pixels_of
 
-THUMBNAIL = 160  # pixels of a side
+THUMBNAIL, LONGEST = 160, 1600  # pixels of the shorter side, and of the longer one at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +108,6 @@ def lay_out(methods: Sequence[Method], examples: Sequence[ExampleImage], *, subt
 
 def _thumbnail(example: ExampleImage) -> np.ndarray:
     image = pixels_of(example.path)
-    scale = THUMBNAIL / min(image.shape[:2])
-    size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
+    scale = min(THUMBNAIL / min(image.shape[:2]), LONGEST / max(image.shape[:2]))
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)

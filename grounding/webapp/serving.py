@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from grounding.webapp.application import PageServer
 
 BACKLOG = 128
+LAST_PORT = 65535
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ def listening(host: str, port: int) -> socket.socket:
         InputError: the address is taken, is none of this machine's, or needs rights that the user lacks.
     """
     try:
+        if port > LAST_PORT:  # which getaddrinfo would take for what its last sixteen bits say
+            raise OverflowError
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         opened = socket.socket(family, kind, protocol)
     except (OSError, OverflowError) as error:

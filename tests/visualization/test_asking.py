@@ -40,6 +40,7 @@ def test_one_image(tmp_path: Path) -> None:
 def test_a_folder_is_asked_image_by_image(tmp_path: Path) -> None:
     folder = save_images(tmp_path / "photos", "b.png", "a.jpg", "a.PNG", "B.jpg")
     (folder / "notes.txt").write_text("no image")
+    (folder / "._b.png").write_text("macOS's note on b.png")
     (folder / "more").mkdir()
     question = [("a car", False)]
     expected = ["B", "a", "a_2", "b_2"]

@@ -27,6 +27,8 @@ def test_a_port_in_use_is_told(capsys) -> None:
         assert_refused(outcome, f"port {port} of 127.0.0.1 cannot be used", f"give another --port, such as {port + 1}")
     with pytest.raises(InputError, match="no address: give --host"):
         listening("no.such.host.invalid", 7860)
+    with pytest.raises(InputError, match="port 99999 is no address"):
+        listening("127.0.0.1", 99999)
 
 
 def test_a_wrong_run_is_told(tmp_path: Path) -> None:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import gradio as gr
 import requests
+from PIL import Image
 
 from grounding.data.images import SUFFIXES
+from grounding.webapp.events import Handlers
+from grounding.webapp.examples import ExampleImage
 from grounding.webapp.page import build_page
+from grounding.webapp.parts import lay_out
 
 ANSWERS = {"examples", "ask", "answer", "boxes", "status", "save_picture", "save_record"}
 
@@ -40,3 +47,20 @@ def test_every_image_that_can_be_read_can_be_dropped(answerer) -> None:
     [upload] = [one for one in page.blocks.values() if getattr(one, "elem_id", None) == "upload"]
     assert upload.file_types == sorted(SUFFIXES)
     assert {".jpg", ".jpeg", ".png", ".tif", ".pgm"} <= SUFFIXES
+
+
+def test_a_very_narrow_example_has_a_thumbnail(answerer, tmp_path: Path) -> None:
+    for size in ((1, 2000), (2000, 1)):
+        Image.new("RGB", size, "red").save(tmp_path / "narrow.png")
+        build_page(answerer, [ExampleImage(tmp_path / "narrow.png", ("a line",))], subtitle="")
+
+
+def test_a_slider_that_is_moved_before_the_menu_of_heatmaps_has_followed(answerer, photo_file) -> None:
+    with gr.Blocks():
+        parts = lay_out(list(answerer.methods.values()), [], subtitle="")
+    handlers = Handlers(answerer, [], parts)
+    values = {part: getattr(part, "value", None) for part in parts.all}
+    values |= {parts.photo: answerer.receive(photo_file), parts.phrases: "the red square"}
+    values[parts.asked] = handlers.ask(values)[parts.asked]
+    pictures = [handlers.redraw({**values, parts.heat_of: chosen})[parts.picture] for chosen in ("0", "3")]
+    assert pictures[0] == pictures[1]
