@@ -17,10 +17,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jsonargparse import auto_cli
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
@@ -52,14 +54,14 @@ class PretrainConfig:
     """
 
     output: Path = Path("grounding/weights/embedded_clip.safetensors")
-    steps: int = 1200
-    batch_size: int = 128
+    steps: PositiveInt = 1200
+    batch_size: PositiveInt = 128
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.05
-    warmup_steps: int = 100
-    dense_from: int = 400
-    seed: int = 0
-    save_every: int = 100
+    warmup_steps: NonNegativeInt = 100
+    dense_from: NonNegativeInt = 400
+    seed: NonNegativeInt = 0
+    save_every: PositiveInt = 100
 
 
 def new_embedded_clip() -> CLIP:
@@ -139,7 +141,11 @@ class CaptionedBatches(IterableDataset[PretrainingBatch]):
 
 
 def pretrain(config: PretrainConfig) -> CLIP:
-    """Train the embedded CLIP, resuming from a saved state where one is there; returns the trained model."""
+    """Train the embedded CLIP, resuming from a saved state where one is there; returns the trained model.
+
+    Raises:
+        InputError: the saved state is damaged, or belongs to a run with other settings.
+    """
     torch.manual_seed(config.seed)
     model = new_embedded_clip()
     model.visual = model.visual.to(memory_format=torch.channels_last)
@@ -153,9 +159,7 @@ def pretrain(config: PretrainConfig) -> CLIP:
     state_file = config.output.with_suffix(".state.pt")
     first = 0
     if state_file.is_file():
-        state = torch.load(state_file, weights_only=True)
-        if state["config"] != plain(config):
-            raise InputError(f"{state_file} belongs to a run with other settings: repeat them, or remove the file")
+        state = _read_state(state_file, config)
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
@@ -186,6 +190,19 @@ def pretrain(config: PretrainConfig) -> CLIP:
         save_file(half, unfinished)
     state_file.unlink(missing_ok=True)
     return model.eval()
+
+
+def _read_state(path: Path, config: PretrainConfig) -> dict[str, Any]:
+    """What `pretrain` saved of a run with these settings."""
+    try:
+        state = torch.load(path, weights_only=True)
+    except Exception as error:  # torch raises whatever its readers met in a damaged file
+        raise InputError(f"{path} cannot be read as a saved state: remove the file to start anew") from error
+    if not isinstance(state, dict) or not state.keys() >= {"model", "optimizer", "schedule", "step", "config"}:
+        raise InputError(f"{path} holds no saved state of this training: remove the file to start anew")
+    if state["config"] != plain(config):
+        raise InputError(f"{path} belongs to a run with other settings: repeat them, or remove the file")
+    return state
 
 
 def _warmup_cosine(step: int, config: PretrainConfig) -> float:

@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 import torch
 from jsonargparse import auto_cli
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
@@ -50,7 +51,7 @@ class PretrainYoloConfig:
         data: root folder of RefShapes; its training split is used.
         output: ONNX file to write.
         epochs: passes over the training images.
-        batch_size: images per step.
+        batch_size: images per step, at most as many as the split has.
         learning_rate: peak of the cosine schedule.
         weight_decay: of AdamW, for convolution weights only.
         warmup_steps: linear warm-up.
@@ -59,12 +60,12 @@ class PretrainYoloConfig:
 
     data: Path = Path("data/refshapes")
     output: Path = Path("grounding/weights/embedded_yolox.onnx")
-    epochs: int = 3
-    batch_size: int = 32
+    epochs: PositiveInt = 3
+    batch_size: PositiveInt = 32
     learning_rate: float = 4e-3
     weight_decay: float = 0.05
-    warmup_steps: int = 50
-    seed: int = 0
+    warmup_steps: NonNegativeInt = 50
+    seed: NonNegativeInt = 0
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,8 @@ def pretrain(config: PretrainYoloConfig) -> YoloxModule:
     order give the same file each time.
 
     Raises:
-        InputError: the data set is missing or damaged, or the `pixeltable-yolox` package is not installed.
+        InputError: the data set is missing, damaged or smaller than a batch, or the `pixeltable-yolox` package is not
+            installed; nothing is written then.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -191,9 +193,10 @@ def pretrain(config: PretrainYoloConfig) -> YoloxModule:
 
 
 def _train(config: PretrainYoloConfig) -> YoloxModule:
+    scenes = JitteredScenes(training_scenes(config.data), config.seed)
+    _refuse_less_than_a_batch(scenes, config)
     torch.manual_seed(config.seed)
     model = new_embedded_yolox().to(memory_format=torch.channels_last)
-    scenes = JitteredScenes(training_scenes(config.data), config.seed)
     loader = DataLoader(
         scenes,
         config.batch_size,
@@ -223,6 +226,14 @@ def _train(config: PretrainYoloConfig) -> YoloxModule:
         schedule.step()
         progress.set_postfix(loss=f"{losses['total_loss'].item():.3f}")
     return model.eval()
+
+
+def _refuse_less_than_a_batch(scenes: JitteredScenes, config: PretrainYoloConfig) -> None:
+    if len(scenes) < config.batch_size:  # incomplete batches are dropped: there would be no step at all
+        raise InputError(
+            f"{config.data} has {len(scenes)} training images, fewer than one batch of {config.batch_size}: "
+            f"give --batch_size {len(scenes)} or less, or more images"
+        )
 
 
 def export(model: YoloxModule, path: Path) -> None:

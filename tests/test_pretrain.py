@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 import torch
 from clip.model import CLIP, build_model
+from jsonargparse import ArgumentError, ArgumentParser
 from safetensors.torch import load_file
 from torch import Tensor
 
 from grounding import pretrain as pretrain_module
 from grounding.clip_backbone import load_clip, tokenize
 from grounding.errors import InputError
+from grounding.plain import plain
 from grounding.pretrain import (
     CaptionedBatches,
     PretrainConfig,
@@ -145,6 +147,29 @@ def test_a_state_of_other_settings_is_refused(tmp_path, monkeypatch):
             pretrain(config)
     with pytest.raises(InputError, match=r"clip\.state\.pt belongs to a run with other settings"):
         pretrain(replace(config, steps=2, seed=1))
+
+
+@pytest.mark.usefixtures("tiny_and_repeatable")
+@pytest.mark.parametrize("damage", ["cut short", "no state"])
+def test_a_damaged_state_is_refused_in_a_sentence(tmp_path, damage):
+    state = tmp_path / "clip.state.pt"
+    torch.save({"step": 1}, state)
+    if damage == "cut short":
+        state.write_bytes(state.read_bytes()[:-40])
+    with pytest.raises(InputError, match=r"clip\.state\.pt .* saved state.*: remove the file") as caught:
+        pretrain(replace(TINY, output=tmp_path / "clip.safetensors"))
+    assert "\n" not in str(caught.value) and not (tmp_path / "clip.safetensors").exists()
+
+
+@pytest.mark.parametrize("name", ["steps", "batch_size", "save_every"])
+def test_counts_below_one_are_refused(name):
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(PretrainConfig)
+    for value in ("0", "-1"):
+        with pytest.raises(ArgumentError, match=name):
+            parser.parse_args([f"--{name}", value])
+    given = parser.instantiate(parser.parse_args([f"--{name}", "3"]))
+    assert plain(PretrainConfig(**given.as_dict())) == plain(PretrainConfig(**{name: 3}))
 
 
 @pytest.mark.usefixtures("tiny_and_repeatable")

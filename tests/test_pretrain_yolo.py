@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from jsonargparse import ArgumentError, ArgumentParser
 
 from grounding.data.images import read_image
 from grounding.data.refcocog import RefCOCOg
@@ -176,6 +177,23 @@ def test_a_short_training_writes_the_same_file_for_the_same_seed(tmp_path):
     assert sorted(path.name for path in config.output.parent.iterdir()) == ["a.onnx", "b.onnx", "c.onnx"]
     a, b, c = ((tmp_path / "out" / name).read_bytes() for name in ("a.onnx", "b.onnx", "c.onnx"))
     assert a == b != c
+
+
+def test_fewer_images_than_a_batch_are_refused_before_anything_is_written(tmp_path):
+    root = write_toy_data(tmp_path / "toy", {"train": 3, "val": 1})
+    config = PretrainYoloConfig(data=root, output=tmp_path / "out" / "a.onnx", epochs=1, batch_size=4)
+    with pytest.raises(InputError, match=r"toy has 3 training images, fewer than one batch of 4: give --batch_size 3"):
+        pretrain(config)
+    assert not config.output.parent.exists()
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size"])
+def test_counts_below_one_are_refused(name):
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(PretrainYoloConfig)
+    for value in ("0", "-1"):
+        with pytest.raises(ArgumentError, match=name):
+            parser.parse_args([f"--{name}", value])
 
 
 @needs_yolox

@@ -101,10 +101,12 @@ SUPERLATIVES = tuple(
         # "the bigger of the two elephants", "the left one of the two"
         rf"^(?:the )?(?P<words>(?:{SIZE}(?: one)? of|{SIDE}(?:[ -]*most)?(?: one)? of(?= (?:the |these )?t(?:wo|hree)))"
         r" (?:(?:the|these|all|two|three|four) )*)(?=\w)",
-        # "the far left zebra", "top right slice of pizza", "3 smallest pieces"; not "the top of", "the left half"
+        # "the far left zebra", "top right slice of pizza", "the left corner slice", "3 smallest pieces"; not "the top
+        # of", "the left half", "smaller than", nor "bottom" alone of "the bottom left half"
         r"^(?:(?:the|a|an|this|that|one|two|three|\d+) )*"
-        rf"(?P<words>(?:(?:{DEGREE}[ -]+)?(?:{SIDE}|{LEVEL}|{SIZE}|highest|lowest)(?:[ -]*most)?(?: side)?[ -]+)+)"
-        rf"(?=\w)(?!(?:{REGION}|{BODY_PART}|half|portion|section|of|to|in|on|at|by|and|with|next|behind|beside)\b)",
+        rf"(?P<words>(?:(?:{DEGREE}[ -]+)?(?:(?:{LEVEL}[ -]+)?{SIDE}|{LEVEL}(?![ -]+{SIDE}\b)|{SIZE}|highest|lowest)"
+        r"(?:[ -]*most)?(?: (?:side|corner))?[ -]+)+)"
+        rf"(?=\w)(?!(?:{REGION}|{BODY_PART}|half|portion|section|of|than|to|in|on|at|by|and|with|next|behind|beside)\b)",
         # "the vase that is taller"
         rf"\b(?:that|which|who) (?:is|are) (?:the )?(?P<words>{SIZE}){PLACE_ENDS}",
     )

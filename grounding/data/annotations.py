@@ -248,14 +248,32 @@ def region_of(
     image_id = field_of(record, "image_id", int, where)
     box = box_xywh_to_xyxy(np.array(box_xywh, dtype=float))
     size = images[image_id].size if image_id in images else None
-    if size is not None:
-        box = np.clip(box, 0, np.tile(size, 2))
-    x1, y1, x2, y2 = (float(value) for value in box)
-    if x1 >= x2 or y1 >= y2:
-        raise InputError(f"{where} has bbox {box_xywh}, of which nothing lies in the image: correct it in the file")
+    box_xyxy = box_in_image(box, size, box_xywh, where)
     category_id = record.get("category_id")
     category = categories.get(category_id, "") if _is_id(category_id) else ""
-    return Region(record["id"], image_id, (x1, y1, x2, y2), category)
+    return Region(record["id"], image_id, box_xyxy, category)
+
+
+def box_in_image(
+    box_xyxy: np.ndarray, size: tuple[int, int] | None, box_xywh: list[Any], where: str
+) -> tuple[float, float, float, float]:
+    """A box clipped to its image.
+
+    Args:
+        box_xyxy: (4,) in pixels of the image.
+        size: (width, height) of the image in pixels; None where it is not known, and nothing is clipped.
+        box_xywh: the box as the file has it, which is quoted.
+        where: what names the annotation in what is said of it.
+
+    Raises:
+        InputError: the box is empty, or nothing of it lies in the image.
+    """
+    if size is not None:
+        box_xyxy = np.clip(box_xyxy, 0, np.tile(size, 2))
+    x1, y1, x2, y2 = (float(value) for value in box_xyxy)
+    if x1 >= x2 or y1 >= y2:
+        raise InputError(f"{where} has bbox {box_xywh}, of which nothing lies in the image: correct it in the file")
+    return x1, y1, x2, y2
 
 
 def _is_id(value: Any) -> TypeGuard[int]:

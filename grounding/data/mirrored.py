@@ -1,9 +1,9 @@
 """What a phrase becomes when its picture is mirrored, and which phrases cannot stand in a mirror.
 
 "Left" and "right" change places where they mean a direction. "Right next to" and "left over" mean none and stay as
-they are. Where the two readings cannot be told apart ("the cake left on a plate"), the phrase forbids the mirror, as
-do words to be read in the picture, numbers, clock times, and a count that tacitly starts at the left ("the second
-cow").
+they are. Where the two readings cannot be told apart ("the cake left on a plate", "the right size"), or it is the verb
+("the cat that left the room"), the phrase forbids the mirror, as do words to be read in the picture, numbers, clock
+times, and a count that tacitly starts at the left ("the second cow").
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _DIRECTION = re.compile(
 # Before a direction: an article, a preposition, an owner or another word of place.
 _MARKED = re.compile(
     r"(?:\b(?:the|a|on|to|from|at|in|towards?|of|far|farther|farthest|further|furthest|most|extreme|very|upper|lower|"
-    r"top|bottom|front|back|rear|his|her|its|their|my|your)|(?<=\w)\s?'\s?s|s\s?')\s?-?\s?$",
+    r"top|bottom|front|back|rear|his|her|its|their|my|your)|(?<=\w)(?<!what)\s?'\s?s|s\s?')\s?-?\s?$",
     re.I,
 )
 _LOOKS = re.compile(r"\b(?:facing|faced|faces|looking|looks|pointing|leaning|turning|turned)\s+$", re.I)
@@ -38,7 +38,20 @@ _REMAINS = re.compile(
     r"|\bwhat(?:\s+is|\s?'?\s?s))\s+$",
     re.I,
 )
+# "Left" as a verb, by its subject or by its object.
+_SUBJECT = re.compile(r"\b(?:who|that|which|he|she|they|someone|somebody)\s+$", re.I)
+_OBJECT = re.compile(
+    r"\s+(?:the|an?|his|her|its|their|my|your|our|this|that|these|those|him|it|them|us|me|you|everyone|everything)\b",
+    re.I,
+)
+# "Right" as in "correct"; the place of one of several answers is said in the same words.
+_PERHAPS_CORRECT = re.compile(
+    r"\s+(?:of\s+way|answers?|choices?|decisions?|sized?|sizes|shaped?|shapes|kinds?|sorts?|types?|amounts?|times?|"
+    r"ideas?)\b",
+    re.I,
+)
 _IS = re.compile(r"\b(?:is|are|was|were|be)\s+$", re.I)
+_OF = re.compile(r"\s+of\b", re.I)
 
 _READABLE = re.compile(
     r"""\d|[#"“”]|\b(?:says?|saying|said|reads|words?|wording|letters?|lettered|lettering|text|texts|numbers?|numbered|
@@ -81,13 +94,16 @@ def _is_direction(match: re.Match[str]) -> bool | None:
     before, after = match.string[: match.start()], match.string[match.end() :]
     if _NEVER_A_DIRECTION.match(after):
         return False
+    if _PERHAPS_CORRECT.match(after):
+        return None
     if _MARKED.search(before):
         return True
     follows = _ADVERB.match(after)
     if follows:
         return False if match["word"].lower() == "right" and not _LOOKS.search(before) else None
-    remains = _REMAINS.search(before) or (_IS.search(before) and not re.match(r"\s+of\b", after))
-    return None if remains or _PERHAPS_NONE.match(after) else True
+    verb = (_SUBJECT.search(before) and not _OF.match(after)) or _OBJECT.match(after)
+    remains = _REMAINS.search(before) or (_IS.search(before) and not _OF.match(after))
+    return None if verb or remains or _PERHAPS_NONE.match(after) else True
 
 
 def _swapped(word: str) -> str:

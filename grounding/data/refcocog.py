@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from torch.utils.data import Dataset
 
-from grounding.data.annotations import find_layout, read_instances, read_references
+from grounding.data.annotations import box_in_image, find_layout, read_instances, read_references
 from grounding.data.images import read_image
 from grounding.errors import InputError
+from grounding.geometry import box_xyxy_to_xywh
 from grounding.types import Example, Expression, Region
+
+Boxed = TypeVar("Boxed", Expression, Region)
 
 
 class RefCOCOg(Dataset[Example]):
@@ -32,6 +37,9 @@ class RefCOCOg(Dataset[Example]):
         images_dir: folder of the images.
         expressions: all expressions in the order of the refs file, the same for both values of `group_by`.
         regions: image id -> every annotated object of the image, whether an expression refers to it or not.
+
+    Boxes are clipped to their image: here where instances.json gives its size, and otherwise in the examples, for which
+    it is decoded.
     """
 
     def __init__(
@@ -70,6 +78,7 @@ class RefCOCOg(Dataset[Example]):
         self.group_by = group_by
         layout = find_layout(self.root, split_by)
         self.images_dir = layout.images_dir
+        self._instances_file = layout.instances_file
         references = read_references(layout.refs_file, split)
         regions, images = read_instances(layout.instances_file, references)
         expressions = [
@@ -107,7 +116,8 @@ class RefCOCOg(Dataset[Example]):
 
         Raises:
             InputError: the image file is missing, cannot be read, or has not the size that instances.json gives,
-                so that the boxes would not fit it.
+                so that the boxes would not fit it; or it gives none, and nothing of an expression's box lies in the
+                image.
         """
         expressions = self._examples[index]
         path = expressions[0].image_path
@@ -119,7 +129,27 @@ class RefCOCOg(Dataset[Example]):
                 f"{path} has {width}x{height} pixels where instances.json says {size[0]}x{size[1]}, so the boxes do "
                 "not fit it: put the original file back"
             )
-        return Example(image, expressions, self.regions[expressions[0].image_id])
+        regions = self.regions[expressions[0].image_id]
+        if size is not None:
+            return Example(image, expressions, regions)
+        expressions = tuple(self._clipped(each, (width, height)) for each in expressions)
+        return Example(image, expressions, tuple(self._inside(regions, (width, height))))
+
+    def _clipped(self, boxed: Boxed, size: tuple[int, int]) -> Boxed:
+        """An expression or a region with its box clipped to an image of this (width, height) in pixels.
+
+        Raises:
+            InputError: nothing of the box lies in it.
+        """
+        box = np.array(boxed.box_xyxy)
+        where = f"{self._instances_file}, annotation {boxed.ann_id}"
+        return replace(boxed, box_xyxy=box_in_image(box, size, box_xyxy_to_xywh(box).tolist(), where))
+
+    def _inside(self, regions: Iterable[Region], size: tuple[int, int]) -> Iterator[Region]:
+        """The regions clipped likewise; as in `read_instances`, without those of which nothing lies in the image."""
+        for region in regions:
+            with suppress(InputError):
+                yield self._clipped(region, size)
 
     def expressions_of(self, index: int) -> tuple[Expression, ...]:
         """The expressions of example `index`, without reading its image."""

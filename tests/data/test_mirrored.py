@@ -33,6 +33,8 @@ SWAPPED = {
     "the cup on the right next to the window": "the cup on the left next to the window",
     "the one on the left behind the dog": "the one on the right behind the dog",
     "the bowl that is right of the cup": "the bowl that is left of the cup",
+    "the bowl that right of the cup": "the bowl that left of the cup",
+    "the shape on the right": "the shape on the left",
     "the circle to the left of the small red star": "the circle to the right of the small red star",
     "the man on the left right behind the sign": "the man on the right right behind the sign",
     "right-angled, on the left": "right-angled, on the right",
@@ -80,6 +82,15 @@ FORBIDDEN = [
     "what is left of the pizza",
     "a giraffe looking right behind another giraffe",
     "man right in blue",
+    "the woman who left her bag",
+    "the cat that left the room",
+    "the man who left",
+    "suitcase left the ground",
+    "what ' s left of the pizza",
+    "the right answer",
+    "the right of way sign",
+    "a key of the right size",
+    "the block of the right shape",
 ]
 
 
