@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from grounding.geometry import box_iou
-from grounding.predictions import Prediction, score_like_probabilities
+from grounding.predictions import Prediction, scores_are_probabilities
 
 
 def pool_by_ref(predictions: Sequence[Prediction]) -> list[Prediction]:
@@ -24,7 +24,7 @@ def pool_by_ref(predictions: Sequence[Prediction]) -> list[Prediction]:
     refs: dict[int, list[Prediction]] = {}
     for prediction in predictions:
         refs.setdefault(prediction.ref_id, []).append(prediction)
-    weighed = score_like_probabilities(predictions)
+    weighed = scores_are_probabilities(predictions)
     return [_pooled(of_ref, weighed=weighed) for of_ref in refs.values()]
 
 

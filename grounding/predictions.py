@@ -79,7 +79,7 @@ class Prediction:
         return cls(**values)
 
 
-def score_like_probabilities(predictions: Sequence[Prediction]) -> bool:
+def scores_are_probabilities(predictions: Sequence[Prediction]) -> bool:
     """Whether the best scores all lie in [0, 1]: another system's may be any finite numbers."""
     return all(0 <= each.scores[0] <= 1 for each in predictions)
 

@@ -23,7 +23,7 @@ from grounding.metrics import (
     point_inside,
     recall_at,
 )
-from grounding.predictions import Prediction, score_like_probabilities
+from grounding.predictions import Prediction, scores_are_probabilities
 from grounding.significance import intervals_by_image, paired_differences
 from grounding.types import Expression, Region
 
@@ -64,7 +64,7 @@ class Summary:
         """All that results.json says of a method, except how it compares with another."""
         metrics, right = self.means(), self.values["acc@0.5"]
         scores = np.array([each.scores[0] for each in self.predictions])
-        if score_like_probabilities(self.predictions) and not any(each.at_random for each in self.predictions):
+        if scores_are_probabilities(self.predictions) and not any(each.at_random for each in self.predictions):
             metrics["ece"] = expected_calibration_error(scores, right)
         seconds = np.array([each.seconds for each in self.predictions])
         report: dict[str, Any] = {"n": len(self.predictions)}

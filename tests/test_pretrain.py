@@ -23,6 +23,7 @@ from grounding.pretrain import (
     pretrain,
     pretraining_loss,
 )
+from grounding.pretrain_yolo import PretrainYoloConfig
 
 TINY = PretrainConfig(steps=4, batch_size=4, save_every=2, warmup_steps=2, dense_from=1)
 RESOLUTION = 64
@@ -161,15 +162,19 @@ def test_a_damaged_state_is_refused_in_a_sentence(tmp_path, damage):
     assert "\n" not in str(caught.value) and not (tmp_path / "clip.safetensors").exists()
 
 
-@pytest.mark.parametrize("name", ["steps", "batch_size", "save_every"])
-def test_counts_below_one_are_refused(name):
+@pytest.mark.parametrize(
+    ("config_class", "name"),
+    [(PretrainConfig, "steps"), (PretrainConfig, "batch_size"), (PretrainConfig, "save_every"),
+     (PretrainYoloConfig, "epochs"), (PretrainYoloConfig, "batch_size")],
+)  # fmt: skip
+def test_counts_below_one_are_refused(config_class, name):
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(PretrainConfig)
+    parser.add_class_arguments(config_class)
     for value in ("0", "-1"):
         with pytest.raises(ArgumentError, match=name):
             parser.parse_args([f"--{name}", value])
     given = parser.instantiate(parser.parse_args([f"--{name}", "3"]))
-    assert plain(PretrainConfig(**given.as_dict())) == plain(PretrainConfig(**{name: 3}))
+    assert plain(config_class(**given.as_dict())) == plain(config_class(**{name: 3}))
 
 
 @pytest.mark.usefixtures("tiny_and_repeatable")
