@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from grounding.data.reading import ReadingLoader
+from grounding.data.dataloader import ImageLoader
 from grounding.data.refcocog import RefCOCOg
 from grounding.grounder import Grounder
 from grounding.metrics import hottest_point, mass_inside
@@ -107,7 +107,7 @@ def predict_blocks(
         InputError: an image cannot be read.
     """
     batches = [_parts(block, images_per_batch) for block in blocks]
-    loader = ReadingLoader(dataset, batch_sampler=[list(batch) for of_block in batches for batch in of_block],
+    loader = ImageLoader(dataset, batch_sampler=[list(batch) for of_block in batches for batch in of_block],
                            num_workers=workers, collate_fn=list)  # fmt: skip
     read = iter(loader)
     is_first = True

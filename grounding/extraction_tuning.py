@@ -20,10 +20,9 @@ from tabulate import tabulate
 from torch.utils.data import Dataset, Subset
 from tqdm import tqdm
 
-from grounding.data.broken import WithoutBroken
-from grounding.data.reading import ReadingLoader
+from grounding.data.dataloader import ImageLoader
 from grounding.data.refcocog import RefCOCOg
-from grounding.data.supervision import images_with_boxes, refuse_test_split
+from grounding.data.supervision import WithoutBroken, images_with_boxes, refuse_test_split
 from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.features import box_features, candidate_boxes
@@ -243,7 +242,7 @@ def _heatmaps(
     grounder: Grounder, dataset: Dataset[Example], images_per_batch: int, workers: int, description: str
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(heatmap (H, W), annotated box (4,)) of every expression, in the order of the data set."""
-    loader = ReadingLoader(dataset, batch_size=images_per_batch, num_workers=workers, collate_fn=list)
+    loader = ImageLoader(dataset, batch_size=images_per_batch, num_workers=workers, collate_fn=list)
     total = len(dataset) if isinstance(dataset, Sized) else None
     with tqdm(total=total, desc=description, unit="image", leave=False) as bar:
         for batch in loader:
