@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -22,7 +23,9 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.data.supervision import images_with_boxes
 from grounding.data.transforms import AugmentationConfig
 from grounding.decoder import DecoderConfig
+from grounding.interruption import Stopped
 from grounding.learner import ContrastConfig, LossConfig
+from grounding.processes import is_main
 from grounding.run_logs import read_logs
 from grounding.train_config import TrainConfig
 from grounding.training import train
@@ -30,6 +33,8 @@ from tests.killed import Killed, killed_after
 from tests.scripts import ROOT
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
+from tests.training.disturbing import at_step, signalled
+from tests.training.runs import newest_state
 
 SUPERVISIONS = ("boxes", "weak", "mixed")
 IMAGES, IMAGES_PER_BATCH, EPOCHS = 15, 4, 5  # 4 steps an epoch, the last one filled up
@@ -51,6 +56,15 @@ def together(configs: Sequence[TrainConfig], dying: TrainConfig) -> None:
     for config in configs:
         train(config)
     killed(dying)
+
+
+def stopped_by_one(config: TrainConfig) -> None:
+    """What each of two processes does: train until the second one, and it alone, is asked to stop."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not is_main():
+            at_step(patch, 3, signalled(signal.SIGTERM))
+        with pytest.raises(Stopped, match="after step 3"):
+            train(config)
 
 
 def uneven_data(root: Path) -> Path:
@@ -111,6 +125,12 @@ def test_a_killed_run_is_ended_by_another_number_of_processes(runs: Path, name: 
     assert largest_difference(runs / "one_mixed", runs / name) < AS_ONE
     epochs = [json.loads(line)["epoch"] for line in (runs / name / "metrics.jsonl").read_text().splitlines()]
     assert epochs == [1, 2, 3, 4, 5]
+
+
+def test_a_signal_to_one_process_ends_both_after_the_same_step(config: TrainConfig, tmp_path: Path) -> None:
+    config = replace(config, output=tmp_path / "run", save_every=100)
+    in_processes(2, stopped_by_one, config)
+    assert newest_state(config.output) == "00000003-0000"
 
 
 def test_the_main_process_alone_writes(runs: Path) -> None:
