@@ -1,4 +1,4 @@
-"""What each part of the learner is worth: `python -m benchmarks.ablation`, hours on two CPU cores.
+"""What each part of training is worth: `python -m benchmarks.ablation`, hours on two CPU cores.
 
 Every experiment is trained from several seeds, for one pass over the same images, and measured on the whole test split.
 Each run leaves its result in its folder as soon as it has one: killed and started again, only what is missing is done.

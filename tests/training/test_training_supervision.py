@@ -21,7 +21,7 @@ from tests.training.runs import ALL_LOSSES, assert_killed_and_resumed_equals_uni
 
 
 def weights_after(config: TrainConfig, name: str) -> dict[str, torch.Tensor]:
-    """The decoder kept by a run in a folder of that name, and the last step's learner, which has the temperature."""
+    """The decoder kept by a run in a folder of that name, and the last step's criterion, which has the temperature."""
     output = config.output.with_name(name)
     train(replace(config, output=output))
     last = load_file(max((output / "states").iterdir()) / "model.safetensors")
