@@ -18,13 +18,14 @@ from torchvision.ops import box_iou
 import grounding.extraction_tuning as tuning
 from grounding import ModelConfig, RefCOCOg, load
 from grounding.baselines.proposal_clip import ScoringConfig
-from grounding.contenders import Settings, make_method
+from grounding.contenders import MethodSettings, make_method
 from grounding.data.broken import WithoutBroken
 from grounding.data.supervision import images_with_boxes
 from grounding.evaluation import evaluate
 from grounding.extraction import ExtractionConfig
 from grounding.extraction.quality import BoxQualityHead
-from grounding.extraction_tuning import GRID, SWEEP_FILE, TuneExtractionConfig, fit_head, sweep, tune_extraction
+from grounding.extraction_sweep import fit_head, sweep
+from grounding.extraction_tuning import GRID, SWEEP_FILE, TuneExtractionConfig, tune_extraction
 from grounding.grounder import DenseGrounder
 from grounding.proposals.loading import ProposalsConfig
 from grounding.types import Grounding
@@ -144,7 +145,7 @@ def test_quality_is_kept_with_its_network_and_a_new_choice_replaces_it(
         return grounder
 
     def contender() -> dict[str, object]:
-        return make_method(str(run), Settings(ModelConfig(), ProposalsConfig(), ScoringConfig(), "cpu")).made_from
+        return make_method(str(run), MethodSettings(ModelConfig(), ProposalsConfig(), ScoringConfig(), "cpu")).made_from
 
     made_from = [contender()]
     quality = tried(ExtractionConfig(method="quality"))
