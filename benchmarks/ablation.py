@@ -67,19 +67,19 @@ def trainings(data: Path, images: int | None) -> dict[str, TrainConfig]:
     model = ModelConfig(model_size=320, output_stride=32)
     bare = replace(model, decoder=DecoderConfig(adapter=False))
     no_contrast = ContrastConfig(weight=0.0)
-    by_heatmap = ContrastConfig(pooling="heatmap", within_image=False)
-    hard = replace(by_heatmap, within_image=True, wrong_phrases=3)
+    by_heatmap = ContrastConfig(weight=0.1, pooling="heatmap")
     base = TrainConfig(
         data, Path(), model=model, subset=images, validation_subset=20, epochs=1, images_per_batch=8,
         phrases_per_image=2, composed_per_image=2, warmup_steps=50, device="cpu",
     )  # fmt: skip
-    full = replace(base, losses=LossConfig(contrast=replace(hard, pooling="box")))
-    weak = replace(base, supervision="weak", losses=LossConfig(contrast=hard, weak=WeakConfig(teacher_sizes=(448,))))
+    full = replace(base, losses=LossConfig(contrast=replace(by_heatmap, pooling="box")))
+    weak = replace(
+        base, supervision="weak", losses=LossConfig(contrast=by_heatmap, weak=WeakConfig(teacher_sizes=(448,)))
+    )
     mixed = replace(full, supervision="mixed", losses=replace(full.losses, weak=WeakConfig(map_weight=0.3)))
     return {
         "box masks only": replace(base, model=bare, losses=LossConfig(contrast=no_contrast)),
         "+ contrast": replace(base, model=bare, losses=LossConfig(contrast=by_heatmap)),
-        "+ hard negatives": replace(base, model=bare, losses=LossConfig(contrast=hard)),
         FULL: full,
         "+ augmentation": replace(full, augmentation=AugmentationConfig(flip=True)),
         "weak": weak,

@@ -19,7 +19,7 @@ from benchmarks.rn50 import DECODER, MODEL_SIZE, OUTPUT_STRIDE, random_rn50
 from grounding.data.batches import TrainingBatch
 from grounding.encoder import Encoder
 from grounding.grounder import decoder_for
-from grounding.learner import Learner, LossConfig
+from grounding.learner import LossConfig, TrainingCriterion
 
 COMMAND = "python -m benchmarks.gpu"
 PHRASES = 4
@@ -53,7 +53,7 @@ def main(device: str = "cuda", images: int = 64, matrix: int = 8192) -> None:
 def _sides(device: str, images: int, matrix: int) -> tuple[dict[str, Callable[[], object]], dict[str, float]]:
     a = torch.randn(matrix, matrix, device=device, dtype=torch.bfloat16)
     squares = torch.randint(0, 256, (images, MODEL_SIZE, MODEL_SIZE, 3), dtype=torch.uint8)
-    learner = _learner(device)
+    criterion = _criterion(device)
     sides: dict[str, Callable[[], object]] = {"matrices": lambda: _finished(torch.mm(a, a))}
     for compiled in (False, True):
         loaded = random_rn50(precision=torch.bfloat16, compiled=compiled)
@@ -61,7 +61,7 @@ def _sides(device: str, images: int, matrix: int) -> tuple[dict[str, Callable[[]
         encoder = Encoder(loaded, model_size=MODEL_SIZE, output_stride=OUTPUT_STRIDE)
         name = "encoding_compiled" if compiled else "encoding"
         sides[name] = partial(_encode, encoder, squares)
-    sides["training"] = partial(_step, learner, _batch(squares), device)
+    sides["training"] = partial(_step, criterion, _batch(squares), device)
     flops: dict[str, float] = {}
     for name in ("matrices", "encoding", "training"):
         with FlopCounterMode(display=False) as counted:
@@ -70,11 +70,11 @@ def _sides(device: str, images: int, matrix: int) -> tuple[dict[str, Callable[[]
     return sides, flops | {"encoding_compiled": flops["encoding"]}
 
 
-def _learner(device: str) -> Learner:
+def _criterion(device: str) -> TrainingCriterion:
     loaded = random_rn50()
     loaded.model.to(device)
     encoder = Encoder(loaded, model_size=MODEL_SIZE, output_stride=OUTPUT_STRIDE)
-    return Learner(encoder, decoder_for(encoder, DECODER), LossConfig()).to(device)
+    return TrainingCriterion(encoder, decoder_for(encoder, DECODER), LossConfig()).to(device)
 
 
 def _batch(squares: Tensor) -> TrainingBatch:
@@ -91,8 +91,6 @@ def _batch(squares: Tensor) -> TrainingBatch:
         boxed=torch.ones(phrases, dtype=torch.bool),
         image_index=torch.arange(images).repeat_interleave(PHRASES),
         region_ids=torch.arange(phrases),
-        wrong_phrases=[],
-        wrong_index=torch.zeros(0, dtype=torch.int64),
     )
 
 
@@ -100,11 +98,11 @@ def _encode(encoder: Encoder, squares: Tensor) -> None:
     _finished(encoder.encode_squares(squares).embeddings)
 
 
-def _step(learner: Learner, batch: TrainingBatch, device: str) -> None:
+def _step(criterion: TrainingCriterion, batch: TrainingBatch, device: str) -> None:
     with torch.autocast(device, torch.bfloat16):
-        loss = torch.stack(list(learner(batch).values())).sum()
+        loss = torch.stack(list(criterion(batch).values())).sum()
     loss.backward()
-    learner.zero_grad(set_to_none=True)
+    criterion.zero_grad(set_to_none=True)
     _finished(loss)
 
 

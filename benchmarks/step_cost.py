@@ -1,7 +1,7 @@
 """What one training step costs: FLOPs, bytes moved and bytes alive, without computing anything.
 
-The real `Learner` makes the step with fake tensors: every operation of the forward and backward pass is gone through,
-with the shapes and types it would have. A dispatch mode adds up the operations' FLOPs (`torch.utils.flop_counter`), the
+The real `TrainingCriterion` makes the step with fake tensors: every operation of the forward and backward pass is gone
+through, with the shapes and types it would have. A dispatch mode adds up FLOPs (`torch.utils.flop_counter`), the
 bytes that the others move, and the bytes that are alive at once. What the data decide, such as which phrase has a box,
 is real, so that the losses take the way they would take.
 """
@@ -30,14 +30,14 @@ from grounding.clip_package import CLIP
 from grounding.data.batches import TrainingBatch
 from grounding.encoder import Encoder
 from grounding.grounder import decoder_for
-from grounding.learner import Learner
+from grounding.learner import TrainingCriterion
 from grounding.text import PhraseFeatures
 from grounding.train_config import TrainConfig
 
 LONGEST_PHRASE = 24  # tokens of the longest phrase of a batch, an assumption that hardly matters
-TOWER, TEACHERS, MIRROR = "frozen tower", "tower at teacher sizes", "tower on mirrored images"
+TOWER, TEACHERS = "frozen tower", "tower at teacher sizes"
 DECODER, BACKWARD = "decoder and losses, forward", "decoder and losses, backward"
-PARTS = (TOWER, TEACHERS, MIRROR, DECODER, BACKWARD)
+PARTS = (TOWER, TEACHERS, DECODER, BACKWARD)
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 FLOAT32_ON_CUDA = (F.normalize, F.layer_norm, F.group_norm, F.interpolate)
@@ -145,7 +145,7 @@ def _positions(index: Tensor | None) -> tuple[Tensor | None, ...]:
     return index.nonzero(as_tuple=True) if index is not None and index.dtype == torch.bool else (index,)
 
 
-def step_cost(learner: Learner, batch: TrainingBatch, precision: str) -> Cost:
+def step_cost(learner: TrainingCriterion, batch: TrainingBatch, precision: str) -> Cost:
     """What one step costs, but for the optimiser's few operations.
 
     Args:
@@ -176,9 +176,9 @@ def step_cost(learner: Learner, batch: TrainingBatch, precision: str) -> Cost:
 
 
 @contextmanager
-def _parts_told(learner: Learner, meter: Meter) -> Iterator[None]:
+def _parts_told(learner: TrainingCriterion, meter: Meter) -> Iterator[None]:
     """Tells the meter when the frozen tower works, and for whom."""
-    parts = iter((TOWER, *[TEACHERS] * len(learner._teachers), MIRROR))
+    parts = iter((TOWER, *[TEACHERS] * len(learner._teachers)))
 
     def enter(*_: object) -> None:
         meter.part = next(parts)
@@ -221,7 +221,7 @@ class NoPhrases:
             )
 
 
-def learner_of(config: TrainConfig, clip: CLIP, *, fakes: FakeTensorMode | None) -> Learner:
+def learner_of(config: TrainConfig, clip: CLIP, *, fakes: FakeTensorMode | None) -> TrainingCriterion:
     """The learner of a configuration with `NoPhrases`.
 
     Args:
@@ -237,7 +237,7 @@ def learner_of(config: TrainConfig, clip: CLIP, *, fakes: FakeTensorMode | None)
         encoder.encode_phrases = NoPhrases(  # type: ignore[assignment]
             embed_dim=encoder.dense.embed_dim, token_width=width, tokens=LONGEST_PHRASE, fakes=fakes
         )
-        learner = Learner(encoder, decoder_for(encoder, model.decoder), config.losses)
+        learner = TrainingCriterion(encoder, decoder_for(encoder, model.decoder), config.losses)
     if fakes:
         for module in (*learner.modules(), *encoder.dense.modules(), *clip.modules()):
             for name, weight in module._parameters.items():
@@ -257,7 +257,6 @@ def batch_of(config: TrainConfig, phrases_per_image: float, *, fakes: FakeTensor
     boxes = torch.tensor([0.0, 0.0, size / 2, size / 2]).repeat(count, 1)
     boxes[~boxed] = torch.nan
     cells = size // (config.model.output_stride // 4)
-    wrong = config.losses.contrast.wrong_phrases
     with fakes or nullcontext():
         squares = torch.zeros(images, size, size, 3, dtype=torch.uint8)
     return TrainingBatch(
@@ -269,8 +268,6 @@ def batch_of(config: TrainConfig, phrases_per_image: float, *, fakes: FakeTensor
         boxed=boxed,
         image_index=index,
         region_ids=torch.where(boxed, 1, -1) * torch.arange(1, count + 1),
-        wrong_phrases=["a wrong phrase"] * (wrong * count),
-        wrong_index=torch.arange(count).repeat_interleave(wrong),
     )
 
 

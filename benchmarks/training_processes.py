@@ -28,12 +28,12 @@ from benchmarks.measuring import Finding, report
 from grounding.cli import parse
 from grounding.data.refshapes.writer import write_refshapes
 from grounding.data.transforms import AugmentationConfig
+from grounding.learner import ContrastConfig, LossConfig
 from grounding.loading import DECODER_FILE
 from grounding.run_folder import STATES_FOLDER
 from grounding.states import WEIGHTS_FILE
 from grounding.train_config import TrainConfig
 from grounding.training import train
-from grounding.weak import WeakConfig
 
 Result = TypeVar("Result")
 STEPS_PER_EPOCH, EPOCHS = 5, 4
@@ -89,7 +89,7 @@ def main(rounds: int = 3, images_per_batch: int = 8, output: Path | None = None)
             config, data=folder / "data", images_per_batch=images_per_batch, epochs=EPOCHS, patience=EPOCHS,
             supervision="mixed", boxes_fraction=0.5, subset=None, validation_subset=None, warmup_steps=5,
             augmentation=AugmentationConfig(crop=True, scale=True, flip=True, colour=True, blur=True),
-            losses=replace(config.losses, weak=WeakConfig(background_weight=0.3, mirror_weight=0.3)),
+            losses=LossConfig(contrast=ContrastConfig(weight=0.1)),
         )  # fmt: skip
         seconds: dict[int, list[float]] = {1: [], 2: []}
         for turn in range(rounds):

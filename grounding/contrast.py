@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 import torch.distributed
@@ -38,21 +38,6 @@ class Pairs:
     region_known: Tensor
 
 
-@dataclass(frozen=True)
-class WrongPhrases:
-    """N phrases that each differ in a word from the phrase of a pair, and that nobody said of its region.
-
-    Some will be true of it all the same, as "the guy" beside "the man".
-
-    Attributes:
-        embeddings: (N, E) float32, L2-normalised.
-        pair_index: (N,) int64, the pair each is set against.
-    """
-
-    embeddings: Tensor
-    pair_index: Tensor
-
-
 class RegionPhraseContrast(nn.Module):
     """Symmetric InfoNCE (van den Oord et al. 2018, section 2.3) with a learned temperature.
 
@@ -70,36 +55,32 @@ class RegionPhraseContrast(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
         self.within_image = within_image
 
-    def forward(self, pairs: Pairs, wrong: WrongPhrases | None = None) -> Tensor:
+    def forward(self, pairs: Pairs) -> Tensor:
         """() mean loss of both directions over this process's pairs, against those of all processes.
 
-        What other processes' losses say of this one's regions comes back with the gradient, as a sum.
-
-        Args:
-            pairs: of this process.
-            wrong: further negatives of single regions.
+        The gradient with respect to this process's embeddings includes that of the other processes' losses, as a sum.
         """
         everyone = gathered(pairs)
         with torch.no_grad():  # the parameter, not its exponential: that would have no gradient beyond the cap
             self.log_scale.clamp_(max=math.log(MAX_SCALE))
         scale = self.log_scale.exp()
         positive = pairs.region_ids[:, None] == everyone.region_ids[None, :]
-        left_out = ~positive & (self._unsure(pairs, everyone) | (pairs.phrases @ everyone.phrases.T > SAME_WORDS))
-        to_phrases = scale * pairs.regions @ everyone.phrases.T
-        to_regions = scale * pairs.phrases @ everyone.regions.T
-        to_phrases, to_regions = (each.masked_fill(left_out, -torch.inf) for each in (to_phrases, to_regions))
-        against = None
-        if wrong is not None and len(wrong.pair_index):
-            regions = pairs.regions.index_select(0, wrong.pair_index)  # whose gradient is the same every time
-            against = scale * (regions * wrong.embeddings).sum(dim=-1)
-            against = _in_rows(against, wrong.pair_index, len(to_phrases))
-        return (_info_nce(to_phrases, positive, against) + _info_nce(to_regions, positive)) / 2
+        ignored = ~positive & (self._may_be_same_region(pairs, everyone) | _same_words(pairs, everyone))
+        region_to_phrase = scale * pairs.regions @ everyone.phrases.T  # (P, P of all processes)
+        phrase_to_region = scale * pairs.phrases @ everyone.regions.T
+        return (_info_nce(region_to_phrase, positive, ignored) + _info_nce(phrase_to_region, positive, ignored)) / 2
 
-    def _unsure(self, pairs: Pairs, everyone: Pairs) -> Tensor:
+    def _may_be_same_region(self, pairs: Pairs, everyone: Pairs) -> Tensor:
+        """(P, all P) bool: pairs of one image, except where both regions are known and `within_image` is set."""
         same_image = pairs.image_ids[:, None] == everyone.image_ids[None, :]
         if not self.within_image:
             return same_image
         return same_image & ~(pairs.region_known[:, None] & everyone.region_known[None, :])
+
+
+def _same_words(pairs: Pairs, everyone: Pairs) -> Tensor:
+    """(P, all P) bool."""
+    return pairs.phrases @ everyone.phrases.T > SAME_WORDS
 
 
 def gathered(pairs: Pairs) -> Pairs:
@@ -110,12 +91,7 @@ def gathered(pairs: Pairs) -> Pairs:
     counts = [torch.zeros_like(count) for _ in range(process_count())]
     torch.distributed.all_gather(counts, count)
     sizes = [int(each) for each in counts]
-    return Pairs(
-        *(
-            _gather(each, sizes)
-            for each in (pairs.regions, pairs.phrases, pairs.region_ids, pairs.image_ids, pairs.region_known)
-        )
-    )
+    return Pairs(*(_gather(getattr(pairs, each.name), sizes) for each in fields(Pairs)))
 
 
 def _gather(x: Tensor, sizes: Sequence[int]) -> Tensor:
@@ -129,16 +105,9 @@ def _gather(x: Tensor, sizes: Sequence[int]) -> Tensor:
     return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
 
 
-def _info_nce(logits: Tensor, positive: Tensor, against: Tensor | None = None) -> Tensor:
-    """Mean over rows of the mean over a row's positives of -log softmax; `against` adds negatives to each row."""
-    everything = logits if against is None else torch.cat([logits, against], dim=1)
-    log_likelihood = logits - everything.logsumexp(dim=1, keepdim=True)
+def _info_nce(logits: Tensor, positive: Tensor, ignored: Tensor) -> Tensor:
+    """Mean over rows of the mean over a row's positives of -log softmax; ignored columns are not in the softmax."""
+    logits = logits.masked_fill(ignored, -torch.inf)
+    log_likelihood = logits - logits.logsumexp(dim=1, keepdim=True)
     per_row = log_likelihood.masked_fill(~positive, 0).sum(dim=1) / positive.sum(dim=1)
     return -per_row.mean()
-
-
-def _in_rows(values: Tensor, rows: Tensor, count: int) -> Tensor:
-    """(N,) values as (count, most per row): each in its row, the rest -inf."""
-    column = (rows[:, None] == rows[None, :]).tril(diagonal=-1).sum(dim=1)
-    filled = values.new_full((count, int(column.max()) + 1), -torch.inf)
-    return filled.index_put((rows, column), values)

@@ -19,12 +19,13 @@ from torch import Tensor, nn
 from grounding.adapter import RegionAdapter
 from grounding.dense_clip import DenseFeatures
 from grounding.errors import InputError
-from grounding.phrase_reader import PhraseReader
 from grounding.similarity import similarity_of
 from grounding.text import PhraseFeatures
 
 # The stages that a decoder reads, coarse to fine, by the output stride of the dense embeddings.
 STAGES_READ = {16: ("layer3", "layer2", "layer1"), 32: ("layer4", "layer3", "layer2")}
+SIMILARITY_SCALE = 10.0  # brings cosines, of which CLIP uses a narrow band, to the size of the queries' products
+HEADS = 4  # of the phrase reader's transformer
 
 
 @dataclass(frozen=True)
@@ -122,29 +123,32 @@ class HeatmapDecoder(nn.Module):
             features: of the B images, at model size H x W.
             phrases: the P phrases.
             image_index: (P,) int64, the image each phrase is about.
-            regions: what `region_embeddings` says of the features, where it is known already.
+            regions: (B, E, H / s, W / s), the result of `region_embeddings(features)` where it is known already.
 
         Returns:
             (P, H / heatmap_stride, W / heatmap_stride) logits, float32 or, under autocast, of its type.
         """
-        coarse_stage, middle_stage, fine_stage = (features.pyramid[stage] for stage in self._stages)
         if regions is None:
             regions = self.region_embeddings(features)
-        seen = torch.cat([regions, coarse_stage], dim=1)
-        # What depends on the image alone is computed once per image, then handed to its phrases.
-        coarse = _handed_out(self.coarse_in(torch.cat([seen, _coordinates(seen)], dim=1)), image_index)
-        middle = _handed_out(self.middle_in(middle_stage), image_index)
-        fine = _handed_out(self.fine_in(fine_stage), image_index)
+        # What depends on the image alone is computed once per image, then expanded to its phrases.
+        coarse_stage, middle_stage, fine_stage = (features.pyramid[stage] for stage in self._stages)
+        image = torch.cat([regions, coarse_stage], dim=1)  # (B, E + C, h, w) at stride s
+        coarse = expand_to_phrases(self.coarse_in(torch.cat([image, _coordinates(image)], dim=1)), image_index)
+        middle = expand_to_phrases(self.middle_in(middle_stage), image_index)
+        fine = expand_to_phrases(self.fine_in(fine_stage), image_index)
 
-        similarity = similarity_of(regions, phrases.embeddings, image_index)
-        queries, summaries = self.reader(phrases)
-        keys = _handed_out(self.keys(seen), image_index)
-        maps = torch.einsum("pdhw,pqd->pqhw", keys, queries) / self.config.query_dim**0.5
-        x = coarse + self.maps_in(torch.cat([10 * similarity[:, None], maps], dim=1))
+        # The phrase meets the image: one map of cosines and one for each query, (P, 1 + Q, h, w).
+        similarity = SIMILARITY_SCALE * similarity_of(regions, phrases.embeddings, image_index)
+        queries, summary = self.reader(phrases)
+        keys = expand_to_phrases(self.keys(image), image_index)
+        query_maps = torch.einsum("pdhw,pqd->pqhw", keys, queries) / self.config.query_dim**0.5
+        x = coarse + self.maps_in(torch.cat([similarity[:, None], query_maps], dim=1))
+
+        # Refinement: at stride s, s / 2 and s / 4.
         for block in self.coarse:
-            x = block(x, summaries)
+            x = block(x, summary)
         x = _upsampled(self.middle_up(x), middle) + middle
-        x = self.middle(x, summaries)
+        x = self.middle(x, summary)
         x = _upsampled(self.fine_up(x), fine) + fine
         return self.head(F.gelu(x))[:, 0]
 
@@ -160,16 +164,53 @@ class ModulatedBlock(nn.Module):
         self.expand = nn.Conv2d(width, 2 * width, 1)
         self.project = nn.Conv2d(2 * width, width, 1)
 
-    def forward(self, x: Tensor, summaries: Tensor) -> Tensor:
-        """(P, C, h, w) and (P, D) to (P, C, h, w)."""
-        scale, shift = self.modulation(summaries)[..., None, None].chunk(2, dim=1)
+    def forward(self, x: Tensor, summary: Tensor) -> Tensor:
+        """(P, C, h, w) and (P, D) phrase summaries to (P, C, h, w)."""
+        scale, shift = self.modulation(summary)[..., None, None].chunk(2, dim=1)
         out = self.norm(self.depthwise(x)) * (1 + scale) + shift
         return x + self.project(F.gelu(self.expand(out)))
 
 
-def _handed_out(x: Tensor, image_index: Tensor) -> Tensor:
-    """(B, ...) of images as (P, ...) of their phrases; a single image's is left to broadcasting: no copies."""
-    # The gradient of x[image_index] adds up an image's phrases in whatever order threads come to them.
+class PhraseReader(nn.Module):
+    """From a phrase's features to query vectors for the image and one vector that sums the phrase up.
+
+    CLIP's phrase embedding says what a phrase mentions, and little of who does what to whom: "the star left of the
+    ring" and "the ring left of the star" lie close together (Yuksekgonul et al. 2023, "When and why vision-language
+    models behave like bags-of-words", section 2). The token states still hold it, and a small transformer reads them.
+
+    Args:
+        embed_dim: E of CLIP's joint space.
+        token_width: of the vectors of single tokens.
+        queries: query vectors per phrase.
+        dim: of every vector that comes out.
+        layers: of the transformer.
+    """
+
+    def __init__(self, *, embed_dim: int, token_width: int, queries: int, dim: int, layers: int) -> None:
+        super().__init__()
+        if dim % HEADS:
+            raise InputError(f"decoder.query_dim is {dim}: give a multiple of {HEADS}")
+        self.from_embedding = nn.Linear(embed_dim, dim)
+        self.from_tokens = nn.Sequential(nn.LayerNorm(token_width), nn.Linear(token_width, dim))
+        self.slots = nn.Parameter(torch.randn(queries, dim) / dim**0.5)
+        layer = nn.TransformerEncoderLayer(
+            dim, HEADS, dim_feedforward=2 * dim, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+        )
+        self.transformer = nn.TransformerEncoder(layer, layers, norm=nn.LayerNorm(dim), enable_nested_tensor=False)
+
+    def forward(self, phrases: PhraseFeatures) -> tuple[Tensor, Tensor]:
+        """Query vectors (P, Q, D) and summaries (P, D) of P phrases."""
+        count, queries = phrases.embeddings.shape[0], len(self.slots)
+        summary = self.from_embedding(phrases.embeddings)[:, None]
+        x = torch.cat([summary, self.slots.expand(count, -1, -1), self.from_tokens(phrases.tokens)], dim=1)
+        own = phrases.is_token.new_ones(count, 1 + queries)
+        x = self.transformer(x, src_key_padding_mask=~torch.cat([own, phrases.is_token], dim=1))
+        return x[:, 1 : 1 + queries], x[:, 0]
+
+
+def expand_to_phrases(x: Tensor, image_index: Tensor) -> Tensor:
+    """(B, ...) of images to (P, ...) of their phrases; a single image's (1, ...) is left to broadcasting."""
+    # Not x[image_index]: its gradient adds up the phrases of an image in an order that depends on threads.
     return x if x.shape[0] == 1 else x.index_select(0, image_index)
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from grounding.data.reading import ReadingLoader
+from grounding.data.dataloader import ImageLoader
 from grounding.data.refcocog import RefCOCOg
 from grounding.grounder import Grounder
 from grounding.metrics import hottest_point, mass_inside
@@ -110,7 +110,7 @@ def predict_blocks(
     batches_of_blocks = [_parts(block, images_per_batch) for block in blocks]
     batches = [list(batch) for of_block in batches_of_blocks for batch in of_block]
     # One loader for all blocks: its workers read on while a block ends.
-    examples = iter(ReadingLoader(dataset, batch_sampler=batches, num_workers=workers, collate_fn=list))
+    examples = iter(ImageLoader(dataset, batch_sampler=batches, num_workers=workers, collate_fn=list))
     first = next(examples, None)
     if first is None:
         return

@@ -15,7 +15,7 @@ from tabulate import tabulate
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from grounding.data.reading import ReadingLoader
+from grounding.data.dataloader import ImageLoader
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.features import box_features, candidate_boxes
 from grounding.extraction.quality import BoxQualityHead, fit_quality_head
@@ -122,7 +122,7 @@ def _heatmaps(
     grounder: Grounder, dataset: Dataset[Example], images_per_batch: int, workers: int, description: str
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(heatmap (H, W), annotated box (4,)) of every expression, in the order of the data set."""
-    loader = ReadingLoader(dataset, batch_size=images_per_batch, num_workers=workers, collate_fn=list)
+    loader = ImageLoader(dataset, batch_size=images_per_batch, num_workers=workers, collate_fn=list)
     total = len(dataset) if isinstance(dataset, Sized) else None
     with tqdm(total=total, desc=description, unit="image", leave=False) as bar:
         for batch in loader:

@@ -12,9 +12,8 @@ from accelerate import Accelerator
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 from torch.utils.data import Subset
 
-from grounding.data.broken import WithoutBroken
 from grounding.data.refcocog import RefCOCOg
-from grounding.data.supervision import images_with_boxes, refuse_test_split
+from grounding.data.supervision import WithoutBroken, images_with_boxes, refuse_test_split
 from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig
 from grounding.extraction.stored import save_extraction

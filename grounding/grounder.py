@@ -19,7 +19,7 @@ from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.choice import required_head
 from grounding.extraction.quality import BoxQualityHead
 from grounding.memory import Memory
-from grounding.similarity import similarity_of, stretch_to_unit
+from grounding.similarity import min_max_normalize, similarity_of
 from grounding.text import PhraseFeatures, TextEncoder, as_phrases
 from grounding.types import Grounding
 
@@ -212,7 +212,7 @@ class DenseGrounder:
                 return self.decoder(view.features, phrases, image_index).sigmoid()
         similarity = similarity_of(view.features.embeddings, phrases.embeddings, image_index)
         valid = view.valid_mask(self.encoder.dense.output_stride)[image_index]
-        return stretch_to_unit(similarity, valid)
+        return min_max_normalize(similarity, valid)
 
     def _grounding(self, encoded: EncodedImages, index: int, phrase: str, maps: Sequence[np.ndarray]) -> Grounding:
         over_image = []

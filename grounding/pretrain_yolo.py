@@ -31,8 +31,8 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
 from grounding.export.to_onnx import to_onnx
 from grounding.geometry import box_area
+from grounding.optimiser_step import warmup_cosine
 from grounding.proposals.yolox import PADDING
-from grounding.training import warmup_cosine
 from grounding.whole_file import made_whole
 
 if TYPE_CHECKING:

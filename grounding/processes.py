@@ -7,7 +7,7 @@ alone prints, and writes what is written once. With one process, nothing is exch
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import wraps
@@ -16,6 +16,7 @@ from typing import ParamSpec, TypeVar
 import torch
 import torch.distributed as dist
 from accelerate import PartialState
+from torch import Tensor
 
 from grounding.errors import InputError
 
@@ -107,6 +108,62 @@ def gather(own: Sequence[Value]) -> list[Value]:
     parts: list[Sequence[Value]] = [()] * process_count()
     dist.all_gather_object(parts, own)
     return [item for part in parts for item in part]
+
+
+def any_process(flag: bool, device: torch.device) -> bool:
+    """Whether the flag is set in any process; each calls this once.
+
+    Args:
+        flag: of this process.
+        device: of the processes' tensors.
+    """
+    if process_count() == 1:
+        return flag
+    flags = torch.tensor(int(flag), device=device)
+    dist.all_reduce(flags, dist.ReduceOp.MAX)
+    return bool(flags)
+
+
+def mean_over_processes(values: Mapping[str, Tensor]) -> dict[str, float]:
+    """The mean of every () value over the processes; all have the same names in the same order."""
+    stacked = torch.stack([value.detach() for value in values.values()])
+    if process_count() > 1:
+        dist.all_reduce(stacked)
+        stacked /= process_count()
+    return dict(zip(values, stacked.tolist(), strict=True))
+
+
+def scale_to_global_means(
+    means: Mapping[str, tuple[Tensor, int | Tensor]], names: Sequence[str], device: torch.device
+) -> dict[str, Tensor]:
+    """This process's means, scaled so that their average over the processes is the mean over all things.
+
+    `DistributedDataParallel` averages gradients over processes, however many things each of them took its mean over.
+    A mean m over n of the N things that W processes hold is therefore multiplied by W n / N.
+
+    Args:
+        means: name, one of `names` -> () mean, and over how many things it was taken.
+        names: of all means that any process may have, in one order for all.
+        device: of the means.
+
+    Returns:
+        the means that any process has, in the order of `names`; 0 where this one has none.
+    """
+    if process_count() == 1:
+        return {name: means[name][0] for name in names if name in means}
+    zero = torch.zeros((), device=device)
+    own = [means.get(name, (zero, 0)) for name in names]
+    counts = torch.tensor([[int(count), int(name in means)] for name, (_, count) in zip(names, own, strict=True)],
+                          device=device)  # fmt: skip
+    totals = counts.clone()
+    dist.all_reduce(totals)
+    return {
+        name: mean * (process_count() * count / max(1, total))
+        for name, (mean, _), (count, _), (total, holders) in zip(
+            names, own, counts.tolist(), totals.tolist(), strict=True
+        )
+        if holders
+    }
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from grounding.loading import CLIP_SHA256, CONFIG_FILE, DECODER_FILE
 from grounding.lock import locked
 from grounding.plain import plain
 from grounding.processes import from_main, is_main, on_main
-from grounding.states import Progress, States, load_state
+from grounding.states import Checkpoints, Progress, load_checkpoint
 from grounding.whole_file import made_whole, write_whole
 from grounding.yaml_files import read_yaml
 
@@ -42,8 +42,7 @@ TOTAL_LOSS, LEARNING_RATE, GRADIENT_NORM = "total_loss", "learning_rate", "gradi
 GRADIENT_TAG = "optimiser/gradient_norm"  # before it is clipped; no loss, beside which it would be drawn
 # Outside of these: it differs from one time to the next, and what is compared of two runs should not.
 WAITING_TAG = "time/waiting_for_data"
-MAY_DIFFER_ON_RESUME = {"resume", "output", "data", "device", "workers", "feature_cache", "save_every", "last_states",
-                        "most_skipped"}  # fmt: skip
+MAY_DIFFER_ON_RESUME = {"resume", "output", "data", "device", "workers", "save_every", "last_states", "most_skipped"}
 
 
 def refuse_another_run(folder: Path, config: Any, *, resume: bool) -> None:
@@ -85,7 +84,7 @@ class RunFolder:
 
     def __init__(self, folder: Path, config: Any) -> None:
         self.folder = folder
-        self._states = States(folder / STATES_FOLDER, keep=config.last_states)
+        self._checkpoints = Checkpoints(folder / STATES_FOLDER, keep=config.last_states)
         self._open(config)
 
     @on_main
@@ -112,7 +111,7 @@ class RunFolder:
         """Go on from the newest whole state; what the logs say of later steps and epochs is taken out.
 
         Args:
-            accelerator, mean, progress: as for `States.save`.
+            accelerator, mean, progress: as for `Checkpoints.save`.
 
         Returns:
             Whether there was a state.
@@ -120,12 +119,12 @@ class RunFolder:
         Raises:
             InputError: there are states and none is whole, or there is none beside a trained decoder.
         """
-        path = from_main(self._states.newest(accelerator.print) if is_main() else None)
+        path = from_main(self._checkpoints.newest(accelerator.print) if is_main() else None)
         if path is None and (self.folder / DECODER_FILE).is_file():
             raise InputError(f"{self.folder} has a trained decoder and no state to go on from: give a new --output")
         if path is None:
             return False
-        load_state(path, accelerator, mean, progress)
+        load_checkpoint(path, accelerator, mean, progress)
         if is_main():
             _keep_lines(self.folder / METRICS_FILE, "epoch", progress.epoch)
             _keep_lines(self.folder / SKIPPED_FILE, "step", progress.step)
@@ -139,8 +138,8 @@ class RunFolder:
 
     @on_main
     def save_state(self, accelerator: Accelerator, mean: AveragedModel, progress: Progress) -> None:
-        """Everything that a resumed run needs; see `States.save`."""
-        self._states.save(accelerator, mean, progress)
+        """Everything that a resumed run needs; see `Checkpoints.save`."""
+        self._checkpoints.save(accelerator, mean, progress)
 
     @on_main
     def save_decoder(self, decoder: nn.Module, *, clip_sha256: str) -> None:

@@ -1,7 +1,7 @@
-"""Phrases and the positions of their images: how alike they are, and what a weighing of the positions amounts to.
+"""Similarity maps of phrases and images, and weighted pooling of dense embeddings.
 
-Every phrase meets every image here, and what nobody asks is dropped: one product of matrices costs less than a copy of
-an image's embeddings for each of its phrases.
+Every phrase is multiplied with every image of the batch and the pairs that nobody asked for are dropped: one product of
+matrices costs less than a copy of an image's embeddings for each of its phrases.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def similarity_of(embeddings: Tensor, phrases: Tensor, image_index: Tensor) -> T
     Returns:
         (P, h, w) in [-1, 1].
     """
-    return _own(torch.einsum("behw,pe->pbhw", embeddings, phrases), image_index)
+    return gather_own_image(torch.einsum("behw,pe->pbhw", embeddings, phrases), image_index)
 
 
 def pool(embeddings: Tensor, weights: Tensor, image_index: Tensor) -> Tensor:
@@ -38,15 +38,15 @@ def pool(embeddings: Tensor, weights: Tensor, image_index: Tensor) -> Tensor:
     """
     factor = weights.shape[-1] // embeddings.shape[-1]
     coarse = F.avg_pool2d(weights[:, None], factor)[:, 0]
-    return F.normalize(_own(torch.einsum("behw,phw->pbe", embeddings, coarse), image_index), dim=-1)
+    return F.normalize(gather_own_image(torch.einsum("behw,phw->pbe", embeddings, coarse), image_index), dim=-1)
 
 
-def _own(of_all_images: Tensor, image_index: Tensor) -> Tensor:
-    """(P, B, ...) to (P, ...): what each of P has with its own image."""
+def gather_own_image(of_all_images: Tensor, image_index: Tensor) -> Tensor:
+    """(P, B, ...) values of P phrases with every one of B images to (P, ...): those with each phrase's own image."""
     return of_all_images[torch.arange(image_index.shape[0], device=image_index.device), image_index]
 
 
-def stretch_to_unit(similarity: Tensor, valid: Tensor) -> Tensor:
+def min_max_normalize(similarity: Tensor, valid: Tensor) -> Tensor:
     """Similarity maps stretched so that the valid positions of each span [0, 1]; padding becomes 0.
 
     The band in which CLIP's cosines lie differs between phrases: without this, one threshold could not serve two of

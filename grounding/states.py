@@ -2,7 +2,8 @@
 
 A state is a folder named by its step and epoch. It holds what `accelerate` saves (trained weights, AdamW's moments, the
 schedule, random numbers), the running mean of the weights, how far the run has come, and a list of its files with their
-SHA-256, written last. No file of it is read by an unpickler that could run code.
+SHA-256, written last. No file of it is read by an unpickler that could run code: the mean and the progress are not
+registered with accelerate's `register_for_checkpointing`, which reads pickles with `weights_only=False`.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Progress:
         return better
 
 
-class States:
+class Checkpoints:
     """The last states of one run.
 
     Args:
@@ -84,7 +85,7 @@ class States:
         """Everything that a resumed run needs; the oldest of more than `keep` states goes, and all of later steps.
 
         Args:
-            accelerator: as `without_wrapper` leaves it.
+            accelerator: as `save_unwrapped` leaves it.
             mean: running mean of the trained weights.
             progress: of the run.
 
@@ -141,14 +142,14 @@ class States:
         return sorted(self.folder.glob("[0-9]*-[0-9]*"))
 
 
-def load_state(path: Path, accelerator: Accelerator, mean: AveragedModel, progress: Progress) -> None:
-    """Put everything back as it was when the state was saved; the arguments are those of `States.save`."""
+def load_checkpoint(path: Path, accelerator: Accelerator, mean: AveragedModel, progress: Progress) -> None:
+    """Put everything back as it was when the state was saved; the arguments are those of `Checkpoints.save`."""
     accelerator.load_state(str(path))
     mean.load_state_dict(load_file(path / MEAN_FILE))
     vars(progress).update(json.loads((path / PROGRESS_FILE).read_text(encoding="utf-8")))
 
 
-def without_wrapper(accelerator: Accelerator) -> None:
+def save_unwrapped(accelerator: Accelerator) -> None:
     """Lets states hold the weights by the module's own names, whether or not several processes have wrapped it."""
 
     def saving(models: list[nn.Module], weights: list[dict[str, Tensor]], _: str) -> None:

@@ -48,8 +48,6 @@ class TrainConfig:
         mixed_precision: "no", "fp16" or "bf16".
         device: "auto" (a GPU if there is one) or "cpu".
         workers: processes that read images; 0 reads in this one.
-        feature_cache: folder in which CLIP's features of the training images are kept in half precision, for other
-            runs too; null computes them in every step. Needs augmentation to be off (`docs/feature_cache.md`).
         save_every: optimiser steps between two resumable states, besides the end of each epoch.
         last_states: how many of the last states stay: where the newest is damaged, the one before serves.
         most_skipped: steps in a row without a finite loss and gradient, each of which is skipped, that end the run.
@@ -85,7 +83,6 @@ class TrainConfig:
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"
     device: Literal["auto", "cpu"] = "auto"
     workers: NonNegativeInt = 0
-    feature_cache: Path | None = None
     save_every: PositiveInt = 500
     last_states: PositiveInt = 2
     most_skipped: PositiveInt = 10

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from grounding.data.batches import TrainingItems
 from grounding.data.pairs import ImagePhrasePairs
 from grounding.data.refcocog import RefCOCOg
-from grounding.data.supervision import Supervised, images_with_boxes, refuse_test_split
+from grounding.data.supervision import Supervised, WithoutBroken, find_broken, images_with_boxes, refuse_test_split
 from grounding.errors import InputError
+from grounding.processes import gather, is_main, process_count, process_index
+from grounding.run_folder import BROKEN_FILE, read_broken
 from grounding.train_config import TrainConfig
 
 
@@ -50,11 +53,33 @@ def boxed_images(config: TrainConfig, dataset: Supervised) -> set[int] | None:
     if not 0 <= config.boxes_fraction <= 1:
         raise InputError(f"boxes_fraction is {config.boxes_fraction}: give a share between 0 and 1")
     contrast, weak = config.losses.contrast, config.losses.weak
-    # The mirror loss alone would not do: some batches hold no phrase that a mirror leaves true.
-    if not any((contrast.weight, weak.map_weight, weak.background_weight, weak.colour_weight)):
-        raise InputError(
-            "losses.contrast.weight and the weights of losses.weak but for mirror_weight are 0: give images without "
-            "boxes a loss"
-        )
+    if not any((contrast.weight, weak.map_weight, weak.colour_weight)):
+        weights = "losses.contrast.weight and the weights of losses.weak"
+        raise InputError(f"{weights} are 0: give images without boxes a loss")
     fraction = 0.0 if config.supervision == "weak" else config.boxes_fraction
     return images_with_boxes(dataset, fraction, seed=config.seed)
+
+
+def broken_images(config: TrainConfig, dataset: Supervised) -> dict[int, str]:
+    """Image id -> what is wrong, of the images that the run leaves out; a resumed run leaves out the same ones."""
+    if not config.skip_broken:
+        return {}
+    broken = read_broken(config.output) if config.resume else None
+    if broken is None:
+        share = range(process_index(), len(dataset), process_count())
+        found = gather(list(find_broken(dataset, share, hide_progress=not is_main()).items()))
+        broken = dict(sorted(found))
+    if broken and is_main():
+        first = next(iter(broken.values()))
+        print(f"{len(broken)} broken images are left out, the first: {first} ({BROKEN_FILE} in the run folder has all)")
+    return broken
+
+
+def training_items(config: TrainConfig, dataset: Supervised, broken: dict[int, str]) -> TrainingItems:
+    """What is drawn from the data set, without its broken images."""
+    dataset = WithoutBroken(dataset, broken) if broken else dataset
+    return TrainingItems(
+        dataset, model_size=config.model.model_size, stride=config.model.heatmap_stride,
+        phrases_per_image=config.phrases_per_image, composed_per_image=config.composed_per_image,
+        boxed=boxed_images(config, dataset), augmentation=config.augmentation, seed=config.seed,
+    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The four kinds of work that may be interrupted, small: what starts or goes on with each, and what its result is."""
+"""The three kinds of work that may be interrupted, small: what starts or goes on with each, and what its result is."""
 
 from __future__ import annotations
 
@@ -64,16 +64,6 @@ def _trained(output: Path) -> dict[str, str]:
     }
 
 
-def _cache(data: Path, output: Path) -> list[object]:
-    return ["train.py", "--data", data, "--output", output / "run", "--resume", "true", "--epochs", 1, *SMALL,
-            "--feature_cache", output / "cache", "--images_per_batch", 12, "--device", "cpu"]  # fmt: skip
-
-
-def _cached(output: Path) -> dict[str, str]:
-    files = [path for path in (output / "cache").rglob("*") if path.is_file() and path.parent.name != "locks"]
-    return {str(path.relative_to(output)): sha256_of(path) for path in files} | _trained(output)
-
-
 def _bulk(data: Path, output: Path) -> list[object]:
     return ["-m", "grounding.bulk", "--method", "refshapes", "--requests", data.parent / "requests.jsonl", "--output",
             output / "boxes.jsonl", "--block", 2, "--device", "cpu", "--precision", "float32"]  # fmt: skip
@@ -103,7 +93,6 @@ def _compared(output: Path) -> dict[str, str]:
 
 WORKS = (
     Work("training", _train, _trained, "weights of the last step and of the best epoch, their mean and measures"),
-    Work("feature cache", _cache, _cached, "every file of the cache, and the weights trained from it"),
     Work("bulk grounding", _bulk, _answered, "every line of boxes, in order"),
     Work("compare", _compare, _compared, "every prediction but for its time, and every measure"),
 )

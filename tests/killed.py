@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from grounding.data.batches import TrainingBatch
-from grounding.learner import Learner
+from grounding.learner import TrainingCriterion
 
 
 class Killed(Exception):
@@ -15,12 +15,12 @@ class Killed(Exception):
 
 def killed_after(patch: pytest.MonkeyPatch, steps: int) -> None:
     """Ends the process's training by `Killed` in the middle of the step after `steps`."""
-    losses = Learner.forward
+    losses = TrainingCriterion.forward
     calls = iter(range(steps + 1))
 
-    def dying(learner: Learner, batch: TrainingBatch) -> dict[str, torch.Tensor]:
+    def dying(criterion: TrainingCriterion, batch: TrainingBatch) -> dict[str, torch.Tensor]:
         if next(calls) == steps:
             raise Killed
-        return losses(learner, batch)
+        return losses(criterion, batch)
 
-    patch.setattr(Learner, "forward", dying)
+    patch.setattr(TrainingCriterion, "forward", dying)

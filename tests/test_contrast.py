@@ -12,8 +12,8 @@ import torch.multiprocessing
 import torch.nn.functional as F
 from torch import Tensor
 
-from grounding.contrast import MAX_SCALE, Pairs, RegionPhraseContrast, WrongPhrases, _in_rows
-from grounding.shared_means import weighed_by_share
+from grounding.contrast import MAX_SCALE, Pairs, RegionPhraseContrast
+from grounding.processes import scale_to_global_means
 
 # Image 1: regions 11 (two phrases) and 12. Image 2: region 21, its phrase in the words of region 11's first, and two
 # phrases of which nobody says what they are of. Image 3: two such phrases, and one of a known region.
@@ -39,11 +39,6 @@ def example() -> Pairs:
     return Pairs(regions, phrases, torch.tensor(REGION_IDS), torch.tensor(IMAGE_IDS), torch.tensor(KNOWN))
 
 
-def wrong_example() -> WrongPhrases:
-    """Two against pair 2, one against pair 0, one against pair 4; not in order."""
-    return WrongPhrases(unit(4, EMBED_DIM, seed=2), torch.tensor([2, 0, 2, 4]))
-
-
 def part(pairs: Pairs, rows: slice) -> Pairs:
     return Pairs(*(value[rows] for value in vars(pairs).values()))
 
@@ -64,7 +59,6 @@ def hand_contrast(
     scale: float | Tensor = 1 / 0.07,
     *,
     within_image: bool = True,
-    wrong: WrongPhrases | None = None,
     rows: slice = slice(None),
 ) -> Tensor:
     """Row by row and term by term, in double precision; `rows` are a process's own."""
@@ -75,10 +69,6 @@ def hand_contrast(
         for asked, answers in ((regions, phrases), (phrases, regions)):
             exponents = {j: scale * (asked[i] * answers[j]).sum() for j in among if among[j] != "left out"}
             denominator = sum(exponent.exp() for exponent in exponents.values())
-            if wrong is not None and answers is phrases:
-                for embedding, pair in zip(wrong.embeddings.double(), wrong.pair_index.tolist(), strict=True):
-                    if pair == i:
-                        denominator = denominator + (scale * (regions[i] * embedding).sum()).exp()
             positives = [j for j in among if among[j] == "positive"]
             losses.append(-sum(exponents[j] - denominator.log() for j in positives) / len(positives))
     return sum(losses) / len(losses)
@@ -93,11 +83,10 @@ def leaves(pairs: Pairs) -> Pairs:
 
 @pytest.mark.parametrize("temperature", [0.07, 0.5])
 @pytest.mark.parametrize("within_image", [True, False])
-@pytest.mark.parametrize("with_wrong", [False, True], ids=["alone", "against wrong phrases"])
-def test_equals_loops(temperature, within_image, with_wrong):
-    pairs, by_hand, wrong = leaves(example()), leaves(example()), wrong_example() if with_wrong else None
-    loss = RegionPhraseContrast(temperature, within_image=within_image)(pairs, wrong)
-    expected = hand_contrast(by_hand, 1 / temperature, within_image=within_image, wrong=wrong)
+def test_equals_loops(temperature, within_image):
+    pairs, by_hand = leaves(example()), leaves(example())
+    loss = RegionPhraseContrast(temperature, within_image=within_image)(pairs)
+    expected = hand_contrast(by_hand, 1 / temperature, within_image=within_image)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     loss.backward()
     expected.backward()
@@ -127,23 +116,6 @@ def test_both_phrases_of_a_region_are_drawn_to_it():
     pairs = Pairs(regions, phrases, ids, torch.tensor([1, 1, 1]), torch.ones(3, dtype=torch.bool))
     RegionPhraseContrast(0.5)(pairs).backward()
     assert (phrases.grad[:2, 0] < 0).all()  # descending raises the similarity with the region
-
-
-def test_wrong_phrases_count_for_the_region_of_their_row_alone():
-    pairs, wrong = example(), wrong_example()
-    alone = RegionPhraseContrast(0.5)(pairs).item()
-    regions = pairs.regions.clone().requires_grad_()
-    phrases = pairs.phrases.clone().requires_grad_()
-    embeddings = wrong.embeddings.clone().requires_grad_()
-    nearer = replace(wrong, embeddings=embeddings)
-    with_wrong = RegionPhraseContrast(0.5)(replace(pairs, regions=regions, phrases=phrases), nearer)
-    assert with_wrong.item() > alone
-    with_wrong.backward()
-    for gradient, pair in zip(embeddings.grad, wrong.pair_index.tolist(), strict=True):
-        # Along its region's embedding, and no other's.
-        assert F.cosine_similarity(gradient, pairs.regions[pair], dim=0) == pytest.approx(1, abs=1e-5)
-    nothing = WrongPhrases(torch.zeros(0, EMBED_DIM), torch.zeros(0, dtype=torch.long))
-    assert RegionPhraseContrast(0.5)(pairs, nothing).item() == alone
 
 
 @pytest.mark.parametrize("ids", [[3], [3, 3, 3]])
@@ -182,30 +154,13 @@ def test_stays_finite_at_the_cap(value):
     regions = pairs.regions.clone().requires_grad_()
     loss = RegionPhraseContrast(1 / MAX_SCALE)
     loss.log_scale.data.fill_(value)
-    result = loss(replace(pairs, regions=regions), wrong_example())
+    result = loss(replace(pairs, regions=regions))
     result.backward()
     assert result.isfinite() and regions.grad.isfinite().all() and loss.log_scale.grad.isfinite()
 
 
-def test_values_come_into_their_rows_in_order():
-    values = torch.arange(1.0, 6).requires_grad_()
-    rows = torch.tensor([2, 0, 2, 4, 2])
-    placed = _in_rows(values, rows, 5)
-    nothing = -math.inf
-    assert placed.tolist() == [
-        [2, nothing, nothing],
-        [nothing] * 3,
-        [1, 3, 5],
-        [nothing] * 3,
-        [4, nothing, nothing],
-    ]
-    placed.exp().sum().backward()
-    assert torch.allclose(values.grad, values.detach().exp())
-
-
 # Of each process: its rows of the example. Unequal, and an image and a region lie across the border.
 ROWS_OF = (slice(0, 1), slice(1, 9))
-WRONG_OF = (None, WrongPhrases(unit(1, EMBED_DIM, seed=3), torch.tensor([4])))  # one process has one, the other none
 
 
 def one_of_two(rank: int, folder: str) -> None:
@@ -213,10 +168,10 @@ def one_of_two(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     own, loss = leaves(part(example(), ROWS_OF[rank])), RegionPhraseContrast(0.3)
-    value = loss(own, WRONG_OF[rank])
+    value = loss(own)
     value.backward()
     with torch.no_grad():
-        again = loss(own, WRONG_OF[rank])
+        again = loss(own)
     results = {"loss": value, "again": again, "scale": loss.log_scale.grad}
     results["corrected"] = averaged_gradient(part(example(), ROWS_OF[rank]))
     results |= {"regions": own.regions.grad, "phrases": own.phrases.grad}
@@ -228,7 +183,7 @@ def averaged_gradient(pairs: Pairs) -> Tensor:
     """Of a correction of all regions, as `DistributedDataParallel` would average it over processes."""
     correction = torch.eye(EMBED_DIM, requires_grad=True)
     mean = RegionPhraseContrast(0.3)(replace(pairs, regions=pairs.regions @ correction))
-    weighed = weighed_by_share({"contrast": mean}, {"contrast": len(pairs.regions)}, ("contrast",), mean.device)
+    weighed = scale_to_global_means({"contrast": (mean, len(pairs.regions))}, ("contrast",), mean.device)
     (gradient,) = torch.autograd.grad(weighed["contrast"], correction)
     torch.distributed.all_reduce(gradient)
     return gradient / 2
@@ -239,11 +194,8 @@ def test_processes_together_equal_one(tmp_path):
     found = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
     pairs, losses = leaves(example()), []
     for rank, rows in enumerate(ROWS_OF):
-        wrong = WRONG_OF[rank]
-        if wrong is not None:
-            wrong = replace(wrong, pair_index=wrong.pair_index + rows.start)
         log_scale = torch.tensor(-math.log(0.3), dtype=torch.double, requires_grad=True)
-        losses.append(hand_contrast(pairs, log_scale.exp(), wrong=wrong, rows=rows))
+        losses.append(hand_contrast(pairs, log_scale.exp(), rows=rows))
         assert found[rank]["loss"].item() == pytest.approx(losses[-1].item(), rel=1e-5)
         assert found[rank]["again"] == found[rank]["loss"]  # without gradients, as in validation
         (by_scale,) = torch.autograd.grad(losses[-1], log_scale, retain_graph=True)
@@ -258,22 +210,3 @@ def test_processes_together_equal_one(tmp_path):
     hand_contrast(replace(whole, regions=whole.regions.double() @ correction), 1 / 0.3).backward()
     for each in found:
         torch.testing.assert_close(each["corrected"], correction.grad.float(), rtol=1e-4, atol=1e-6)
-
-
-def test_two_threads_give_the_same_gradient_every_time():
-    """Wrong phrases share regions, and the sums over them must not depend on which thread comes first."""
-    count = 60
-    ids = torch.arange(count)
-    pairs = Pairs(unit(count, 512), unit(count, 512, seed=1), ids, ids, torch.ones(count, dtype=torch.bool))
-    wrong = WrongPhrases(unit(6 * count, 512, seed=2), ids.repeat(6))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        found = set()
-        for _ in range(20):
-            regions = pairs.regions.clone().requires_grad_()
-            RegionPhraseContrast(0.1)(replace(pairs, regions=regions), wrong).backward()
-            found.add(regions.grad.numpy().tobytes())
-    finally:
-        torch.set_num_threads(threads)
-    assert len(found) == 1

@@ -19,8 +19,7 @@ import grounding.extraction_tuning as tuning
 from grounding import ModelConfig, RefCOCOg, load
 from grounding.baselines.proposal_clip import ScoringConfig
 from grounding.contenders import MethodSettings, make_method
-from grounding.data.broken import WithoutBroken
-from grounding.data.supervision import images_with_boxes
+from grounding.data.supervision import WithoutBroken, images_with_boxes
 from grounding.evaluation import evaluate
 from grounding.extraction import ExtractionConfig
 from grounding.extraction.quality import BoxQualityHead

@@ -79,8 +79,7 @@ def test_fake_tensors_cost_what_real_ones_do(supervision: str, output_stride: in
         tmp_path, tmp_path, supervision=supervision, images_per_batch=2,
         model=ModelConfig(model_size=64, output_stride=output_stride,
                           decoder=DecoderConfig(width=16, blocks=1, queries=2, query_dim=8)),
-        losses=LossConfig(contrast=ContrastConfig(wrong_phrases=2),
-                          weak=WeakConfig(teacher_sizes=(96,), mirror_weight=1.0)),
+        losses=LossConfig(contrast=ContrastConfig(weight=0.1), weak=WeakConfig(teacher_sizes=(96,))),
     )  # fmt: skip
     real = learner_of(config, tiny_clip(), fakes=None)
     expected = step_cost(real, batch_of(config, 2, fakes=None), "no")

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from grounding.states import WEIGHTS_FILE, Progress, States
+from grounding.states import WEIGHTS_FILE, Checkpoints, Progress
 
 
 class _Saving:
@@ -25,7 +25,7 @@ class _Saving:
 
 def saved(folder: Path, *steps: int, keep: int) -> list[str]:
     """Saves states of these steps; the names of those that are then there."""
-    states = States(folder, keep=keep)
+    states = Checkpoints(folder, keep=keep)
     for step in steps:
         states.save(cast(Accelerator, _Saving()), AveragedModel(nn.Linear(1, 1)), Progress(step=step))
     return sorted(path.name for path in folder.iterdir())
@@ -42,8 +42,8 @@ def test_a_damaged_newer_state_takes_no_place(tmp_path: Path, keep: int) -> None
     saved(tmp_path, 100, 200, keep=2)
     (tmp_path / "00000200-0000" / WEIGHTS_FILE).write_bytes(b"damaged")
     told: list[str] = []
-    assert States(tmp_path, keep=keep).newest(told.append) == tmp_path / "00000100-0000" and len(told) == 1
+    assert Checkpoints(tmp_path, keep=keep).newest(told.append) == tmp_path / "00000100-0000" and len(told) == 1
     names = saved(tmp_path, 150, keep=keep)
     assert names == ["00000100-0000", "00000150-0000"][-keep:]
-    newest = States(tmp_path, keep=keep).newest(told.append)
+    newest = Checkpoints(tmp_path, keep=keep).newest(told.append)
     assert newest == tmp_path / "00000150-0000" and len(told) == 1

@@ -26,7 +26,6 @@ from grounding.learner import ContrastConfig, LossConfig
 from grounding.run_logs import read_logs
 from grounding.train_config import TrainConfig
 from grounding.training import train
-from grounding.weak import WeakConfig
 from tests.killed import Killed, killed_after
 from tests.scripts import ROOT
 from tests.tiny_clip import save_tiny_clip
@@ -69,9 +68,7 @@ def uneven_data(root: Path) -> Path:
 def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
     folder = tmp_path_factory.mktemp("processes")
     model = ModelConfig(clip=str(save_tiny_clip(folder / "clip.pt")), model_size=64, decoder=DecoderConfig(16, 1, 2, 8))
-    losses = LossConfig(
-        contrast=ContrastConfig(wrong_phrases=2), weak=WeakConfig(background_weight=0.3, mirror_weight=0.3)
-    )
+    losses = LossConfig(contrast=ContrastConfig(weight=0.1))
     return TrainConfig(
         uneven_data(folder / "data"), folder / "run", model=model, losses=losses,
         supervision="mixed", boxes_fraction=0.34, composed_per_image=1, epochs=EPOCHS, patience=EPOCHS,
@@ -104,10 +101,7 @@ def test_two_processes_equal_one(runs: Path, supervision: str) -> None:
     assert largest_difference(one, two) < AS_ONE
     alone, shared = (read_logs([folder])[0] for folder in (one, two))
     assert set(shared.steps) == set(alone.steps) > {"contrast_loss", "learning_rate"}
-    for (
-        name,
-        series,
-    ) in alone.steps.items():  # the whole batch's, in the steps that have such a loss
+    for name, series in alone.steps.items():  # the whole batch's, in the steps that have such a loss
         assert shared.steps[name] == pytest.approx(series, rel=1e-4, abs=1e-6), name
     assert list(shared.steps["total_loss"]) == list(range(1, 21))
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from grounding.errors import InputError
-from grounding.weak import WeakConfig, background_loss, colour_loss, mirror_loss, similarity_targets
+from grounding.weak import WeakConfig, alike_neighbours, pairwise_affinity_loss, pseudo_masks
 
 CELLS, SIZE = 4, 16  # along a side, of the embeddings and of heatmaps
 
@@ -70,7 +70,7 @@ def teacher() -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize(("threshold", "steepness"), [(0.7, 12.0), (0.4, 3.0)])
 def test_targets_equal_loops_over_cells(threshold, steepness):
     embeddings, phrases = teacher()
-    targets = similarity_targets(
+    targets = pseudo_masks(
         [embeddings], phrases, each_its_own(phrases), padded(), threshold=threshold, steepness=steepness
     )
     expected = hand_targets(embeddings, phrases, padded(), threshold, steepness)
@@ -82,10 +82,10 @@ def test_targets_equal_loops_over_cells(threshold, steepness):
 def test_what_lies_on_padding_changes_no_target():
     embeddings, phrases = teacher()
     settings = {"threshold": 0.7, "steepness": 12.0}
-    before = similarity_targets([embeddings], phrases, each_its_own(phrases), padded(), **settings)
+    before = pseudo_masks([embeddings], phrases, each_its_own(phrases), padded(), **settings)
     embeddings[1, :, [0, 3]] = F.normalize(random(8, 2, CELLS, seed=5), dim=0)
     embeddings[2, :, :, 3] = F.normalize(random(8, CELLS, seed=6), dim=0)
-    assert torch.equal(before, similarity_targets([embeddings], phrases, each_its_own(phrases), padded(), **settings))
+    assert torch.equal(before, pseudo_masks([embeddings], phrases, each_its_own(phrases), padded(), **settings))
 
 
 def test_a_target_is_one_half_at_the_threshold_and_follows_the_image_to_its_border():
@@ -95,7 +95,7 @@ def test_a_target_is_one_half_at_the_threshold_and_follows_the_image_to_its_bord
     embeddings[0, 1, :2] = embeddings[0, 0, 2:] = 1
     valid = torch.ones(1, SIZE, SIZE, dtype=torch.bool)
     valid[0, 12:] = False
-    targets = similarity_targets([embeddings], phrase, each_its_own(phrase), valid, threshold=0.5, steepness=10.0)
+    targets = pseudo_masks([embeddings], phrase, each_its_own(phrase), valid, threshold=0.5, steepness=10.0)
     torch.testing.assert_close(targets[0, 10:12], torch.full((2, SIZE), sigmoid(5)))
     assert (targets[0, 7].mean() + targets[0, 8].mean()).item() == pytest.approx(1, abs=1e-5)  # either side of it
 
@@ -103,7 +103,7 @@ def test_a_target_is_one_half_at_the_threshold_and_follows_the_image_to_its_bord
 def test_targets_have_no_gradient():
     embeddings, phrases = teacher()
     embeddings, phrases = embeddings.requires_grad_(), phrases.requires_grad_()
-    assert not similarity_targets(
+    assert not pseudo_masks(
         [embeddings], phrases, each_its_own(phrases), padded(), threshold=0.7, steepness=12.0
     ).requires_grad
 
@@ -120,7 +120,7 @@ def test_a_threshold_that_nothing_or_all_exceeds_is_refused(threshold):
         ({"steepness": 0.0}, r"losses\.weak\.steepness is 0\.0: give a number above 0"),
         ({"teacher_sizes": (448, 100)}, r"losses\.weak\.teacher_sizes is \[448, 100\]: give positive multiples of 32"),
         ({"teacher_sizes": (0,)}, r"losses\.weak\.teacher_sizes is \[0\]"),
-        ({"mirror_weight": -1.0}, r"losses\.weak\.mirror_weight is -1\.0: give 0 or more"),
+        ({"colour_weight": -1.0}, r"losses\.weak\.colour_weight is -1\.0: give 0 or more"),
     ],
 )
 def test_settings_without_sense_are_refused(settings, message):
@@ -128,23 +128,7 @@ def test_settings_without_sense_are_refused(settings, message):
         WeakConfig(**settings)
 
 
-def test_background_loss_equals_a_loop():
-    inside, outside, phrases = (F.normalize(random(5, 8, seed=seed), dim=1) for seed in range(3))
-    total = 0.0
-    for own, rest, phrase in zip(inside.double(), outside.double(), phrases.double(), strict=True):
-        total += math.log(1 + math.exp(-1 / 0.07 * (float(own @ phrase) - float(rest @ phrase))))
-    assert background_loss(inside, outside, phrases).item() == pytest.approx(total / 5, rel=1e-5)
-
-
-def test_background_loss_is_not_met_by_fitting_less_on_both_sides():
-    inside, outside, phrases = (random(5, 8, seed=seed).requires_grad_() for seed in range(3))
-    background_loss(inside, outside, phrases).backward()
-    for row in range(5):  # descending makes the inside fit better and the outside worse, by as much
-        assert inside.grad[row] @ phrases[row] < 0
-        torch.testing.assert_close(inside.grad[row], -outside.grad[row])
-
-
-def hand_colour_loss(logits: Tensor, colours: Tensor, valid: Tensor) -> float:
+def hand_affinity_loss(logits: Tensor, colours: Tensor, valid: Tensor) -> float:
     """Over every pair of cells of a map, taking those that are neighbours, alike and on the image."""
     total, pairs = 0.0, 0
     size = logits.shape[-1]
@@ -165,6 +149,10 @@ def hand_colour_loss(logits: Tensor, colours: Tensor, valid: Tensor) -> float:
     return total / pairs
 
 
+def affinity_loss(logits: Tensor, colours: Tensor, valid: Tensor) -> Tensor:
+    return pairwise_affinity_loss(logits, alike_neighbours(colours, valid))
+
+
 def coloured(size: int = 7) -> tuple[Tensor, Tensor]:
     """(colours, valid) of two images, in few colours, so that some neighbours are alike and others not."""
     generator = torch.Generator().manual_seed(0)
@@ -175,17 +163,17 @@ def coloured(size: int = 7) -> tuple[Tensor, Tensor]:
     return colours, valid
 
 
-def test_colour_loss_equals_a_loop_over_pairs_of_cells():
+def test_affinity_loss_equals_a_loop_over_pairs_of_cells():
     colours, valid = coloured()
     logits = 2 * random(2, 7, 7)
-    expected = hand_colour_loss(logits, colours, valid)
-    assert colour_loss(logits, colours, valid).item() == pytest.approx(expected, rel=1e-5)
+    expected = hand_affinity_loss(logits, colours, valid)
+    assert affinity_loss(logits, colours, valid).item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_padding_has_no_part_in_the_colour_loss():
+def test_padding_has_no_part_in_the_affinity_loss():
     colours, valid = coloured()
     logits = random(2, 7, 7).requires_grad_()
-    colour_loss(logits, colours, valid).backward()
+    affinity_loss(logits, colours, valid).backward()
     assert (logits.grad[~valid] == 0).all() and logits.grad[valid].abs().sum() > 0
 
 
@@ -195,41 +183,18 @@ def test_neighbours_of_one_colour_draw_each_other_along():
     colours[..., 3:] = 1
     logits = torch.tensor([[[4.0, 4, 0, 0, -4, -4]]]).requires_grad_()
     valid = torch.ones(1, 1, 6, dtype=torch.bool)
-    loss = colour_loss(logits, colours, valid)
+    loss = affinity_loss(logits, colours, valid)
     loss.backward()
     assert logits.grad[0, 0, 2] < 0 < logits.grad[0, 0, 3]
-    assert colour_loss(logits.detach() - logits.grad, colours, valid) < loss
+    assert affinity_loss(logits.detach() - logits.grad, colours, valid) < loss
 
 
 def test_an_image_without_two_cells_alike_costs_nothing():
     colours = torch.rand(1, 3, 3, 3, generator=torch.Generator().manual_seed(0)) * 100
     logits = random(1, 3, 3).requires_grad_()
-    loss = colour_loss(logits, colours, torch.ones(1, 3, 3, dtype=torch.bool))
+    loss = affinity_loss(logits, colours, torch.ones(1, 3, 3, dtype=torch.bool))
     loss.backward()
     assert loss.item() == 0 and (logits.grad == 0).all()
-
-
-def test_mirror_loss_equals_a_loop():
-    logits, mirrored, valid = random(3, 6, 6), random(3, 6, 6, seed=1), torch.ones(3, 6, 6, dtype=torch.bool)
-    valid[0, :2], valid[1, :, 4:] = False, False
-    total, cells = 0.0, 0
-    for one, other, kept in zip(logits.tolist(), mirrored.tolist(), valid.tolist(), strict=True):
-        for i, j in itertools.product(range(6), range(6)):
-            if kept[i][j]:
-                total += (sigmoid(one[i][j]) - sigmoid(other[i][5 - j])) ** 2
-                cells += 1
-    assert mirror_loss(logits, mirrored, valid).item() == pytest.approx(total / cells, rel=1e-5)
-    assert mirror_loss(logits, logits.flip(-1), valid).item() == 0
-
-
-def test_mirrored_heatmaps_come_nearer_to_each_other():
-    logits, mirrored = torch.tensor([[[2.0, -2]]], requires_grad=True), torch.tensor([[[1.0, 0]]], requires_grad=True)
-    valid = torch.ones(1, 1, 2, dtype=torch.bool)
-    loss = mirror_loss(logits, mirrored, valid)
-    loss.backward()
-    assert logits.grad[0, 0, 0] > 0 > logits.grad[0, 0, 1]  # 2 should be 0, -2 should be 1
-    assert mirrored.grad[0, 0, 0] > 0 > mirrored.grad[0, 0, 1]
-    assert mirror_loss(logits.detach() - logits.grad, mirrored.detach() - mirrored.grad, valid) < loss
 
 
 @pytest.mark.parametrize("signs", list(itertools.product([-1e4, 1e4], repeat=2)))
@@ -237,12 +202,7 @@ def test_extreme_logits_stay_finite(signs):
     colours, valid = coloured(6)
     logits = torch.full((2, 6, 6), signs[0])
     logits[:, ::2] = signs[1]
-    for loss in (
-        lambda x: colour_loss(x, torch.zeros_like(colours), valid),
-        lambda x: mirror_loss(x, -x, valid),
-        lambda x: background_loss(x[:, 0], x[:, 1], x[:, 2]),
-    ):
-        asked = logits.clone().requires_grad_()
-        value = loss(asked)
-        value.backward()
-        assert value.isfinite() and asked.grad.isfinite().all()
+    logits.requires_grad_()
+    value = affinity_loss(logits, torch.zeros_like(colours), valid)
+    value.backward()
+    assert value.isfinite() and logits.grad.isfinite().all()

@@ -73,9 +73,6 @@ class ImagePhrasePairs(Dataset[Example]):
         """The expressions of an image, without reading it."""
         return self._examples[index]
 
-    def stated_size(self, index: int) -> None:
-        """Pairs say nothing of their images' sizes."""
-
     def check_images(self) -> None:
         """Look for every image's file.
 

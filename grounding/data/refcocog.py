@@ -155,10 +155,6 @@ class RefCOCOg(Dataset[Example]):
         """The expressions of example `index`, without reading its image."""
         return self._examples[index]
 
-    def stated_size(self, index: int) -> tuple[int, int] | None:
-        """(width, height) in pixels that instances.json gives for the image of example `index`, if it does."""
-        return self._image_sizes[self._examples[index][0].image_id]
-
     def check_images(self) -> None:
         """Look for every image's file, so that a long run does not end on a missing one.
 

@@ -66,30 +66,29 @@ def augment(
     """
     asked = replace(example, expressions=tuple(example.expressions[i] for i in drawn), regions=())
     permitted = _permitted(config, asked.phrases)
+    # Drawn whatever the phrases permit.
     crops, zooms, flips = (rng.random() < OFTEN for _ in range(3))
-    power = rng.uniform(-1, 1) if zooms and config.scale else 0.0  # of the zoom: above 0 larger, below 0 smaller
+    zoom = rng.uniform(-1, 1) if zooms and config.scale else 0.0  # exponent of MOST_ZOOM; below 0 smaller
 
-    height, width = example.image.shape[:2]
-    moves: list[A.BasicTransform] = []
-    looks: list[A.BasicTransform] = []
-    crops, larger = crops and permitted.crop, power if power > 0 and permitted.scale else 0.0
-    if crops or larger:
-        shares = rng.uniform(0, 1, 2) if crops else np.ones(2)
-        moves.append(A.Crop(*_window(_kept(example, asked.phrases), (width, height), shares, larger, rng), p=1))
-    if permitted.flip and flips:
-        moves.append(A.HorizontalFlip(p=1))
-        said = tuple(replace(each, phrase=mirrored_phrase(each.phrase)) for each in asked.expressions)
-        asked = replace(asked, expressions=said)
-    if permitted.colour:
-        looks.append(A.ColorJitter((0.7, 1.3), (0.7, 1.3), (0.6, 1.4), (-0.08, 0.08), p=OFTEN))
-    if permitted.blur:
-        looks.append(A.OneOf([A.GaussianBlur((3, 5)), A.Sharpen((0.1, 0.4)), A.GaussNoise((0.02, 0.08))], p=SELDOM))
-    if moves:
-        asked = _moved(asked, moves)
-    if looks:
-        asked = replace(asked, image=A.Compose(looks, seed=int(rng.integers(2**31)))(image=asked.image)["image"])
+    geometric: list[A.BasicTransform] = []
+    crops = crops and permitted.crop
+    enlarge = zoom if zoom > 0 and permitted.scale else 0.0
+    if crops or enlarge:
+        geometric.append(A.Crop(*_window(example, asked.phrases, rng, crops=crops, zoom=enlarge), p=1))
+    if flips and permitted.flip:
+        geometric.append(A.HorizontalFlip(p=1))
+        mirrored = tuple(replace(each, phrase=mirrored_phrase(each.phrase)) for each in asked.expressions)
+        asked = replace(asked, expressions=mirrored)
+    if geometric:
+        asked = _moved(asked, geometric)
+
+    photometric = _photometric(permitted)
+    if photometric:
+        transform = A.Compose(photometric, seed=int(rng.integers(2**31)))
+        asked = replace(asked, image=transform(image=asked.image)["image"])
+
     letterbox = Letterbox.fit((asked.image.shape[1], asked.image.shape[0]), model_size)
-    return asked, _smaller(letterbox, MOST_ZOOM**power, rng) if power < 0 else letterbox
+    return asked, _smaller(letterbox, MOST_ZOOM**zoom, rng) if zoom < 0 else letterbox
 
 
 def _permitted(config: AugmentationConfig, phrases: Sequence[str]) -> AugmentationConfig:
@@ -102,6 +101,17 @@ def _permitted(config: AugmentationConfig, phrases: Sequence[str]) -> Augmentati
         colour=config.colour and not any(map(names_colour, phrases)),
         blur=config.blur and not any(map(names_sharpness, phrases)),
     )
+
+
+def _photometric(permitted: AugmentationConfig) -> list[A.BasicTransform]:
+    """Transforms that move nothing."""
+    transforms: list[A.BasicTransform] = []
+    if permitted.colour:
+        transforms.append(A.ColorJitter((0.7, 1.3), (0.7, 1.3), (0.6, 1.4), (-0.08, 0.08), p=OFTEN))
+    if permitted.blur:
+        blurs = [A.GaussianBlur((3, 5)), A.Sharpen((0.1, 0.4)), A.GaussNoise((0.02, 0.08))]
+        transforms.append(A.OneOf(blurs, p=SELDOM))
+    return transforms
 
 
 def _kept(example: Example, phrases: Sequence[str]) -> np.ndarray:
@@ -117,20 +127,23 @@ def _kept(example: Example, phrases: Sequence[str]) -> np.ndarray:
 
 
 def _window(
-    kept: np.ndarray, size: tuple[int, int], shares: np.ndarray, power: float, rng: np.random.Generator
+    example: Example, phrases: Sequence[str], rng: np.random.Generator, *, crops: bool, zoom: float
 ) -> tuple[int, int, int, int]:
-    """A crop's x1, y1, x2, y2 in whole pixels, around `kept`.
+    """x1, y1, x2, y2 in whole pixels of a crop around all that it must keep.
 
-    Each side takes its share of what lies between the least and the whole picture. Then both are divided by the zoom,
-    `power` of the most that leaves `kept` in. So `kept` seldom touches an edge, however large it is.
+    Each side takes a random share of what lies between the least and the whole picture, or all of it where `crops` is
+    False. Then both are divided by the zoom, in [0, 1] as a power of the most that leaves everything in. So what must
+    be kept seldom touches an edge, however large it is.
     """
-    whole = np.array(size)
+    kept = _kept(example, phrases)
+    shares = rng.uniform(0, 1, 2) if crops else np.ones(2)
+    whole = np.array([example.image.shape[1], example.image.shape[0]])
     low = np.clip(np.floor(kept[:2]), 0, whole - 1).astype(int)
     high = np.clip(np.ceil(kept[2:]), low + 1, whole).astype(int)
     least = np.maximum(np.ceil(LEAST_SIDE * whole), high - low)
     cropped = least + shares * (whole - least)
-    zoom = min(MOST_ZOOM, float((cropped / (high - low)).min())) ** power
-    length = np.clip(np.round(cropped / zoom).astype(int), high - low, whole)
+    factor = min(MOST_ZOOM, float((cropped / (high - low)).min())) ** zoom
+    length = np.clip(np.round(cropped / factor).astype(int), high - low, whole)
     start = rng.integers(np.maximum(0, high - length), np.minimum(low, whole - length) + 1)
     (x1, y1), (x2, y2) = start, start + length
     return int(x1), int(y1), int(x2), int(y2)
@@ -143,10 +156,11 @@ def _smaller(letterbox: Letterbox, zoom: float, rng: np.random.Generator) -> Let
     return replace(letterbox, content_size=(width, height), offset=(left, top))
 
 
-def _moved(example: Example, moves: list[A.BasicTransform]) -> Example:
+def _moved(example: Example, transforms: list[A.BasicTransform]) -> Example:
+    """The example with its image and boxes transformed."""
     height, width = example.image.shape[:2]
     transform = A.Compose(
-        moves,
+        transforms,
         bbox_params=A.BboxParams(format="pascal_voc", label_fields=["order"], min_area=0, min_visibility=0),
     )
     boxes = example.boxes_xyxy.clip(0, np.array([width, height, width, height], dtype=np.float32))

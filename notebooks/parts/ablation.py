@@ -6,10 +6,11 @@ if model.output_stride == 16:
 flip = not SHORT.augmentation.flip
 ARMS = {
     "all parts": SHORT,
-    "masks only": replace(SHORT, losses=LossConfig(contrast=replace(contrast, weight=0.0, wrong_phrases=0)),
+    "masks only": replace(SHORT, losses=LossConfig(contrast=replace(contrast, weight=0.0)),
                           composed_per_image=0, model=replace(model, decoder=replace(model.decoder, adapter=False))),
-    "no contrast": replace(SHORT, losses=LossConfig(contrast=replace(contrast, weight=0.0, wrong_phrases=0))),
-    "no hard negatives": replace(SHORT, losses=LossConfig(contrast=replace(contrast, wrong_phrases=0))),
+    f"{'no' if contrast.weight else 'with'} contrast": replace(
+        SHORT, losses=LossConfig(contrast=replace(contrast, weight=0.0 if contrast.weight else 0.1))
+    ),
     "no composed phrases": replace(SHORT, composed_per_image=0),
     f"stride {other_stride.output_stride} at {other_stride.model_size} pixels": replace(SHORT, model=other_stride),
     f"{'with' if flip else 'no'} mirrored images": replace(SHORT, augmentation=replace(SHORT.augmentation, flip=flip)),
@@ -17,7 +18,4 @@ ARMS = {
 if not SHORT.composed_per_image:
     ARMS["with composed phrases"] = replace(SHORT, composed_per_image=2)
     del ARMS["no composed phrases"]
-if not contrast.wrong_phrases:
-    ARMS["with hard negatives"] = replace(SHORT, losses=LossConfig(contrast=replace(contrast, wrong_phrases=3)))
-    del ARMS["no hard negatives"]
 arms = {name: run(name, config) for name, config in ARMS.items()}

@@ -17,6 +17,7 @@ from grounding.drawing import ANNOTATED_COLOUR, COLOUR_MAP, draw_boxes, heatmap_
 from grounding.evaluation import method_of, predict
 from grounding.geometry import box_iou
 from grounding.learner import LossConfig
+from grounding.optimiser_step import warmup_cosine
 from grounding.predictions import read_predictions
 from grounding.report.choices import choose_worst
 from grounding.report.confusion import confusion
@@ -33,7 +34,7 @@ from grounding.report.tables import difference_table, localisation_table, main_t
 from grounding.significance import interval_by_image, paired_difference
 from grounding.summary import summarise
 from grounding.train_config import TrainConfig
-from grounding.training import train, warmup_cosine
+from grounding.training import train
 from grounding.weak import WeakConfig
 
 assert Path(grounding.__file__).is_relative_to(WORK), "this is another copy of the package: restart the kernel"

@@ -37,7 +37,7 @@ def config(tmp_path: Path) -> TrainConfig:
 
 @pytest.fixture
 def everything(config: TrainConfig) -> TrainConfig:
-    """All augmentation, losses, composed and wrong phrases."""
+    """All augmentation and losses, and composed phrases."""
     return replace(config, augmentation=AUGMENTED, losses=ALL_LOSSES, composed_per_image=1, boxes_fraction=0.34)
 
 

@@ -9,19 +9,19 @@ import pytest
 import torch
 
 from grounding.data.batches import TrainingBatch
-from grounding.learner import Learner
+from grounding.learner import TrainingCriterion
 from tests.training.runs import Losses
 
 
 def at_step(patch: pytest.MonkeyPatch, number: int, change: Callable[[Losses], Losses], *, until: int = 0) -> None:
     """Does something in the middle of a step, counted from 1, and in those after it `until` another."""
-    losses, calls = Learner.forward, iter(range(1, 1000))
+    losses, calls = TrainingCriterion.forward, iter(range(1, 1000))
 
-    def disturbed(learner: Learner, batch: TrainingBatch) -> Losses:
-        found = losses(learner, batch)
+    def disturbed(criterion: TrainingCriterion, batch: TrainingBatch) -> Losses:
+        found = losses(criterion, batch)
         return change(found) if number <= next(calls) <= max(number, until) else found
 
-    patch.setattr(Learner, "forward", disturbed)
+    patch.setattr(TrainingCriterion, "forward", disturbed)
 
 
 def signalled(number: int) -> Callable[[Losses], Losses]:

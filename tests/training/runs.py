@@ -14,14 +14,11 @@ from grounding.decoder import DecoderConfig
 from grounding.learner import ContrastConfig, LossConfig
 from grounding.train_config import TrainConfig
 from grounding.training import train
-from grounding.weak import WeakConfig
 from tests.killed import Killed, killed_after
 
 SMALL = DecoderConfig(width=16, blocks=1, queries=2, query_dim=8)
 AUGMENTED = AugmentationConfig(crop=True, scale=True, flip=True, colour=True, blur=True)
-ALL_LOSSES = LossConfig(
-    contrast=ContrastConfig(wrong_phrases=2), weak=WeakConfig(background_weight=0.3, mirror_weight=0.3)
-)
+ALL_LOSSES = LossConfig(contrast=ContrastConfig(weight=0.1))
 Losses = dict[str, torch.Tensor]
 
 

@@ -16,7 +16,7 @@ import torch
 import yaml
 
 import grounding.tuning as tuning
-from grounding.learner import Learner
+from grounding.learner import TrainingCriterion
 from grounding.train_config import TrainConfig
 from grounding.training import train
 from grounding.tuning import TuneConfig, trial_folder, tune
@@ -26,7 +26,7 @@ from tests.tuning.searches import logged, rows
 
 def dying_in_step(monkeypatch: pytest.MonkeyPatch, step: int, death: type[BaseException]) -> None:
     """Ends the process's trainings in the middle of their optimiser step `step`, counted over all of them from 0."""
-    losses = Learner.forward
+    losses = TrainingCriterion.forward
     calls = iter(range(step + 1))
 
     def dying(*arguments: Any) -> Any:
@@ -34,7 +34,7 @@ def dying_in_step(monkeypatch: pytest.MonkeyPatch, step: int, death: type[BaseEx
             raise death
         return losses(*arguments)
 
-    monkeypatch.setattr(Learner, "forward", dying)
+    monkeypatch.setattr(TrainingCriterion, "forward", dying)
 
 
 @pytest.mark.parametrize(("step", "death"), [(4, SystemExit), (7, KeyboardInterrupt)], ids=["epoch 1", "epoch 2"])

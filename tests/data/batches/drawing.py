@@ -30,9 +30,9 @@ def ids_of(dataset: RefCOCOg) -> list[int]:
 
 
 def with_everything(dataset: RefCOCOg, boxed: Collection[int] | None) -> TrainingItems:
-    """All augmentation, composed and wrong phrases."""
+    """All augmentation, and composed phrases."""
     return TrainingItems(dataset, model_size=64, stride=4, phrases_per_image=3, composed_per_image=2,
-                         wrong_per_phrase=3, boxed=boxed, augmentation=ALL, seed=0)  # fmt: skip
+                         boxed=boxed, augmentation=ALL, seed=0)  # fmt: skip
 
 
 def drawn(items: TrainingItems, epochs: int = 3) -> list[TrainingItem]:

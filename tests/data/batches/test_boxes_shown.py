@@ -28,7 +28,6 @@ def test_without_boxes_nothing_depends_on_them(refshapes: RefCOCOg, noise: RefCO
     first, second = drawn(hidden), drawn(otherwise)
     assert all(same(one, other) for one, other in zip(first, second, strict=True))
     assert all(np.isnan(item.boxes_xyxy).all() and not item.boxed for item in first)
-    assert any(wrong for item in first for wrong in item.wrong)
     # With boxes nearly everything depends on them, so the comparison above could fail.
     shown = zip(drawn(with_everything(refshapes, None)), drawn(with_everything(noise, None)), strict=True)
     assert not any(same(one, other) for one, other in shown)
@@ -58,8 +57,8 @@ def test_pairs_come_as_a_data_set_without_its_boxes(refshapes: RefCOCOg, tmp_pat
     path = refshapes.root / "pairs.jsonl"
     lines = [f'{{"image": "{each.image_path.name}", "phrase": "{each.phrase}"}}' for each in refshapes.expressions]
     path.write_text("\n".join(lines))
-    pairs = TrainingItems(ImagePhrasePairs(path), model_size=64, stride=4, phrases_per_image=3, wrong_per_phrase=2,
-                          boxed=(), augmentation=ALL, seed=0)  # fmt: skip
+    pairs = TrainingItems(ImagePhrasePairs(path), model_size=64, stride=4, phrases_per_image=3, boxed=(),
+                          augmentation=ALL, seed=0)  # fmt: skip
     for slot in range(5):
         item = pairs[slot]
         assert not item.boxed and np.isnan(item.boxes_xyxy).all() and item.square.std() > 0

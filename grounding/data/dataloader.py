@@ -1,0 +1,122 @@
+"""Data loaders: errors of worker processes arrive as they were raised, and the time spent waiting is measured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Generic, TypeVar
+
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from grounding.errors import InputError
+from grounding.interruption import leave_signals_to_the_parent
+from grounding.processes import failing_together
+
+Batch = TypeVar("Batch")
+WAITING_TOO_LONG = 0.1  # share of the time above which more workers are suggested
+
+
+class ImageLoader(DataLoader[Any]):
+    """A `DataLoader` that raises an item's `InputError` as it was, also from a worker.
+
+    torch's own puts the worker's traceback into the message.
+
+    Args:
+        dataset: with `__getitem__`, and `__len__` where no sampler is given.
+        collate_fn: makes a batch of a list of items; None stacks them as torch does.
+        options: of `DataLoader`, by name.
+    """
+
+    def __init__(
+        self, dataset: Dataset[Any], *, collate_fn: Callable[[list[Any]], Any] | None = None, **options: Any
+    ) -> None:
+        super().__init__(_ErrorsAsItems(dataset), collate_fn=_CollateOrError(collate_fn or default_collate),
+                         worker_init_fn=leave_signals_to_the_parent, **options)  # fmt: skip
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        """The batches.
+
+        Raises:
+            InputError: an item cannot be read.
+        """
+        for batch in super().__iter__():
+            if isinstance(batch, InputError):
+                raise batch
+            yield batch
+
+
+class TimedLoader(Generic[Batch]):
+    """Batches, with the time measured that the loop waits for them; an `InputError` of one process ends all.
+
+    Args:
+        batches: to go through once.
+
+    Attributes:
+        waited: seconds in which the loop had no batch, because this process or another was still reading its own.
+        lasted: seconds from the first request until the loop was done with the last batch.
+    """
+
+    def __init__(self, batches: Iterable[Batch]) -> None:
+        self._batches = batches
+        self.waited = self.lasted = 0.0
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The batches.
+
+        Raises:
+            InputError: an image cannot be read.
+        """
+        began = asked = time.perf_counter()
+        remaining = iter(self._batches)
+        while True:
+            with failing_together():
+                batch = next(remaining, None)
+            if batch is None:
+                return
+            self.waited += time.perf_counter() - asked
+            yield batch
+            asked = time.perf_counter()
+            self.lasted = asked - began
+
+    @property
+    def share_waited(self) -> float:
+        """Of the time; 0 where there was no batch."""
+        return self.waited / self.lasted if self.lasted else 0.0
+
+    def summary(self, workers: int) -> str:
+        """The share as a sentence, with a remedy where it is large.
+
+        Args:
+            workers: processes that read images beside the loop's own.
+        """
+        summary = f"waiting for data: {self.share_waited:.0%} of the time"
+        if self.share_waited <= WAITING_TOO_LONG:
+            return summary
+        remedy = f"--workers {2 * workers}" if workers else "--workers 4"
+        return f"{summary} ({remedy} reads more images at once)"
+
+
+class _ErrorsAsItems(Dataset[Any]):
+    """The items of a data set, or the errors in their place."""
+
+    def __init__(self, dataset: Dataset[Any]) -> None:
+        self._dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self._dataset)  # type: ignore[arg-type]
+
+    def __getitem__(self, index: int) -> Any:
+        try:
+            return self._dataset[index]
+        except InputError as error:
+            return error
+
+
+class _CollateOrError:
+    """A batch, or the first error in its place; a class, so that workers can be started without a fork."""
+
+    def __init__(self, collate: Callable[[list[Any]], Any]) -> None:
+        self._collate = collate
+
+    def __call__(self, items: list[Any]) -> Any:
+        return next((item for item in items if isinstance(item, InputError)), None) or self._collate(items)
