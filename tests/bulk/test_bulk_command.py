@@ -147,9 +147,10 @@ def test_one_process_at_a_time(config: BulkConfig, monkeypatch: pytest.MonkeyPat
 )
 def test_a_wrong_line_is_named_before_any_work(config: BulkConfig, line: str, message: str) -> None:
     good = config.requests.read_text().splitlines()
-    config.requests.write_text("\n".join([good[0], line, good[1]]))
-    with pytest.raises(InputError, match=rf"requests\.jsonl, {message}"):
-        ground_file(config)
+    for content, words in (("\n".join([good[0], line, good[1]]), f", {message}"), ("", " is empty")):
+        config.requests.write_text(content)
+        with pytest.raises(InputError, match=rf"requests\.jsonl{words}"):
+            ground_file(config)
     assert not config.output.parent.exists()
 
 
@@ -173,12 +174,6 @@ def test_wrong_settings_are_refused(config: BulkConfig, changed: dict[str, Any],
     with pytest.raises(InputError, match=message):
         ground_file(replace(config, **changed))
     assert not config.output.parent.exists()
-
-
-def test_an_empty_file_is_refused(config: BulkConfig) -> None:
-    config.requests.write_text("")
-    with pytest.raises(InputError, match=r"requests\.jsonl is empty"):
-        ground_file(config)
 
 
 def test_the_command(config: BulkConfig, monkeypatch, capsys) -> None:
