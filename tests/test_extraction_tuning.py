@@ -188,9 +188,6 @@ def test_what_cannot_be_used_is_one_sentence(made: Path, run: Path, tmp_path: Pa
     (run / CHOSEN).write_text("method: best")
     outcome = run_script(capsys, "evaluate.py", run, *data, "--output", tmp_path / "new")
     assert_refused(outcome, run / CHOSEN, "damaged")
-
-
-def test_help(capsys: Capture) -> None:
     outcome = run_script(capsys, "train.py", "extraction", "--help")
     assert outcome.code == 0 and "train.py extraction" in outcome.out and "--fit_images" in outcome.out
     assert "train.py extraction RUN" in run_script(capsys, "train.py", "--help").out
