@@ -32,7 +32,8 @@ from grounding.decoder import DecoderConfig
 from grounding.evaluation import method_of, predict
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.settings import PARAMETERS
-from grounding.extraction_tuning import GRID, fit_head, sweep
+from grounding.extraction_sweep import fit_head, sweep
+from grounding.extraction_tuning import GRID
 from grounding.grounder import DenseGrounder, Grounder
 from grounding.learner import ContrastConfig, LossConfig
 from grounding.loading import load

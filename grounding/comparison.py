@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -16,28 +17,27 @@ from jsonargparse.typing import NonNegativeInt, PositiveInt
 from tqdm import tqdm
 
 from grounding.baselines.proposal_clip import ScoringConfig
-from grounding.blocks import Blocks
 from grounding.clip_backbone import LoadedCLIP, load_clip
 from grounding.coco_results import write_coco_results
 from grounding.config import ModelConfig
-from grounding.contenders import BOUNDS, Settings, make_bound, make_method
+from grounding.contenders import BOUNDS, MethodSettings, code_identity, make_bound, make_method
 from grounding.data.annotations import find_layout
 from grounding.data.refcocog import RefCOCOg
 from grounding.digest import sha256_of
 from grounding.errors import InputError
-from grounding.evaluation import Method, block_size, predict_blocks
+from grounding.evaluation import EvaluatedMethod, block_size, predict_blocks
 from grounding.loading import read_model_config, run_folders
 from grounding.lock import locked
-from grounding.made_once import MadeOnce, code_identity
 from grounding.plain import plain
-from grounding.pooling import pool_by_ref
+from grounding.pooling import aggregate_by_ref
 from grounding.precision import Precision, number_format
 from grounding.predictions import Prediction, read_predictions
 from grounding.processes import join_launch, share_name
 from grounding.proposals.loading import ProposalsConfig, load_proposer
 from grounding.report.tables import comparison_table
 from grounding.reporting import write_report
-from grounding.semantics import Judge
+from grounding.semantics import CLIPSimilarity
+from grounding.shards import ShardedFile
 from grounding.summary import Summary, summarise
 from grounding.whole_file import write_whole
 
@@ -103,75 +103,89 @@ def compare(config: EvaluateConfig) -> str:
     dataset = RefCOCOg(config.data, config.split, split_by=config.split_by, group_by="image")
     dataset.check_images()
     launch = join_launch(config.device)
-    settings = Settings(_shared_model(config), config.proposals, config.scoring, launch.device, config.precision,
-                        config.compiled)  # fmt: skip
-    model = settings.model
-    clip = load_clip(model.clip, settings.device, trust_checkpoint=model.trust_checkpoint)
-    judge = Judge(clip, [region.category for regions in dataset.regions.values() for region in regions])
-    contenders = [make_method(name, settings) for name in config.methods]
+    model = _shared_model(config)
+    settings = MethodSettings(model, config.proposals, config.scoring, launch.device, config.precision,
+                              config.compiled)  # fmt: skip
+    clip = load_clip(model.clip, launch.device, trust_checkpoint=model.trust_checkpoint)
+    methods = [make_method(name, settings) for name in config.methods]
     bounds = [make_bound(name, settings) for name in config.bounds if name not in config.methods]
-    names = [each.name for each in (*contenders, *bounds)]
-    if len(set(names)) < len(names):
-        raise InputError(f"two methods would both be called {_first_twice(names)!r}: compare them in two calls")
+    twice = [name for name, count in Counter(each.name for each in (*methods, *bounds)).items() if count > 1]
+    if twice:
+        raise InputError(f"two methods would both be called {twice[0]!r}: compare them in two calls")
 
     with locked(config.output / "compare.lock", "comparison") if launch.is_main_process else nullcontext():
-        return _measured(config, settings, dataset, clip, judge, contenders, bounds, launch)
+        files = _predict(config, [*methods, *bounds], dataset, clip, launch)
+        if not launch.is_main_process:
+            return ""
+        expressions = {each.sent_id: each for each in dataset.expressions}
+        summaries = {
+            name: summarise(_queries(path, config.query), expressions, dataset.regions) for name, path in files.items()
+        }
+        first = summaries[methods[0].name]
+        has_proposals = any("proposals" in each.made_from for each in (*methods, *bounds))
+        results = {
+            "data": str(config.data),
+            "split": config.split,
+            "split_by": config.split_by,
+            "query": config.query,
+            "images": len(dataset),
+            "weights": clip.weights,
+            "proposals": load_proposer(config.proposals, launch.device).weights if has_proposals else "",
+            "iou": IOU,
+            "methods": {each.name: _compared(summaries[each.name], first) for each in methods},
+            "bounds": {each.name: _compared(summaries[each.name], first) for each in bounds},
+        }
+        shutil.rmtree(config.output / "coco", ignore_errors=True)
+        for name, path in files.items():
+            write_coco_results(config.output / "coco", name, list(read_predictions(path)))
+        write_report(config.output, results, summaries, command=_command(config))
+        write_results(config.output / "results.json", results)
+    return f"{comparison_table(results, 'text')}\nwritten to {config.output}"
 
 
-def _measured(
-    config: EvaluateConfig, settings: Settings, dataset: RefCOCOg, clip: LoadedCLIP, judge: Judge,
-    contenders: Sequence[Method], bounds: Sequence[Method], launch: PartialState,
-) -> str:  # fmt: skip
-    """What `compare` does once everything is loaded."""
+def _predict(
+    config: EvaluateConfig, methods: Sequence[EvaluatedMethod], dataset: RefCOCOg, clip: LoadedCLIP,
+    launch: PartialState,
+) -> dict[str, Path]:  # fmt: skip
+    """Every method's file of predictions, complete in the main process; what is there is not made again."""
+    size = block_size(config.images_per_batch)
+    layout = find_layout(config.data, config.split_by)
+    # The annotations by content: predictions of an older data set are not taken for this one's.
+    annotations = {path.name: sha256_of(path) for path in (layout.refs_file, layout.instances_file)}
     # Batch size, device and compilation change no answer beyond rounding, but the time it takes.
-    common = {"data": _identity(config.data, config.split_by), "split": config.split, "judge": clip.sha256,
+    common = {"data": annotations, "split": config.split, "similarity": clip.sha256,
               "code": code_identity(), "device": launch.device.type, "compiled": config.compiled,
               "precision": str(number_format(config.precision, launch.device)),
               "images_per_batch": int(config.images_per_batch)}  # fmt: skip
     with launch.main_process_first():  # it removes what was made from something else, before anybody adds to it
-        made = {
-            method.name: MadeOnce(
-                config.output / "predictions" / f"{method.name}.jsonl",
-                {**common, "weights": method.weights, "settings": method.made_from},
-                items=len(dataset), block=block_size(config.images_per_batch), anew=True,
-            )
-            for method in (*contenders, *bounds)
-        }  # fmt: skip
-    if launch.is_main_process and not all(file.is_complete for file in made.values()):
+        files = [
+            ShardedFile(config.output / "predictions" / f"{method.name}.jsonl",
+                        {**common, "weights": method.weights, "settings": method.made_from},
+                        blocks=-(-len(dataset) // size), replace=True)
+            for method in methods
+        ]  # fmt: skip
+    if launch.is_main_process and not all(file.is_complete for file in files):
         (config.output / "results.json").unlink(missing_ok=True)  # of other predictions, beside which it would mislead
-    hidden = None if launch.is_main_process else True
-    for method in tqdm([*contenders, *bounds], desc="methods", unit="method", disable=hidden):
-        if not made[method.name].is_complete:
-            _predict_share(method, made[method.name].blocks, dataset, judge, config, launch)
+    categories = [region.category for regions in dataset.regions.values() for region in regions]
+    similarity = CLIPSimilarity(clip, categories)
+    process, processes = launch.process_index, launch.num_processes
+    bar = tqdm(zip(methods, files, strict=True), desc="methods", unit="method", total=len(methods), disable=process > 0)
+    for method, file in bar:
+        if file.is_complete:
+            continue
+        own = file.unfinished(process, processes)
+        ranges = [range(block * size, min((block + 1) * size, len(dataset))) for block in own]
+        answers = predict_blocks(method, dataset, ranges, similarity=similarity, workers=config.workers,
+                                 images_per_batch=config.images_per_batch, hide_progress=process > 0,
+                                 description=share_name(method.name, process, processes))  # fmt: skip
+        for block, of_block in zip(own, answers, strict=True):
+            file.append(block, [each.to_json() for of_image in of_block for each in of_image], process=process)
     launch.wait_for_everyone()
-    if not launch.is_main_process:
-        return ""
-    for file in made.values():
-        file.finish()
-    files = {name: file.path for name, file in made.items()}
-    expressions = {each.sent_id: each for each in dataset.expressions}
-    summaries = {
-        name: summarise(_queries(path, config.query), expressions, dataset.regions) for name, path in files.items()
-    }
-    first = summaries[contenders[0].name]
-    results = {
-        "data": str(config.data),
-        "split": config.split,
-        "split_by": config.split_by,
-        "query": config.query,
-        "images": len(dataset),
-        "weights": clip.weights,
-        "proposals": _proposals(settings) if any("proposals" in m.made_from for m in (*contenders, *bounds)) else "",
-        "iou": IOU,
-        "methods": {each.name: _compared(summaries[each.name], first) for each in contenders},
-        "bounds": {each.name: _compared(summaries[each.name], first) for each in bounds},
-    }
-    shutil.rmtree(config.output / "coco", ignore_errors=True)
-    for name, path in files.items():
-        write_coco_results(config.output / "coco", name, list(read_predictions(path)))
-    write_report(config.output, results, summaries, command=_command(config))
-    write_results(config.output / "results.json", results)
-    return f"{comparison_table(results, 'text')}\nwritten to {config.output}"
+    if launch.is_main_process:
+        for file in files:
+            if not file.is_complete:
+                file.finish()
+    return {method.name: file.path for method, file in zip(methods, files, strict=True)}
 
 
 def write_results(path: Path, results: dict[str, Any]) -> None:
@@ -186,38 +200,14 @@ def _shared_model(config: EvaluateConfig) -> ModelConfig:
     return read_model_config(runs[0], trust_checkpoint=trusted) if runs else config.model
 
 
-def _predict_share(
-    method: Method, blocks: Blocks, dataset: RefCOCOg, judge: Judge, config: EvaluateConfig, launch: PartialState
-) -> None:
-    """This process's share of the method's predictions, as far as it is not there."""
-    process, processes = launch.process_index, launch.num_processes
-    own = list(blocks.unfinished(process=process, processes=processes))
-    answers = predict_blocks(method, dataset, [blocks.items_of(block) for block in own], judge=judge,
-                             images_per_batch=config.images_per_batch, workers=config.workers,
-                             description=share_name(method.name, process, processes),
-                             hide_progress=process > 0)  # fmt: skip
-    for block, of_block in zip(own, answers, strict=True):
-        blocks.write(block, "".join(f"{each.to_json()}\n" for of_image in of_block for each in of_image))
-
-
 def _queries(path: Path, query: str) -> list[Prediction]:
     predictions = list(read_predictions(path))
-    return pool_by_ref(predictions) if query == "ref" else predictions
+    return aggregate_by_ref(predictions) if query == "ref" else predictions
 
 
 def _compared(summary: Summary, first: Summary) -> dict[str, Any]:
     behind = summary.behind(first) if summary is not first else {}
     return {**summary.report(), "behind": behind} if behind else summary.report()
-
-
-def _identity(root: Path, split_by: str) -> dict[str, str]:
-    """The annotation files by content, so that predictions of an older data set are not taken for this one's."""
-    layout = find_layout(root, split_by)
-    return {path.name: sha256_of(path) for path in (layout.refs_file, layout.instances_file)}
-
-
-def _proposals(settings: Settings) -> str:
-    return load_proposer(settings.proposals, settings.device).weights
 
 
 def _command(config: EvaluateConfig) -> str:
@@ -236,7 +226,3 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, value in settings.items():
         flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return flat
-
-
-def _first_twice(names: Sequence[str]) -> str:
-    return next(name for index, name in enumerate(names) if name in names[:index])

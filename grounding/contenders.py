@@ -1,10 +1,12 @@
-"""What a comparison is made between: methods by name or run folder, and the bounds beside them."""
+"""The registry of what can be compared: methods by name or run folder, and the bounds beside them."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +18,7 @@ from grounding.clip_backbone import load_clip
 from grounding.config import ModelConfig
 from grounding.digest import sha256_of
 from grounding.errors import InputError
-from grounding.evaluation import Method, method_of
+from grounding.evaluation import EvaluatedMethod, method_of
 from grounding.extraction.stored import QUALITY_FILE
 from grounding.grounder import DenseGrounder
 from grounding.loading import BLIND, DECODER_FILE, TRAINING_FREE, folder_of, load, read_model_config
@@ -31,8 +33,8 @@ BOUNDS = (*BLIND, RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK)
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What the contenders of one comparison share.
+class MethodSettings:
+    """What the methods of one comparison share.
 
     Attributes:
         model: the CLIP, the input size and the extraction of whatever is not trained; a run brings its own.
@@ -55,7 +57,7 @@ class Settings:
         return RememberingProposer(load_proposer(self.proposals, self.device))
 
 
-def make_method(name: str, settings: Settings) -> Method:
+def make_method(name: str, settings: MethodSettings) -> EvaluatedMethod:
     """A method by name, or of a run folder.
 
     Raises:
@@ -67,7 +69,7 @@ def make_method(name: str, settings: Settings) -> Method:
     return method_of(grounder, text=grounder.text, **made_from)
 
 
-def load_with_origin(name: str, settings: Settings) -> tuple[DenseGrounder | YOLOCLIPGrounder, dict[str, Any]]:
+def load_with_origin(name: str, settings: MethodSettings) -> tuple[DenseGrounder | YOLOCLIPGrounder, dict[str, Any]]:
     """A method that looks at images, by name or of a run folder, and all that its answers depend on besides the data.
 
     Raises:
@@ -90,7 +92,15 @@ def load_with_origin(name: str, settings: Settings) -> tuple[DenseGrounder | YOL
     return grounder, made_from
 
 
-def make_bound(name: str, settings: Settings) -> Method:
+def code_identity() -> str:
+    """SHA-256 of all lines of this package, on which every answer depends."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def make_bound(name: str, settings: MethodSettings) -> EvaluatedMethod:
     """A bound by name.
 
     Raises:
@@ -103,17 +113,17 @@ def make_bound(name: str, settings: Settings) -> Method:
         proposer = settings.bounds_proposer
         answer = partial(random_proposal if name == RANDOM_PROPOSAL else yolo_oracle, proposer=proposer)
         made_from = {"proposals": plain(proposals), "detector": proposer.sha256}
-        return Method(name, proposer.weights, _each(answer), name == RANDOM_PROPOSAL, made_from)
+        return EvaluatedMethod(name, proposer.weights, _each(answer), name == RANDOM_PROPOSAL, made_from)
     if name == ANNOTATED_CLIP:
         clip = load_clip(model.clip, settings.device, trust_checkpoint=model.trust_checkpoint)
         scorer = ProposalScorer(clip, settings.scoring)
         made_from = {"clip": clip.sha256, "scoring": plain(settings.scoring)}
-        return Method(name, clip.weights, partial(annotated_clip, scorer=scorer), made_from=made_from,
+        return EvaluatedMethod(name, clip.weights, partial(annotated_clip, scorer=scorer), made_from=made_from,
                       text=scorer.encode_phrases)  # fmt: skip
     if name == BOX_MASK:
         answer = partial(box_mask, model_size=model.model_size, stride=model.heatmap_stride,
                          extraction=model.extraction)  # fmt: skip
-        return Method(name, "none", _each(answer), made_from={"model": plain(model)})
+        return EvaluatedMethod(name, "none", _each(answer), made_from={"model": plain(model)})
     raise InputError(f"no bound {name!r}: choose from {', '.join(BOUNDS)}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -22,38 +22,46 @@ ImageLike = str | os.PathLike[str] | np.ndarray
 
 
 @dataclass(frozen=True)
-class EncodedImages:
-    """Images encoded once, to be asked as often as one likes.
+class EncodedView:
+    """Images at one input size, as they are or mirrored.
 
     Attributes:
-        images: B originals, each (H, W, 3) uint8 RGB.
-        letterboxes: B maps between their pixels and the model's.
+        letterboxes: B maps between the images' pixels and the model's.
         features: dense features of the batch.
-        further: the same images at further input sizes, and mirrored.
         mirrored: whether left and right are exchanged, so that phrases and maps have to be mirrored too.
     """
 
-    images: tuple[np.ndarray, ...]
     letterboxes: tuple[Letterbox, ...]
     features: DenseFeatures
-    further: tuple[EncodedImages, ...] = ()
     mirrored: bool = False
 
     @property
     def nbytes(self) -> int:
-        """Bytes that all of it takes."""
-        images = sum(image.nbytes for image in self.images)
-        features = sum(each.nbytes for each in (self.features.embeddings, *self.features.pyramid.values()))
-        return images + features + sum(view.nbytes for view in self.further)
-
-    def without_images(self) -> EncodedImages:
-        """The same without the originals, from which nothing more is computed."""
-        return replace(self, images=(), further=tuple(view.without_images() for view in self.further))
+        """Bytes that the features take."""
+        return sum(each.nbytes for each in (self.features.embeddings, *self.features.pyramid.values()))
 
     def valid_mask(self, stride: int) -> Tensor:
         """(B, S / stride, S / stride) bool on the features' device: False on letterbox padding."""
         masks = np.stack([letterbox.valid_mask(stride) for letterbox in self.letterboxes])
         return torch.from_numpy(masks).to(self.features.embeddings.device)
+
+
+@dataclass(frozen=True)
+class EncodedImages:
+    """Images encoded once, to be asked as often as one likes.
+
+    Attributes:
+        images: B originals, each (H, W, 3) uint8 RGB.
+        views: the same images at one or more input sizes, and mirrored; at least one.
+    """
+
+    images: tuple[np.ndarray, ...]
+    views: tuple[EncodedView, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all of it takes."""
+        return sum(image.nbytes for image in self.images) + sum(view.nbytes for view in self.views)
 
 
 class Encoder:
@@ -90,11 +98,11 @@ class Encoder:
         return other
 
     @torch.no_grad()
-    def encode(self, images: Sequence[np.ndarray]) -> EncodedImages:
+    def encode(self, images: Sequence[np.ndarray]) -> EncodedView:
         """Dense features of images (H, W, 3) uint8 RGB, each of any size."""
         letterboxes = tuple(Letterbox.fit((image.shape[1], image.shape[0]), self.model_size) for image in images)
         squares = np.stack([box.apply(image) for box, image in zip(letterboxes, images, strict=True)])
-        return EncodedImages(tuple(images), letterboxes, self.encode_squares(torch.from_numpy(squares)))
+        return EncodedView(letterboxes, self.encode_squares(torch.from_numpy(squares)))
 
     def encode_squares(self, squares: Tensor) -> DenseFeatures:
         """Dense features of letterboxed images (B, model_size, model_size, 3) uint8 RGB."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,18 +17,18 @@ from grounding.grounder import Grounder
 from grounding.metrics import hottest_point, mass_inside
 from grounding.predictions import BOXES_KEPT, Prediction
 from grounding.processes import failing_together, gather, process_count, process_index, share_name
-from grounding.semantics import Judge
+from grounding.semantics import CLIPSimilarity
 from grounding.summary import summarise
 from grounding.text import TextEncoder
 from grounding.types import Example, Grounding
 
-# Images whose crops the judge sees together, however many a method does: its numbers then do not depend on that.
-JUDGED_TOGETHER = 16
+# Images whose crops CLIP sees together, however many a method does: its numbers then do not depend on that.
+CROPPED_TOGETHER = 16
 IMAGES_PER_BATCH = 16
 
 
 @dataclass(frozen=True)
-class Method:
+class EvaluatedMethod:
     """Something that answers the phrases of examples: a Grounder, or a bound that looks at the annotation.
 
     Attributes:
@@ -47,21 +48,21 @@ class Method:
     text: TextEncoder | None = None
 
 
-def method_of(grounder: Grounder, *, text: TextEncoder | None = None, **made_from: Any) -> Method:
+def method_of(grounder: Grounder, *, text: TextEncoder | None = None, **made_from: Any) -> EvaluatedMethod:
     """A Grounder as a method: it sees images and phrases, and nothing else of an example."""
 
     def answer(examples: Sequence[Example]) -> list[list[Grounding]]:
         return grounder.ground_batch([each.image for each in examples], [each.phrases for each in examples])
 
-    return Method(grounder.name, grounder.weights, answer, made_from=made_from, text=text)
+    return EvaluatedMethod(grounder.name, grounder.weights, answer, made_from=made_from, text=text)
 
 
 def block_size(images_per_batch: int) -> int:
-    """Images that are answered and judged without regard to any others: whole batches of the judge."""
-    return -(-images_per_batch // JUDGED_TOGETHER) * JUDGED_TOGETHER
+    """Images that are answered and measured without regard to any others: whole batches of crops."""
+    return -(-images_per_batch // CROPPED_TOGETHER) * CROPPED_TOGETHER
 
 
-def predict(method: Method, dataset: RefCOCOg, *, description: str = "") -> Iterator[list[Prediction]]:
+def predict(method: EvaluatedMethod, dataset: RefCOCOg, *, description: str = "") -> Iterator[list[Prediction]]:
     """The method's answers, one list per image, in the order of the data set.
 
     Args:
@@ -78,11 +79,11 @@ def predict(method: Method, dataset: RefCOCOg, *, description: str = "") -> Iter
 
 
 def predict_blocks(
-    method: Method,
+    method: EvaluatedMethod,
     dataset: RefCOCOg,
     blocks: Sequence[range],
     *,
-    judge: Judge | None = None,
+    similarity: CLIPSimilarity | None = None,
     images_per_batch: int = IMAGES_PER_BATCH,
     workers: int = 0,
     description: str = "",
@@ -97,7 +98,7 @@ def predict_blocks(
         method: what answers.
         dataset: the split, grouped by image.
         blocks: which images, by their indices.
-        judge: measures crops' meaning; outside of the time that a prediction reports.
+        similarity: measures crops; outside of the time that a prediction reports.
         images_per_batch: images that go through the method together, at most.
         workers: processes that read images; 0 reads in this one.
         description: of the progress bar.
@@ -106,25 +107,26 @@ def predict_blocks(
     Raises:
         InputError: an image cannot be read.
     """
-    batches = [_parts(block, images_per_batch) for block in blocks]
-    loader = ImageLoader(dataset, batch_sampler=[list(batch) for of_block in batches for batch in of_block],
-                           num_workers=workers, collate_fn=list)  # fmt: skip
-    read = iter(loader)
-    is_first = True
+    batches_of_blocks = [_parts(block, images_per_batch) for block in blocks]
+    batches = [list(batch) for of_block in batches_of_blocks for batch in of_block]
+    # One loader for all blocks: its workers read on while a block ends.
+    examples = iter(ImageLoader(dataset, batch_sampler=batches, num_workers=workers, collate_fn=list))
+    first = next(examples, None)
+    if first is None:
+        return
+    method.answer(first[:1])  # a first call also pays for what libraries put off until they are used
+    examples = chain([first], examples)
     with tqdm(total=sum(map(len, blocks)), desc=description or method.name, unit="image", leave=False,
               disable=hide_progress) as bar:  # fmt: skip
-        for of_block in batches:
+        for of_block in batches_of_blocks:
+            if method.text is not None:
+                method.text.forget()
             answered: list[tuple[Example, list[Prediction]]] = []
-            for number in range(len(of_block)):
-                batch = next(read)
-                if is_first:  # a first call also pays for what libraries put off until they are used
-                    method.answer(batch[:1])
-                    is_first = False
-                if number == 0 and method.text is not None:
-                    method.text.forget()
+            for batch in islice(examples, len(of_block)):
                 answered += _answered(method, batch)
                 bar.update(len(batch))
-            yield [of_image for part in _parts(answered, JUDGED_TOGETHER) for of_image in _judged(part, judge)]
+            parts = _parts(answered, CROPPED_TOGETHER)
+            yield [of_image for part in parts for of_image in _with_semantics(part, similarity)]
 
 
 def evaluate(grounder: Grounder, dataset: RefCOCOg, *, workers: int = 0, description: str = "") -> dict[str, float]:
@@ -155,7 +157,7 @@ def _parts(items: Sliced, size: int) -> list[Sliced]:
     return [items[start : start + size] for start in range(0, len(items), size)]  # type: ignore[misc]
 
 
-def _answered(method: Method, batch: Sequence[Example]) -> list[tuple[Example, list[Prediction]]]:
+def _answered(method: EvaluatedMethod, batch: Sequence[Example]) -> list[tuple[Example, list[Prediction]]]:
     began = time.perf_counter()
     answers = method.answer(batch)
     seconds = (time.perf_counter() - began) / sum(map(len, answers))
@@ -165,7 +167,9 @@ def _answered(method: Method, batch: Sequence[Example]) -> list[tuple[Example, l
     ]
 
 
-def _predictions(method: Method, example: Example, groundings: Sequence[Grounding], seconds: float) -> list[Prediction]:
+def _predictions(
+    method: EvaluatedMethod, example: Example, groundings: Sequence[Grounding], seconds: float
+) -> list[Prediction]:
     predictions = []
     for expression, grounding in zip(example.expressions, groundings, strict=True):
         boxes_xyxy = _rounded(grounding.boxes_xyxy[: None if method.at_random else BOXES_KEPT])
@@ -192,16 +196,18 @@ def _predictions(method: Method, example: Example, groundings: Sequence[Groundin
     return predictions
 
 
-def _judged(answered: Sequence[tuple[Example, list[Prediction]]], judge: Judge | None) -> list[list[Prediction]]:
-    """The predictions with their semantics, where there is a judge."""
-    if judge is None:
+def _with_semantics(
+    answered: Sequence[tuple[Example, list[Prediction]]], similarity: CLIPSimilarity | None
+) -> list[list[Prediction]]:
+    """The predictions with what CLIP says of their crops, where it is asked."""
+    if similarity is None:
         return [predictions for _, predictions in answered]
     # Of an answer at random every box may be it, else the best one is.
     answers = [
         [np.array(each.boxes_xyxy if each.at_random else each.boxes_xyxy[:1]) for each in predictions]
         for _, predictions in answered
     ]
-    meanings = judge.measure([example for example, _ in answered], answers)
+    meanings = similarity.measure([example for example, _ in answered], answers)
     return [
         [
             replace(each, semantics={name: round(value, 5) for name, value in meaning.items()})

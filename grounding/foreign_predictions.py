@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,8 +24,14 @@ UNKNOWN_IMAGE = -1  # of rows that do not say which: as if all were of one image
 NO_BOX: tuple[tuple[float, ...], ...] = ((0.0, 0.0, 0.0, 0.0),)
 
 
+# What values of any kind raise where numbers and lists are expected.
+DAMAGE = (ValueError, TypeError, KeyError, OverflowError, RecursionError, csv.Error)
+Item = TypeVar("Item")
+Parsed = TypeVar("Parsed")
+
+
 @dataclass(frozen=True)
-class Answer:
+class ScoredBoxes:
     """A system's boxes for one expression, in pixels of the original image, and their scores; in any order."""
 
     boxes_xyxy: tuple[tuple[float, ...], ...]
@@ -41,21 +47,10 @@ def read_csv(path: Path) -> list[Prediction]:
     Raises:
         InputError: a column is missing, a value is no number, or two rows are about the same sent_id.
     """
-    number = 0
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a mark at the start
-            reader = csv.DictReader(file)
-            missing = [name for name in (*PREDICTED, *ANNOTATED) if name not in (reader.fieldnames or ())]
-            if missing:
-                raise InputError(f"{path} has no column {missing[0]!r}: name them {', '.join(PREDICTED + ANNOTATED)}")
-            rows = []
-            for number, row in enumerate(reader, start=1):
-                rows.append(_from_row(row, number))
-    except (ValueError, TypeError, OverflowError, csv.Error) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}, row {number} cannot be used ({error}): correct it") from error
-    return _once_each(rows, path)
+    with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a mark at the start
+        rows = enumerate(csv.DictReader(file), start=1)
+        predictions = _parsed(path, "row", rows, lambda numbered: _from_row(*numbered))
+    return _best_first_once_each(path, predictions)
 
 
 def read_jsonl(path: Path, expressions: Mapping[int, Expression]) -> list[Prediction]:
@@ -70,24 +65,10 @@ def read_jsonl(path: Path, expressions: Mapping[int, Expression]) -> list[Predic
         InputError: a line is no prediction, an expression is answered twice, or it is not one of the split.
     """
     if not expressions:
-        return _once_each(map(_best_first, read_predictions(path)), path)
-    answers: dict[int, Answer] = {}
-    number = 0
-    try:
-        with path.open(encoding="utf-8") as file:
-            for line in file:
-                number += 1
-                sent_id, answer = _from_line(line)
-                if sent_id in answers:
-                    raise InputError(f"{path}, line {number} answers sent_id {sent_id} again: keep one line of each")
-                answers[sent_id] = answer
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"{path}, line {number} has no sent_id, boxes_xyxy and scores ({error}): correct the line"
-        ) from error
-    return _with_annotations(answers, expressions, path)
+        return _best_first_once_each(path, read_predictions(path))
+    with path.open(encoding="utf-8") as file:
+        answers = _parsed(path, "line", file, _from_line)
+    return _with_annotations(path, answers, expressions)
 
 
 def read_coco(path: Path, expressions: Mapping[int, Expression]) -> list[Prediction]:
@@ -100,16 +81,31 @@ def read_coco(path: Path, expressions: Mapping[int, Expression]) -> list[Predict
     try:
         for record in json.loads(path.read_text(encoding="utf-8")):
             by_sentence[int(record["image_id"])].append((_four(record["bbox"]), _score(record["score"])))
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+    except DAMAGE as error:
         raise InputError(f"{path} is no list of image_id, bbox and score ({error}): write COCO results") from error
-    answers = {}
+    answers = []
     for sent_id, scored in by_sentence.items():
         boxes = box_xywh_to_xyxy(np.array([bbox for bbox, _ in scored])).tolist()
-        answers[sent_id] = Answer(tuple(map(tuple, boxes)), tuple(score for _, score in scored))
-    return _with_annotations(answers, expressions, path)
+        answers.append((sent_id, ScoredBoxes(tuple(map(tuple, boxes)), tuple(score for _, score in scored))))
+    return _with_annotations(path, answers, expressions)
 
 
-def _from_row(row: dict[str, Any], number: int) -> Prediction:
+def _parsed(path: Path, place: str, items: Iterable[Item], parse: Callable[[Item], Parsed]) -> list[Parsed]:
+    """Every item parsed; what cannot be is refused by its number."""
+    found: list[Parsed] = []
+    try:
+        for item in items:
+            found.append(parse(item))
+    except DAMAGE as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise InputError(f"{path}, {place} {len(found) + 1} cannot be used ({reason}): correct it") from error
+    return found
+
+
+def _from_row(number: int, row: dict[str, Any]) -> Prediction:
+    missing = [name for name in PREDICTED + ANNOTATED if name not in row]
+    if missing:
+        raise ValueError(f"there is no column {missing[0]!r}, columns are named {', '.join(PREDICTED + ANNOTATED)}")
     predicted, annotated = ([float(row[name]) for name in names] for names in (PREDICTED, ANNOTATED))
     ref_id, ann_id, sent_id = (int(row.get(name, number)) for name in ("ref_id", "ann_id", "sent_id"))
     return Prediction(
@@ -124,7 +120,7 @@ def _from_row(row: dict[str, Any], number: int) -> Prediction:
     )
 
 
-def _from_line(line: str) -> tuple[int, Answer]:
+def _from_line(line: str) -> tuple[int, ScoredBoxes]:
     record = json.loads(line)
     if record.get("at_random"):
         raise ValueError("it answers at random: leave out --data, the file has the annotations itself")
@@ -132,28 +128,42 @@ def _from_line(line: str) -> tuple[int, Answer]:
     scores = tuple(map(_score, record["scores"]))
     if len(boxes) != len(scores):
         raise ValueError(f"{len(boxes)} boxes and {len(scores)} scores")
-    return int(record["sent_id"]), Answer(boxes, scores)
+    return int(record["sent_id"]), ScoredBoxes(boxes, scores)
 
 
 def _with_annotations(
-    answers: Mapping[int, Answer], expressions: Mapping[int, Expression], path: Path
+    path: Path, answers: Iterable[tuple[int, ScoredBoxes]], expressions: Mapping[int, Expression]
 ) -> list[Prediction]:
     """A prediction for every expression of the split: one that has no answer is answered wrongly."""
-    foreign = [sent_id for sent_id in answers if sent_id not in expressions]
-    if foreign:
-        raise InputError(
-            f"{path} answers sent_id {foreign[0]}, which is not in this split: give the --data and --split it is about"
-        )
-    return [_prediction(expression, answers.get(sent_id)) for sent_id, expression in expressions.items()]
+    answered: dict[int, ScoredBoxes] = {}
+    for sent_id, answer in answers:
+        if sent_id not in expressions:
+            raise InputError(f"{path} answers sent_id {sent_id}, which is not in this split: give the --data and "
+                             "--split it is about")  # fmt: skip
+        if sent_id in answered:
+            raise InputError(f"{path} answers sent_id {sent_id} twice: keep one answer of each")
+        answered[sent_id] = answer
+    return [_prediction(expression, answered.get(sent_id)) for sent_id, expression in expressions.items()]
 
 
-def _prediction(expression: Expression, answer: Answer | None) -> Prediction:
+def _prediction(expression: Expression, answer: ScoredBoxes | None) -> Prediction:
     found = answer is not None and bool(answer.boxes_xyxy)
     boxes, scores = (answer.boxes_xyxy, answer.scores) if answer is not None and found else (NO_BOX, (0.0,))
     return _best_first(
         Prediction(expression.image_id, expression.ref_id, expression.ann_id, expression.sent_id, expression.phrase,
                    expression.box_xyxy, boxes, scores, no_proposal=not found)
     )  # fmt: skip
+
+
+def _best_first_once_each(path: Path, predictions: Iterable[Prediction]) -> list[Prediction]:
+    by_sentence: dict[int, Prediction] = {}
+    for prediction in predictions:
+        if prediction.sent_id in by_sentence:
+            raise InputError(f"{path} answers sent_id {prediction.sent_id} twice: keep one answer of each")
+        by_sentence[prediction.sent_id] = _best_first(prediction)
+    if not by_sentence:
+        raise InputError(f"{path} holds no prediction: give a file with one expression a row")
+    return list(by_sentence.values())
 
 
 def _best_first(prediction: Prediction) -> Prediction:
@@ -163,17 +173,6 @@ def _best_first(prediction: Prediction) -> Prediction:
         boxes_xyxy=tuple(prediction.boxes_xyxy[index] for index in order),
         scores=tuple(prediction.scores[index] for index in order),
     )
-
-
-def _once_each(predictions: Iterable[Prediction], path: Path) -> list[Prediction]:
-    by_sentence: dict[int, Prediction] = {}
-    for prediction in predictions:
-        if prediction.sent_id in by_sentence:
-            raise InputError(f"{path} answers sent_id {prediction.sent_id} twice: keep one answer of each")
-        by_sentence[prediction.sent_id] = prediction
-    if not by_sentence:
-        raise InputError(f"{path} holds no prediction: give a file with one expression a row")
-    return list(by_sentence.values())
 
 
 def _score(value: Any) -> float:

@@ -15,7 +15,7 @@ from grounding.breakdowns import AXES
 from grounding.data.refcocog import RefCOCOg
 from grounding.drawing import save_figure
 from grounding.errors import InputError
-from grounding.pooling import pool_by_ref
+from grounding.pooling import aggregate_by_ref
 from grounding.predictions import read_predictions
 from grounding.report.choices import Row, rival_of
 from grounding.report.example_gallery import draw_gallery
@@ -139,7 +139,7 @@ def _rows(comparison: Path, method: str, query: str, dataset: RefCOCOg) -> list[
         raise InputError(f"there is no {path}: make it again by evaluate.py compare")
     predictions = list(read_predictions(path))
     if query == "ref":
-        predictions = pool_by_ref(predictions)
+        predictions = aggregate_by_ref(predictions)
     expressions = {each.sent_id: each for each in dataset.expressions}
     rows: list[Row] = list(rows_of(summarise(predictions, expressions, dataset.regions)) if predictions else [])
     if len(rows) < len(predictions) or not rows:

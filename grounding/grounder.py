@@ -14,7 +14,7 @@ from torch import Tensor
 from grounding.bulk.stream import GroundedImage, ground_many
 from grounding.data.mirrored import can_be_mirrored, mirrored_phrase
 from grounding.decoder import DecoderConfig, HeatmapDecoder
-from grounding.encoder import EncodedImages, Encoder, ImageLike, as_image
+from grounding.encoder import EncodedImages, EncodedView, Encoder, ImageLike, as_image
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.choice import required_head
 from grounding.extraction.quality import BoxQualityHead
@@ -153,7 +153,7 @@ class DenseGrounder:
         encoded = image if isinstance(image, EncodedImages) else self._encoded_lately(as_image(image))
         embeddings = self.encoder.encode_phrases(phrases).embeddings
         of_the_image = torch.zeros(len(embeddings), dtype=torch.long, device=embeddings.device)
-        views = [view for view in (encoded, *encoded.further) if not view.mirrored]
+        views = [view for view in encoded.views if not view.mirrored]
         of_each_view = [
             [
                 view.letterboxes[0].map_to_image(values)
@@ -167,64 +167,63 @@ class DenseGrounder:
         key = (image.shape, hashlib.sha256(np.ascontiguousarray(image)).digest())
         encoded: EncodedImages | None = self.known_images.get(key)
         if encoded is None:
-            encoded = self._encode([image]).without_images()
+            # Without the pixels, from which nothing more is computed. The array is its owner's, who may write into it:
+            # into the next frame of a video, or into an answer's picture.
+            encoded = replace(self._encode([image]), images=())
             self.known_images.put(key, encoded, encoded.nbytes)
-        # The array is its owner's, who may write into it, into the next frame of a video or into an answer's picture.
         return replace(encoded, images=(image,))
 
     def _encode(self, images: Sequence[np.ndarray]) -> EncodedImages:
-        first, *further = (encoder.encode(images) for encoder in self._encoders)
+        views = [encoder.encode(images) for encoder in self._encoders]
         if self.flip:
             mirrored = [np.ascontiguousarray(image[:, ::-1]) for image in images]
-            further += [replace(encoder.encode(mirrored), mirrored=True) for encoder in self._encoders]
-        return replace(first, further=tuple(further))
+            views += [replace(encoder.encode(mirrored), mirrored=True) for encoder in self._encoders]
+        return EncodedImages(tuple(images), tuple(views))
 
     @torch.inference_mode()
     def _ground_encoded(self, encoded: EncodedImages, phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
-        counts = [len(asked) for asked in phrases]
-        if not sum(counts):
+        image_of = [index for index, asked in enumerate(phrases) for _ in asked]
+        if not image_of:
             return [[] for _ in phrases]
-        asked_of_all = [phrase for asked in phrases for phrase in asked]
-        image_index = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts)).to(self.encoder.device)
-        views = [encoded, *encoded.further]
-        phrases_of = {False: self.encoder.encode_phrases(asked_of_all)}
-        if any(view.mirrored for view in views):
-            turned = [mirrored_phrase(phrase) if can_be_mirrored(phrase) else phrase for phrase in asked_of_all]
-            phrases_of[True] = self.encoder.encode_phrases(turned)
-        of_each_view = (self._maps(view, phrases_of[view.mirrored], image_index) for view in views)
-        maps = zip(*of_each_view, strict=True)
-        return [
-            [self._grounding(views, index, phrase, next(maps)) for phrase in asked]
-            for index, asked in enumerate(phrases)
-        ]
+        flat = [phrase for asked in phrases for phrase in asked]
+        features = {False: self.encoder.encode_phrases(flat)}  # by whether the view is mirrored
+        if any(view.mirrored for view in encoded.views):
+            turned = [mirrored_phrase(phrase) if can_be_mirrored(phrase) else phrase for phrase in flat]
+            features[True] = self.encoder.encode_phrases(turned)
+        image_index = torch.tensor(image_of, device=self.encoder.device)
+        maps = [self._maps(view, features[view.mirrored], image_index) for view in encoded.views]
+        answers: list[list[Grounding]] = [[] for _ in phrases]
+        for index, phrase, *maps_of_phrase in zip(image_of, flat, *maps, strict=True):
+            answers[index].append(self._grounding(encoded, index, phrase, maps_of_phrase))
+        return answers
 
-    def _maps(self, encoded: EncodedImages, phrases: PhraseFeatures, image_index: Tensor) -> Iterator[np.ndarray]:
-        """(h, w) float32 in [0, 1] over the model's square, phrase by phrase; made a limited number at a time."""
-        for some in torch.arange(len(image_index), device=image_index.device).split(PHRASES_TOGETHER):
-            yield from self._heatmaps(encoded, phrases[some], image_index[some]).float().cpu().numpy()
+    def _maps(self, view: EncodedView, phrases: PhraseFeatures, image_index: Tensor) -> np.ndarray:
+        """(P, h, w) float32 in [0, 1] over the model's square; a limited number goes through the decoder at a time."""
+        parts = torch.arange(len(image_index), device=image_index.device).split(PHRASES_TOGETHER)
+        return np.concatenate(
+            [self._heatmaps(view, phrases[part], image_index[part]).float().cpu().numpy() for part in parts]
+        )
 
-    def _heatmaps(self, encoded: EncodedImages, phrases: PhraseFeatures, image_index: Tensor) -> Tensor:
+    def _heatmaps(self, view: EncodedView, phrases: PhraseFeatures, image_index: Tensor) -> Tensor:
         """(P, h, w) in [0, 1] over the model's square."""
         if self.decoder is not None:
             precision, device = self.encoder.clip.precision, image_index.device.type
             with torch.autocast(device, precision, enabled=precision != torch.float32):
-                return self.decoder(encoded.features, phrases, image_index).sigmoid()
-        similarity = similarity_of(encoded.features.embeddings, phrases.embeddings, image_index)
-        valid = encoded.valid_mask(self.encoder.dense.output_stride)[image_index]
+                return self.decoder(view.features, phrases, image_index).sigmoid()
+        similarity = similarity_of(view.features.embeddings, phrases.embeddings, image_index)
+        valid = view.valid_mask(self.encoder.dense.output_stride)[image_index]
         return min_max_normalize(similarity, valid)
 
-    def _grounding(
-        self, views: Sequence[EncodedImages], index: int, phrase: str, maps: Sequence[np.ndarray]
-    ) -> Grounding:
+    def _grounding(self, encoded: EncodedImages, index: int, phrase: str, maps: Sequence[np.ndarray]) -> Grounding:
         over_image = []
-        for view, values in zip(views, maps, strict=True):
+        for view, values in zip(encoded.views, maps, strict=True):
             if view.mirrored and not can_be_mirrored(phrase):  # "the sign that says STOP"
                 continue
             heat = view.letterboxes[index].map_to_image(values)
             over_image.append(heat[:, ::-1] if view.mirrored else heat)
         heatmap = np.mean(over_image, axis=0)
         boxes_xyxy, scores = extract(heatmap, self.extraction, self.quality_head)
-        return Grounding(phrase, boxes_xyxy, scores, heatmap, views[0].images[index])
+        return Grounding(phrase, boxes_xyxy, scores, heatmap, encoded.images[index])
 
 
 def decoder_for(encoder: Encoder, config: DecoderConfig) -> HeatmapDecoder:

@@ -11,7 +11,7 @@ from grounding.geometry import box_iou
 from grounding.predictions import Prediction, scores_are_probabilities
 
 
-def pool_by_ref(predictions: Sequence[Prediction]) -> list[Prediction]:
+def aggregate_by_ref(predictions: Sequence[Prediction]) -> list[Prediction]:
     """One prediction per ref, in the order of each ref's first expression.
 
     The answer whose best box the ref's answers support most stands for the ref: support is the sum of their scores,

@@ -27,10 +27,10 @@ class Prediction:
         point_xy: the hottest point of the heatmap; None where there is no heatmap.
         mass_inside: share of the heatmap that lies in the annotated box; None where there is no heatmap.
         seconds: the expression's share of the time that its batch of images took.
-        pooled: how many expressions' answers it stands for; see `pooling`.
+        pooled: how many expressions' answers it stands for; see `aggregate_by_ref`.
         no_proposal: whether the method had nothing to choose from and took the whole image.
         at_random: whether the answer is any one of the boxes, each as likely: measures are then expectations.
-        semantics: measures of `semantics.Judge` on the best box, by name; empty where there was no judge.
+        semantics: measures of `CLIPSimilarity` on the best box, by name; None where it was not asked.
     """
 
     image_id: int

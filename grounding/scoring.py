@@ -10,7 +10,7 @@ from grounding.comparison import IOU, write_results
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
 from grounding.foreign_predictions import UNKNOWN_IMAGE, read_coco, read_csv, read_jsonl
-from grounding.pooling import pool_by_ref
+from grounding.pooling import aggregate_by_ref
 from grounding.report.tables import comparison_table, write_tables
 from grounding.summary import summarise
 
@@ -60,7 +60,7 @@ def score(config: ScoreConfig) -> str:
     else:
         predictions = readers[config.format](config.predictions, expressions)
     if config.query == "ref":
-        predictions = pool_by_ref(predictions)
+        predictions = aggregate_by_ref(predictions)
     summary = summarise(predictions, expressions, dataset.regions if dataset else {})
     results: dict[str, Any] = {
         "data": str(config.data) if dataset else str(config.predictions),

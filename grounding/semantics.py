@@ -27,7 +27,7 @@ class _Annotated:
     crops: Crops
 
 
-class Judge:
+class CLIPSimilarity:
     """One CLIP that looks at every method's crops, so that all are measured alike.
 
     Phrases and annotated crops are remembered, since every method is held against them.

@@ -190,8 +190,8 @@ def _requests(folder: Path) -> Reader:
     inputs = st.one_of(spoilt(seeds), misplaced([request], _in_json))
 
     def read() -> None:
-        opened = open_requests(path, block=2, hide_progress=True)
-        assert sum(1 for block in range(len(opened.starts)) for _ in opened.of_block(block)) == opened.count
+        opened = open_requests(path)
+        assert sum(1 for _ in opened.read()) == opened.count
 
     return Reader(_trial("requests in bulk", path, read), seeds, inputs)
 

@@ -43,8 +43,12 @@ def write_data(folder: Path) -> Path:
 
 
 def left_over(output: Path) -> list[Path]:
-    """What finished work should not have left: halves, and blocks that were joined."""
-    return [path for path in output.rglob("*") if ".part" in path.name or path.name == "unfinished"]
+    """What finished work should not have left: halves, and shards that were joined."""
+    return [
+        path
+        for path in output.rglob("*")
+        if ".part" in path.name or path.suffix == ".shards" or path.name == "unfinished"
+    ]
 
 
 def _train(data: Path, output: Path) -> list[object]:

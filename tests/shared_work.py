@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from grounding import ModelConfig, RefCOCOg, cli, load
-from grounding.bulk.command import BulkConfig, ground_file
 from grounding.comparison import EvaluateConfig, compare
 from grounding.evaluation import evaluate
 
@@ -22,13 +21,11 @@ def evaluation(folder: Path, output: Path) -> EvaluateConfig:
 
 
 def work(folder: Path, output: Path) -> list[Any]:
-    """Compare, evaluate, and answer folder/requests.jsonl; returns what each of them says."""
+    """Compare and evaluate; returns what each of them says."""
     table = compare(evaluation(folder, output))
     dataset = RefCOCOg(folder / "data", "test", group_by="image")
     measures = evaluate(load("zero-shot", model=_model(folder)), dataset)
-    bulk = BulkConfig("zero-shot", folder / "requests.jsonl", output / "boxes.jsonl", block=4, model=_model(folder),
-                      device="cpu")  # fmt: skip
-    return [table, measures, ground_file(bulk)]
+    return [table, measures]
 
 
 def _model(folder: Path) -> ModelConfig:

@@ -13,7 +13,7 @@ from torchvision.ops import box_iou
 from grounding import InputError, ModelConfig, RefCOCOg, load
 from grounding.baselines.chance import CentredBoxGrounder, WholeImageGrounder
 from grounding.evaluation import evaluate, method_of, predict, predict_blocks
-from grounding.semantics import Judge
+from grounding.semantics import CLIPSimilarity
 from tests.tiny_clip import loaded_tiny_clip, save_tiny_clip
 from tests.toy_data import write_toy_data
 
@@ -34,8 +34,10 @@ def test_same_answers_at_any_batch_size(data: Path, model: ModelConfig, name: st
     method = method_of(load(name, model=model))
     answers = []
     for images_per_batch in (1, 3, 7, 64):
-        judge = Judge(loaded_tiny_clip(), ["box"])
-        [by_image] = predict_blocks(method, dataset, [range(7)], judge=judge, images_per_batch=images_per_batch)
+        similarity = CLIPSimilarity(loaded_tiny_clip(), ["box"])
+        [by_image] = predict_blocks(
+            method, dataset, [range(7)], similarity=similarity, images_per_batch=images_per_batch
+        )
         assert [len(of_image) for of_image in by_image] == [len(dataset.expressions_of(i)) for i in range(len(dataset))]
         predictions = [prediction for of_image in by_image for prediction in of_image]
         asked = [e.sent_id for i in range(len(dataset)) for e in dataset.expressions_of(i)]
@@ -50,8 +52,8 @@ def test_a_block_depends_on_no_other(data: Path, model: ModelConfig) -> None:
 
     def answers(order: list[int]) -> dict[int, list]:
         grounder = load("yolo-clip", model=model)
-        judge, method = Judge(loaded_tiny_clip(), ["box"]), method_of(grounder, text=grounder.text)
-        asked = predict_blocks(method, dataset, [blocks[i] for i in order], judge=judge, images_per_batch=2)
+        similarity, method = CLIPSimilarity(loaded_tiny_clip(), ["box"]), method_of(grounder, text=grounder.text)
+        asked = predict_blocks(method, dataset, [blocks[i] for i in order], similarity=similarity, images_per_batch=2)
         return {
             i: [[replace(each, seconds=0) for each in of] for of in block]
             for i, block in zip(order, asked, strict=True)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from grounding.extraction import boxes_from_heatmap
+from grounding.extraction import ExtractionConfig, boxes_from_heatmap, extract
 
 
 def flood_fill(heatmap: np.ndarray, threshold: float) -> list[tuple[float, int, tuple[int, int, int, int]]]:
@@ -60,10 +60,6 @@ def test_several_boxes_in_order():
     np.testing.assert_array_equal(scores, np.float32([0.9, 0.6, 0.6]))
 
 
-def test_pixels_that_touch_at_a_corner_are_one_region():
-    assert boxes_from_heatmap(np.eye(4, dtype=np.float32))[0].tolist() == [[0, 0, 4, 4]]
-
-
 def test_where_nothing_passes_the_hottest_pixel_is_the_box():
     heatmap = np.full((6, 9), 0.1, dtype=np.float32)
     heatmap[4, 7] = 0.3
@@ -72,30 +68,33 @@ def test_where_nothing_passes_the_hottest_pixel_is_the_box():
     np.testing.assert_array_equal(scores, np.float32([0.3]))
 
 
-def test_one_pixel_and_a_constant_map():
+def test_a_diagonal_one_pixel_and_a_constant_map():
+    assert boxes_from_heatmap(np.eye(4, dtype=np.float32))[0].tolist() == [[0, 0, 4, 4]]  # corners touch
     assert boxes_from_heatmap(np.ones((1, 1), dtype=np.float32))[0].tolist() == [[0, 0, 1, 1]]
     boxes_xyxy, scores = boxes_from_heatmap(np.zeros((3, 5), dtype=np.float32))
     assert boxes_xyxy.tolist() == [[0, 0, 5, 3]] and scores.tolist() == [0]
 
 
-def test_the_heatmap_is_left_as_it_was():
-    heatmap = np.random.default_rng(0).random((5, 5)).astype(np.float32)
+METHODS = ("components", "multi_threshold", "rectangle")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_heatmap_is_left_as_it_was(method):
+    heatmap = np.random.default_rng(0).random((9, 9)).astype(np.float32)
     before = heatmap.copy()
-    boxes_from_heatmap(heatmap, absolute_threshold=1.0)
+    extract(heatmap, ExtractionConfig(method=method))
     np.testing.assert_array_equal(heatmap, before)
 
 
-@pytest.mark.parametrize("shape", [(0, 4), (4, 0), (4,), (1, 4, 4), ()])
-def test_wrong_shape_is_refused(shape):
-    with pytest.raises(ValueError, match="shape"):
-        boxes_from_heatmap(np.zeros(shape, dtype=np.float32))
-
-
-def test_nan_is_refused():
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_no_heatmap_is_refused(method):
+    for shape in ((0, 4), (4, 0), (4,), (1, 4, 4), ()):
+        with pytest.raises(ValueError, match="shape"):
+            extract(np.zeros(shape, dtype=np.float32), ExtractionConfig(method=method))
     heatmap = np.zeros((4, 4), dtype=np.float32)
     heatmap[3, 0] = np.nan
     with pytest.raises(ValueError, match="NaN"):
-        boxes_from_heatmap(heatmap)
+        extract(heatmap, ExtractionConfig(method=method))
 
 
 @pytest.mark.parametrize("name", ["relative_threshold", "absolute_threshold"])

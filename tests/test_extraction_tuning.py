@@ -18,12 +18,13 @@ from torchvision.ops import box_iou
 import grounding.extraction_tuning as tuning
 from grounding import ModelConfig, RefCOCOg, load
 from grounding.baselines.proposal_clip import ScoringConfig
-from grounding.contenders import Settings, make_method
+from grounding.contenders import MethodSettings, make_method
 from grounding.data.supervision import WithoutBroken, images_with_boxes
 from grounding.evaluation import evaluate
 from grounding.extraction import ExtractionConfig
 from grounding.extraction.quality import BoxQualityHead
-from grounding.extraction_tuning import GRID, SWEEP_FILE, TuneExtractionConfig, fit_head, sweep, tune_extraction
+from grounding.extraction_sweep import fit_head, sweep
+from grounding.extraction_tuning import GRID, SWEEP_FILE, TuneExtractionConfig, tune_extraction
 from grounding.grounder import DenseGrounder
 from grounding.proposals.loading import ProposalsConfig
 from grounding.types import Grounding
@@ -143,7 +144,7 @@ def test_quality_is_kept_with_its_network_and_a_new_choice_replaces_it(
         return grounder
 
     def contender() -> dict[str, object]:
-        return make_method(str(run), Settings(ModelConfig(), ProposalsConfig(), ScoringConfig(), "cpu")).made_from
+        return make_method(str(run), MethodSettings(ModelConfig(), ProposalsConfig(), ScoringConfig(), "cpu")).made_from
 
     made_from = [contender()]
     quality = tried(ExtractionConfig(method="quality"))
@@ -187,9 +188,6 @@ def test_what_cannot_be_used_is_one_sentence(made: Path, run: Path, tmp_path: Pa
     (run / CHOSEN).write_text("method: best")
     outcome = run_script(capsys, "evaluate.py", run, *data, "--output", tmp_path / "new")
     assert_refused(outcome, run / CHOSEN, "damaged")
-
-
-def test_help(capsys: Capture) -> None:
     outcome = run_script(capsys, "train.py", "extraction", "--help")
     assert outcome.code == 0 and "train.py extraction" in outcome.out and "--fit_images" in outcome.out
     assert "train.py extraction RUN" in run_script(capsys, "train.py", "--help").out

@@ -11,7 +11,7 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
 from grounding.gallery import GalleryConfig, gallery
 from grounding.metrics import ious_with
-from grounding.pooling import pool_by_ref
+from grounding.pooling import aggregate_by_ref
 from grounding.predictions import Prediction, read_predictions
 from grounding.report.choices import choose_random
 from tests.toy_data import write_toy_data
@@ -105,7 +105,7 @@ def test_pooled_queries_count_as_in_the_comparison(comparison):
     path = comparison / "results.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "query": "ref"}))
     _, page = gallery(GalleryConfig(comparison))
-    pooled = pool_by_ref(list(read_predictions(comparison / "predictions/ours.jsonl")))
+    pooled = aggregate_by_ref(list(read_predictions(comparison / "predictions/ours.jsonl")))
     assert len(phrases_on(page)) == len(pooled) < len(stored(comparison, "ours"))
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torchvision.ops import box_iou as reference_iou
 
-from grounding.pooling import pool_by_ref
+from grounding.pooling import aggregate_by_ref
 from grounding.predictions import Prediction
 from grounding.summary import summarise
 
@@ -23,15 +23,15 @@ def answer(sent_id: int, ref_id: int, box: tuple[float, ...], score: float, seco
 
 def test_the_majority_is_followed_and_scores_weigh() -> None:
     near_left = (1.0, 0.0, 11.0, 10.0)
-    [pooled] = pool_by_ref([answer(1, 7, RIGHT, 0.6), answer(2, 7, LEFT, 0.5), answer(3, 7, near_left, 0.4)])
+    [pooled] = aggregate_by_ref([answer(1, 7, RIGHT, 0.6), answer(2, 7, LEFT, 0.5), answer(3, 7, near_left, 0.4)])
     assert pooled.boxes_xyxy == (LEFT,) and pooled.point_xy == (1, 1) and pooled.scores == (0.5,)
-    [pooled] = pool_by_ref([answer(1, 7, RIGHT, 0.95), answer(2, 7, LEFT, 0.5), answer(3, 7, near_left, 0.4)])
+    [pooled] = aggregate_by_ref([answer(1, 7, RIGHT, 0.95), answer(2, 7, LEFT, 0.5), answer(3, 7, near_left, 0.4)])
     assert pooled.boxes_xyxy == (RIGHT,)
 
 
 def test_one_query_a_ref_in_the_order_of_first_expressions() -> None:
     answers = [answer(4, 9, LEFT, 1), answer(5, 3, RIGHT, 1), answer(6, 9, RIGHT, 0.1), answer(7, 5, LEFT, 1)]
-    pooled = pool_by_ref(answers)
+    pooled = aggregate_by_ref(answers)
     assert [each.ref_id for each in pooled] == [9, 3, 5]
     assert [each.sent_id for each in pooled] == [4, 5, 7]
     assert [each.phrase for each in pooled] == ["phrase 4", "phrase 5", "phrase 7"]
@@ -54,21 +54,21 @@ def test_support_equals_a_loop() -> None:
         for box in boxes:
             overlaps = reference_iou(torch.tensor(boxes), torch.tensor(box[None]))[:, 0].tolist()
             support.append(sum(score * overlap for score, overlap in zip(scores, overlaps, strict=True)))
-        [pooled] = pool_by_ref(answers)
+        [pooled] = aggregate_by_ref(answers)
         assert pooled == replace(answers[int(np.argmax(support))], sent_id=0, phrase="phrase 0", seconds=4.0, pooled=4)
 
 
 @pytest.mark.parametrize("shift", [-9.0, 0.0, 9.0])
 def test_scores_of_any_range_leave_the_majority_its_box(shift: float) -> None:
     scores = {1: 0.3, 2: 0.3, 3: 0.4}  # of log-probabilities, as of logits, the sum says nothing
-    [pooled] = pool_by_ref([answer(i, 7, RIGHT if i == 3 else LEFT, score + shift) for i, score in scores.items()])
+    [pooled] = aggregate_by_ref([answer(i, 7, RIGHT if i == 3 else LEFT, score + shift) for i, score in scores.items()])
     assert pooled.boxes_xyxy == (LEFT,)
 
 
 @pytest.mark.parametrize("score", [-3.0, 0.0, 0.4])
 def test_what_is_unanswered_has_no_vote_beside_answers(score: float) -> None:
     unanswered = [replace(answer(i, 7, (0, 0, 0, 0), 0.0), no_proposal=True) for i in (1, 2)]
-    [pooled] = pool_by_ref([*unanswered, answer(3, 7, LEFT, score)])
+    [pooled] = aggregate_by_ref([*unanswered, answer(3, 7, LEFT, score)])
     assert pooled.boxes_xyxy == (LEFT,) and pooled.sent_id == 1 and pooled.pooled == 3 and not pooled.no_proposal
-    [pooled] = pool_by_ref(unanswered)
+    [pooled] = aggregate_by_ref(unanswered)
     assert pooled.no_proposal and pooled.pooled == 2

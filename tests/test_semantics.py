@@ -1,4 +1,4 @@
-"""The judge against the `clip` package's own similarities of crops cut by hand."""
+"""The similarity against the `clip` package's own similarities of crops cut by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from grounding import crops
-from grounding.semantics import PROMPT, Judge
+from grounding.semantics import PROMPT, CLIPSimilarity
 from grounding.types import Example, Expression
 from tests.tiny_clip import RESOLUTION, loaded_tiny_clip
 
@@ -49,15 +49,15 @@ def text_by_hand(text: str) -> np.ndarray:
 
 
 def measure(
-    judge: Judge, image: np.ndarray, expressions: list[Expression], boxes: list[np.ndarray]
+    similarity: CLIPSimilarity, image: np.ndarray, expressions: list[Expression], boxes: list[np.ndarray]
 ) -> list[dict[str, float]]:
-    return judge.measure([Example(image, tuple(expressions))], [boxes])[0]
+    return similarity.measure([Example(image, tuple(expressions))], [boxes])[0]
 
 
 def test_closeness_equals_clips_own(image, expressions, monkeypatch) -> None:
     monkeypatch.setattr(crops, "CONTEXT", 1.0)  # the crop then is the box, of CLIP's own size
-    judge = Judge(loaded_tiny_clip(), CATEGORIES)
-    measured = measure(judge, image, expressions, [np.array([box]) for box in PREDICTED])
+    similarity = CLIPSimilarity(loaded_tiny_clip(), CATEGORIES)
+    measured = measure(similarity, image, expressions, [np.array([box]) for box in PREDICTED])
     for measures, expression, box in zip(measured, expressions, PREDICTED, strict=True):
         crop, reference = by_hand(image, box), by_hand(image, expression.box_xyxy)
         phrase = text_by_hand(expression.phrase)
@@ -73,9 +73,9 @@ def test_closeness_equals_clips_own(image, expressions, monkeypatch) -> None:
 
 
 def test_of_several_boxes_the_mean(image, expressions) -> None:
-    judge = Judge(loaded_tiny_clip(), CATEGORIES)
-    alone = [measure(judge, image, expressions[:1], [np.array([box])])[0] for box in PREDICTED]
-    [together] = measure(judge, image, expressions[:1], [np.array(PREDICTED)])
+    similarity = CLIPSimilarity(loaded_tiny_clip(), CATEGORIES)
+    alone = [measure(similarity, image, expressions[:1], [np.array([box])])[0] for box in PREDICTED]
+    [together] = measure(similarity, image, expressions[:1], [np.array(PREDICTED)])
     for name, value in together.items():
         assert value == pytest.approx((alone[0][name] + alone[1][name]) / 2, abs=1e-5)
 
@@ -88,31 +88,29 @@ def test_annotated_crops_are_encoded_once_and_others_once_a_call(image, expressi
         return crops.encode_crops_of(images, *arguments)
 
     monkeypatch.setattr("grounding.semantics.encode_crops_of", counted)
-    judge = Judge(loaded_tiny_clip(), ())
+    similarity = CLIPSimilarity(loaded_tiny_clip(), ())
     answers = [np.array([box]) for box in (PREDICTED[0], ANNOTATED[0])]
-    first = measure(judge, image, expressions, answers)
+    first = measure(similarity, image, expressions, answers)
     assert counts == [[2], [1]]
-    assert measure(judge, image, expressions, answers) == first
+    assert measure(similarity, image, expressions, answers) == first
     assert counts == [[2], [1], [1]]
     assert "category_accuracy" not in first[0]
 
 
 def test_nothing_that_was_measured_before_is_seen(image, expressions) -> None:
     answers = [np.array([box]) for box in PREDICTED]
-    fresh, used = Judge(loaded_tiny_clip(), CATEGORIES), Judge(loaded_tiny_clip(), CATEGORIES)
+    fresh, used = (CLIPSimilarity(loaded_tiny_clip(), CATEGORIES) for _ in range(2))
     measure(used, image, expressions[1:], [np.array([(3.0, 5, 60, 70)])])
-    assert measure(used, image, expressions, answers) == measure(fresh, image, expressions, answers)
-
-
-def test_another_image_is_another_crop(image, expressions) -> None:
-    judge = Judge(loaded_tiny_clip(), ())
-    first = measure(judge, image, expressions[:1], [np.array(PREDICTED[:1])])
+    first = measure(used, image, expressions, answers)
+    assert first == measure(fresh, image, expressions, answers)
     elsewhere = [Expression("a cat", ANNOTATED[0], 6, 0, 0, 0, Path("b.jpg"))]
-    assert measure(judge, 255 - image, elsewhere, [np.array(PREDICTED[:1])]) != first
+    assert measure(used, 255 - image, elsewhere, answers[:1]) != first[:1], "another image is another crop"
 
 
 def test_a_box_without_width_is_measured_too(image, expressions) -> None:
-    [measures] = measure(Judge(loaded_tiny_clip(), ()), image, expressions[:1], [np.array([[5.0, 5.0, 5.0, 20.0]])])
+    [measures] = measure(
+        CLIPSimilarity(loaded_tiny_clip(), ()), image, expressions[:1], [np.array([[5.0, 5.0, 5.0, 20.0]])]
+    )
     assert all(np.isfinite(value) for value in measures.values())
 
 
@@ -120,8 +118,8 @@ def test_examples_together_are_examples_one_by_one(image, expressions) -> None:
     elsewhere = (Expression("a cat", ANNOTATED[0], 6, 9, 9, 9, Path("b.jpg"), "cat"),)
     examples = [Example(image, tuple(expressions)), Example(255 - image, elsewhere)]
     boxes = [[np.array([box]) for box in PREDICTED], [np.array(PREDICTED)]]
-    together = Judge(loaded_tiny_clip(), CATEGORIES).measure(examples, boxes)
+    together = CLIPSimilarity(loaded_tiny_clip(), CATEGORIES).measure(examples, boxes)
     for example, answers, measures in zip(examples, boxes, together, strict=True):
-        [alone] = Judge(loaded_tiny_clip(), CATEGORIES).measure([example], [answers])
+        [alone] = CLIPSimilarity(loaded_tiny_clip(), CATEGORIES).measure([example], [answers])
         for one, other in zip(alone, measures, strict=True):
             assert one == pytest.approx(other, abs=2e-3)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from grounding.clip_backbone import LoadedCLIP
-from grounding.encoder import EncodedImages, Encoder
+from grounding.encoder import EncodedView, Encoder
 from grounding.extraction import ExtractionConfig
 from grounding.grounder import DenseGrounder
 from grounding.text import PhraseFeatures
@@ -31,13 +31,13 @@ class GradCAMGrounder(DenseGrounder):
         super().__init__(encoder, None, extraction=extraction, name="gradcam")
         self._pool = clip.model.visual.attnpool
 
-    def _heatmaps(self, encoded: EncodedImages, phrases: PhraseFeatures, image_index: Tensor) -> Tensor:
+    def _heatmaps(self, view: EncodedView, phrases: PhraseFeatures, image_index: Tensor) -> Tensor:
         """(P, h, w) in [0, 1] over the model's square; 0 where nothing speaks for the phrase, and on padding."""
-        valid = encoded.valid_mask(STRIDE)[image_index]
+        valid = view.valid_mask(STRIDE)[image_index]
         # Autograd cannot work on what was made in inference mode, so both sides are copied outside of it.
         with torch.inference_mode(False), torch.enable_grad():
             # One copy of its image's stage per phrase: the gradient of the sum of all scores is then each phrase's own.
-            activations = encoded.features.pyramid["layer4"][image_index].float().clone().requires_grad_()
+            activations = view.features.pyramid["layer4"][image_index].float().clone().requires_grad_()
             images = F.normalize(self._pool(activations), dim=-1)
             (gradients,) = torch.autograd.grad((images * phrases.embeddings.clone()).sum(), activations)
         weights = gradients.mean(dim=(2, 3), keepdim=True)

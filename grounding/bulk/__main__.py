@@ -7,6 +7,4 @@ from grounding.cli import exit_on_input_error, parse
 
 if __name__ == "__main__":
     with exit_on_input_error():
-        sentence = ground_file(parse(BulkConfig, "bulk", sys.argv[1:], module=True))
-        if sentence:  # the first process of several has it
-            print(sentence)
+        print(ground_file(parse(BulkConfig, "bulk", sys.argv[1:], module=True)))

@@ -1,4 +1,4 @@
-"""A file of requests, one JSON object a line, of any length: checked once, then read block by block."""
+"""A file of requests, one JSON object a line, of any length: checked once, then read as a stream."""
 
 from __future__ import annotations
 
@@ -19,40 +19,41 @@ from grounding.plain_text import is_writable
 
 @dataclass(frozen=True)
 class RequestsFile:
-    """Requests on disk; of the file only where each block begins, and its digest, is held in memory.
+    """Requests on disk, of which none is held in memory.
 
     Attributes:
         path: of the file; images that are no absolute paths are looked for beside it.
         sha256: of its content, in hexadecimal.
         count: of requests.
-        block: of them in a block; the last block may have fewer.
-        starts: the byte at which each block begins.
-        digests: SHA-256 of each block.
+        stamp: time of its last change in nanoseconds, and its size in bytes.
     """
 
     path: Path
     sha256: str
     count: int
-    block: int
-    starts: tuple[int, ...]
-    digests: tuple[bytes, ...]
+    stamp: tuple[int, int]
 
-    def of_block(self, block: int) -> Iterator[Request]:
-        """A block's requests, in their order.
+    def read(self, start: int = 0) -> Iterator[Request]:
+        """The requests from number `start` on, in their order.
 
         Raises:
-            InputError: they are not what was checked.
+            InputError: a line is no request any more.
         """
         with self.path.open("rb") as file:
-            file.seek(self.starts[block])
-            lines = list(islice(file, self.block))
-        if hashlib.sha256(b"".join(lines)).digest() != self.digests[block]:
-            raise InputError("from here on the file was changed after it was checked: run the command again")
-        for line in lines:
-            yield _request(line, self.path.parent)
+            for number, line in enumerate(islice(file, start, None), start=start + 1):
+                yield _request(line, self.path, number)
+
+    def refuse_change(self) -> None:
+        """Does nothing, unless the file is another one than was checked.
+
+        Raises:
+            InputError: it is; what was read since then is not to be used.
+        """
+        if _stamp(self.path) != self.stamp:
+            raise InputError(f"{self.path} was changed after it was checked: run the command again")
 
 
-def open_requests(path: Path, *, block: int, hide_progress: bool = False) -> RequestsFile:
+def open_requests(path: Path) -> RequestsFile:
     """Check every line of a file, so that hours of work do not end on a typing error.
 
     ::
@@ -62,37 +63,38 @@ def open_requests(path: Path, *, block: int, hide_progress: bool = False) -> Req
 
     Args:
         path: the file; `key`, the name of the answer, is the image's path as written where it is not given.
-        block: requests in a block.
-        hide_progress: whether there is no progress bar.
 
     Raises:
         InputError: the file cannot be read or has no line, or a line is no request.
     """
     if not path.is_file():
         raise InputError(f"there is no file of requests {path}: write one, with a JSON object a line")
-    whole, count, position = hashlib.sha256(), 0, 0
-    starts, digests = [], []
-    with path.open("rb") as file, tqdm(total=path.stat().st_size, desc=f"checking {path.name}", unit="B",
-                                       unit_scale=True, leave=False, disable=hide_progress) as bar:  # fmt: skip
+    digest, count, stamp = hashlib.sha256(), 0, _stamp(path)
+    with path.open("rb") as file, tqdm(total=stamp[1], desc=f"checking {path.name}", unit="B", unit_scale=True,
+                                       leave=False) as bar:  # fmt: skip
         for line in file:
-            if count % block == 0:
-                starts.append(position)
-                digests.append(hashlib.sha256())
-            try:
-                _request(line, path.parent)
-            except ValueError as error:
-                raise InputError(f"{path}, line {count + 1}, {error}") from error
-            whole.update(line)
-            digests[-1].update(line)
             count += 1
-            position += len(line)
+            _request(line, path, count)
+            digest.update(line)
             bar.update(len(line))
     if not count:
         raise InputError(f"{path} is empty: write a JSON object with image and phrases on each line")
-    return RequestsFile(path, whole.hexdigest(), count, block, tuple(starts), tuple(each.digest() for each in digests))
+    return RequestsFile(path, digest.hexdigest(), count, stamp)
 
 
-def _request(line: bytes, folder: Path) -> Request:
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+def _request(line: bytes, path: Path, number: int) -> Request:
+    try:
+        return _checked(line, path.parent)
+    except ValueError as error:
+        raise InputError(f"{path}, line {number}, {error}") from error
+
+
+def _checked(line: bytes, folder: Path) -> Request:
     try:
         record: Any = json.loads(line)
     except (ValueError, RecursionError) as error:

@@ -78,7 +78,7 @@ class GroundedImage:
     error: str = ""
 
 
-class Asked(Protocol):
+class EncodeOnceGrounder(Protocol):
     """A method that encodes an image once and is asked as often as one likes: `DenseGrounder`, `YOLOCLIPGrounder`.
 
     Attributes:
@@ -102,7 +102,7 @@ class Asked(Protocol):
 
 
 def ground_many(
-    grounder: Asked,
+    grounder: EncodeOnceGrounder,
     requests: Iterable[tuple[str, ImageLike, Sequence[str]]],
     *,
     ahead: int = AHEAD,
@@ -169,7 +169,7 @@ def _until_it_fails(
         failure.append(error)
 
 
-def _answer(grounder: Asked, request: Request, encoded: Any, phrases_at_once: int) -> GroundedImage:
+def _answer(grounder: EncodeOnceGrounder, request: Request, encoded: Any, phrases_at_once: int) -> GroundedImage:
     phrases = as_phrases(request.phrases)
     height, width = encoded.images[0].shape[:2]
     size = max(1, min(phrases_at_once, MOST_HEAT // (height * width)))

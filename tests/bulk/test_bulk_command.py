@@ -1,4 +1,4 @@
-"""`python -m grounding.bulk`: the same file of boxes however the work was cut, shared, stopped and taken up again."""
+"""`python -m grounding.bulk`: the same file of boxes however often the work was stopped and taken up again."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
-from grounding import InputError, ModelConfig, load
+from grounding import InputError, ModelConfig, load, lock
 from grounding.bulk import command
 from grounding.bulk.command import BulkConfig, ground_file
 from grounding.bulk.requests import open_requests
@@ -60,28 +61,14 @@ def test_a_line_for_each_request_in_their_order(config: BulkConfig) -> None:
             np.testing.assert_allclose(one["boxes_xyxy"], other.boxes_xyxy, atol=2e-3)
             np.testing.assert_allclose(one["scores"], other.scores, atol=2e-5)
             assert 0 < one["point_xy"][0] < 40 + i and 0 < one["point_xy"][1] < 48
-    assert sorted(each.name for each in config.output.parent.iterdir()) == ["boxes.json", "boxes.jsonl"]
+    assert sorted(each.name for each in config.output.parent.iterdir()) == ["boxes.json", "boxes.jsonl", "boxes.lock"]
 
 
-def parts_of(config: BulkConfig) -> Path:
-    [parts] = config.output.parent.glob(f"{config.output.stem}.*.parts")
-    return parts
+def read_folder(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_shares_of_machines_that_share_a_folder_are_joined_by_a_last_call(config: BulkConfig) -> None:
-    ground_file(config)
-    shared = replace(config, output=config.output.with_name("shared.jsonl"))
-    sentence = ground_file(replace(shared, process=1, processes=2))
-    assert sentence.startswith("share 1 of 2 is done, 2 of 4 blocks are missing")
-    assert "0 of 4 blocks are missing" in ground_file(replace(shared, process=0, processes=2))
-    assert not shared.output.exists()
-    before = [each.stat().st_mtime_ns for each in sorted(parts_of(shared).iterdir())]
-    assert len(before) == 4
-    ground_file(shared)
-    assert shared.output.read_bytes() == config.output.read_bytes()
-
-
-def test_stopped_and_taken_up_by_another_number_of_processes(config: BulkConfig, monkeypatch) -> None:
+def test_stopped_and_taken_up_again(config: BulkConfig) -> None:
     ground_file(config)
     stopped = replace(config, output=config.output.with_name("stopped.jsonl"))
     image = config.requests.parent / "7.png"
@@ -89,15 +76,15 @@ def test_stopped_and_taken_up_by_another_number_of_processes(config: BulkConfig,
     image.write_bytes(b"no image")
     with pytest.raises(InputError, match=r"requests\.jsonl, line 8: .*7\.png cannot be read"):
         ground_file(stopped)
+    assert not stopped.output.exists()
     image.write_bytes(content)
-    parts = parts_of(stopped)
-    finished = {each.name: each.stat().st_mtime_ns for each in parts.iterdir()}
-    assert set(finished) == {"00000000", "00000001"}
-    ground_file(replace(stopped, process=0, processes=2))
-    assert {name: (parts / name).stat().st_mtime_ns for name in finished} == finished
-    ground_file(replace(stopped, process=2, processes=3))
+    (config.requests.parent / "0.png").unlink()  # its answer is kept
+    shard = stopped.output.with_suffix(".shards") / "0.jsonl"
+    shard.write_bytes(shard.read_bytes() + b"\n[2, [")  # as a kill tears it
     ground_file(stopped)
     assert stopped.output.read_bytes() == config.output.read_bytes()
+    (config.requests.parent / "1.png").unlink()
+    ground_file(stopped)  # asks for nothing
 
 
 def test_a_broken_image_may_be_skipped(config: BulkConfig) -> None:
@@ -111,34 +98,15 @@ def test_a_broken_image_may_be_skipped(config: BulkConfig) -> None:
     assert answers[:4] + answers[5:] == whole[:4] + whole[5:]
 
 
-def test_a_disk_that_is_gone_breaks_no_image(config: BulkConfig) -> None:
-    ground_file(config)
-    photos, away = config.requests.parent, config.requests.parent / "away"
-    away.mkdir()
-    for index in range(4, IMAGES):
-        (photos / f"{index}.png").rename(away / f"{index}.png")
-    stopped = replace(config, output=config.output.with_name("stopped.jsonl"), skip_broken=True, most_broken=4)
-    with pytest.raises(InputError, match=r"requests\.jsonl, line 8: 4 requests in a row .*7\.png.* --most_broken"):
-        ground_file(stopped)
-    assert {each.name for each in parts_of(stopped).iterdir()} == {"00000000"}, "the next one ended with broken images"
-    for process in range(2):  # of whose shares each sees less in a row
-        ground_file(replace(stopped, process=process, processes=2))
-    with pytest.raises(InputError, match=r"6 requests in a row .*9\.png"):
-        ground_file(stopped)
-    assert {each.name for each in parts_of(stopped).iterdir()} == {"00000000"}
-    broken = replace(stopped, output=config.output.with_name("broken.jsonl"), most_broken=7)
-    assert ground_file(broken).startswith("10 images, 6 of them broken")
-    for path in away.iterdir():
-        path.rename(photos / path.name)
-    assert ground_file(stopped).startswith("10 images, 0 of them broken")
-    assert stopped.output.read_bytes() == config.output.read_bytes()
-
-
-def test_blocks_of_something_else_are_never_mixed_in(config: BulkConfig) -> None:
-    ground_file(replace(config, process=0, processes=2))
-    parts = parts_of(config)
-    before = {each.name: each.read_bytes() for each in parts.iterdir()}
-    lines = config.requests.read_text()
+def test_answers_of_something_else_are_never_mixed_in(config: BulkConfig) -> None:
+    image, lines = config.requests.parent / "9.png", config.requests.read_text()
+    content = image.read_bytes()
+    image.unlink()
+    with pytest.raises(InputError, match=r"line 10: there is no image file"):
+        ground_file(config)
+    image.write_bytes(content)
+    shards = config.output.with_suffix(".shards")
+    before = read_folder(shards)
     config.requests.write_text(lines.replace("thing 9", "thing 10"))
     with pytest.raises(InputError, match=r"made from something else \(requests in boxes\.json\)"):
         ground_file(config)
@@ -147,9 +115,19 @@ def test_blocks_of_something_else_are_never_mixed_in(config: BulkConfig) -> None
                   replace(config, method="gradcam")):  # fmt: skip
         with pytest.raises(InputError, match="made from something else"):
             ground_file(other)
-    assert {each.name: each.read_bytes() for each in parts.iterdir()} == before
+    assert read_folder(shards) == before
     ground_file(config)
     assert len(read(config)) == IMAGES
+
+
+def test_one_process_at_a_time(config: BulkConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "SECONDS_FOR_THE_KILLED", 0.1)
+    config.output.parent.mkdir()
+    with FileLock(config.output.with_suffix(".lock")), pytest.raises(InputError, match=r"grounding of boxes\.jsonl"):
+        ground_file(config)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="works in one process"):
+        ground_file(config)
 
 
 @pytest.mark.parametrize(
@@ -169,19 +147,18 @@ def test_blocks_of_something_else_are_never_mixed_in(config: BulkConfig) -> None
 )
 def test_a_wrong_line_is_named_before_any_work(config: BulkConfig, line: str, message: str) -> None:
     good = config.requests.read_text().splitlines()
-    config.requests.write_text("\n".join([good[0], line, good[1]]))
-    with pytest.raises(InputError, match=rf"requests\.jsonl, {message}"):
-        ground_file(config)
+    for content, words in (("\n".join([good[0], line, good[1]]), f", {message}"), ("", " is empty")):
+        config.requests.write_text(content)
+        with pytest.raises(InputError, match=rf"requests\.jsonl{words}"):
+            ground_file(config)
     assert not config.output.parent.exists()
 
 
-def test_blocks_are_found_in_a_file_whose_last_line_has_no_end(config: BulkConfig) -> None:
+def test_a_last_line_without_end_is_a_request(config: BulkConfig) -> None:
     config.requests.write_text(config.requests.read_text().rstrip("\n"))
-    requests = open_requests(config.requests, block=4)
+    requests = open_requests(config.requests)
     assert requests.count == IMAGES
-    assert [[each.key for each in requests.of_block(block)] for block in range(3)] == [
-        [f"{i}.png" for i in range(start, min(start + 4, IMAGES))] for start in (0, 4, 8)
-    ]
+    assert [each.key for each in requests.read(7)] == ["7.png", "8.png", "9.png"]
 
 
 @pytest.mark.parametrize(
@@ -191,19 +168,12 @@ def test_blocks_are_found_in_a_file_whose_last_line_has_no_end(config: BulkConfi
         ({"output": Path("boxes.csv")}, r"ends in \.jsonl"),
         ({"method": "whole-image"}, "looks at no image"),
         ({"method": "yolo"}, "no run folder 'yolo'"),
-        ({"process": 2, "processes": 2}, "process is 2 of 2"),
     ],
 )
 def test_wrong_settings_are_refused(config: BulkConfig, changed: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         ground_file(replace(config, **changed))
     assert not config.output.parent.exists()
-
-
-def test_an_empty_file_is_refused(config: BulkConfig) -> None:
-    config.requests.write_text("")
-    with pytest.raises(InputError, match=r"requests\.jsonl is empty"):
-        ground_file(config)
 
 
 def test_the_command(config: BulkConfig, monkeypatch, capsys) -> None:
@@ -236,7 +206,7 @@ def test_requests_that_change_meanwhile_are_not_taken_for_answered(config: BulkC
 
     with monkeypatch.context() as patch:
         patch.setattr(command, "open_requests", edited)
-        with pytest.raises(InputError, match=r"requests\.jsonl, line \d+: .+ was changed after it was checked"):
+        with pytest.raises(InputError, match=r"requests\.jsonl was changed after it was checked"):
             ground_file(config)
     config.requests.write_text("".join(lines))
     ground_file(config)
