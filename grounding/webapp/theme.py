@@ -1,3 +1,10 @@
+"""What the page looks like: fonts of the reader's own system, since others would have to be downloaded."""
+
+from __future__ import annotations
+
+from gradio.themes import Base
+
+CSS = """
 .gradio-container { max-width: 1320px !important; margin: 0 auto !important; }
 .gradio-container .main { padding-top: 12px; }
 #title .html-container, #status .html-container, #answer .html-container, #boxes .html-container { padding: 0; }
@@ -35,3 +42,17 @@ table.boxes .mark i {
   display: inline-block; min-width: 1.6em; border-radius: 4px; color: #1a1a1a; font-style: normal; font-weight: 600;
   text-align: center;
 }
+"""
+
+
+def theme() -> Base:
+    """Gradio's plainest theme, blue as the first phrase's boxes, without any font that would be loaded."""
+    own = Base(
+        primary_hue="sky", neutral_hue="slate", font=("system-ui", "Segoe UI", "Roboto", "Helvetica", "sans-serif"),
+        font_mono=("ui-monospace", "Menlo", "Consolas", "monospace"),
+    )  # fmt: skip
+    return own.set(
+        button_primary_background_fill="#0369a1", button_primary_background_fill_hover="#075985",
+        button_primary_background_fill_dark="#0284c7", button_primary_text_color="white",
+        block_label_background_fill="*background_fill_primary", block_label_text_color="*body_text_color_subdued",
+    )  # fmt: skip
