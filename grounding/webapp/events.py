@@ -55,13 +55,7 @@ def in_words(handler: Callable[..., Values], status: Any) -> Callable[..., Value
 
 
 class Handlers:
-    """The handlers of one page.
-
-    Args:
-        answerer: answers all sessions.
-        examples: in the order of the page's gallery.
-        ui: the page's components.
-    """
+    """The handlers of one page, whose gallery shows the examples in this order."""
 
     def __init__(self, answerer: Answerer, examples: Sequence[ExampleImage], ui: Components) -> None:
         self._answerer = answerer

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
-import cv2
 import gradio as gr
-import numpy as np
+from PIL import Image
 
 from grounding.data.images import SUFFIXES
 from grounding.webapp.answers import Answerer, PageMethod, extraction_of, extractions_of
@@ -16,7 +16,8 @@ from grounding.webapp.guard import UploadsOnlyBlocks
 from grounding.webapp.pictures import NOTHING_YET, escaped
 from grounding.webapp.uploads import MOST_PHRASES, ExampleImage, pixels_of
 
-THUMBNAIL, LONGEST = 160, 1600  # pixels of the shorter side, and of the longer one at most
+STYLE = Path(__file__).with_name("page.css")
+THUMBNAIL = (320, 320)  # pixels at most
 AT_ONCE = 4  # handlers that run: while the models are busy for one, others' boxes are made and drawn
 WAITING = 200  # questions of all users; more are turned away
 TIDY_SECONDS, KEPT_SECONDS = 60, 3600  # between two looks for old uploads, and for which one stays
@@ -32,12 +33,9 @@ SAVE = """(file) => {
 
 
 class Components:
-    """What stands on the page, made in the `gr.Blocks` that is open; `photo` and `question` belong to one session each.
+    """What stands on the page, made in the open `gr.Blocks` and set as the first method has it.
 
-    Args:
-        methods: the first is chosen, and sliders stand as it has them.
-        examples: photos to begin with.
-        subtitle: a line below the page's title.
+    `photo` and `question` belong to one session each.
     """
 
     def __init__(self, methods: Sequence[PageMethod], examples: Sequence[ExampleImage], *, subtitle: str) -> None:
@@ -46,7 +44,7 @@ class Components:
         self.photo, self.question = gr.State(None), gr.State(None)
         gr.HTML(f"<h1>Visual grounding</h1><p>{escaped(subtitle)}</p>", elem_id="title", apply_default_css=False)
         with gr.Row():
-            with gr.Column(scale=4, min_width=340):
+            with gr.Column(scale=4, min_width=340, elem_id="asking"):
                 self.upload = gr.File(label="Photo", file_types=sorted(SUFFIXES), height=140, elem_id="upload")
                 self.examples = gr.Gallery(
                     [_thumbnail(example) for example in examples], label="Examples", columns=4, height="auto",
@@ -59,7 +57,7 @@ class Components:
                 )  # fmt: skip
                 self.ask = gr.Button("Find", variant="primary", elem_id="ask")
                 self.method = gr.Radio(names, value=names[0], label="Method", elem_id="method")
-                with gr.Group():
+                with gr.Group(elem_id="making"):
                     self.extraction = gr.Radio(
                         extractions_of(methods[0]), value=own.method if own else None, visible=own is not None,
                         label="Boxes from the heatmap", elem_id="extraction",
@@ -74,7 +72,7 @@ class Components:
                     )  # fmt: skip
                     self.most_boxes = gr.Slider(1, 10, 1, step=1, label="Boxes per phrase", elem_id="most_boxes")
                     self.lowest_score = gr.Slider(0, 1, 0, step=0.01, label="Lowest score", elem_id="lowest_score")
-            with gr.Column(scale=7, min_width=420):
+            with gr.Column(scale=7, min_width=420, elem_id="answering"):
                 self.status = gr.HTML("", elem_id="status", apply_default_css=False)
                 self.picture = gr.HTML(NOTHING_YET, elem_id="answer", apply_default_css=False)
                 with gr.Row():
@@ -128,8 +126,20 @@ def build_page(answerer: Answerer, examples: Sequence[ExampleImage], *, subtitle
     return page.queue(api_open=False, max_size=WAITING)
 
 
-def _thumbnail(example: ExampleImage) -> np.ndarray:
-    image = pixels_of(example.path)
-    scale = min(THUMBNAIL / min(image.shape[:2]), LONGEST / max(image.shape[:2]))
-    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+def theme() -> gr.themes.Base:
+    """Gradio's plainest theme, blue as the first phrase's boxes, without any font that would be downloaded."""
+    own = gr.themes.Base(
+        primary_hue="sky", neutral_hue="slate", font=("system-ui", "Segoe UI", "Roboto", "Helvetica", "sans-serif"),
+        font_mono=("ui-monospace", "Menlo", "Consolas", "monospace"),
+    )  # fmt: skip
+    return own.set(
+        button_primary_background_fill="#0369a1", button_primary_background_fill_hover="#075985",
+        button_primary_background_fill_dark="#0284c7", button_primary_text_color="white",
+        block_label_background_fill="*background_fill_primary", block_label_text_color="*body_text_color_subdued",
+    )  # fmt: skip
+
+
+def _thumbnail(example: ExampleImage) -> Image.Image:
+    image = Image.fromarray(pixels_of(example.path))
+    image.thumbnail(THUMBNAIL)
+    return image

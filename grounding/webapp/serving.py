@@ -105,8 +105,7 @@ def launch(config: ServeConfig, folder: Path) -> tuple[gr.Blocks, str]:
     from starlette.middleware import Middleware
 
     from grounding.webapp.guard import RequestGuard
-    from grounding.webapp.page import build_page
-    from grounding.webapp.theme import CSS, theme
+    from grounding.webapp.page import STYLE, build_page, theme
 
     answerer = Answerer(methods, Memory(int(config.memory_megabytes) * 2**20), max_pixels=int(config.max_pixels))
     page = build_page(answerer, examples, subtitle=subtitle(config, next(iter(methods.values())).weights))
@@ -115,15 +114,15 @@ def launch(config: ServeConfig, folder: Path) -> tuple[gr.Blocks, str]:
     try:
         _, url, _ = page.launch(
             server_name=f"[{config.host}]" if ":" in config.host else config.host,  # of IPv6
-            server_port=int(config.port) or None, auth=auth, max_file_size=max_bytes, theme=theme(), css=CSS,
+            server_port=int(config.port) or None, auth=auth, max_file_size=max_bytes, theme=theme(), css_paths=STYLE,
             app_kwargs={"middleware": [guard], "docs_url": None, "redoc_url": None, "openapi_url": None},
             state_session_capacity=SESSIONS, prevent_thread_lock=True, quiet=True, inline=False, share=False,
             footer_links=[], run_history=False, ssr_mode=False, pwa=False, mcp_server=False, enable_monitoring=False,
         )  # fmt: skip
     except (OSError, OverflowError) as error:
         raise InputError(
-            f"port {config.port} of {config.host} cannot be used: give --host 127.0.0.1 and another --port, such as "
-            f"{config.port + 1}, or --port 0 for any free one"
+            f"port {config.port} of {config.host} cannot be used: give another --port, --port 0 for the first free "
+            "one, or --host 127.0.0.1"
         ) from error
     return page, url
 
