@@ -35,7 +35,7 @@ from grounding.data.images import read_image
 from grounding.errors import InputError
 from grounding.proposals.loading import ProposalsConfig, load_proposer
 from grounding.proposals.types import Proposer
-from grounding.webapp.examples import generated
+from grounding.webapp.uploads import generated_examples
 
 PHRASES = 4
 CONFIGURED = 0.1
@@ -59,7 +59,7 @@ def main(
     """
     with TemporaryDirectory() as folder:
         if images is None:
-            paths = [example.path for example in generated(Path(folder))]
+            paths = [example.path for example in generated_examples(Path(folder))]
         else:
             paths = sorted(path for path in images.iterdir() if path.suffix.lower() in SUFFIXES)[:most]
         if not paths:

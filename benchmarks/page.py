@@ -32,11 +32,10 @@ from grounding.data.images import read_image
 from grounding.data.refshapes.vocabulary import COLOURS, SHAPES
 from grounding.memory import Memory
 from grounding.proposals.loading import ProposalsConfig
-from grounding.webapp.answers import Answerer
+from grounding.webapp.answers import Answerer, extraction_of, load_methods
 from grounding.webapp.events import Handlers
-from grounding.webapp.examples import generated
-from grounding.webapp.methods import load_methods
-from grounding.webapp.parts import lay_out
+from grounding.webapp.page import Components
+from grounding.webapp.uploads import generated_examples
 from grounding.whole_file import write_whole
 
 BEGIN, END = "<!-- written by python -m benchmarks.page -->", "<!-- end -->"
@@ -56,7 +55,7 @@ def main(run: str = "refshapes", repeats: int = 20, output: Path | None = None) 
     """
     columns: dict[str, dict[str, float]] = {}
     with TemporaryDirectory() as folder:
-        [scene, *_] = generated(Path(folder) / "examples")
+        [scene, *_] = generated_examples(Path(folder) / "examples")
         for side in tqdm(SIDES, desc="sizes"):
             pixels = read_image(scene.path)
             scale = (side or max(pixels.shape[:2])) / max(pixels.shape[:2])
@@ -75,13 +74,13 @@ def measure(run: str, path: Path, repeats: int) -> dict[str, float]:
     """Median milliseconds of each row on one photo."""
     answerer = Answerer(load_methods(run, ModelConfig(), ProposalsConfig(), "cpu"), Memory(BUDGET), max_pixels=10**8)
     with gr.Blocks(analytics_enabled=False):
-        parts = lay_out(list(answerer.methods.values()), [], subtitle="")
-    handlers = Handlers(answerer, [], parts)
+        ui = Components(list(answerer.methods.values()), [], subtitle="")
+    handlers = Handlers(answerer, [], ui)
     photo = answerer.receive(path)
     pixels = answerer.pixels(photo)
     ours = next(iter(answerer.methods))
-    values: dict[Any, Any] = {part: getattr(part, "value", None) for part in parts.all}
-    values |= {parts.photo: photo, parts.heat_of: "0"}
+    values: dict[Any, Any] = {part: getattr(part, "value", None) for part in ui.all}
+    values |= {ui.photo: photo, ui.heat_of: 1}
     phrases = iter([f"the {colour} {shape} {place}" for place, colour, shape in product(PLACES, COLOURS, SHAPES)])
     measured: dict[str, list[float]] = defaultdict(list)
 
@@ -92,20 +91,20 @@ def measure(run: str, path: Path, repeats: int) -> dict[str, float]:
         return result
 
     for index in range(repeats + 1):
-        timed(ENCODED, partial(answerer.methods[ours].grounder.encode, pixels))
+        timed(ENCODED, partial(answerer.methods[ours].encode, pixels))
         for method in (ours, "zero-shot", "yolo-clip"):
-            own = answerer.methods[method].extraction
+            own = extraction_of(answerer.methods[method])
             question = {
-                parts.method: method,
-                parts.phrases: next(phrases),
-                parts.extraction: own.method if own else None,
+                ui.method: method,
+                ui.phrases: next(phrases),
+                ui.extraction: own.method if own else None,
             }
             answer = timed(f"a new phrase, {method}", partial(handlers.ask, {**values, **question}))
-        moved = {**values, parts.asked: answer[parts.asked], parts.extraction: "components"}
+        moved = {**values, ui.question: answer[ui.question], ui.extraction: "components"}
         handlers.redraw(moved)  # yolo-clip was asked last: now the heatmap of the run's own method is kept too
         share = 0.2 + 0.6 * index / repeats
-        timed("the threshold moved", partial(handlers.redraw, {**moved, parts.relative: share}))
-        timed("the opacity moved", partial(handlers.redraw, {**moved, parts.opacity: share}))
+        timed("the threshold moved", partial(handlers.redraw, {**moved, ui.relative: share}))
+        timed("the opacity moved", partial(handlers.redraw, {**moved, ui.opacity: share}))
     # The first time, fonts are read and images are encoded.
     return {row: median(times[1:]) for row, times in measured.items()}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,7 +13,7 @@ from playwright.sync_api import Page, expect
 from benchmarks.chromium import MISSING, chromium
 from grounding.cli import exit_on_input_error
 from grounding.errors import InputError
-from grounding.webapp.serving import ServeConfig, listening, make_server
+from grounding.webapp.serving import ServeConfig, launch
 
 WIDTH, HEIGHT = 1400, 1000
 COLOURS = 256  # of a palette, which makes the files less than half as large
@@ -27,13 +26,12 @@ def main(output: Path = Path("docs/images")) -> None:
         output: folder for page.png and page_error.png.
     """
     config = ServeConfig("refshapes", port=0, device="cpu")
-    with TemporaryDirectory() as folder, listening(config.host, 0) as address, chromium() as browser:
+    with TemporaryDirectory() as folder, chromium() as browser:
         if browser is None:
             raise InputError(MISSING)
-        server = make_server(config, Path(folder))
-        threading.Thread(target=server.run, kwargs={"sockets": [address]}, daemon=True).start()
+        served, url = launch(config, Path(folder))
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
-        page.goto(f"http://127.0.0.1:{address.getsockname()[1]}/")
+        page.goto(url)
         page.locator("#examples .thumbnail-item").nth(6).click()
         answered(page, "2 boxes")
         page.locator("#phrases textarea").fill(
@@ -49,7 +47,7 @@ def main(output: Path = Path("docs/images")) -> None:
         page.locator("#upload input[type=file]").set_input_files(broken)
         answered(page, "cannot be read")
         save(page, output / "page_error.png")
-        server.should_exit = True
+        served.close(verbose=False)
 
 
 def answered(page: Page, words: str) -> None:

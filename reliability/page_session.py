@@ -11,7 +11,6 @@ from typing import Any
 from uuid import uuid4
 
 import requests
-from requests.adapters import HTTPAdapter
 
 SECONDS = 60  # for an answer
 
@@ -20,40 +19,25 @@ class Refused(AssertionError):
     """The server did not do what it was asked."""
 
 
-class Source(HTTPAdapter):
-    """Connects from an address of this machine's.
-
-    Args:
-        address: which; Linux takes all of 127.0.0.0/8.
-    """
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-        super().__init__()
-
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        """What `requests` calls to make its connections."""
-        super().init_poolmanager(*args, source_address=(self._address, 0), **options)
-
-
 class Session:
     """A user without a browser.
 
     Args:
         url: of the page.
-        address: of the user's machine, as the server sees it.
+        auth: user and password, where the page asks for them.
 
     Attributes:
-        headers: sent with every request.
+        hash: by which Gradio knows the session.
         values: of the components, by their elem_id; what a user sets is sent with every event.
     """
 
-    def __init__(self, url: str, address: str = "127.0.0.1") -> None:
+    def __init__(self, url: str, auth: tuple[str, str] | None = None) -> None:
         self._url = url
-        self._hash = uuid4().hex
+        self.hash = uuid4().hex
         self._http = requests.Session()
-        self._http.mount("http://", Source(address))
-        self.headers = self._http.headers
+        if auth:
+            form = dict(zip(("username", "password"), auth, strict=True))
+            self._http.post(f"{url}login", data=form, timeout=SECONDS).raise_for_status()
         config = self._http.get(f"{url}config", timeout=SECONDS).json()
         self._components = {one["id"]: one for one in config["components"]}
         self._ids = {one["props"]["elem_id"]: one["id"] for one in config["components"] if one["props"].get("elem_id")}
@@ -89,7 +73,7 @@ class Session:
         dependency = self._dependency(name, event)
         names = {one: elem_id for elem_id, one in self._ids.items()}
         answers = self._http.get(
-            f"{self._url}gradio_api/queue/data", params={"session_hash": self._hash}, stream=True, timeout=SECONDS
+            f"{self._url}gradio_api/queue/data", params={"session_hash": self.hash}, stream=True, timeout=SECONDS
         )
         for line in answers.iter_lines():
             message = json.loads(line[6:]) if line.startswith(b"data: ") else {}
@@ -112,7 +96,7 @@ class Session:
         dependency = self._dependency(name, event)
         names = {one: elem_id for elem_id, one in self._ids.items()}
         data = [self.values.get(names.get(one, "")) for one in dependency["inputs"]]
-        question = {"data": data, "fn_index": dependency["id"], "session_hash": self._hash, "event_data": None}
+        question = {"data": data, "fn_index": dependency["id"], "session_hash": self.hash, "event_data": None}
         return self._http.post(f"{self._url}gradio_api/queue/join", json=question, timeout=SECONDS)
 
     def _dependency(self, name: str, event: str) -> Any:

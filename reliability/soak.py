@@ -1,7 +1,7 @@
 """Long use: `make soak`, or `python -m reliability.soak`.
 
-The page, in a process of its own, under ten clients that ask well and badly by turns and another one that floods it;
-and bulk grounding of many images that all differ. Each client has an address of its own (127.0.0.x, as Linux allows).
+The page, in a process of its own, under ten clients that ask well and badly by turns; and bulk grounding of many images
+that all differ.
 Memory must not grow: the highest of the second half of the time is held against that of the first half after the start,
 in which memories fill.
 """
@@ -29,9 +29,8 @@ from jsonargparse import auto_cli
 from PIL import Image
 from tqdm import tqdm
 
-from grounding.webapp.page import ONLY_UPLOADED
-from grounding.webapp.rate import UPLOADS
-from grounding.webapp.telling import UNEXPECTED
+from grounding.webapp.events import UNEXPECTED
+from grounding.webapp.guard import ONLY_UPLOADED
 from reliability.attempts import ROOT
 from reliability.page_session import Refused, Session
 from reliability.recording import Row, record
@@ -40,7 +39,6 @@ CLIENTS = 10
 MEGABYTES = 1  # an upload's limit
 MEMORY_MEGABYTES = 64  # of the page's memories
 SETTLED = 0.2  # share of the time after which memories have filled
-FLOOD = 300  # uploads in a row, more than a client may send in a minute
 GROWTH = 1.05  # above this the memory counts as growing
 SAMPLES_PER_SECOND = 2
 SECONDS_TO_END = 60
@@ -81,7 +79,6 @@ def page_under_clients(folder: Path, minutes: float, seed: int) -> Row:
     ends = time.monotonic() + 60 * minutes
     clients = [threading.Thread(target=_client, args=(url, folder / f"client_{i}", seed + i, ends, counts, wrong))
                for i in range(CLIENTS)]  # fmt: skip
-    clients.append(threading.Thread(target=_flood, args=(url, folder / "flood.png", ends, counts, wrong)))
     for client in clients:
         client.start()
     memory = _sampled(page.pid, lambda: time.monotonic() < ends, total=60 * minutes, description="page")
@@ -101,7 +98,7 @@ def page_under_clients(folder: Path, minutes: float, seed: int) -> Row:
     left = [path for path in temporary.rglob("*") if path.is_file()]
     growth, in_words = _growth(memory)
     problems = wrong[:3] + ["memory grows"] * (growth > GROWTH) + [f"{len(left)} files left"] * bool(left)
-    return Row(f"page, {CLIENTS} clients and a flood for {minutes:g} minutes", sum(counts.values()), dict(counts),
+    return Row(f"page, {CLIENTS} clients for {minutes:g} minutes", sum(counts.values()), dict(counts),
                len(wrong) + (growth > GROWTH) + len(left),
                "; ".join([in_words, f"{len(left)} temporary files left", *problems]))  # fmt: skip
 
@@ -109,36 +106,17 @@ def page_under_clients(folder: Path, minutes: float, seed: int) -> Row:
 def _client(url: str, folder: Path, seed: int, ends: float, counts: Counter[str], wrong: list[str]) -> None:
     """Asks until the time is over."""
     folder.mkdir()
-    rng, address = random.Random(seed), f"127.0.0.{10 + seed % 200}"
+    rng = random.Random(seed)
     questions = 0
     while time.monotonic() < ends:
         kind = rng.choice((_good, _good, _good, _broken, _long, _path, _too_large))
         try:
             if questions % 10 == 0:
-                session = Session(url, address)  # a user leaves, another one comes
+                session = Session(url)  # a user leaves, another one comes
             questions += 1
             counts[kind(session, folder, rng)] += 1
         except Exception as error:  # whatever a client meets is a finding, and the others go on
             wrong.append(f"{kind.__name__}: {type(error).__name__} {str(error)[:200]}")
-
-
-def _flood(url: str, path: Path, ends: float, counts: Counter[str], wrong: list[str]) -> None:
-    """Every minute: uploads without a pause, and questions whose answers are not fetched."""
-    path.write_bytes(b"no image")
-    while time.monotonic() < ends:
-        try:
-            session = Session(url, "127.0.0.2")
-            began = time.monotonic()
-            uploads = Counter(session.upload(path).status_code for _ in range(FLOOD))
-            windows = 2 + (time.monotonic() - began) // 60  # minutes that it may have reached into
-            questions = Counter(session.join("opacity", "input").status_code for _ in range(FLOOD))
-            counts["of a flood taken"] += uploads[200] + questions[200]
-            counts["of a flood refused"] += uploads[429] + questions[503]
-            if uploads[200] > windows * UPLOADS.amount or set(uploads) - {200, 429} or set(questions) != {200, 503}:
-                raise Refused(f"uploads were answered {dict(uploads)} and questions {dict(questions)}")
-        except Exception as error:
-            wrong.append(f"flood: {type(error).__name__} {str(error)[:200]}")
-        time.sleep(max(0.0, min(60, ends - time.monotonic())))
 
 
 def _good(session: Session, folder: Path, rng: random.Random) -> str:

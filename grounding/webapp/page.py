@@ -1,22 +1,26 @@
-"""The page put together: components, and which handler each of them calls."""
+"""The page: its components, where they stand, and which handler each of them calls."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.exceptions import InvalidPathError
+from PIL import Image
 
-from grounding.webapp.answers import Answerer
-from grounding.webapp.events import Handlers
-from grounding.webapp.examples import ExampleImage
-from grounding.webapp.fair_queue import FairQueue
-from grounding.webapp.parts import lay_out
-from grounding.webapp.telling import in_words
+from grounding.data.images import SUFFIXES
+from grounding.webapp.answers import Answerer, PageMethod, extraction_of, extractions_of
+from grounding.webapp.events import Handlers, in_words
+from grounding.webapp.guard import UploadsOnlyBlocks
+from grounding.webapp.pictures import NOTHING_YET, escaped
+from grounding.webapp.uploads import MOST_PHRASES, ExampleImage, pixels_of
 
+STYLE = Path(__file__).with_name("page.css")
+THUMBNAIL = (320, 320)  # pixels at most
 AT_ONCE = 4  # handlers that run: while the models are busy for one, others' boxes are made and drawn
-ONLY_UPLOADED = "only uploaded files are taken"
+WAITING = 200  # questions of all users; more are turned away
+TIDY_SECONDS, KEPT_SECONDS = 60, 3600  # between two looks for old uploads, and for which one stays
 SAVE = """(file) => {
   if (file) {
     const link = document.createElement('a');
@@ -28,64 +32,114 @@ SAVE = """(file) => {
 }"""
 
 
-class Page(gr.Blocks):
-    """Blocks that reach for no other machine: Gradio would download a file that a client names by its address."""
+class Components:
+    """What stands on the page, made in the open `gr.Blocks` and set as the first method has it.
 
-    async def preprocess_data(self, block_fn: Any, inputs: list[Any], *rest: Any, **options: Any) -> list[Any]:
-        """Refuse addresses before Gradio looks at what a client sent, and files that were not uploaded."""
-        refusal = gr.Error(ONLY_UPLOADED, print_exception=False)
-        if names_address(inputs):
-            raise refusal
-        try:
-            return await super().preprocess_data(block_fn, inputs, *rest, **options)
-        except InvalidPathError as error:
-            raise refusal from error
+    `photo` and `question` belong to one session each.
+    """
 
+    def __init__(self, methods: Sequence[PageMethod], examples: Sequence[ExampleImage], *, subtitle: str) -> None:
+        own = extraction_of(methods[0])
+        names = [method.name for method in methods]
+        self.photo, self.question = gr.State(None), gr.State(None)
+        gr.HTML(f"<h1>Visual grounding</h1><p>{escaped(subtitle)}</p>", elem_id="title", apply_default_css=False)
+        with gr.Row():
+            with gr.Column(scale=4, min_width=340, elem_id="asking"):
+                self.upload = gr.File(label="Photo", file_types=sorted(SUFFIXES), height=140, elem_id="upload")
+                self.examples = gr.Gallery(
+                    [_thumbnail(example) for example in examples], label="Examples", columns=4, height="auto",
+                    object_fit="cover", allow_preview=False, buttons=[], interactive=False, elem_id="examples",
+                    visible=bool(examples),
+                )  # fmt: skip
+                self.phrases = gr.Textbox(
+                    label="Phrases", info=f"One a line, at most {MOST_PHRASES}; Shift + Enter asks.", lines=3,
+                    max_lines=7, placeholder="the woman in the red coat\na parked bicycle", elem_id="phrases",
+                )  # fmt: skip
+                self.ask = gr.Button("Find", variant="primary", elem_id="ask")
+                self.method = gr.Radio(names, value=names[0], label="Method", elem_id="method")
+                with gr.Group(elem_id="making"):
+                    self.extraction = gr.Radio(
+                        extractions_of(methods[0]), value=own.method if own else None, visible=own is not None,
+                        label="Boxes from the heatmap", elem_id="extraction",
+                    )  # fmt: skip
+                    self.relative = gr.Slider(
+                        0.05, 0.95, own.relative if own else 0.5, step=0.01, elem_id="relative",
+                        label="Threshold, as a share of the maximum", visible=bool(own and own.method == "components"),
+                    )  # fmt: skip
+                    self.offset = gr.Slider(
+                        0.05, 0.95, own.offset if own else 0.5, step=0.01, elem_id="offset",
+                        label="Heat that speaks for a box, as a share", visible=bool(own and own.method == "rectangle"),
+                    )  # fmt: skip
+                    self.most_boxes = gr.Slider(1, 10, 1, step=1, label="Boxes per phrase", elem_id="most_boxes")
+                    self.lowest_score = gr.Slider(0, 1, 0, step=0.01, label="Lowest score", elem_id="lowest_score")
+            with gr.Column(scale=7, min_width=420, elem_id="answering"):
+                self.status = gr.HTML("", elem_id="status", apply_default_css=False)
+                self.picture = gr.HTML(NOTHING_YET, elem_id="answer", apply_default_css=False)
+                with gr.Row():
+                    self.opacity = gr.Slider(0, 1, 0.55, step=0.01, label="Heatmap's opacity", elem_id="opacity")
+                    self.heat_of = gr.Dropdown([], label="Heatmap of", visible=False, elem_id="heat_of")
+                self.table = gr.HTML("", elem_id="boxes", apply_default_css=False)
+                with gr.Row():
+                    self.save_picture = gr.Button("Save picture (PNG)", interactive=False, elem_id="save_picture")
+                    self.save_record = gr.Button("Save boxes (JSON)", interactive=False, elem_id="save_record")
+                self.download = gr.JSON(visible="hidden")
+        self.all: list[gr.components.Component] = list(vars(self).values())
 
-def names_address(value: Any) -> bool:
-    """Whether a value of JSON holds a file whose path is an address."""
-    if isinstance(value, dict):
-        return "://" in str(value.get("path")) or any(map(names_address, value.values()))
-    return isinstance(value, list) and any(map(names_address, value))
+    @property
+    def given(self) -> list[gr.components.Component]:
+        """What handlers read: the session's states and what its user sets, but no answer, which is large."""
+        answers = (self.examples, self.ask, self.picture, self.table, self.status, self.save_picture, self.save_record,
+                   self.download)  # fmt: skip
+        return [component for component in self.all if component not in answers]
 
 
 def build_page(answerer: Answerer, examples: Sequence[ExampleImage], *, subtitle: str) -> gr.Blocks:
-    """The page as Gradio serves it."""
-    with Page(title="Visual grounding", analytics_enabled=False) as page:
-        parts = lay_out(list(answerer.methods.values()), examples, subtitle=subtitle)
-        handlers = Handlers(answerer, examples, parts)
-        everything: dict[str, Any] = {
-            "inputs": set(parts.given),
-            "outputs": parts.all,
-            # Gradio refuses an emptied number field without saying why; the handlers tell it in words.
-            "preprocess": False,
-            "api_visibility": "private",
-            "concurrency_id": "answers",
-            "concurrency_limit": AT_ONCE,
-        }
+    """The page, ready to be launched; its queue and the time for which uploads are kept are bounded."""
+    with UploadsOnlyBlocks(
+        title="Visual grounding", analytics_enabled=False, delete_cache=(TIDY_SECONDS, KEPT_SECONDS)
+    ) as page:
+        ui = Components(list(answerer.methods.values()), examples, subtitle=subtitle)
+        handlers = Handlers(answerer, examples, ui)
+        # Gradio refuses an emptied number field without saying why; the handlers tell it in words.
+        unchecked: dict[str, Any] = {"preprocess": False, "api_visibility": "private"}
 
         def on(event: Any, handler: Callable[..., Any], **options: Any) -> Any:
-            return event(in_words(handler, parts.status), **everything, **options)
+            return event(in_words(handler, ui.status), set(ui.given), ui.all, concurrency_id="answers",
+                         concurrency_limit=AT_ONCE, **unchecked, **options)  # fmt: skip
 
-        on(parts.upload.upload, handlers.take, show_progress_on=parts.picture)
-        on(parts.upload.clear, handlers.forget, show_progress="hidden")
-        on(parts.examples.select, handlers.pick, show_progress_on=parts.picture)
-        on(parts.ask.click, handlers.ask, show_progress_on=parts.picture)
-        on(parts.phrases.submit, handlers.ask, show_progress_on=parts.picture)
-        on(parts.method.input, handlers.change_method, show_progress_on=parts.picture)
-        on(parts.extraction.input, handlers.change_extraction, show_progress="hidden")
-        on(parts.heat_of.input, handlers.redraw, show_progress="hidden")
-        for slider in (parts.relative, parts.offset, parts.most_boxes, parts.lowest_score, parts.opacity):
+        on(ui.upload.upload, handlers.take, show_progress_on=ui.picture)
+        on(ui.upload.clear, handlers.forget, show_progress="hidden")
+        on(ui.examples.select, handlers.pick, show_progress_on=ui.picture)
+        on(ui.ask.click, handlers.ask, show_progress_on=ui.picture)
+        on(ui.phrases.submit, handlers.ask, show_progress_on=ui.picture)
+        on(ui.method.input, handlers.change_method, show_progress_on=ui.picture)
+        on(ui.extraction.input, handlers.change_extraction, show_progress="hidden")
+        on(ui.heat_of.input, handlers.redraw, show_progress="hidden")
+        for slider in (ui.relative, ui.offset, ui.most_boxes, ui.lowest_score, ui.opacity):
             # While a slider moves, only its latest position is answered.
             on(slider.input, handlers.redraw, show_progress="hidden", trigger_mode="always_last")
-        for button, handler in (
-            (parts.save_picture, handlers.write_picture),
-            (parts.save_record, handlers.write_record),
-        ):
-            written = on(button.click, handler, show_progress="hidden")
+        for button, handler in ((ui.save_picture, handlers.write_picture), (ui.save_record, handlers.write_record)):
             # The browser hands the file out and sends back nothing, which then takes the file's place on the server.
-            written.then(lambda nothing: nothing, parts.download, parts.download, js=SAVE, preprocess=False,
-                         show_progress="hidden", api_visibility="private")  # fmt: skip
-    page.queue(api_open=False)
-    page._queue = FairQueue(page)
-    return page
+            on(button.click, handler, show_progress="hidden").then(
+                lambda nothing: nothing, ui.download, ui.download, js=SAVE, show_progress="hidden", **unchecked
+            )
+    return page.queue(api_open=False, max_size=WAITING)
+
+
+def theme() -> gr.themes.Base:
+    """Gradio's plainest theme, blue as the first phrase's boxes, without any font that would be downloaded."""
+    own = gr.themes.Base(
+        primary_hue="sky", neutral_hue="slate", font=("system-ui", "Segoe UI", "Roboto", "Helvetica", "sans-serif"),
+        font_mono=("ui-monospace", "Menlo", "Consolas", "monospace"),
+    )  # fmt: skip
+    return own.set(
+        button_primary_background_fill="#0369a1", button_primary_background_fill_hover="#075985",
+        button_primary_background_fill_dark="#0284c7", button_primary_text_color="white",
+        block_label_background_fill="*background_fill_primary", block_label_text_color="*body_text_color_subdued",
+    )  # fmt: skip
+
+
+def _thumbnail(example: ExampleImage) -> Image.Image:
+    image = Image.fromarray(pixels_of(example.path))
+    image.thumbnail(THUMBNAIL)
+    return image

@@ -1,29 +1,38 @@
-"""Pictures of answers: the heatmap of one phrase or of all over the photo, and every phrase's boxes in its colour."""
+"""What is made of an answer: the picture, the table of boxes, the saved files and the line that says how it went."""
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from collections.abc import Sequence
+from html import escape
 
 import cv2
 import numpy as np
 
 from grounding.drawing import BOX_COLOUR, DPI, clear_figure, draw_boxes, heatmap_overlay, keep_labels_inside, laid_over
-from grounding.webapp.choices import Found
+from grounding.plain import plain
+from grounding.types import Grounding
+from grounding.webapp.answers import BoxChoice, PageMethod, extraction_of
+from grounding.webapp.uploads import Photo
 
 # Okabe and Ito's, less black, which the rims are drawn in; one per phrase that may be asked at once.
 COLOURS = (BOX_COLOUR, "#E69F00", "#009E73", "#F0E442", "#CC79A7", "#D55E00", "#0072B2")
 SHOWN_SIDE = 800  # pixels of the longer side on the page: few enough to be drawn at once, enough for legible labels
 LARGEST_SAVED_SIDE = 1600
 LABEL_LENGTH = 26  # letters of a phrase on a label
-JPEG_QUALITY = 90
+OPTIONS = {".jpg": (cv2.IMWRITE_JPEG_QUALITY, 90)}
+NOTHING_YET = '<div class="empty">Drop a photo, or pick an example.</div>'
 
 
-def draw(image: np.ndarray, found: Sequence[Found], *, heat_of: int | None, opacity: float, side: int) -> np.ndarray:
+def draw(
+    image: np.ndarray, answers: Sequence[Grounding], *, heat_of: int | None, opacity: float, side: int
+) -> np.ndarray:
     """The picture that is shown or saved; lines and letters are the same share of it at every size.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        found: per phrase, heatmap and boxes in pixels of the image; none for the photo alone.
+        answers: per phrase, heatmap and boxes in pixels of the image; none for the photo alone.
         heat_of: index of the phrase whose heatmap lies over the photo; None for the maximum of all.
         opacity: of the heatmap, in [0, 1].
         side: pixels of the picture's longer side.
@@ -35,15 +44,16 @@ def draw(image: np.ndarray, found: Sequence[Found], *, heat_of: int | None, opac
     scale = side / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     picture = _resized(image, size)
-    if found and opacity:
-        heatmaps = [one.heatmap for one in (found if heat_of is None else [found[heat_of]])]
+    if answers and opacity:
+        heatmaps = [one.heatmap for one in (answers if heat_of is None else [answers[heat_of]])]
         heat = np.maximum.reduce([_resized(heatmap, size) for heatmap in heatmaps])
         picture = heatmap_overlay(picture, heat, opacity=opacity)
     figure, axis = clear_figure(size, dpi=DPI * side / SHOWN_SIDE)
     to_picture = np.tile([size[0] / width, size[1] / height], 2)
-    for index, one in reversed(list(enumerate(found))):  # the first phrase's lie on top
+    for index, one in reversed(list(enumerate(answers))):  # the first phrase's lie on top
         for rank, box in reversed(list(enumerate(one.boxes_xyxy))):
-            label = f"{index + 1} {one.scores[rank]:.2f}" if rank else _first_label(index, one)
+            phrase = "" if rank else f" {shortened(one.phrase)}"
+            label = f"{index + 1}{phrase} {one.scores[rank]:.2f}"
             draw_boxes(axis, box[None] * to_picture, [label], colour=COLOURS[index],
                        linewidth=1.2 if rank else 2.2, fontsize=8 if rank else 9)  # fmt: skip
     keep_labels_inside(figure)
@@ -55,14 +65,31 @@ def saved_side(image: np.ndarray) -> int:
     return int(np.clip(max(image.shape[:2]), SHOWN_SIDE, LARGEST_SAVED_SIDE))
 
 
-def as_jpeg(picture: np.ndarray) -> bytes:
-    """A picture (H, W, 3) uint8 RGB as a JPEG file: several times quicker to write than a PNG."""
-    return _encoded(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+def encoded(picture: np.ndarray, suffix: str) -> bytes:
+    """A picture (H, W, 3) uint8 RGB as a file: ".png", or ".jpg", which is several times quicker to write."""
+    return cv2.imencode(suffix, picture[..., ::-1], OPTIONS.get(suffix, ()))[1].tobytes()
 
 
-def as_png(picture: np.ndarray) -> bytes:
-    """A picture (H, W, 3) uint8 RGB as a PNG file."""
-    return _encoded(".png", picture, [])
+def as_json(photo: Photo, answers: Sequence[Grounding], method: PageMethod, choice: BoxChoice) -> str:
+    """The boxes that are shown, and how they were made.
+
+    Boxes are x1, y1, x2, y2 in pixels of the upright original image, x2 and y2 exclusive; the best comes first.
+    """
+    extraction = choice.extraction or extraction_of(method)
+    content = {
+        "image": {"name": photo.name, "width": photo.size[0], "height": photo.size[1]},
+        "method": method.name,
+        "weights": method.weights,
+        "extraction": plain({"method": extraction.method, **extraction.parameters}) if extraction else None,
+        "lowest_score": choice.lowest_score,
+        "most_boxes": choice.most_boxes,
+        "answers": [
+            {"phrase": one.phrase, "boxes_xyxy": one.boxes_xyxy.tolist(), "scores": one.scores.tolist(),
+             "no_proposal": one.no_proposal}
+            for one in answers
+        ],
+    }  # fmt: skip
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 def shortened(phrase: str, length: int = LABEL_LENGTH) -> str:
@@ -70,15 +97,52 @@ def shortened(phrase: str, length: int = LABEL_LENGTH) -> str:
     return phrase if len(phrase) <= length else f"{phrase[: length - 1].rstrip()}…"
 
 
-def _first_label(index: int, found: Found) -> str:
-    return f"{index + 1} {shortened(found.phrase)} {found.scores[0]:.2f}"
+def image_element(picture: np.ndarray, description: str) -> str:
+    """An image element that holds the picture (H, W, 3) uint8 RGB itself, so that none is left on the server's disk."""
+    height, width = picture.shape[:2]
+    content = b64encode(encoded(picture, ".jpg")).decode()
+    return (
+        f'<img class="answer" width="{width}" height="{height}" alt="{escaped(description)}" '
+        f'src="data:image/jpeg;base64,{content}">'
+    )
+
+
+def box_table(answers: Sequence[Grounding]) -> str:
+    """One row per box: the phrase with its colour, its score and its corners in pixels of the original image."""
+    rows = []
+    for index, one in enumerate(answers):
+        note = " <small>(nothing was proposed: the whole image)</small>" if one.no_proposal else ""
+        mark = f'<td class="mark"><i style="background: {COLOURS[index]}">{index + 1}</i></td>'
+        first = f'{mark}<td class="phrase">{escaped(one.phrase)}{note}</td>'
+        if not len(one.scores):
+            rows.append(f'<tr>{first}<td colspan="5" class="none">no box scores as high</td></tr>')
+        for rank, (box, score) in enumerate(zip(one.boxes_xyxy, one.scores, strict=True)):
+            corners = "".join(f"<td>{edge:.0f}</td>" for edge in box)
+            rows.append(f"<tr>{'<td></td><td></td>' if rank else first}<td>{score:.2f}</td>{corners}</tr>")
+    head = "<th></th><th>phrase</th><th>score</th><th>x1</th><th>y1</th><th>x2</th><th>y2</th>"
+    return f'<table class="boxes"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+
+
+def status_line(sentence: str) -> str:
+    """A line that tells how it went; screen readers read it out."""
+    return f'<p class="status" role="status">{escaped(sentence)}</p>'
+
+
+def error_line(message: str) -> str:
+    """A line that tells why it did not go: a sentence, whose first word may be the name of a file or a setting."""
+    message = message.rstrip(".")
+    if "." not in message.split(maxsplit=1)[0]:
+        message = message[0].upper() + message[1:]
+    return f'<p class="status refused" role="alert">{escaped(message)}.</p>'
+
+
+def escaped(text: str) -> str:
+    """Text as it stands, for use within an element or an attribute."""
+    # Gradio reads what it shows as a template once more, in which braces and dollar signs have a meaning.
+    return escape(text).replace("{", "&#123;").replace("}", "&#125;").replace("$", "&#36;").replace("`", "&#96;")
 
 
 def _resized(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """An image or a map at another size: averaged where it shrinks, smooth where it grows."""
     smaller = size[0] < values.shape[1]
     return cv2.resize(values, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
-
-
-def _encoded(suffix: str, picture: np.ndarray, options: list[int]) -> bytes:
-    return cv2.imencode(suffix, picture[..., ::-1], options)[1].tobytes()

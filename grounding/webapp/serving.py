@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,16 +20,13 @@ from grounding.errors import InputError
 from grounding.loading import TRAINING_FREE, folder_of, read_model_config
 from grounding.memory import Memory
 from grounding.proposals.loading import ProposalsConfig
-from grounding.webapp.answers import Answerer
-from grounding.webapp.arenas import use_few_arenas
-from grounding.webapp.examples import from_data, generated
-from grounding.webapp.methods import load_methods
+from grounding.webapp.answers import Answerer, load_methods
+from grounding.webapp.uploads import examples_from_data, generated_examples
 
 if TYPE_CHECKING:
-    from grounding.webapp.application import PageServer
+    import gradio as gr
 
-BACKLOG = 128
-LAST_PORT = 65535
+SESSIONS = 50  # users whose last values, pictures among them, Gradio keeps: a megabyte or two each
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,8 @@ class ServeConfig:
     Attributes:
         run: folder of a training run, "refshapes", or "zero-shot", "gradcam", "yolo-clip", "reclip".
         host: address to listen at; "0.0.0.0" lets other machines in.
-        port: to listen at; 0 takes any free one.
+        port: to listen at; 0 takes the first free one from 7860 on.
+        auth: USER:PASSWORD that the page asks for; without it, whoever reaches the address may use it.
         data: root folder of a data set in RefCOCOg's layout, whose images are the examples; without it, generated
             scenes are.
         split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
@@ -55,6 +53,7 @@ class ServeConfig:
     run: str
     host: str = "127.0.0.1"
     port: NonNegativeInt = 7860
+    auth: str | None = None
     data: Path | None = None
     split_by: str = "umd"
     split: str = "test"
@@ -72,70 +71,74 @@ def serve(config: ServeConfig) -> None:
     Raises:
         InputError: the address cannot be used, or the run, the detector or the data set.
     """
-    use_few_arenas()
     # Uploads must not outlive the server, however it is stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with (
-        suppress(KeyboardInterrupt),
-        listening(config.host, int(config.port)) as address,
-        TemporaryDirectory(prefix="grounding-") as folder,
-    ):
-        server = make_server(config, Path(folder))
-        host, port = address.getsockname()[:2]
-        print(f"http://{f'[{host}]' if ':' in host else host}:{port}/ serves {config.run}; Ctrl+C stops it", flush=True)
-        server.run(sockets=[address])
+    with suppress(KeyboardInterrupt), TemporaryDirectory(prefix="grounding-") as folder:
+        page, url = launch(config, Path(folder))
+        try:
+            print(f"{url} serves {config.run}; Ctrl+C stops it", flush=True)
+            while page.is_running:
+                time.sleep(0.5)
+        finally:
+            page.close(verbose=False)
 
 
-def listening(host: str, port: int) -> socket.socket:
-    """A socket that listens at an address.
-
-    Raises:
-        InputError: the address is taken, is none of this machine's, or needs rights that the user lacks.
-    """
-    try:
-        if port > LAST_PORT:  # which getaddrinfo would take for what its last sixteen bits say
-            raise OverflowError
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        opened = socket.socket(family, kind, protocol)
-    except (OSError, OverflowError) as error:
-        raise InputError(f"host {host!r} with port {port} is no address: give --host 127.0.0.1 --port 7860") from error
-    if os.name == "posix":  # elsewhere the option lets two programs share a port
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        opened.bind(address)
-        opened.listen(BACKLOG)
-    except OSError as error:
-        opened.close()
-        raise InputError(
-            f"port {port} of {host} cannot be used ({error.strerror}): give another --port, such as {port + 1}, "
-            "or --port 0 for any free one"
-        ) from error
-    return opened
-
-
-def make_server(config: ServeConfig, folder: Path) -> PageServer:
-    """The server, ready to run; Gradio is imported here, with what it would report switched off.
+def launch(config: ServeConfig, folder: Path) -> tuple[gr.Blocks, str]:
+    """The page, which answers until it is closed, and its address; Gradio is imported here.
 
     Args:
-        config: what to serve; to listen at its address is left to the caller.
+        config: what to serve, and where.
         folder: for uploads and generated examples.
 
     Raises:
-        InputError: the run, the detector or the data set cannot be used.
+        InputError: the address cannot be used, or the run, the detector or the data set.
     """
-    device = Accelerator(cpu=config.device == "cpu").device
-    methods = load_methods(config.run, config.model, config.proposals, device)
+    auth = credentials(config.auth)
+    methods = load_methods(config.run, config.model, config.proposals, Accelerator(cpu=config.device == "cpu").device)
     if config.data is not None:
-        examples = from_data(config.data, split_by=config.split_by, split=config.split)
+        examples = examples_from_data(config.data, split_by=config.split_by, split=config.split)
     else:
-        examples = generated(folder / "examples")
-    os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1", GRADIO_TEMP_DIR=str(folder))
-    from grounding.webapp.application import make_page_server
+        examples = generated_examples(folder / "examples")
+    # Gradio reports nothing, and asks its own address without any proxy whether it is up.
+    os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1", GRADIO_TEMP_DIR=str(folder),
+                      no_proxy="*", NO_PROXY="*")  # fmt: skip
+    from starlette.middleware import Middleware
+
+    from grounding.webapp.guard import RequestGuard
+    from grounding.webapp.page import STYLE, build_page, theme
 
     answerer = Answerer(methods, Memory(int(config.memory_megabytes) * 2**20), max_pixels=int(config.max_pixels))
-    first = next(iter(methods.values())).grounder
-    return make_page_server(answerer, examples, subtitle=subtitle(config, first.weights), folder=folder,
-                            max_bytes=int(config.max_megabytes) * 2**20, host=config.host)  # fmt: skip
+    page = build_page(answerer, examples, subtitle=subtitle(config, next(iter(methods.values())).weights))
+    max_bytes = int(config.max_megabytes) * 2**20
+    guard = Middleware(RequestGuard, host=config.host, max_bytes=max_bytes)
+    try:
+        _, url, _ = page.launch(
+            server_name=f"[{config.host}]" if ":" in config.host else config.host,  # of IPv6
+            server_port=int(config.port) or None, auth=auth, max_file_size=max_bytes, theme=theme(), css_paths=STYLE,
+            app_kwargs={"middleware": [guard], "docs_url": None, "redoc_url": None, "openapi_url": None},
+            state_session_capacity=SESSIONS, prevent_thread_lock=True, quiet=True, inline=False, share=False,
+            footer_links=[], run_history=False, ssr_mode=False, pwa=False, mcp_server=False, enable_monitoring=False,
+        )  # fmt: skip
+    except (OSError, OverflowError) as error:
+        raise InputError(
+            f"port {config.port} of {config.host} cannot be used: give another --port, --port 0 for the first free "
+            "one, or --host 127.0.0.1"
+        ) from error
+    return page, url
+
+
+def credentials(auth: str | None) -> tuple[str, str] | None:
+    """User and password.
+
+    Raises:
+        InputError: one of them is missing; the sentence does not repeat the other.
+    """
+    if auth is None:
+        return None
+    user, _, password = auth.partition(":")
+    if not (user.strip() and password):
+        raise InputError("auth lacks a user or a password: give --auth USER:PASSWORD")
+    return user.strip(), password
 
 
 def subtitle(config: ServeConfig, weights: str) -> str:

@@ -1,4 +1,4 @@
-"""What a user gives: a photo within the limits, and phrases, one a line."""
+"""What a session works on: a photo within the limits or one of the examples, and phrases, one a line."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ import numpy as np
 from PIL import Image
 
 from grounding.data.images import FORMATS, read_image
+from grounding.data.refcocog import RefCOCOg
+from grounding.data.refshapes.writer import write_refshapes
 from grounding.errors import InputError, visible
 
 MOST_PHRASES = 7  # at once: as many colours as colour-blind readers can tell apart
+EXAMPLES = 8
+PHRASES_OF_AN_EXAMPLE = 2
+SEED = 20_261_125  # of the generated scenes: none of the benchmark's
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,14 @@ class Photo:
     key: str
     size: tuple[int, int]
     frames: int = 1
+
+
+@dataclass(frozen=True)
+class ExampleImage:
+    """A photo with phrases, at least one, that refer to different objects of it."""
+
+    path: Path
+    phrases: tuple[str, ...]
 
 
 def receive(path: Path, *, max_pixels: int) -> tuple[Photo, np.ndarray]:
@@ -73,6 +86,28 @@ def phrases_of(text: str) -> tuple[str, ...]:
     if len(phrases) > MOST_PHRASES:
         raise InputError(f"these are {len(phrases)} phrases: ask at most {MOST_PHRASES} at once")
     return phrases
+
+
+def examples_from_data(root: Path, *, split_by: str, split: str) -> list[ExampleImage]:
+    """The first images of a split.
+
+    Raises:
+        InputError: the data set is missing or cannot be read.
+    """
+    dataset = RefCOCOg(root, split, split_by=split_by, group_by="image")
+    by_image: dict[Path, dict[int, str]] = {}
+    for expression in dataset.expressions:
+        if expression.image_path not in by_image and len(by_image) == EXAMPLES:
+            break
+        of_image = by_image.setdefault(expression.image_path, {})
+        of_image.setdefault(expression.ann_id, expression.phrase)
+    return [ExampleImage(path, tuple(phrases.values())[:PHRASES_OF_AN_EXAMPLE]) for path, phrases in by_image.items()]
+
+
+def generated_examples(folder: Path) -> list[ExampleImage]:
+    """New scenes, written into a folder that does not exist yet."""
+    write_refshapes(folder, {"test": 2 * EXAMPLES}, seed=SEED)
+    return examples_from_data(folder, split_by="umd", split="test")
 
 
 def _check_header(path: Path, max_pixels: int) -> int:

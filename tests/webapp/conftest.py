@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,15 +12,14 @@ from PIL import Image
 from grounding.config import ModelConfig
 from grounding.memory import Memory
 from grounding.proposals.loading import ProposalsConfig
-from grounding.webapp.answers import Answerer
-from grounding.webapp.methods import Method, load_methods
-from grounding.webapp.serving import ServeConfig, listening, make_server
+from grounding.webapp.answers import Answerer, PageMethod, load_methods
+from grounding.webapp.serving import ServeConfig, launch
 
 MAX_MEGABYTES, MAX_PIXELS = 1, 200_000
 
 
 @pytest.fixture(scope="session")
-def methods() -> dict[str, Method]:
+def methods() -> dict[str, PageMethod]:
     return load_methods("refshapes", ModelConfig(), ProposalsConfig(), "cpu")
 
 
@@ -42,13 +40,9 @@ def url(uploads: Path) -> Iterator[str]:
     config = ServeConfig(
         "refshapes", port=0, device="cpu", max_megabytes=MAX_MEGABYTES, max_pixels=MAX_PIXELS, memory_megabytes=64
     )
-    with listening(config.host, config.port) as address:
-        server = make_server(config, uploads)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [address]}, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{address.getsockname()[1]}/"
-        server.should_exit = True
-        thread.join()
+    page, address = launch(config, uploads)
+    yield address
+    page.close(verbose=False)
 
 
 @pytest.fixture

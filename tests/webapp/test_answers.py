@@ -15,8 +15,8 @@ from grounding.data.images import read_image
 from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig, extract
 from grounding.memory import Memory
-from grounding.webapp.answers import Answerer
-from grounding.webapp.choices import Choice
+from grounding.types import Grounding
+from grounding.webapp.answers import Answerer, BoxChoice
 from tests.webapp.conftest import MAX_PIXELS, write_photo
 
 PHRASES = ["the red square", "the blue one on the left"]
@@ -37,15 +37,15 @@ def runs(methods, monkeypatch) -> Counter[str]:
 
         monkeypatch.setattr(owner, name, counting)
 
-    for encoder in methods["ours"].grounder._encoders:
+    for encoder in methods["ours"]._encoders:
         count(encoder, "encode", "ours")
-    for encoder in methods["zero-shot"].grounder._encoders:
+    for encoder in methods["zero-shot"]._encoders:
         count(encoder, "encode", "zero-shot")
-    for encoder in methods["gradcam"].grounder._encoders:
+    for encoder in methods["gradcam"]._encoders:
         count(encoder, "encode", "gradcam")
-    count(methods["yolo-clip"].grounder.scorer, "encode", "crops")
-    count(methods["yolo-clip"].grounder.proposer, "propose", "detector")
-    count(methods["ours"].grounder.decoder, "forward", "decoder")
+    count(methods["yolo-clip"].scorer, "encode", "crops")
+    count(methods["yolo-clip"].proposer, "propose", "detector")
+    count(methods["ours"].decoder, "forward", "decoder")
     return counted
 
 
@@ -55,7 +55,7 @@ def test_equals_the_method_itself(answerer, photo_file, name: str) -> None:
     alone = grounding.load("refshapes") if name == "ours" else grounding.load(name, model=model)
     photo = answerer.receive(photo_file)
     for found, expected in zip(
-        answerer.found(photo, PHRASES, Choice(name, most_boxes=10**6)), alone.ground(photo_file, PHRASES), strict=True
+        answerer.ask(photo, PHRASES, BoxChoice(name, most_boxes=10**6)), alone.ground(photo_file, PHRASES), strict=True
     ):
         assert found.phrase == expected.phrase
         np.testing.assert_allclose(found.heatmap, expected.heatmap, atol=1e-5)
@@ -66,10 +66,10 @@ def test_equals_the_method_itself(answerer, photo_file, name: str) -> None:
 def test_an_image_is_encoded_once_for_all_methods_of_a_family(answerer, photo_file, runs) -> None:
     photo = answerer.receive(photo_file)
     for first, *others in SHARED:
-        answerer.found(photo, PHRASES[:1], Choice(first))
+        answerer.ask(photo, PHRASES[:1], BoxChoice(first))
         seen = dict(runs)
         for name in (first, *others):
-            answerer.found(photo, PHRASES, Choice(name))
+            answerer.ask(photo, PHRASES, BoxChoice(name))
         runs.pop("decoder", None), seen.pop("decoder", None)
         assert dict(runs) == seen
     # The shipped decoder looks at one size, plain and mirrored.
@@ -78,49 +78,49 @@ def test_an_image_is_encoded_once_for_all_methods_of_a_family(answerer, photo_fi
 
 def test_controls_run_no_model(answerer, photo_file, runs) -> None:
     photo = answerer.receive(photo_file)
-    answerer.found(photo, PHRASES, Choice("ours"))
+    answerer.ask(photo, PHRASES, BoxChoice("ours"))
     before = dict(runs)
     assert before["decoder"] > 0
     chosen = [
-        answerer.found(photo, PHRASES, choice)[0].boxes_xyxy
+        answerer.ask(photo, PHRASES, choice)[0].boxes_xyxy
         for choice in (
-            Choice("ours", "components", relative=0.2),
-            Choice("ours", "components", relative=0.8),
-            Choice("ours", "rectangle", offset=0.3),
-            Choice("ours", "multi_threshold"),
-            Choice("ours", "quality", most_boxes=4),
+            BoxChoice("ours", ExtractionConfig("components", relative=0.2)),
+            BoxChoice("ours", ExtractionConfig("components", relative=0.8)),
+            BoxChoice("ours", ExtractionConfig("rectangle", offset=0.3)),
+            BoxChoice("ours", ExtractionConfig("multi_threshold")),
+            BoxChoice("ours", ExtractionConfig("quality"), most_boxes=4),
         )
     ]
     assert dict(runs) == before
     assert len({boxes.tobytes() for boxes in chosen}) == len(chosen), "every control has an effect"
 
 
-def test_boxes_are_made_as_chosen(answerer, photo_file) -> None:
+@pytest.mark.parametrize(
+    "config", [ExtractionConfig("components", relative=0.3), ExtractionConfig("rectangle", offset=0.4)]
+)
+def test_boxes_are_made_as_chosen(answerer, photo_file, config: ExtractionConfig) -> None:
     photo = answerer.receive(photo_file)
-    [heatmap] = [one.heatmap for one in answerer.found(photo, PHRASES[:1], Choice("ours"))]
-    for choice, config in (
-        (Choice("ours", "components", relative=0.3), ExtractionConfig("components", relative=0.3)),
-        (Choice("ours", "rectangle", offset=0.4), ExtractionConfig("rectangle", offset=0.4)),
-    ):
-        [found] = answerer.found(photo, PHRASES[:1], choice)
-        boxes, scores = extract(heatmap, config)
-        np.testing.assert_array_equal(found.boxes_xyxy, boxes[:1])
-        np.testing.assert_array_equal(found.scores, scores[:1])
+    [found] = answerer.ask(photo, PHRASES[:1], BoxChoice("ours", config))
+    boxes, scores = extract(found.heatmap, config)
+    np.testing.assert_array_equal(found.boxes_xyxy, boxes[:1])
+    np.testing.assert_array_equal(found.scores, scores[:1])
 
 
 def test_how_many_boxes_and_how_good(answerer, photo_file) -> None:
     photo = answerer.receive(photo_file)
-    [every] = answerer.found(photo, PHRASES[:1], Choice("zero-shot", "multi_threshold", most_boxes=100))
+
+    def ask(name: str = "zero-shot", **bounds: float) -> Grounding:
+        choice = BoxChoice(name, ExtractionConfig("multi_threshold"), **bounds)  # type: ignore[arg-type]
+        return answerer.ask(photo, PHRASES[:1], choice)[0]
+
+    every = ask(most_boxes=100)
     assert len(every.scores) >= 4
     middle = float(every.scores[2])
-    [some] = answerer.found(
-        photo, PHRASES[:1], Choice("zero-shot", "multi_threshold", most_boxes=100, lowest_score=middle)
-    )
+    some = ask(most_boxes=100, lowest_score=middle)
     assert (every.scores >= middle).sum() == len(some.scores) < len(every.scores)
     np.testing.assert_array_equal(some.boxes_xyxy, every.boxes_xyxy[: len(some.scores)])
-    [two] = answerer.found(photo, PHRASES[:1], Choice("zero-shot", "multi_threshold", most_boxes=2))
-    np.testing.assert_array_equal(two.boxes_xyxy, every.boxes_xyxy[:2])
-    [none] = answerer.found(photo, PHRASES[:1], Choice("ours", lowest_score=1.0))
+    np.testing.assert_array_equal(ask(most_boxes=2).boxes_xyxy, every.boxes_xyxy[:2])
+    none = ask("ours", lowest_score=1.0)
     assert none.boxes_xyxy.shape == (0, 4) and none.heatmap.shape == (110, 150)
 
 
@@ -128,16 +128,16 @@ def test_what_was_dropped_is_made_again(methods, tmp_path: Path, runs) -> None:
     """With room for one photo, two take turns; what is kept stays within the budget."""
     first, second = (write_photo(tmp_path / f"{seed}.png", seed=seed) for seed in (1, 2))
     wide = Answerer(methods, Memory(2**30), max_pixels=MAX_PIXELS)
-    expected = [wide.found(wide.receive(path), PHRASES, Choice("ours"))[0] for path in (first, second)]
-    size = methods["ours"].grounder.encode(read_image(first)).nbytes
+    expected = [wide.ask(wide.receive(path), PHRASES, BoxChoice("ours"))[0] for path in (first, second)]
+    size = methods["ours"].encode(read_image(first)).nbytes
     memory = Memory(int(1.3 * size))
     narrow = Answerer(methods, memory, max_pixels=MAX_PIXELS)
     photos = [narrow.receive(path) for path in (first, second)]
     runs.clear()
     for turn in range(2):
         for photo, answer in zip(photos, expected, strict=True):
-            [found] = narrow.found(photo, [f"{PHRASES[0]}"], Choice("ours"))
-            narrow.found(photo, [f"another phrase, {turn}"], Choice("ours"))
+            [found] = narrow.ask(photo, [f"{PHRASES[0]}"], BoxChoice("ours"))
+            narrow.ask(photo, [f"another phrase, {turn}"], BoxChoice("ours"))
             np.testing.assert_array_equal(found.boxes_xyxy, answer.boxes_xyxy)
             assert 0 < memory.used <= memory.budget
     assert runs["ours"] > 4  # two views for each of the two photos, and again
@@ -146,21 +146,21 @@ def test_what_was_dropped_is_made_again(methods, tmp_path: Path, runs) -> None:
 def test_a_photo_that_is_gone_is_asked_for_again(methods, photo_file) -> None:
     forgetful = Answerer(methods, Memory(0), max_pixels=MAX_PIXELS)
     photo = forgetful.receive(photo_file)
-    assert len(forgetful.found(photo, PHRASES, Choice("zero-shot"))) == 2
+    assert len(forgetful.ask(photo, PHRASES, BoxChoice("zero-shot"))) == 2
     photo_file.unlink()
     with pytest.raises(InputError, match=r"street\.png is no longer kept"):
-        forgetful.found(photo, PHRASES, Choice("zero-shot"))
+        forgetful.ask(photo, PHRASES, BoxChoice("zero-shot"))
 
 
 def test_the_same_question_of_many_at_once_encodes_once(methods, answerer, photo_file, runs) -> None:
     alone = Answerer(methods, Memory(2**28), max_pixels=MAX_PIXELS)
-    alone.found(alone.receive(photo_file), PHRASES, Choice("ours"))
+    alone.ask(alone.receive(photo_file), PHRASES, BoxChoice("ours"))
     once = dict(runs)
     runs.clear()
     copies = [shutil.copy(photo_file, photo_file.with_name(f"{index}.png")) for index in range(10)]
     photos = [answerer.receive(Path(copy)) for copy in copies]
     with ThreadPoolExecutor(10) as pool:
-        answers = list(pool.map(lambda photo: answerer.found(photo, PHRASES, Choice("ours")), photos))
+        answers = list(pool.map(lambda photo: answerer.ask(photo, PHRASES, BoxChoice("ours")), photos))
     assert dict(runs) == once and runs["ours"] == 2 and runs["decoder"] > 0
     for answer in answers:
         np.testing.assert_array_equal(answer[1].boxes_xyxy, answers[0][1].boxes_xyxy)
@@ -169,7 +169,7 @@ def test_the_same_question_of_many_at_once_encodes_once(methods, answerer, photo
 def test_phrases_that_cannot_be_asked(answerer, photo_file) -> None:
     photo = answerer.receive(photo_file)
     with pytest.raises(InputError, match="77"):
-        answerer.found(photo, ["word " * 100], Choice("ours"))
-    with pytest.raises(InputError, match="relative"):
-        answerer.found(photo, PHRASES, Choice("ours", "components", relative=0))
-    assert len(answerer.found(photo, PHRASES, Choice("ours"))) == 2, "and the next question is answered"
+        answerer.ask(photo, ["word " * 100], BoxChoice("ours"))
+    with pytest.raises(InputError, match="quality"):
+        answerer.ask(photo, PHRASES, BoxChoice("zero-shot", ExtractionConfig("quality")))
+    assert len(answerer.ask(photo, PHRASES, BoxChoice("ours"))) == 2, "and the next question is answered"

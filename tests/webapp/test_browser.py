@@ -161,3 +161,13 @@ def test_mistakes_are_told_in_words_and_the_page_goes_on(page, photo_file: Path,
     page.locator("#lowest_score input[type=number]").fill("0.01")
     status(page, "ours: 1 box")
     playwright.expect(page.locator("#boxes td.phrase")).to_have_text(["the <b>red</b> ${square} {{one}}"])
+
+
+def test_on_a_phone_the_answer_comes_before_the_controls_of_its_boxes(page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.locator("#examples .thumbnail-item").nth(1).click()
+    status(page, r"ours: 2 boxes")
+    places = [page.locator(name).bounding_box() for name in ("#ask", "#answer img.answer", "#boxes", "#extraction")]
+    assert all(place["width"] <= 390 for place in places)
+    assert [place["y"] for place in places] == sorted(place["y"] for place in places)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390, "nothing has to be pushed aside"

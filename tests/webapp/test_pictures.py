@@ -1,23 +1,29 @@
 from __future__ import annotations
 
+import json
+
 import cv2
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
+import grounding
 from grounding.drawing import as_array, bare_figure, clear_figure, draw_boxes, heatmap_overlay, laid_over
-from grounding.webapp.choices import Found
-from grounding.webapp.pictures import COLOURS, SHOWN_SIDE, as_jpeg, as_png, draw, saved_side, shortened
+from grounding.extraction import ExtractionConfig
+from grounding.types import Grounding
+from grounding.webapp.answers import NO_IMAGE, BoxChoice
+from grounding.webapp.pictures import COLOURS, SHOWN_SIDE, as_json, draw, encoded, error_line, saved_side, shortened
 from grounding.webapp.uploads import MOST_PHRASES
 
 SIZE = (400, 300)
+PHRASES = ["the red square", "der rote Würfel"]
 
 
-def found(phrase: str, boxes: list[list[float]], hot: tuple[int, int] | None = None) -> Found:
+def found(phrase: str, boxes: list[list[float]], hot: tuple[int, int] | None = None) -> Grounding:
     heatmap = np.zeros(SIZE[::-1], dtype=np.float32)
     if hot:
         heatmap[hot[1] : hot[1] + 40, hot[0] : hot[0] + 40] = 1
-    return Found(phrase, np.array(boxes, dtype=np.float32).reshape(-1, 4), np.full(len(boxes), 0.5), heatmap)
+    return Grounding(phrase, np.array(boxes, np.float32).reshape(-1, 4), np.full(len(boxes), 0.5), heatmap, NO_IMAGE)
 
 
 @pytest.fixture
@@ -78,8 +84,8 @@ def test_a_picture_is_saved_as_large_as_the_photo_within_reason(side: int, saved
 
 def test_files_hold_the_picture(image) -> None:
     smooth = cv2.GaussianBlur(image, (0, 0), 8)
-    for content, tolerance in ((as_png(smooth), 0), (as_jpeg(smooth), 6)):
-        read = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    for suffix, tolerance in ((".png", 0), (".jpg", 6)):
+        read = cv2.imdecode(np.frombuffer(encoded(smooth, suffix), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
         assert np.abs(read.astype(int) - smooth).max() <= tolerance
 
 
@@ -101,3 +107,45 @@ def test_a_clear_figure_over_a_picture_is_a_figure_of_the_picture(image) -> None
     assert (laid != image).any(axis=-1).mean() > 0.02
     clear, _ = clear_figure(SIZE)
     np.testing.assert_array_equal(laid_over(image, clear), image)
+
+
+def test_a_record_holds_what_ground_returns(answerer, photo_file) -> None:
+    photo = answerer.receive(photo_file)
+    choice = BoxChoice("ours", most_boxes=1000)
+    written = json.loads(as_json(photo, answerer.ask(photo, PHRASES, choice), answerer.methods["ours"], choice))
+    assert written["image"] == {"name": "street.png", "width": 150, "height": 110}
+    assert written["method"] == "ours" and "sha256" in written["weights"]
+    assert written["extraction"] == {"method": "quality"}
+    assert [one["phrase"] for one in written["answers"]] == PHRASES
+    for one, expected in zip(written["answers"], grounding.load("refshapes").ground(photo_file, PHRASES), strict=True):
+        np.testing.assert_array_equal(np.float32(one["boxes_xyxy"]), expected.boxes_xyxy)
+        np.testing.assert_allclose(one["scores"], expected.scores, atol=1e-5)
+        assert one["no_proposal"] is False
+
+
+def test_a_record_says_how_boxes_were_made(answerer, photo_file) -> None:
+    photo = answerer.receive(photo_file)
+    for choice, made in (
+        (BoxChoice("ours", ExtractionConfig("rectangle", offset=0.4)), {"method": "rectangle", "offset": 0.4}),
+        (
+            BoxChoice("zero-shot", ExtractionConfig("components", relative=0.3)),
+            {"method": "components", "relative": 0.3, "absolute": 0.0},
+        ),
+        (BoxChoice("yolo-clip", lowest_score=0.2, most_boxes=3), None),
+    ):
+        found = answerer.ask(photo, PHRASES[:1], choice)
+        written = json.loads(as_json(photo, found, answerer.methods[choice.method], choice))
+        assert written["extraction"] == made
+        assert (written["lowest_score"], written["most_boxes"]) == (choice.lowest_score, choice.most_boxes)
+        assert len(written["answers"][0]["boxes_xyxy"]) == len(found[0].scores)
+
+
+@pytest.mark.parametrize(
+    ("message", "sentence"),
+    [
+        ("there is no phrase: type one", "There is no phrase: type one."),
+        ("a.png is empty: copy it.", "a.png is empty: copy it."),
+    ],
+)
+def test_a_mistake_becomes_a_sentence(message: str, sentence: str) -> None:
+    assert f">{sentence}<" in error_line(message)

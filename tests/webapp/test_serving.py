@@ -1,7 +1,11 @@
-"""The served page over plain HTTP: ten users at once, limits, mistakes, and what the command line refuses."""
+"""The served page over plain HTTP, and `visualize.py serve`: what it refuses, what it reaches for, how it ends."""
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
@@ -12,7 +16,13 @@ import requests
 from PIL import Image
 
 import grounding
+from grounding.cli import parse
+from grounding.config import ModelConfig
+from grounding.errors import InputError
+from grounding.webapp.serving import ServeConfig, launch, subtitle
 from reliability.page_session import Session, content_of
+from tests.scripts import ROOT, assert_refused, run_script
+from tests.trained_run import make_trained_run
 from tests.webapp.conftest import MAX_MEGABYTES, MAX_PIXELS, write_photo
 from tests.webapp.test_uploads import png_that_claims
 
@@ -133,17 +143,132 @@ def test_the_saved_picture_is_the_photo_with_what_was_drawn(url: str, photo_file
     assert picture.format == "PNG" and picture.size == (800, round(110 * 800 / 150))
 
 
-def test_only_what_the_page_needs_is_served(url: str) -> None:
-    page = requests.get(url, timeout=30)
-    assert "default-src 'self'" in page.headers["content-security-policy"]
-    assert "https://" not in page.text
-    assert not [line for line in page.text.splitlines() if "http://" in line and url.rstrip("/") not in line]
-    for path in ("docs", "openapi.json", "redoc", "monitoring", "monitoring/summary", "gradio_api/openapi.json",
-                 "gradio_api/queue/status"):  # fmt: skip
-        assert not requests.get(f"{url}{path}", timeout=30).ok, path
-    assert requests.get(f"{url}gradio_api/info", timeout=30).json() == {"named_endpoints": {}, "unnamed_endpoints": {}}
-    for path in ("etc/passwd", "proc/self/environ"):
-        assert not requests.get(f"{url}gradio_api/file=/{path}", timeout=30).ok
-    config = requests.get(f"{url}config", timeout=30).json()
-    assert config["analytics_enabled"] is False and config["footer_links"] == []
-    assert config["stylesheets"] == []
+def test_wrong_kinds_of_values_are_told_and_the_page_goes_on(url: str, photo_file: Path) -> None:
+    session = Session(url)
+    session.give(photo_file)
+    for name, value in (("phrases", ["a"]), ("phrases", None), ("method", "__class__"), ("lowest_score", "x")):
+        kept = session.values | {"phrases": "the red square"}
+        session.values = kept | {name: value}
+        session.send("ask", "click")
+        assert "did not work" in session.status and str(Path.cwd()) not in str(session.values)
+        session.values = kept
+    for phrase, told in (("a" * 500_000, "500000 characters"), ("\ud83d", "half a character")):
+        session.values["phrases"] = phrase
+        session.send("ask", "click")
+        assert told in session.status
+
+
+def test_a_slider_before_the_first_question_changes_nothing(url: str) -> None:
+    session = Session(url)
+    for slider in ("opacity", "most_boxes", "lowest_score"):
+        session.send(slider, "input")
+        assert session.status == "" and session.values["answer"] == Session(url).values["answer"]
+
+
+@pytest.mark.parametrize("button", ["save_picture", "save_record"])
+def test_a_session_that_was_forgotten_is_told_so(url: str, button: str) -> None:
+    session = Session(url)
+    session.send(button, "click")
+    assert "no longer holds your photo: drop it again" in session.status
+
+
+def test_a_page_behind_a_password_answers_only_who_knows_it(photo_file: Path, tmp_path: Path) -> None:
+    page, address = launch(ServeConfig("refshapes", port=0, device="cpu", auth="ada:lace:1"), tmp_path / "page")
+    try:
+        for path in ("config", "gradio_api/info", "gradio_api/queue/data?session_hash=a", "gradio_api/file=a.png"):
+            assert requests.get(f"{address}{path}", timeout=30).status_code == 401, path
+        files = {"files": photo_file.open("rb")}
+        assert requests.post(f"{address}gradio_api/upload", files=files, timeout=30).status_code == 401
+        question = {"data": [], "fn_index": 0, "session_hash": "a"}
+        assert requests.post(f"{address}gradio_api/queue/join", json=question, timeout=30).status_code == 401
+        with pytest.raises(requests.HTTPError, match="400"):
+            Session(address, ("ada", "lace"))
+        session = Session(address, ("ada", "lace:1"))
+        session.give(photo_file)
+        assert "street.png" in session.status
+    finally:
+        page.close(verbose=False)
+
+
+@pytest.mark.parametrize("auth", ["", "ada", "ada:", ":lace", " :lace"])
+def test_a_password_without_its_user_is_refused(auth: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="auth lacks a user or a password: give --auth USER:PASSWORD"):
+        launch(ServeConfig("refshapes", auth=auth), tmp_path)
+
+
+def test_a_port_that_cannot_be_used_is_told(capsys, url: str) -> None:
+    for port in (int(url.rstrip("/").rpartition(":")[2]), 99999):
+        outcome = run_script(capsys, "visualize.py", "serve", "refshapes", "--port", port, "--device", "cpu")
+        assert_refused(outcome, f"port {port} of 127.0.0.1 cannot be used: give another --port")
+
+
+def test_a_wrong_run_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no run folder"):
+        launch(ServeConfig(str(tmp_path / "missing"), device="cpu"), tmp_path)
+    with pytest.raises(InputError, match="looks at no image"):
+        launch(ServeConfig("whole-image", device="cpu"), tmp_path)
+
+
+def test_the_page_says_what_its_clip_knows(tmp_path: Path) -> None:
+    run = make_trained_run(tmp_path) / "run"
+    for config, warned in [
+        (ServeConfig("refshapes"), True),
+        (ServeConfig("zero-shot"), True),
+        (ServeConfig("zero-shot", model=ModelConfig(clip="RN50")), False),
+        (ServeConfig(str(run)), False),
+    ]:
+        assert ("not photographs" in subtitle(config, "CLIP x")) is warned
+
+
+def test_the_command_line_reads_the_run_first() -> None:
+    config = parse(ServeConfig, "visualize", ["runs/a", "--port", "0", "--max_pixels", "5"], positional="run")
+    assert (config.run, config.host, config.port, config.max_pixels) == ("runs/a", "127.0.0.1", 0, 5)
+    with pytest.raises(InputError, match="port"):
+        parse(ServeConfig, "visualize", ["runs/a", "--port", "-1"], positional="run")
+
+
+PROBE = """
+import socket, sys
+from pathlib import Path
+from grounding.webapp.serving import ServeConfig, launch
+assert "gradio" not in sys.modules, "Gradio is slow to import, and only needed to serve"
+
+def local_only(own):
+    def reach(*arguments, **options):
+        if "127.0.0.1" not in str(arguments):  # by which Gradio asks whether it is up
+            print(f"somebody wanted to reach {arguments}", file=sys.stderr)
+            raise OSError("no network")
+        return own(*arguments, **options)
+    return reach
+
+socket.getaddrinfo = local_only(socket.getaddrinfo)
+socket.socket.connect, socket.socket.connect_ex = map(local_only, (socket.socket.connect, socket.socket.connect_ex))
+page, _ = launch(ServeConfig("refshapes", port=0, device="cpu"), Path(sys.argv[1]))
+page.close(verbose=False)
+assert "gradio" in sys.modules
+"""
+
+
+def test_starting_reaches_for_no_other_machine(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", PROBE, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "somebody wanted" not in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_quietly_while_browsers_show_the_page_and_leaves_nothing(tmp_path: Path, how: signal.Signals) -> None:
+    command = [sys.executable, "visualize.py", "serve", "refshapes", "--port", "0", "--device", "cpu"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as server:
+        assert server.stdout is not None and server.stderr is not None
+        url = server.stdout.readline().split()[0]
+        with requests.get(f"{url}gradio_api/heartbeat/a", stream=True, timeout=60) as open_connection:
+            assert open_connection.ok and list(tmp_path.iterdir())
+            server.send_signal(how)
+            assert server.wait(60) == 0
+        complaints = server.stderr.read()
+    assert "Traceback" not in complaints and "ERROR" not in complaints
+    assert [path for path in tmp_path.iterdir() if path.name.startswith("grounding-")] == []

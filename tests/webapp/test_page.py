@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from pathlib import Path
 
 import gradio as gr
+import pytest
 import requests
 from PIL import Image
 
 from grounding.data.images import SUFFIXES
-from grounding.webapp.events import Handlers
-from grounding.webapp.examples import ExampleImage
-from grounding.webapp.page import build_page
-from grounding.webapp.parts import lay_out
+from grounding.webapp import page as page_module
+from grounding.webapp.events import Handlers, in_words
+from grounding.webapp.page import WAITING, Components, build_page
+from grounding.webapp.uploads import ExampleImage
 
 ANSWERS = {"examples", "ask", "answer", "boxes", "status", "save_picture", "save_record"}
 
@@ -57,10 +60,48 @@ def test_a_very_narrow_example_has_a_thumbnail(answerer, tmp_path: Path) -> None
 
 def test_a_slider_that_is_moved_before_the_menu_of_heatmaps_has_followed(answerer, photo_file) -> None:
     with gr.Blocks():
-        parts = lay_out(list(answerer.methods.values()), [], subtitle="")
-    handlers = Handlers(answerer, [], parts)
-    values = {part: getattr(part, "value", None) for part in parts.all}
-    values |= {parts.photo: answerer.receive(photo_file), parts.phrases: "the red square"}
-    values[parts.asked] = handlers.ask(values)[parts.asked]
-    pictures = [handlers.redraw({**values, parts.heat_of: chosen})[parts.picture] for chosen in ("0", "3")]
+        ui = Components(list(answerer.methods.values()), [], subtitle="")
+    handlers = Handlers(answerer, [], ui)
+    values = {part: getattr(part, "value", None) for part in ui.all}
+    values |= {ui.photo: answerer.receive(photo_file), ui.phrases: "the red square"}
+    values[ui.question] = handlers.ask(values)[ui.question]
+    pictures = [handlers.redraw({**values, ui.heat_of: chosen})[ui.picture] for chosen in (1, 4)]
     assert pictures[0] == pictures[1]
+
+
+def test_the_queue_is_bounded(answerer, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: dict[str, object] = {}
+    monkeypatch.setattr(gr.Blocks, "queue", lambda page, **options: chosen.update(options) or page)
+    build_page(answerer, [], subtitle="")
+    assert chosen == {"api_open": False, "max_size": WAITING}
+
+
+def test_old_uploads_go_though_nobody_asks(answerer, photo_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_module, "TIDY_SECONDS", 1)
+    monkeypatch.setattr(page_module, "KEPT_SECONDS", 2)
+    page = build_page(answerer, [], subtitle="")
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True)
+    try:
+        answer = requests.post(f"{url}gradio_api/upload", files={"files": photo_file.open("rb")}, timeout=30)
+        upload, ends = Path(answer.json()[0]), time.monotonic() + 30
+        assert upload.exists()
+        while upload.exists() and time.monotonic() < ends:
+            time.sleep(0.1)
+        assert not upload.exists() and photo_file.exists()
+    finally:
+        page.close(verbose=False)
+
+
+def test_an_answer_passes_as_it_is() -> None:
+    assert in_words(lambda value: {"picture": value}, "status")("a") == {"picture": "a"}
+
+
+def test_what_nobody_expected_is_logged_and_told_without_its_details(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> dict:
+        raise RuntimeError("secret")
+
+    with caplog.at_level(logging.ERROR):
+        answer = in_words(fail, "status")()
+    assert list(answer) == ["status"] and "secret" not in answer["status"]
+    assert "That did not work" in answer["status"]
+    assert "secret" in caplog.text and "fail failed" in caplog.text
