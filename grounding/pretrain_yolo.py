@@ -29,7 +29,7 @@ from grounding.cli import exit_on_input_error
 from grounding.data.images import read_image
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
-from grounding.export.to_onnx import to_onnx
+from grounding.export.networks import to_onnx
 from grounding.geometry import box_area
 from grounding.proposals.yolox import PADDING
 from grounding.training import warmup_cosine

@@ -120,7 +120,7 @@ def test_results_of_another_run_are_refused(hub: HubStandIn, run: Path, tmp_path
     (run / "config.yaml").write_text(yaml.safe_dump(config))
     with pytest.raises(InputError, match=r"results\.json measures no method with this run's decoder"):
         grounding.push(run, "somebody/mine", results=results)
-    results.write_text('{"methods": []}')
+    results.write_text('{"methods": {}}')
     with pytest.raises(InputError, match=r"results\.json measures no method"):
         grounding.push(run, "somebody/mine", results=results)
     results.write_text("[")
