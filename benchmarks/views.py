@@ -16,8 +16,8 @@ from jsonargparse import auto_cli
 from tqdm import tqdm
 
 from grounding.baselines.proposal_clip import ProposalScorer, ScoringConfig
+from grounding.baselines.reclip import combine
 from grounding.baselines.spatial_phrases import noun_phrases, parse_spatial_phrase
-from grounding.baselines.spatial_rules import combine
 from grounding.baselines.yolo_clip import boxes_to_choose_from
 from grounding.cli import exit_on_input_error
 from grounding.clip_backbone import load_clip

@@ -49,7 +49,7 @@ def square_around(box: tuple[float, ...], context: float) -> tuple[float, ...]:
 def test_crop_is_the_square_resized(model, seen, monkeypatch, box):
     """Bilinear with half-pixel centres, as `F.interpolate` does it; no square is smaller than CLIP's input."""
     monkeypatch.setattr(crops, "CONTEXT", 1.0)
-    encode_crops(model.visual, photo(), np.array([box], dtype=np.float32))
+    encode_crops([(photo(), np.array([box], dtype=np.float32))], model.visual)[0]
     x1, y1, x2, y2 = (int(edge) for edge in square_around(box, 1.0))
     crop = as_batch(photo()[y1:y2, x1:x2])
     expected = F.interpolate(crop, (RESOLUTION, RESOLUTION), mode="bilinear", align_corners=False)
@@ -61,7 +61,7 @@ def test_crops_equal_roi_align_with_the_border_repeated(model, seen, monkeypatch
     """One sample in the middle of each of the crop's pixels, for small, fractional and overhanging boxes alike."""
     monkeypatch.setattr(crops, "CONTEXT", context)
     boxes = [(10, 20, 40, 30), (0.5, 0.25, 20.5, 80), (60.3, 11.9, 149.5, 99.9), (149, 99, 150, 100), (70, 50, 75, 53)]
-    encode_crops(model.visual, photo(), np.array(boxes, dtype=np.float32))
+    encode_crops([(photo(), np.array(boxes, dtype=np.float32))], model.visual)[0]
     margin = 200
     padded = F.pad(as_batch(photo()), (margin,) * 4, mode="replicate")
     squares = torch.tensor([square_around(box, context) for box in boxes]) + margin
@@ -71,7 +71,7 @@ def test_crops_equal_roi_align_with_the_border_repeated(model, seen, monkeypatch
 
 def test_tight_crop_is_the_box_stretched(model, seen):
     box = (20, 10, 100, 80)  # no side is enlarged, so that nothing beyond the box takes part
-    encode_crops(model.visual, photo(), np.array([box], dtype=np.float32), views=("tight",))
+    encode_crops([(photo(), np.array([box], dtype=np.float32))], model.visual, views=("tight",))[0]
     crop = as_batch(photo()[10:80, 20:100])
     expected = F.interpolate(crop, (RESOLUTION, RESOLUTION), mode="bilinear", align_corners=False)
     torch.testing.assert_close(seen[0], expected, atol=0.05, rtol=0)
@@ -82,11 +82,10 @@ def test_what_shrinks_is_antialiased(model, seen):
     stripes = np.zeros((6 * RESOLUTION, 6 * RESOLUTION, 3), dtype=np.uint8)
     stripes[:, ::2] = 255
     side = len(stripes)
-    encode_crops(model.visual, stripes, np.array([[0, 0, side, side]], dtype=np.float32), views=("tight",))
+    encode_crops([(stripes, np.array([[0, 0, side, side]], dtype=np.float32))], model.visual, views=("tight",))[0]
     inner = seen[0][..., 2:-2, 2:-2]
     assert (inner - 127.5).abs().max() < 30
-    encode_crops(model.visual, photo(6 * RESOLUTION, 4 * RESOLUTION),
-                 np.array([[0, 0, 6 * RESOLUTION, 4 * RESOLUTION]], dtype=np.float32), views=("tight",))  # fmt: skip
+    encode_crops([(photo(6 * RESOLUTION, 4 * RESOLUTION), np.array([[0, 0, 6 * RESOLUTION, 4 * RESOLUTION]], dtype=np.float32))], model.visual, views=("tight",))[0]  # fmt: skip
     expected = F.interpolate(
         as_batch(photo(6 * RESOLUTION, 4 * RESOLUTION)), (RESOLUTION, RESOLUTION), mode="bilinear", antialias=True
     )
@@ -98,7 +97,7 @@ def test_blur_leaves_the_box_sharp_and_nothing_else(model, seen, size):
     width, height = size
     box = (width * 0.2, height * 0.3, width * 0.6, height * 0.7)
     boxes = np.array([box, (0, 0, width, height)], dtype=np.float32)
-    encode_crops(model.visual, photo(width, height), boxes, views=("blur",))
+    encode_crops([(photo(width, height), boxes)], model.visual, views=("blur",))[0]
     with_blur, sharp = seen[0]
     margin = (abs(width - height) / 2) * RESOLUTION / 150
     left, top = (margin, 0) if height > width else (0, margin)
@@ -116,16 +115,16 @@ def test_blur_leaves_the_box_sharp_and_nothing_else(model, seen, size):
 
 def test_views_keep_their_order(model):
     boxes = np.array([[10, 10, 40, 60], [50, 20, 120, 90]], dtype=np.float32)
-    together = encode_crops(model.visual, photo(), boxes, views=("blur", "tight", "context"))
+    together = encode_crops([(photo(), boxes)], model.visual, views=("blur", "tight", "context"))[0]
     assert together.shape == (3, 2, EMBED_DIM)
     for index, view in enumerate(("blur", "tight", "context")):
-        torch.testing.assert_close(together[index], encode_crops(model.visual, photo(), boxes, views=(view,))[0])
+        torch.testing.assert_close(together[index], encode_crops([(photo(), boxes)], model.visual, views=(view,))[0][0])
 
 
 def test_whole_image_at_native_size_equals_clips_own_preprocessing(model, monkeypatch):
     monkeypatch.setattr(crops, "CONTEXT", 1.0)
     image = photo(RESOLUTION + 1, RESOLUTION + 1)[:RESOLUTION, :RESOLUTION]
-    embedding = encode_crops(model.visual, image, np.array([[0, 0, RESOLUTION, RESOLUTION]]))[0]
+    embedding = encode_crops([(image, np.array([[0, 0, RESOLUTION, RESOLUTION]]))], model.visual)[0][0]
     expected = model.encode_image(_transform(RESOLUTION)(Image.fromarray(image))[None])
     torch.testing.assert_close(embedding, F.normalize(expected, dim=-1), atol=1e-5, rtol=0)
     torch.testing.assert_close(embedding.norm(dim=-1), torch.ones(1))
@@ -133,10 +132,10 @@ def test_whole_image_at_native_size_equals_clips_own_preprocessing(model, monkey
 
 def test_many_boxes_keep_their_order_over_batches(model, monkeypatch):
     boxes = np.array([[x, y, x + 40, y + 50] for x in range(0, 100, 30) for y in (0, 20, 50)], dtype=np.float32)
-    together = encode_crops(model.visual, photo(), boxes)[0]
+    together = encode_crops([(photo(), boxes)], model.visual)[0][0]
     monkeypatch.setattr(crops, "BATCH_SIZE", 5)
-    batched = encode_crops(model.visual, photo(), boxes)[0]
-    one_by_one = torch.cat([encode_crops(model.visual, photo(), box[None])[0] for box in boxes])
+    batched = encode_crops([(photo(), boxes)], model.visual)[0][0]
+    one_by_one = torch.cat([encode_crops([(photo(), box[None])], model.visual)[0][0] for box in boxes])
     assert together.shape == (12, EMBED_DIM) and not together.requires_grad
     assert (together[0] - together[1]).abs().max() > 1e-4
     torch.testing.assert_close(batched, together, atol=1e-5, rtol=0)

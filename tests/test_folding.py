@@ -1,4 +1,4 @@
-"""The folded tower against the `clip` package's own."""
+"""The tower with its batch norms folded against the `clip` package's own."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
+from grounding.clip_backbone import fold_batch_norms
 from grounding.dense_clip import DenseCLIP, dense_embeddings
-from grounding.folding import fold_batch_norms
 from tests.tiny_clip import random_rn50, tiny_clip
 
 

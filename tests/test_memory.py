@@ -2,11 +2,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from grounding.memory import Memory
+from grounding.memory import LRUCache
 
 
 def test_the_least_recently_used_goes_first():
-    memory = Memory(30)
+    memory = LRUCache(30)
     for key in "abc":
         memory.put(key, key.upper(), 10)
     assert memory.get("a") == "A"
@@ -16,14 +16,14 @@ def test_the_least_recently_used_goes_first():
 
 
 def test_a_value_takes_the_place_of_its_predecessor():
-    memory = Memory(30)
+    memory = LRUCache(30)
     memory.put("a", 1, 20)
     memory.put("a", 2, 25)
     assert memory.get("a") == 2 and memory.used == 25
 
 
 def test_what_is_too_large_is_not_kept_and_drops_nothing_else():
-    memory = Memory(30)
+    memory = LRUCache(30)
     memory.put("a", 1, 20)
     memory.put("b", 2, 31)
     assert memory.get("a") == 1 and memory.get("b") is None
@@ -32,7 +32,7 @@ def test_what_is_too_large_is_not_kept_and_drops_nothing_else():
 
 
 def test_the_budget_holds_whatever_threads_do():
-    memory = Memory(1000)
+    memory = LRUCache(1000)
     used: list[int] = []
 
     def work(seed: int) -> None:

@@ -16,8 +16,8 @@ from grounding.baselines.bounds import annotated_clip, box_mask, random_proposal
 from grounding.baselines.proposal_clip import ProposalScorer, ScoringConfig
 from grounding.baselines.reclip import ReCLIPGrounder
 from grounding.baselines.yolo_clip import YOLOCLIPGrounder
-from grounding.box_heatmap import heatmap_of_boxes
 from grounding.extraction import ExtractionConfig
+from grounding.geometry import heatmap_of_boxes
 from grounding.metrics import hottest_point, mass_inside
 from grounding.types import Example, Expression, Region
 from tests.fake_proposer import FakeProposer

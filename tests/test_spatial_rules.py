@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from grounding.baselines.reclip import combine, relation_matrix
 from grounding.baselines.spatial_phrases import SpatialPhrase
-from grounding.baselines.spatial_rules import combine, relation_matrix
 
 RELATIONS = ("left", "right", "above", "below", "bigger", "smaller")
 OPPOSITES = (("left", "right"), ("above", "below"), ("bigger", "smaller"))

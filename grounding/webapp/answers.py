@@ -11,7 +11,7 @@ import numpy as np
 from grounding.baselines.yolo_clip import EncodedProposals
 from grounding.encoder import EncodedImages
 from grounding.errors import InputError
-from grounding.memory import Memory
+from grounding.memory import LRUCache
 from grounding.webapp.choices import Choice, Found, chosen_boxes
 from grounding.webapp.methods import Method
 from grounding.webapp.uploads import Photo, pixels_of, receive
@@ -26,7 +26,7 @@ class Answerer:
         max_pixels: of an image that is received.
     """
 
-    def __init__(self, methods: Mapping[str, Method], memory: Memory, *, max_pixels: int) -> None:
+    def __init__(self, methods: Mapping[str, Method], memory: LRUCache, *, max_pixels: int) -> None:
         self.methods = methods
         self._memory = memory
         self._max_pixels = max_pixels

@@ -18,7 +18,7 @@ from grounding.clip_backbone import EMBEDDED
 from grounding.config import ModelConfig
 from grounding.errors import InputError
 from grounding.loading import TRAINING_FREE, folder_of, read_model_config
-from grounding.memory import Memory
+from grounding.memory import LRUCache
 from grounding.proposals.loading import ProposalsConfig
 from grounding.webapp.answers import Answerer
 from grounding.webapp.arenas import use_few_arenas
@@ -132,7 +132,7 @@ def make_server(config: ServeConfig, folder: Path) -> PageServer:
     os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1", GRADIO_TEMP_DIR=str(folder))
     from grounding.webapp.application import make_page_server
 
-    answerer = Answerer(methods, Memory(int(config.memory_megabytes) * 2**20), max_pixels=int(config.max_pixels))
+    answerer = Answerer(methods, LRUCache(int(config.memory_megabytes) * 2**20), max_pixels=int(config.max_pixels))
     first = next(iter(methods.values())).grounder
     return make_page_server(answerer, examples, subtitle=subtitle(config, first.weights), folder=folder,
                             max_bytes=int(config.max_megabytes) * 2**20, host=config.host)  # fmt: skip

@@ -11,7 +11,8 @@ from grounding.data.refshapes.writer import make_split_scene
 from grounding.errors import InputError
 from grounding.proposals import loading
 from grounding.proposals.loading import EMBEDDED_FILE, ProposalsConfig, load_proposer
-from grounding.proposals.types import Selection
+from grounding.proposals.types import CachedProposer, Proposals
+from tests.fake_proposer import FakeProposer
 
 
 @pytest.mark.parametrize(
@@ -61,9 +62,9 @@ def test_each_name_leads_to_its_detector(monkeypatch, tmp_path):
 
     asked: list[object] = []
     monkeypatch.setattr(loading, "UltralyticsProposer", lambda *given, **named: asked.append((given, named)))
-    load_proposer(ProposalsConfig("yolov8n.pt", 0.1, 0.4, 7), "cuda")
-    selection = Selection(confidence=0.1, iou_threshold=0.4, max_proposals=7)
-    assert asked == [(("yolov8n.pt", selection), {"device": "cuda"})]
+    config = ProposalsConfig(0.1, 0.4, 7, "yolov8n.pt")
+    load_proposer(config, "cuda")
+    assert asked == [(("yolov8n.pt", config), {"device": "cuda"})]
 
 
 def test_all_three_settings_reach_the_detector():
@@ -76,3 +77,23 @@ def test_all_three_settings_reach_the_detector():
     apart = load_proposer(ProposalsConfig(confidence=0.001, iou_threshold=0.2, max_proposals=30)).propose(image)
     boxes = torch.from_numpy(apart.boxes_xyxy)
     assert (box_iou(boxes, boxes) - torch.eye(len(boxes))).max() <= 0.2 + 1e-6
+
+
+def test_the_same_image_is_asked_about_once() -> None:
+    class Counting(FakeProposer):
+        asked = 0
+
+        def propose(self, image: np.ndarray) -> Proposals:
+            self.asked += 1
+            return Proposals(self.boxes_xyxy * self.asked, np.ones(1, dtype=np.float32))
+
+    detector = Counting([(0, 0, 1, 1)])
+    cached = CachedProposer(detector)
+    image = np.zeros((4, 6, 3), dtype=np.uint8)
+    first = cached.propose(image).boxes_xyxy
+    np.testing.assert_array_equal(cached.propose(image.copy()).boxes_xyxy, first)
+    assert detector.asked == 1
+    for other in (image.reshape(6, 4, 3), image + 1):  # the same bytes in another shape, other bytes
+        assert (cached.propose(other).boxes_xyxy != first).any()
+    assert detector.asked == 3
+    assert cached.weights == detector.weights
