@@ -52,7 +52,7 @@ def main(
         images: measure on so many images only.
         output: Markdown file to write; printed where it is not given.
     """
-    loaded, proposer = load_clip(clip), load_proposer(ProposalsConfig(detector))
+    loaded, proposer = load_clip(clip), load_proposer(ProposalsConfig(detector=detector))
     dataset = RefCOCOg(data, split, group_by="image", subset=images)
     choices = list(chain.from_iterable(combinations(VIEWS, count) for count in range(1, len(VIEWS) + 1)))
     scorers = {views: ProposalScorer(loaded, ScoringConfig(views)) for views in choices}

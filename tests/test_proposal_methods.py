@@ -17,8 +17,7 @@ from grounding.baselines.proposal_clip import ProposalScorer, ScoringConfig
 from grounding.baselines.reclip import ReCLIPGrounder
 from grounding.baselines.yolo_clip import YOLOCLIPGrounder
 from grounding.extraction import ExtractionConfig
-from grounding.geometry import heatmap_of_boxes
-from grounding.metrics import hottest_point, mass_inside
+from grounding.metrics import hottest_point
 from grounding.types import Example, Expression, Region
 from tests.fake_proposer import FakeProposer
 from tests.tiny_clip import RESOLUTION, loaded_tiny_clip
@@ -125,28 +124,6 @@ def test_reclip_follows_the_relation(image, scorer) -> None:
     assert whole["right"].scores[list(map(tuple, whole["right"].boxes_xyxy.tolist())).index(BOXES[0])] == 0
     [plain] = method.ground(image, ["a cat"])
     np.testing.assert_allclose(plain.scores, np.sort(by_hand(image, ["a cat"])[0])[::-1], atol=1e-4)
-
-
-def test_a_dome_on_every_box() -> None:
-    boxes = np.array([[10, 10, 30, 20], [25, 0, 45, 30], [2.2, 2.2, 2.4, 2.4]], dtype=np.float32)
-    heatmap = heatmap_of_boxes(boxes, np.array([0.8, 0.4, 0.2], dtype=np.float32), (40, 50))
-    assert heatmap.shape == (40, 50) and heatmap.max() == 1
-    assert hottest_point(heatmap) == pytest.approx((20, 15), abs=0.6)
-    assert heatmap[14, 35] == pytest.approx(0.5, abs=0.05)  # the centre of the second
-    assert heatmap[14, 29] > heatmap[14, 30]  # where both lie, the higher one counts
-    assert heatmap[2, 2] > 0  # thinner than a pixel, and still seen
-    outside = np.ones((40, 50), dtype=bool)
-    outside[10:20, 10:30] = outside[0:30, 25:45] = outside[2, 2] = False
-    assert (heatmap[outside] == 0).all()
-    assert mass_inside(heatmap, np.array([0, 0, 50, 40])) == 1
-
-
-def test_a_small_best_box_points_before_a_large_close_one() -> None:
-    for x in (10.0, 10.3, 10.5, 10.9):
-        boxes = np.array([[x, x, x + 3, x + 4], [20, 20, 100, 90]], dtype=np.float32)
-        heatmap = heatmap_of_boxes(boxes, np.array([0.5, 0.499], dtype=np.float32), (100, 120))
-        assert heatmap.max() == 1
-        assert hottest_point(heatmap) == pytest.approx((x + 1.5, x + 2), abs=0.51)
 
 
 @pytest.fixture
