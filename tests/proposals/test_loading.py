@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 
 import numpy as np
 import pytest
@@ -16,19 +17,13 @@ from tests.fake_proposer import FakeProposer
 
 
 @pytest.mark.parametrize(
-    "wrong",
-    [
-        {"confidence": -0.1},
-        {"confidence": 1.0},
-        {"iou_threshold": 0.0},
-        {"iou_threshold": 1.1},
-        {"max_proposals": 0},
-        {"confidence": float("nan")},
-    ],
+    ("name", "values"),
+    [("confidence", (-0.1, 1.0, float("nan"))), ("iou_threshold", (0.0, 1.1)), ("max_proposals", (0,))],
 )
-def test_settings_out_of_range_are_refused(wrong):
-    with pytest.raises(InputError, match=rf"proposals\.{next(iter(wrong))} "):
-        ProposalsConfig(**wrong)
+def test_settings_out_of_range_are_refused(name, values):
+    for value in values:
+        with pytest.raises(InputError, match=rf"proposals\.{name} "):
+            ProposalsConfig(**{name: value})
 
 
 def test_the_embedded_detector_finds_the_objects_of_new_scenes():
@@ -57,14 +52,22 @@ def test_each_name_leads_to_its_detector(monkeypatch, tmp_path):
     copy.write_bytes(EMBEDDED_FILE.read_bytes())
     other = load_proposer(ProposalsConfig(detector=str(copy)))
     assert (embedded.name, other.name) == ("embedded YOLOX", "copy.ONNX")
-    assert embedded.sha256 == other.sha256 == hashlib.sha256(EMBEDDED_FILE.read_bytes()).hexdigest()
-    assert "embedded_yolox.onnx" in embedded.weights and "copy.ONNX" in other.weights
+    digest = hashlib.sha256(EMBEDDED_FILE.read_bytes()).hexdigest()
+    assert embedded.sha256 == other.sha256 == digest
+    assert embedded.weights == f"embedded YOLOX (embedded_yolox.onnx, sha256 {digest[:12]}...)"
+    assert other.weights == f"copy.ONNX (copy.ONNX, sha256 {digest[:12]}...)"
 
     asked: list[object] = []
     monkeypatch.setattr(loading, "UltralyticsProposer", lambda *given, **named: asked.append((given, named)))
     config = ProposalsConfig(0.1, 0.4, 7, "yolov8n.pt")
     load_proposer(config, "cuda")
     assert asked == [(("yolov8n.pt", config), {"device": "cuda"})]
+
+
+def test_without_the_package_the_remedy_and_the_licence_are_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ultralytics", None)
+    with pytest.raises(InputError, match=r"AGPL-3\.0.*pip install -r requirements-yolo\.txt"):
+        load_proposer(ProposalsConfig(detector="yolov8n.pt"))
 
 
 def test_all_three_settings_reach_the_detector():
