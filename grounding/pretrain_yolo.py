@@ -85,7 +85,9 @@ def training_scenes(root: Path) -> list[DetectorImage]:
     dataset = RefCOCOg(root, "train", group_by="image")
     images = [dataset.expressions_of(index)[0] for index in range(len(dataset))]
     return [
-        DetectorImage(image.image_path, np.array([region.box_xyxy for region in dataset.regions[image.image_id]], np.float32))
+        DetectorImage(
+            image.image_path, np.array([region.box_xyxy for region in dataset.regions[image.image_id]], np.float32)
+        )
         for image in images
     ]
 
