@@ -77,7 +77,7 @@ def measured(
     precision: torch.dtype, paths: Sequence[Path], detector: str, confidence: float, kind: str
 ) -> list[Finding]:
     """Both findings of one precision and one confidence."""
-    proposer = load_proposer(ProposalsConfig(detector, confidence))
+    proposer = load_proposer(ProposalsConfig(detector=detector, confidence=confidence))
     loaded = random_rn50(precision=precision)
     ours = random_grounder(loaded)
     fast = YOLOCLIPGrounder(proposer, ProposalScorer(loaded, ScoringConfig()))

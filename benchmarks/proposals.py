@@ -54,7 +54,7 @@ def main(
         images: measure on so many images only.
         output: Markdown file to write; printed where it is not given.
     """
-    proposer = load_proposer(ProposalsConfig(detector, confidence, iou_threshold, max_proposals))
+    proposer = load_proposer(ProposalsConfig(confidence, iou_threshold, max_proposals, detector))
     dataset = RefCOCOg(data, split, group_by="image", subset=images)
     overlaps: dict[tuple[str, int | None], list[float]] = defaultdict(list)
     counts, seconds = [], 0.0

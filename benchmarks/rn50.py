@@ -16,7 +16,7 @@ from grounding.decoder import DecoderConfig
 from grounding.encoder import Encoder
 from grounding.extraction import ExtractionConfig
 from grounding.grounder import DenseGrounder, decoder_for
-from grounding.memory import Memory
+from grounding.memory import LRUCache
 from grounding.precision import number_format
 
 # Of OpenAI's RN50, as `clip.model.build_model` reads them off its file.
@@ -42,7 +42,7 @@ def random_grounder(clip: LoadedCLIP) -> DenseGrounder:
     """configs/refcocog.yaml's model with an untrained decoder, which looks no image up."""
     encoder = Encoder(clip, model_size=MODEL_SIZE, output_stride=OUTPUT_STRIDE)
     grounder = DenseGrounder(encoder, decoder_for(encoder, DECODER), extraction=ExtractionConfig(), name="ours")
-    grounder.known_images = Memory(0)
+    grounder.known_images = LRUCache(0)
     return grounder
 
 

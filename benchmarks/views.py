@@ -16,8 +16,8 @@ from jsonargparse import auto_cli
 from tqdm import tqdm
 
 from grounding.baselines.proposal_clip import ProposalScorer, ScoringConfig
+from grounding.baselines.reclip import combine
 from grounding.baselines.spatial_phrases import noun_phrases, parse_spatial_phrase
-from grounding.baselines.spatial_rules import combine
 from grounding.baselines.yolo_clip import boxes_to_choose_from
 from grounding.cli import exit_on_input_error
 from grounding.clip_backbone import load_clip
@@ -52,7 +52,7 @@ def main(
         images: measure on so many images only.
         output: Markdown file to write; printed where it is not given.
     """
-    loaded, proposer = load_clip(clip), load_proposer(ProposalsConfig(detector))
+    loaded, proposer = load_clip(clip), load_proposer(ProposalsConfig(detector=detector))
     dataset = RefCOCOg(data, split, group_by="image", subset=images)
     choices = list(chain.from_iterable(combinations(VIEWS, count) for count in range(1, len(VIEWS) + 1)))
     scorers = {views: ProposalScorer(loaded, ScoringConfig(views)) for views in choices}

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from grounding.clip_files import read_state_dict
 from grounding.clip_package import CLIP, ModifiedResNet, Transformer, build_model, clip
 from grounding.digest import sha256_of
 from grounding.errors import InputError
-from grounding.folding import fold_batch_norms
 from grounding.plain_text import is_writable
 from grounding.precision import refuse_without_compiler
 
@@ -120,6 +120,28 @@ def load_clip(
     sha256 = sha256_of(path)
     weights = f"CLIP {name} ({path.name}, sha256 {sha256[:12]}...)"
     return LoadedCLIP(model, name, weights, sha256, precision, compiled)
+
+
+def fold_batch_norms(visual: ModifiedResNet) -> ModifiedResNet:
+    """A copy of CLIP's ResNet with identities in the place of its batch norms; frozen, in evaluation mode.
+
+    At inference a batch norm scales and shifts channels by fixed numbers, which a convolution's weights can do as well
+    (Jacob et al. 2018, "Quantization and Training of Neural Networks", section 3.2). Results differ by rounding only.
+
+    Args:
+        visual: in evaluation mode; left as it is.
+    """
+    folded = copy.deepcopy(visual).requires_grad_(False).eval()
+    for module in (folded, *folded.layer1, *folded.layer2, *folded.layer3, *folded.layer4):
+        for number in (1, 2, 3):
+            convolution, norm = getattr(module, f"conv{number}"), getattr(module, f"bn{number}")
+            setattr(module, f"conv{number}", fuse_conv_bn_eval(convolution, norm))
+            setattr(module, f"bn{number}", nn.Identity())
+        shortcut = getattr(module, "downsample", None)
+        if shortcut is not None:  # CLIP's names for its pooling, its convolution and its norm are "-1", "0" and "1"
+            shortcut._modules["0"] = fuse_conv_bn_eval(shortcut._modules["0"], shortcut._modules["1"])
+            shortcut._modules["1"] = nn.Identity()
+    return folded
 
 
 def normalise_pixels(images: Tensor) -> Tensor:

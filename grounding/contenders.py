@@ -25,7 +25,7 @@ from grounding.loading import BLIND, DECODER_FILE, TRAINING_FREE, folder_of, loa
 from grounding.plain import plain
 from grounding.precision import Precision
 from grounding.proposals.loading import ProposalsConfig, load_proposer
-from grounding.proposals.remembering import RememberingProposer
+from grounding.proposals.types import CachedProposer
 from grounding.types import Example, Grounding
 
 RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK = "random-proposal", "yolo-oracle", "annotated-clip", "box-mask"
@@ -52,9 +52,9 @@ class MethodSettings:
     compiled: bool = False
 
     @cached_property
-    def bounds_proposer(self) -> RememberingProposer:
+    def bounds_proposer(self) -> CachedProposer:
         """The detector, asked once per image for all bounds: nobody asks how fast they are."""
-        return RememberingProposer(load_proposer(self.proposals, self.device))
+        return CachedProposer(load_proposer(self.proposals, self.device))
 
 
 def make_method(name: str, settings: MethodSettings) -> EvaluatedMethod:

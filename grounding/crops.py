@@ -24,48 +24,30 @@ CONTEXT = 1.25
 BLUR = 0.15
 
 
-def encode_crops(
-    visual: ModifiedResNet, image: np.ndarray, boxes_xyxy: np.ndarray, *, views: Sequence[str] = ("context",)
-) -> Tensor:
-    """Image embeddings of the boxes of one image, as CLIP's own image tower gives them.
-
-    Args:
-        visual: the frozen CLIP's image tower.
-        image: (H, W, 3) uint8 RGB.
-        boxes_xyxy: (N, 4) in pixels of the image; each with an area.
-        views: V of `VIEWS`.
-
-    Returns:
-        (V, N, E) float32, L2-normalised along E, on the model's device.
-    """
-    return encode_crops_of([(image, boxes_xyxy)], visual, views=views)[0]
-
-
 @torch.no_grad()
-def encode_crops_of(
+def encode_crops(
     images: Iterable[tuple[np.ndarray, np.ndarray]], visual: ModifiedResNet, *, views: Sequence[str] = ("context",)
 ) -> list[Tensor]:
-    """The boxes of several images: all crops of all views go through CLIP together, in batches.
+    """Image embeddings of the boxes of several images; all crops of all views go through CLIP together, in batches.
 
     "tight" is the box alone, stretched to a square. "context" is a square about the box's centre, `CONTEXT` times its
     longer side. "blur" is the whole image with everything outside of the box blurred (Subramanian et al. 2022,
     "ReCLIP", section 3.1). Past the border, the image's outermost pixels are repeated.
 
     Args:
-        images: image and boxes, as `encode_crops` takes them.
+        images: each (H, W, 3) uint8 RGB, with its boxes (N, 4) in its pixels, each with an area.
         visual: the frozen CLIP's image tower.
         views: V of `VIEWS`.
 
     Returns:
-        Per image (V, N, E) as `encode_crops` gives them.
+        Per image (V, N, E) float32, L2-normalised along E, on the model's device.
     """
     device, size = next(visual.parameters()).device, visual.input_resolution
-    cut = {"tight": _tight, "context": _context, "blur": _blurred}
     crops = []
     for image, boxes_xyxy in images:
         pixels = torch.from_numpy(np.ascontiguousarray(image)).to(device).permute(2, 0, 1)[None].float()
         boxes = torch.as_tensor(boxes_xyxy, device=device, dtype=torch.float32).reshape(-1, 4)
-        crops.append(torch.cat([cut[view](pixels, boxes, size) for view in views]))
+        crops.append(torch.cat([_view(view, pixels, boxes, size) for view in views]))
     embeddings = [
         visual(normalise_pixels(chunk.clamp(0, 255)).contiguous(memory_format=torch.channels_last))
         for chunk in torch.cat(crops).split(BATCH_SIZE)
@@ -74,12 +56,11 @@ def encode_crops_of(
     return [of_image.view(len(views), -1, of_image.shape[-1]) for of_image in by_image]
 
 
-def _tight(pixels: Tensor, boxes: Tensor, size: int) -> Tensor:
-    return _resized(pixels, boxes, size)
-
-
-def _context(pixels: Tensor, boxes: Tensor, size: int) -> Tensor:
-    return _resized(pixels, _squares(boxes, CONTEXT), size)
+def _view(view: str, pixels: Tensor, boxes: Tensor, size: int) -> Tensor:
+    """(N, 3, size, size) crops of pixels (1, 3, H, W)."""
+    if view == "blur":
+        return _blurred(pixels, boxes, size)
+    return _resized(pixels, boxes if view == "tight" else _squares(boxes, CONTEXT), size)
 
 
 def _blurred(pixels: Tensor, boxes: Tensor, size: int) -> Tensor:

@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from grounding.clip_package import AttentionPool2d, Bottleneck, ModifiedResNet
-from grounding.folding import fold_projections
 
 STAGES = ("layer1", "layer2", "layer3", "layer4")
 
@@ -118,6 +117,22 @@ class _Tower(nn.Module):
         """The stages, and (B, E, h, w) what `dense_embeddings` has before it normalises."""
         pyramid = resnet_stages(self.visual, pixels, output_stride=self.output_stride)
         return pyramid, self.projection(pyramid["layer4"])
+
+
+@torch.no_grad()
+def fold_projections(attnpool: AttentionPool2d) -> nn.Conv2d:
+    """The attention pool's value and output projections as one 1x1 convolution, in the pool's type; frozen.
+
+    Args:
+        attnpool: of a frozen tower; left as it is.
+    """
+    value, output = attnpool.v_proj, attnpool.c_proj
+    weight = output.weight.double() @ value.weight.double()
+    bias = output.weight.double() @ value.bias.double() + output.bias.double()
+    folded = nn.Conv2d(value.in_features, output.out_features, 1, device=value.weight.device)
+    folded.weight = nn.Parameter(weight[:, :, None, None])
+    folded.bias = nn.Parameter(bias)
+    return folded.to(value.weight.dtype).requires_grad_(False)
 
 
 def resnet_stages(visual: ModifiedResNet, pixels: Tensor, *, output_stride: int) -> dict[str, Tensor]:

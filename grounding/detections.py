@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grounding.box_heatmap import heatmap_of_boxes
 from grounding.errors import InputError
+from grounding.geometry import heatmap_of_boxes
 from grounding.types import Grounding
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def from_detections(detections: Detections, image: np.ndarray, phrase: str | Non
 
     Args:
         detections: at least one box, in pixels of the image; boxes without confidence have score 1. The heatmap is
-            taken from `metadata` where it fits the image, and else made from the boxes (`box_heatmap`).
+            taken from `metadata` where it fits the image, and else made from the boxes (`heatmap_of_boxes`).
         image: (H, W, 3) uint8 RGB.
         phrase: what was asked; else `data["phrase"]` of the best box.
 

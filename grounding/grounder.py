@@ -18,7 +18,7 @@ from grounding.encoder import EncodedImages, EncodedView, Encoder, ImageLike, as
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.choice import required_head
 from grounding.extraction.quality import BoxQualityHead
-from grounding.memory import Memory
+from grounding.memory import LRUCache
 from grounding.similarity import min_max_normalize, similarity_of
 from grounding.text import PhraseFeatures, TextEncoder, as_phrases
 from grounding.types import Grounding
@@ -91,7 +91,7 @@ class DenseGrounder:
         self.quality_head = quality_head
         self.name = name
         self.weights = encoder.clip.weights
-        self.known_images = Memory(IMAGE_BUDGET)
+        self.known_images = LRUCache(IMAGE_BUDGET)
 
     @property
     def text(self) -> TextEncoder:

@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Any
 
 
-class Memory:
+class LRUCache:
     """Values by key, for any number of threads.
 
     Args:

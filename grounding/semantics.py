@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from grounding.clip_backbone import LoadedCLIP
-from grounding.crops import encode_crops_of
+from grounding.crops import encode_crops
 from grounding.text import TextEncoder
 from grounding.types import Example, Expression
 
@@ -110,7 +110,7 @@ class CLIPSimilarity:
                 jobs.append((example.image, new))
         if not jobs:
             return {}
-        encoded = encode_crops_of([(image, _wide_enough(list(new.values()))) for image, new in jobs], self._image_tower)
+        encoded = encode_crops([(image, _wide_enough(list(new.values()))) for image, new in jobs], self._image_tower)
         # Half precision: those of thousands of annotated boxes are kept.
         return {
             key: embedding

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from grounding.clip_backbone import LoadedCLIP, encode_tokens, tokenize
 from grounding.errors import InputError
-from grounding.memory import Memory
+from grounding.memory import LRUCache
 
 BATCH_SIZE = 256
 BUDGET = 2**26  # bytes of phrases asked in passing: some thousands
@@ -79,7 +79,7 @@ class TextEncoder:
         self._clip = clip
         self._model = clip.model
         self._remembered: dict[str, _Encoded] = {}
-        self._in_passing = Memory(BUDGET)
+        self._in_passing = LRUCache(BUDGET)
 
     @property
     def device(self) -> torch.device:

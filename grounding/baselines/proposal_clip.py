@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grounding.box_heatmap import heatmap_of_boxes
 from grounding.clip_backbone import LoadedCLIP
-from grounding.crops import VIEWS, encode_crops_of
+from grounding.crops import VIEWS, encode_crops
 from grounding.errors import InputError
+from grounding.geometry import heatmap_of_boxes
 from grounding.text import TextEncoder
 from grounding.types import Grounding
 
@@ -65,7 +65,7 @@ class ProposalScorer:
             images: as for a call.
             boxes_xyxy: as for a call.
         """
-        return encode_crops_of(zip(images, boxes_xyxy, strict=True), self.clip.image_tower, views=self.config.views)
+        return encode_crops(zip(images, boxes_xyxy, strict=True), self.clip.image_tower, views=self.config.views)
 
     def score(self, crops: Sequence[Tensor], phrases: Sequence[Sequence[str]]) -> list[np.ndarray]:
         """What a call returns, of boxes that `encode` has seen.

@@ -1,7 +1,7 @@
 """What a phrase says about places and sizes: a head noun phrase, superlatives, and relations to anchors.
 
 The first half of ReCLIP (Subramanian et al. 2022, "ReCLIP: A Strong Zero-Shot Baseline for Referring Expression
-Comprehension", section 3.2); `spatial_rules` is the second. Simplified against the paper: no dependency parser but
+Comprehension", section 3.2); `reclip` has the second. Simplified against the paper: no dependency parser but
 a small grammar of English connectors, which decides by order alone: what follows a connector is its anchor, and what
 follows the anchor describes the anchor, unless a further connector is joined by "and" or a comma. There is no
 "inside" and no "between", and "behind" and "in front of", in the authors' program the same as above and below, are no

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from jsonargparse import auto_cli
@@ -12,23 +11,15 @@ from grounding.cli import exit_on_input_error
 from grounding.export.folder import export_run
 
 
-@dataclass(frozen=True)
-class ExportConfig:
-    """Export of a trained run to ONNX.
+def main(run: str, output: Path) -> None:
+    """Export a trained run to ONNX, and say what the files leave out.
 
-    Attributes:
+    Args:
         run: the run's folder, or "refshapes" for the decoder that comes with this package.
         output: folder to make.
     """
-
-    run: str
-    output: Path
-
-
-def main(config: ExportConfig) -> None:
-    """Export a trained run to ONNX, and say what the files leave out."""
-    settings = export_run(config.run, config.output)
-    for path in sorted(config.output.iterdir()):
+    settings = export_run(run, output)
+    for path in sorted(output.iterdir()):
         print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
     for sentence in settings["left_out"]:
         print(f"Left out: {sentence}.")
@@ -36,4 +27,4 @@ def main(config: ExportConfig) -> None:
 
 if __name__ == "__main__":
     with exit_on_input_error():
-        main(auto_cli(ExportConfig, args=sys.argv[1:], as_positional=False))
+        auto_cli(main, args=sys.argv[1:], as_positional=False)

@@ -8,14 +8,15 @@ modules is refused where it is read, of any run (`yaml_files`).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, errors
 
 from grounding.clip_backbone import EMBEDDED, RESNETS
 from grounding.errors import InputError
-from grounding.hub.failures import hub_failures
 from grounding.yaml_files import read_yaml
 
 NAME = re.compile(r"(?P<repo>[\w-][\w.-]*/[\w-][\w.-]*)(?:@(?P<revision>[\w./-]+))?")
@@ -28,10 +29,9 @@ def is_hub_name(name: str) -> bool:
 
     Where the folder "user" is here, the name is a path, mistyped perhaps: nobody else's run is fetched in its place.
     """
-    match = NAME.fullmatch(name)
-    if match is None or Path(name).exists():
+    if NAME.fullmatch(name) is None or Path(name).exists():
         return False
-    owner = match["repo"].split("/")[0]
+    owner = name.split("/")[0]
     return owner != RUNS and not Path(owner).exists()
 
 
@@ -45,33 +45,57 @@ def fetched(name: str, files: tuple[str, ...]) -> Path:
 
     Raises:
         InputError: there is no such run, it may not be downloaded, the hub cannot be reached, or the configuration
-            asks for more than a run may.
+            is damaged or names a file of this machine as its CLIP.
     """
-    match = NAME.fullmatch(name)
-    assert match is not None  # `is_hub_name` says so
+    repo, _, revision = name.partition("@")
     with hub_failures(name):
-        folder = Path(HfApi().snapshot_download(match["repo"], revision=match["revision"], allow_patterns=list(files)))
+        folder = Path(HfApi().snapshot_download(repo, revision=revision or None, allow_patterns=list(files)))
     missing = [file for file in files[:2] if not (folder / file).is_file()]
     if missing:
         raise InputError(f"{name} on the model hub is no run of this project: it has no {missing[0]}")
-    for file in files:
-        if file.endswith(".yaml") and (folder / file).is_file():
-            refuse_own_files(folder / file, name)
+    for path in (folder / file for file in files if file.endswith(".yaml") and (folder / file).is_file()):
+        try:
+            clip = read_yaml(path).get("model", {}).get("clip", EMBEDDED)
+        except (ValueError, AttributeError) as error:
+            raise InputError(f"{name} on the model hub has a damaged {path.name}: give another revision") from error
+        if clip not in PUBLISHED_CLIPS:
+            known = ", ".join(PUBLISHED_CLIPS)
+            raise InputError(
+                f"{name} on the model hub names the CLIP {str(clip)[:60]!r}: only runs with one of {known} are loaded"
+            )
     return folder
 
 
-def refuse_own_files(path: Path, name: str) -> None:
-    """Does nothing where a run's YAML file names no file of this machine as its CLIP.
-
-    Raises:
-        InputError: it is damaged, or its `model.clip` is not a published CLIP's name.
-    """
+@contextmanager
+def hub_failures(name: str) -> Iterator[None]:
+    """Turns what huggingface_hub raises inside the block into an `InputError` about the repository `name`."""
     try:
-        clip = read_yaml(path).get("model", {}).get("clip", EMBEDDED)
-    except (ValueError, AttributeError) as error:
-        raise InputError(f"{name} on the model hub has a damaged {path.name}: give another revision") from error
-    if clip not in PUBLISHED_CLIPS:
-        known = ", ".join(PUBLISHED_CLIPS)
-        raise InputError(
-            f"{name} on the model hub names the CLIP {str(clip)[:60]!r}: only runs with one of {known} are loaded"
-        )
+        yield
+    except errors.HFValidationError as error:
+        raise InputError(f"{name!r} is no name on a model hub: give user/name or user/name@revision") from error
+    except (errors.HTTPError, errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
+        # Where nothing is in the cache either, the library says so, and keeps the reason as the cause.
+        cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else None
+        raise InputError(_failure(name, cause or error)) from error
+
+
+def _failure(name: str, error: BaseException) -> str:
+    """One sentence; of the library's classes, the narrower ones come first."""
+    match error:
+        case errors.GatedRepoError():
+            return f"{name} is gated: ask for access on its page, then log in with `hf auth login`"
+        case errors.RevisionNotFoundError():
+            return f"{name} has no such revision on the model hub: give a branch, a tag or a commit that it has"
+        case errors.RepositoryNotFoundError():
+            return (
+                f"{name} is neither a folder here nor a repository on the model hub that you may see: check the name, "
+                "or log in with `hf auth login` if it is private"
+            )
+        case errors.HfHubHTTPError() if error.response.status_code in (401, 403):
+            return f"no permission for {name} on the model hub: log in with `hf auth login` and a token that allows it"
+        case errors.HfHubHTTPError():
+            return f"the model hub answered {error.response.status_code} for {name}: try again later"
+        case errors.OfflineModeIsEnabled():
+            return f"{name} needs the model hub, and HF_HUB_OFFLINE is set: unset it and connect once"
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    return f"the model hub cannot be reached for {name} ({reason}): connect and try again"

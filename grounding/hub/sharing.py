@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -16,16 +15,13 @@ from grounding.clip_package import clip
 from grounding.errors import InputError
 from grounding.extraction.stored import QUALITY_FILE
 from grounding.grounder import DenseGrounder
-from grounding.hub.card import Origin, model_card
-from grounding.hub.failures import hub_failures
-from grounding.hub.fetching import PUBLISHED_CLIPS
-from grounding.hub.results import measured
+from grounding.hub.card import model_card, read_measured
+from grounding.hub.fetching import NAME, PUBLISHED_CLIPS, hub_failures
 from grounding.loading import CLIP_SHA256, CONFIG_FILE, DECODER_FILE, RUN_FILES, folder_of, load, read_model_config
 from grounding.plain import plain
 from grounding.yaml_files import read_yaml
 
 CARD_FILE = "README.md"
-REPO = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 FOLDERS = ("data", "validation_data", "output")  # settings that say where things are on one machine
 
 
@@ -53,7 +49,8 @@ def push(
         InputError: there is no such run or it cannot be loaded elsewhere, the results are not of this run, or the hub
             refuses.
     """
-    if REPO.fullmatch(repo) is None:
+    name = NAME.fullmatch(repo)
+    if name is None or name["revision"]:
         raise InputError(f"{repo!r} is no name on a model hub: give user/name")
     content = _content(run, repo, Path(results) if results is not None else None, licence)
     api = HfApi()
@@ -82,17 +79,27 @@ def _content(run: str | os.PathLike[str], repo: str, results: Path | None, licen
         raise InputError(f"{os.fspath(run)!r} has no trained decoder to upload: give the folder of a run")
     folder = folder_of(run)
     config = neutral_config(folder)
+    model = config["model"]
     content = {name: (folder / name).read_bytes() for name in RUN_FILES if (folder / name).is_file()}
     content[CONFIG_FILE] = yaml.safe_dump(config, sort_keys=False).encode()
-    sha256 = hashlib.sha256(content[DECODER_FILE]).hexdigest()
-    parameters = sum(each.numel() for each in grounder.decoder.parameters())
-    weights = f"{config['model']['clip']}, sha256 {grounder.encoder.clip.sha256[:12]}..."
-    origin = Origin(weights, sha256, parameters, grounder.extraction.method, config)
-    made_from = {"decoder": sha256, "extraction": plain(grounder.extraction), "model": plain(read_model_config(folder))}
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
+    made_from = {"decoder": hashes[DECODER_FILE], "extraction": plain(grounder.extraction),
+                 "model": plain(read_model_config(folder))}  # fmt: skip
     if grounder.quality_head is not None:
-        made_from["box_quality"] = hashlib.sha256(content[QUALITY_FILE]).hexdigest()
-    of_this_run = measured(results, made_from) if results is not None else None
-    content[CARD_FILE] = model_card(repo, origin, of_this_run, licence=licence).encode()
+        made_from["box_quality"] = hashes[QUALITY_FILE]
+    measured = read_measured(results, made_from) if results is not None else None
+    data = config.get("data", "unknown")
+    parameters = sum(each.numel() for each in grounder.decoder.parameters())
+    facts = {
+        "CLIP, frozen": f"{model['clip']}, sha256 {grounder.encoder.clip.sha256[:12]}...",
+        "decoder": f"{parameters:,} parameters, sha256 {hashes[DECODER_FILE][:12]}...",
+        "boxes from heatmaps by": f"`{grounder.extraction.method}`",
+        "trained on": f"{data}, split {config.get('split', 'unknown')} ({config.get('split_by', 'unknown')})",
+        "supervision": config.get("supervision", "unknown"),
+        "input sizes": ", ".join(map(str, model.get("inference_sizes") or [model["model_size"]])),
+        "licence of the weights": licence,
+    }
+    content[CARD_FILE] = model_card(repo, facts, measured, trained_on=data, licence=licence).encode()
     return content
 
 

@@ -7,11 +7,10 @@ when such a YOLO is asked for.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -51,7 +50,11 @@ class UltralyticsProposer:
         ultralytics = import_ultralytics()
         path = _checkpoint(os.fspath(detector))
         try:
-            with _data_only():
+            from ultralytics.nn import tasks
+
+            # Checkpoints may build ultralytics' and torch's own modules and nothing else. The environment says the
+            # same, but only to a package that is imported afterwards.
+            with patch.object(tasks, "SAFE_LOAD", True):
                 self._model = ultralytics.YOLO(str(path))
             task = str(self._model.task)
         except Exception as error:  # whatever its unpickler and its model builder meet in a foreign file
@@ -103,7 +106,8 @@ def import_ultralytics() -> ModuleType:
         "YOLO_VERBOSE": "false",
     }
     try:
-        with TemporaryDirectory() as folder, _environment({**settings, "YOLO_CONFIG_DIR": folder}):
+        # For the import only; what the package sets itself is undone as well.
+        with TemporaryDirectory() as folder, patch.dict(os.environ, {**settings, "YOLO_CONFIG_DIR": folder}):
             import ultralytics
             from ultralytics.utils.events import events
     except ImportError as error:
@@ -140,31 +144,3 @@ def _checkpoint(detector: str) -> Path:
         raise InputError(
             f"the detector {name} could not be downloaded: connect once, or give the path of the file"
         ) from error
-
-
-@contextmanager
-def _data_only() -> Iterator[None]:
-    """Checkpoints that are read in the block may build ultralytics' and torch's own modules and nothing else.
-
-    The environment says the same, but only to a package that is imported afterwards.
-    """
-    from ultralytics.nn import tasks
-
-    before = tasks.SAFE_LOAD
-    tasks.SAFE_LOAD = True
-    try:
-        yield
-    finally:
-        tasks.SAFE_LOAD = before
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Environment variables for the block only; what the block sets itself is undone as well."""
-    before = dict(os.environ)
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)

@@ -22,7 +22,7 @@ from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.settings import PARAMETERS
 from grounding.grounder import DenseGrounder
 from grounding.loading import BLIND, TRAINING_FREE, folder_of, load, make_encoder, read_model_config, zero_shot
-from grounding.memory import Memory
+from grounding.memory import LRUCache
 from grounding.proposals.loading import ProposalsConfig, load_proposer
 from grounding.types import Grounding
 from grounding.webapp.uploads import Photo, pixels_of, receive
@@ -129,7 +129,7 @@ class Answerer:
         max_pixels: of an image that is received.
     """
 
-    def __init__(self, methods: Mapping[str, PageMethod], memory: Memory, *, max_pixels: int) -> None:
+    def __init__(self, methods: Mapping[str, PageMethod], memory: LRUCache, *, max_pixels: int) -> None:
         self.methods = methods
         self._memory = memory
         self._max_pixels = max_pixels

@@ -18,6 +18,10 @@ def images(count: int = 2) -> Tensor:
     return torch.randn(count, 3, RESOLUTION, RESOLUTION, generator=torch.Generator().manual_seed(0))
 
 
+def save_archive(path: Path) -> Path:
+    return save_openai_archive(tiny_clip(), path)
+
+
 def save_safetensors(path: Path) -> Path:
     save_file({name: tensor.contiguous() for name, tensor in tiny_clip().state_dict().items()}, path)
     return path
@@ -32,8 +36,4 @@ def error(name: str | Path, *, trust_checkpoint: bool = True) -> str:
     return message
 
 
-SAVERS = {
-    "archive.pt": lambda path: save_openai_archive(tiny_clip(), path),
-    "state_dict.pt": save_tiny_clip,
-    "tiny.safetensors": save_safetensors,
-}
+SAVERS = {"archive.pt": save_archive, "state_dict.pt": save_tiny_clip, "tiny.safetensors": save_safetensors}

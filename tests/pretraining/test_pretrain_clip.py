@@ -15,7 +15,7 @@ from grounding import pretrain as pretrain_module
 from grounding.clip_backbone import load_clip, tokenize
 from grounding.errors import InputError
 from grounding.plain import plain
-from grounding.pretrain import (
+from pretraining.clip import (
     CaptionedBatches,
     PretrainConfig,
     contrastive_loss,
@@ -23,7 +23,7 @@ from grounding.pretrain import (
     pretrain,
     pretraining_loss,
 )
-from grounding.pretrain_yolo import PretrainYoloConfig
+from pretraining.yolo import PretrainYoloConfig
 
 TINY = PretrainConfig(steps=4, batch_size=4, save_every=2, warmup_steps=2, dense_from=1)
 RESOLUTION = 64

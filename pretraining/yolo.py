@@ -1,4 +1,4 @@
-"""`python -m grounding.pretrain_yolo`: the embedded YOLOX, trained from nothing on the boxes of RefShapes' scenes.
+"""`python -m pretraining.yolo`: the embedded YOLOX, trained from nothing on the boxes of RefShapes' scenes.
 
 YOLOX (Ge et al. 2021, "YOLOX: Exceeding YOLO Series in 2021"): network, SimOTA assignment and losses are the
 `pixeltable-yolox` package's own. Every object is of one class, "something", since what it is will be asked of CLIP.
@@ -29,7 +29,7 @@ from grounding.cli import exit_on_input_error
 from grounding.data.images import read_image
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
-from grounding.export.to_onnx import to_onnx
+from grounding.export.networks import to_onnx
 from grounding.geometry import box_area
 from grounding.optimiser_step import warmup_cosine
 from grounding.proposals.yolox import PADDING
@@ -69,14 +69,14 @@ class PretrainYoloConfig:
 
 
 @dataclass(frozen=True)
-class Scene:
+class DetectorImage:
     """A training image and all its objects: boxes_xyxy (N, 4) float32 in pixels of the image."""
 
     image_path: Path
     boxes_xyxy: np.ndarray
 
 
-def training_scenes(root: Path) -> list[Scene]:
+def training_scenes(root: Path) -> list[DetectorImage]:
     """All images of the training split with all their annotated boxes, also of objects that no phrase refers to.
 
     Raises:
@@ -85,7 +85,9 @@ def training_scenes(root: Path) -> list[Scene]:
     dataset = RefCOCOg(root, "train", group_by="image")
     images = [dataset.expressions_of(index)[0] for index in range(len(dataset))]
     return [
-        Scene(image.image_path, np.array([region.box_xyxy for region in dataset.regions[image.image_id]], np.float32))
+        DetectorImage(
+            image.image_path, np.array([region.box_xyxy for region in dataset.regions[image.image_id]], np.float32)
+        )
         for image in images
     ]
 
@@ -123,7 +125,7 @@ def jitter(image: np.ndarray, boxes_xyxy: np.ndarray, rng: np.random.Generator) 
 class JitteredScenes(Dataset[tuple[np.ndarray, np.ndarray]]):
     """Scenes read and jittered anew each epoch: BGR squares and boxes; the draws depend on (seed, epoch, index)."""
 
-    def __init__(self, scenes: list[Scene], seed: int) -> None:
+    def __init__(self, scenes: list[DetectorImage], seed: int) -> None:
         self.scenes, self.seed, self.epoch = scenes, seed, 0
 
     def __len__(self) -> int:

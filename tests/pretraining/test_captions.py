@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from grounding.data.refshapes.captions import CaptionedView, captioned_views, captions_true_of
+from pretraining.captions import CaptionedView, captioned_views, captions_true_of
 from tests.data.refshapes.benchmark import Benchmark, things, written_benchmark
 from tests.data.refshapes.reader import Meaning, denoted, read_phrase
 

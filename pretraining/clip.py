@@ -1,4 +1,4 @@
-"""`python -m grounding.pretrain`: the embedded small CLIP, trained from nothing on generated image-caption pairs.
+"""`python -m pretraining.clip`: the embedded small CLIP, trained from nothing on generated image-caption pairs.
 
 The loss is CLIP's symmetric InfoNCE (Radford et al. 2021, section 2.3), with two additions. A generated batch holds
 many captions that are about things in several of its images: such pairs are left out of the softmax instead of being
@@ -30,11 +30,11 @@ from tqdm import tqdm
 
 from grounding.cli import exit_on_input_error
 from grounding.clip_backbone import CLIP, encode_tokens, normalise_pixels, tokenize
-from grounding.data.refshapes.captions import captioned_views, captions_true_of
 from grounding.dense_clip import dense_embeddings, resnet_stages
 from grounding.errors import InputError
 from grounding.plain import plain
 from grounding.whole_file import made_whole
+from pretraining.captions import captioned_views, captions_true_of
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,10 @@ import torch
 from grounding.data.images import read_image
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
-from grounding.pretrain_yolo import (
+from grounding.proposals.loading import EMBEDDED_FILE
+from grounding.proposals.types import Selection
+from grounding.proposals.yolox import YOLOXProposer, fit, import_onnxruntime
+from pretraining.yolo import (
     INPUT_SIZE,
     VISIBLE_SHARE,
     JitteredScenes,
@@ -25,9 +28,6 @@ from grounding.pretrain_yolo import (
     pretrain,
     training_scenes,
 )
-from grounding.proposals.loading import EMBEDDED_FILE
-from grounding.proposals.types import Selection
-from grounding.proposals.yolox import YOLOXProposer, fit, import_onnxruntime
 from tests.toy_data import write_toy_data
 
 
