@@ -2,8 +2,8 @@
 
 import sys
 
-from grounding.cli import exit_on_input_error, parse
 from grounding.comparison import EvaluateConfig, compare
+from grounding.runtime.cli import exit_on_input_error, parse
 from grounding.scoring import ScoreConfig, score
 
 HELP = """usage: evaluate.py compare METHOD [METHOD ...] --data DIR --output DIR [--option VALUE ...]

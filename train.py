@@ -7,9 +7,9 @@
 
 import sys
 
-from grounding.cli import exit_on_input_error, parse
 from grounding.extraction_tuning import TuneExtractionConfig, tune_extraction
-from grounding.processes import is_main, leave, refuse_several
+from grounding.runtime.cli import exit_on_input_error, parse
+from grounding.runtime.distributed import is_main, leave, refuse_several
 from grounding.train_config import TrainConfig
 from grounding.training import train
 from grounding.tuning import TuneConfig, tune

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from grounding.cli import exit_on_input_error, parse
+from grounding.runtime.cli import exit_on_input_error, parse
 
 HELP = """usage: visualize.py [figure] METHOD [METHOD ...] --output DIR ...   photograph, similarity map, heatmap, boxes
        visualize.py compare METHOD METHOD [...] --output DIR ...   methods side by side

@@ -24,7 +24,6 @@ from jsonargparse.typing import PositiveInt
 from tqdm import tqdm
 
 from benchmarks.ablation_report import FULL, write_report
-from grounding.cli import exit_on_input_error
 from grounding.config import ModelConfig
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.transforms import AugmentationConfig
@@ -39,6 +38,7 @@ from grounding.learner import ContrastConfig, LossConfig
 from grounding.loading import load
 from grounding.metrics import hottest_point, ious_with, point_inside
 from grounding.plain import plain
+from grounding.runtime.cli import exit_on_input_error
 from grounding.summary import summarise
 from grounding.train_config import TrainConfig
 from grounding.training import train

@@ -15,7 +15,6 @@ import numpy as np
 from jsonargparse import auto_cli
 from tqdm import tqdm
 
-from grounding.cli import exit_on_input_error
 from grounding.clip_backbone import load_clip
 from grounding.config import ModelConfig
 from grounding.crops import encode_crops
@@ -23,6 +22,7 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.encoder import Encoder
 from grounding.grounder import DenseGrounder
 from grounding.metrics import hottest_point, point_inside
+from grounding.runtime.cli import exit_on_input_error
 
 HEADER = """# Held-out quality of a frozen CLIP
 

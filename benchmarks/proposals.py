@@ -15,10 +15,10 @@ import numpy as np
 from jsonargparse import auto_cli
 from tqdm import tqdm
 
-from grounding.cli import exit_on_input_error
 from grounding.data.refcocog import RefCOCOg
 from grounding.geometry import box_iou
 from grounding.proposals.loading import ProposalsConfig, load_proposer
+from grounding.runtime.cli import exit_on_input_error
 
 IOU_THRESHOLDS = (0.5, 0.75)
 BEST = (1, 5, 10)

@@ -23,9 +23,9 @@ from benchmarks.gpu_cost import (
     seconds,
 )
 from benchmarks.step_cost import LONGEST_PHRASE, PARTS, Cost
-from grounding.cli import exit_on_input_error, parse
 from grounding.data.download import PUBLISHED
 from grounding.errors import InputError
+from grounding.runtime.cli import exit_on_input_error, parse
 from grounding.train_config import TrainConfig
 
 CONFIGS = (Path("configs/refcocog.yaml"), Path("configs/refcocog-weak.yaml"), Path("configs/refcocog-mixed.yaml"))

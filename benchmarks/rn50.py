@@ -16,8 +16,8 @@ from grounding.decoder import DecoderConfig
 from grounding.encoder import Encoder
 from grounding.extraction import ExtractionConfig
 from grounding.grounder import DenseGrounder, decoder_for
-from grounding.memory import LRUCache
 from grounding.precision import number_format
+from grounding.runtime.lru_cache import LRUCache
 
 # Of OpenAI's RN50, as `clip.model.build_model` reads them off its file.
 RN50: dict[str, Any] = dict(

@@ -32,12 +32,12 @@ from grounding.plain import plain
 from grounding.pooling import aggregate_by_ref
 from grounding.precision import Precision, number_format
 from grounding.predictions import Prediction, read_predictions
-from grounding.processes import join_launch, share_name
 from grounding.proposals.loading import ProposalsConfig, load_proposer
 from grounding.report.tables import comparison_table
 from grounding.reporting import write_report
+from grounding.runtime.distributed import join_launch, share_name
+from grounding.runtime.shards import ShardedFile
 from grounding.semantics import CLIPSimilarity
-from grounding.shards import ShardedFile
 from grounding.summary import Summary, summarise
 from grounding.whole_file import write_whole
 

@@ -11,7 +11,7 @@ import torch.distributed
 import torch.distributed.nn.functional
 from torch import Tensor, nn
 
-from grounding.processes import process_count
+from grounding.runtime.distributed import process_count
 
 TEMPERATURE = 0.07  # at the start
 SAME_WORDS = 1 - 1e-5  # cosine from which two phrases are one, apart from rounding

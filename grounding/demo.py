@@ -8,9 +8,9 @@ from argparse import ArgumentParser
 from dataclasses import replace
 from pathlib import Path
 
-from grounding.cli import exit_on_input_error, parse
 from grounding.data.refshapes.writer import IMAGES, RECIPE_FILE, write_refshapes
 from grounding.errors import InputError
+from grounding.runtime.cli import exit_on_input_error, parse
 
 CONFIG = "configs/demo.yaml"
 

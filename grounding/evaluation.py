@@ -16,7 +16,7 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.grounder import Grounder
 from grounding.metrics import hottest_point, mass_inside
 from grounding.predictions import BOXES_KEPT, Prediction
-from grounding.processes import failing_together, gather, process_count, process_index, share_name
+from grounding.runtime.distributed import failing_together, gather, process_count, process_index, share_name
 from grounding.semantics import CLIPSimilarity
 from grounding.summary import summarise
 from grounding.text import TextEncoder

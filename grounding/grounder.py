@@ -18,7 +18,7 @@ from grounding.encoder import EncodedImages, EncodedView, Encoder, ImageLike, as
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.choice import required_head
 from grounding.extraction.quality import BoxQualityHead
-from grounding.memory import LRUCache
+from grounding.runtime.lru_cache import LRUCache
 from grounding.similarity import min_max_normalize, similarity_of
 from grounding.text import PhraseFeatures, TextEncoder, as_phrases
 from grounding.types import Grounding

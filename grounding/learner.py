@@ -16,7 +16,7 @@ from grounding.decoder import HeatmapDecoder
 from grounding.encoder import Encoder
 from grounding.errors import InputError
 from grounding.losses import box_masks, mask_loss
-from grounding.processes import scale_to_global_means
+from grounding.runtime.distributed import scale_to_global_means
 from grounding.similarity import pool
 from grounding.weak import WeakConfig, alike_neighbours, pairwise_affinity_loss, pseudo_masks, refuse_negative
 

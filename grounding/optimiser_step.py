@@ -17,8 +17,8 @@ from torch.optim.swa_utils import AveragedModel
 from grounding.data.batches import TrainingBatch
 from grounding.decoder import HeatmapDecoder
 from grounding.learner import TrainingCriterion
-from grounding.processes import mean_over_processes
 from grounding.run_folder import GRADIENT_NORM, LEARNING_RATE, TOTAL_LOSS
+from grounding.runtime.distributed import mean_over_processes
 from grounding.train_config import TrainConfig
 
 # Of AdamW. Where a gradient is zero but for rounding, as that of an attention's key bias, which softmax ignores, what

@@ -21,12 +21,12 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.tensorboard import SummaryWriter
 
-from grounding.environment import environment
 from grounding.errors import InputError
 from grounding.loading import CLIP_SHA256, CONFIG_FILE, DECODER_FILE
 from grounding.lock import locked
 from grounding.plain import plain
-from grounding.processes import from_main, is_main, on_main
+from grounding.runtime.distributed import from_main, is_main, on_main
+from grounding.runtime.environment import environment
 from grounding.states import Checkpoints, Progress, load_checkpoint
 from grounding.whole_file import made_whole, write_whole
 from grounding.yaml_files import read_yaml

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from grounding.clip_backbone import LoadedCLIP, encode_tokens, tokenize
 from grounding.errors import InputError
-from grounding.memory import LRUCache
+from grounding.runtime.lru_cache import LRUCache
 
 BATCH_SIZE = 256
 BUDGET = 2**26  # bytes of phrases asked in passing: some thousands

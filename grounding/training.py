@@ -25,12 +25,12 @@ from grounding.encoder import Encoder
 from grounding.errors import InputError
 from grounding.evaluation import evaluate
 from grounding.grounder import DenseGrounder, decoder_for
-from grounding.interruption import Stopped, StopRequest
 from grounding.learner import TrainingCriterion
 from grounding.loading import make_encoder
 from grounding.optimiser_step import TrainingStep, make_step
-from grounding.processes import PATIENCE, any_process, failing_together, gather, is_main, on_cpu
 from grounding.run_folder import SKIPPED_FILE, TOTAL_LOSS, RunFolder, refuse_another_run
+from grounding.runtime.distributed import PATIENCE, any_process, failing_together, gather, is_main, on_cpu
+from grounding.runtime.signals import Stopped, StopRequest
 from grounding.states import Progress, save_unwrapped
 from grounding.train_config import TrainConfig
 from grounding.training_data import broken_images, training_data, training_items

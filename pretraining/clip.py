@@ -28,11 +28,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 
-from grounding.cli import exit_on_input_error
 from grounding.clip_backbone import CLIP, encode_tokens, normalise_pixels, tokenize
 from grounding.dense_clip import dense_embeddings, resnet_stages
 from grounding.errors import InputError
 from grounding.plain import plain
+from grounding.runtime.cli import exit_on_input_error
 from grounding.whole_file import made_whole
 from pretraining.captions import captioned_views, captions_true_of
 

@@ -25,7 +25,6 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from grounding.cli import exit_on_input_error
 from grounding.data.images import read_image
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
@@ -33,6 +32,7 @@ from grounding.export.networks import to_onnx
 from grounding.geometry import box_area
 from grounding.optimiser_step import warmup_cosine
 from grounding.proposals.yolox import PADDING
+from grounding.runtime.cli import exit_on_input_error
 from grounding.whole_file import made_whole
 
 if TYPE_CHECKING:

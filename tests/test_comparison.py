@@ -17,10 +17,10 @@ from pycocotools.cocoeval import COCOeval
 
 from grounding import InputError, ModelConfig, RefCOCOg, comparison, lock
 from grounding.baselines.proposal_clip import ScoringConfig
-from grounding.cli import parse
 from grounding.comparison import EvaluateConfig, compare
 from grounding.evaluation import predict_blocks
 from grounding.predictions import read_predictions
+from grounding.runtime.cli import parse
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
 

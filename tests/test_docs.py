@@ -14,9 +14,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from grounding.cli import parse
 from grounding.comparison import EvaluateConfig, compare
 from grounding.data.refshapes.writer import write_refshapes
+from grounding.runtime.cli import parse
 from grounding.train_config import TrainConfig
 from grounding.training import train
 from tests.scripts import ROOT, run_script

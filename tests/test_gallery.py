@@ -6,7 +6,6 @@ import pytest
 from PIL import Image
 
 from grounding.breakdowns import AXES
-from grounding.cli import parse
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
 from grounding.gallery import GalleryConfig, gallery
@@ -14,6 +13,7 @@ from grounding.metrics import ious_with
 from grounding.pooling import aggregate_by_ref
 from grounding.predictions import Prediction, read_predictions
 from grounding.report.choices import choose_random
+from grounding.runtime.cli import parse
 from tests.toy_data import write_toy_data
 
 

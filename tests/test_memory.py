@@ -2,7 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from grounding.memory import LRUCache
+from grounding.runtime.lru_cache import LRUCache
 
 
 def test_the_least_recently_used_goes_first():

@@ -17,7 +17,7 @@ import torch
 from grounding import cli, comparison
 from grounding.comparison import compare
 from grounding.evaluation import predict_blocks
-from grounding.processes import gather, process_count, process_index
+from grounding.runtime.distributed import gather, process_count, process_index
 from tests.scripts import ROOT
 from tests.shared_work import BOUNDS, METHODS, evaluation, work
 from tests.tiny_clip import save_tiny_clip

@@ -14,11 +14,11 @@ from benchmarks.gpu_cost import GPUS, IMAGES, config_cost, seconds
 from benchmarks.refcocog_cost import CONFIGS
 from benchmarks.rn50 import RN50
 from benchmarks.step_cost import TOWER, Cost, Meter, batch_of, learner_of, step_cost
-from grounding.cli import parse
 from grounding.config import ModelConfig
 from grounding.data.download import PUBLISHED
 from grounding.decoder import DecoderConfig, ModulatedBlock
 from grounding.learner import ContrastConfig, LossConfig
+from grounding.runtime.cli import parse
 from grounding.train_config import TrainConfig
 from grounding.weak import WeakConfig
 from tests.tiny_clip import tiny_clip

@@ -23,10 +23,10 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.data.supervision import images_with_boxes
 from grounding.data.transforms import AugmentationConfig
 from grounding.decoder import DecoderConfig
-from grounding.interruption import Stopped
 from grounding.learner import ContrastConfig, LossConfig
-from grounding.processes import is_main
 from grounding.run_logs import read_logs
+from grounding.runtime.distributed import is_main
+from grounding.runtime.signals import Stopped
 from grounding.train_config import TrainConfig
 from grounding.training import train
 from tests.killed import Killed, killed_after

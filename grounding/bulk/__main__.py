@@ -3,7 +3,7 @@
 import sys
 
 from grounding.bulk.command import BulkConfig, ground_file
-from grounding.cli import exit_on_input_error, parse
+from grounding.runtime.cli import exit_on_input_error, parse
 
 if __name__ == "__main__":
     with exit_on_input_error():

@@ -20,9 +20,9 @@ from grounding.errors import InputError
 from grounding.loading import BLIND
 from grounding.lock import locked
 from grounding.precision import Precision, number_format
-from grounding.processes import join_launch, refuse_several
 from grounding.proposals.loading import ProposalsConfig
-from grounding.shards import ShardedFile
+from grounding.runtime.distributed import join_launch, refuse_several
+from grounding.runtime.shards import ShardedFile
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from jsonargparse import auto_cli
 
-from grounding.cli import exit_on_input_error
 from grounding.export.folder import export_run
+from grounding.runtime.cli import exit_on_input_error
 
 
 def main(run: str, output: Path) -> None:

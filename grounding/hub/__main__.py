@@ -7,8 +7,8 @@ from pathlib import Path
 
 from jsonargparse import auto_cli
 
-from grounding.cli import exit_on_input_error
 from grounding.hub.sharing import push
+from grounding.runtime.cli import exit_on_input_error
 
 
 def push_command(run: str, repo: str, private: bool = False, results: Path | None = None, licence: str = "mit") -> None:

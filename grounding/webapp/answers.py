@@ -22,8 +22,8 @@ from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.settings import PARAMETERS
 from grounding.grounder import DenseGrounder
 from grounding.loading import BLIND, TRAINING_FREE, folder_of, load, make_encoder, read_model_config, zero_shot
-from grounding.memory import LRUCache
 from grounding.proposals.loading import ProposalsConfig, load_proposer
+from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
 from grounding.webapp.uploads import Photo, pixels_of, receive
 

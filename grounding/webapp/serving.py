@@ -18,8 +18,8 @@ from grounding.clip_backbone import EMBEDDED
 from grounding.config import ModelConfig
 from grounding.errors import InputError
 from grounding.loading import TRAINING_FREE, folder_of, read_model_config
-from grounding.memory import LRUCache
 from grounding.proposals.loading import ProposalsConfig
+from grounding.runtime.lru_cache import LRUCache
 from grounding.webapp.answers import Answerer, load_methods
 from grounding.webapp.uploads import examples_from_data, generated_examples
 

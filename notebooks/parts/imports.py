@@ -8,7 +8,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import grounding
 from grounding import load
-from grounding.cli import parse
 from grounding.comparison import EvaluateConfig, compare
 from grounding.data.download import PUBLISHED, download
 from grounding.data.refcocog import RefCOCOg
@@ -31,6 +30,7 @@ from grounding.report.plots import (
     tidy,
 )
 from grounding.report.tables import difference_table, localisation_table, main_table, semantic_table, subsets_table
+from grounding.runtime.cli import parse
 from grounding.significance import interval_by_image, paired_difference
 from grounding.summary import summarise
 from grounding.train_config import TrainConfig

@@ -12,7 +12,7 @@ import pytest
 from grounding import InputError
 from grounding.data.global_batches import GlobalBatches
 from grounding.data.refcocog import RefCOCOg
-from grounding.interruption import Stopped
+from grounding.runtime.signals import Stopped
 from grounding.train_config import TrainConfig
 from grounding.training import train
 from tests.toy_data import write_toy_data

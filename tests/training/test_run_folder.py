@@ -14,8 +14,8 @@ from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save_file
 
 from grounding import InputError, load, lock
-from grounding.interruption import Stopped
 from grounding.run_folder import RunFolder
+from grounding.runtime.signals import Stopped
 from grounding.train_config import TrainConfig
 from grounding.training import train
 from tests.scripts import ROOT

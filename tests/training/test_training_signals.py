@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 import grounding.training as training
-from grounding.interruption import Stopped, StopRequest
+from grounding.runtime.signals import Stopped, StopRequest
 from grounding.train_config import TrainConfig
 from grounding.training import train
 from tests.scripts import run_script

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from grounding import InputError
-from grounding.interruption import Stopped
+from grounding.runtime.signals import Stopped
 from grounding.train_config import TrainConfig
 from grounding.training import train
 from tests.training.disturbing import at_step, signalled

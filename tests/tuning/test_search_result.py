@@ -13,7 +13,7 @@ from PIL import Image
 
 import grounding.tuning as tuning
 from grounding import load
-from grounding.cli import parse
+from grounding.runtime.cli import parse
 from grounding.train_config import TrainConfig
 from grounding.training import train
 from grounding.tuning import TuneConfig, trial_folder, tune

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from grounding.config import ModelConfig
-from grounding.memory import LRUCache
 from grounding.proposals.loading import ProposalsConfig
+from grounding.runtime.lru_cache import LRUCache
 from grounding.webapp.answers import Answerer, PageMethod, load_methods
 from grounding.webapp.serving import ServeConfig, launch
 

@@ -14,7 +14,7 @@ import grounding
 from grounding.data.images import read_image
 from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig, extract
-from grounding.memory import LRUCache
+from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
 from grounding.webapp.answers import Answerer, BoxChoice
 from tests.webapp.conftest import MAX_PIXELS, write_photo

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from grounding.processes import process_count
+from grounding.runtime.distributed import process_count
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

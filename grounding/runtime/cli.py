@@ -18,8 +18,8 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from grounding.errors import InputError, visible
-from grounding.interruption import Stopped
-from grounding.processes import is_main
+from grounding.runtime.distributed import is_main
+from grounding.runtime.signals import Stopped
 from grounding.yaml_files import read_yaml, refuse_other_fields
 
 Config = TypeVar("Config")

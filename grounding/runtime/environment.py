@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from grounding.processes import process_count
+from grounding.runtime.distributed import process_count
 
 
 def environment(*, seed: int, weights: str) -> dict[str, Any]:
