@@ -29,7 +29,7 @@ from benchmarks.measuring import Finding, report, take_turns
 from benchmarks.rn50 import bfloat16_is_native, random_grounder, random_rn50
 from grounding.baselines.proposal_clip import ProposalScorer, ScoringConfig
 from grounding.baselines.yolo_clip import YOLOCLIPGrounder
-from grounding.clip_package import CLIP, clip
+from grounding.clip.package import CLIP, clip
 from grounding.data.images import read_image
 from grounding.errors import InputError
 from grounding.proposals.loading import ProposalsConfig, load_proposer

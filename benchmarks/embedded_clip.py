@@ -15,11 +15,11 @@ import numpy as np
 from jsonargparse import auto_cli
 from tqdm import tqdm
 
-from grounding.clip_backbone import load_clip
+from grounding.clip.backbone import load_clip
+from grounding.clip.crops import encode_crops
+from grounding.clip.encoder import Encoder
 from grounding.config import ModelConfig
-from grounding.crops import encode_crops
 from grounding.data.refcocog import RefCOCOg
-from grounding.encoder import Encoder
 from grounding.grounder import DenseGrounder
 from grounding.metrics import hottest_point, point_inside
 from grounding.runtime.cli import exit_on_input_error

@@ -9,7 +9,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from benchmarks.rn50 import RN50
 from benchmarks.step_cost import Cost, batch_of, learner_of, step_cost
-from grounding.clip_package import CLIP
+from grounding.clip.package import CLIP
 from grounding.data.download import PUBLISHED
 from grounding.errors import InputError
 from grounding.train_config import TrainConfig

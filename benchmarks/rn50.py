@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from grounding.clip_backbone import CONTEXT_LENGTH, LoadedCLIP
-from grounding.clip_package import CLIP
+from grounding.clip.backbone import CONTEXT_LENGTH, LoadedCLIP
+from grounding.clip.encoder import Encoder
+from grounding.clip.package import CLIP
+from grounding.clip.precision import number_format
 from grounding.decoder import DecoderConfig
-from grounding.encoder import Encoder
 from grounding.extraction import ExtractionConfig
 from grounding.grounder import DenseGrounder, decoder_for
-from grounding.precision import number_format
 from grounding.runtime.lru_cache import LRUCache
 
 # Of OpenAI's RN50, as `clip.model.build_model` reads them off its file.

@@ -19,8 +19,8 @@ from grounding.baselines.proposal_clip import ProposalScorer, ScoringConfig
 from grounding.baselines.reclip import combine
 from grounding.baselines.spatial_phrases import noun_phrases, parse_spatial_phrase
 from grounding.baselines.yolo_clip import boxes_to_choose_from
-from grounding.clip_backbone import load_clip
-from grounding.crops import VIEWS
+from grounding.clip.backbone import load_clip
+from grounding.clip.crops import VIEWS
 from grounding.data.refcocog import RefCOCOg
 from grounding.metrics import ious_with
 from grounding.proposals.loading import ProposalsConfig, load_proposer

@@ -17,7 +17,8 @@ from jsonargparse.typing import NonNegativeInt, PositiveInt
 from tqdm import tqdm
 
 from grounding.baselines.proposal_clip import ScoringConfig
-from grounding.clip_backbone import LoadedCLIP, load_clip
+from grounding.clip.backbone import LoadedCLIP, load_clip
+from grounding.clip.precision import Precision, number_format
 from grounding.coco_results import write_coco_results
 from grounding.config import ModelConfig
 from grounding.contenders import BOUNDS, MethodSettings, code_identity, make_bound, make_method
@@ -30,7 +31,6 @@ from grounding.loading import read_model_config, run_folders
 from grounding.lock import locked
 from grounding.plain import plain
 from grounding.pooling import aggregate_by_ref
-from grounding.precision import Precision, number_format
 from grounding.predictions import Prediction, read_predictions
 from grounding.proposals.loading import ProposalsConfig, load_proposer
 from grounding.report.tables import comparison_table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from grounding.clip_backbone import EMBEDDED
+from grounding.clip.backbone import EMBEDDED
 from grounding.decoder import DecoderConfig
 from grounding.extraction import ExtractionConfig
 from grounding.plain import PERMISSION

@@ -14,7 +14,8 @@ import torch
 from grounding.baselines.bounds import annotated_clip, box_mask, random_proposal, yolo_oracle
 from grounding.baselines.proposal_clip import ProposalScorer, ScoringConfig
 from grounding.baselines.yolo_clip import YOLOCLIPGrounder
-from grounding.clip_backbone import load_clip
+from grounding.clip.backbone import load_clip
+from grounding.clip.precision import Precision
 from grounding.config import ModelConfig
 from grounding.digest import sha256_of
 from grounding.errors import InputError
@@ -23,7 +24,6 @@ from grounding.extraction.stored import QUALITY_FILE
 from grounding.grounder import DenseGrounder
 from grounding.loading import BLIND, DECODER_FILE, TRAINING_FREE, folder_of, load, read_model_config
 from grounding.plain import plain
-from grounding.precision import Precision
 from grounding.proposals.loading import ProposalsConfig, load_proposer
 from grounding.proposals.types import CachedProposer
 from grounding.types import Example, Grounding

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from tqdm import tqdm
 
+from grounding.clip.text import TextEncoder
 from grounding.data.dataloader import ImageLoader
 from grounding.data.refcocog import RefCOCOg
 from grounding.grounder import Grounder
@@ -19,7 +20,6 @@ from grounding.predictions import BOXES_KEPT, Prediction
 from grounding.runtime.distributed import failing_together, gather, process_count, process_index, share_name
 from grounding.semantics import CLIPSimilarity
 from grounding.summary import summarise
-from grounding.text import TextEncoder
 from grounding.types import Example, Grounding
 
 # Images whose crops CLIP sees together, however many a method does: its numbers then do not depend on that.

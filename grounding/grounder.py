@@ -12,15 +12,15 @@ import torch
 from torch import Tensor
 
 from grounding.bulk.stream import GroundedImage, ground_many
+from grounding.clip.encoder import EncodedImages, EncodedView, Encoder, ImageLike, as_image
+from grounding.clip.similarity import min_max_normalize, similarity_of
+from grounding.clip.text import PhraseFeatures, TextEncoder, as_phrases
 from grounding.data.mirrored import can_be_mirrored, mirrored_phrase
 from grounding.decoder import DecoderConfig, HeatmapDecoder
-from grounding.encoder import EncodedImages, EncodedView, Encoder, ImageLike, as_image
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.choice import required_head
 from grounding.extraction.quality import BoxQualityHead
 from grounding.runtime.lru_cache import LRUCache
-from grounding.similarity import min_max_normalize, similarity_of
-from grounding.text import PhraseFeatures, TextEncoder, as_phrases
 from grounding.types import Grounding
 
 IMAGE_BUDGET = 2**28  # bytes: some ten images of RN50 at 448 pixels

@@ -10,14 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from grounding.clip.encoder import Encoder
+from grounding.clip.similarity import pool
 from grounding.contrast import Pairs, RegionPhraseContrast
 from grounding.data.batches import TrainingBatch
 from grounding.decoder import HeatmapDecoder
-from grounding.encoder import Encoder
 from grounding.errors import InputError
 from grounding.losses import box_masks, mask_loss
 from grounding.runtime.distributed import scale_to_global_means
-from grounding.similarity import pool
 from grounding.weak import WeakConfig, alike_neighbours, pairwise_affinity_loss, pseudo_masks, refuse_negative
 
 LOSSES = ("map_loss", "colour_loss", "mask_loss", "contrast_loss")  # all that a batch may have

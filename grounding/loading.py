@@ -17,14 +17,14 @@ from grounding.baselines.gradcam import GradCAMGrounder
 from grounding.baselines.proposal_clip import ProposalScorer, ScoringConfig
 from grounding.baselines.reclip import ReCLIPGrounder
 from grounding.baselines.yolo_clip import YOLOCLIPGrounder
-from grounding.clip_backbone import LoadedCLIP, load_clip
+from grounding.clip.backbone import LoadedCLIP, load_clip
+from grounding.clip.encoder import Encoder
+from grounding.clip.precision import Precision, number_format
 from grounding.config import ModelConfig
-from grounding.encoder import Encoder
 from grounding.errors import InputError
 from grounding.extraction.stored import EXTRACTION_FILE, QUALITY_FILE, read_extraction
 from grounding.grounder import DenseGrounder, Grounder, decoder_for
 from grounding.hub.fetching import fetched, is_hub_name
-from grounding.precision import Precision, number_format
 from grounding.proposals.loading import ProposalsConfig, load_proposer
 from grounding.yaml_files import read_yaml, refuse_other_fields
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grounding.clip_backbone import LoadedCLIP
-from grounding.crops import encode_crops
-from grounding.text import TextEncoder
+from grounding.clip.backbone import LoadedCLIP
+from grounding.clip.crops import encode_crops
+from grounding.clip.text import TextEncoder
 from grounding.types import Example, Expression
 
 PROMPT = "the {}"  # for a category's name: as phrases begin, in RefCOCOg and in RefShapes

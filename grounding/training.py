@@ -16,12 +16,12 @@ from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration, InitProcessGroupKwargs, set_seed
 from tqdm import tqdm
 
+from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch, TrainingItems, collate
 from grounding.data.dataloader import ImageLoader, TimedLoader
 from grounding.data.global_batches import GlobalBatches
 from grounding.data.refcocog import RefCOCOg
 from grounding.decoder import HeatmapDecoder
-from grounding.encoder import Encoder
 from grounding.errors import InputError
 from grounding.evaluation import evaluate
 from grounding.grounder import DenseGrounder, decoder_for

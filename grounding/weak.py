@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from grounding.clip.similarity import min_max_normalize, similarity_of
 from grounding.errors import InputError
-from grounding.similarity import min_max_normalize, similarity_of
 
 SIMILAR_COLOUR = 0.1  # summed over red, green and blue in [0, 1]
 NEIGHBOURS = ((0, 1), (1, 0), (0, 2), (2, 0))  # cells down and across

@@ -28,8 +28,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 
-from grounding.clip_backbone import CLIP, encode_tokens, normalise_pixels, tokenize
-from grounding.dense_clip import dense_embeddings, resnet_stages
+from grounding.clip.backbone import CLIP, encode_tokens, normalise_pixels, tokenize
+from grounding.clip.dense import dense_embeddings, resnet_stages
 from grounding.errors import InputError
 from grounding.plain import plain
 from grounding.runtime.cli import exit_on_input_error

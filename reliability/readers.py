@@ -21,7 +21,7 @@ from PIL import Image
 
 from grounding import InputError, RefCOCOg
 from grounding.bulk.requests import open_requests
-from grounding.clip_backbone import tokenize
+from grounding.clip.backbone import tokenize
 from grounding.config import ModelConfig
 from grounding.data.check import CheckConfig, check, told
 from grounding.data.images import read_image

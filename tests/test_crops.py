@@ -7,8 +7,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision.ops import roi_align
 
-from grounding import crops
-from grounding.crops import encode_crops
+from grounding.clip import crops
+from grounding.clip.crops import encode_crops
 from tests.tiny_clip import EMBED_DIM, RESOLUTION, tiny_clip
 
 MODEL = tiny_clip()

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from clip.model import CLIP, AttentionPool2d
 from torch import Tensor, nn
 
-from grounding.clip_backbone import fold_batch_norms
-from grounding.dense_clip import STAGES, DenseCLIP, dense_embeddings, resnet_stages
+from grounding.clip.backbone import fold_batch_norms
+from grounding.clip.dense import STAGES, DenseCLIP, dense_embeddings, resnet_stages
 from tests.tiny_clip import EMBED_DIM, random_rn50, tiny_clip
 
 

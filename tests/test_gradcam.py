@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from grounding.baselines.gradcam import GradCAMGrounder
-from grounding.clip_backbone import normalise_pixels
+from grounding.clip.backbone import normalise_pixels
 from grounding.extraction import ExtractionConfig
 from grounding.geometry import Letterbox
 from tests.tiny_clip import RESOLUTION, loaded_tiny_clip

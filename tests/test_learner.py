@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from grounding.clip.encoder import Encoder
 from grounding.contrast import Pairs, RegionPhraseContrast
 from grounding.data.batches import TrainingBatch
 from grounding.decoder import DecoderConfig
-from grounding.encoder import Encoder
 from grounding.errors import InputError
 from grounding.grounder import decoder_for
 from grounding.learner import ContrastConfig, LossConfig, TrainingCriterion

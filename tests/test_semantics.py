@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from grounding import crops
+from grounding.clip import crops
 from grounding.semantics import PROMPT, CLIPSimilarity
 from grounding.types import Example, Expression
 from tests.tiny_clip import RESOLUTION, loaded_tiny_clip

@@ -2,10 +2,10 @@ import clip
 import pytest
 import torch
 
-from grounding import text
-from grounding.clip_backbone import LoadedCLIP
+from grounding.clip import text
+from grounding.clip.backbone import LoadedCLIP
+from grounding.clip.text import TextEncoder
 from grounding.errors import InputError
-from grounding.text import TextEncoder
 from tests.tiny_clip import EMBED_DIM, loaded_tiny_clip, tiny_clip
 
 PHRASES = ["a cat", "the man in the red coat to the left of the tree", "bicycle", "a dog on a mat"]

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from grounding.clip_backbone import LoadedCLIP
-from grounding.encoder import EncodedView, Encoder
+from grounding.clip.backbone import LoadedCLIP
+from grounding.clip.encoder import EncodedView, Encoder
+from grounding.clip.text import PhraseFeatures
 from grounding.extraction import ExtractionConfig
 from grounding.grounder import DenseGrounder
-from grounding.text import PhraseFeatures
 
 STRIDE = 32  # of CLIP's last stage as it was trained
 

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grounding.clip_backbone import LoadedCLIP
-from grounding.crops import VIEWS, encode_crops
+from grounding.clip.backbone import LoadedCLIP
+from grounding.clip.crops import VIEWS, encode_crops
+from grounding.clip.text import TextEncoder
 from grounding.errors import InputError
 from grounding.geometry import heatmap_of_boxes
-from grounding.text import TextEncoder
 from grounding.types import Grounding
 
 

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from grounding.encoder import ImageLike, as_image
+from grounding.clip.encoder import ImageLike, as_image
+from grounding.clip.text import TextEncoder, as_phrases
 from grounding.errors import InputError
 from grounding.metrics import hottest_point
-from grounding.text import TextEncoder, as_phrases
 from grounding.types import Grounding
 
 AHEAD = 4

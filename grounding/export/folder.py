@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from grounding.clip_backbone import CONTEXT_LENGTH
+from grounding.clip.backbone import CONTEXT_LENGTH
 from grounding.config import ModelConfig
 from grounding.digest import sha256_of
 from grounding.errors import InputError

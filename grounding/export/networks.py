@@ -17,13 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.export import Dim
 
-from grounding.clip_backbone import CONTEXT_LENGTH, normalise_pixels, text_states, tokenize
-from grounding.clip_package import CLIP
+from grounding.clip.backbone import CONTEXT_LENGTH, normalise_pixels, text_states, tokenize
+from grounding.clip.dense import DenseCLIP, DenseFeatures
+from grounding.clip.encoder import Encoder
+from grounding.clip.package import CLIP
+from grounding.clip.text import PhraseFeatures
 from grounding.decoder import STAGES_READ, HeatmapDecoder
-from grounding.dense_clip import DenseCLIP, DenseFeatures
-from grounding.encoder import Encoder
 from grounding.errors import InputError
-from grounding.text import PhraseFeatures
 
 OPSET = 18
 TRACED_PHRASES = ["the red ring left of the star", "the ring", "a large blue cross"]

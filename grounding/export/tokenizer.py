@@ -12,7 +12,7 @@ from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import BPE
 from tokenizers.processors import TemplateProcessing
 
-from grounding.clip_package import SimpleTokenizer
+from grounding.clip.package import SimpleTokenizer
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 # As in the `clip` package, simple_tokenizer.py, without the two tokens above, which the library finds by itself.

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from huggingface_hub import HfApi, errors
 
-from grounding.clip_backbone import EMBEDDED, RESNETS
+from grounding.clip.backbone import EMBEDDED, RESNETS
 from grounding.errors import InputError
 from grounding.yaml_files import read_yaml
 

@@ -11,7 +11,7 @@ import yaml
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from safetensors import safe_open
 
-from grounding.clip_package import clip
+from grounding.clip.package import clip
 from grounding.errors import InputError
 from grounding.extraction.stored import QUALITY_FILE
 from grounding.grounder import DenseGrounder

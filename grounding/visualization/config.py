@@ -9,9 +9,9 @@ from typing import Literal
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from grounding.baselines.proposal_clip import ScoringConfig
+from grounding.clip.precision import Precision
 from grounding.config import ModelConfig
 from grounding.extraction import ExtractionConfig
-from grounding.precision import Precision
 from grounding.proposals.loading import ProposalsConfig
 
 

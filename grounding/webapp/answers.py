@@ -15,8 +15,8 @@ from grounding.baselines.gradcam import GradCAMGrounder
 from grounding.baselines.proposal_clip import ProposalScorer, ScoringConfig
 from grounding.baselines.reclip import ReCLIPGrounder
 from grounding.baselines.yolo_clip import EncodedProposals, YOLOCLIPGrounder
+from grounding.clip.encoder import EncodedImages
 from grounding.config import ModelConfig
-from grounding.encoder import EncodedImages
 from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.settings import PARAMETERS

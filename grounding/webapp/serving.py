@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from accelerate import Accelerator
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from grounding.clip_backbone import EMBEDDED
+from grounding.clip.backbone import EMBEDDED
 from grounding.config import ModelConfig
 from grounding.errors import InputError
 from grounding.loading import TRAINING_FREE, folder_of, read_model_config

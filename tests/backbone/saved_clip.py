@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from grounding.clip_backbone import load_clip
+from grounding.clip.backbone import load_clip
 from grounding.errors import InputError
 from tests.tiny_clip import RESOLUTION, save_openai_archive, save_tiny_clip, tiny_clip
 

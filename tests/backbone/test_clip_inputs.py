@@ -9,7 +9,7 @@ import torch
 from clip.clip import _transform
 from PIL import Image
 
-from grounding.clip_backbone import encode_tokens, normalise_pixels, tokenize
+from grounding.clip.backbone import encode_tokens, normalise_pixels, tokenize
 from grounding.errors import InputError
 from tests.backbone.saved_clip import PHRASES
 from tests.shared_data import SHARED_DATA, needs_shared_data

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from grounding.clip_backbone import RESNETS, load_clip
+from grounding.clip.backbone import RESNETS, load_clip
 from tests.backbone.saved_clip import PHRASES, SAVERS, error, images, save_archive
 from tests.tiny_clip import save_openai_archive, tiny_clip
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from grounding import ModelConfig, clip_files, load
-from grounding.clip_backbone import load_clip
+from grounding.clip.backbone import load_clip
 from grounding.errors import InputError
 from tests.backbone.saved_clip import error, images, save_archive
 from tests.tiny_clip import tiny_clip

@@ -8,7 +8,7 @@ import torch
 from onnxruntime import InferenceSession
 from torch.export import Dim
 
-from grounding.encoder import Encoder
+from grounding.clip.encoder import Encoder
 from grounding.export.folder import OLDEST_TORCH
 from grounding.export.networks import FEATURES, ImageTower, to_onnx
 from tests.tiny_clip import loaded_tiny_clip

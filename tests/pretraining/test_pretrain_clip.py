@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from grounding import pretrain as pretrain_module
-from grounding.clip_backbone import load_clip, tokenize
+from grounding.clip.backbone import load_clip, tokenize
 from grounding.errors import InputError
 from grounding.plain import plain
 from pretraining.clip import (

@@ -12,8 +12,8 @@ from kornia.filters import gaussian_blur2d
 from kornia.geometry.transform import crop_and_resize
 from torch import Tensor
 
-from grounding.clip_backbone import normalise_pixels
-from grounding.clip_package import ModifiedResNet
+from grounding.clip.backbone import normalise_pixels
+from grounding.clip.package import ModifiedResNet
 
 BATCH_SIZE = 32
 VIEWS = ("tight", "context", "blur")

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from grounding.clip_package import AttentionPool2d, Bottleneck, ModifiedResNet
+from grounding.clip.package import AttentionPool2d, Bottleneck, ModifiedResNet
 
 STAGES = ("layer1", "layer2", "layer3", "layer4")
 

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grounding.clip_backbone import LoadedCLIP, normalise_pixels
+from grounding.clip.backbone import LoadedCLIP, normalise_pixels
+from grounding.clip.dense import DenseCLIP, DenseFeatures
+from grounding.clip.text import TextEncoder
 from grounding.data.images import read_image
-from grounding.dense_clip import DenseCLIP, DenseFeatures
 from grounding.errors import InputError
 from grounding.geometry import Letterbox
-from grounding.text import TextEncoder
 
 ImageLike = str | os.PathLike[str] | np.ndarray
 

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from grounding.clip_package import clip
+from grounding.clip.package import clip
 from grounding.digest import sha256_of
 from grounding.errors import InputError
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
-from grounding.clip_backbone import LoadedCLIP, encode_tokens, tokenize
+from grounding.clip.backbone import LoadedCLIP, encode_tokens, tokenize
 from grounding.errors import InputError
 from grounding.runtime.lru_cache import LRUCache
 
