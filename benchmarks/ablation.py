@@ -25,8 +25,8 @@ from tqdm import tqdm
 
 from benchmarks.ablation_report import FULL, write_report
 from grounding.config import ModelConfig
+from grounding.data.augment import AugmentationConfig
 from grounding.data.refcocog import RefCOCOg
-from grounding.data.transforms import AugmentationConfig
 from grounding.decoder import DecoderConfig
 from grounding.evaluation import method_of, predict
 from grounding.extraction import ExtractionConfig, extract

@@ -25,8 +25,8 @@ from safetensors.torch import load_file
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from benchmarks.measuring import Finding, report
+from grounding.data.augment import AugmentationConfig
 from grounding.data.refshapes.writer import write_refshapes
-from grounding.data.transforms import AugmentationConfig
 from grounding.learner import ContrastConfig, LossConfig
 from grounding.loading import DECODER_FILE
 from grounding.run_folder import STATES_FOLDER

@@ -15,7 +15,7 @@ from grounding.bulk.stream import GroundedImage, ground_many
 from grounding.clip.encoder import EncodedImages, EncodedView, Encoder, ImageLike, as_image
 from grounding.clip.similarity import min_max_normalize, similarity_of
 from grounding.clip.text import PhraseFeatures, TextEncoder, as_phrases
-from grounding.data.mirrored import can_be_mirrored, mirrored_phrase
+from grounding.data.flip import can_be_mirrored, mirrored_phrase
 from grounding.decoder import DecoderConfig, HeatmapDecoder
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.choice import required_head

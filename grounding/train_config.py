@@ -9,7 +9,7 @@ from typing import Literal
 from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from grounding.config import ModelConfig
-from grounding.data.transforms import AugmentationConfig
+from grounding.data.augment import AugmentationConfig
 from grounding.learner import LossConfig
 
 

@@ -19,8 +19,8 @@ from tqdm import tqdm
 from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch, TrainingItems, collate
 from grounding.data.dataloader import ImageLoader, TimedLoader
-from grounding.data.global_batches import GlobalBatches
 from grounding.data.refcocog import RefCOCOg
+from grounding.data.sampler import GlobalBatches
 from grounding.decoder import HeatmapDecoder
 from grounding.errors import InputError
 from grounding.evaluation import evaluate

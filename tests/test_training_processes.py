@@ -17,11 +17,11 @@ import torch
 
 from benchmarks.training_processes import in_processes, largest_difference
 from grounding.config import ModelConfig
+from grounding.data.augment import AugmentationConfig
 from grounding.data.batches import TrainingItems
-from grounding.data.global_batches import GlobalBatches
 from grounding.data.refcocog import RefCOCOg
+from grounding.data.sampler import GlobalBatches
 from grounding.data.supervision import images_with_boxes
-from grounding.data.transforms import AugmentationConfig
 from grounding.decoder import DecoderConfig
 from grounding.learner import ContrastConfig, LossConfig
 from grounding.run_logs import read_logs

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from grounding.data.transforms import AugmentationConfig
+from grounding.data.augment import AugmentationConfig
 from grounding.decoder import DecoderConfig
 from grounding.learner import ContrastConfig, LossConfig
 from grounding.train_config import TrainConfig

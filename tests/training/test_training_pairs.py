@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 
 import grounding.training as training
 from grounding import load, text
-from grounding.data.mirrored import mirrored_phrase
+from grounding.data.augment import AugmentationConfig
+from grounding.data.flip import mirrored_phrase
 from grounding.data.refcocog import RefCOCOg
-from grounding.data.transforms import AugmentationConfig
 from grounding.train_config import TrainConfig
 from grounding.training import train
 from tests.scripts import assert_refused, run_script

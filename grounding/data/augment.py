@@ -16,8 +16,8 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # importing it would oth
 import albumentations as A
 import numpy as np
 
-from grounding.data.mirrored import can_be_mirrored, mirrored_phrase
-from grounding.data.permitted import names_another, names_colour, names_place, names_sharpness
+from grounding.data.augmentation_rules import names_another, names_colour, names_place, names_sharpness
+from grounding.data.flip import can_be_mirrored, mirrored_phrase
 from grounding.geometry import Letterbox
 from grounding.types import Example
 
