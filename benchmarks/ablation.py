@@ -27,7 +27,6 @@ from benchmarks.ablation_report import FULL, write_report
 from grounding.config import ModelConfig
 from grounding.data.augment import AugmentationConfig
 from grounding.data.refcocog import RefCOCOg
-from grounding.decoder import DecoderConfig
 from grounding.evaluation import method_of, predict
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.settings import PARAMETERS
@@ -37,6 +36,7 @@ from grounding.grounder import DenseGrounder, Grounder
 from grounding.learner import ContrastConfig, LossConfig
 from grounding.loading import load
 from grounding.metrics import hottest_point, ious_with, point_inside
+from grounding.model.decoder import DecoderConfig
 from grounding.plain import plain
 from grounding.runtime.cli import exit_on_input_error
 from grounding.summary import summarise

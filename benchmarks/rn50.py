@@ -14,9 +14,9 @@ from grounding.clip.backbone import CONTEXT_LENGTH, LoadedCLIP
 from grounding.clip.encoder import Encoder
 from grounding.clip.package import CLIP
 from grounding.clip.precision import number_format
-from grounding.decoder import DecoderConfig
 from grounding.extraction import ExtractionConfig
 from grounding.grounder import DenseGrounder, decoder_for
+from grounding.model.decoder import DecoderConfig
 from grounding.runtime.lru_cache import LRUCache
 
 # Of OpenAI's RN50, as `clip.model.build_model` reads them off its file.

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from grounding.clip.backbone import EMBEDDED
-from grounding.decoder import DecoderConfig
 from grounding.extraction import ExtractionConfig
+from grounding.model.decoder import DecoderConfig
 from grounding.plain import PERMISSION
 
 

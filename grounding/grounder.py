@@ -16,10 +16,10 @@ from grounding.clip.encoder import EncodedImages, EncodedView, Encoder, ImageLik
 from grounding.clip.similarity import min_max_normalize, similarity_of
 from grounding.clip.text import PhraseFeatures, TextEncoder, as_phrases
 from grounding.data.flip import can_be_mirrored, mirrored_phrase
-from grounding.decoder import DecoderConfig, HeatmapDecoder
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.choice import required_head
 from grounding.extraction.quality import BoxQualityHead
+from grounding.model.decoder import DecoderConfig, HeatmapDecoder
 from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
 

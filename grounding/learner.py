@@ -14,9 +14,9 @@ from grounding.clip.encoder import Encoder
 from grounding.clip.similarity import pool
 from grounding.contrast import Pairs, RegionPhraseContrast
 from grounding.data.batches import TrainingBatch
-from grounding.decoder import HeatmapDecoder
 from grounding.errors import InputError
 from grounding.losses import box_masks, mask_loss
+from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.distributed import scale_to_global_means
 from grounding.weak import WeakConfig, alike_neighbours, pairwise_affinity_loss, pseudo_masks, refuse_negative
 

@@ -15,8 +15,8 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
 from grounding.data.batches import TrainingBatch
-from grounding.decoder import HeatmapDecoder
 from grounding.learner import TrainingCriterion
+from grounding.model.decoder import HeatmapDecoder
 from grounding.run_folder import GRADIENT_NORM, LEARNING_RATE, TOTAL_LOSS
 from grounding.runtime.distributed import mean_over_processes
 from grounding.train_config import TrainConfig

@@ -21,12 +21,12 @@ from grounding.data.batches import TrainingBatch, TrainingItems, collate
 from grounding.data.dataloader import ImageLoader, TimedLoader
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.sampler import GlobalBatches
-from grounding.decoder import HeatmapDecoder
 from grounding.errors import InputError
 from grounding.evaluation import evaluate
 from grounding.grounder import DenseGrounder, decoder_for
 from grounding.learner import TrainingCriterion
 from grounding.loading import make_encoder
+from grounding.model.decoder import HeatmapDecoder
 from grounding.optimiser_step import TrainingStep, make_step
 from grounding.run_folder import SKIPPED_FILE, TOTAL_LOSS, RunFolder, refuse_another_run
 from grounding.runtime.distributed import PATIENCE, any_process, failing_together, gather, is_main, on_cpu

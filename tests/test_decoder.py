@@ -6,8 +6,8 @@ import torch.nn.functional as F
 
 from grounding.clip.dense import DenseFeatures
 from grounding.clip.text import PhraseFeatures
-from grounding.decoder import DecoderConfig, HeatmapDecoder
 from grounding.errors import InputError
+from grounding.model.decoder import DecoderConfig, HeatmapDecoder
 
 CHANNELS = {"layer1": 8, "layer2": 12, "layer3": 16, "layer4": 20}
 EMBED_DIM, TOKEN_WIDTH = 10, 12

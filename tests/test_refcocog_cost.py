@@ -16,8 +16,8 @@ from benchmarks.rn50 import RN50
 from benchmarks.step_cost import TOWER, Cost, Meter, batch_of, learner_of, step_cost
 from grounding.config import ModelConfig
 from grounding.data.download import PUBLISHED
-from grounding.decoder import DecoderConfig, ModulatedBlock
 from grounding.learner import ContrastConfig, LossConfig
+from grounding.model.decoder import DecoderConfig, ModulatedBlock
 from grounding.runtime.cli import parse
 from grounding.train_config import TrainConfig
 from grounding.weak import WeakConfig

@@ -22,8 +22,8 @@ from grounding.data.batches import TrainingItems
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.sampler import GlobalBatches
 from grounding.data.supervision import images_with_boxes
-from grounding.decoder import DecoderConfig
 from grounding.learner import ContrastConfig, LossConfig
+from grounding.model.decoder import DecoderConfig
 from grounding.run_logs import read_logs
 from grounding.runtime.distributed import is_main
 from grounding.runtime.signals import Stopped

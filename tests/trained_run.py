@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from grounding import ModelConfig
-from grounding.decoder import DecoderConfig
+from grounding.model.decoder import DecoderConfig
 from grounding.train_config import TrainConfig
 from grounding.training import train
 from tests.tiny_clip import save_tiny_clip

@@ -22,8 +22,8 @@ from grounding.clip.dense import DenseCLIP, DenseFeatures
 from grounding.clip.encoder import Encoder
 from grounding.clip.package import CLIP
 from grounding.clip.text import PhraseFeatures
-from grounding.decoder import STAGES_READ, HeatmapDecoder
 from grounding.errors import InputError
+from grounding.model.decoder import STAGES_READ, HeatmapDecoder
 
 OPSET = 18
 TRACED_PHRASES = ["the red ring left of the star", "the ring", "a large blue cross"]

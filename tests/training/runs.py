@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from grounding.data.augment import AugmentationConfig
-from grounding.decoder import DecoderConfig
 from grounding.learner import ContrastConfig, LossConfig
+from grounding.model.decoder import DecoderConfig
 from grounding.train_config import TrainConfig
 from grounding.training import train
 from tests.killed import Killed, killed_after

@@ -8,7 +8,7 @@ import pytest
 
 import grounding.tuning as tuning
 from grounding.config import ModelConfig
-from grounding.decoder import DecoderConfig
+from grounding.model.decoder import DecoderConfig
 from grounding.tuning import TuneConfig
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data

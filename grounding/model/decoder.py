@@ -16,11 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from grounding.adapter import RegionAdapter
 from grounding.clip.dense import DenseFeatures
 from grounding.clip.similarity import similarity_of
 from grounding.clip.text import PhraseFeatures
 from grounding.errors import InputError
+from grounding.model.adaptation import RegionAdapter
 
 # The stages that a decoder reads, coarse to fine, by the output stride of the dense embeddings.
 STAGES_READ = {16: ("layer3", "layer2", "layer1"), 32: ("layer4", "layer3", "layer2")}
