@@ -24,7 +24,6 @@ from jsonargparse.typing import PositiveInt
 from tqdm import tqdm
 
 from benchmarks.ablation_report import FULL, write_report
-from grounding.config import ModelConfig
 from grounding.data.augment import AugmentationConfig
 from grounding.data.refcocog import RefCOCOg
 from grounding.evaluation import method_of, predict
@@ -32,9 +31,10 @@ from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.settings import PARAMETERS
 from grounding.extraction_sweep import fit_head, sweep
 from grounding.extraction_tuning import GRID
-from grounding.grounder import DenseGrounder, Grounder
 from grounding.learner import ContrastConfig, LossConfig
-from grounding.loading import load
+from grounding.methods.config import ModelConfig
+from grounding.methods.dense import DenseGrounder, Grounder
+from grounding.methods.load import load
 from grounding.metrics import hottest_point, ious_with, point_inside
 from grounding.model.decoder import DecoderConfig
 from grounding.plain import plain

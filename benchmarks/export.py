@@ -22,8 +22,8 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.export.folder import export_run
 from grounding.extraction import ExtractionConfig
 from grounding.geometry import box_iou
-from grounding.grounder import DenseGrounder
-from grounding.loading import load
+from grounding.methods.dense import DenseGrounder
+from grounding.methods.load import load
 from grounding.runtime.cli import exit_on_input_error
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "onnx_grounding.py"

@@ -30,9 +30,9 @@ from tqdm import tqdm
 
 from benchmarks.measuring import Finding, peak_memory, report
 from grounding.bulk import Request
-from grounding.config import ModelConfig
-from grounding.grounder import DenseGrounder
-from grounding.loading import load
+from grounding.methods.config import ModelConfig
+from grounding.methods.dense import DenseGrounder
+from grounding.methods.load import load
 from grounding.report.plots import DPI, PADDING, PALETTE, tidy
 from grounding.runtime.cli import exit_on_input_error
 

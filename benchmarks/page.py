@@ -26,10 +26,10 @@ from jsonargparse import auto_cli
 from tqdm import tqdm
 
 from benchmarks.pages import between
-from grounding.config import ModelConfig
 from grounding.data.images import read_image
 from grounding.data.refshapes.vocabulary import COLOURS, SHAPES
-from grounding.proposals.loading import ProposalsConfig
+from grounding.methods.config import ModelConfig
+from grounding.methods.proposals.loading import ProposalsConfig
 from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.lru_cache import LRUCache
 from grounding.webapp.answers import Answerer, extraction_of, load_methods

@@ -17,7 +17,7 @@ from benchmarks.rn50 import bfloat16_is_native
 from grounding.clip.precision import Precision
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.refshapes.writer import IMAGES, write_refshapes
-from grounding.loading import load
+from grounding.methods.load import load
 from grounding.metrics import hits, ious_with
 
 COMMAND = "python -m benchmarks.precision"

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from grounding.data.refcocog import RefCOCOg
 from grounding.geometry import box_iou
-from grounding.proposals.loading import ProposalsConfig, load_proposer
+from grounding.methods.proposals.loading import ProposalsConfig, load_proposer
 from grounding.runtime.cli import exit_on_input_error
 
 IOU_THRESHOLDS = (0.5, 0.75)

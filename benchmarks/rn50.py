@@ -15,7 +15,7 @@ from grounding.clip.encoder import Encoder
 from grounding.clip.package import CLIP
 from grounding.clip.precision import number_format
 from grounding.extraction import ExtractionConfig
-from grounding.grounder import DenseGrounder, decoder_for
+from grounding.methods.dense import DenseGrounder, decoder_for
 from grounding.model.decoder import DecoderConfig
 from grounding.runtime.lru_cache import LRUCache
 

@@ -30,8 +30,8 @@ from grounding.clip.encoder import Encoder
 from grounding.clip.package import CLIP
 from grounding.clip.text import PhraseFeatures
 from grounding.data.batches import TrainingBatch
-from grounding.grounder import decoder_for
 from grounding.learner import TrainingCriterion
+from grounding.methods.dense import decoder_for
 from grounding.train_config import TrainConfig
 
 LONGEST_PHRASE = 24  # tokens of the longest phrase of a batch, an assumption that hardly matters

@@ -28,7 +28,7 @@ from benchmarks.measuring import Finding, report
 from grounding.data.augment import AugmentationConfig
 from grounding.data.refshapes.writer import write_refshapes
 from grounding.learner import ContrastConfig, LossConfig
-from grounding.loading import DECODER_FILE
+from grounding.methods.load import DECODER_FILE
 from grounding.run_folder import STATES_FOLDER
 from grounding.runtime.cli import parse
 from grounding.states import WEIGHTS_FILE

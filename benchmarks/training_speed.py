@@ -30,8 +30,8 @@ from grounding.clip.backbone import LoadedCLIP
 from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch, TrainingItems, collate
 from grounding.data.refcocog import RefCOCOg
-from grounding.grounder import decoder_for
 from grounding.learner import TrainingCriterion
+from grounding.methods.dense import decoder_for
 from grounding.runtime.cli import exit_on_input_error, parse
 from grounding.train_config import TrainConfig
 

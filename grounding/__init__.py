@@ -14,14 +14,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from grounding.bulk.stream import GroundedImage
-    from grounding.config import ModelConfig
     from grounding.data.refcocog import RefCOCOg
     from grounding.detections import from_detections, to_detections
     from grounding.errors import InputError
-    from grounding.grounder import Grounder
     from grounding.hub.sharing import push
-    from grounding.loading import load
+    from grounding.methods.config import ModelConfig
+    from grounding.methods.dense import Grounder
+    from grounding.methods.load import load
+    from grounding.methods.stream import GroundedImage
     from grounding.types import Example, Expression, Grounding
 
 __all__ = [

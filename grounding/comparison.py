@@ -16,23 +16,23 @@ from accelerate import PartialState
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 from tqdm import tqdm
 
-from grounding.baselines.proposal_clip import ScoringConfig
 from grounding.clip.backbone import LoadedCLIP, load_clip
 from grounding.clip.precision import Precision, number_format
 from grounding.coco_results import write_coco_results
-from grounding.config import ModelConfig
 from grounding.contenders import BOUNDS, MethodSettings, code_identity, make_bound, make_method
 from grounding.data.annotations import find_layout
 from grounding.data.refcocog import RefCOCOg
 from grounding.digest import sha256_of
 from grounding.errors import InputError
 from grounding.evaluation import EvaluatedMethod, block_size, predict_blocks
-from grounding.loading import read_model_config, run_folders
 from grounding.lock import locked
+from grounding.methods.config import ModelConfig
+from grounding.methods.load import read_model_config, run_folders
+from grounding.methods.proposal_clip import ScoringConfig
+from grounding.methods.proposals.loading import ProposalsConfig, load_proposer
 from grounding.plain import plain
 from grounding.pooling import aggregate_by_ref
 from grounding.predictions import Prediction, read_predictions
-from grounding.proposals.loading import ProposalsConfig, load_proposer
 from grounding.report.tables import comparison_table
 from grounding.reporting import write_report
 from grounding.runtime.distributed import join_launch, share_name

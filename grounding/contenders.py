@@ -12,20 +12,20 @@ from typing import Any
 import torch
 
 from grounding.baselines.bounds import annotated_clip, box_mask, random_proposal, yolo_oracle
-from grounding.baselines.proposal_clip import ProposalScorer, ScoringConfig
-from grounding.baselines.yolo_clip import YOLOCLIPGrounder
 from grounding.clip.backbone import load_clip
 from grounding.clip.precision import Precision
-from grounding.config import ModelConfig
 from grounding.digest import sha256_of
 from grounding.errors import InputError
 from grounding.evaluation import EvaluatedMethod, method_of
 from grounding.extraction.stored import QUALITY_FILE
-from grounding.grounder import DenseGrounder
-from grounding.loading import BLIND, DECODER_FILE, TRAINING_FREE, folder_of, load, read_model_config
+from grounding.methods.config import ModelConfig
+from grounding.methods.dense import DenseGrounder
+from grounding.methods.load import BLIND, DECODER_FILE, TRAINING_FREE, folder_of, load, read_model_config
+from grounding.methods.proposal_clip import ProposalScorer, ScoringConfig
+from grounding.methods.proposals.loading import ProposalsConfig, load_proposer
+from grounding.methods.proposals.types import CachedProposer
+from grounding.methods.yolo_clip import YOLOCLIPGrounder
 from grounding.plain import plain
-from grounding.proposals.loading import ProposalsConfig, load_proposer
-from grounding.proposals.types import CachedProposer
 from grounding.types import Example, Grounding
 
 RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK = "random-proposal", "yolo-oracle", "annotated-clip", "box-mask"

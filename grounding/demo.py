@@ -29,7 +29,7 @@ def main() -> None:
     from grounding.comparison import EvaluateConfig, compare
     from grounding.curves import CurvesConfig, curves
     from grounding.gallery import GalleryConfig, gallery
-    from grounding.loading import DECODER_FILE
+    from grounding.methods.load import DECODER_FILE
     from grounding.report.tables import comparison_table
     from grounding.train_config import TrainConfig
     from grounding.training import train

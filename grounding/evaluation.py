@@ -14,7 +14,7 @@ from tqdm import tqdm
 from grounding.clip.text import TextEncoder
 from grounding.data.dataloader import ImageLoader
 from grounding.data.refcocog import RefCOCOg
-from grounding.grounder import Grounder
+from grounding.methods.dense import Grounder
 from grounding.metrics import hottest_point, mass_inside
 from grounding.predictions import BOXES_KEPT, Prediction
 from grounding.runtime.distributed import failing_together, gather, process_count, process_index, share_name

@@ -19,7 +19,7 @@ from grounding.data.dataloader import ImageLoader
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.features import box_features, candidate_boxes
 from grounding.extraction.quality import BoxQualityHead, fit_quality_head
-from grounding.grounder import DenseGrounder, Grounder
+from grounding.methods.dense import DenseGrounder, Grounder
 from grounding.metrics import hits, ious_with, recall_at
 from grounding.types import Example
 

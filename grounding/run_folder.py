@@ -22,8 +22,8 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.tensorboard import SummaryWriter
 
 from grounding.errors import InputError
-from grounding.loading import CLIP_SHA256, CONFIG_FILE, DECODER_FILE
 from grounding.lock import locked
+from grounding.methods.load import CLIP_SHA256, CONFIG_FILE, DECODER_FILE
 from grounding.plain import plain
 from grounding.runtime.distributed import from_main, is_main, on_main
 from grounding.runtime.environment import environment

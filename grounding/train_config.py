@@ -8,9 +8,9 @@ from typing import Literal
 
 from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from grounding.config import ModelConfig
 from grounding.data.augment import AugmentationConfig
 from grounding.learner import LossConfig
+from grounding.methods.config import ModelConfig
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.data.sampler import GlobalBatches
 from grounding.errors import InputError
 from grounding.evaluation import evaluate
-from grounding.grounder import DenseGrounder, decoder_for
 from grounding.learner import TrainingCriterion
-from grounding.loading import make_encoder
+from grounding.methods.dense import DenseGrounder, decoder_for
+from grounding.methods.load import make_encoder
 from grounding.model.decoder import HeatmapDecoder
 from grounding.optimiser_step import TrainingStep, make_step
 from grounding.run_folder import SKIPPED_FILE, TOTAL_LOSS, RunFolder, refuse_another_run

@@ -28,7 +28,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from grounding.errors import InputError
-from grounding.loading import make_encoder
+from grounding.methods.load import make_encoder
 from grounding.plain import plain
 from grounding.report.study_plots import draw_study
 from grounding.run_folder import MAY_DIFFER_ON_RESUME, STATES_FOLDER

@@ -30,8 +30,8 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
 from grounding.export.networks import to_onnx
 from grounding.geometry import box_area
+from grounding.methods.proposals.yolox import PADDING
 from grounding.optimiser_step import warmup_cosine
-from grounding.proposals.yolox import PADDING
 from grounding.runtime.cli import exit_on_input_error
 from grounding.whole_file import made_whole
 

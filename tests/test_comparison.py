@@ -16,9 +16,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from grounding import InputError, ModelConfig, RefCOCOg, comparison, lock
-from grounding.baselines.proposal_clip import ScoringConfig
 from grounding.comparison import EvaluateConfig, compare
 from grounding.evaluation import predict_blocks
+from grounding.methods.proposal_clip import ScoringConfig
 from grounding.predictions import read_predictions
 from grounding.runtime.cli import parse
 from tests.tiny_clip import save_tiny_clip

@@ -6,10 +6,10 @@ import clip
 import numpy as np
 import torch
 
-from grounding.baselines.gradcam import GradCAMGrounder
 from grounding.clip.backbone import normalise_pixels
 from grounding.extraction import ExtractionConfig
 from grounding.geometry import Letterbox
+from grounding.methods.gradcam import GradCAMGrounder
 from tests.tiny_clip import RESOLUTION, loaded_tiny_clip
 
 PHRASES = ["a cat", "the man in the red coat", "a tree to the left"]

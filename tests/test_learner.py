@@ -13,9 +13,9 @@ from grounding.clip.encoder import Encoder
 from grounding.contrast import Pairs, RegionPhraseContrast
 from grounding.data.batches import TrainingBatch
 from grounding.errors import InputError
-from grounding.grounder import decoder_for
 from grounding.learner import ContrastConfig, LossConfig, TrainingCriterion
 from grounding.losses import box_masks, mask_loss
+from grounding.methods.dense import decoder_for
 from grounding.model.decoder import DecoderConfig
 from tests.tiny_clip import loaded_tiny_clip
 

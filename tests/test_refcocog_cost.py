@@ -14,9 +14,9 @@ from benchmarks.gpu_cost import GPUS, IMAGES, config_cost, seconds
 from benchmarks.refcocog_cost import CONFIGS
 from benchmarks.rn50 import RN50
 from benchmarks.step_cost import TOWER, Cost, Meter, batch_of, learner_of, step_cost
-from grounding.config import ModelConfig
 from grounding.data.download import PUBLISHED
 from grounding.learner import ContrastConfig, LossConfig
+from grounding.methods.config import ModelConfig
 from grounding.model.decoder import DecoderConfig, ModulatedBlock
 from grounding.runtime.cli import parse
 from grounding.train_config import TrainConfig

@@ -8,10 +8,10 @@ import re
 import numpy as np
 import pytest
 
-from grounding.baselines.spatial_phrases import MAX_RELATIONS, SpatialPhrase, noun_phrases, parse_spatial_phrase
 from grounding.data.refshapes.phrases import describe, say
 from grounding.data.refshapes.scenes import make_scene
 from grounding.data.refshapes.vocabulary import RELATION_PHRASES
+from grounding.methods.spatial_phrases import MAX_RELATIONS, SpatialPhrase, noun_phrases, parse_spatial_phrase
 from tests.data.refshapes.reader import read_phrase
 from tests.shared_data import SHARED_DATA, needs_shared_data
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from grounding.baselines.reclip import combine, relation_matrix
-from grounding.baselines.spatial_phrases import SpatialPhrase
+from grounding.methods.reclip import combine, relation_matrix
+from grounding.methods.spatial_phrases import SpatialPhrase
 
 RELATIONS = ("left", "right", "above", "below", "bigger", "smaller")
 # A wide box upper left, a small one upper right, a tall one lower right.

@@ -16,13 +16,13 @@ import pytest
 import torch
 
 from benchmarks.training_processes import in_processes, largest_difference
-from grounding.config import ModelConfig
 from grounding.data.augment import AugmentationConfig
 from grounding.data.batches import TrainingItems
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.sampler import GlobalBatches
 from grounding.data.supervision import images_with_boxes
 from grounding.learner import ContrastConfig, LossConfig
+from grounding.methods.config import ModelConfig
 from grounding.model.decoder import DecoderConfig
 from grounding.run_logs import read_logs
 from grounding.runtime.distributed import is_main

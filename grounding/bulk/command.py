@@ -11,16 +11,16 @@ from typing import Any, Literal
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 from tqdm import tqdm
 
-from grounding.baselines.proposal_clip import ScoringConfig
 from grounding.bulk.requests import RequestsFile, open_requests
-from grounding.bulk.stream import AHEAD, PHRASES_AT_ONCE, READERS, EncodeOnceGrounder, GroundedImage, ground_many
 from grounding.clip.precision import Precision, number_format
-from grounding.config import ModelConfig
 from grounding.contenders import MethodSettings, code_identity, load_with_origin
 from grounding.errors import InputError
-from grounding.loading import BLIND
 from grounding.lock import locked
-from grounding.proposals.loading import ProposalsConfig
+from grounding.methods.config import ModelConfig
+from grounding.methods.load import BLIND
+from grounding.methods.proposal_clip import ScoringConfig
+from grounding.methods.proposals.loading import ProposalsConfig
+from grounding.methods.stream import AHEAD, PHRASES_AT_ONCE, READERS, EncodeOnceGrounder, GroundedImage, ground_many
 from grounding.runtime.distributed import join_launch, refuse_several
 from grounding.runtime.shards import ShardedFile
 

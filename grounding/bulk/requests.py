@@ -12,8 +12,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from grounding.bulk.stream import Request
 from grounding.errors import InputError
+from grounding.methods.stream import Request
 from grounding.plain_text import is_writable
 
 

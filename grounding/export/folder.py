@@ -12,13 +12,13 @@ import torch
 from tqdm import tqdm
 
 from grounding.clip.backbone import CONTEXT_LENGTH
-from grounding.config import ModelConfig
 from grounding.digest import sha256_of
 from grounding.errors import InputError
 from grounding.export.networks import onnx_networks
 from grounding.geometry import PADDING_RGB
-from grounding.grounder import DenseGrounder
-from grounding.loading import DECODER_FILE, folder_of, load, read_model_config
+from grounding.methods.config import ModelConfig
+from grounding.methods.dense import DenseGrounder
+from grounding.methods.load import DECODER_FILE, folder_of, load, read_model_config
 from grounding.whole_file import flush_file, flush_folder
 
 SETTINGS_FILE = "export.json"

@@ -14,10 +14,10 @@ from safetensors import safe_open
 from grounding.clip.package import clip
 from grounding.errors import InputError
 from grounding.extraction.stored import QUALITY_FILE
-from grounding.grounder import DenseGrounder
 from grounding.hub.card import model_card, read_measured
-from grounding.hub.fetching import NAME, PUBLISHED_CLIPS, hub_failures
-from grounding.loading import CLIP_SHA256, CONFIG_FILE, DECODER_FILE, RUN_FILES, folder_of, load, read_model_config
+from grounding.methods.dense import DenseGrounder
+from grounding.methods.hub_download import NAME, PUBLISHED_CLIPS, hub_failures
+from grounding.methods.load import CLIP_SHA256, CONFIG_FILE, DECODER_FILE, RUN_FILES, folder_of, load, read_model_config
 from grounding.plain import plain
 from grounding.yaml_files import read_yaml
 

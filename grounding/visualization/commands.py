@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from grounding.drawing import save_figure
 from grounding.errors import InputError
-from grounding.grounder import DenseGrounder, Grounder
-from grounding.loading import load, read_model_config, run_folders
+from grounding.methods.dense import DenseGrounder, Grounder
+from grounding.methods.load import load, read_model_config, run_folders
 from grounding.visualization.answers import Answer, answers
 from grounding.visualization.asking import Sheet, sheets
 from grounding.visualization.compared import draw_comparison

@@ -27,8 +27,8 @@ from grounding.export.__main__ import main
 from grounding.export.folder import OLDEST_TORCH, export_run, left_out
 from grounding.extraction import ExtractionConfig
 from grounding.geometry import box_iou
-from grounding.grounder import DenseGrounder
-from grounding.loading import load
+from grounding.methods.dense import DenseGrounder
+from grounding.methods.load import load
 from tests.scripts import ROOT
 
 pytestmark = pytest.mark.skipif(torch.__version__ < OLDEST_TORCH, reason=f"the export needs PyTorch {OLDEST_TORCH}")

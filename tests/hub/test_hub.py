@@ -19,8 +19,8 @@ from huggingface_hub import ModelCard, constants
 import grounding
 from grounding.errors import InputError
 from grounding.hub import sharing
-from grounding.hub.fetching import fetched, is_hub_name
-from grounding.loading import RUN_FILES, SHIPPED
+from grounding.methods.hub_download import fetched, is_hub_name
+from grounding.methods.load import RUN_FILES, SHIPPED
 from tests.hub.stand_in import HubStandIn, Repository
 from tests.trained_run import make_trained_run
 

@@ -13,9 +13,9 @@ import torch
 from grounding.data.images import read_image
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
-from grounding.proposals.loading import EMBEDDED_FILE
-from grounding.proposals.types import Selection
-from grounding.proposals.yolox import YOLOXProposer, fit, import_onnxruntime
+from grounding.methods.proposals.loading import EMBEDDED_FILE
+from grounding.methods.proposals.types import Selection
+from grounding.methods.proposals.yolox import YOLOXProposer, fit, import_onnxruntime
 from pretraining.yolo import (
     INPUT_SIZE,
     VISIBLE_SHARE,

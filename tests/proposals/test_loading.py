@@ -10,9 +10,9 @@ from torchvision.ops import box_iou
 
 from grounding.data.refshapes.writer import make_split_scene
 from grounding.errors import InputError
-from grounding.proposals import loading
-from grounding.proposals.loading import EMBEDDED_FILE, ProposalsConfig, load_proposer
-from grounding.proposals.types import CachedProposer, Proposals
+from grounding.methods.proposals import loading
+from grounding.methods.proposals.loading import EMBEDDED_FILE, ProposalsConfig, load_proposer
+from grounding.methods.proposals.types import CachedProposer, Proposals
 from tests.fake_proposer import FakeProposer
 
 

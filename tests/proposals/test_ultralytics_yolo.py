@@ -15,9 +15,9 @@ from PIL import Image
 from torchvision.ops import nms
 
 from grounding.errors import InputError
-from grounding.proposals import ultralytics_yolo
-from grounding.proposals.types import Selection
-from grounding.proposals.ultralytics_yolo import UltralyticsProposer, import_ultralytics
+from grounding.methods.proposals import ultralytics_yolo
+from grounding.methods.proposals.types import Selection
+from grounding.methods.proposals.ultralytics_yolo import UltralyticsProposer, import_ultralytics
 
 ARCHITECTURES = ("yolov5n", "yolov8n", "yolo11n")
 SELECTION = Selection(confidence=0.6, iou_threshold=0.5, max_proposals=15)
@@ -115,8 +115,8 @@ def refuse(*arguments, **_):
 socket.getaddrinfo = socket.socket.connect = refuse
 before = dict(os.environ)
 import numpy as np
-from grounding.proposals.types import Selection
-from grounding.proposals.ultralytics_yolo import UltralyticsProposer
+from grounding.methods.proposals.types import Selection
+from grounding.methods.proposals.ultralytics_yolo import UltralyticsProposer
 detector = UltralyticsProposer({str(checkpoints["yolov8n"])!r}, Selection(0.6, 0.5, 15))
 assert len(detector.propose(np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)).scores)
 from ultralytics.utils import AUTOINSTALL, SAFE_LOAD

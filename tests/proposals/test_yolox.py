@@ -16,9 +16,9 @@ from torchvision.ops import box_iou
 from grounding.data.images import read_image
 from grounding.errors import InputError
 from grounding.geometry import box_xywh_to_xyxy
-from grounding.proposals.loading import EMBEDDED_FILE
-from grounding.proposals.types import Selection, best_proposals
-from grounding.proposals.yolox import YOLOXProposer, decode, fit, import_onnxruntime
+from grounding.methods.proposals.loading import EMBEDDED_FILE
+from grounding.methods.proposals.types import Selection, best_proposals
+from grounding.methods.proposals.yolox import YOLOXProposer, decode, fit, import_onnxruntime
 from tests.shared_data import SHARED_DATA, needs_shared_data
 
 REAL_FILE = SHARED_DATA / "weights" / "yolox_nano.onnx"
@@ -182,8 +182,8 @@ def test_an_onnx_that_is_no_yolox_is_refused(tmp_path, changes, reason):
 def test_onnx_runtime_reports_nothing_of_its_use(tmp_path):
     # It keeps what it will send, and an identifier of the machine, below the user's folder.
     code = (
-        "import sys, time; from grounding.proposals.yolox import YOLOXProposer\n"
-        "from grounding.proposals.types import Selection\n"
+        "import sys, time; from grounding.methods.proposals.yolox import YOLOXProposer\n"
+        "from grounding.methods.proposals.types import Selection\n"
         "YOLOXProposer(sys.argv[1], Selection(0.5, 0.5, 1), name=''); time.sleep(0.5)"
     )
     environment = {key: value for key, value in os.environ.items() if key not in ("CI", "ORT_DISABLE_TELEMETRY")}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from grounding.config import ModelConfig
+from grounding.methods.config import ModelConfig
 from grounding.train_config import TrainConfig
 from grounding.training import train
 from tests.tiny_clip import save_tiny_clip

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 import grounding.training as training
-from grounding.grounder import DenseGrounder
-from grounding.loading import make_encoder
+from grounding.methods.dense import DenseGrounder
+from grounding.methods.load import make_encoder
 from grounding.optimiser_step import running_mean, warmup_cosine
 from grounding.run_logs import read_logs
 from grounding.train_config import TrainConfig

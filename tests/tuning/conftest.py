@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import grounding.tuning as tuning
-from grounding.config import ModelConfig
+from grounding.methods.config import ModelConfig
 from grounding.model.decoder import DecoderConfig
 from grounding.tuning import TuneConfig
 from tests.tiny_clip import save_tiny_clip

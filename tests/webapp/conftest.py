@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from grounding.config import ModelConfig
-from grounding.proposals.loading import ProposalsConfig
+from grounding.methods.config import ModelConfig
+from grounding.methods.proposals.loading import ProposalsConfig
 from grounding.runtime.lru_cache import LRUCache
 from grounding.webapp.answers import Answerer, PageMethod, load_methods
 from grounding.webapp.serving import ServeConfig, launch

@@ -51,7 +51,7 @@ def runs(methods, monkeypatch) -> Counter[str]:
 
 @pytest.mark.parametrize("name", ["ours", "zero-shot", "gradcam", "yolo-clip", "reclip"])
 def test_equals_the_method_itself(answerer, photo_file, name: str) -> None:
-    model = grounding.loading.read_model_config(grounding.loading.SHIPPED["refshapes"])
+    model = grounding.methods.load.read_model_config(grounding.methods.load.SHIPPED["refshapes"])
     alone = grounding.load("refshapes") if name == "ours" else grounding.load(name, model=model)
     photo = answerer.receive(photo_file)
     for found, expected in zip(

@@ -16,8 +16,8 @@ import requests
 from PIL import Image
 
 import grounding
-from grounding.config import ModelConfig
 from grounding.errors import InputError
+from grounding.methods.config import ModelConfig
 from grounding.runtime.cli import parse
 from grounding.webapp.serving import ServeConfig, launch, subtitle
 from reliability.page_session import Session, content_of

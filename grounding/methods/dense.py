@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grounding.bulk.stream import GroundedImage, ground_many
 from grounding.clip.encoder import EncodedImages, EncodedView, Encoder, ImageLike, as_image
 from grounding.clip.similarity import min_max_normalize, similarity_of
 from grounding.clip.text import PhraseFeatures, TextEncoder, as_phrases
@@ -19,6 +18,7 @@ from grounding.data.flip import can_be_mirrored, mirrored_phrase
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.choice import required_head
 from grounding.extraction.quality import BoxQualityHead
+from grounding.methods.stream import GroundedImage, ground_many
 from grounding.model.decoder import DecoderConfig, HeatmapDecoder
 from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding

@@ -12,20 +12,20 @@ from jsonargparse import ArgumentParser, Namespace
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
-from grounding.baselines.chance import CentredBoxGrounder, WholeImageGrounder
-from grounding.baselines.gradcam import GradCAMGrounder
-from grounding.baselines.proposal_clip import ProposalScorer, ScoringConfig
-from grounding.baselines.reclip import ReCLIPGrounder
-from grounding.baselines.yolo_clip import YOLOCLIPGrounder
 from grounding.clip.backbone import LoadedCLIP, load_clip
 from grounding.clip.encoder import Encoder
 from grounding.clip.precision import Precision, number_format
-from grounding.config import ModelConfig
 from grounding.errors import InputError
 from grounding.extraction.stored import EXTRACTION_FILE, QUALITY_FILE, read_extraction
-from grounding.grounder import DenseGrounder, Grounder, decoder_for
-from grounding.hub.fetching import fetched, is_hub_name
-from grounding.proposals.loading import ProposalsConfig, load_proposer
+from grounding.methods.chance import CentredBoxGrounder, WholeImageGrounder
+from grounding.methods.config import ModelConfig
+from grounding.methods.dense import DenseGrounder, Grounder, decoder_for
+from grounding.methods.gradcam import GradCAMGrounder
+from grounding.methods.hub_download import fetched, is_hub_name
+from grounding.methods.proposal_clip import ProposalScorer, ScoringConfig
+from grounding.methods.proposals.loading import ProposalsConfig, load_proposer
+from grounding.methods.reclip import ReCLIPGrounder
+from grounding.methods.yolo_clip import YOLOCLIPGrounder
 from grounding.yaml_files import read_yaml, refuse_other_fields
 
 CONFIG_FILE = "config.yaml"

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from grounding.errors import InputError
-from grounding.proposals.types import Proposals, Selection, best_proposals
+from grounding.methods.proposals.types import Proposals, Selection, best_proposals
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

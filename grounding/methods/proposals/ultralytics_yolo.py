@@ -17,7 +17,7 @@ import torch
 
 from grounding.digest import sha256_of
 from grounding.errors import InputError
-from grounding.proposals.types import Proposals, Selection, best_proposals
+from grounding.methods.proposals.types import Proposals, Selection, best_proposals
 
 CACHE = Path("~/.cache/ultralytics").expanduser()  # where downloads go
 TASKS_WITH_BOXES = ("detect", "segment", "pose")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from grounding.proposals.types import Proposer, Selection
-from grounding.proposals.ultralytics_yolo import UltralyticsProposer
-from grounding.proposals.yolox import YOLOXProposer
+from grounding.methods.proposals.types import Proposer, Selection
+from grounding.methods.proposals.ultralytics_yolo import UltralyticsProposer
+from grounding.methods.proposals.yolox import YOLOXProposer
 
 EMBEDDED = "embedded"
 EMBEDDED_FILE = Path(__file__).parents[1] / "weights" / "embedded_yolox.onnx"

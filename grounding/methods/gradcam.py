@@ -13,7 +13,7 @@ from grounding.clip.backbone import LoadedCLIP
 from grounding.clip.encoder import EncodedView, Encoder
 from grounding.clip.text import PhraseFeatures
 from grounding.extraction import ExtractionConfig
-from grounding.grounder import DenseGrounder
+from grounding.methods.dense import DenseGrounder
 
 STRIDE = 32  # of CLIP's last stage as it was trained
 

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from grounding.baselines.spatial_phrases import SpatialPhrase, noun_phrases, parse_spatial_phrase
-from grounding.baselines.yolo_clip import EncodedProposals, YOLOCLIPGrounder
 from grounding.geometry import box_area
+from grounding.methods.spatial_phrases import SpatialPhrase, noun_phrases, parse_spatial_phrase
+from grounding.methods.yolo_clip import EncodedProposals, YOLOCLIPGrounder
 
 
 class ReCLIPGrounder(YOLOCLIPGrounder):
