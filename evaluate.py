@@ -2,9 +2,9 @@
 
 import sys
 
-from grounding.comparison import EvaluateConfig, compare
+from grounding.evaluation.compare import EvaluateConfig, compare
+from grounding.evaluation.score import ScoreConfig, score
 from grounding.runtime.cli import exit_on_input_error, parse
-from grounding.scoring import ScoreConfig, score
 
 HELP = """usage: evaluate.py compare METHOD [METHOD ...] --data DIR --output DIR [--option VALUE ...]
        evaluate.py score PREDICTIONS --format csv|jsonl|coco [--option VALUE ...]

@@ -26,7 +26,9 @@ from tqdm import tqdm
 from benchmarks.ablation_report import FULL, write_report
 from grounding.data.augment import AugmentationConfig
 from grounding.data.refcocog import RefCOCOg
-from grounding.evaluation import method_of, predict
+from grounding.evaluation.evaluate import method_of, predict
+from grounding.evaluation.metrics import hottest_point, ious_with, point_inside
+from grounding.evaluation.summary import summarise
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.settings import PARAMETERS
 from grounding.extraction_sweep import fit_head, sweep
@@ -35,11 +37,9 @@ from grounding.learner import ContrastConfig, LossConfig
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder, Grounder
 from grounding.methods.load import load
-from grounding.metrics import hottest_point, ious_with, point_inside
 from grounding.model.decoder import DecoderConfig
 from grounding.plain import plain
 from grounding.runtime.cli import exit_on_input_error
-from grounding.summary import summarise
 from grounding.train_config import TrainConfig
 from grounding.training import train
 from grounding.weak import WeakConfig

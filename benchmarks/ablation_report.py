@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from tabulate import tabulate
 
-from grounding.significance import paired_difference
+from grounding.evaluation.significance import paired_difference
 
 FULL = "+ adapter, regions from boxes"  # whose heatmaps the extractions share, and which has all boxes
 SHOWN = {"acc@0.5": "Acc@0.5", "miou": "mIoU", "pointing": "pointing"}

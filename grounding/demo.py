@@ -26,8 +26,8 @@ def main() -> None:
     data = Path("data/refshapes")
     write_refshapes(data, IMAGES)
 
-    from grounding.comparison import EvaluateConfig, compare
     from grounding.curves import CurvesConfig, curves
+    from grounding.evaluation.compare import EvaluateConfig, compare
     from grounding.gallery import GalleryConfig, gallery
     from grounding.methods.load import DECODER_FILE
     from grounding.report.tables import comparison_table

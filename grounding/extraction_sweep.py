@@ -16,11 +16,11 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from grounding.data.dataloader import ImageLoader
+from grounding.evaluation.metrics import hits, ious_with, recall_at
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.features import box_features, candidate_boxes
 from grounding.extraction.quality import BoxQualityHead, fit_quality_head
 from grounding.methods.dense import DenseGrounder, Grounder
-from grounding.metrics import hits, ious_with, recall_at
 from grounding.types import Example
 
 
@@ -46,7 +46,7 @@ def sweep(
         description: of the progress bar.
 
     Returns:
-        Setting -> "acc@0.5", "miou" and "recall@5" over all expressions, as `grounding.metrics` means them, and
+        Setting -> "acc@0.5", "miou" and "recall@5" over all expressions, as `grounding.evaluation.metrics` means them, and
         "ms_per_phrase", the milliseconds from heatmap to boxes.
 
     Raises:

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from grounding.evaluation.summary import Summary
 from grounding.report.choices import rival_of
 from grounding.report.galleries import draw_galleries
 from grounding.report.page import write_page
 from grounding.report.plots import draw_plots, method_colours
 from grounding.report.rows import rows_of
 from grounding.report.tables import write_tables
-from grounding.summary import Summary
 
 PICTURES = 12  # in a gallery
 

@@ -22,7 +22,7 @@ from grounding.data.dataloader import ImageLoader, TimedLoader
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.sampler import GlobalBatches
 from grounding.errors import InputError
-from grounding.evaluation import evaluate
+from grounding.evaluation.evaluate import evaluate
 from grounding.learner import TrainingCriterion
 from grounding.methods.dense import DenseGrounder, decoder_for
 from grounding.methods.load import make_encoder

@@ -18,7 +18,7 @@ from jsonargparse import auto_cli
 from tqdm import tqdm
 
 import grounding.bulk.command
-import grounding.comparison
+import grounding.evaluation.compare
 import grounding.tuning  # noqa: F401  with the two above, all that the commands import
 from reliability.attempts import Attempt, Running, run
 from reliability.faults import faults_of

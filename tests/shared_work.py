@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from grounding import ModelConfig, RefCOCOg, cli, load
-from grounding.comparison import EvaluateConfig, compare
-from grounding.evaluation import evaluate
+from grounding.evaluation.compare import EvaluateConfig, compare
+from grounding.evaluation.evaluate import evaluate
 
 METHODS, BOUNDS = ["zero-shot", "yolo-clip"], ["random-proposal", "annotated-clip"]
 

@@ -16,10 +16,10 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from grounding import InputError, ModelConfig, RefCOCOg, comparison, lock
-from grounding.comparison import EvaluateConfig, compare
-from grounding.evaluation import predict_blocks
+from grounding.evaluation.compare import EvaluateConfig, compare
+from grounding.evaluation.evaluate import predict_blocks
+from grounding.evaluation.predictions import read_predictions
 from grounding.methods.proposal_clip import ScoringConfig
-from grounding.predictions import read_predictions
 from grounding.runtime.cli import parse
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data

@@ -14,8 +14,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from grounding.comparison import EvaluateConfig, compare
 from grounding.data.refshapes.writer import write_refshapes
+from grounding.evaluation.compare import EvaluateConfig, compare
 from grounding.runtime.cli import parse
 from grounding.train_config import TrainConfig
 from grounding.training import train

@@ -17,9 +17,9 @@ from torchvision.ops import box_iou
 
 import grounding.extraction_tuning as tuning
 from grounding import ModelConfig, RefCOCOg, load
-from grounding.contenders import MethodSettings, make_method
 from grounding.data.supervision import WithoutBroken, images_with_boxes
-from grounding.evaluation import evaluate
+from grounding.evaluation.evaluate import evaluate
+from grounding.evaluation.registry import MethodSettings, make_method
 from grounding.extraction import ExtractionConfig
 from grounding.extraction.quality import BoxQualityHead
 from grounding.extraction_sweep import fit_head, sweep

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from grounding import cli, comparison
-from grounding.comparison import compare
-from grounding.evaluation import predict_blocks
+from grounding.evaluation.compare import compare
+from grounding.evaluation.evaluate import predict_blocks
 from grounding.runtime.distributed import gather, process_count, process_index
 from tests.scripts import ROOT
 from tests.shared_work import BOUNDS, METHODS, evaluation, work

@@ -12,12 +12,12 @@ from PIL import Image
 from torchvision.ops import box_iou
 
 from grounding import InputError
-from grounding.baselines.bounds import annotated_clip, box_mask, random_proposal, yolo_oracle
+from grounding.evaluation.bounds import annotated_clip, box_mask, random_proposal, yolo_oracle
+from grounding.evaluation.metrics import hottest_point
 from grounding.extraction import ExtractionConfig
 from grounding.methods.proposal_clip import ProposalScorer, ScoringConfig
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import YOLOCLIPGrounder
-from grounding.metrics import hottest_point
 from grounding.types import Example, Expression, Region
 from tests.fake_proposer import FakeProposer
 from tests.tiny_clip import RESOLUTION, loaded_tiny_clip

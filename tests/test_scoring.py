@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from grounding import InputError, ModelConfig, RefCOCOg
-from grounding.comparison import EvaluateConfig, compare
-from grounding.scoring import ScoreConfig, score
+from grounding.evaluation.compare import EvaluateConfig, compare
+from grounding.evaluation.score import ScoreConfig, score
 from tests.scripts import assert_refused, run_script
 from tests.shared_data import SHARED_DATA, needs_shared_data
 from tests.tiny_clip import save_tiny_clip

@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from grounding.bulk.requests import RequestsFile, open_requests
 from grounding.clip.precision import Precision, number_format
-from grounding.contenders import MethodSettings, code_identity, load_with_origin
 from grounding.errors import InputError
+from grounding.evaluation.registry import MethodSettings, code_identity, load_with_origin
 from grounding.lock import locked
 from grounding.methods.config import ModelConfig
 from grounding.methods.load import BLIND

@@ -12,8 +12,8 @@ from itertools import groupby
 
 import numpy as np
 
-from grounding.breakdowns import relates
 from grounding.data.relations import CONNECTORS, stands
+from grounding.evaluation.breakdowns import relates
 from grounding.types import Expression, Region
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from grounding.clip.encoder import ImageLike, as_image
 from grounding.clip.text import TextEncoder, as_phrases
 from grounding.errors import InputError
-from grounding.metrics import hottest_point
+from grounding.evaluation.metrics import hottest_point
 from grounding.types import Grounding
 
 AHEAD = 4

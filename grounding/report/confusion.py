@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from grounding.summary import BACKGROUND
+from grounding.evaluation.summary import BACKGROUND
 
 MOST_CATEGORIES = 20
 ANNOTATED_COLUMNS = 13  # up to so many, each cell holds its number

@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from grounding.breakdowns import in_order
 from grounding.drawing import ANNOTATED_COLOUR
+from grounding.evaluation.breakdowns import in_order
 from grounding.report.choices import CORRECT_IOU
 from grounding.report.example_rows import COLOURS, note_of
 from grounding.report.examples import Example, Examples

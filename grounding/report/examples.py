@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from grounding.breakdowns import in_order
+from grounding.evaluation.breakdowns import in_order
 from grounding.report.choices import (
     CORRECT_IOU,
     Row,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from grounding.breakdowns import kinds_of
-from grounding.summary import Summary
+from grounding.evaluation.breakdowns import kinds_of
+from grounding.evaluation.summary import Summary
 
 SUBSET = "subset"  # the axis of the data set's own tags, beside those of `breakdowns.AXES`
 

@@ -8,16 +8,18 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import grounding
 from grounding import load
-from grounding.comparison import EvaluateConfig, compare
 from grounding.data.download import PUBLISHED, download
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.refshapes.writer import IMAGES, write_refshapes
 from grounding.drawing import ANNOTATED_COLOUR, COLOUR_MAP, draw_boxes, heatmap_overlay, keep_labels_inside, show_image
-from grounding.evaluation import method_of, predict
+from grounding.evaluation.compare import EvaluateConfig, compare
+from grounding.evaluation.evaluate import method_of, predict
+from grounding.evaluation.predictions import read_predictions
+from grounding.evaluation.significance import interval_by_image, paired_difference
+from grounding.evaluation.summary import summarise
 from grounding.geometry import box_iou
 from grounding.learner import LossConfig
 from grounding.optimiser_step import warmup_cosine
-from grounding.predictions import read_predictions
 from grounding.report.choices import choose_worst
 from grounding.report.confusion import confusion
 from grounding.report.formats import render
@@ -31,8 +33,6 @@ from grounding.report.plots import (
 )
 from grounding.report.tables import difference_table, localisation_table, main_table, semantic_table, subsets_table
 from grounding.runtime.cli import parse
-from grounding.significance import interval_by_image, paired_difference
-from grounding.summary import summarise
 from grounding.train_config import TrainConfig
 from grounding.training import train
 from grounding.weak import WeakConfig

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from grounding.errors import InputError
+from grounding.evaluation.predictions import Prediction, read_predictions
 from grounding.geometry import box_xywh_to_xyxy
-from grounding.predictions import Prediction, read_predictions
 from grounding.types import Expression
 
 PREDICTED, ANNOTATED = (tuple(f"{kind}_{edge}" for edge in ("x1", "y1", "x2", "y2")) for kind in ("pred", "gt"))

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from grounding.comparison import IOU, write_results
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
-from grounding.foreign_predictions import UNKNOWN_IMAGE, read_coco, read_csv, read_jsonl
-from grounding.pooling import aggregate_by_ref
+from grounding.evaluation.aggregate_by_ref import aggregate_by_ref
+from grounding.evaluation.compare import IOU, write_results
+from grounding.evaluation.prediction_readers import UNKNOWN_IMAGE, read_coco, read_csv, read_jsonl
+from grounding.evaluation.summary import summarise
 from grounding.report.tables import comparison_table, write_tables
-from grounding.summary import summarise
 
 
 @dataclass(frozen=True)

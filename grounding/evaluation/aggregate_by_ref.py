@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from grounding.evaluation.predictions import Prediction, scores_are_probabilities
 from grounding.geometry import box_iou
-from grounding.predictions import Prediction, scores_are_probabilities
 
 
 def aggregate_by_ref(predictions: Sequence[Prediction]) -> list[Prediction]:

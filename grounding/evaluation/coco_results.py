@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from grounding.evaluation.predictions import Prediction
 from grounding.geometry import box_xyxy_to_xywh
-from grounding.predictions import Prediction
 from grounding.whole_file import write_whole
 
 CATEGORY = {"id": 1, "name": "referred object"}

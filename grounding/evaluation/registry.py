@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 
-from grounding.baselines.bounds import annotated_clip, box_mask, random_proposal, yolo_oracle
 from grounding.clip.backbone import load_clip
 from grounding.clip.precision import Precision
 from grounding.digest import sha256_of
 from grounding.errors import InputError
-from grounding.evaluation import EvaluatedMethod, method_of
+from grounding.evaluation.bounds import annotated_clip, box_mask, random_proposal, yolo_oracle
+from grounding.evaluation.evaluate import EvaluatedMethod, method_of
 from grounding.extraction.stored import QUALITY_FILE
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from grounding.breakdowns import AXES, in_order, kinds_of
-from grounding.calibration import expected_calibration_error, reliability, risk_coverage
-from grounding.metrics import (
+from grounding.evaluation.breakdowns import AXES, in_order, kinds_of
+from grounding.evaluation.calibration import expected_calibration_error, reliability, risk_coverage
+from grounding.evaluation.metrics import (
     ACCURACY_THRESHOLDS,
     AVERAGED_THRESHOLDS,
     RECALL_AT,
@@ -23,8 +23,8 @@ from grounding.metrics import (
     point_inside,
     recall_at,
 )
-from grounding.predictions import Prediction, scores_are_probabilities
-from grounding.significance import intervals_by_image, paired_differences
+from grounding.evaluation.predictions import Prediction, scores_are_probabilities
+from grounding.evaluation.significance import intervals_by_image, paired_differences
 from grounding.types import Expression, Region
 
 WITH_INTERVALS = ("acc@0.25", "acc@0.5", "acc@0.75", "miou", "giou", "pointing", "mass_inside", "recall@5",

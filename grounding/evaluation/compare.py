@@ -18,27 +18,27 @@ from tqdm import tqdm
 
 from grounding.clip.backbone import LoadedCLIP, load_clip
 from grounding.clip.precision import Precision, number_format
-from grounding.coco_results import write_coco_results
-from grounding.contenders import BOUNDS, MethodSettings, code_identity, make_bound, make_method
 from grounding.data.annotations import find_layout
 from grounding.data.refcocog import RefCOCOg
 from grounding.digest import sha256_of
 from grounding.errors import InputError
-from grounding.evaluation import EvaluatedMethod, block_size, predict_blocks
+from grounding.evaluation.aggregate_by_ref import aggregate_by_ref
+from grounding.evaluation.clip_similarity import CLIPSimilarity
+from grounding.evaluation.coco_results import write_coco_results
+from grounding.evaluation.evaluate import EvaluatedMethod, block_size, predict_blocks
+from grounding.evaluation.predictions import Prediction, read_predictions
+from grounding.evaluation.registry import BOUNDS, MethodSettings, code_identity, make_bound, make_method
+from grounding.evaluation.summary import Summary, summarise
 from grounding.lock import locked
 from grounding.methods.config import ModelConfig
 from grounding.methods.load import read_model_config, run_folders
 from grounding.methods.proposal_clip import ScoringConfig
 from grounding.methods.proposals.loading import ProposalsConfig, load_proposer
 from grounding.plain import plain
-from grounding.pooling import aggregate_by_ref
-from grounding.predictions import Prediction, read_predictions
 from grounding.report.tables import comparison_table
 from grounding.reporting import write_report
 from grounding.runtime.distributed import join_launch, share_name
 from grounding.runtime.shards import ShardedFile
-from grounding.semantics import CLIPSimilarity
-from grounding.summary import Summary, summarise
 from grounding.whole_file import write_whole
 
 IOU = "of the best-scored box with the annotated box, in pixels of the original image"

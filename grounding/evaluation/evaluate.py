@@ -14,12 +14,12 @@ from tqdm import tqdm
 from grounding.clip.text import TextEncoder
 from grounding.data.dataloader import ImageLoader
 from grounding.data.refcocog import RefCOCOg
+from grounding.evaluation.clip_similarity import CLIPSimilarity
+from grounding.evaluation.metrics import hottest_point, mass_inside
+from grounding.evaluation.predictions import BOXES_KEPT, Prediction
+from grounding.evaluation.summary import summarise
 from grounding.methods.dense import Grounder
-from grounding.metrics import hottest_point, mass_inside
-from grounding.predictions import BOXES_KEPT, Prediction
 from grounding.runtime.distributed import failing_together, gather, process_count, process_index, share_name
-from grounding.semantics import CLIPSimilarity
-from grounding.summary import summarise
 from grounding.types import Example, Grounding
 
 # Images whose crops CLIP sees together, however many a method does: its numbers then do not depend on that.
