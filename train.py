@@ -7,12 +7,12 @@
 
 import sys
 
-from grounding.extraction_tuning import TuneExtractionConfig, tune_extraction
 from grounding.runtime.cli import exit_on_input_error, parse
 from grounding.runtime.distributed import is_main, leave, refuse_several
-from grounding.train_config import TrainConfig
-from grounding.training import train
-from grounding.tuning import TuneConfig, tune
+from grounding.training.config import TrainConfig
+from grounding.training.search import TuneConfig, tune
+from grounding.training.train import train
+from grounding.training.tune_extraction import TuneExtractionConfig, tune_extraction
 
 MORE = """usage: train.py extraction RUN --data DIR [--option VALUE ...]   chooses how boxes are made (--help)
 usage: train.py tune --data DIR --output DIR [--option VALUE ...]   searches hyper-parameters (--help)

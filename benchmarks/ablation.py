@@ -31,18 +31,18 @@ from grounding.evaluation.metrics import hottest_point, ious_with, point_inside
 from grounding.evaluation.summary import summarise
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.settings import PARAMETERS
-from grounding.extraction_sweep import fit_head, sweep
-from grounding.extraction_tuning import GRID
-from grounding.learner import ContrastConfig, LossConfig
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder, Grounder
 from grounding.methods.load import load
 from grounding.model.decoder import DecoderConfig
 from grounding.plain import plain
 from grounding.runtime.cli import exit_on_input_error
-from grounding.train_config import TrainConfig
-from grounding.training import train
-from grounding.weak import WeakConfig
+from grounding.training.config import TrainConfig
+from grounding.training.criterion import ContrastConfig, LossConfig
+from grounding.training.extraction_sweep import fit_head, sweep
+from grounding.training.train import train
+from grounding.training.tune_extraction import GRID
+from grounding.training.weak import WeakConfig
 from grounding.whole_file import write_whole
 
 RESULT = "ablation.json"

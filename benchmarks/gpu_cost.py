@@ -12,7 +12,7 @@ from benchmarks.step_cost import Cost, batch_of, learner_of, step_cost
 from grounding.clip.package import CLIP
 from grounding.data.download import PUBLISHED
 from grounding.errors import InputError
-from grounding.train_config import TrainConfig
+from grounding.training.config import TrainConfig
 
 # Images of the split `umd`, which shares none between its parts: TensorFlow Datasets, catalogue entry `ref_coco`. Their
 # sum is what `grounding.data.download` checks, and the sentences are taken from there.

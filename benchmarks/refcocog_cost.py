@@ -26,7 +26,7 @@ from benchmarks.step_cost import LONGEST_PHRASE, PARTS, Cost
 from grounding.data.download import PUBLISHED
 from grounding.errors import InputError
 from grounding.runtime.cli import exit_on_input_error, parse
-from grounding.train_config import TrainConfig
+from grounding.training.config import TrainConfig
 
 CONFIGS = (Path("configs/refcocog.yaml"), Path("configs/refcocog-weak.yaml"), Path("configs/refcocog-mixed.yaml"))
 FIGURES = Path(__file__).with_name("published_refcocog.csv")

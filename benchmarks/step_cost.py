@@ -30,9 +30,9 @@ from grounding.clip.encoder import Encoder
 from grounding.clip.package import CLIP
 from grounding.clip.text import PhraseFeatures
 from grounding.data.batches import TrainingBatch
-from grounding.learner import TrainingCriterion
 from grounding.methods.dense import decoder_for
-from grounding.train_config import TrainConfig
+from grounding.training.config import TrainConfig
+from grounding.training.criterion import TrainingCriterion
 
 LONGEST_PHRASE = 24  # tokens of the longest phrase of a batch, an assumption that hardly matters
 TOWER, TEACHERS = "frozen tower", "tower at teacher sizes"

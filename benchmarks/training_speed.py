@@ -30,10 +30,10 @@ from grounding.clip.backbone import LoadedCLIP
 from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch, TrainingItems, collate
 from grounding.data.refcocog import RefCOCOg
-from grounding.learner import TrainingCriterion
 from grounding.methods.dense import decoder_for
 from grounding.runtime.cli import exit_on_input_error, parse
-from grounding.train_config import TrainConfig
+from grounding.training.config import TrainConfig
+from grounding.training.criterion import TrainingCriterion
 
 COMMAND = "python -m benchmarks.training_speed"
 CONFIG = Path("configs/refcocog.yaml")

@@ -15,7 +15,7 @@ from jsonargparse import auto_cli
 from benchmarks.gpu_cost import GPUS, config_cost, seconds
 from benchmarks.pages import between
 from grounding.runtime.cli import exit_on_input_error, parse
-from grounding.train_config import TrainConfig
+from grounding.training.config import TrainConfig
 from grounding.whole_file import write_whole
 
 BEGIN, END = "<!-- Written by python -m benchmarks.web_scale -->", "<!-- End of what it writes -->"

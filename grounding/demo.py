@@ -31,8 +31,8 @@ def main() -> None:
     from grounding.gallery import GalleryConfig, gallery
     from grounding.methods.load import DECODER_FILE
     from grounding.report.tables import comparison_table
-    from grounding.train_config import TrainConfig
-    from grounding.training import train
+    from grounding.training.config import TrainConfig
+    from grounding.training.train import train
     from grounding.visualization.commands import compare as side_by_side
     from grounding.visualization.commands import figure, steps
     from grounding.visualization.config import VisualizeConfig

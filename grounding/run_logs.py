@@ -10,7 +10,7 @@ from pathlib import Path
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from grounding.errors import InputError
-from grounding.run_folder import EPOCH_TAGS, METRICS_FILE, STEP_TAGS
+from grounding.training.run_folder import EPOCH_TAGS, METRICS_FILE, STEP_TAGS
 
 Series = dict[int, float]  # step or epoch -> value, in their order
 

@@ -31,8 +31,8 @@ from grounding.errors import InputError
 from grounding.export.networks import to_onnx
 from grounding.geometry import box_area
 from grounding.methods.proposals.yolox import PADDING
-from grounding.optimiser_step import warmup_cosine
 from grounding.runtime.cli import exit_on_input_error
+from grounding.training.step import warmup_cosine
 from grounding.whole_file import made_whole
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 import grounding.bulk.command
 import grounding.evaluation.compare
-import grounding.tuning  # noqa: F401  with the two above, all that the commands import
+import grounding.training.search  # noqa: F401  with the two above, all that the commands import
 from reliability.attempts import Attempt, Running, run
 from reliability.faults import faults_of
 from reliability.recording import Row, record

@@ -17,8 +17,8 @@ from PIL import Image
 from grounding.data.refshapes.writer import write_refshapes
 from grounding.evaluation.compare import EvaluateConfig, compare
 from grounding.runtime.cli import parse
-from grounding.train_config import TrainConfig
-from grounding.training import train
+from grounding.training.config import TrainConfig
+from grounding.training.train import train
 from tests.scripts import ROOT, run_script
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from grounding.clip.encoder import Encoder
-from grounding.contrast import Pairs, RegionPhraseContrast
 from grounding.data.batches import TrainingBatch
 from grounding.errors import InputError
-from grounding.learner import ContrastConfig, LossConfig, TrainingCriterion
-from grounding.losses import box_masks, mask_loss
 from grounding.methods.dense import decoder_for
 from grounding.model.decoder import DecoderConfig
+from grounding.training.contrast import Pairs, RegionPhraseContrast
+from grounding.training.criterion import ContrastConfig, LossConfig, TrainingCriterion
+from grounding.training.losses import box_masks, mask_loss
 from tests.tiny_clip import loaded_tiny_clip
 
 SIZE, STRIDE = 64, 4

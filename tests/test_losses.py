@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from grounding.losses import box_masks, mask_loss
+from grounding.training.losses import box_masks, mask_loss
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:

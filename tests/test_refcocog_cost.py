@@ -15,12 +15,12 @@ from benchmarks.refcocog_cost import CONFIGS
 from benchmarks.rn50 import RN50
 from benchmarks.step_cost import TOWER, Cost, Meter, batch_of, learner_of, step_cost
 from grounding.data.download import PUBLISHED
-from grounding.learner import ContrastConfig, LossConfig
 from grounding.methods.config import ModelConfig
 from grounding.model.decoder import DecoderConfig, ModulatedBlock
 from grounding.runtime.cli import parse
-from grounding.train_config import TrainConfig
-from grounding.weak import WeakConfig
+from grounding.training.config import TrainConfig
+from grounding.training.criterion import ContrastConfig, LossConfig
+from grounding.training.weak import WeakConfig
 from tests.tiny_clip import tiny_clip
 
 ROOT = Path(__file__).parents[1]

@@ -21,14 +21,14 @@ from grounding.data.batches import TrainingItems
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.sampler import GlobalBatches
 from grounding.data.supervision import images_with_boxes
-from grounding.learner import ContrastConfig, LossConfig
 from grounding.methods.config import ModelConfig
 from grounding.model.decoder import DecoderConfig
 from grounding.run_logs import read_logs
 from grounding.runtime.distributed import is_main
 from grounding.runtime.signals import Stopped
-from grounding.train_config import TrainConfig
-from grounding.training import train
+from grounding.training.config import TrainConfig
+from grounding.training.criterion import ContrastConfig, LossConfig
+from grounding.training.train import train
 from tests.killed import Killed, killed_after
 from tests.scripts import ROOT
 from tests.tiny_clip import save_tiny_clip

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from grounding import ModelConfig
 from grounding.model.decoder import DecoderConfig
-from grounding.train_config import TrainConfig
-from grounding.training import train
+from grounding.training.config import TrainConfig
+from grounding.training.train import train
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
 

@@ -14,8 +14,8 @@ from matplotlib.ticker import MaxNLocator
 
 from grounding.report.fitted_text import width_of
 from grounding.report.plots import DASHES, PADDING, PALETTE, tidy
-from grounding.run_folder import LEARNING_RATE, TOTAL_LOSS
 from grounding.run_logs import RunLog, Series
+from grounding.training.run_folder import LEARNING_RATE, TOTAL_LOSS
 
 DPI = 150
 MOST_COLUMNS = 4

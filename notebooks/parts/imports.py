@@ -18,8 +18,6 @@ from grounding.evaluation.predictions import read_predictions
 from grounding.evaluation.significance import interval_by_image, paired_difference
 from grounding.evaluation.summary import summarise
 from grounding.geometry import box_iou
-from grounding.learner import LossConfig
-from grounding.optimiser_step import warmup_cosine
 from grounding.report.choices import choose_worst
 from grounding.report.confusion import confusion
 from grounding.report.formats import render
@@ -33,9 +31,11 @@ from grounding.report.plots import (
 )
 from grounding.report.tables import difference_table, localisation_table, main_table, semantic_table, subsets_table
 from grounding.runtime.cli import parse
-from grounding.train_config import TrainConfig
-from grounding.training import train
-from grounding.weak import WeakConfig
+from grounding.training.config import TrainConfig
+from grounding.training.criterion import LossConfig
+from grounding.training.step import warmup_cosine
+from grounding.training.train import train
+from grounding.training.weak import WeakConfig
 
 assert Path(grounding.__file__).is_relative_to(WORK), "this is another copy of the package: restart the kernel"
 DEVICE = "cuda" if torch.cuda.is_available() and not OFFLINE else "cpu"

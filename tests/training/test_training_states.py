@@ -11,8 +11,8 @@ import pytest
 
 from grounding import InputError
 from grounding.runtime.signals import Stopped
-from grounding.train_config import TrainConfig
-from grounding.training import train
+from grounding.training.config import TrainConfig
+from grounding.training.train import train
 from tests.training.disturbing import at_step, signalled
 from tests.training.runs import assert_same
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-import grounding.tuning as tuning
+import grounding.training.search as tuning
 from grounding.methods.config import ModelConfig
 from grounding.model.decoder import DecoderConfig
-from grounding.tuning import TuneConfig
+from grounding.training.search import TuneConfig
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
 from tests.tuning.searches import SPACE

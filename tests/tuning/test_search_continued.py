@@ -15,11 +15,11 @@ import pytest
 import torch
 import yaml
 
-import grounding.tuning as tuning
-from grounding.learner import TrainingCriterion
-from grounding.train_config import TrainConfig
-from grounding.training import train
-from grounding.tuning import TuneConfig, trial_folder, tune
+import grounding.training.search as tuning
+from grounding.training.config import TrainConfig
+from grounding.training.criterion import TrainingCriterion
+from grounding.training.search import TuneConfig, trial_folder, tune
+from grounding.training.train import train
 from tests.scripts import ROOT
 from tests.tuning.searches import logged, rows
 

@@ -11,12 +11,12 @@ import pytest
 import yaml
 from PIL import Image
 
-import grounding.tuning as tuning
+import grounding.training.search as tuning
 from grounding import load
 from grounding.runtime.cli import parse
-from grounding.train_config import TrainConfig
-from grounding.training import train
-from grounding.tuning import TuneConfig, trial_folder, tune
+from grounding.training.config import TrainConfig
+from grounding.training.search import TuneConfig, trial_folder, tune
+from grounding.training.train import train
 from tests.tuning.searches import logged, rows, scripted
 
 Capture = pytest.CaptureFixture[str]

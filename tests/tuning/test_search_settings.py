@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from grounding import InputError
-from grounding.search_space import DEFAULT_SPACE, read_space, values_in_space, with_values
-from grounding.train_config import TrainConfig
-from grounding.tuning import TuneConfig, tune
+from grounding.training.config import TrainConfig
+from grounding.training.search import TuneConfig, tune
+from grounding.training.search_space import DEFAULT_SPACE, read_space, values_in_space, with_values
 from tests.scripts import assert_refused, run_script
 from tests.tuning.searches import SPACE
 

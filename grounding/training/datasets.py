@@ -7,9 +7,9 @@ from grounding.data.pairs import ImagePhrasePairs
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.supervision import Supervised, WithoutBroken, find_broken, images_with_boxes, refuse_test_split
 from grounding.errors import InputError
-from grounding.run_folder import BROKEN_FILE, read_broken
 from grounding.runtime.distributed import gather, is_main, process_count, process_index
-from grounding.train_config import TrainConfig
+from grounding.training.config import TrainConfig
+from grounding.training.run_folder import BROKEN_FILE, read_broken
 
 
 def training_data(config: TrainConfig) -> tuple[Supervised, RefCOCOg | None]:

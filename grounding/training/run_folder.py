@@ -27,7 +27,7 @@ from grounding.methods.load import CLIP_SHA256, CONFIG_FILE, DECODER_FILE
 from grounding.plain import plain
 from grounding.runtime.distributed import from_main, is_main, on_main
 from grounding.runtime.environment import environment
-from grounding.states import Checkpoints, Progress, load_checkpoint
+from grounding.training.checkpoint import Checkpoints, Progress, load_checkpoint
 from grounding.whole_file import made_whole, write_whole
 from grounding.yaml_files import read_yaml
 

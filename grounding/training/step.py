@@ -15,11 +15,11 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
 from grounding.data.batches import TrainingBatch
-from grounding.learner import TrainingCriterion
 from grounding.model.decoder import HeatmapDecoder
-from grounding.run_folder import GRADIENT_NORM, LEARNING_RATE, TOTAL_LOSS
 from grounding.runtime.distributed import mean_over_processes
-from grounding.train_config import TrainConfig
+from grounding.training.config import TrainConfig
+from grounding.training.criterion import TrainingCriterion
+from grounding.training.run_folder import GRADIENT_NORM, LEARNING_RATE, TOTAL_LOSS
 
 # Of AdamW. Where a gradient is zero but for rounding, as that of an attention's key bias, which softmax ignores, what
 # rounding leaves must not be blown up to a step: it is another with every other number of processes.

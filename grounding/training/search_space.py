@@ -15,7 +15,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from grounding.errors import InputError
 from grounding.plain import plain
-from grounding.train_config import TrainConfig
+from grounding.training.config import TrainConfig
 
 Config = TypeVar("Config")
 

@@ -9,8 +9,8 @@ from typing import Literal
 from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from grounding.data.augment import AugmentationConfig
-from grounding.learner import LossConfig
 from grounding.methods.config import ModelConfig
+from grounding.training.criterion import LossConfig
 
 
 @dataclass(frozen=True)

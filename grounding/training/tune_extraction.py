@@ -17,10 +17,10 @@ from grounding.data.supervision import WithoutBroken, images_with_boxes, refuse_
 from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig
 from grounding.extraction.stored import save_extraction
-from grounding.extraction_sweep import fit_head, sweep, sweep_table
 from grounding.methods.load import CONFIG_FILE, DECODER_FILE, TRAINING_FREE, load
 from grounding.plain import plain
-from grounding.run_folder import read_broken
+from grounding.training.extraction_sweep import fit_head, sweep, sweep_table
+from grounding.training.run_folder import read_broken
 from grounding.whole_file import write_whole
 from grounding.yaml_files import read_yaml
 

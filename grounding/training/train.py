@@ -23,17 +23,17 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.data.sampler import GlobalBatches
 from grounding.errors import InputError
 from grounding.evaluation.evaluate import evaluate
-from grounding.learner import TrainingCriterion
 from grounding.methods.dense import DenseGrounder, decoder_for
 from grounding.methods.load import make_encoder
 from grounding.model.decoder import HeatmapDecoder
-from grounding.optimiser_step import TrainingStep, make_step
-from grounding.run_folder import SKIPPED_FILE, TOTAL_LOSS, RunFolder, refuse_another_run
 from grounding.runtime.distributed import PATIENCE, any_process, failing_together, gather, is_main, on_cpu
 from grounding.runtime.signals import Stopped, StopRequest
-from grounding.states import Progress, save_unwrapped
-from grounding.train_config import TrainConfig
-from grounding.training_data import broken_images, training_data, training_items
+from grounding.training.checkpoint import Progress, save_unwrapped
+from grounding.training.config import TrainConfig
+from grounding.training.criterion import TrainingCriterion
+from grounding.training.datasets import broken_images, training_data, training_items
+from grounding.training.run_folder import SKIPPED_FILE, TOTAL_LOSS, RunFolder, refuse_another_run
+from grounding.training.step import TrainingStep, make_step
 
 SHOWN = ("acc@0.5", "miou", "pointing")  # of the validation measures, after each epoch
 
