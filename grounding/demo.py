@@ -26,16 +26,16 @@ def main() -> None:
     data = Path("data/refshapes")
     write_refshapes(data, IMAGES)
 
-    from grounding.curves import CurvesConfig, curves
     from grounding.evaluation.compare import EvaluateConfig, compare
-    from grounding.gallery import GalleryConfig, gallery
     from grounding.methods.load import DECODER_FILE
-    from grounding.report.tables import comparison_table
     from grounding.training.config import TrainConfig
     from grounding.training.train import train
     from grounding.visualization.commands import compare as side_by_side
     from grounding.visualization.commands import figure, steps
     from grounding.visualization.config import VisualizeConfig
+    from grounding.visualization.curves import CurvesConfig, curves
+    from grounding.visualization.gallery import GalleryConfig, gallery
+    from grounding.visualization.tables import comparison_table
 
     training = parse(TrainConfig, "train", [*from_file, "--resume", "true"])
     decoder = training.output / DECODER_FILE

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from grounding.drawing import LEAST_SIDE, bare_figure, draw_boxes, heatmap_overlay, keep_labels_inside, save_figure
+from grounding.visualization.drawing import (
+    LEAST_SIDE,
+    bare_figure,
+    draw_boxes,
+    heatmap_overlay,
+    keep_labels_inside,
+    save_figure,
+)
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,12 @@ from grounding.data.sampler import GlobalBatches
 from grounding.data.supervision import images_with_boxes
 from grounding.methods.config import ModelConfig
 from grounding.model.decoder import DecoderConfig
-from grounding.run_logs import read_logs
 from grounding.runtime.distributed import is_main
 from grounding.runtime.signals import Stopped
 from grounding.training.config import TrainConfig
 from grounding.training.criterion import ContrastConfig, LossConfig
 from grounding.training.train import train
+from grounding.visualization.run_logs import read_logs
 from tests.killed import Killed, killed_after
 from tests.scripts import ROOT
 from tests.tiny_clip import save_tiny_clip

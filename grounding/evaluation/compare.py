@@ -35,10 +35,10 @@ from grounding.methods.load import read_model_config, run_folders
 from grounding.methods.proposal_clip import ScoringConfig
 from grounding.methods.proposals.loading import ProposalsConfig, load_proposer
 from grounding.plain import plain
-from grounding.report.tables import comparison_table
-from grounding.reporting import write_report
 from grounding.runtime.distributed import join_launch, share_name
 from grounding.runtime.shards import ShardedFile
+from grounding.visualization.report import write_report
+from grounding.visualization.tables import comparison_table
 from grounding.whole_file import write_whole
 
 IOU = "of the best-scored box with the annotated box, in pixels of the original image"

@@ -12,7 +12,7 @@ from grounding.evaluation.aggregate_by_ref import aggregate_by_ref
 from grounding.evaluation.compare import IOU, write_results
 from grounding.evaluation.prediction_readers import UNKNOWN_IMAGE, read_coco, read_csv, read_jsonl
 from grounding.evaluation.summary import summarise
-from grounding.report.tables import comparison_table, write_tables
+from grounding.visualization.tables import comparison_table, write_tables
 
 
 @dataclass(frozen=True)

@@ -30,12 +30,12 @@ from optuna.trial import FrozenTrial, TrialState
 from grounding.errors import InputError
 from grounding.methods.load import make_encoder
 from grounding.plain import plain
-from grounding.report.study_plots import draw_study
 from grounding.training.config import TrainConfig
 from grounding.training.datasets import boxed_images, training_data
 from grounding.training.run_folder import MAY_DIFFER_ON_RESUME, STATES_FOLDER
 from grounding.training.search_space import DEFAULT_SPACE, read_space, values_in_space, with_values
 from grounding.training.train import SHOWN, train
+from grounding.visualization.search_plots import draw_study
 from grounding.whole_file import write_whole
 
 STUDY_FILE, TRIALS_FILE, BEST_FILE = "study.db", "trials.csv", "best.yaml"

@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from grounding.drawing import ANNOTATED_STYLE, legend_line
 from grounding.errors import InputError
-from grounding.report.example_rows import (
+from grounding.visualization.drawing import ANNOTATED_STYLE, legend_line
+from grounding.visualization.example_drawing import (
     BELOW,
     COLOURS,
     COLUMNS,
@@ -25,8 +25,8 @@ from grounding.report.example_rows import (
     ExampleRow,
     Page,
 )
-from grounding.report.examples import Examples
-from grounding.report.fitted_text import fitted, height_of, width_of
+from grounding.visualization.fitted_text import fitted, height_of, width_of
+from grounding.visualization.selection import Examples
 
 # Inches.
 ABOVE_LEGEND = 0.06

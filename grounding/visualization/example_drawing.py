@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from grounding.drawing import ANNOTATED_STYLE, BOX_COLOUR, INK, draw_boxes, show_image
-from grounding.report.choices import Row
-from grounding.report.examples import Example
-from grounding.report.fitted_text import fitted, height_of, width_of
+from grounding.visualization.drawing import ANNOTATED_STYLE, BOX_COLOUR, INK, draw_boxes, show_image
+from grounding.visualization.example_choice import Row
+from grounding.visualization.fitted_text import fitted, height_of, width_of
+from grounding.visualization.selection import Example
 
 DPI = 150
 COLUMNS = 4

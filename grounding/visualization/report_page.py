@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from grounding.report.galleries import Gallery
-from grounding.report.tables import (
+from grounding.visualization.galleries import Gallery
+from grounding.visualization.tables import (
     breakdown_table,
     caption,
     difference_table,
@@ -17,7 +17,7 @@ from grounding.report.tables import (
     semantic_table,
     subsets_table,
 )
-from grounding.report.templates import fill
+from grounding.visualization.templates import fill
 from grounding.whole_file import write_whole
 
 FEW_QUERIES = 100  # below it, the page warns that little can be concluded

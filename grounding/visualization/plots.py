@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import PercentFormatter
 
-from grounding.report.confusion import confusion
+from grounding.visualization.confusion import confusion
 
 DPI = 150
 PADDING = 0.08  # inches about each panel

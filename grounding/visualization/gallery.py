@@ -12,18 +12,18 @@ import numpy as np
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from grounding.data.refcocog import RefCOCOg
-from grounding.drawing import save_figure
 from grounding.errors import InputError
 from grounding.evaluation.aggregate_by_ref import aggregate_by_ref
 from grounding.evaluation.breakdowns import AXES
 from grounding.evaluation.predictions import read_predictions
 from grounding.evaluation.summary import summarise
-from grounding.report.choices import Row, rival_of
-from grounding.report.example_gallery import draw_gallery
-from grounding.report.example_page import write_example_page
-from grounding.report.example_rows import DPI
-from grounding.report.examples import Wanted
-from grounding.report.rows import SUBSET, rows_of
+from grounding.visualization.drawing import save_figure
+from grounding.visualization.example_choice import Row, rival_of
+from grounding.visualization.example_drawing import DPI
+from grounding.visualization.gallery_page import write_example_page
+from grounding.visualization.gallery_picture import draw_gallery
+from grounding.visualization.rows import SUBSET, rows_of
+from grounding.visualization.selection import Wanted
 
 COUNT, OF_GROUP = 12, 4  # examples in a picture, and of each group in one
 MOST_GROUPS = 15  # in a picture

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from grounding.evaluation.breakdowns import in_order
-from grounding.report.choices import (
+from grounding.visualization.example_choice import (
     CORRECT_IOU,
     Row,
     choose_best,

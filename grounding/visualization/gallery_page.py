@@ -13,12 +13,12 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from grounding.drawing import ANNOTATED_COLOUR
 from grounding.evaluation.breakdowns import in_order
-from grounding.report.choices import CORRECT_IOU
-from grounding.report.example_rows import COLOURS, note_of
-from grounding.report.examples import Example, Examples
-from grounding.report.templates import fill
+from grounding.visualization.drawing import ANNOTATED_COLOUR
+from grounding.visualization.example_choice import CORRECT_IOU
+from grounding.visualization.example_drawing import COLOURS, note_of
+from grounding.visualization.selection import Example, Examples
+from grounding.visualization.templates import fill
 from grounding.whole_file import write_whole
 
 SIDE = 480  # pixels, at most, of a photograph on the page

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from grounding.report.formats import Cell, Table, render
+from grounding.visualization.table_formats import Cell, Table, render
 
 ABSENT = "-"
 METHODS, BOUNDS = "methods", "bounds, not methods"

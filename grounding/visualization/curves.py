@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from grounding.drawing import save_figure
 from grounding.errors import InputError
-from grounding.report.curves import DPI, draw_curves
-from grounding.run_logs import read_logs
+from grounding.visualization.curve_drawing import DPI, draw_curves
+from grounding.visualization.drawing import save_figure
+from grounding.visualization.run_logs import read_logs
 
 
 @dataclass(frozen=True)

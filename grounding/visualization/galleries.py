@@ -14,9 +14,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from grounding.data.images import read_image
-from grounding.drawing import ANNOTATED_COLOUR, rim
 from grounding.geometry import box_iou
-from grounding.report.choices import CORRECT_IOU, Row, choose_best, choose_disputed, choose_worst
+from grounding.visualization.drawing import ANNOTATED_COLOUR, rim
+from grounding.visualization.example_choice import CORRECT_IOU, Row, choose_best, choose_disputed, choose_worst
 
 WIDTH, PHOTO_HEIGHT = 360, 292  # pixels of the picture and, at most, of the photograph in it
 LINE_HEIGHT = 15  # pixels of a line of text

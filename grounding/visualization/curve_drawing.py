@@ -12,10 +12,10 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from grounding.report.fitted_text import width_of
-from grounding.report.plots import DASHES, PADDING, PALETTE, tidy
-from grounding.run_logs import RunLog, Series
 from grounding.training.run_folder import LEARNING_RATE, TOTAL_LOSS
+from grounding.visualization.fitted_text import width_of
+from grounding.visualization.plots import DASHES, PADDING, PALETTE, tidy
+from grounding.visualization.run_logs import RunLog, Series
 
 DPI = 150
 MOST_COLUMNS = 4

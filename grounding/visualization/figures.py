@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from grounding.drawing import BOX_COLOUR, COLOUR_MAP, INK, draw_boxes, heatmap_overlay, show_image
 from grounding.extraction import ExtractionConfig
 from grounding.visualization.answers import Answer
+from grounding.visualization.drawing import BOX_COLOUR, COLOUR_MAP, INK, draw_boxes, heatmap_overlay, show_image
 from grounding.visualization.layout import Panel, Row, draw_annotated, draw_rows, iou_caption
 
 BOXES = 5  # drawn at most; the best one alone in full strength

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from grounding.evaluation.summary import Summary
-from grounding.report.choices import rival_of
-from grounding.report.galleries import draw_galleries
-from grounding.report.page import write_page
-from grounding.report.plots import draw_plots, method_colours
-from grounding.report.rows import rows_of
-from grounding.report.tables import write_tables
+from grounding.visualization.example_choice import rival_of
+from grounding.visualization.galleries import draw_galleries
+from grounding.visualization.plots import draw_plots, method_colours
+from grounding.visualization.report_page import write_page
+from grounding.visualization.rows import rows_of
+from grounding.visualization.tables import write_tables
 
 PICTURES = 12  # in a gallery
 
