@@ -29,7 +29,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.measuring import Finding, peak_memory, report
-from grounding.bulk import Request
+from grounding.deployment.bulk import Request
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import load

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from grounding.data.refcocog import RefCOCOg
-    from grounding.detections import from_detections, to_detections
+    from grounding.deployment.detections import from_detections, to_detections
+    from grounding.deployment.hub.sharing import push
     from grounding.errors import InputError
-    from grounding.hub.sharing import push
     from grounding.methods.config import ModelConfig
     from grounding.methods.dense import Grounder
     from grounding.methods.load import load

@@ -27,8 +27,8 @@ from tqdm import tqdm
 
 from grounding.data.images import read_image
 from grounding.data.refcocog import RefCOCOg
+from grounding.deployment.export.networks import to_onnx
 from grounding.errors import InputError
-from grounding.export.networks import to_onnx
 from grounding.geometry import box_area
 from grounding.methods.proposals.yolox import PADDING
 from grounding.runtime.cli import exit_on_input_error

@@ -65,7 +65,7 @@ def _trained(output: Path) -> dict[str, str]:
 
 
 def _bulk(data: Path, output: Path) -> list[object]:
-    return ["-m", "grounding.bulk", "--method", "refshapes", "--requests", data.parent / "requests.jsonl", "--output",
+    return ["-m", "grounding.deployment.bulk", "--method", "refshapes", "--requests", data.parent / "requests.jsonl", "--output",
             output / "boxes.jsonl", "--block", 2, "--device", "cpu", "--precision", "float32"]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import pytest
 import supervision as sv
 
 from grounding import InputError
-from grounding.detections import from_detections, to_detections
+from grounding.deployment.detections import from_detections, to_detections
 from grounding.types import Grounding
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)

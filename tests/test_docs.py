@@ -39,9 +39,9 @@ ELSEWHERE = {
     "python -m grounding.demo": "tests/test_demo.py runs it on a few images",
     "python -m grounding.data.download": "needs the network; tests/data/download has a server of its own",
     "torchrun": "tests/test_processes.py starts two processes by it",
-    "python -m grounding.export": "takes half a minute; tests/export runs it",
+    "python -m grounding.deployment.export": "takes half a minute; tests/export runs it",
     "python examples/onnx_grounding.py": "needs what the line before makes; tests/export runs it",
-    "python -m grounding.hub push": "needs an account; tests/hub has a server of its own",
+    "python -m grounding.deployment.hub push": "needs an account; tests/hub has a server of its own",
     "python visualize.py serve": "answers until it is stopped; tests/webapp starts it",
     "python notebooks/build.py": "tests/notebooks builds the notebook and executes it",
 }

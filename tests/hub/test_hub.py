@@ -17,8 +17,8 @@ import yaml
 from huggingface_hub import ModelCard, constants
 
 import grounding
+from grounding.deployment.hub import sharing
 from grounding.errors import InputError
-from grounding.hub import sharing
 from grounding.methods.hub_download import fetched, is_hub_name
 from grounding.methods.load import RUN_FILES, SHIPPED
 from tests.hub.stand_in import HubStandIn, Repository
@@ -130,7 +130,7 @@ def test_the_command(
 ) -> None:
     arguments = ["push", "--run", "runs/mine", "--repo", "somebody/mine", "--private", "true"]
     monkeypatch.setattr(sys, "argv", ["hub", *arguments])
-    runpy.run_module("grounding.hub", run_name="__main__")
+    runpy.run_module("grounding.deployment.hub", run_name="__main__")
     assert hub.repositories["somebody/mine"].private
     assert 'grounding.load("somebody/mine")' in capsys.readouterr().out
 

@@ -1,8 +1,8 @@
-"""`python -m grounding.bulk --method METHOD --requests FILE --output FILE`."""
+"""`python -m grounding.deployment.bulk --method METHOD --requests FILE --output FILE`."""
 
 import sys
 
-from grounding.bulk.command import BulkConfig, ground_file
+from grounding.deployment.bulk.command import BulkConfig, ground_file
 from grounding.runtime.cli import exit_on_input_error, parse
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`python -m grounding.bulk`: a file of requests into a file of boxes, resumed after a kill."""
+"""`python -m grounding.deployment.bulk`: a file of requests into a file of boxes, resumed after a kill."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, Literal
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 from tqdm import tqdm
 
-from grounding.bulk.requests import RequestsFile, open_requests
 from grounding.clip.precision import Precision, number_format
+from grounding.deployment.bulk.requests import RequestsFile, open_requests
 from grounding.errors import InputError
 from grounding.evaluation.registry import MethodSettings, code_identity, load_with_origin
 from grounding.lock import locked
@@ -71,7 +71,7 @@ def ground_file(config: BulkConfig) -> str:
         InputError: the requests, the method or an image cannot be used, the output is of something else, or another
             process works on it.
     """
-    refuse_several("python -m grounding.bulk")
+    refuse_several("python -m grounding.deployment.bulk")
     if config.output.suffix != ".jsonl":
         raise InputError(f"output is {config.output}: give a file that ends in .jsonl")
     if config.method in BLIND:

@@ -12,9 +12,9 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from safetensors import safe_open
 
 from grounding.clip.package import clip
+from grounding.deployment.hub.card import model_card, read_measured
 from grounding.errors import InputError
 from grounding.extraction.stored import QUALITY_FILE
-from grounding.hub.card import model_card, read_measured
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.hub_download import NAME, PUBLISHED_CLIPS, hub_failures
 from grounding.methods.load import CLIP_SHA256, CONFIG_FILE, DECODER_FILE, RUN_FILES, folder_of, load, read_model_config

@@ -1,4 +1,4 @@
-"""`python -m grounding.export`: a trained run as ONNX files; docs/sharing.md says how to use them."""
+"""`python -m grounding.deployment.export`: a trained run as ONNX files; docs/sharing.md says how to use them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jsonargparse import auto_cli
 
-from grounding.export.folder import export_run
+from grounding.deployment.export.folder import export_run
 from grounding.runtime.cli import exit_on_input_error
 
 

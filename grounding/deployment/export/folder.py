@@ -12,9 +12,9 @@ import torch
 from tqdm import tqdm
 
 from grounding.clip.backbone import CONTEXT_LENGTH
+from grounding.deployment.export.networks import onnx_networks
 from grounding.digest import sha256_of
 from grounding.errors import InputError
-from grounding.export.networks import onnx_networks
 from grounding.geometry import PADDING_RGB
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
@@ -43,7 +43,7 @@ def export_run(run: str, output: Path) -> dict[str, Any]:
     if torch.__version__ < OLDEST_TORCH:
         raise InputError(f"the export needs PyTorch {OLDEST_TORCH} or newer, this is {torch.__version__}: update it")
     try:
-        from grounding.export.tokenizer import clip_to_tokenizers
+        from grounding.deployment.export.tokenizer import clip_to_tokenizers
     except ImportError as error:
         raise InputError(
             f"the export needs another package ({error}): pip install -r requirements-export.txt"

@@ -1,4 +1,4 @@
-"""`python -m grounding.hub push`: shares a run on a model hub."""
+"""`python -m grounding.deployment.hub push`: shares a run on a model hub."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jsonargparse import auto_cli
 
-from grounding.hub.sharing import push
+from grounding.deployment.hub.sharing import push
 from grounding.runtime.cli import exit_on_input_error
 
 
