@@ -27,10 +27,11 @@ from benchmarks.ablation_report import FULL, write_report
 from grounding.data.augment import AugmentationConfig
 from grounding.data.refcocog import RefCOCOg
 from grounding.evaluation.evaluate import method_of, predict
-from grounding.evaluation.metrics import hottest_point, ious_with, point_inside
+from grounding.evaluation.metrics import ious_with, point_inside
 from grounding.evaluation.summary import summarise
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.settings import PARAMETERS
+from grounding.geometry import hottest_point
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder, Grounder
 from grounding.methods.load import load

@@ -19,7 +19,8 @@ from grounding.clip.backbone import load_clip
 from grounding.clip.crops import encode_crops
 from grounding.clip.encoder import Encoder
 from grounding.data.refcocog import RefCOCOg
-from grounding.evaluation.metrics import hottest_point, point_inside
+from grounding.evaluation.metrics import point_inside
+from grounding.geometry import hottest_point
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.runtime.cli import exit_on_input_error

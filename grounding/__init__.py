@@ -42,16 +42,16 @@ __all__ = [
 _HOME = {
     "Example": "types",
     "Expression": "types",
-    "GroundedImage": "bulk.stream",
-    "Grounder": "grounder",
+    "GroundedImage": "methods.stream",
+    "Grounder": "methods.dense",
     "Grounding": "types",
     "InputError": "errors",
-    "ModelConfig": "config",
+    "ModelConfig": "methods.config",
     "RefCOCOg": "data.refcocog",
-    "from_detections": "detections",
-    "load": "loading",
-    "push": "hub.sharing",
-    "to_detections": "detections",
+    "from_detections": "deployment.detections",
+    "load": "methods.load",
+    "push": "deployment.hub.sharing",
+    "to_detections": "deployment.detections",
 }
 
 

@@ -190,3 +190,9 @@ def _pixels_between(start: float, end: float, length: int) -> np.ndarray:
         first = int((start + end) / 2)
         last = first + 1
     return np.arange(max(0, min(first, length - 1)), min(last, length))
+
+
+def hottest_point(heatmap: np.ndarray) -> tuple[float, float]:
+    """(x, y) of the centre of the heatmap's first hottest pixel, in heatmap pixels."""
+    row, column = np.unravel_index(int(heatmap.argmax()), heatmap.shape)
+    return float(column) + 0.5, float(row) + 0.5

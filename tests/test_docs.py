@@ -15,10 +15,11 @@ import yaml
 from PIL import Image
 
 from grounding.data.refshapes.writer import write_refshapes
-from grounding.evaluation.compare import EvaluateConfig, compare
+from grounding.evaluation.compare import EvaluateConfig
 from grounding.runtime.cli import parse
 from grounding.training.config import TrainConfig
 from grounding.training.train import train
+from grounding.visualization.report import report_comparison
 from tests.scripts import ROOT, run_script
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
@@ -109,7 +110,7 @@ def with_runs(stand_ins: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         patch.chdir(folder)
         for name in ("demo", "refcocog"):
             train(parse(TrainConfig, "train", ["--config", f"configs/{name}.yaml"]))
-            compare(parse(EvaluateConfig, "evaluate", ["--config", f"configs/{name}.yaml"]))
+            report_comparison(parse(EvaluateConfig, "evaluate", ["--config", f"configs/{name}.yaml"]))
     return folder
 
 

@@ -4,7 +4,7 @@ import torch
 import torchvision.ops
 from PIL import Image
 
-from grounding.evaluation.metrics import hottest_point, mass_inside
+from grounding.evaluation.metrics import mass_inside
 from grounding.geometry import (
     PADDING_RGB,
     Letterbox,
@@ -13,6 +13,7 @@ from grounding.geometry import (
     box_xywh_to_xyxy,
     box_xyxy_to_xywh,
     heatmap_of_boxes,
+    hottest_point,
 )
 
 AWKWARD_SIZES = [(1, 1), (1, 1000), (1000, 1), (4000, 3), (3, 4000), (640, 480), (31, 33), (448, 448), (449, 447)]

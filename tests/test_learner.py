@@ -11,12 +11,13 @@ from torch import Tensor
 
 from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch
+from grounding.data.box_masks import box_masks
 from grounding.errors import InputError
 from grounding.methods.dense import decoder_for
 from grounding.model.decoder import DecoderConfig
 from grounding.training.contrast import Pairs, RegionPhraseContrast
 from grounding.training.criterion import ContrastConfig, LossConfig, TrainingCriterion
-from grounding.training.losses import box_masks, mask_loss
+from grounding.training.losses import mask_loss
 from tests.tiny_clip import loaded_tiny_clip
 
 SIZE, STRIDE = 64, 4

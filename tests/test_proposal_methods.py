@@ -13,8 +13,8 @@ from torchvision.ops import box_iou
 
 from grounding import InputError
 from grounding.evaluation.bounds import annotated_clip, box_mask, random_proposal, yolo_oracle
-from grounding.evaluation.metrics import hottest_point
 from grounding.extraction import ExtractionConfig
+from grounding.geometry import hottest_point
 from grounding.methods.proposal_clip import ProposalScorer, ScoringConfig
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import YOLOCLIPGrounder

@@ -25,7 +25,7 @@ from grounding.plain_text import is_writable
 
 RESNETS = ("RN50", "RN101", "RN50x4", "RN50x16")
 EMBEDDED = "embedded"
-EMBEDDED_FILE = Path(__file__).parent / "weights" / "embedded_clip.safetensors"
+EMBEDDED_FILE = Path(__file__).parents[1] / "weights" / "embedded_clip.safetensors"
 CONTEXT_LENGTH = 77
 MAX_CHARACTERS = 10_000  # of a phrase: more are never 77 tokens, and take seconds to be found so
 # Channel means and deviations of CLIP's preprocessing (the `clip` package, `clip.py`, `_transform`), for RGB in [0, 1].

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,11 +13,8 @@ from torch import Tensor
 from grounding.clip.backbone import LoadedCLIP, normalise_pixels
 from grounding.clip.dense import DenseCLIP, DenseFeatures
 from grounding.clip.text import TextEncoder
-from grounding.data.images import read_image
 from grounding.errors import InputError
 from grounding.geometry import Letterbox
-
-ImageLike = str | os.PathLike[str] | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -114,16 +110,3 @@ def _checked(model_size: int) -> int:
     if model_size < 32 or model_size % 32:
         raise InputError(f"model_size is {model_size}: give a positive multiple of 32, such as 448")
     return model_size
-
-
-def as_image(image: ImageLike) -> np.ndarray:
-    """A file's pixels, or an array checked: (H, W, 3) uint8 RGB.
-
-    Raises:
-        InputError: the file cannot be read, or the array has another shape or type.
-    """
-    if not isinstance(image, np.ndarray):
-        return read_image(image)
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        raise InputError(f"an image array is (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}: convert it first")
-    return image

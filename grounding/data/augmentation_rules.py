@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from grounding.evaluation.breakdowns import relates
+from grounding.data.relations import relates
 
 # "reddish", "greener", "browns" and, as RefCOCOg's annotators spell it, "redish" and "multi - coloured".
 _COLOURS = re.compile(

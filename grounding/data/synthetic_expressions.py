@@ -12,8 +12,7 @@ from itertools import groupby
 
 import numpy as np
 
-from grounding.data.relations import CONNECTORS, stands
-from grounding.evaluation.breakdowns import relates
+from grounding.data.relations import CONNECTORS, relates, stands
 from grounding.types import Expression, Region
 
 

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from grounding.data.box_masks import box_masks
 from grounding.evaluation.metrics import ious_with
 from grounding.extraction import ExtractionConfig, extract
 from grounding.geometry import Letterbox
 from grounding.methods.proposal_clip import ProposalScorer, grounding_of_boxes
 from grounding.methods.proposals.types import Proposer
 from grounding.methods.yolo_clip import boxes_to_choose_from
-from grounding.training.losses import box_masks
 from grounding.types import Example, Grounding
 
 

@@ -5,19 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from grounding.data.relations import relates
 from grounding.types import Expression, Region
 
-# The words for a place in the picture, and those that tie the object to another one, in RefCOCOg's expressions. A
-# preposition such as "in" or "with" mostly goes with clothes and parts, so it counts as neither.
+# The words for a place in the picture in RefCOCOg's expressions.
 LOCATION_WORDS = frozenset({
     "left", "right", "top", "bottom", "upper", "lower", "middle", "center", "centre", "leftmost", "rightmost",
     "corner", "side", "edge", "far", "foreground", "background", "front", "back",
 })  # fmt: skip
-RELATION_WORDS = frozenset({
-    "above", "over", "below", "under", "beneath", "underneath", "beside", "behind", "between", "near", "nearest",
-    "closest", "next", "against", "facing", "surrounded", "holding", "riding", "leading", "following",
-})  # fmt: skip
-RELATION_PHRASES = ("left of", "right of", "in front of", "on top of", "close to", "to the left", "to the right")
 # COCO calls objects under 32 x 32 pixels small and over 96 x 96 large, in pictures of about 640 x 480 pixels.
 SMALL, LARGE = 32 * 32 / (640 * 480), 96 * 96 / (640 * 480)
 LENGTHS = ("1-3 words", "4-6 words", "7-10 words", "11 words or more")
@@ -47,13 +42,6 @@ def kinds_of(expression: Expression, regions: Sequence[Region], image_area: floa
         "location words": "no" if LOCATION_WORDS.isdisjoint(words) else "yes",
         "relation words": "yes" if relates(expression.phrase) else "no",
     }
-
-
-def relates(phrase: str) -> bool:
-    """Whether a phrase ties its object to another one, by one of `RELATION_WORDS` or `RELATION_PHRASES`."""
-    words = re.findall(r"[\w']+", phrase.lower())
-    spoken = f" {' '.join(words)} "
-    return not RELATION_WORDS.isdisjoint(words) or any(f" {each} " in spoken for each in RELATION_PHRASES)
 
 
 def in_order(kind: str) -> tuple[int, str]:

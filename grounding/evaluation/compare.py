@@ -37,8 +37,6 @@ from grounding.methods.proposals.loading import ProposalsConfig, load_proposer
 from grounding.plain import plain
 from grounding.runtime.distributed import join_launch, share_name
 from grounding.runtime.shards import ShardedFile
-from grounding.visualization.report import write_report
-from grounding.visualization.tables import comparison_table
 from grounding.whole_file import write_whole
 
 IOU = "of the best-scored box with the annotated box, in pixels of the original image"
@@ -85,15 +83,28 @@ class EvaluateConfig:
     workers: NonNegativeInt = 0
 
 
-def compare(config: EvaluateConfig) -> str:
-    """Measure every method and bound that is not measured yet, write the folder, and return the table.
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison has measured.
+
+    Attributes:
+        results: what results.json holds.
+        summaries: method -> its measured answers.
+    """
+
+    results: dict[str, Any]
+    summaries: dict[str, Summary]
+
+
+def compare(config: EvaluateConfig) -> Comparison | None:
+    """Measure every method and bound that is not measured yet, and write predictions and results.json.
 
     A method's predictions are kept block by block: a killed comparison goes on where it was, with however many
     processes, and one that is asked again, for example with another `query`, asks no method again. The processes of one
     launch share the blocks; the first one writes the folder.
 
     Returns:
-        The table; "" in all processes but the first.
+        What was measured; None in all processes but the first.
 
     Raises:
         InputError: a method, the data or an image cannot be used, or another comparison works in the folder.
@@ -116,7 +127,7 @@ def compare(config: EvaluateConfig) -> str:
     with locked(config.output / "compare.lock", "comparison") if launch.is_main_process else nullcontext():
         files = _predict(config, [*methods, *bounds], dataset, clip, launch)
         if not launch.is_main_process:
-            return ""
+            return None
         expressions = {each.sent_id: each for each in dataset.expressions}
         summaries = {
             name: summarise(_queries(path, config.query), expressions, dataset.regions) for name, path in files.items()
@@ -138,9 +149,8 @@ def compare(config: EvaluateConfig) -> str:
         shutil.rmtree(config.output / "coco", ignore_errors=True)
         for name, path in files.items():
             write_coco_results(config.output / "coco", name, list(read_predictions(path)))
-        write_report(config.output, results, summaries, command=_command(config))
         write_results(config.output / "results.json", results)
-    return f"{comparison_table(results, 'text')}\nwritten to {config.output}"
+    return Comparison(results, summaries)
 
 
 def _predict(
@@ -210,7 +220,7 @@ def _compared(summary: Summary, first: Summary) -> dict[str, Any]:
     return {**summary.report(), "behind": behind} if behind else summary.report()
 
 
-def _command(config: EvaluateConfig) -> str:
+def command_of(config: EvaluateConfig) -> str:
     """The command line that asks for the same comparison: what differs from the defaults."""
     words = ["python", "evaluate.py", "compare", *config.methods]
     defaults = _flat(plain(EvaluateConfig([], Path(), Path())))

@@ -15,9 +15,10 @@ from grounding.clip.text import TextEncoder
 from grounding.data.dataloader import ImageLoader
 from grounding.data.refcocog import RefCOCOg
 from grounding.evaluation.clip_similarity import CLIPSimilarity
-from grounding.evaluation.metrics import hottest_point, mass_inside
+from grounding.evaluation.metrics import mass_inside
 from grounding.evaluation.predictions import BOXES_KEPT, Prediction
 from grounding.evaluation.summary import summarise
+from grounding.geometry import hottest_point
 from grounding.methods.dense import Grounder
 from grounding.runtime.distributed import failing_together, gather, process_count, process_index, share_name
 from grounding.types import Example, Grounding

@@ -52,12 +52,6 @@ def expected_recall_at(ious: np.ndarray, k: int, threshold: float = 0.5) -> floa
     return 1 - comb(misses, min(k, len(ious))) / comb(len(ious), min(k, len(ious)))
 
 
-def hottest_point(heatmap: np.ndarray) -> tuple[float, float]:
-    """(x, y) of the centre of the heatmap's first hottest pixel, in heatmap pixels."""
-    row, column = np.unravel_index(int(heatmap.argmax()), heatmap.shape)
-    return float(column) + 0.5, float(row) + 0.5
-
-
 def point_inside(point_xy: tuple[float, float], box_xyxy: np.ndarray) -> bool:
     """Whether a point lies in the box (4,)."""
     (x, y), (x1, y1, x2, y2) = point_xy, box_xyxy

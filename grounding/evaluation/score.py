@@ -12,7 +12,6 @@ from grounding.evaluation.aggregate_by_ref import aggregate_by_ref
 from grounding.evaluation.compare import IOU, write_results
 from grounding.evaluation.prediction_readers import UNKNOWN_IMAGE, read_coco, read_csv, read_jsonl
 from grounding.evaluation.summary import summarise
-from grounding.visualization.tables import comparison_table, write_tables
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,8 @@ class ScoreConfig:
     output: Path | None = None
 
 
-def score(config: ScoreConfig) -> str:
-    """The table of measures, which is also written where `output` is given.
+def score(config: ScoreConfig) -> dict[str, Any]:
+    """What results.json holds, which is also written where `output` is given.
 
     Raises:
         InputError: the predictions or the data cannot be used.
@@ -76,5 +75,4 @@ def score(config: ScoreConfig) -> str:
         results["images"] = len(images)
     if config.output is not None:
         write_results(config.output / "results.json", results)
-        write_tables(results, config.output)
-    return comparison_table(results, "text")
+    return results

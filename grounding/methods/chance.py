@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from grounding.clip.encoder import ImageLike, as_image
 from grounding.clip.text import as_phrases
+from grounding.data.images import ImageLike, as_image
 from grounding.types import Grounding
 
 

@@ -35,7 +35,7 @@ CLIP_SHA256 = "clip_sha256"  # in the decoder file's metadata
 ZERO_SHOT, GRADCAM = "zero-shot", "gradcam"
 YOLO_CLIP, RECLIP = YOLOCLIPGrounder.name, ReCLIPGrounder.name
 BLIND = {each.name: each for each in (WholeImageGrounder, CentredBoxGrounder)}
-SHIPPED = {"refshapes": Path(__file__).parent / "weights" / "refshapes"}
+SHIPPED = {"refshapes": Path(__file__).parents[1] / "weights" / "refshapes"}
 TRAINING_FREE = (ZERO_SHOT, GRADCAM, YOLO_CLIP, RECLIP, *BLIND)
 
 

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from grounding.clip.encoder import ImageLike, as_image
 from grounding.clip.text import TextEncoder, as_phrases
+from grounding.data.images import ImageLike, as_image
 from grounding.errors import InputError
-from grounding.evaluation.metrics import hottest_point
+from grounding.geometry import hottest_point
 from grounding.types import Grounding
 
 AHEAD = 4

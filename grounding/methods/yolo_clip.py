@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from grounding.clip.encoder import ImageLike, as_image
 from grounding.clip.text import TextEncoder, as_phrases
+from grounding.data.images import ImageLike, as_image
 from grounding.methods.proposal_clip import ProposalScorer, grounding_of_boxes
 from grounding.methods.proposals.types import Proposer
 from grounding.methods.stream import GroundedImage, ground_many

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from grounding.clip.encoder import Encoder
 from grounding.clip.similarity import pool
 from grounding.data.batches import TrainingBatch
+from grounding.data.box_masks import box_masks
 from grounding.errors import InputError
 from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.distributed import scale_to_global_means
 from grounding.training.contrast import Pairs, RegionPhraseContrast
-from grounding.training.losses import box_masks, mask_loss
+from grounding.training.losses import mask_loss
 from grounding.training.weak import WeakConfig, alike_neighbours, pairwise_affinity_loss, pseudo_masks, refuse_negative
 
 LOSSES = ("map_loss", "colour_loss", "mask_loss", "contrast_loss")  # all that a batch may have

@@ -46,8 +46,8 @@ def sweep(
         description: of the progress bar.
 
     Returns:
-        Setting -> "acc@0.5", "miou" and "recall@5" over all expressions, as `grounding.evaluation.metrics` means them, and
-        "ms_per_phrase", the milliseconds from heatmap to boxes.
+        Setting -> "acc@0.5", "miou" and "recall@5" over all expressions, of `evaluation.metrics`, and "ms_per_phrase",
+        the milliseconds from heatmap to boxes.
 
     Raises:
         InputError: an image cannot be read, or a setting needs a head that is not there.

@@ -35,9 +35,9 @@ from grounding.training.datasets import boxed_images, training_data
 from grounding.training.run_folder import MAY_DIFFER_ON_RESUME, STATES_FOLDER
 from grounding.training.search_space import DEFAULT_SPACE, read_space, values_in_space, with_values
 from grounding.training.train import SHOWN, train
-from grounding.visualization.search_plots import draw_study
 from grounding.whole_file import write_whole
 
+STUDY_NAME = "search"
 STUDY_FILE, TRIALS_FILE, BEST_FILE = "study.db", "trials.csv", "best.yaml"
 NOT_IN_AN_ADDRESS = "?%{}"  # as SQLAlchemy and Optuna read the address of a database, these are no part of a path
 CRITERION = "acc@0.5"
@@ -95,7 +95,6 @@ def tune(config: TuneConfig) -> str:
             _run_trial(study, space, start, config)
             _write_records(study, start, config.output)
         _write_records(study, start, config.output)
-        draw_study(study, config.output)
         best, finished = _best(study), len(study.get_trials(deepcopy=False, states=FINISHED))
     if best is None:
         return f"{finished} trials, none of which went to its end: see {config.output / TRIALS_FILE}"
@@ -175,7 +174,7 @@ def _study(config: TuneConfig) -> Iterator[Study]:
         raise InputError(f"{path} cannot be read as a study ({reason}): restore it, or give a new --output") from error
     try:
         pruner = MedianPruner(n_startup_trials=int(config.prune_after))
-        study = optuna.create_study(storage=storage, study_name="search", direction="maximize", pruner=pruner,
+        study = optuna.create_study(storage=storage, study_name=STUDY_NAME, direction="maximize", pruner=pruner,
                                     load_if_exists=True)  # fmt: skip
         settings = {name: value for name, value in plain(config).items() if name not in MAY_DIFFER}
         before = study.user_attrs.get(SETTINGS, settings)

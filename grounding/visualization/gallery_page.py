@@ -76,7 +76,7 @@ def write_example_page(
         for example in tqdm(once.values(), desc="page", unit="example", disable=None)
     ]
     text = fill(
-        "example_page.html",
+        "gallery.html",
         examples=examples,
         title=examples.title(where, len(cards)),
         weights=weights,

@@ -98,7 +98,7 @@ def write_page(
     methods, bounds = results["methods"], results.get("bounds", {})
     least = min(record["n"] for record in methods.values())
     text = fill(
-        "page.html",
+        "report.html",
         results=results,
         caption=caption(results),
         methods={name: {**BOUND_SENTENCES, **METHOD_SENTENCES}.get(name, UNDESCRIBED) for name in methods},

@@ -14,15 +14,28 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullFormatter
 from optuna.distributions import BaseDistribution
 from optuna.importance import PedAnovaImportanceEvaluator
-from optuna.study import Study
+from optuna.storages import RDBStorage
+from optuna.study import Study, load_study
 from optuna.trial import TrialState
 from optuna.visualization import matplotlib as drawing
+
+from grounding.training.search import STUDY_FILE, STUDY_NAME
 
 DPI = 150
 MARGIN = 0.05  # of an axis, beside the range that was searched
 TARGET = "validation Acc@0.5"
 COUNTED = ("optimization_history", "intermediate_values")  # over trials or epochs, of which there are no halves
 ENOUGH_FOR_IMPORTANCES = 8  # finished trials; of fewer, chance decides which setting looks important
+
+
+def draw_search(folder: Path) -> dict[str, Path]:
+    """Draw the search that `train.py tune` keeps in a folder, beside it; the rest is as for `draw_study`."""
+    storage = RDBStorage(f"sqlite:///{folder / STUDY_FILE}")
+    try:
+        return draw_study(load_study(storage=storage, study_name=STUDY_NAME), folder)
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def draw_study(study: Study, folder: Path) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""`python -m grounding.deployment.bulk`: the same file of boxes however often the work was stopped and taken up again."""
+"""`python -m grounding.deployment.bulk`: the same file of boxes however often it was stopped."""
 
 from __future__ import annotations
 

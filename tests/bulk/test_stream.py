@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from grounding import InputError, ModelConfig, load
-from grounding.clip.encoder import as_image
 from grounding.clip.text import TextEncoder
+from grounding.data.images import as_image
 from grounding.deployment.bulk import GroundedImage, Request, ground_many, stream
 from grounding.methods.dense import DenseGrounder
 from grounding.types import Grounding

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-import grounding.training.search as tuning
 from grounding.methods.config import ModelConfig
 from grounding.model.decoder import DecoderConfig
 from grounding.training.search import TuneConfig
@@ -31,9 +30,3 @@ def config(toys: Path, tmp_path: Path) -> TuneConfig:
     model = ModelConfig(clip=str(toys / "clip.pt"), model_size=64, decoder=SMALL)
     return TuneConfig(toys / "data", tmp_path / "search", model=model, epochs=2, images_per_batch=3, warmup_steps=1,
                       device="cpu", trials=3, space=SPACE)  # fmt: skip
-
-
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the pictures, which take longer than a toy trial."""
-    monkeypatch.setattr(tuning, "draw_study", lambda *_: {})

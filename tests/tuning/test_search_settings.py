@@ -62,7 +62,6 @@ def test_spaces(config: TuneConfig) -> None:
     assert changed.model.decoder.blocks == config.model.decoder.blocks
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_what_a_search_refuses(config: TuneConfig, tmp_path: Path) -> None:
     for wrong, fragment in (
         ({"validation_split": "test"}, "validation_split is 'test'"),

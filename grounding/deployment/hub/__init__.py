@@ -1,1 +1,1 @@
-"""Runs on a model hub: `grounding.load("user/name")` fetches one, `python -m grounding.deployment.hub push` shares one."""
+"""Runs on a model hub: one is loaded by name, `python -m grounding.deployment.hub push` shares one."""

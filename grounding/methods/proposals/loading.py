@@ -12,7 +12,7 @@ from grounding.methods.proposals.ultralytics_yolo import UltralyticsProposer
 from grounding.methods.proposals.yolox import YOLOXProposer
 
 EMBEDDED = "embedded"
-EMBEDDED_FILE = Path(__file__).parents[1] / "weights" / "embedded_yolox.onnx"
+EMBEDDED_FILE = Path(__file__).parents[2] / "weights" / "embedded_yolox.onnx"
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def main() -> None:
     data = Path("data/refshapes")
     write_refshapes(data, IMAGES)
 
-    from grounding.evaluation.compare import EvaluateConfig, compare
+    from grounding.evaluation.compare import EvaluateConfig
     from grounding.methods.load import DECODER_FILE
     from grounding.training.config import TrainConfig
     from grounding.training.train import train
@@ -35,6 +35,7 @@ def main() -> None:
     from grounding.visualization.config import VisualizeConfig
     from grounding.visualization.curves import CurvesConfig, curves
     from grounding.visualization.gallery import GalleryConfig, gallery
+    from grounding.visualization.report import report_comparison
     from grounding.visualization.tables import comparison_table
 
     training = parse(TrainConfig, "train", [*from_file, "--resume", "true"])
@@ -47,7 +48,7 @@ def main() -> None:
     evaluation = parse(EvaluateConfig, "evaluate", from_file)
     results = evaluation.output / "results.json"
     _announce("3/4 Our method, training-free ones and bounds on the whole test split")
-    compare(evaluation)
+    report_comparison(evaluation)
 
     _announce("4/4 Pictures")
     drawing = parse(VisualizeConfig, "visualize", from_file)
@@ -72,5 +73,5 @@ def _announce(step: str) -> None:
 
 if __name__ == "__main__":
     with exit_on_input_error():
-        ArgumentParser(prog="python -m grounding.demo", description=main.__doc__).parse_args()
+        ArgumentParser(prog="python demo.py", description=main.__doc__).parse_args()
         main()
