@@ -27,6 +27,7 @@ from benchmarks.ablation_report import FULL, write_report
 from grounding.data.augment import AugmentationConfig
 from grounding.data.refcocog import RefCOCOg
 from grounding.evaluation.evaluate import method_of, predict
+from grounding.evaluation.extraction_sweep import fit_head, sweep
 from grounding.evaluation.metrics import ious_with, point_inside
 from grounding.evaluation.summary import summarise
 from grounding.extraction import ExtractionConfig, extract
@@ -40,7 +41,6 @@ from grounding.plain import plain
 from grounding.runtime.cli import exit_on_input_error
 from grounding.training.config import TrainConfig
 from grounding.training.criterion import ContrastConfig, LossConfig
-from grounding.training.extraction_sweep import fit_head, sweep
 from grounding.training.train import train
 from grounding.training.tune_extraction import GRID
 from grounding.training.weak import WeakConfig

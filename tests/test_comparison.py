@@ -15,8 +15,9 @@ from filelock import FileLock
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from grounding import InputError, ModelConfig, RefCOCOg, comparison, lock
-from grounding.evaluation.compare import EvaluateConfig
+from grounding import InputError, ModelConfig, RefCOCOg, lock
+from grounding.evaluation import compare as comparison
+from grounding.evaluation.config import EvaluateConfig
 from grounding.evaluation.evaluate import predict_blocks
 from grounding.evaluation.predictions import read_predictions
 from grounding.methods.proposal_clip import ScoringConfig

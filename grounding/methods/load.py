@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import torch
@@ -54,8 +54,8 @@ def load(
     Args:
         name: the folder of a training run, "refshapes" for the decoder that comes with this package, one of
             `TRAINING_FREE`, or "user/name" or "user/name@revision" of a run on a model hub.
-        model: the CLIP and, for "zero-shot", its input size; a run folder brings its own, and all that counts of this
-            one is then `trust_checkpoint`.
+        model: the CLIP and, for "zero-shot", its input size; a run folder brings its own, beside which only
+            `trust_checkpoint` may be given.
         proposals: the detector of "yolo-clip" and "reclip".
         scoring: how CLIP looks at their proposals.
         device: where the models go.
@@ -65,7 +65,7 @@ def load(
             once, and a C++ compiler, for a part of every image's time that docs/performance.md gives.
 
     Returns:
-        The method; a run's is named "ours".
+        The method; a run's is named like its folder.
 
     Raises:
         InputError: no such method or folder, the folder's files are damaged or do not fit each other, or as
@@ -89,6 +89,7 @@ def load(
         names = ", ".join((*SHIPPED, *TRAINING_FREE))
         raise InputError(f"no run folder {name!r}: train one with train.py, or give one of {names}")
     config = read_model_config(folder, trust_checkpoint=model.trust_checkpoint)
+    refuse_other_model(model, config, folder)
     try:
         encoder = make_encoder(config, device, precision=precision, compiled=compiled)
     except InputError as error:
@@ -113,8 +114,8 @@ def load(
             f"{path} was trained on another CLIP file than {encoder.clip.weights}: restore that file or train again"
         )
     extraction, quality_head = read_extraction(folder) or (config.extraction, None)
-    return DenseGrounder(encoder, decoder.to(device), extraction=extraction, quality_head=quality_head, name="ours",
-                         sizes=config.inference_sizes, flip=config.inference_flip)  # fmt: skip
+    return DenseGrounder(encoder, decoder.to(device), extraction=extraction, quality_head=quality_head,
+                         name=run_name(name), sizes=config.inference_sizes, flip=config.inference_flip)  # fmt: skip
 
 
 def folder_of(name: str | os.PathLike[str]) -> Path:
@@ -126,6 +127,29 @@ def folder_of(name: str | os.PathLike[str]) -> Path:
     """
     name = os.fspath(name)
     return fetched(name, RUN_FILES) if is_hub_name(name) else SHIPPED.get(name, Path(name))
+
+
+def run_name(name: str | os.PathLike[str]) -> str:
+    """What a run is called in tables and file names: the last part of its folder, or of its name on a model hub."""
+    name = os.fspath(name)
+    return name.partition("@")[0].rpartition("/")[2] if is_hub_name(name) else Path(name).resolve().name
+
+
+def refuse_other_model(given: ModelConfig, own: ModelConfig, folder: Path) -> None:
+    """Does nothing, unless settings of a model are given beside a run that has others.
+
+    Raises:
+        InputError: they are; the run would ignore them.
+    """
+    default = ModelConfig()
+    for each in fields(ModelConfig):
+        value = getattr(given, each.name)
+        allowed = (getattr(default, each.name), getattr(own, each.name))
+        if each.name != "trust_checkpoint" and value not in allowed:
+            raise InputError(
+                f"model.{each.name} is given, but {folder / CONFIG_FILE} has another one: a run brings its own model, "
+                f"so leave --model.{each.name} out"
+            )
 
 
 def run_folders(names: Iterable[str]) -> list[Path]:

@@ -15,25 +15,15 @@ from torch.utils.data import Subset
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.supervision import WithoutBroken, images_with_boxes, refuse_test_split
 from grounding.errors import InputError
-from grounding.extraction import ExtractionConfig
+from grounding.evaluation.extraction_sweep import GRID, fit_head, sweep, sweep_table
 from grounding.extraction.stored import save_extraction
 from grounding.methods.load import CONFIG_FILE, DECODER_FILE, TRAINING_FREE, load
 from grounding.plain import plain
-from grounding.training.extraction_sweep import fit_head, sweep, sweep_table
 from grounding.training.run_folder import read_broken
 from grounding.whole_file import write_whole
 from grounding.yaml_files import read_yaml
 
 SWEEP_FILE = "extraction_sweep.json"
-GRID = (
-    *(ExtractionConfig("components", relative=relative) for relative in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)),
-    *(
-        ExtractionConfig("multi_threshold", levels=levels)
-        for levels in ((0.3, 0.5, 0.7), (0.5, 0.6, 0.7), (0.3, 0.4, 0.5, 0.6, 0.7, 0.8))
-    ),
-    *(ExtractionConfig("rectangle", offset=offset) for offset in (0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)),
-    ExtractionConfig("quality"),
-)
 
 
 @dataclass(frozen=True)
