@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 from accelerate import Accelerator
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 from tabulate import tabulate
 from torch.utils.data import Dataset, Subset
 from tqdm import tqdm

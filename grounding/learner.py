@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jsonargparse.typing import NonNegativeInt
+from pydantic import NonNegativeInt
 from torch import Tensor, nn
 
 from grounding.contrast import Pairs, RegionPhraseContrast, WrongPhrases

@@ -19,13 +19,13 @@ import numpy as np
 import optuna
 import torch
 import yaml
-from jsonargparse.typing import NonNegativeInt, PositiveInt
 from optuna.distributions import BaseDistribution
 from optuna.pruners import MedianPruner
 from optuna.samplers import TPESampler
 from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
+from pydantic import NonNegativeInt, PositiveInt
 
 from grounding.errors import InputError
 from grounding.loading import make_encoder

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from accelerate import PartialState
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 from tqdm import tqdm
 
 from grounding.baselines.proposal_clip import ScoringConfig
