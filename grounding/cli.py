@@ -59,7 +59,7 @@ def parse(
     program = f"-m grounding.{script}" if module else f"{script}.py {command}".rstrip()
     section = section or script
     hints = get_type_hints(config_class)
-    lists = {name for name, kind in hints.items() if list in map(get_origin, (kind, *get_args(kind)))}
+    lists = {name for name, kind in hints.items() if any(get_origin(each) is list for each in (kind, *get_args(kind)))}
     words = _with_flag(arguments, positional, takes_several=positional in lists)
     for name in lists:  # of an option that is given twice the later one counts, and of a list nobody expects that
         times = sum(word.partition("=")[0] == f"--{name}" for word in words)

@@ -97,7 +97,7 @@ def check_fields(content: Any, settings: type) -> None:
 
 def _adapter(settings: type[Settings]) -> TypeAdapter[tuple[Settings]]:
     # Around the tuple, since a configuration that is given with a dataclass itself does not hold for those within it.
-    return TypeAdapter(tuple[settings], config=ConfigDict(extra="forbid"))
+    return TypeAdapter(tuple[settings], config=ConfigDict(extra="forbid"))  # type: ignore[valid-type, arg-type]
 
 
 def _refusal(detail: Any, name: str = "") -> ValueError:
