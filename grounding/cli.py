@@ -16,7 +16,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from jsonargparse import ArgumentParser
 
-from grounding.config_io import check_fields, read_yaml, settings_from
+from grounding.config_io import check_fields, from_plain, read_yaml
 from grounding.errors import InputError, visible
 from grounding.interruption import Stopped
 from grounding.processes import is_main
@@ -81,7 +81,7 @@ def parse(
             parser.set_defaults(content)
         given = parser.parse_args(words).as_dict()
         del given["config"]
-        return settings_from(given, config_class)
+        return from_plain(given, config_class)
     except InputError:
         raise
     except (argparse.ArgumentError, ValueError) as error:

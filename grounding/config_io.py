@@ -7,8 +7,9 @@ before it looks what the class is, and the path of another file. What a file hol
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -63,41 +64,45 @@ def _value_count(node: yaml.Node | None, counts: dict[int, int]) -> int:
     return counts[id(node)]
 
 
-def settings_from(content: Any, settings: type[Settings], name: str = "") -> Settings:
+def from_plain(
+    content: Any, settings: type[Settings], name: str = "", *, extra: Literal["forbid", "ignore"] = "forbid"
+) -> Settings:
     """A dataclass from plain values, all the way down; what they leave out has its default.
 
     Args:
         content: as YAML, JSON or the command line has it.
         settings: the dataclass.
         name: of the content within its file, such as "model", for messages.
+        extra: what becomes of fields that the dataclass does not have.
 
     Raises:
         ValueError: a field is unknown, is missing, or has a value that it cannot have; its text names the first one
             and fits a sentence. Where the dataclass itself refused the value, it is the dataclass's own `InputError`.
     """
     try:
-        return _adapter(settings).validate_python((content,))[0]
+        return _adapter(settings, extra).validate_python((content,))[0]  # type: ignore[arg-type]
     except ValidationError as error:
         raise _refusal(error.errors()[0], name) from None
 
 
 def check_fields(content: Any, settings: type) -> None:
-    """Does nothing where `settings_from` would accept the content once fields that it leaves out are given.
+    """Does nothing where `from_plain` would accept the content once fields that it leaves out are given.
 
     Raises:
-        ValueError: as `settings_from`.
+        ValueError: as `from_plain`.
     """
     try:
-        _adapter(settings).validate_python((content,))
+        _adapter(settings, "forbid").validate_python((content,))
     except ValidationError as error:
         refused = [each for each in error.errors() if each["type"] != "missing"]
         if refused:
             raise _refusal(refused[0]) from None
 
 
-def _adapter(settings: type[Settings]) -> TypeAdapter[tuple[Settings]]:
+@cache
+def _adapter(settings: type[Settings], extra: Literal["forbid", "ignore"]) -> TypeAdapter[tuple[Settings]]:
     # Around the tuple, since a configuration that is given with a dataclass itself does not hold for those within it.
-    return TypeAdapter(tuple[settings], config=ConfigDict(extra="forbid"))  # type: ignore[valid-type, arg-type]
+    return TypeAdapter(tuple[settings], config=ConfigDict(extra=extra))  # type: ignore[valid-type, arg-type]
 
 
 def _refusal(detail: Any, name: str = "") -> ValueError:
@@ -110,7 +115,7 @@ def _refusal(detail: Any, name: str = "") -> ValueError:
         return ValueError(f"there is no setting {_shown(field)}")
     if detail["type"] == "missing":
         return ValueError(f"{field} is missing")
-    return ValueError(f"{field or 'it'} is {_shown(detail['input'])}: {detail['msg']}")
+    return ValueError(f"{field or 'it'} is {_shown(detail['input'])}: {detail['msg'].removeprefix('Value error, ')}")
 
 
 def _shown(value: Any) -> str:

@@ -18,7 +18,7 @@ from grounding.baselines.reclip import ReCLIPGrounder
 from grounding.baselines.yolo_clip import YOLOCLIPGrounder
 from grounding.clip_backbone import LoadedCLIP, load_clip
 from grounding.config import ModelConfig
-from grounding.config_io import read_yaml, settings_from
+from grounding.config_io import from_plain, read_yaml
 from grounding.encoder import Encoder
 from grounding.errors import InputError
 from grounding.extraction.stored import EXTRACTION_FILE, QUALITY_FILE, read_extraction
@@ -174,7 +174,7 @@ def read_model_config(folder: Path, *, trust_checkpoint: bool = False) -> ModelC
     try:
         content = read_yaml(path)
         section = content.get("model") if isinstance(content, dict) else None
-        model = settings_from(section, ModelConfig, "model")
+        model = from_plain(section, ModelConfig, "model")
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error}): restore it or train again") from error
     return replace(model, trust_checkpoint=trust_checkpoint)

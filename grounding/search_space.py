@@ -12,7 +12,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from grounding.config_io import plain, settings_from
+from grounding.config_io import from_plain, plain
 from grounding.errors import InputError
 from grounding.train_config import TrainConfig
 
@@ -135,7 +135,7 @@ def _extremes(distribution: BaseDistribution) -> tuple[Any, ...]:
 
 def _check(config: TrainConfig) -> None:
     """Raises ValueError where training would refuse one of the values."""
-    settings_from(plain(config), type(config))
+    from_plain(plain(config), type(config))
 
 
 def _with_value(config: Any, path: list[str], value: Any) -> Any:

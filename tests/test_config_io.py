@@ -13,7 +13,7 @@ from jsonargparse import ArgumentParser
 from pydantic import NonNegativeInt
 
 from grounding.config import ModelConfig
-from grounding.config_io import MAX_BYTES, check_fields, plain, read_yaml, settings_from
+from grounding.config_io import MAX_BYTES, check_fields, from_plain, plain, read_yaml
 from grounding.decoder import DecoderConfig
 from grounding.errors import InputError
 from grounding.loading import read_model_config
@@ -93,7 +93,7 @@ class Outer:
 def test_dataclasses_are_looked_into_all_the_way_down(content: Any, refusal: str) -> None:
     given = {"output": "a", **content} if content else content
     with pytest.raises(ValueError, match=refusal):
-        settings_from(given, Outer)
+        from_plain(given, Outer)
     if content != {}:
         with pytest.raises(ValueError, match=refusal):
             check_fields(content, Outer)
@@ -101,15 +101,15 @@ def test_dataclasses_are_looked_into_all_the_way_down(content: Any, refusal: str
 
 def test_plain_values_become_the_dataclass_and_back() -> None:
     content = {"output": "a/b", "inner": {"decoder": {"width": 3}}, "numbers": [1], "pair": ["1e-3", 2]}
-    settings = settings_from(content, Outer)
+    settings = from_plain(content, Outer)
     assert settings == Outer(Path("a/b"), Config(decoder=Decoder(width=3)), [1], (0.001, 2.0))
-    assert settings_from(plain(settings), Outer) == settings
+    assert from_plain(plain(settings), Outer) == settings
     check_fields({"numbers": [1], "inner": None}, Outer)
 
 
 def test_what_a_dataclass_itself_refuses_is_its_own_error() -> None:
     with pytest.raises(InputError, match=r"^decoder\.width is 0: give at least 4$"):
-        settings_from({"decoder": {"width": 0}}, ModelConfig)
+        from_plain({"decoder": {"width": 0}}, ModelConfig)
 
 
 def bomb(first: str, line: str) -> str:

@@ -11,7 +11,7 @@ import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from grounding.config_io import plain, read_yaml, settings_from
+from grounding.config_io import from_plain, plain, read_yaml
 from grounding.errors import InputError
 from grounding.extraction.choice import required_head
 from grounding.extraction.quality import BoxQualityHead
@@ -48,7 +48,7 @@ def read_extraction(folder: Path) -> tuple[ExtractionConfig, BoxQualityHead | No
     if not path.is_file():
         return None
     try:
-        config = settings_from(read_yaml(path), ExtractionConfig)
+        config = from_plain(read_yaml(path), ExtractionConfig)
     except (OSError, ValueError) as error:
         raise InputError(
             f"{path} is damaged ({error}): remove it to go back to the run's config.yaml, "
