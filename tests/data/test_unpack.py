@@ -77,13 +77,10 @@ EVIL_NAMES = [
 @pytest.mark.parametrize("kind", ["zip", "tar", "gz"])
 @pytest.mark.parametrize("name", EVIL_NAMES)
 def test_no_path_leaves_the_folder(tmp_path, kind, name):
-    refuses(write_any(tmp_path / "evil", kind, {"good.txt": b"", name: b"evil"}), tmp_path, "outside its own folder")
-
-
-def test_evil_members_are_refused_even_if_not_asked_for(tmp_path):
-    archive = write_zip(tmp_path / "evil", {"../evil.jpg": b"evil"})
-    with pytest.raises(InputError, match="outside"):
-        unpack(archive, tmp_path / "out", only={"good.jpg"})
+    archive = write_any(tmp_path / "evil", kind, {"good.txt": b"", name: b"evil"})
+    refuses(archive, tmp_path, "outside its own folder")
+    with pytest.raises(InputError, match="outside"):  # even if nobody asks for it
+        unpack(archive, tmp_path / "out", only={"good.txt"})
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE])
@@ -113,13 +110,12 @@ def test_a_link_in_a_zip_is_no_link_when_unpacked(tmp_path):
 
 
 def test_a_setuid_bit_does_not_come_along(tmp_path):
-    unpack(write_tar(tmp_path / "a", {"tool": b"x"}, mode="w", uid=0), tmp_path / "out")
-    with tarfile.open(tmp_path / "b", "w") as tar:
+    with tarfile.open(tmp_path / "a", "w") as tar:
         info = tarfile.TarInfo("tool")
         info.mode = 0o6777
         tar.addfile(info)
-    unpack(tmp_path / "b", tmp_path / "out2")
-    assert not (tmp_path / "out2" / "tool").stat().st_mode & 0o6022
+    unpack(tmp_path / "a", tmp_path / "out")
+    assert not (tmp_path / "out" / "tool").stat().st_mode & 0o6022
 
 
 def test_a_python_without_safe_tar_archives_is_said(tmp_path, monkeypatch):
@@ -138,55 +134,48 @@ def test_a_full_disk_is_no_damage_of_the_archive(tmp_path, monkeypatch):
         unpack(write_zip(tmp_path / "a", {"a.jpg": b"a"}), tmp_path / "out")
 
 
-@pytest.mark.parametrize("kind", ["zip", "tar", "gz", "bz2", "xz"])
-@pytest.mark.parametrize("share", [0.0, 0.001, 0.5])
-def test_a_cut_archive_is_said_to_be_damaged(tmp_path, kind, share):
-    archive = write_any(tmp_path / "cut", kind, {"a.jpg": NOISE})
-    archive.write_bytes(archive.read_bytes()[: int(share * archive.stat().st_size)])
-    with pytest.raises(InputError, match=r"damaged, or not a zip or tar archive .*: delete it and run the same"):
-        unpack(archive, tmp_path / "out")
+def cut(share):
+    return lambda data: data[: int(share * len(data))]
 
 
-@pytest.mark.parametrize("kind", ["zip", "gz", "bz2", "xz"])
-def test_a_changed_byte_is_noticed(tmp_path, kind):
-    archive = write_any(tmp_path / "changed", kind, {"a.jpg": NOISE})
-    data = bytearray(archive.read_bytes())
+def with_changed_byte(data):
     data[len(data) // 2] ^= 0xFF
-    archive.write_bytes(data)
-    with pytest.raises(InputError, match="damaged"):
-        unpack(archive, tmp_path / "out")
+    return data
 
 
-def test_a_web_page_saved_as_an_archive_is_said(tmp_path):
-    (tmp_path / "page").write_text("<html>Google Drive - Quota exceeded</html>")
-    with pytest.raises(InputError, match="not a zip or tar archive"):
-        unpack(tmp_path / "page", tmp_path / "out")
-
-
-def test_an_encrypted_zip_is_said(tmp_path):
-    archive = write_zip(tmp_path / "locked", {"a.jpg": b"a"})
-    data = bytearray(archive.read_bytes())
-    data[6] |= 1  # the "encrypted" flag of the member's own header, and of its entry in the directory
+def encrypted(data):
+    data[6] |= 1  # the flag of the member's own header, and of its entry in the directory
     data[data.index(b"PK\x01\x02") + 8] |= 1
-    archive.write_bytes(data)
-    with pytest.raises(InputError, match="encrypted"):
+    return data
+
+
+def with_a_place_below_zero(data):
+    """As fuzzing found: zipfile then asks the disk for such a place, which is not the disk's fault."""
+    end = data.rindex(b"PK\x05\x06")
+    data[end + 12 : end + 16] = len(data).to_bytes(4, "little")  # the directory's size
+    return data
+
+
+@pytest.mark.parametrize(
+    ("kind", "spoil"),
+    [
+        *((kind, cut(share)) for kind in ("zip", "tar", "gz", "bz2", "xz") for share in (0.0, 0.001, 0.5)),
+        *((kind, with_changed_byte) for kind in ("zip", "gz", "bz2", "xz")),
+        ("zip", encrypted),
+        ("zip", with_a_place_below_zero),
+        ("zip", lambda data: b"<html>Google Drive - Quota exceeded</html>"),
+    ],
+)
+def test_a_damaged_archive_is_said_in_one_sentence(tmp_path, kind, spoil):
+    archive = write_any(tmp_path / "spoilt", kind, {"a.jpg": NOISE})
+    archive.write_bytes(spoil(bytearray(archive.read_bytes())))
+    with pytest.raises(InputError, match=r"spoilt is damaged, or not a zip or tar archive .*: delete it and run the"):
         unpack(archive, tmp_path / "out")
 
 
 def test_an_existing_folder_is_not_unpacked_into(tmp_path):
     with pytest.raises(FileExistsError):
         unpack(write_zip(tmp_path / "a", {"a": b""}), tmp_path)
-
-
-def test_a_place_before_the_file_is_damage(tmp_path):
-    """As fuzzing found: zipfile asks the disk for a place below zero, which is not the disk's fault."""
-    archive = write_zip(tmp_path / "a", {"a.jpg": NOISE})
-    data = bytearray(archive.read_bytes())
-    end = data.rindex(b"PK\x05\x06")
-    data[end + 12 : end + 16] = (len(data)).to_bytes(4, "little")  # the directory's size
-    archive.write_bytes(data)
-    with pytest.raises(InputError, match="damaged"):
-        unpack(archive, tmp_path / "out")
 
 
 @pytest.mark.parametrize("kind", ["zip", "gz", "xz"])
