@@ -50,7 +50,7 @@ def main(output: Path = Path("docs/refcocog.md"), configs: tuple[Path, ...] = CO
         output: Markdown file to write.
         configs: configuration files whose section "train" is gone through.
     """
-    if sum(IMAGES.values()) != PUBLISHED["refcocog"].expected.images:
+    if sum(IMAGES.values()) != PUBLISHED["refcocog"].images:
         raise InputError("the splits' images here and in grounding.data.download are not the same: correct one of them")
     steps, memory, times = [], [], []
     for path in configs:

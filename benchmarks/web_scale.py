@@ -15,8 +15,8 @@ from jsonargparse import auto_cli
 from benchmarks.gpu_cost import GPUS, config_cost, seconds
 from benchmarks.pages import between
 from grounding.runtime.cli import exit_on_input_error, parse
+from grounding.runtime.files import write_text_atomic
 from grounding.training.config import TrainConfig
-from grounding.whole_file import write_whole
 
 BEGIN, END = "<!-- Written by python -m benchmarks.web_scale -->", "<!-- End of what it writes -->"
 CONFIG = Path("configs/refcocog-weak.yaml")
@@ -63,7 +63,7 @@ def main(
         f"| --- {'| --: ' * (len(COLUMNS) - 1)}|",
         *(f"| {' | '.join(row)} |" for row in rows),
     ]
-    write_whole(output, between(output, BEGIN, END, "\n".join(lines)))
+    write_text_atomic(output, between(output, BEGIN, END, "\n".join(lines)))
 
 
 def _span(values: list[float]) -> str:

@@ -21,7 +21,7 @@ from tabulate import tabulate
 from benchmarks.pages import between
 from grounding.errors import InputError
 from grounding.runtime.cli import exit_on_input_error
-from grounding.whole_file import write_whole
+from grounding.runtime.files import write_text_atomic
 
 PAGE = Path("docs/licences.md")
 REQUIREMENTS = Path("requirements.txt")
@@ -55,7 +55,7 @@ def main(tool: str) -> None:
                          f"add to {Path(__file__).name}")  # fmt: skip
     rows.sort(key=lambda row: row[0].lower())
     table = tabulate(rows, ("package", "version", "licence"), "github")
-    write_whole(PAGE, between(PAGE, BEGIN, END, table))
+    write_text_atomic(PAGE, between(PAGE, BEGIN, END, table))
 
 
 def licence_of(package: str, said: str) -> str:

@@ -15,12 +15,13 @@ from filelock import FileLock
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from grounding import InputError, ModelConfig, RefCOCOg, lock
+from grounding import InputError, ModelConfig, RefCOCOg
 from grounding.evaluation import compare as comparison
 from grounding.evaluation.config import EvaluateConfig
 from grounding.evaluation.evaluate import predict_blocks
 from grounding.evaluation.predictions import read_predictions
 from grounding.methods.proposal_clip import ScoringConfig
+from grounding.runtime import files
 from grounding.runtime.cli import parse
 from grounding.visualization.report import report_comparison
 from tests.tiny_clip import save_tiny_clip
@@ -210,7 +211,7 @@ def test_old_measures_never_lie_beside_new_predictions(made, tmp_path: Path, mon
 
 
 def test_one_comparison_at_a_time_in_a_folder(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "SECONDS_FOR_THE_KILLED", 0.1)
+    monkeypatch.setattr(files, "SECONDS_FOR_THE_KILLED", 0.1)
     config = replace(made[0], output=tmp_path / "out")
     config.output.mkdir()
     with FileLock(config.output / "compare.lock"), pytest.raises(InputError, match="another comparison works in"):

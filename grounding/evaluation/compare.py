@@ -21,7 +21,6 @@ from grounding.clip.precision import number_format
 from grounding.data.annotations import find_layout
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.supervision import refuse_test_split
-from grounding.digest import sha256_of
 from grounding.errors import InputError
 from grounding.evaluation.aggregate_by_ref import aggregate_by_ref
 from grounding.evaluation.clip_similarity import CLIPSimilarity
@@ -32,13 +31,12 @@ from grounding.evaluation.predictions import Prediction, read_predictions
 from grounding.evaluation.registry import MethodSettings, code_identity, make_bound, make_method
 from grounding.evaluation.summary import Summary, summarise
 from grounding.evaluation.tune_on_split import ExtractionTuner
-from grounding.lock import locked
 from grounding.methods.config import ModelConfig
 from grounding.methods.load import read_model_config, refuse_other_model, run_folders
 from grounding.methods.proposals.loading import load_proposer
 from grounding.runtime.distributed import join_launch, share_name
+from grounding.runtime.files import locked, sha256_of, write_text_atomic
 from grounding.runtime.shards import ShardedFile
-from grounding.whole_file import write_whole
 
 IOU = "of the best-scored box with the annotated box, in pixels of the original image"
 
@@ -159,7 +157,7 @@ def _predict(
 
 def write_results(path: Path, results: dict[str, Any]) -> None:
     """Write results.json, whole or not at all."""
-    write_whole(path, json.dumps(results, indent=2) + "\n")
+    write_text_atomic(path, json.dumps(results, indent=2) + "\n")
 
 
 def _annotations(config: EvaluateConfig) -> dict[str, str]:

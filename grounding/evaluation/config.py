@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 
 from grounding.clip.precision import Precision
 from grounding.evaluation.registry import BOUNDS
 from grounding.methods.config import ModelConfig
 from grounding.methods.proposal_clip import ScoringConfig
 from grounding.methods.proposals.loading import ProposalsConfig
-from grounding.plain import plain
+from grounding.runtime.config_io import plain
 
 
 @dataclass(frozen=True)

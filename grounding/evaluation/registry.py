@@ -13,7 +13,6 @@ import torch
 
 from grounding.clip.backbone import load_clip
 from grounding.clip.precision import Precision
-from grounding.digest import sha256_of
 from grounding.errors import InputError
 from grounding.evaluation.bounds import annotated_clip, box_mask, random_proposal, yolo_oracle
 from grounding.evaluation.evaluate import EvaluatedMethod, method_of
@@ -26,7 +25,8 @@ from grounding.methods.proposal_clip import ProposalScorer, ScoringConfig
 from grounding.methods.proposals.loading import ProposalsConfig, load_proposer
 from grounding.methods.proposals.types import CachedProposer
 from grounding.methods.yolo_clip import YOLOCLIPGrounder
-from grounding.plain import plain
+from grounding.runtime.config_io import plain
+from grounding.runtime.files import sha256_of
 from grounding.types import Example, Grounding
 
 RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK = "random-proposal", "yolo-oracle", "annotated-clip", "box-mask"

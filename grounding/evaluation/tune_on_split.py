@@ -11,9 +11,9 @@ from torch.utils.data import Subset
 from grounding.evaluation.extraction_sweep import GRID, sweep
 from grounding.extraction import ExtractionConfig
 from grounding.methods.dense import DenseGrounder
-from grounding.plain import plain
+from grounding.runtime.config_io import plain
+from grounding.runtime.files import write_text_atomic
 from grounding.types import Example
-from grounding.whole_file import write_whole
 
 # The quality head is fitted on boxes, which a training-free method has not seen.
 SETTINGS = [setting for setting in GRID if setting.method != "quality"]
@@ -57,7 +57,7 @@ class ExtractionTuner:
             best = max(SETTINGS, key=lambda setting: measured[setting]["miou"])
             rows = [{"extraction": plain(setting), **measures} for setting, measures in measured.items()]
             known = {"made_from": origin, "best": SETTINGS.index(best), "rows": rows}
-            write_whole(path, json.dumps(known, indent=2) + "\n")
+            write_text_atomic(path, json.dumps(known, indent=2) + "\n")
         return SETTINGS[known["best"]]
 
 

@@ -2,7 +2,7 @@
 
 What comes from a stranger is data only: the files of a run are named here one by one, none of them is code or a
 pickle, and a configuration that would make this program look for files is refused. One that would make it import
-modules is refused where it is read, of any run (`yaml_files`).
+modules is refused where it is read, of any run (`config_io`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from huggingface_hub import HfApi, errors
 
 from grounding.clip.backbone import EMBEDDED, RESNETS
 from grounding.errors import InputError
-from grounding.yaml_files import read_yaml
+from grounding.runtime.config_io import read_yaml
 
 NAME = re.compile(r"(?P<repo>[\w-][\w.-]*/[\w-][\w.-]*)(?:@(?P<revision>[\w./-]+))?")
 RUNS = "runs"  # where training puts its runs: a run that is missing there is never looked for elsewhere

@@ -8,7 +8,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import torch
-from jsonargparse import ArgumentParser, Namespace
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
@@ -26,7 +25,7 @@ from grounding.methods.proposal_clip import ProposalScorer, ScoringConfig
 from grounding.methods.proposals.loading import ProposalsConfig, load_proposer
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import YOLOCLIPGrounder
-from grounding.yaml_files import read_yaml, refuse_other_fields
+from grounding.runtime.config_io import from_plain, read_yaml
 
 CONFIG_FILE = "config.yaml"
 DECODER_FILE = "decoder.safetensors"
@@ -197,13 +196,9 @@ def read_model_config(folder: Path, *, trust_checkpoint: bool = False) -> ModelC
     if not path.is_file():
         raise InputError(f"{folder} is no run folder: it has no {CONFIG_FILE}; give the folder that train.py wrote")
     try:
-        section = read_yaml(path)["model"]
-        refuse_other_fields(section, ModelConfig, "model")
-        parser = ArgumentParser(exit_on_error=False)
-        parser.add_class_arguments(ModelConfig, "model")
-        parsed: Namespace = parser.parse_object({"model": section})
-        model: ModelConfig = parser.instantiate(parsed).model
-    except Exception as error:  # yaml, a missing key or jsonargparse: for a user all are one thing, a damaged file
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{path} is damaged ({reason}): restore it or train again") from error
+        content = read_yaml(path)
+        section = content.get("model") if isinstance(content, dict) else None
+        model = from_plain(section, ModelConfig, "model")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged ({error}): restore it or train again") from error
     return replace(model, trust_checkpoint=trust_checkpoint)

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 from accelerate import Accelerator
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 from torch.utils.data import Subset
 
 from grounding.data.refcocog import RefCOCOg
@@ -18,10 +18,9 @@ from grounding.errors import InputError
 from grounding.evaluation.extraction_sweep import GRID, fit_head, sweep, sweep_table
 from grounding.extraction.stored import save_extraction
 from grounding.methods.load import CONFIG_FILE, DECODER_FILE, TRAINING_FREE, load
-from grounding.plain import plain
+from grounding.runtime.config_io import plain, read_yaml
+from grounding.runtime.files import write_text_atomic
 from grounding.training.run_folder import read_broken
-from grounding.whole_file import write_whole
-from grounding.yaml_files import read_yaml
 
 SWEEP_FILE = "extraction_sweep.json"
 
@@ -91,7 +90,9 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
              "expressions": len(dataset.expressions), "fitted on": f"{len(chosen)} images of {config.fit_split}",
              "criterion": config.criterion}  # fmt: skip
     rows = [{"extraction": plain(setting), **metrics} for setting, metrics in measured.items()]
-    write_whole(config.run / SWEEP_FILE, json.dumps({**facts, "best": plain(best), "rows": rows}, indent=2) + "\n")
+    write_text_atomic(
+        config.run / SWEEP_FILE, json.dumps({**facts, "best": plain(best), "rows": rows}, indent=2) + "\n"
+    )
     save_extraction(config.run, best, head if best.method == "quality" else None)
     title = f"{config.split}, {len(dataset)} images, {len(dataset.expressions)} expressions"
     return f"{title}\n{sweep_table(measured, best)}\nchosen by {config.criterion} and kept in {config.run}"
