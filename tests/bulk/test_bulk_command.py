@@ -14,10 +14,11 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from grounding import InputError, ModelConfig, files, load
+from grounding import InputError, ModelConfig, load
 from grounding.deployment.bulk import command
 from grounding.deployment.bulk.command import BulkConfig, ground_file
 from grounding.deployment.bulk.requests import open_requests
+from grounding.runtime import files
 from tests.tiny_clip import save_tiny_clip
 
 IMAGES = 10

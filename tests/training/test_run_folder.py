@@ -13,7 +13,8 @@ import yaml
 from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save_file
 
-from grounding import InputError, files, load
+from grounding import InputError, load
+from grounding.runtime import files
 from grounding.runtime.signals import Stopped
 from grounding.training.config import TrainConfig
 from grounding.training.run_folder import RunFolder

@@ -44,9 +44,7 @@ def export_run(run: str, output: Path) -> dict[str, Any]:
     try:
         from grounding.deployment.export.tokenizer import clip_to_tokenizers
     except ImportError as error:
-        raise InputError(
-            f"the export needs another package ({error}): pip install -r requirements-export.txt"
-        ) from error
+        raise InputError(f"the export needs another package ({error}): pip install -r requirements.txt") from error
     output = output.resolve()
     _refuse_existing(output)
     grounder = load(run, precision="float32")
