@@ -101,6 +101,7 @@ def compare(config: EvaluateConfig) -> Comparison | None:
             "query": config.query,
             "images": len(dataset),
             "weights": clip.weights,
+            "precision": str(number_format(config.precision, launch.device)).removeprefix("torch."),
             "proposals": load_proposer(config.proposals, launch.device).weights if has_proposals else "",
             "iou": IOU,
             "methods": {each.name: {**_compared(summaries[each.name], first), **_extraction(each)} for each in methods},

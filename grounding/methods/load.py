@@ -20,7 +20,7 @@ from grounding.methods.chance import CentredBoxGrounder, WholeImageGrounder
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder, Grounder, decoder_for
 from grounding.methods.gradcam import GradCAMGrounder
-from grounding.methods.hub_download import fetched, is_hub_name
+from grounding.methods.hub_download import PREFIX, could_be_hub_name, fetched, is_hub_name
 from grounding.methods.proposal_clip import ProposalScorer, ScoringConfig
 from grounding.methods.proposals.loading import ProposalsConfig, load_proposer
 from grounding.methods.reclip import ReCLIPGrounder
@@ -52,7 +52,8 @@ def load(
 
     Args:
         name: the folder of a training run, "refshapes" for the decoder that comes with this package, one of
-            `TRAINING_FREE`, or "user/name" or "user/name@revision" of a run on a model hub.
+            `TRAINING_FREE`, or "hf://user/name" or "hf://user/name@revision" of a run on a
+            model hub.
         model: the CLIP and, for "zero-shot", its input size; a run folder brings its own, beside which only
             `trust_checkpoint` may be given.
         proposals: the detector of "yolo-clip" and "reclip".
@@ -68,7 +69,7 @@ def load(
 
     Raises:
         InputError: no such method or folder, the folder's files are damaged or do not fit each other, or as
-            `hub.fetching.fetched`.
+            `hub_download.fetched`.
     """
     name = os.fspath(name)
     if name in BLIND:
@@ -86,7 +87,8 @@ def load(
     folder = folder_of(name)
     if not folder.is_dir():
         names = ", ".join((*SHIPPED, *TRAINING_FREE))
-        raise InputError(f"no run folder {name!r}: train one with train.py, or give one of {names}")
+        hub = f"; a run on a model hub is named {PREFIX}{name}" if could_be_hub_name(name) else ""
+        raise InputError(f"no run folder {name!r}: train one with train.py, or give one of {names}{hub}")
     config = read_model_config(folder, trust_checkpoint=model.trust_checkpoint)
     refuse_other_model(model, config, folder)
     try:
@@ -122,7 +124,7 @@ def folder_of(name: str | os.PathLike[str]) -> Path:
     or the name itself.
 
     Raises:
-        InputError: as `hub.fetching.fetched`.
+        InputError: as `hub_download.fetched`.
     """
     name = os.fspath(name)
     return fetched(name, RUN_FILES) if is_hub_name(name) else SHIPPED.get(name, Path(name))

@@ -88,7 +88,7 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
     best = max(measured, key=lambda setting: measured[setting][config.criterion])
     facts = {"data": str(config.data), "split": config.split, "images": len(dataset),
              "expressions": len(dataset.expressions), "fitted on": f"{len(chosen)} images of {config.fit_split}",
-             "criterion": config.criterion}  # fmt: skip
+             "criterion": config.criterion, "precision": "float32"}  # fmt: skip
     rows = [{"extraction": plain(setting), **metrics} for setting, metrics in measured.items()]
     write_text_atomic(
         config.run / SWEEP_FILE, json.dumps({**facts, "best": plain(best), "rows": rows}, indent=2) + "\n"
