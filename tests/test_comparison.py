@@ -85,7 +85,7 @@ def test_bounds_bound(made) -> None:
 def test_folder_holds_predictions_tables_plots_and_page(made) -> None:
     folder = made[0].output
     assert {path.name for path in folder.iterdir()} == {"results.json", "predictions", "coco", "tables", "plots",
-                                                        "report.html", "compare.lock"}  # fmt: skip
+                                                        "report.html", "compare.lock", "extraction"}  # fmt: skip
     assert {"tables.md", "tables.tex", "comparison.csv"} <= {path.name for path in (folder / "tables").iterdir()}
     assert len(list((folder / "plots").glob("*.png"))) >= 5
     assert not list(folder.rglob("*.part"))
@@ -121,7 +121,7 @@ def test_a_finished_method_is_not_asked_again(made, monkeypatch) -> None:
 
 
 def test_killed_midway_nothing_is_lost_or_repeated(tmp_path: Path, monkeypatch) -> None:
-    data = write_toy_data(tmp_path / "data", {"test": 35})
+    data = write_toy_data(tmp_path / "data", {"val": 1, "test": 35})
     model = ModelConfig(clip=str(save_tiny_clip(tmp_path / "clip.pt")), model_size=64)
     config = EvaluateConfig(["zero-shot", "yolo-clip"], data, tmp_path / "whole", bounds=[], model=model, device="cpu")
     report_comparison(config)
@@ -219,8 +219,8 @@ def test_one_comparison_at_a_time_in_a_folder(made, tmp_path: Path, monkeypatch:
         report_comparison(config)
 
 
-def test_every_heatmap_method_is_tuned_on_val_and_the_results_say_how(config: EvaluateConfig) -> None:
-    config = replace(config, methods=["zero-shot", "gradcam", "yolo-clip"], bounds=[])
+def test_every_heatmap_method_is_tuned_on_val_and_the_results_say_how(made, tmp_path: Path) -> None:
+    config = replace(made[0], output=tmp_path / "out", methods=["zero-shot", "gradcam", "yolo-clip"], bounds=[])
     report_comparison(config)
     results = json.loads((config.output / "results.json").read_text())
     for name in ("zero-shot", "gradcam"):
@@ -232,7 +232,8 @@ def test_every_heatmap_method_is_tuned_on_val_and_the_results_say_how(config: Ev
     assert results["precision"] == "float32"
 
 
-def test_the_split_that_is_measured_chooses_nothing(config: EvaluateConfig) -> None:
+def test_the_split_that_is_measured_chooses_nothing(made, tmp_path: Path) -> None:
+    config = replace(made[0], output=tmp_path / "out")
     report_comparison(replace(config, methods=["zero-shot"], bounds=[], split="val"))
     assert not (config.output / "extraction").exists()
     with pytest.raises(InputError, match="extraction_split"):

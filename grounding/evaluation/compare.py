@@ -32,7 +32,7 @@ from grounding.evaluation.registry import MethodSettings, code_identity, make_bo
 from grounding.evaluation.summary import Summary, summarise
 from grounding.evaluation.tune_on_split import ExtractionTuner
 from grounding.methods.config import ModelConfig
-from grounding.methods.load import read_model_config, refuse_other_model, run_folders
+from grounding.methods.load import TRAINING_FREE, read_model_config, refuse_other_model, run_folders, run_name
 from grounding.methods.proposals.loading import load_proposer
 from grounding.runtime.distributed import join_launch, share_name
 from grounding.runtime.files import locked, sha256_of, write_text_atomic
@@ -76,13 +76,15 @@ def compare(config: EvaluateConfig) -> Comparison | None:
     settings = MethodSettings(model, config.proposals, config.scoring, launch.device, config.precision,
                               config.compiled)  # fmt: skip
     clip = load_clip(model.clip, launch.device, trust_checkpoint=model.trust_checkpoint)
+    called = Counter(name if name in TRAINING_FREE else run_name(name) for name in config.methods)
+    called.update(name for name in config.bounds if name not in config.methods)
+    twice = [name for name, count in called.items() if count > 1]
+    if twice:
+        raise InputError(f"two methods would both be called {twice[0]!r}: rename a run's folder, or name a method once")
+    bounds = [make_bound(name, settings) for name in config.bounds if name not in config.methods]
     with launch.main_process_first():  # it measures what the others then find
         tune = _tuner(config, launch)
         methods = [make_method(name, settings, tune) for name in config.methods]
-    bounds = [make_bound(name, settings) for name in config.bounds if name not in config.methods]
-    twice = [name for name, count in Counter(each.name for each in (*methods, *bounds)).items() if count > 1]
-    if twice:
-        raise InputError(f"two methods would both be called {twice[0]!r}: compare them in two calls")
 
     with locked(config.output / "compare.lock", "comparison") if launch.is_main_process else nullcontext():
         files = _predict(config, [*methods, *bounds], dataset, clip, launch)

@@ -71,9 +71,7 @@ def hub_failures(name: str) -> Iterator[None]:
     try:
         yield
     except errors.HFValidationError as error:
-        raise InputError(
-            f"{name!r} is no name on a model hub: give hf://user/name or hf://user/name@revision"
-        ) from error
+        raise InputError(f"{name!r} is no name on a model hub: give hf://user/name[@revision]") from error
     except (errors.HTTPError, errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
         # Where nothing is in the cache either, the library says so, and keeps the reason as the cause.
         cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else None

@@ -141,7 +141,7 @@ def test_only_a_name_with_the_prefix_is_looked_for_on_the_hub(hub: HubStandIn, m
         with pytest.raises(InputError, match=f"no run folder '{name}'.*named hf://{name}"):
             grounding.load(name)
     for name in ("./mine", "a/b/c", "~/mine"):
-        with pytest.raises(InputError, match="give one of [^;]*$"):
+        with pytest.raises(InputError, match=r"give one of [^;]*$"):
             grounding.load(name)
     assert not hub.downloads
 
