@@ -14,7 +14,7 @@ setup: ## create .venv and install the pinned packages (does nothing when it is 
 	@sh scripts/setup.sh
 
 demo: setup ## data, training, evaluation, gallery and table, from nothing
-	@$(PYTHON_IN_VENV) -m grounding.demo
+	@$(PYTHON_IN_VENV) demo.py
 
 test: ## run the tests
 	@sh scripts/setup.sh dev

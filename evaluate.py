@@ -2,9 +2,10 @@
 
 import sys
 
-from grounding.cli import exit_on_input_error, parse
-from grounding.comparison import EvaluateConfig, compare
-from grounding.scoring import ScoreConfig, score
+from grounding.evaluation.compare import EvaluateConfig
+from grounding.evaluation.score import ScoreConfig
+from grounding.runtime.cli import exit_on_input_error, parse
+from grounding.visualization.report import report_comparison, report_score
 
 HELP = """usage: evaluate.py compare METHOD [METHOD ...] --data DIR --output DIR [--option VALUE ...]
        evaluate.py score PREDICTIONS --format csv|jsonl|coco [--option VALUE ...]
@@ -21,8 +22,8 @@ if __name__ == "__main__":
         if sys.argv[1:] in ([], ["--help"], ["-h"]):
             print(HELP)
         elif command == "score":
-            print(score(parse(ScoreConfig, "evaluate", words, positional="predictions", command="score")))
+            print(report_score(parse(ScoreConfig, "evaluate", words, positional="predictions", command="score")))
         else:
-            table = compare(parse(EvaluateConfig, "evaluate", words, positional="methods", command="compare"))
+            table = report_comparison(parse(EvaluateConfig, "evaluate", words, positional="methods", command="compare"))
             if table:  # the first process of several has it
                 print(table)

@@ -7,12 +7,13 @@
 
 import sys
 
-from grounding.cli import exit_on_input_error, parse
-from grounding.extraction_tuning import TuneExtractionConfig, tune_extraction
-from grounding.processes import is_main, leave, refuse_several
-from grounding.train_config import TrainConfig
-from grounding.training import train
-from grounding.tuning import TuneConfig, tune
+from grounding.runtime.cli import exit_on_input_error, parse
+from grounding.runtime.distributed import is_main, leave, refuse_several
+from grounding.training.config import TrainConfig
+from grounding.training.search import TuneConfig, tune
+from grounding.training.train import train
+from grounding.training.tune_extraction import TuneExtractionConfig, tune_extraction
+from grounding.visualization.search_plots import draw_search
 
 MORE = """usage: train.py extraction RUN --data DIR [--option VALUE ...]   chooses how boxes are made (--help)
 usage: train.py tune --data DIR --output DIR [--option VALUE ...]   searches hyper-parameters (--help)
@@ -27,7 +28,10 @@ if __name__ == "__main__":
             print(tune_extraction(settings))
         elif words[:1] == ["tune"]:
             refuse_several("train.py tune")
-            print(tune(parse(TuneConfig, "train", words[1:], command="tune", own_section="tune")))
+            search = parse(TuneConfig, "train", words[1:], command="tune", own_section="tune")
+            found = tune(search)
+            draw_search(search.output)
+            print(found)
         else:
             if words in (["--help"], ["-h"]) and is_main():
                 print(MORE)

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from grounding.cli import exit_on_input_error, parse
+from grounding.runtime.cli import exit_on_input_error, parse
 
 HELP = """usage: visualize.py [figure] METHOD [METHOD ...] --output DIR ...   photograph, similarity map, heatmap, boxes
        visualize.py compare METHOD METHOD [...] --output DIR ...   methods side by side
@@ -25,12 +25,12 @@ COMMANDS = ("figure", "compare", "steps", "gallery", "curves", "serve")
 def draw(command: str, words: list[str]) -> list[Path]:
     """The paths of the pictures that a command has drawn; what it needs is imported here, and nothing else."""
     if command == "gallery":
-        from grounding.gallery import GalleryConfig, gallery
+        from grounding.visualization.gallery import GalleryConfig, gallery
 
         return gallery(parse(GalleryConfig, "visualize", words, positional="comparison", command=command,
                              section=command))  # fmt: skip
     if command == "curves":
-        from grounding.curves import CurvesConfig, curves
+        from grounding.visualization.curves import CurvesConfig, curves
 
         return curves(parse(CurvesConfig, "visualize", words, positional="runs", command=command, section=command))
     if command == "serve":

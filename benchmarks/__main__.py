@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from jsonargparse import auto_cli
 
 from benchmarks.performance import write_page
-from grounding.cli import exit_on_input_error
 from grounding.errors import InputError
+from grounding.runtime.cli import exit_on_input_error
 
 NAMES = ("encoding", "end_to_end", "against_yolo_clip", "precision", "training_speed", "training_processes", "sharing",
          "growth", "export", "gpu")  # fmt: skip

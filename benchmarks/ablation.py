@@ -24,25 +24,26 @@ from jsonargparse.typing import PositiveInt
 from tqdm import tqdm
 
 from benchmarks.ablation_report import FULL, write_report
-from grounding.cli import exit_on_input_error
-from grounding.config import ModelConfig
+from grounding.data.augment import AugmentationConfig
 from grounding.data.refcocog import RefCOCOg
-from grounding.data.transforms import AugmentationConfig
-from grounding.decoder import DecoderConfig
-from grounding.evaluation import method_of, predict
+from grounding.evaluation.evaluate import method_of, predict
+from grounding.evaluation.metrics import ious_with, point_inside
+from grounding.evaluation.summary import summarise
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.settings import PARAMETERS
-from grounding.extraction_sweep import fit_head, sweep
-from grounding.extraction_tuning import GRID
-from grounding.grounder import DenseGrounder, Grounder
-from grounding.learner import ContrastConfig, LossConfig
-from grounding.loading import load
-from grounding.metrics import hottest_point, ious_with, point_inside
+from grounding.geometry import hottest_point
+from grounding.methods.config import ModelConfig
+from grounding.methods.dense import DenseGrounder, Grounder
+from grounding.methods.load import load
+from grounding.model.decoder import DecoderConfig
 from grounding.plain import plain
-from grounding.summary import summarise
-from grounding.train_config import TrainConfig
-from grounding.training import train
-from grounding.weak import WeakConfig
+from grounding.runtime.cli import exit_on_input_error
+from grounding.training.config import TrainConfig
+from grounding.training.criterion import ContrastConfig, LossConfig
+from grounding.training.extraction_sweep import fit_head, sweep
+from grounding.training.train import train
+from grounding.training.tune_extraction import GRID
+from grounding.training.weak import WeakConfig
 from grounding.whole_file import write_whole
 
 RESULT = "ablation.json"

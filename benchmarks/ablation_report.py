@@ -17,7 +17,7 @@ import numpy as np
 from tabulate import tabulate
 
 from benchmarks.pages import between
-from grounding.significance import paired_difference
+from grounding.evaluation.significance import paired_difference
 from grounding.whole_file import write_whole
 
 FULL = "+ adapter, regions from boxes"  # whose heatmaps the extractions share, and which has all boxes

@@ -27,14 +27,14 @@ from torchvision.transforms import Compose
 
 from benchmarks.measuring import Finding, report, take_turns
 from benchmarks.rn50 import bfloat16_is_native, random_grounder, random_rn50
-from grounding.baselines.proposal_clip import ProposalScorer, ScoringConfig
-from grounding.baselines.yolo_clip import YOLOCLIPGrounder
-from grounding.cli import exit_on_input_error
-from grounding.clip_package import CLIP, clip
+from grounding.clip.package import CLIP, clip
 from grounding.data.images import read_image
 from grounding.errors import InputError
-from grounding.proposals.loading import ProposalsConfig, load_proposer
-from grounding.proposals.types import Proposer
+from grounding.methods.proposal_clip import ProposalScorer, ScoringConfig
+from grounding.methods.proposals.loading import ProposalsConfig, load_proposer
+from grounding.methods.proposals.types import Proposer
+from grounding.methods.yolo_clip import YOLOCLIPGrounder
+from grounding.runtime.cli import exit_on_input_error
 from grounding.webapp.uploads import generated_examples
 
 PHRASES = 4
@@ -77,7 +77,7 @@ def measured(
     precision: torch.dtype, paths: Sequence[Path], detector: str, confidence: float, kind: str
 ) -> list[Finding]:
     """Both findings of one precision and one confidence."""
-    proposer = load_proposer(ProposalsConfig(detector, confidence))
+    proposer = load_proposer(ProposalsConfig(detector=detector, confidence=confidence))
     loaded = random_rn50(precision=precision)
     ours = random_grounder(loaded)
     fast = YOLOCLIPGrounder(proposer, ProposalScorer(loaded, ScoringConfig()))

@@ -16,14 +16,15 @@ from jsonargparse import auto_cli
 from tqdm import tqdm
 
 from benchmarks.pages import between
-from grounding.cli import exit_on_input_error
-from grounding.clip_backbone import load_clip
-from grounding.config import ModelConfig
-from grounding.crops import encode_crops
+from grounding.clip.backbone import load_clip
+from grounding.clip.crops import encode_crops
+from grounding.clip.encoder import Encoder
 from grounding.data.refcocog import RefCOCOg
-from grounding.encoder import Encoder
-from grounding.grounder import DenseGrounder
-from grounding.metrics import hottest_point, point_inside
+from grounding.evaluation.metrics import point_inside
+from grounding.geometry import hottest_point
+from grounding.methods.config import ModelConfig
+from grounding.methods.dense import DenseGrounder
+from grounding.runtime.cli import exit_on_input_error
 from grounding.whole_file import write_whole
 
 BEGIN, END = "<!-- Written by python -m benchmarks.embedded_clip -->", "<!-- End of benchmarks.embedded_clip -->"
@@ -58,7 +59,7 @@ def main(
         example = dataset[index]
         ids = [region.ann_id for region in example.regions]
         boxes = np.array([region.box_xyxy for region in example.regions])
-        regions = encode_crops(loaded.image_tower, example.image, boxes)[0]
+        regions = encode_crops([(example.image, boxes)], loaded.image_tower)[0][0]
         phrases = encoders[16].encode_phrases(example.phrases).embeddings
         chosen = (phrases @ regions.T).argmax(dim=1).tolist()
         pointed = {s: grounder.ground(example.image, example.phrases) for s, grounder in dense.items()}

@@ -19,8 +19,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measuring import Finding, report, take_turns
 from benchmarks.rn50 import MODEL_SIZE, bfloat16_is_native, random_rn50
-from grounding.clip_package import ModifiedResNet
-from grounding.dense_clip import DenseCLIP
+from grounding.clip.dense import DenseCLIP
+from grounding.clip.package import ModifiedResNet
 
 COMMAND = "python -m benchmarks.encoding"
 STRIDE = 32

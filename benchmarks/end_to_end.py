@@ -19,7 +19,7 @@ from benchmarks.measuring import Finding, report, take_turns
 from benchmarks.rn50 import bfloat16_is_native, random_grounder, random_rn50, write_photo
 from grounding.data.images import read_image
 from grounding.geometry import Letterbox
-from grounding.grounder import DenseGrounder
+from grounding.methods.dense import DenseGrounder
 
 COMMAND = "python -m benchmarks.end_to_end"
 FURTHER = 8  # phrases

@@ -17,14 +17,14 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.measuring import Finding, report
-from grounding.cli import exit_on_input_error
 from grounding.data.images import read_image
 from grounding.data.refcocog import RefCOCOg
-from grounding.export.folder import export_run
+from grounding.deployment.export.folder import export_run
 from grounding.extraction import ExtractionConfig
 from grounding.geometry import box_iou
-from grounding.grounder import DenseGrounder
-from grounding.loading import load
+from grounding.methods.dense import DenseGrounder
+from grounding.methods.load import load
+from grounding.runtime.cli import exit_on_input_error
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "onnx_grounding.py"
 SAME_IOU = 0.99  # or every edge within a pixel

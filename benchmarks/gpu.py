@@ -16,10 +16,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measuring import Finding, report, take_turns
 from benchmarks.rn50 import DECODER, MODEL_SIZE, OUTPUT_STRIDE, random_rn50
+from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch
-from grounding.encoder import Encoder
-from grounding.grounder import decoder_for
-from grounding.learner import LossConfig, TrainingCriterion
+from grounding.methods.dense import decoder_for
+from grounding.training.criterion import LossConfig, TrainingCriterion
 
 COMMAND = "python -m benchmarks.gpu"
 PHRASES = 4

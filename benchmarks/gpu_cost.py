@@ -9,10 +9,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from benchmarks.rn50 import RN50
 from benchmarks.step_cost import Cost, batch_of, learner_of, step_cost
-from grounding.clip_package import CLIP
+from grounding.clip.package import CLIP
 from grounding.data.download import PUBLISHED
 from grounding.errors import InputError
-from grounding.train_config import TrainConfig
+from grounding.training.config import TrainConfig
 
 # Images of the split `umd`, which shares none between its parts: TensorFlow Datasets, catalogue entry `ref_coco`. Their
 # sum is what `grounding.data.download` checks, and the sentences are taken from there.

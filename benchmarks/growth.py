@@ -29,12 +29,12 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.measuring import Finding, peak_memory, report
-from grounding.bulk import Request
-from grounding.cli import exit_on_input_error
-from grounding.config import ModelConfig
-from grounding.grounder import DenseGrounder
-from grounding.loading import load
-from grounding.report.plots import DPI, PADDING, PALETTE, tidy
+from grounding.deployment.bulk import Request
+from grounding.methods.config import ModelConfig
+from grounding.methods.dense import DenseGrounder
+from grounding.methods.load import load
+from grounding.runtime.cli import exit_on_input_error
+from grounding.visualization.plots import DPI, PADDING, PALETTE, tidy
 
 COUNTS = {"phrases": (1, 10, 100, 1000), "images": (100, 1000, 10_000)}
 PHOTOGRAPH = (640, 480)  # of the phrases

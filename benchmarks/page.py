@@ -26,12 +26,12 @@ from jsonargparse import auto_cli
 from tqdm import tqdm
 
 from benchmarks.pages import between
-from grounding.cli import exit_on_input_error
-from grounding.config import ModelConfig
 from grounding.data.images import read_image
 from grounding.data.refshapes.vocabulary import COLOURS, SHAPES
-from grounding.memory import Memory
-from grounding.proposals.loading import ProposalsConfig
+from grounding.methods.config import ModelConfig
+from grounding.methods.proposals.loading import ProposalsConfig
+from grounding.runtime.cli import exit_on_input_error
+from grounding.runtime.lru_cache import LRUCache
 from grounding.webapp.answers import Answerer, extraction_of, load_methods
 from grounding.webapp.events import Handlers
 from grounding.webapp.page import Components
@@ -72,7 +72,7 @@ def main(run: str = "refshapes", repeats: int = 20, output: Path | None = None) 
 
 def measure(run: str, path: Path, repeats: int) -> dict[str, float]:
     """Median milliseconds of each row on one photo."""
-    answerer = Answerer(load_methods(run, ModelConfig(), ProposalsConfig(), "cpu"), Memory(BUDGET), max_pixels=10**8)
+    answerer = Answerer(load_methods(run, ModelConfig(), ProposalsConfig(), "cpu"), LRUCache(BUDGET), max_pixels=10**8)
     with gr.Blocks(analytics_enabled=False):
         ui = Components(list(answerer.methods.values()), [], subtitle="")
     handlers = Handlers(answerer, [], ui)

@@ -9,8 +9,8 @@ from typing import Any
 
 from benchmarks.measuring import RESULTS
 from benchmarks.pages import between
-from grounding.cli import exit_on_input_error
 from grounding.errors import InputError
+from grounding.runtime.cli import exit_on_input_error
 from grounding.whole_file import write_whole
 
 PAGE = Path("docs/performance.md")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from jsonargparse import auto_cli
 
-from grounding.cli import exit_on_input_error
-from grounding.config import ModelConfig
 from grounding.extraction import ExtractionConfig
+from grounding.methods.config import ModelConfig
+from grounding.runtime.cli import exit_on_input_error
 from grounding.visualization.commands import compare, figure, steps
 from grounding.visualization.config import VisualizeConfig
 

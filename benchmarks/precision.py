@@ -14,11 +14,11 @@ from tqdm import tqdm
 
 from benchmarks.measuring import Finding, report
 from benchmarks.rn50 import bfloat16_is_native
+from grounding.clip.precision import Precision
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.refshapes.writer import IMAGES, write_refshapes
-from grounding.loading import load
-from grounding.metrics import hits, ious_with
-from grounding.precision import Precision
+from grounding.evaluation.metrics import hits, ious_with
+from grounding.methods.load import load
 
 COMMAND = "python -m benchmarks.precision"
 DATA = Path("data/refshapes")

@@ -16,10 +16,10 @@ from jsonargparse import auto_cli
 from tqdm import tqdm
 
 from benchmarks.pages import between
-from grounding.cli import exit_on_input_error
 from grounding.data.refcocog import RefCOCOg
 from grounding.geometry import box_iou
-from grounding.proposals.loading import ProposalsConfig, load_proposer
+from grounding.methods.proposals.loading import ProposalsConfig, load_proposer
+from grounding.runtime.cli import exit_on_input_error
 from grounding.whole_file import write_whole
 
 IOU_THRESHOLDS = (0.5, 0.75)
@@ -50,7 +50,7 @@ def main(
         images: measure on so many images only.
         output: Markdown file with the two marks; the table is printed where it is not given.
     """
-    proposer = load_proposer(ProposalsConfig(detector, confidence, iou_threshold, max_proposals))
+    proposer = load_proposer(ProposalsConfig(confidence, iou_threshold, max_proposals, detector))
     dataset = RefCOCOg(data, split, group_by="image", subset=images)
     overlaps: dict[tuple[str, int | None], list[float]] = defaultdict(list)
     counts, seconds = [], 0.0

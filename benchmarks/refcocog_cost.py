@@ -24,10 +24,10 @@ from benchmarks.gpu_cost import (
 )
 from benchmarks.pages import between
 from benchmarks.step_cost import LONGEST_PHRASE, PARTS, Cost
-from grounding.cli import exit_on_input_error, parse
 from grounding.data.download import PUBLISHED
 from grounding.errors import InputError
-from grounding.train_config import TrainConfig
+from grounding.runtime.cli import exit_on_input_error, parse
+from grounding.training.config import TrainConfig
 from grounding.whole_file import write_whole
 
 CONFIGS = (Path("configs/refcocog.yaml"), Path("configs/refcocog-weak.yaml"), Path("configs/refcocog-mixed.yaml"))

@@ -15,10 +15,10 @@ from typing import Any
 from jsonargparse import auto_cli
 
 from benchmarks.pages import between
-from grounding.cli import exit_on_input_error
 from grounding.errors import InputError
-from grounding.report.formats import render
-from grounding.report.tables import all_tables, difference_table, main_table, subsets_table
+from grounding.runtime.cli import exit_on_input_error
+from grounding.visualization.table_formats import render
+from grounding.visualization.tables import all_tables, difference_table, main_table, subsets_table
 from grounding.whole_file import write_whole
 
 SHORT = {"Acc@0.5": "acc@0.5", "mIoU": "miou", "Pointing": "pointing", "R@5": "recall@5", "Text cos": "text_cosine"}

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from grounding.clip_backbone import CONTEXT_LENGTH, LoadedCLIP
-from grounding.clip_package import CLIP
-from grounding.decoder import DecoderConfig
-from grounding.encoder import Encoder
+from grounding.clip.backbone import CONTEXT_LENGTH, LoadedCLIP
+from grounding.clip.encoder import Encoder
+from grounding.clip.package import CLIP
+from grounding.clip.precision import number_format
 from grounding.extraction import ExtractionConfig
-from grounding.grounder import DenseGrounder, decoder_for
-from grounding.memory import Memory
-from grounding.precision import number_format
+from grounding.methods.dense import DenseGrounder, decoder_for
+from grounding.model.decoder import DecoderConfig
+from grounding.runtime.lru_cache import LRUCache
 
 # Of OpenAI's RN50, as `clip.model.build_model` reads them off its file.
 RN50: dict[str, Any] = dict(
@@ -42,7 +42,7 @@ def random_grounder(clip: LoadedCLIP) -> DenseGrounder:
     """configs/refcocog.yaml's model with an untrained decoder, which looks no image up."""
     encoder = Encoder(clip, model_size=MODEL_SIZE, output_stride=OUTPUT_STRIDE)
     grounder = DenseGrounder(encoder, decoder_for(encoder, DECODER), extraction=ExtractionConfig(), name="ours")
-    grounder.known_images = Memory(0)
+    grounder.known_images = LRUCache(0)
     return grounder
 
 

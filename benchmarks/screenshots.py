@@ -11,8 +11,8 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from benchmarks.chromium import MISSING, chromium
-from grounding.cli import exit_on_input_error
 from grounding.errors import InputError
+from grounding.runtime.cli import exit_on_input_error
 from grounding.webapp.serving import ServeConfig, launch
 
 WIDTH, HEIGHT = 1400, 1000

@@ -18,8 +18,8 @@ from typing import Any
 from jsonargparse import auto_cli
 
 from benchmarks.measuring import Finding, report
-from grounding.cli import exit_on_input_error
 from grounding.data.refshapes.writer import write_refshapes
+from grounding.runtime.cli import exit_on_input_error
 
 METHODS = ("refshapes", "zero-shot", "yolo-clip")
 

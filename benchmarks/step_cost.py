@@ -25,14 +25,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 from torch.utils.flop_counter import conv_flop_count, flop_registry
 
-from grounding.clip_backbone import LoadedCLIP
-from grounding.clip_package import CLIP
+from grounding.clip.backbone import LoadedCLIP
+from grounding.clip.encoder import Encoder
+from grounding.clip.package import CLIP
+from grounding.clip.text import PhraseFeatures
 from grounding.data.batches import TrainingBatch
-from grounding.encoder import Encoder
-from grounding.grounder import decoder_for
-from grounding.learner import TrainingCriterion
-from grounding.text import PhraseFeatures
-from grounding.train_config import TrainConfig
+from grounding.methods.dense import decoder_for
+from grounding.training.config import TrainConfig
+from grounding.training.criterion import TrainingCriterion
 
 LONGEST_PHRASE = 24  # tokens of the longest phrase of a batch, an assumption that hardly matters
 TOWER, TEACHERS = "frozen tower", "tower at teacher sizes"

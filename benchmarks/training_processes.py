@@ -25,15 +25,15 @@ from safetensors.torch import load_file
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from benchmarks.measuring import Finding, report
-from grounding.cli import parse
+from grounding.data.augment import AugmentationConfig
 from grounding.data.refshapes.writer import write_refshapes
-from grounding.data.transforms import AugmentationConfig
-from grounding.learner import ContrastConfig, LossConfig
-from grounding.loading import DECODER_FILE
-from grounding.run_folder import STATES_FOLDER
-from grounding.states import WEIGHTS_FILE
-from grounding.train_config import TrainConfig
-from grounding.training import train
+from grounding.methods.load import DECODER_FILE
+from grounding.runtime.cli import parse
+from grounding.training.checkpoint import WEIGHTS_FILE
+from grounding.training.config import TrainConfig
+from grounding.training.criterion import ContrastConfig, LossConfig
+from grounding.training.run_folder import STATES_FOLDER
+from grounding.training.train import train
 
 Result = TypeVar("Result")
 STEPS_PER_EPOCH, EPOCHS = 5, 4

@@ -26,14 +26,14 @@ from torch.utils.data import DataLoader
 
 from benchmarks.measuring import ROUNDS, Finding, peak_memory, report, take_turns
 from benchmarks.rn50 import random_rn50
-from grounding.cli import exit_on_input_error, parse
-from grounding.clip_backbone import LoadedCLIP
+from grounding.clip.backbone import LoadedCLIP
+from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch, TrainingItems, collate
 from grounding.data.refcocog import RefCOCOg
-from grounding.encoder import Encoder
-from grounding.grounder import decoder_for
-from grounding.learner import TrainingCriterion
-from grounding.train_config import TrainConfig
+from grounding.methods.dense import decoder_for
+from grounding.runtime.cli import exit_on_input_error, parse
+from grounding.training.config import TrainConfig
+from grounding.training.criterion import TrainingCriterion
 
 COMMAND = "python -m benchmarks.training_speed"
 CONFIG = Path("configs/refcocog.yaml")

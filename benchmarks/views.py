@@ -16,16 +16,16 @@ from jsonargparse import auto_cli
 from tqdm import tqdm
 
 from benchmarks.pages import between
-from grounding.baselines.proposal_clip import ProposalScorer, ScoringConfig
-from grounding.baselines.spatial_phrases import noun_phrases, parse_spatial_phrase
-from grounding.baselines.spatial_rules import combine
-from grounding.baselines.yolo_clip import boxes_to_choose_from
-from grounding.cli import exit_on_input_error
-from grounding.clip_backbone import load_clip
-from grounding.crops import VIEWS
+from grounding.clip.backbone import load_clip
+from grounding.clip.crops import VIEWS
 from grounding.data.refcocog import RefCOCOg
-from grounding.metrics import ious_with
-from grounding.proposals.loading import ProposalsConfig, load_proposer
+from grounding.evaluation.metrics import ious_with
+from grounding.methods.proposal_clip import ProposalScorer, ScoringConfig
+from grounding.methods.proposals.loading import ProposalsConfig, load_proposer
+from grounding.methods.reclip import combine
+from grounding.methods.spatial_phrases import noun_phrases, parse_spatial_phrase
+from grounding.methods.yolo_clip import boxes_to_choose_from
+from grounding.runtime.cli import exit_on_input_error
 from grounding.whole_file import write_whole
 
 BEGIN, END = "<!-- Written by python -m benchmarks.views -->", "<!-- End of benchmarks.views -->"
@@ -49,7 +49,7 @@ def main(
         images: measure on so many images only.
         output: Markdown file with the two marks; the table is printed where it is not given.
     """
-    loaded, proposer = load_clip(clip), load_proposer(ProposalsConfig(detector))
+    loaded, proposer = load_clip(clip), load_proposer(ProposalsConfig(detector=detector))
     dataset = RefCOCOg(data, split, group_by="image", subset=images)
     choices = list(chain.from_iterable(combinations(VIEWS, count) for count in range(1, len(VIEWS) + 1)))
     scorers = {views: ProposalScorer(loaded, ScoringConfig(views)) for views in choices}

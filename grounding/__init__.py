@@ -14,14 +14,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from grounding.bulk.stream import GroundedImage
-    from grounding.config import ModelConfig
     from grounding.data.refcocog import RefCOCOg
-    from grounding.detections import from_detections, to_detections
+    from grounding.deployment.detections import from_detections, to_detections
+    from grounding.deployment.hub.sharing import push
     from grounding.errors import InputError
-    from grounding.grounder import Grounder
-    from grounding.hub.sharing import push
-    from grounding.loading import load
+    from grounding.methods.config import ModelConfig
+    from grounding.methods.dense import Grounder
+    from grounding.methods.load import load
+    from grounding.methods.stream import GroundedImage
     from grounding.types import Example, Expression, Grounding
 
 __all__ = [
@@ -42,16 +42,16 @@ __all__ = [
 _HOME = {
     "Example": "types",
     "Expression": "types",
-    "GroundedImage": "bulk.stream",
-    "Grounder": "grounder",
+    "GroundedImage": "methods.stream",
+    "Grounder": "methods.dense",
     "Grounding": "types",
     "InputError": "errors",
-    "ModelConfig": "config",
+    "ModelConfig": "methods.config",
     "RefCOCOg": "data.refcocog",
-    "from_detections": "detections",
-    "load": "loading",
-    "push": "hub.sharing",
-    "to_detections": "detections",
+    "from_detections": "deployment.detections",
+    "load": "methods.load",
+    "push": "deployment.hub.sharing",
+    "to_detections": "deployment.detections",
 }
 
 

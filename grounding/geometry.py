@@ -49,6 +49,35 @@ def box_iou(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
     return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
 
 
+def heatmap_of_boxes(boxes_xyxy: np.ndarray, scores: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A heatmap for a method that has none: each box a dome as high as its score is beside the best one's.
+
+    At its border a dome has half its height. The hottest point is the centre of the best box, and the mass is shared
+    out among the boxes by score and area.
+
+    Args:
+        boxes_xyxy: (N, 4), best-scored first.
+        scores: (N,) in [0, 1].
+        shape: (height, width) of the image.
+
+    Returns:
+        (H, W) float32 in [0, 1]; the maximum is 1 unless all scores are 0.
+    """
+    heatmap = np.zeros(shape, dtype=np.float32)
+    heights = scores / max(float(scores[0]), np.finfo(np.float32).tiny)
+    for (x1, y1, x2, y2), high in zip(boxes_xyxy, heights, strict=True):
+        columns, rows = _pixels_between(x1, x2, shape[1]), _pixels_between(y1, y2, shape[0])
+        across, down = (
+            # Less half a pixel, so that the pixel that holds the centre has the full height.
+            np.maximum(np.abs(2 * (pixels + 0.5 - start) / (end - start) - 1) - 1 / (end - start), 0)
+            for pixels, start, end in ((columns, x1, x2), (rows, y1, y2))
+        )
+        dome = high * (1 - np.clip(np.maximum(across[None, :], down[:, None]), 0, 1) / 2)
+        window = np.ix_(rows, columns)
+        heatmap[window] = np.maximum(heatmap[window], dome)
+    return heatmap
+
+
 @dataclass(frozen=True)
 class Letterbox:
     """The map between an image and the square the model sees: scaled to fit, centred, padded.
@@ -105,12 +134,6 @@ class Letterbox:
         scale, offset = np.tile(self.scale, 2), np.tile(self.offset, 2)
         return (np.asarray(boxes_xyxy, dtype=np.float64) * scale + offset).astype(np.float32)
 
-    def boxes_to_image(self, boxes_xyxy: np.ndarray) -> np.ndarray:
-        """Boxes (N, 4) in model pixels as (N, 4) float32 in image pixels, clipped to the image."""
-        scale, offset = np.tile(self.scale, 2), np.tile(self.offset, 2)
-        boxes = (np.asarray(boxes_xyxy, dtype=np.float64) - offset) / scale
-        return np.clip(boxes, 0, np.tile(self.image_size, 2)).astype(np.float32)
-
     def valid_cells(self, stride: int) -> tuple[slice, slice]:
         """(rows, columns) of a stride-`stride` map whose cell centres lie on the image, never fewer than one."""
         columns, rows = (
@@ -158,3 +181,18 @@ def _cells_with_centre_inside(start: int, length: int, stride: int) -> slice:
     if last < first:
         first = last = (2 * start + length) // (2 * stride)
     return slice(max(first, 0), last + 1)
+
+
+def _pixels_between(start: float, end: float, length: int) -> np.ndarray:
+    """Indices of the pixels whose centres lie in [start, end): never none, so that a thin box is seen too."""
+    first, last = (int(np.ceil(edge - 0.5)) for edge in (start, end))
+    if last <= first:
+        first = int((start + end) / 2)
+        last = first + 1
+    return np.arange(max(0, min(first, length - 1)), min(last, length))
+
+
+def hottest_point(heatmap: np.ndarray) -> tuple[float, float]:
+    """(x, y) of the centre of the heatmap's first hottest pixel, in heatmap pixels."""
+    row, column = np.unravel_index(int(heatmap.argmax()), heatmap.shape)
+    return float(column) + 0.5, float(row) + 0.5

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from grounding.drawing import LEAST_SIDE, bare_figure, draw_boxes, heatmap_overlay, keep_labels_inside, save_figure
-
 
 @dataclass(frozen=True)
 class Expression:
@@ -104,6 +102,16 @@ class Grounding:
         Raises:
             InputError: the suffix is another one.
         """
+        # Drawing needs matplotlib, which whoever only asks for boxes need not import.
+        from grounding.visualization.drawing import (
+            LEAST_SIDE,
+            bare_figure,
+            draw_boxes,
+            heatmap_overlay,
+            keep_labels_inside,
+            save_figure,
+        )
+
         figure, axis = bare_figure(
             heatmap_overlay(self.image, self.heatmap), longer_side=max(*self.image.shape[:2], LEAST_SIDE)
         )

@@ -5,7 +5,7 @@ code cell:
 
     <!-- code: NAME.py -->               parts/NAME.py
     <!-- folded: NAME.py -->             the same, folded away: of a figure, its picture is what matters
-    <!-- file: grounding/decoder.py -->  a file of the package, written by the cell to the notebook's working folder
+    <!-- file: grounding/NAME.py -->     a file of the package, written by the cell to the notebook's working folder
     <!-- supporting -->                  whatever else the notebook needs of the package, folded away: what parts/*.py
                                          import, what that imports in turn, and the text files that it names
 """

@@ -17,9 +17,9 @@ import torch
 from jsonargparse import auto_cli
 from tqdm import tqdm
 
-import grounding.bulk.command
-import grounding.comparison
-import grounding.tuning  # noqa: F401  with the two above, all that the commands import
+import grounding.deployment.bulk.command
+import grounding.evaluation.compare
+import grounding.training.search  # noqa: F401  with the two above, all that the commands import
 from reliability.attempts import Attempt, Running, run
 from reliability.faults import faults_of
 from reliability.recording import Row, record

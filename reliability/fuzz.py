@@ -21,8 +21,8 @@ from hypothesis import seed as seeded
 from jsonargparse import auto_cli
 from tqdm import tqdm
 
-from grounding.cli import exit_on_input_error
 from grounding.errors import InputError
+from grounding.runtime.cli import exit_on_input_error
 from reliability.readers import Reader, make_readers
 from reliability.recording import Row, record
 

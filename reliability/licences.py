@@ -19,8 +19,8 @@ from packaging.utils import canonicalize_name
 from tabulate import tabulate
 
 from benchmarks.pages import between
-from grounding.cli import exit_on_input_error
 from grounding.errors import InputError
+from grounding.runtime.cli import exit_on_input_error
 from grounding.whole_file import write_whole
 
 PAGE = Path("docs/licences.md")

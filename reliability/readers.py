@@ -20,17 +20,17 @@ from hypothesis.strategies import SearchStrategy
 from PIL import Image
 
 from grounding import InputError, RefCOCOg
-from grounding.bulk.requests import open_requests
-from grounding.clip_backbone import tokenize
-from grounding.config import ModelConfig
+from grounding.clip.backbone import tokenize
 from grounding.data.check import CheckConfig, check, told
 from grounding.data.images import read_image
 from grounding.data.unpack import unpack
 from grounding.data.unpickle import load_plain_pickle
-from grounding.foreign_predictions import read_coco, read_csv, read_jsonl
-from grounding.loading import read_model_config
+from grounding.deployment.bulk.requests import open_requests
+from grounding.evaluation.prediction_readers import read_coco, read_csv, read_jsonl
+from grounding.evaluation.predictions import Prediction, read_predictions
+from grounding.methods.config import ModelConfig
+from grounding.methods.load import read_model_config
 from grounding.plain import plain
-from grounding.predictions import Prediction, read_predictions
 from grounding.types import Expression
 from reliability.inputs import misplaced, spoilt
 from reliability.trying import Trial

@@ -191,8 +191,9 @@ def bulk_of_many(folder: Path, images: int, seed: int) -> Row:
                                  "phrases": [f"the red square number {index}"]}) + "\n")  # fmt: skip
     (pictures / "requests.jsonl").write_text("".join(lines))
     output = folder / "boxes.jsonl"
-    command = [sys.executable, "-m", "grounding.bulk", "--method", "zero-shot", "--model.model_size", str(SIDE),
-               "--requests", str(pictures / "requests.jsonl"), "--output", str(output), "--device", "cpu"]  # fmt: skip
+    command = [sys.executable, "-m", "grounding.deployment.bulk", "--method", "zero-shot",
+               "--model.model_size", str(SIDE), "--requests", str(pictures / "requests.jsonl"), "--output", str(output),
+               "--device", "cpu"]  # fmt: skip
     began = time.monotonic()
     with (folder / "bulk.log").open("w") as log:
         bulk = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)

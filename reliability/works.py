@@ -65,8 +65,9 @@ def _trained(output: Path) -> dict[str, str]:
 
 
 def _bulk(data: Path, output: Path) -> list[object]:
-    return ["-m", "grounding.bulk", "--method", "refshapes", "--requests", data.parent / "requests.jsonl", "--output",
-            output / "boxes.jsonl", "--block", 2, "--device", "cpu", "--precision", "float32"]  # fmt: skip
+    return ["-m", "grounding.deployment.bulk", "--method", "refshapes", "--requests",
+            data.parent / "requests.jsonl", "--output", output / "boxes.jsonl", "--block", 2,
+            "--device", "cpu", "--precision", "float32"]  # fmt: skip
 
 
 def _answered(output: Path) -> dict[str, str]:

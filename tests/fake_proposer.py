@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from grounding.proposals.types import Proposals
+from grounding.methods.proposals.types import Proposals
 
 
 class FakeProposer:

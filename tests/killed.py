@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from grounding.data.batches import TrainingBatch
-from grounding.learner import TrainingCriterion
+from grounding.training.criterion import TrainingCriterion
 
 
 class Killed(Exception):

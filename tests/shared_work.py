@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from grounding import ModelConfig, RefCOCOg, cli, load
-from grounding.comparison import EvaluateConfig, compare
-from grounding.evaluation import evaluate
+from grounding.evaluation.compare import EvaluateConfig
+from grounding.evaluation.evaluate import evaluate
+from grounding.visualization.report import report_comparison
 
 METHODS, BOUNDS = ["zero-shot", "yolo-clip"], ["random-proposal", "annotated-clip"]
 
@@ -22,7 +23,7 @@ def evaluation(folder: Path, output: Path) -> EvaluateConfig:
 
 def work(folder: Path, output: Path) -> list[Any]:
     """Compare and evaluate; returns what each of them says."""
-    table = compare(evaluation(folder, output))
+    table = report_comparison(evaluation(folder, output))
     dataset = RefCOCOg(folder / "data", "test", group_by="image")
     measures = evaluate(load("zero-shot", model=_model(folder)), dataset)
     return [table, measures]

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from grounding.breakdowns import kinds_of
+from grounding.evaluation.breakdowns import kinds_of
 from grounding.types import Expression, Region
 
 AREA = 640 * 480

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torchmetrics.functional.classification import binary_calibration_error
 
-from grounding.calibration import expected_calibration_error, reliability, risk_coverage
+from grounding.evaluation.calibration import expected_calibration_error, reliability, risk_coverage
 
 
 @pytest.fixture

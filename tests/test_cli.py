@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from grounding.cli import exit_on_input_error, parse
 from grounding.errors import InputError
+from grounding.runtime.cli import exit_on_input_error, parse
 
 EXPERIMENT = """
 train:

@@ -16,11 +16,12 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from grounding import InputError, ModelConfig, RefCOCOg, comparison, lock
-from grounding.baselines.proposal_clip import ScoringConfig
-from grounding.cli import parse
-from grounding.comparison import EvaluateConfig, compare
-from grounding.evaluation import predict_blocks
-from grounding.predictions import read_predictions
+from grounding.evaluation.compare import EvaluateConfig
+from grounding.evaluation.evaluate import predict_blocks
+from grounding.evaluation.predictions import read_predictions
+from grounding.methods.proposal_clip import ScoringConfig
+from grounding.runtime.cli import parse
+from grounding.visualization.report import report_comparison
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
 
@@ -35,7 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[EvaluateConfig, str]
     data = write_toy_data(folder / "data", {"train": 1, "val": 2, "test": 7})
     model = ModelConfig(clip=str(save_tiny_clip(folder / "clip.pt")), model_size=64)
     config = EvaluateConfig(METHODS, data, folder / "out", model=model, device="cpu")
-    return config, compare(config)
+    return config, report_comparison(config)
 
 
 def read(config: EvaluateConfig) -> dict:
@@ -108,19 +109,19 @@ def test_pycocotools_loads_the_predictions_and_agrees(made) -> None:
 def test_a_finished_method_is_not_asked_again(made, monkeypatch) -> None:
     config, table = made
     monkeypatch.setattr(comparison, "predict_blocks", None)  # calling it would fail
-    assert compare(config) == table
-    pooled = compare(replace(config, query="ref"))
+    assert report_comparison(config) == table
+    pooled = report_comparison(replace(config, query="ref"))
     results = read(config)
     assert results["query"] == "ref" and results["methods"]["yolo-clip"]["n"] == 14  # objects
     assert "pooled" in pooled
-    compare(config)
+    report_comparison(config)
 
 
 def test_killed_midway_nothing_is_lost_or_repeated(tmp_path: Path, monkeypatch) -> None:
     data = write_toy_data(tmp_path / "data", {"test": 35})
     model = ModelConfig(clip=str(save_tiny_clip(tmp_path / "clip.pt")), model_size=64)
     config = EvaluateConfig(["zero-shot", "yolo-clip"], data, tmp_path / "whole", bounds=[], model=model, device="cpu")
-    compare(config)
+    report_comparison(config)
     again = replace(config, output=tmp_path / "again")
     asked: list[tuple[str, int]] = []
 
@@ -134,9 +135,9 @@ def test_killed_midway_nothing_is_lost_or_repeated(tmp_path: Path, monkeypatch) 
 
     monkeypatch.setattr(comparison, "predict_blocks", killed_once)
     with pytest.raises(KeyboardInterrupt):
-        compare(again)
+        report_comparison(again)
     assert not (again.output / "results.json").exists()
-    compare(again)
+    report_comparison(again)
     assert len(asked) == len(set(asked)) == 2 * 35 + 1
     for name in config.methods:
         one, other = (
@@ -148,10 +149,10 @@ def test_killed_midway_nothing_is_lost_or_repeated(tmp_path: Path, monkeypatch) 
 
 def test_changed_settings_are_measured_anew(made, tmp_path: Path) -> None:
     config = replace(made[0], output=tmp_path / "out", methods=["whole-image", "yolo-clip"], bounds=[])
-    compare(config)
+    report_comparison(config)
     path = config.output / "predictions" / "yolo-clip.jsonl"
     before = path.stat().st_mtime_ns, (path.parent / "whole-image.jsonl").stat().st_mtime_ns
-    compare(replace(config, proposals=replace(config.proposals, max_proposals=1)))
+    report_comparison(replace(config, proposals=replace(config.proposals, max_proposals=1)))
     assert path.stat().st_mtime_ns != before[0]
     assert (path.parent / "whole-image.jsonl").stat().st_mtime_ns == before[1]
     assert all(len(each.boxes_xyxy) == 1 for each in read_predictions(path))
@@ -169,14 +170,14 @@ def test_changed_settings_are_measured_anew(made, tmp_path: Path) -> None:
 def test_wrong_names_are_refused(made, tmp_path: Path, changed: dict, message: str) -> None:
     config = replace(made[0], output=tmp_path / "out", **changed)
     with pytest.raises(InputError, match=message):
-        compare(config)
+        report_comparison(config)
     assert not config.output.exists()
 
 
 def test_a_blind_method_takes_its_bounds_place(made, tmp_path: Path) -> None:
     config = replace(made[0], output=tmp_path / "it's here", methods=["whole-image", "zero-shot"],
                      bounds=["whole-image", "centred-box"])  # fmt: skip
-    compare(config)
+    report_comparison(config)
     results = read(config)
     assert list(results["methods"]) == ["whole-image", "zero-shot"] and list(results["bounds"]) == ["centred-box"]
     assert "clip.pt" in results["weights"] and results["proposals"] == ""
@@ -186,7 +187,7 @@ def test_the_command_repeats_the_comparison(made, tmp_path: Path) -> None:
     config = replace(made[0], output=tmp_path / "it's here", methods=["centred-box", "yolo-clip"], bounds=[],
                      query="ref", proposals=replace(made[0].proposals, max_proposals=3),
                      scoring=ScoringConfig(("tight", "blur")))  # fmt: skip
-    compare(config)
+    report_comparison(config)
     page = html.unescape((config.output / "report.html").read_text())
     [command] = [line for line in page.splitlines() if "evaluate.py compare" in line]
     words = shlex.split(command[command.index("python") :].split("</")[0])
@@ -195,7 +196,7 @@ def test_the_command_repeats_the_comparison(made, tmp_path: Path) -> None:
 
 def test_old_measures_never_lie_beside_new_predictions(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = replace(made[0], output=tmp_path / "out", bounds=[])
-    compare(replace(config, methods=["zero-shot"]))
+    report_comparison(replace(config, methods=["zero-shot"]))
     asked = comparison.predict_blocks
 
     def looked_at(*arguments: object, **named: object) -> Iterator[object]:
@@ -203,7 +204,7 @@ def test_old_measures_never_lie_beside_new_predictions(made, tmp_path: Path, mon
         return asked(*arguments, **named)
 
     monkeypatch.setattr(comparison, "predict_blocks", looked_at)
-    compare(replace(config, methods=["zero-shot", "gradcam"]))
+    report_comparison(replace(config, methods=["zero-shot", "gradcam"]))
     assert (config.output / "results.json").is_file()
 
 
@@ -212,4 +213,4 @@ def test_one_comparison_at_a_time_in_a_folder(made, tmp_path: Path, monkeypatch:
     config = replace(made[0], output=tmp_path / "out")
     config.output.mkdir()
     with FileLock(config.output / "compare.lock"), pytest.raises(InputError, match="another comparison works in"):
-        compare(config)
+        report_comparison(config)

@@ -12,8 +12,8 @@ import torch.multiprocessing
 import torch.nn.functional as F
 from torch import Tensor
 
-from grounding.contrast import MAX_SCALE, Pairs, RegionPhraseContrast
-from grounding.processes import scale_to_global_means
+from grounding.runtime.distributed import scale_to_global_means
+from grounding.training.contrast import MAX_SCALE, Pairs, RegionPhraseContrast
 
 # Image 1: regions 11 (two phrases) and 12. Image 2: region 21, its phrase in the words of region 11's first, and two
 # phrases of which nobody says what they are of. Image 3: two such phrases, and one of a known region.

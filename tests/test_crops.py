@@ -7,24 +7,31 @@ from PIL import Image
 from torch import Tensor
 from torchvision.ops import roi_align
 
-from grounding import crops
-from grounding.crops import encode_crops
+from grounding.clip import crops
+from grounding.clip.crops import encode_crops
 from tests.tiny_clip import EMBED_DIM, RESOLUTION, tiny_clip
 
-
-@pytest.fixture(scope="module")
-def model():
-    return tiny_clip()
+MODEL = tiny_clip()
 
 
 @pytest.fixture
-def seen(model, monkeypatch) -> list[Tensor]:
+def seen(monkeypatch) -> list[Tensor]:
     """The batches of crops as the image tower gets them, in [0, 255]."""
     batches: list[Tensor] = []
     mean = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)
     std = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
-    monkeypatch.setattr(model.visual, "forward", lambda x: batches.append((x * std + mean) * 255) or x.mean((2, 3)))
+    monkeypatch.setattr(MODEL.visual, "forward", lambda x: batches.append((x * std + mean) * 255) or x.mean((2, 3)))
     return batches
+
+
+def embedded(image: np.ndarray, boxes, views: tuple[str, ...] = ("context",)) -> Tensor:
+    """(V, N, E) of one image's boxes."""
+    return encode_crops([(image, np.array(boxes, dtype=np.float32))], MODEL.visual, views=views)[0]
+
+
+def resized(image: np.ndarray, **options) -> Tensor:
+    """(1, 3, S, S): bilinear with half-pixel centres, by torch."""
+    return F.interpolate(as_batch(image), (RESOLUTION, RESOLUTION), mode="bilinear", **options)
 
 
 def photo(width: int = 150, height: int = 100) -> np.ndarray:
@@ -46,22 +53,20 @@ def square_around(box: tuple[float, ...], context: float) -> tuple[float, ...]:
 
 
 @pytest.mark.parametrize("box", [(0, 0, 100, 100), (50, 0, 150, 100), (20, 10, 84, 74), (40, 30, 110, 90)])
-def test_crop_is_the_square_resized(model, seen, monkeypatch, box):
-    """Bilinear with half-pixel centres, as `F.interpolate` does it; no square is smaller than CLIP's input."""
+def test_crop_is_the_square_resized(seen, monkeypatch, box):
+    """No square is smaller than CLIP's input."""
     monkeypatch.setattr(crops, "CONTEXT", 1.0)
-    encode_crops(model.visual, photo(), np.array([box], dtype=np.float32))
+    embedded(photo(), [box])
     x1, y1, x2, y2 = (int(edge) for edge in square_around(box, 1.0))
-    crop = as_batch(photo()[y1:y2, x1:x2])
-    expected = F.interpolate(crop, (RESOLUTION, RESOLUTION), mode="bilinear", align_corners=False)
-    torch.testing.assert_close(seen[0], expected, atol=0.05, rtol=0)
+    torch.testing.assert_close(seen[0], resized(photo()[y1:y2, x1:x2]), atol=0.05, rtol=0)
 
 
 @pytest.mark.parametrize("context", [crops.CONTEXT, 1.0, 1.4])
-def test_crops_equal_roi_align_with_the_border_repeated(model, seen, monkeypatch, context):
+def test_crops_equal_roi_align_with_the_border_repeated(seen, monkeypatch, context):
     """One sample in the middle of each of the crop's pixels, for small, fractional and overhanging boxes alike."""
     monkeypatch.setattr(crops, "CONTEXT", context)
     boxes = [(10, 20, 40, 30), (0.5, 0.25, 20.5, 80), (60.3, 11.9, 149.5, 99.9), (149, 99, 150, 100), (70, 50, 75, 53)]
-    encode_crops(model.visual, photo(), np.array(boxes, dtype=np.float32))
+    embedded(photo(), boxes)
     margin = 200
     padded = F.pad(as_batch(photo()), (margin,) * 4, mode="replicate")
     squares = torch.tensor([square_around(box, context) for box in boxes]) + margin
@@ -69,36 +74,28 @@ def test_crops_equal_roi_align_with_the_border_repeated(model, seen, monkeypatch
     torch.testing.assert_close(seen[0], expected, atol=0.05, rtol=0)
 
 
-def test_tight_crop_is_the_box_stretched(model, seen):
-    box = (20, 10, 100, 80)  # no side is enlarged, so that nothing beyond the box takes part
-    encode_crops(model.visual, photo(), np.array([box], dtype=np.float32), views=("tight",))
-    crop = as_batch(photo()[10:80, 20:100])
-    expected = F.interpolate(crop, (RESOLUTION, RESOLUTION), mode="bilinear", align_corners=False)
-    torch.testing.assert_close(seen[0], expected, atol=0.05, rtol=0)
+def test_tight_crop_is_the_box_stretched(seen):
+    embedded(photo(), [(20, 10, 100, 80)], ("tight",))  # no side is enlarged: nothing beyond the box takes part
+    torch.testing.assert_close(seen[0], resized(photo()[10:80, 20:100]), atol=0.05, rtol=0)
 
 
-def test_what_shrinks_is_antialiased(model, seen):
+def test_what_shrinks_is_antialiased(seen):
     """Stripes one pixel wide become gray, as in CLIP's own preprocessing, instead of a moiré."""
     stripes = np.zeros((6 * RESOLUTION, 6 * RESOLUTION, 3), dtype=np.uint8)
     stripes[:, ::2] = 255
-    side = len(stripes)
-    encode_crops(model.visual, stripes, np.array([[0, 0, side, side]], dtype=np.float32), views=("tight",))
-    inner = seen[0][..., 2:-2, 2:-2]
-    assert (inner - 127.5).abs().max() < 30
-    encode_crops(model.visual, photo(6 * RESOLUTION, 4 * RESOLUTION),
-                 np.array([[0, 0, 6 * RESOLUTION, 4 * RESOLUTION]], dtype=np.float32), views=("tight",))  # fmt: skip
-    expected = F.interpolate(
-        as_batch(photo(6 * RESOLUTION, 4 * RESOLUTION)), (RESOLUTION, RESOLUTION), mode="bilinear", antialias=True
-    )
-    assert (seen[1] - expected)[..., 2:-2, 2:-2].abs().mean() < 6
+    wide = photo(6 * RESOLUTION, 4 * RESOLUTION)
+    for image in (stripes, wide):
+        embedded(image, [(0, 0, image.shape[1], image.shape[0])], ("tight",))
+    gray, shrunk = (each[..., 2:-2, 2:-2] for each in seen)
+    assert (gray - 127.5).abs().max() < 30
+    assert (shrunk - resized(wide, antialias=True)[..., 2:-2, 2:-2]).abs().mean() < 6
 
 
 @pytest.mark.parametrize("size", [(150, 100), (100, 150)])
-def test_blur_leaves_the_box_sharp_and_nothing_else(model, seen, size):
+def test_blur_leaves_the_box_sharp_and_nothing_else(seen, size):
     width, height = size
     box = (width * 0.2, height * 0.3, width * 0.6, height * 0.7)
-    boxes = np.array([box, (0, 0, width, height)], dtype=np.float32)
-    encode_crops(model.visual, photo(width, height), boxes, views=("blur",))
+    embedded(photo(width, height), [box, (0, 0, width, height)], ("blur",))
     with_blur, sharp = seen[0]
     margin = (abs(width - height) / 2) * RESOLUTION / 150
     left, top = (margin, 0) if height > width else (0, margin)
@@ -114,30 +111,29 @@ def test_blur_leaves_the_box_sharp_and_nothing_else(model, seen, size):
     assert with_blur[:, outside].std() < 0.5 * sharp[:, outside].std()
 
 
-def test_views_keep_their_order(model):
-    boxes = np.array([[10, 10, 40, 60], [50, 20, 120, 90]], dtype=np.float32)
-    together = encode_crops(model.visual, photo(), boxes, views=("blur", "tight", "context"))
+def test_views_keep_their_order():
+    boxes, views = [(10, 10, 40, 60), (50, 20, 120, 90)], ("blur", "tight", "context")
+    together = embedded(photo(), boxes, views)
     assert together.shape == (3, 2, EMBED_DIM)
-    for index, view in enumerate(("blur", "tight", "context")):
-        torch.testing.assert_close(together[index], encode_crops(model.visual, photo(), boxes, views=(view,))[0])
+    for index, view in enumerate(views):
+        torch.testing.assert_close(together[index], embedded(photo(), boxes, (view,))[0])
 
 
-def test_whole_image_at_native_size_equals_clips_own_preprocessing(model, monkeypatch):
+def test_whole_image_at_native_size_equals_clips_own_preprocessing(monkeypatch):
     monkeypatch.setattr(crops, "CONTEXT", 1.0)
     image = photo(RESOLUTION + 1, RESOLUTION + 1)[:RESOLUTION, :RESOLUTION]
-    embedding = encode_crops(model.visual, image, np.array([[0, 0, RESOLUTION, RESOLUTION]]))[0]
-    expected = model.encode_image(_transform(RESOLUTION)(Image.fromarray(image))[None])
+    embedding = embedded(image, [(0, 0, RESOLUTION, RESOLUTION)])[0]
+    expected = MODEL.encode_image(_transform(RESOLUTION)(Image.fromarray(image))[None])
     torch.testing.assert_close(embedding, F.normalize(expected, dim=-1), atol=1e-5, rtol=0)
     torch.testing.assert_close(embedding.norm(dim=-1), torch.ones(1))
 
 
-def test_many_boxes_keep_their_order_over_batches(model, monkeypatch):
-    boxes = np.array([[x, y, x + 40, y + 50] for x in range(0, 100, 30) for y in (0, 20, 50)], dtype=np.float32)
-    together = encode_crops(model.visual, photo(), boxes)[0]
+def test_many_boxes_keep_their_order_over_batches(monkeypatch):
+    boxes = [(x, y, x + 40, y + 50) for x in range(0, 100, 30) for y in (0, 20, 50)]
+    together = embedded(photo(), boxes)[0]
     monkeypatch.setattr(crops, "BATCH_SIZE", 5)
-    batched = encode_crops(model.visual, photo(), boxes)[0]
-    one_by_one = torch.cat([encode_crops(model.visual, photo(), box[None])[0] for box in boxes])
+    one_by_one = torch.cat([embedded(photo(), [box])[0] for box in boxes])
     assert together.shape == (12, EMBED_DIM) and not together.requires_grad
     assert (together[0] - together[1]).abs().max() > 1e-4
-    torch.testing.assert_close(batched, together, atol=1e-5, rtol=0)
+    torch.testing.assert_close(embedded(photo(), boxes)[0], together, atol=1e-5, rtol=0)
     torch.testing.assert_close(one_by_one, together, atol=1e-5, rtol=0)

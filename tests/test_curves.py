@@ -5,11 +5,11 @@ import pytest
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
-from grounding.cli import parse
-from grounding.curves import CurvesConfig, curves
 from grounding.errors import InputError
-from grounding.report.curves import draw_curves, smoothed
-from grounding.run_logs import read_logs
+from grounding.runtime.cli import parse
+from grounding.visualization.curve_drawing import draw_curves, smoothed
+from grounding.visualization.curves import CurvesConfig, curves
+from grounding.visualization.run_logs import read_logs
 
 METRICS = ("acc@0.5", "miou", "pointing")
 

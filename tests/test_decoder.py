@@ -4,10 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from grounding.decoder import DecoderConfig, HeatmapDecoder
-from grounding.dense_clip import DenseFeatures
+from grounding.clip.dense import DenseFeatures
+from grounding.clip.text import PhraseFeatures
 from grounding.errors import InputError
-from grounding.text import PhraseFeatures
+from grounding.model.decoder import DecoderConfig, HeatmapDecoder
 
 CHANNELS = {"layer1": 8, "layer2": 12, "layer3": 16, "layer4": 20}
 EMBED_DIM, TOKEN_WIDTH = 10, 12

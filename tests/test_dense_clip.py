@@ -6,8 +6,9 @@ import torch.nn.functional as F
 from clip.model import CLIP, AttentionPool2d
 from torch import Tensor, nn
 
-from grounding.dense_clip import STAGES, DenseCLIP, dense_embeddings, resnet_stages
-from tests.tiny_clip import EMBED_DIM, tiny_clip
+from grounding.clip.backbone import fold_batch_norms
+from grounding.clip.dense import STAGES, DenseCLIP, dense_embeddings, resnet_stages
+from tests.tiny_clip import EMBED_DIM, random_rn50, tiny_clip
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +17,7 @@ def full_size() -> CLIP:
     return tiny_clip(layers=(3, 4, 6, 3), width=64, resolution=224, embed_dim=1024)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def tiny() -> CLIP:
     """With two blocks in the last stage, so that one of them is dilated at stride 16."""
     return tiny_clip(layers=(1, 2, 1, 3))
@@ -42,15 +43,10 @@ def test_stages_through_the_real_attention_pool_are_clips_image_embedding(reques
 
 def test_every_stage_is_clips_own(tiny):
     outputs: dict[str, Tensor] = {}
-    hooks = [
-        getattr(tiny.visual, stage).register_forward_hook(
-            lambda m, a, output, stage=stage: outputs.update({stage: output})
-        )
-        for stage in STAGES
-    ]
+    for stage in STAGES:
+        block = getattr(tiny.visual, stage)
+        block.register_forward_hook(lambda m, a, output, stage=stage: outputs.setdefault(stage, output))
     tiny.encode_image(pixels(64, 64))
-    for hook in hooks:
-        hook.remove()
     for output_stride in (32, 16):
         pyramid = resnet_stages(tiny.visual, pixels(64, 64), output_stride=output_stride)
         assert list(pyramid) == list(STAGES)
@@ -77,12 +73,15 @@ def test_dense_embedding_is_the_attention_pool_on_one_pixel(tiny):
     assert features.embeddings.std(dim=(2, 3)).max() > 0.01
 
 
-def test_dense_embedding_of_the_full_size_pool(full_size):
+def test_at_rn50s_full_size(full_size):
     maps = torch.randn(2, 2048, 1, 1, generator=torch.Generator().manual_seed(0))
     expected = one_pixel_pool(full_size.visual.attnpool)(maps)
     expected = expected / expected.norm(dim=-1, keepdim=True)
     result = dense_embeddings(full_size.visual.attnpool, maps)[:, :, 0, 0]
     torch.testing.assert_close(result, expected, atol=1e-5, rtol=0)
+    dense = DenseCLIP(full_size.visual)
+    assert dense.pyramid_channels == {"layer1": 256, "layer2": 512, "layer3": 1024, "layer4": 2048}
+    assert dense.embed_dim == 1024
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (32, 32), (96, 160)])
@@ -110,22 +109,13 @@ def test_any_multiple_of_32_works(tiny, output_stride, height, width):
         assert features.pyramid[stage].shape == (1, dense.pyramid_channels[stage], height // stride, width // stride)
 
 
-def test_channels_of_rn50(full_size):
-    dense = DenseCLIP(full_size.visual)
-    assert dense.pyramid_channels == {"layer1": 256, "layer2": 512, "layer3": 1024, "layer4": 2048}
-    assert dense.embed_dim == 1024
-
-
-@pytest.mark.parametrize(("height", "width"), [(64, 65), (48, 64), (31, 32), (64, 16)])
-def test_other_sizes_are_refused(tiny, height, width):
-    with pytest.raises(ValueError, match=f"{width}x{height}.*multiples of 32"):
-        DenseCLIP(tiny.visual)(pixels(height, width))
-
-
-@pytest.mark.parametrize("stride", [0, 4, 8, 64])
-def test_other_output_strides_are_refused(tiny, stride):
-    with pytest.raises(ValueError, match=f"{stride}: choose 16 or 32"):
-        DenseCLIP(tiny.visual, output_stride=stride)
+def test_other_sizes_and_strides_are_refused(tiny):
+    for height, width in [(64, 65), (48, 64), (31, 32)]:
+        with pytest.raises(ValueError, match=f"{width}x{height}.*multiples of 32"):
+            DenseCLIP(tiny.visual)(pixels(height, width))
+    for stride in (0, 8, 64):
+        with pytest.raises(ValueError, match=f"{stride}: choose 16 or 32"):
+            DenseCLIP(tiny.visual, output_stride=stride)
 
 
 @pytest.mark.parametrize("output_stride", [16, 32])
@@ -143,3 +133,26 @@ def test_nothing_of_clip_changes_in_training(output_stride):
     assert list(visual.state_dict()) == list(before)
     for name, tensor in visual.state_dict().items():
         torch.testing.assert_close(tensor, before[name], atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("make", [tiny_clip, random_rn50])
+def test_with_batch_norms_folded_the_embedding_stays_clips_own(make):
+    model = make()
+    before = copy.deepcopy(model.visual.state_dict())
+    folded = fold_batch_norms(model.visual)
+    size = model.visual.input_resolution
+    images = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = model.encode_image(images)
+        scale = float(expected.abs().max())
+        assert (folded(images) - expected).abs().max() < 1e-4 * max(scale, 1)
+        for stride in (16, 32):
+            features = DenseCLIP(folded, output_stride=stride)(images)
+            apart = dense_embeddings(model.visual.attnpool, features.pyramid["layer4"])
+            torch.testing.assert_close(features.embeddings, apart, atol=1e-5, rtol=0)
+            dense, reference = (DenseCLIP(tower, output_stride=stride)(images) for tower in (folded, model.visual))
+            torch.testing.assert_close(dense.embeddings, reference.embeddings, atol=1e-4, rtol=0)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    assert not any(parameter.requires_grad for parameter in folded.parameters())
+    after = model.visual.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before), "the tower itself is left as it is"

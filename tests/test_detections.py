@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-import builtins
+import sys
 
 import numpy as np
 import pytest
 import supervision as sv
 
 from grounding import InputError
-from grounding.detections import from_detections, to_detections
+from grounding.deployment.detections import from_detections, to_detections
 from grounding.types import Grounding
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
@@ -50,20 +50,13 @@ def test_boxes_of_another_origin() -> None:
 
 def test_what_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     box = np.array([[5, 6, 20, 30]], dtype=float)
-    with pytest.raises(InputError, match="no box"):
-        from_detections(sv.Detections.empty(), IMAGE, "a cup")
-    with pytest.raises(InputError, match="no phrase"):
-        from_detections(sv.Detections(xyxy=box), IMAGE)
-    with pytest.raises(InputError, match="outside"):
-        from_detections(sv.Detections(xyxy=box, confidence=np.array([1.5])), IMAGE, "a cup")
-
-    real_import = builtins.__import__
-
-    def without(name: str, *rest: object) -> object:
-        if name == "supervision":
-            raise ImportError(name)
-        return real_import(name, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    for detections, phrase, fragment in (
+        (sv.Detections.empty(), "a cup", "no box"),
+        (sv.Detections(xyxy=box), None, "no phrase"),
+        (sv.Detections(xyxy=box, confidence=np.array([1.5])), "a cup", "outside"),
+    ):
+        with pytest.raises(InputError, match=fragment):
+            from_detections(detections, IMAGE, phrase)
+    monkeypatch.setitem(sys.modules, "supervision", None)
     with pytest.raises(InputError, match="pip install supervision"):
         to_detections(ANSWER)

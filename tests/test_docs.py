@@ -14,11 +14,12 @@ import pytest
 import yaml
 from PIL import Image
 
-from grounding.cli import parse
-from grounding.comparison import EvaluateConfig, compare
 from grounding.data.refshapes.writer import write_refshapes
-from grounding.train_config import TrainConfig
-from grounding.training import train
+from grounding.evaluation.compare import EvaluateConfig
+from grounding.runtime.cli import parse
+from grounding.training.config import TrainConfig
+from grounding.training.train import train
+from grounding.visualization.report import report_comparison
 from tests.scripts import ROOT, run_script
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
@@ -35,7 +36,7 @@ ELSEWHERE = {
     "source ": "as above",
     "pip install": "as above",
     "conda ": "as above",
-    "python -m grounding.demo": "tests/test_demo.py runs it on a few images",
+    "python demo.py": "tests/test_demo.py runs it on a few images",
     "python -m grounding.data.download": "needs the network; tests/data/download has a server of its own",
     "torchrun": "tests/test_processes.py starts two processes by it",
     "python -m grounding.deployment.export": "takes half a minute; tests/export runs it",
@@ -108,7 +109,7 @@ def with_runs(stand_ins: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         patch.chdir(folder)
         for name in ("demo", "refcocog"):
             train(parse(TrainConfig, "train", ["--config", f"configs/{name}.yaml"]))
-            compare(parse(EvaluateConfig, "evaluate", ["--config", f"configs/{name}.yaml"]))
+            report_comparison(parse(EvaluateConfig, "evaluate", ["--config", f"configs/{name}.yaml"]))
     return folder
 
 

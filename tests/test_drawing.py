@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from grounding import InputError
-from grounding.drawing import (
+from grounding.types import Grounding
+from grounding.visualization.drawing import (
     ANNOTATED_COLOUR,
     BOX_COLOUR,
     COLOUR_MAP,
@@ -24,7 +25,6 @@ from grounding.drawing import (
     keep_labels_inside,
     save_figure,
 )
-from grounding.types import Grounding
 
 SHAPE = (60, 80, 3)
 

@@ -15,18 +15,18 @@ import yaml
 from PIL import Image
 from torchvision.ops import box_iou
 
-import grounding.extraction_tuning as tuning
+import grounding.training.tune_extraction as tuning
 from grounding import ModelConfig, RefCOCOg, load
-from grounding.baselines.proposal_clip import ScoringConfig
-from grounding.contenders import MethodSettings, make_method
 from grounding.data.supervision import WithoutBroken, images_with_boxes
-from grounding.evaluation import evaluate
+from grounding.evaluation.evaluate import evaluate
+from grounding.evaluation.registry import MethodSettings, make_method
 from grounding.extraction import ExtractionConfig
 from grounding.extraction.quality import BoxQualityHead
-from grounding.extraction_sweep import fit_head, sweep
-from grounding.extraction_tuning import GRID, SWEEP_FILE, TuneExtractionConfig, tune_extraction
-from grounding.grounder import DenseGrounder
-from grounding.proposals.loading import ProposalsConfig
+from grounding.methods.dense import DenseGrounder
+from grounding.methods.proposal_clip import ScoringConfig
+from grounding.methods.proposals.loading import ProposalsConfig
+from grounding.training.extraction_sweep import fit_head, sweep
+from grounding.training.tune_extraction import GRID, SWEEP_FILE, TuneExtractionConfig, tune_extraction
 from grounding.types import Grounding
 from tests.scripts import assert_refused, run_script
 from tests.trained_run import make_trained_run

@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from grounding.breakdowns import AXES
-from grounding.cli import parse
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
-from grounding.gallery import GalleryConfig, gallery
-from grounding.metrics import ious_with
-from grounding.pooling import aggregate_by_ref
-from grounding.predictions import Prediction, read_predictions
-from grounding.report.choices import choose_random
+from grounding.evaluation.aggregate_by_ref import aggregate_by_ref
+from grounding.evaluation.breakdowns import AXES
+from grounding.evaluation.metrics import ious_with
+from grounding.evaluation.predictions import Prediction, read_predictions
+from grounding.runtime.cli import parse
+from grounding.visualization.example_choice import choose_random
+from grounding.visualization.gallery import GalleryConfig, gallery
 from tests.toy_data import write_toy_data
 
 

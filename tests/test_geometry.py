@@ -4,7 +4,17 @@ import torch
 import torchvision.ops
 from PIL import Image
 
-from grounding.geometry import PADDING_RGB, Letterbox, box_area, box_iou, box_xywh_to_xyxy, box_xyxy_to_xywh
+from grounding.evaluation.metrics import mass_inside
+from grounding.geometry import (
+    PADDING_RGB,
+    Letterbox,
+    box_area,
+    box_iou,
+    box_xywh_to_xyxy,
+    box_xyxy_to_xywh,
+    heatmap_of_boxes,
+    hottest_point,
+)
 
 AWKWARD_SIZES = [(1, 1), (1, 1000), (1000, 1), (4000, 3), (3, 4000), (640, 480), (31, 33), (448, 448), (449, 447)]
 MODEL_SIZES = [32, 64, 224, 448]
@@ -58,31 +68,16 @@ def test_iou_by_hand():
 
 
 @pytest.mark.parametrize("model_size", MODEL_SIZES)
-def test_box_comes_back_within_half_a_pixel(model_size):
-    rng = np.random.default_rng(model_size)
-    for size in random_sizes():
-        letterbox = Letterbox.fit(size, model_size)
-        boxes = np.concatenate([random_boxes(rng, 20, *size), [[0, 0, *size]]])
-        model_boxes = letterbox.boxes_to_model(boxes)
-        assert model_boxes.dtype == np.float32 and letterbox.boxes_to_image(model_boxes).dtype == np.float32
-        assert (model_boxes >= 0).all() and (model_boxes <= model_size).all(), size
-        np.testing.assert_allclose(letterbox.boxes_to_image(model_boxes), boxes, atol=0.5, err_msg=str(size))
-
-
-@pytest.mark.parametrize("model_size", MODEL_SIZES)
 def test_image_fills_the_square_along_its_longer_side_and_keeps_its_shape(model_size):
     for width, height in random_sizes():
-        left, top, right, bottom = Letterbox.fit((width, height), model_size).boxes_to_model([[0, 0, width, height]])[0]
+        boxes = Letterbox.fit((width, height), model_size).boxes_to_model([[0, 0, width, height]])
+        assert boxes.dtype == np.float32
+        left, top, right, bottom = boxes[0]
         assert max(right - left, bottom - top) == model_size
         scale = model_size / max(width, height)
         assert right - left == pytest.approx(max(1, width * scale), abs=0.5001)
         assert bottom - top == pytest.approx(max(1, height * scale), abs=0.5001)
         assert abs(left + right - model_size) <= 1 and abs(top + bottom - model_size) <= 1, "centred"
-
-
-def test_box_outside_the_image_is_clipped_on_the_way_back():
-    letterbox = Letterbox.fit((100, 50), 64)
-    np.testing.assert_allclose(letterbox.boxes_to_image([[-5, 0, 90, 64]]), [[0, 0, 100, 50]])
 
 
 @pytest.mark.parametrize("size", [(0, 5), (5, 0), (-1, 3)])
@@ -201,3 +196,25 @@ def test_map_keeps_the_place_of_its_peak():
     rows, columns = np.nonzero(letterbox.map_to_image(values) >= 0.5)
     seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
     np.testing.assert_allclose(seen, box[0], atol=0.5 * 4 * 640 / 448 + 1)
+
+
+def test_a_dome_on_every_box() -> None:
+    boxes = np.array([[10, 10, 30, 20], [25, 0, 45, 30], [2.2, 2.2, 2.4, 2.4]], dtype=np.float32)
+    heatmap = heatmap_of_boxes(boxes, np.array([0.8, 0.4, 0.2], dtype=np.float32), (40, 50))
+    assert heatmap.shape == (40, 50) and heatmap.max() == 1
+    assert hottest_point(heatmap) == pytest.approx((20, 15), abs=0.6)
+    assert heatmap[14, 35] == pytest.approx(0.5, abs=0.05)  # the centre of the second
+    assert heatmap[14, 29] > heatmap[14, 30]  # where both lie, the higher one counts
+    assert heatmap[2, 2] > 0  # thinner than a pixel, and still seen
+    outside = np.ones((40, 50), dtype=bool)
+    outside[10:20, 10:30] = outside[0:30, 25:45] = outside[2, 2] = False
+    assert (heatmap[outside] == 0).all()
+    assert mass_inside(heatmap, np.array([0, 0, 50, 40])) == 1
+
+
+def test_a_small_best_box_points_before_a_large_close_one() -> None:
+    for x in (10.0, 10.3, 10.5, 10.9):
+        boxes = np.array([[x, x, x + 3, x + 4], [20, 20, 100, 90]], dtype=np.float32)
+        heatmap = heatmap_of_boxes(boxes, np.array([0.5, 0.499], dtype=np.float32), (100, 120))
+        assert heatmap.max() == 1
+        assert hottest_point(heatmap) == pytest.approx((x + 1.5, x + 2), abs=0.51)

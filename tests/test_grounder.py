@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-import grounding.grounder as grounder_module
+import grounding.methods.dense as grounder_module
 from grounding import InputError, ModelConfig
 from grounding.extraction import ExtractionConfig
-from grounding.grounder import DenseGrounder, decoder_for
-from grounding.loading import load, make_encoder
+from grounding.methods.dense import DenseGrounder, decoder_for
+from grounding.methods.load import load, make_encoder
 from tests.tiny_clip import save_tiny_clip
 
 PHRASES = ["a cat", "the man in the red coat"]

@@ -9,14 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from grounding.contrast import Pairs, RegionPhraseContrast
+from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch
-from grounding.decoder import DecoderConfig
-from grounding.encoder import Encoder
+from grounding.data.box_masks import box_masks
 from grounding.errors import InputError
-from grounding.grounder import decoder_for
-from grounding.learner import ContrastConfig, LossConfig, TrainingCriterion
-from grounding.losses import box_masks, mask_loss
+from grounding.methods.dense import decoder_for
+from grounding.model.decoder import DecoderConfig
+from grounding.training.contrast import Pairs, RegionPhraseContrast
+from grounding.training.criterion import ContrastConfig, LossConfig, TrainingCriterion
+from grounding.training.losses import mask_loss
 from tests.tiny_clip import loaded_tiny_clip
 
 SIZE, STRIDE = 64, 4

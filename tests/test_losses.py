@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from grounding.losses import box_masks, mask_loss
+from grounding.data.box_masks import box_masks
+from grounding.training.losses import mask_loss
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from grounding.metrics import (
+from grounding.evaluation.metrics import (
     expected_recall_at,
     gious_with,
     hits,

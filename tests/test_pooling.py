@@ -9,9 +9,9 @@ import pytest
 import torch
 from torchvision.ops import box_iou as reference_iou
 
-from grounding.pooling import aggregate_by_ref
-from grounding.predictions import Prediction
-from grounding.summary import summarise
+from grounding.evaluation.aggregate_by_ref import aggregate_by_ref
+from grounding.evaluation.predictions import Prediction
+from grounding.evaluation.summary import summarise
 
 LEFT, RIGHT = (0.0, 0.0, 10.0, 10.0), (50.0, 0.0, 60.0, 10.0)
 

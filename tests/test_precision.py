@@ -11,12 +11,12 @@ import pytest
 import torch
 
 import grounding
-from grounding import precision
+from grounding.clip import precision
+from grounding.clip.precision import number_format
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.refshapes.writer import write_refshapes
 from grounding.errors import InputError
-from grounding.grounder import DenseGrounder
-from grounding.precision import number_format
+from grounding.methods.dense import DenseGrounder
 
 LARGEST_ERROR, MEAN_ERROR = 0.25, 0.005  # of heat in [0, 1], as docs/performance.md says
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from grounding.errors import InputError
-from grounding.predictions import Prediction, read_predictions
+from grounding.evaluation.predictions import Prediction, read_predictions
 
 
 def prediction(sent_id: int, image_id: int = 1) -> Prediction:

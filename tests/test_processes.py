@@ -15,9 +15,9 @@ import pytest
 import torch
 
 from grounding import cli, comparison
-from grounding.comparison import compare
-from grounding.evaluation import predict_blocks
-from grounding.processes import gather, process_count, process_index
+from grounding.evaluation.evaluate import predict_blocks
+from grounding.runtime.distributed import gather, process_count, process_index
+from grounding.visualization.report import report_comparison
 from tests.scripts import ROOT
 from tests.shared_work import BOUNDS, METHODS, evaluation, work
 from tests.tiny_clip import save_tiny_clip
@@ -76,7 +76,7 @@ def test_two_go_on_where_a_killed_one_was_and_leave_what_one_leaves(folder, alon
     output = folder / "two"
     monkeypatch.setattr(comparison, "predict_blocks", killed_after_a_block)
     with pytest.raises(KeyboardInterrupt):
-        compare(evaluation(folder, output))
+        report_comparison(evaluation(folder, output))
     _, kept = json.loads((output / "predictions" / "zero-shot.shards" / "0.jsonl").read_text())
     outcome = launch(folder, output)
     assert outcome.returncode == 0, outcome.stderr

@@ -12,13 +12,12 @@ from PIL import Image
 from torchvision.ops import box_iou
 
 from grounding import InputError
-from grounding.baselines.bounds import annotated_clip, box_mask, random_proposal, yolo_oracle
-from grounding.baselines.proposal_clip import ProposalScorer, ScoringConfig
-from grounding.baselines.reclip import ReCLIPGrounder
-from grounding.baselines.yolo_clip import YOLOCLIPGrounder
-from grounding.box_heatmap import heatmap_of_boxes
+from grounding.evaluation.bounds import annotated_clip, box_mask, random_proposal, yolo_oracle
 from grounding.extraction import ExtractionConfig
-from grounding.metrics import hottest_point, mass_inside
+from grounding.geometry import hottest_point
+from grounding.methods.proposal_clip import ProposalScorer, ScoringConfig
+from grounding.methods.reclip import ReCLIPGrounder
+from grounding.methods.yolo_clip import YOLOCLIPGrounder
 from grounding.types import Example, Expression, Region
 from tests.fake_proposer import FakeProposer
 from tests.tiny_clip import RESOLUTION, loaded_tiny_clip
@@ -64,22 +63,17 @@ def test_the_crop_that_clip_prefers_wins(image, scorer) -> None:
 
 
 def test_of_several_views_the_mean_similarity_counts(image) -> None:
-    loaded, boxes = loaded_tiny_clip(), np.array(BOXES, dtype=np.float32)
-    scale = float(loaded.model.logit_scale.exp())
-    logs = [
-        np.log(ProposalScorer(loaded, ScoringConfig(views=(v,)))([image], [boxes], [PHRASES])[0])
-        for v in ("tight", "blur")
-    ]
+    def scores(*views: str) -> np.ndarray:
+        boxes = np.array(BOXES, dtype=np.float32)
+        return ProposalScorer(loaded_tiny_clip(), ScoringConfig(views=views))([image], [boxes], [PHRASES])[0]
+
     # Logarithms of a softmax are similarities times the scale, up to a constant.
-    mean = (logs[0] + logs[1]) / 2
+    mean = (np.log(scores("tight")) + np.log(scores("blur"))) / 2
     expected = np.exp(mean) / np.exp(mean).sum(axis=1, keepdims=True)
-    both = ProposalScorer(loaded, ScoringConfig(views=("tight", "blur")))([image], [boxes], [PHRASES])[0]
-    np.testing.assert_allclose(both, expected, atol=1e-4)
-    assert scale > 1
-    with pytest.raises(InputError, match=r"scoring\.views"):
-        ScoringConfig(views=("tight", "wide"))
-    with pytest.raises(InputError, match=r"scoring\.views"):
-        ScoringConfig(views=())
+    np.testing.assert_allclose(scores("tight", "blur"), expected, atol=1e-4)
+    for views in (("tight", "wide"), ()):
+        with pytest.raises(InputError, match=r"scoring\.views"):
+            ScoringConfig(views=views)
 
 
 def test_no_proposal_gives_the_whole_image_and_says_so(image, scorer) -> None:
@@ -100,53 +94,25 @@ def test_batches_are_images_one_by_one(image, scorer) -> None:
 def test_an_encoded_image_is_asked_without_another_look(image, scorer, monkeypatch) -> None:
     """Both methods take the same value, and answer as on the image itself."""
     proposer = FakeProposer(BOXES)
-    encoded = YOLOCLIPGrounder(proposer, scorer).encode(image)
-    expected = [method(proposer, scorer).ground(image, PHRASES) for method in (YOLOCLIPGrounder, ReCLIPGrounder)]
-
-    def refuse(*_: object) -> None:
-        raise AssertionError("the image was encoded again")
-
-    monkeypatch.setattr(proposer, "propose", refuse)
-    monkeypatch.setattr(scorer, "encode", refuse)
-    for method, answers in zip((YOLOCLIPGrounder, ReCLIPGrounder), expected, strict=True):
-        for answer, other in zip(method(proposer, scorer).ground(encoded, PHRASES), answers, strict=True):
-            np.testing.assert_array_equal(answer.boxes_xyxy, other.boxes_xyxy)
-            np.testing.assert_array_equal(answer.scores, other.scores)
-            np.testing.assert_array_equal(answer.image, image)
+    methods = [method(proposer, scorer) for method in (YOLOCLIPGrounder, ReCLIPGrounder)]
+    encoded, expected = methods[0].encode(image), [method.ground(image, PHRASES) for method in methods]
+    monkeypatch.delattr(FakeProposer, "propose")
+    monkeypatch.delattr(ProposalScorer, "encode")
+    for method, answers in zip(methods, expected, strict=True):
+        for answer, other in zip(method.ground(encoded, PHRASES), answers, strict=True):
+            for name in ("boxes_xyxy", "scores", "image"):
+                np.testing.assert_array_equal(getattr(answer, name), getattr(other, name))
 
 
 def test_reclip_follows_the_relation(image, scorer) -> None:
     """With anchors and heads that CLIP cannot tell apart, the rules alone decide."""
     method = ReCLIPGrounder(FakeProposer(BOXES), scorer)
-    [leftmost, rightmost] = method.ground(image, ["the leftmost thing", "the rightmost thing"])
-    whole = dict(zip(("left", "right"), (leftmost, rightmost), strict=True))
     # A box that no other is left of has all of the superlative's mass to gain, and its opposite none.
-    assert whole["left"].scores[list(map(tuple, whole["left"].boxes_xyxy.tolist())).index(BOXES[3])] == 0
-    assert whole["right"].scores[list(map(tuple, whole["right"].boxes_xyxy.tolist())).index(BOXES[0])] == 0
+    for phrase, excluded in (("the leftmost thing", BOXES[3]), ("the rightmost thing", BOXES[0])):
+        [answer] = method.ground(image, [phrase])
+        assert answer.scores[answer.boxes_xyxy.tolist().index(list(excluded))] == 0
     [plain] = method.ground(image, ["a cat"])
     np.testing.assert_allclose(plain.scores, np.sort(by_hand(image, ["a cat"])[0])[::-1], atol=1e-4)
-
-
-def test_a_dome_on_every_box() -> None:
-    boxes = np.array([[10, 10, 30, 20], [25, 0, 45, 30], [2.2, 2.2, 2.4, 2.4]], dtype=np.float32)
-    heatmap = heatmap_of_boxes(boxes, np.array([0.8, 0.4, 0.2], dtype=np.float32), (40, 50))
-    assert heatmap.shape == (40, 50) and heatmap.max() == 1
-    assert hottest_point(heatmap) == pytest.approx((20, 15), abs=0.6)
-    assert heatmap[14, 35] == pytest.approx(0.5, abs=0.05)  # the centre of the second
-    assert heatmap[14, 29] > heatmap[14, 30]  # where both lie, the higher one counts
-    assert heatmap[2, 2] > 0  # thinner than a pixel, and still seen
-    outside = np.ones((40, 50), dtype=bool)
-    outside[10:20, 10:30] = outside[0:30, 25:45] = outside[2, 2] = False
-    assert (heatmap[outside] == 0).all()
-    assert mass_inside(heatmap, np.array([0, 0, 50, 40])) == 1
-
-
-def test_a_small_best_box_points_before_a_large_close_one() -> None:
-    for x in (10.0, 10.3, 10.5, 10.9):
-        boxes = np.array([[x, x, x + 3, x + 4], [20, 20, 100, 90]], dtype=np.float32)
-        heatmap = heatmap_of_boxes(boxes, np.array([0.5, 0.499], dtype=np.float32), (100, 120))
-        assert heatmap.max() == 1
-        assert hottest_point(heatmap) == pytest.approx((x + 1.5, x + 2), abs=0.51)
 
 
 @pytest.fixture

@@ -14,13 +14,13 @@ from benchmarks.gpu_cost import GPUS, IMAGES, config_cost, seconds
 from benchmarks.refcocog_cost import CONFIGS
 from benchmarks.rn50 import RN50
 from benchmarks.step_cost import TOWER, Cost, Meter, batch_of, learner_of, step_cost
-from grounding.cli import parse
-from grounding.config import ModelConfig
 from grounding.data.download import PUBLISHED
-from grounding.decoder import DecoderConfig, ModulatedBlock
-from grounding.learner import ContrastConfig, LossConfig
-from grounding.train_config import TrainConfig
-from grounding.weak import WeakConfig
+from grounding.methods.config import ModelConfig
+from grounding.model.decoder import DecoderConfig, ModulatedBlock
+from grounding.runtime.cli import parse
+from grounding.training.config import TrainConfig
+from grounding.training.criterion import ContrastConfig, LossConfig
+from grounding.training.weak import WeakConfig
 from tests.tiny_clip import tiny_clip
 
 ROOT = Path(__file__).parents[1]

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from grounding import InputError, ModelConfig, RefCOCOg
-from grounding.comparison import EvaluateConfig, compare
-from grounding.scoring import ScoreConfig, score
+from grounding.evaluation.compare import EvaluateConfig
+from grounding.evaluation.score import ScoreConfig, score
+from grounding.visualization.report import report_comparison
 from tests.scripts import assert_refused, run_script
 from tests.shared_data import SHARED_DATA, needs_shared_data
 from tests.tiny_clip import save_tiny_clip
@@ -25,7 +26,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict
     folder = tmp_path_factory.mktemp("scored")
     data = write_toy_data(folder / "data", {"train": 1, "val": 1, "test": 7})
     model = ModelConfig(clip=str(save_tiny_clip(folder / "clip.pt")), model_size=64)
-    compare(EvaluateConfig(["yolo-clip"], data, folder / "out", bounds=[], model=model, device="cpu"))
+    report_comparison(EvaluateConfig(["yolo-clip"], data, folder / "out", bounds=[], model=model, device="cpu"))
     return data, folder / "out", json.loads((folder / "out" / "results.json").read_text())
 
 

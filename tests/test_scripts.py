@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 
 from grounding import InputError, load
-from grounding.grounder import DenseGrounder
+from grounding.methods.dense import DenseGrounder
 from tests.scripts import ROOT, assert_refused, run_script
 from tests.trained_run import make_trained_run
 

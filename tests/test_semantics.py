@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from grounding import crops
-from grounding.semantics import PROMPT, CLIPSimilarity
+from grounding.clip import crops
+from grounding.evaluation.clip_similarity import PROMPT, CLIPSimilarity
 from grounding.types import Example, Expression
 from tests.tiny_clip import RESOLUTION, loaded_tiny_clip
 
@@ -85,9 +85,9 @@ def test_annotated_crops_are_encoded_once_and_others_once_a_call(image, expressi
 
     def counted(images, *arguments):
         counts.append([len(boxes) for _, boxes in images])
-        return crops.encode_crops_of(images, *arguments)
+        return crops.encode_crops(images, *arguments)
 
-    monkeypatch.setattr("grounding.semantics.encode_crops_of", counted)
+    monkeypatch.setattr("grounding.evaluation.clip_similarity.encode_crops", counted)
     similarity = CLIPSimilarity(loaded_tiny_clip(), ())
     answers = [np.array([box]) for box in (PREDICTED[0], ANNOTATED[0])]
     first = measure(similarity, image, expressions, answers)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from grounding.errors import InputError
-from grounding.shards import ShardedFile
+from grounding.runtime.shards import ShardedFile
 
 BLOCKS = 5
 WHOLE = "".join(f"{block}a\n{block}é\n" for block in range(BLOCKS))

@@ -9,8 +9,8 @@ import yaml
 
 from grounding import RefCOCOg, load
 from grounding.data.refshapes.writer import write_refshapes
-from grounding.evaluation import evaluate
-from grounding.loading import SHIPPED, read_model_config
+from grounding.evaluation.evaluate import evaluate
+from grounding.methods.load import SHIPPED, read_model_config
 
 UNUSED_SEED = 20_261_124  # neither its training scenes nor those that its settings were chosen on come from it
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from grounding.significance import interval_by_image, intervals_by_image, paired_difference
+from grounding.evaluation.significance import interval_by_image, intervals_by_image, paired_difference
 
 IMAGES, PER_IMAGE = 120, 5
 

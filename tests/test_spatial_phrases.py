@@ -8,10 +8,10 @@ import re
 import numpy as np
 import pytest
 
-from grounding.baselines.spatial_phrases import MAX_RELATIONS, SpatialPhrase, noun_phrases, parse_spatial_phrase
 from grounding.data.refshapes.phrases import describe, say
 from grounding.data.refshapes.scenes import make_scene
 from grounding.data.refshapes.vocabulary import RELATION_PHRASES
+from grounding.methods.spatial_phrases import MAX_RELATIONS, SpatialPhrase, noun_phrases, parse_spatial_phrase
 from tests.data.refshapes.reader import read_phrase
 from tests.shared_data import SHARED_DATA, needs_shared_data
 
@@ -134,34 +134,26 @@ def test_no_rule_leaves_the_phrase_as_it_is(phrase):
     assert parse_spatial_phrase(phrase) == SpatialPhrase(phrase)
 
 
-@pytest.fixture(scope="module")
-def described():
-    """(description, phrase) from generated scenes, half of them relations."""
-    rng = np.random.default_rng(3)
-    pairs = []
-    while len(pairs) < 800:
+def test_refshapes_relations_are_what_the_generator_meant():
+    rng, said, seen = np.random.default_rng(3), set(), 0
+    while seen < 800:
         objects = make_scene(rng, allow_novel=True).objects
         for kind in ("relation", "attribute"):
             description = describe(objects, int(rng.integers(len(objects))), rng, kind=kind)
-            if description is not None:
-                pairs.append((description, say(description, rng)))
-    return pairs
-
-
-def test_refshapes_relations_are_what_the_generator_meant(described):
-    said = set()
-    for description, phrase in described:
-        if description.relation in ("", "near"):
-            assert parse_spatial_phrase(phrase) == SpatialPhrase(phrase)
-            continue
-        parsed = parse_spatial_phrase(phrase)
-        ((relation, anchor),) = parsed.relations
-        assert relation == description.relation, phrase
-        assert parsed.superlatives == anchor.superlatives == anchor.relations == (), phrase
-        # Read again by a reader who knows nothing of this grammar.
-        assert read_phrase(parsed.head).attributes == dict(description.attributes), phrase
-        assert read_phrase(anchor.head).attributes == dict(description.anchor), phrase
-        said |= {words for words in RELATION_PHRASES[relation] if f" {words} " in phrase}
+            if description is None:
+                continue
+            phrase, seen = say(description, rng), seen + 1
+            parsed = parse_spatial_phrase(phrase)
+            if description.relation in ("", "near"):
+                assert parsed == SpatialPhrase(phrase)
+                continue
+            ((relation, anchor),) = parsed.relations
+            assert relation == description.relation, phrase
+            assert parsed.superlatives == anchor.superlatives == anchor.relations == (), phrase
+            # Read again by a reader who knows nothing of this grammar.
+            assert read_phrase(parsed.head).attributes == dict(description.attributes), phrase
+            assert read_phrase(anchor.head).attributes == dict(description.anchor), phrase
+            said |= {words for words in RELATION_PHRASES[relation] if f" {words} " in phrase}
     assert said == {words for name, all_words in RELATION_PHRASES.items() if name != "near" for words in all_words}
 
 

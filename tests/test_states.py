@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from grounding.states import WEIGHTS_FILE, Checkpoints, Progress
+from grounding.training.checkpoint import WEIGHTS_FILE, Checkpoints, Progress
 
 
 class _Saving:

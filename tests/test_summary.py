@@ -10,9 +10,9 @@ import pytest
 import torch
 from torchvision.ops import box_iou, generalized_box_iou
 
-from grounding.metrics import ACCURACY_THRESHOLDS
-from grounding.predictions import Prediction
-from grounding.summary import measures_of, summarise
+from grounding.evaluation.metrics import ACCURACY_THRESHOLDS
+from grounding.evaluation.predictions import Prediction
+from grounding.evaluation.summary import measures_of, summarise
 from grounding.types import Expression, Region
 
 IMAGES, PER_IMAGE = 30, 4

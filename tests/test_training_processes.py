@@ -16,19 +16,19 @@ import pytest
 import torch
 
 from benchmarks.training_processes import in_processes, largest_difference
-from grounding.config import ModelConfig
+from grounding.data.augment import AugmentationConfig
 from grounding.data.batches import TrainingItems
-from grounding.data.global_batches import GlobalBatches
 from grounding.data.refcocog import RefCOCOg
+from grounding.data.sampler import GlobalBatches
 from grounding.data.supervision import images_with_boxes
-from grounding.data.transforms import AugmentationConfig
-from grounding.decoder import DecoderConfig
-from grounding.interruption import Stopped
-from grounding.learner import ContrastConfig, LossConfig
-from grounding.processes import is_main
-from grounding.run_logs import read_logs
-from grounding.train_config import TrainConfig
-from grounding.training import train
+from grounding.methods.config import ModelConfig
+from grounding.model.decoder import DecoderConfig
+from grounding.runtime.distributed import is_main
+from grounding.runtime.signals import Stopped
+from grounding.training.config import TrainConfig
+from grounding.training.criterion import ContrastConfig, LossConfig
+from grounding.training.train import train
+from grounding.visualization.run_logs import read_logs
 from tests.killed import Killed, killed_after
 from tests.scripts import ROOT
 from tests.tiny_clip import save_tiny_clip

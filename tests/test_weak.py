@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from grounding.errors import InputError
-from grounding.weak import WeakConfig, alike_neighbours, pairwise_affinity_loss, pseudo_masks
+from grounding.training.weak import WeakConfig, alike_neighbours, pairwise_affinity_loss, pseudo_masks
 
 CELLS, SIZE = 4, 16  # along a side, of the embeddings and of heatmaps
 

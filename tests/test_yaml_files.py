@@ -10,10 +10,10 @@ import pytest
 import yaml
 from jsonargparse import ArgumentParser
 
-from grounding.config import ModelConfig
-from grounding.decoder import DecoderConfig
 from grounding.errors import InputError
-from grounding.loading import read_model_config
+from grounding.methods.config import ModelConfig
+from grounding.methods.load import read_model_config
+from grounding.model.decoder import DecoderConfig
 from grounding.plain import plain
 from grounding.yaml_files import MAX_BYTES, read_yaml, refuse_other_fields
 from tests.test_cli import Config, parse

@@ -10,7 +10,7 @@ import torch
 from clip.model import CLIP, convert_weights
 from torch import Tensor, nn
 
-from grounding.clip_backbone import LoadedCLIP
+from grounding.clip.backbone import LoadedCLIP
 
 RESOLUTION = 64
 EMBED_DIM = 32

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from grounding import ModelConfig
-from grounding.decoder import DecoderConfig
-from grounding.train_config import TrainConfig
-from grounding.training import train
+from grounding.model.decoder import DecoderConfig
+from grounding.training.config import TrainConfig
+from grounding.training.train import train
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from grounding.data.composed import composed_expressions
-from grounding.data.mirrored import can_be_mirrored, mirrored_phrase
+from grounding.data.augment import UNCHANGED, AugmentationConfig, augment
+from grounding.data.flip import can_be_mirrored, mirrored_phrase
 from grounding.data.supervision import Supervised, without_boxes
-from grounding.data.transforms import UNCHANGED, AugmentationConfig, augment
+from grounding.data.synthetic_expressions import composed_expressions
 from grounding.types import Expression
 
 COMPOSED_POOL = 2  # composed phrases kept per image for each one drawn in an epoch

@@ -19,7 +19,6 @@ from typing import Any
 from jsonargparse import auto_cli
 from tqdm import tqdm
 
-from grounding.cli import exit_on_input_error
 from grounding.data.annotations import (
     MAX_INT,
     ImageRecord,
@@ -34,6 +33,7 @@ from grounding.data.annotations import (
 from grounding.data.images import EndsEarlyWarning, read_image
 from grounding.data.unpickle import load_plain_pickle
 from grounding.errors import InputError, visible
+from grounding.runtime.cli import exit_on_input_error
 
 SHOWN = 5  # of each kind
 MOST_LETTERS = 200  # of a place: it quotes what the files hold

@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from grounding.errors import InputError
-from grounding.interruption import leave_signals_to_the_parent
-from grounding.processes import failing_together
+from grounding.runtime.distributed import failing_together
+from grounding.runtime.signals import leave_signals_to_the_parent
 
 Batch = TypeVar("Batch")
 WAITING_TOO_LONG = 0.1  # share of the time above which more workers are suggested

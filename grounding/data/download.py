@@ -16,13 +16,13 @@ import requests
 from gdown.exceptions import FileURLRetrievalError
 from jsonargparse import ArgumentParser
 
-from grounding.cli import exit_on_input_error
 from grounding.data.annotations import find_layout
 from grounding.data.completeness import ExpectedCounts, read_contents, verify
 from grounding.data.fetch import fetch
 from grounding.data.unpack import unpack
 from grounding.errors import InputError
 from grounding.lock import locked
+from grounding.runtime.cli import exit_on_input_error
 
 # The authors' own server, bvisionweb1.cs.unc.edu, has been gone since 2022; these are its files as archived.
 WEB_ARCHIVE = "https://web.archive.org/web/{}/https://bvisionweb1.cs.unc.edu/licheng/referit/data/{}.zip"

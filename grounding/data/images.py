@@ -34,6 +34,9 @@ UPRIGHT = {
 }
 
 
+ImageLike = str | os.PathLike[str] | np.ndarray
+
+
 class EndsEarlyWarning(UserWarning):
     """An image file lacks its end: the rest of the picture is grey."""
 
@@ -75,6 +78,19 @@ def read_image(path: str | os.PathLike[str], size: tuple[int, int] | None = None
     if size is not None and rgb.size == tuple(size) != upright.size:
         upright = rgb
     return np.array(upright, dtype=np.uint8)
+
+
+def as_image(image: ImageLike) -> np.ndarray:
+    """A file's pixels, or an array checked: (H, W, 3) uint8 RGB.
+
+    Raises:
+        InputError: the file cannot be read, or the array has another shape or type.
+    """
+    if not isinstance(image, np.ndarray):
+        return read_image(image)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise InputError(f"an image array is (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}: convert it first")
+    return image
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from types import MappingProxyType
 
@@ -14,6 +15,21 @@ CONNECTORS = MappingProxyType(
         "near": ("next to", "beside", "close to"),
     }
 )
+
+# The words that tie an object to another one in RefCOCOg's expressions. A preposition such as "in" or "with" mostly
+# goes with clothes and parts, so it does not count.
+RELATION_WORDS = frozenset({
+    "above", "over", "below", "under", "beneath", "underneath", "beside", "behind", "between", "near", "nearest",
+    "closest", "next", "against", "facing", "surrounded", "holding", "riding", "leading", "following",
+})  # fmt: skip
+RELATION_PHRASES = ("left of", "right of", "in front of", "on top of", "close to", "to the left", "to the right")
+
+
+def relates(phrase: str) -> bool:
+    """Whether a phrase ties its object to another one, by one of `RELATION_WORDS` or `RELATION_PHRASES`."""
+    words = re.findall(r"[\w']+", phrase.lower())
+    spoken = f" {' '.join(words)} "
+    return not RELATION_WORDS.isdisjoint(words) or any(f" {each} " in spoken for each in RELATION_PHRASES)
 
 
 def stands(relation: str, box_xyxy: Sequence[float], anchor_xyxy: Sequence[float], *, strictly: bool) -> bool:

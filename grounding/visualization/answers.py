@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grounding.baselines.gradcam import GradCAMGrounder
 from grounding.extraction import ExtractionConfig
-from grounding.grounder import DenseGrounder, Grounder
+from grounding.methods.dense import DenseGrounder, Grounder
+from grounding.methods.gradcam import GradCAMGrounder
 from grounding.types import Example, Grounding
 
 

@@ -10,15 +10,15 @@ from accelerate import Accelerator
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from grounding.drawing import save_figure
 from grounding.errors import InputError
-from grounding.grounder import DenseGrounder, Grounder
-from grounding.loading import load, read_model_config, run_folders
+from grounding.methods.dense import DenseGrounder, Grounder
+from grounding.methods.load import load, read_model_config, run_folders
 from grounding.visualization.answers import Answer, answers
-from grounding.visualization.asking import Sheet, sheets
 from grounding.visualization.compared import draw_comparison
 from grounding.visualization.config import VisualizeConfig
-from grounding.visualization.figure import draw_figure
+from grounding.visualization.drawing import save_figure
+from grounding.visualization.figures import draw_figure
+from grounding.visualization.inputs import Sheet, sheets
 from grounding.visualization.steps import draw_steps
 
 PRINT_DPI = 150

@@ -8,8 +8,8 @@ from functools import partial
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from grounding.drawing import draw_boxes, heatmap_overlay, show_image
 from grounding.visualization.answers import Answer
+from grounding.visualization.drawing import draw_boxes, heatmap_overlay, show_image
 from grounding.visualization.layout import Panel, Row, draw_annotated, draw_rows, iou_caption
 
 

@@ -8,11 +8,11 @@ from typing import Literal
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from grounding.baselines.proposal_clip import ScoringConfig
-from grounding.config import ModelConfig
+from grounding.clip.precision import Precision
 from grounding.extraction import ExtractionConfig
-from grounding.precision import Precision
-from grounding.proposals.loading import ProposalsConfig
+from grounding.methods.config import ModelConfig
+from grounding.methods.proposal_clip import ScoringConfig
+from grounding.methods.proposals.loading import ProposalsConfig
 
 
 @dataclass(frozen=True)

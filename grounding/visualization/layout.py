@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from grounding.drawing import ANNOTATED_STYLE, BOX_COLOUR, draw_boxes, keep_labels_inside, legend_line
 from grounding.geometry import box_iou
+from grounding.visualization.drawing import ANNOTATED_STYLE, BOX_COLOUR, draw_boxes, keep_labels_inside, legend_line
 
 PANEL_WIDTH = 3.0  # inches
 TALLEST, FLATTEST = 1.6, 0.45  # of a panel: height over width; stranger pictures get margins

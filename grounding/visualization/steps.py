@@ -11,13 +11,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from grounding.drawing import BOX_COLOUR, draw_boxes, show_image
 from grounding.extraction import ExtractionConfig
 from grounding.extraction.components import kept_pixels
 from grounding.extraction.features import candidate_boxes
 from grounding.extraction.multi_threshold import candidate_regions
 from grounding.visualization.answers import Answer
-from grounding.visualization.figure import contour_levels, draw_heatmap, draw_similarity
+from grounding.visualization.drawing import BOX_COLOUR, draw_boxes, show_image
+from grounding.visualization.figures import contour_levels, draw_heatmap, draw_similarity
 from grounding.visualization.layout import Panel, Row, draw_annotated, draw_rows, iou_caption
 
 BOXES = 5  # drawn at most in the last panel

@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from grounding.baselines.gradcam import GradCAMGrounder
-from grounding.baselines.proposal_clip import ProposalScorer, ScoringConfig
-from grounding.baselines.reclip import ReCLIPGrounder
-from grounding.baselines.yolo_clip import EncodedProposals, YOLOCLIPGrounder
-from grounding.config import ModelConfig
-from grounding.encoder import EncodedImages
+from grounding.clip.encoder import EncodedImages
 from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.settings import PARAMETERS
-from grounding.grounder import DenseGrounder
-from grounding.loading import BLIND, TRAINING_FREE, folder_of, load, make_encoder, read_model_config, zero_shot
-from grounding.memory import Memory
-from grounding.proposals.loading import ProposalsConfig, load_proposer
+from grounding.methods.config import ModelConfig
+from grounding.methods.dense import DenseGrounder
+from grounding.methods.gradcam import GradCAMGrounder
+from grounding.methods.load import BLIND, TRAINING_FREE, folder_of, load, make_encoder, read_model_config, zero_shot
+from grounding.methods.proposal_clip import ProposalScorer, ScoringConfig
+from grounding.methods.proposals.loading import ProposalsConfig, load_proposer
+from grounding.methods.reclip import ReCLIPGrounder
+from grounding.methods.yolo_clip import EncodedProposals, YOLOCLIPGrounder
+from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
 from grounding.webapp.uploads import Photo, pixels_of, receive
 
@@ -129,7 +129,7 @@ class Answerer:
         max_pixels: of an image that is received.
     """
 
-    def __init__(self, methods: Mapping[str, PageMethod], memory: Memory, *, max_pixels: int) -> None:
+    def __init__(self, methods: Mapping[str, PageMethod], memory: LRUCache, *, max_pixels: int) -> None:
         self.methods = methods
         self._memory = memory
         self._max_pixels = max_pixels

@@ -10,9 +10,17 @@ from html import escape
 import cv2
 import numpy as np
 
-from grounding.drawing import BOX_COLOUR, DPI, clear_figure, draw_boxes, heatmap_overlay, keep_labels_inside, laid_over
 from grounding.plain import plain
 from grounding.types import Grounding
+from grounding.visualization.drawing import (
+    BOX_COLOUR,
+    DPI,
+    clear_figure,
+    draw_boxes,
+    heatmap_overlay,
+    keep_labels_inside,
+    laid_over,
+)
 from grounding.webapp.answers import BoxChoice, PageMethod, extraction_of
 from grounding.webapp.uploads import Photo
 

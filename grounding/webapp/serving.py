@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Literal
 from accelerate import Accelerator
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from grounding.clip_backbone import EMBEDDED
-from grounding.config import ModelConfig
+from grounding.clip.backbone import EMBEDDED
 from grounding.errors import InputError
-from grounding.loading import TRAINING_FREE, folder_of, read_model_config
-from grounding.memory import Memory
-from grounding.proposals.loading import ProposalsConfig
+from grounding.methods.config import ModelConfig
+from grounding.methods.load import TRAINING_FREE, folder_of, read_model_config
+from grounding.methods.proposals.loading import ProposalsConfig
+from grounding.runtime.lru_cache import LRUCache
 from grounding.webapp.answers import Answerer, load_methods
 from grounding.webapp.uploads import examples_from_data, generated_examples
 
@@ -107,7 +107,7 @@ def launch(config: ServeConfig, folder: Path) -> tuple[gr.Blocks, str]:
     from grounding.webapp.guard import RequestGuard
     from grounding.webapp.page import STYLE, build_page, theme
 
-    answerer = Answerer(methods, Memory(int(config.memory_megabytes) * 2**20), max_pixels=int(config.max_pixels))
+    answerer = Answerer(methods, LRUCache(int(config.memory_megabytes) * 2**20), max_pixels=int(config.max_pixels))
     page = build_page(answerer, examples, subtitle=subtitle(config, next(iter(methods.values())).weights))
     max_bytes = int(config.max_megabytes) * 2**20
     guard = Middleware(RequestGuard, host=config.host, max_bytes=max_bytes)

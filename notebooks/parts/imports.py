@@ -8,21 +8,32 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import grounding
 from grounding import load
-from grounding.cli import parse
-from grounding.comparison import EvaluateConfig, compare
 from grounding.data.download import PUBLISHED, download
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.refshapes.writer import IMAGES, write_refshapes
-from grounding.drawing import ANNOTATED_COLOUR, COLOUR_MAP, draw_boxes, heatmap_overlay, keep_labels_inside, show_image
-from grounding.evaluation import method_of, predict
+from grounding.evaluation.compare import EvaluateConfig, compare
+from grounding.evaluation.evaluate import method_of, predict
+from grounding.evaluation.predictions import read_predictions
+from grounding.evaluation.significance import interval_by_image, paired_difference
+from grounding.evaluation.summary import summarise
 from grounding.geometry import box_iou
-from grounding.learner import LossConfig
-from grounding.optimiser_step import warmup_cosine
-from grounding.predictions import read_predictions
-from grounding.report.choices import choose_worst
-from grounding.report.confusion import confusion
-from grounding.report.formats import render
-from grounding.report.plots import (
+from grounding.runtime.cli import parse
+from grounding.training.config import TrainConfig
+from grounding.training.criterion import LossConfig
+from grounding.training.step import warmup_cosine
+from grounding.training.train import train
+from grounding.training.weak import WeakConfig
+from grounding.visualization.confusion import confusion
+from grounding.visualization.drawing import (
+    ANNOTATED_COLOUR,
+    COLOUR_MAP,
+    draw_boxes,
+    heatmap_overlay,
+    keep_labels_inside,
+    show_image,
+)
+from grounding.visualization.example_choice import choose_worst
+from grounding.visualization.plots import (
     accuracy_against_time,
     accuracy_over_iou,
     breakdowns,
@@ -30,12 +41,14 @@ from grounding.report.plots import (
     method_colours,
     tidy,
 )
-from grounding.report.tables import difference_table, localisation_table, main_table, semantic_table, subsets_table
-from grounding.significance import interval_by_image, paired_difference
-from grounding.summary import summarise
-from grounding.train_config import TrainConfig
-from grounding.training import train
-from grounding.weak import WeakConfig
+from grounding.visualization.table_formats import render
+from grounding.visualization.tables import (
+    difference_table,
+    localisation_table,
+    main_table,
+    semantic_table,
+    subsets_table,
+)
 
 assert Path(grounding.__file__).is_relative_to(WORK), "this is another copy of the package: restart the kernel"
 DEVICE = "cuda" if torch.cuda.is_available() and not OFFLINE else "cpu"

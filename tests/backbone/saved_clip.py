@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from grounding.clip_backbone import load_clip
+from grounding.clip.backbone import load_clip
 from grounding.errors import InputError
 from tests.tiny_clip import RESOLUTION, save_openai_archive, save_tiny_clip, tiny_clip
 
@@ -16,6 +16,10 @@ PHRASES = ["a cat", "the man in the red coat, left of the tree", "Bicycle", "naÃ
 
 def images(count: int = 2) -> Tensor:
     return torch.randn(count, 3, RESOLUTION, RESOLUTION, generator=torch.Generator().manual_seed(0))
+
+
+def save_archive(path: Path) -> Path:
+    return save_openai_archive(tiny_clip(), path)
 
 
 def save_safetensors(path: Path) -> Path:
@@ -32,8 +36,4 @@ def error(name: str | Path, *, trust_checkpoint: bool = True) -> str:
     return message
 
 
-SAVERS = {
-    "archive.pt": lambda path: save_openai_archive(tiny_clip(), path),
-    "state_dict.pt": save_tiny_clip,
-    "tiny.safetensors": save_safetensors,
-}
+SAVERS = {"archive.pt": save_archive, "state_dict.pt": save_tiny_clip, "tiny.safetensors": save_safetensors}

@@ -9,11 +9,18 @@ import torch
 from clip.clip import _transform
 from PIL import Image
 
-from grounding.clip_backbone import encode_tokens, normalise_pixels, tokenize
+from grounding.clip.backbone import encode_tokens, normalise_pixels, tokenize
 from grounding.errors import InputError
 from tests.backbone.saved_clip import PHRASES
 from tests.shared_data import SHARED_DATA, needs_shared_data
-from tests.tiny_clip import RESOLUTION
+from tests.tiny_clip import RESOLUTION, tiny_clip
+
+LONGEST = " ".join(["cat"] * 75)  # and the start and the end token
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_clip()
 
 
 def test_pixels_are_normalised_as_clip_does():
@@ -29,32 +36,28 @@ def test_tokens_are_clips_own():
     np.testing.assert_array_equal(tokens, clip.tokenize(PHRASES))
 
 
-@pytest.mark.parametrize("phrase", ["", " ", "\n\t"])
-def test_empty_phrase_is_refused(phrase):
-    with pytest.raises(InputError, match="empty"):
-        tokenize(["a cat", phrase])
-
-
-def test_a_phrase_has_at_most_77_tokens():
-    longest = " ".join(["cat"] * 75)  # and the start and the end token
-    assert (tokenize([longest]) != 0).all()
-    with pytest.raises(InputError, match=r"'dog cat cat.*77 tokens") as info:
-        tokenize(["a cat", "dog " + longest, longest])
+@pytest.mark.parametrize(
+    ("phrase", "message"),
+    [
+        ("", "empty"),
+        ("\n\t", "empty"),
+        ("a \ud83d cat", r"the phrase 'a \\ud83d cat' holds half a character"),
+        ("dog" + " cat" * 76, r"'dog cat cat.*77 tokens"),
+        ("日本語" * 20, f"'{'日本語' * 20}' is longer"),
+    ],
+)
+def test_what_clip_cannot_read_is_refused(phrase, message):
+    with pytest.raises(InputError, match=message) as info:
+        tokenize(["a cat", phrase, LONGEST])
     assert len(str(info.value)) < 150
-    with pytest.raises(InputError, match=f"'{'日本語' * 20}' is"):
-        tokenize(["日本語" * 20])
+    assert (tokenize([LONGEST]) != 0).all()
 
 
-@pytest.mark.parametrize("phrase", ["a" * 100_000, "cat " * 30_000, "日" * 20_000, " " * 100_000 + "cat"])
+@pytest.mark.parametrize("phrase", ["a" * 100_000, "日" * 20_000, " " * 100_000 + "cat"])
 def test_very_long_phrases_are_refused_before_they_are_tokenized(phrase, monkeypatch):
     monkeypatch.setattr(clip, "tokenize", None)
     with pytest.raises(InputError, match=rf"has {len(phrase)} characters: shorten it"):
         tokenize(["a cat", phrase])
-
-
-def test_half_a_character_is_refused():
-    with pytest.raises(InputError, match=r"the phrase 'a \\ud83d cat' holds half a character"):
-        tokenize(["a \ud83d cat"])
 
 
 @pytest.mark.parametrize("phrase", ["a \x00 cat", "\x1b[31mcat", "\u202etac", "z" + "\u0301" * 20, "$x$", "{{7*7}}"])
@@ -64,7 +67,7 @@ def test_odd_characters_are_text_like_any_other(phrase):
 
 @pytest.mark.parametrize(
     "phrases",
-    [PHRASES, PHRASES[:1], [" ".join(["cat"] * 75)], [" ".join(["cat"] * 75), "dog", " ".join(["the tree"] * 20)]],
+    [PHRASES, PHRASES[:1], [LONGEST], [LONGEST, "dog", " ".join(["the tree"] * 20)]],
     ids=["mixed", "one short", "77 tokens", "77 tokens among others"],
 )
 def test_the_text_tower_stopped_early_equals_the_whole(model, phrases):

@@ -1,20 +1,22 @@
-"""A file gives the model that was saved in it, frozen, as the clip package's loader gives it."""
+"""A file gives the model that was saved in it, frozen, as the clip package's loader gives it, or is refused."""
 
 import copy
 import hashlib
+import urllib.error
 
 import clip
+import numpy as np
 import pytest
 import torch
 
-from grounding.clip_backbone import load_clip
-from tests.backbone.saved_clip import PHRASES, SAVERS, images
+from grounding.clip.backbone import RESNETS, load_clip
+from tests.backbone.saved_clip import PHRASES, SAVERS, error, images, save_archive
 from tests.tiny_clip import save_openai_archive, tiny_clip
 
 
 @pytest.mark.parametrize("name", SAVERS)
-def test_file_gives_the_model_that_was_saved(tmp_path, model, name):
-    path = SAVERS[name](tmp_path / name)
+def test_file_gives_the_model_that_was_saved(tmp_path, name):
+    path, model = SAVERS[name](tmp_path / name), tiny_clip()
     loaded = load_clip(path, trust_checkpoint=True)
     tokens = clip.tokenize(PHRASES)
     with torch.no_grad():
@@ -22,7 +24,10 @@ def test_file_gives_the_model_that_was_saved(tmp_path, model, name):
         torch.testing.assert_close(loaded.model.encode_text(tokens), model.encode_text(tokens), atol=0, rtol=0)
     assert loaded.name == str(path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    assert name in loaded.weights and digest[:12] in loaded.weights
+    assert loaded.sha256 == digest and name in loaded.weights and digest[:12] in loaded.weights
+    assert not any(parameter.requires_grad for parameter in loaded.model.parameters())
+    assert {parameter.dtype for parameter in loaded.model.parameters()} == {torch.float32}
+    assert not any(module.training for module in loaded.model.modules())
 
 
 @pytest.mark.parametrize("name", ["archive.pt", "state_dict.pt"])
@@ -46,16 +51,96 @@ def test_file_gives_what_clips_own_loader_gives(tmp_path, name):
         torch.testing.assert_close(loaded.encode_image(images()), reference.encode_image(images()))
 
 
-def test_model_is_frozen_float32_in_evaluation_mode(tmp_path):
-    loaded = load_clip(save_openai_archive(tiny_clip(), tmp_path / "archive.pt"), trust_checkpoint=True).model
-    assert not any(parameter.requires_grad for parameter in loaded.parameters())
-    assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float32}
-    assert not any(module.training for module in loaded.modules())
-
-
 def test_the_archive_is_one_as_openai_publishes(tmp_path):
     """So that the tests above mean something: TorchScript, half precision, three scalars among the weights."""
-    state = torch.jit.load(save_openai_archive(tiny_clip(), tmp_path / "archive.pt")).state_dict()
+    state = torch.jit.load(save_archive(tmp_path / "archive.pt")).state_dict()
     assert {"input_resolution", "context_length", "vocab_size"} == set(state) - set(tiny_clip().state_dict())
     assert state["visual.conv1.weight"].dtype == torch.float16
     assert state["visual.bn1.running_mean"].dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", RESNETS)
+def test_named_model_goes_through_clips_own_loader(tmp_path, monkeypatch, name):
+    assert name in clip.available_models()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    asked = []
+
+    def fake_load(name, device, jit):
+        asked.append((name, device, jit))
+        cache = tmp_path / ".cache" / "clip"  # where clip.load keeps its files
+        cache.mkdir(parents=True)
+        (cache / f"{name}.pt").write_bytes(b"as if downloaded")
+        return tiny_clip().requires_grad_(True).train(), None
+
+    monkeypatch.setattr(clip, "load", fake_load)
+    loaded = load_clip(name)
+    assert asked == [(name, "cpu", False)] and loaded.name == name
+    assert name in loaded.weights and hashlib.sha256(b"as if downloaded").hexdigest()[:12] in loaded.weights
+    assert not any(p.requires_grad for p in loaded.model.parameters()) and not loaded.model.training
+    torch.testing.assert_close(loaded.model.encode_image(images()), tiny_clip().encode_image(images()))
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [urllib.error.URLError("no route to host"), RuntimeError("a wrong checksum\nsecond line"), TimeoutError()],
+    ids=lambda failure: type(failure).__name__,
+)
+def test_failed_download_says_what_to_do(monkeypatch, failure):
+    def failing(*args, **kwargs):
+        raise failure
+
+    monkeypatch.setattr(clip, "load", failing)
+    message = error("RN50")
+    assert "could not be downloaded" in message and "path" in message
+
+
+def test_missing_file_and_unknown_name_are_refused(tmp_path):
+    for name in (tmp_path / "missing.pt", tmp_path, "RN51", "ViT-B/32", "RN50x64", ""):
+        message = error(name)
+        assert "embedded" in message and "RN50" in message and "path" in message
+
+
+@pytest.mark.parametrize("name", SAVERS)
+def test_truncated_file_is_refused(tmp_path, name):
+    path = SAVERS[name](tmp_path / name)
+    content = path.read_bytes()
+    for share in (0.999, 0.5, 0.001, 0.0):
+        path.write_bytes(content[: int(share * len(content))])
+        error(path)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors", ".jpg", ""])
+def test_foreign_file_is_refused(tmp_path, suffix):
+    path = tmp_path / f"foreign{suffix}"
+    path.write_bytes(np.random.default_rng(0).bytes(4096))
+    error(path)
+
+
+@pytest.mark.parametrize("content", [[1, 2], {}, {"state_dict": {}}, {"a": torch.zeros(2)}, torch.zeros(3), None])
+def test_another_checkpoint_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "other.pt")
+    assert "no CLIP checkpoint" in error(tmp_path / "other.pt")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("visual.layer3.0.conv1.weight", None),
+        ("visual.layer1.0.conv1.weight", None),
+        ("ln_final.weight", None),
+        ("text_projection", torch.zeros(3)),
+        ("text_projection", "a string"),
+        ("visual.attnpool.positional_embedding", torch.zeros(4, 256)),
+        ("ln_final.weight", torch.zeros(8)),
+        ("visual.layer2.0.bn1.weight", torch.zeros(3)),
+    ],
+)
+def test_incomplete_checkpoint_is_refused(tmp_path, key, value):
+    state = {**tiny_clip().state_dict(), key: value}
+    torch.save({name: each for name, each in state.items() if each is not None}, tmp_path / "incomplete.pt")
+    assert "incomplete" in error(tmp_path / "incomplete.pt")
+
+
+def test_vision_transformer_is_refused(tmp_path):
+    torch.save(tiny_clip(layers=1, width=64).state_dict(), tmp_path / "vit.pt")
+    assert "ResNet" in error(tmp_path / "vit.pt") and "RN50" in error(tmp_path / "vit.pt")

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from grounding import ModelConfig, clip_files, load
-from grounding.clip_backbone import load_clip
+from grounding.clip.backbone import load_clip
 from grounding.errors import InputError
-from tests.backbone.saved_clip import error, images
-from tests.tiny_clip import save_openai_archive, tiny_clip
+from tests.backbone.saved_clip import error, images, save_archive
+from tests.tiny_clip import tiny_clip
 
 
 class Malicious:
@@ -24,33 +24,31 @@ class Malicious:
         return exec, ("import builtins; builtins.malicious_code_ran = True",)
 
 
-@pytest.mark.parametrize("form", ["pickle", "torch", "torch beside real weights", "torch legacy", "safetensors"])
+def write_malicious(path: Path, form: str) -> None:
+    if form in ("pickle", "safetensors"):
+        path.write_bytes(pickle.dumps(Malicious()))
+    elif form == "in an archive":
+        with zipfile.ZipFile(save_archive(path.with_name("whole.pt"))) as source, zipfile.ZipFile(path, "w") as target:
+            for item in source.infolist():
+                evil = item.filename.endswith("/data.pkl")
+                target.writestr(item, pickle.dumps(Malicious(), protocol=2) if evil else source.read(item))
+    else:
+        weights = tiny_clip().state_dict() if form == "torch beside real weights" else {}
+        torch.save({**weights, "evil": Malicious()}, path, _use_new_zipfile_serialization=form != "torch legacy")
+
+
+@pytest.mark.parametrize(
+    "form", ["pickle", "torch", "torch beside real weights", "torch legacy", "safetensors", "in an archive"]
+)
 def test_code_in_a_pickle_never_runs(tmp_path, monkeypatch, form):
     monkeypatch.setattr(builtins, "malicious_code_ran", False, raising=False)
     path = tmp_path / ("evil.safetensors" if form == "safetensors" else "evil.pt")
-    if form in ("pickle", "safetensors"):
-        path.write_bytes(pickle.dumps(Malicious()))
-    elif form == "torch beside real weights":
-        torch.save({**tiny_clip().state_dict(), "evil": Malicious()}, path)
-    else:
-        torch.save({"evil": Malicious()}, path, _use_new_zipfile_serialization=form == "torch")
+    write_malicious(path, form)
     error(path)
     assert not builtins.malicious_code_ran
     if form == "pickle":
         pickle.loads(path.read_bytes())
         assert builtins.malicious_code_ran, "the mark works"
-
-
-def test_code_in_an_archives_pickle_never_runs(tmp_path, monkeypatch):
-    monkeypatch.setattr(builtins, "malicious_code_ran", False, raising=False)
-    whole = save_openai_archive(tiny_clip(), tmp_path / "whole.pt")
-    path = tmp_path / "evil.pt"
-    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(path, "w") as target:
-        for item in source.infolist():
-            evil = item.filename.endswith("/data.pkl")
-            target.writestr(item, pickle.dumps(Malicious(), protocol=2) if evil else source.read(item))
-    error(path)
-    assert not builtins.malicious_code_ran
 
 
 def save_archive_that_runs_code(path: Path, mark: Path) -> Path:
@@ -86,12 +84,12 @@ def test_an_archives_code_runs_only_where_it_is_trusted(tmp_path):
     assert mark.exists(), "reading runs code, so the test above tests something"
 
 
-def test_an_archive_that_openai_published_needs_no_trust(tmp_path, monkeypatch, model):
-    path = save_openai_archive(tiny_clip(), tmp_path / "archive.pt")
+def test_an_archive_that_openai_published_needs_no_trust(tmp_path, monkeypatch):
+    path = save_archive(tmp_path / "archive.pt")
     assert "none that OpenAI published" in error(path, trust_checkpoint=False)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     monkeypatch.setattr(clip_files, "PUBLISHED_SHA256", frozenset({digest}))
-    torch.testing.assert_close(load_clip(path).model.encode_image(images()), model.encode_image(images()))
+    torch.testing.assert_close(load_clip(path).model.encode_image(images()), tiny_clip().encode_image(images()))
 
 
 def test_the_published_hashes_are_those_of_the_clip_package():
@@ -102,7 +100,7 @@ def test_the_published_hashes_are_those_of_the_clip_package():
 
 
 def test_a_method_takes_the_users_word_from_its_model(tmp_path):
-    path = str(save_openai_archive(tiny_clip(), tmp_path / "archive.pt"))
+    path = str(save_archive(tmp_path / "archive.pt"))
     with pytest.raises(InputError, match="TorchScript"):
         load("zero-shot", model=ModelConfig(clip=path, model_size=64))
     assert load("zero-shot", model=ModelConfig(clip=path, model_size=64, trust_checkpoint=True)).name == "zero-shot"

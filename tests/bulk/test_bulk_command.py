@@ -1,4 +1,4 @@
-"""`python -m grounding.bulk`: the same file of boxes however often the work was stopped and taken up again."""
+"""`python -m grounding.deployment.bulk`: the same file of boxes however often it was stopped."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from filelock import FileLock
 from PIL import Image
 
 from grounding import InputError, ModelConfig, load, lock
-from grounding.bulk import command
-from grounding.bulk.command import BulkConfig, ground_file
-from grounding.bulk.requests import open_requests
+from grounding.deployment.bulk import command
+from grounding.deployment.bulk.command import BulkConfig, ground_file
+from grounding.deployment.bulk.requests import open_requests
 from tests.tiny_clip import save_tiny_clip
 
 IMAGES = 10
@@ -180,12 +180,12 @@ def test_the_command(config: BulkConfig, monkeypatch, capsys) -> None:
     words = ["--method", "zero-shot", "--requests", config.requests, "--output", config.output, "--device", "cpu",
              "--model.clip", config.model.clip, "--model.model_size", 64]  # fmt: skip
     monkeypatch.setattr(sys, "argv", ["bulk", *map(str, words)])
-    runpy.run_module("grounding.bulk", run_name="__main__")
+    runpy.run_module("grounding.deployment.bulk", run_name="__main__")
     assert capsys.readouterr().out == f"10 images, 0 of them broken, in {config.output}\n"
     monkeypatch.setattr(sys, "argv", ["bulk", "--blocks", "5"])
     with pytest.raises(SystemExit):
-        runpy.run_module("grounding.bulk", run_name="__main__")
-    assert "python -m grounding.bulk --help lists what there is" in capsys.readouterr().err
+        runpy.run_module("grounding.deployment.bulk", run_name="__main__")
+    assert "python -m grounding.deployment.bulk --help lists what there is" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("change", ["shorter", "longer line", "same length"])

@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import BatchSampler, RandomSampler
 
 from grounding import InputError
-from grounding.data.global_batches import GlobalBatches
+from grounding.data.sampler import GlobalBatches
 
 
 def steps(count: int, images_per_batch: int, *, epoch: int = 0, processes: int = 1, first: int = 0) -> list[list[int]]:

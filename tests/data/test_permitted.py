@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grounding.data.permitted import names_another, names_colour, names_place, names_sharpness
+from grounding.data.augmentation_rules import names_another, names_colour, names_place, names_sharpness
 from grounding.data.refshapes.vocabulary import ADJECTIVES, COLOURS
 from grounding.data.relations import CONNECTORS
 

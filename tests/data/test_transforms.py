@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import grounding.data.transforms as transforms
+import grounding.data.augment as transforms
+from grounding.data.augment import AugmentationConfig, augment
 from grounding.data.relations import stands
-from grounding.data.transforms import AugmentationConfig, augment
 from grounding.geometry import Letterbox
 from grounding.types import Example, Expression, Region
 

@@ -10,7 +10,6 @@ import runpy
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -19,18 +18,17 @@ import pytest
 import torch
 from PIL import Image
 
-from grounding import lock
 from grounding.data.refshapes.phrases import describe, say
 from grounding.data.refshapes.writer import make_split_scene
+from grounding.deployment.export import folder as export_folder
+from grounding.deployment.export import networks
+from grounding.deployment.export.__main__ import main
+from grounding.deployment.export.folder import OLDEST_TORCH, export_run, left_out
 from grounding.errors import InputError
-from grounding.export import folder as export_folder
-from grounding.export.__main__ import ExportConfig, main
-from grounding.export.folder import OLDEST_TORCH, export_run
-from grounding.export.settings import left_out
 from grounding.extraction import ExtractionConfig
 from grounding.geometry import box_iou
-from grounding.grounder import DenseGrounder
-from grounding.loading import load
+from grounding.methods.dense import DenseGrounder
+from grounding.methods.load import load
 from tests.scripts import ROOT
 
 pytestmark = pytest.mark.skipif(torch.__version__ < OLDEST_TORCH, reason=f"the export needs PyTorch {OLDEST_TORCH}")
@@ -58,20 +56,18 @@ np.savez(f"{asked}/heatmaps.npz", **heatmaps)
 """
 
 
-@dataclass(frozen=True)
-class Exported:
-    """The shipped run as ONNX, and what the command said."""
-
-    folder: Path
-    said: str
-
-
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The shipped run as ONNX, and what the command said."""
     folder = tmp_path_factory.mktemp("export") / "refshapes"
     with contextlib.redirect_stdout(io.StringIO()) as said:
-        main(ExportConfig("refshapes", folder))
-    return Exported(folder, said.getvalue())
+        main("refshapes", folder)
+    return folder, said.getvalue()
+
+
+@pytest.fixture
+def folder(exported: tuple[Path, str]) -> Path:
+    return exported[0]
 
 
 @cache
@@ -82,27 +78,24 @@ def as_exported(*sizes: int) -> DenseGrounder:
     return DenseGrounder(run.encoder, run.decoder, extraction=ExtractionConfig(), name="ours", sizes=sizes)
 
 
+@cache
 def scenes(count: int) -> list[tuple[np.ndarray, list[str]]]:
     """Scenes that nothing was trained on, with a phrase or two each."""
     drawn: list[tuple[np.ndarray, list[str]]] = []
-    index = 0
-    while len(drawn) < count:
+    for index in range(2 * count):
         scene, rng = make_split_scene("test", index, UNUSED_SEED)
         described = [describe(scene.objects, target, rng) for target in range(len(scene.objects))]
         phrases = [say(each, rng) for each in described if each is not None]
-        if phrases:
-            drawn.append((scene.image, phrases[:2]))
-        index += 1
-    return drawn
+        drawn += [(scene.image, phrases[:2])] if phrases else []
+    return drawn[:count]
 
 
-def test_the_same_boxes_as_pytorch_without_pytorch(exported: Exported, tmp_path: Path) -> None:
-    asked = scenes(12)
-    asked.append((asked[0][0][:3], ["a strip"]))  # less than a cell high
+def test_the_same_boxes_as_pytorch_without_pytorch(folder: Path, tmp_path: Path) -> None:
+    asked = [*scenes(12), (scenes(1)[0][0][:3], ["a strip"])]  # less than a cell high
     for number, (image, _) in enumerate(asked):
         Image.fromarray(image).save(tmp_path / f"{number}.png")
     (tmp_path / "questions.json").write_text(json.dumps([phrases for _, phrases in asked]))
-    command = [sys.executable, "-c", WITHOUT_TORCH, EXAMPLE, exported.folder, tmp_path]
+    command = [sys.executable, "-c", WITHOUT_TORCH, EXAMPLE, folder, tmp_path]
     subprocess.run(list(map(str, command)), check=True, timeout=120)
 
     grounder = as_exported(384)
@@ -117,72 +110,71 @@ def test_the_same_boxes_as_pytorch_without_pytorch(exported: Exported, tmp_path:
             assert len(found) == len(expected.scores)
 
 
-def test_heatmaps_of_several_sizes_are_averaged(exported: Exported, tmp_path: Path) -> None:
-    folder = tmp_path / "two sizes"
-    shutil.copytree(exported.folder, folder)
-    settings = json.loads((folder / "export.json").read_text())
-    (folder / "export.json").write_text(json.dumps({**settings, "sizes": [256, 320]}))
+def test_heatmaps_of_several_sizes_are_averaged(folder: Path, tmp_path: Path) -> None:
+    two_sizes = shutil.copytree(folder, tmp_path / "two sizes")
+    settings = json.loads((two_sizes / "export.json").read_text())
+    (two_sizes / "export.json").write_text(json.dumps({**settings, "sizes": [256, 320]}))
     (image, phrases), *_ = scenes(1)
-    found = runpy.run_path(str(EXAMPLE))["OnnxGrounder"](folder).heatmaps(Image.fromarray(image), phrases)
+    found = runpy.run_path(str(EXAMPLE))["OnnxGrounder"](two_sizes).heatmaps(Image.fromarray(image), phrases)
     expected = [each.heatmap for each in as_exported(256, 320).ground(image, phrases)]
     np.testing.assert_allclose(found, expected, atol=TOLERANCE)
     assert np.abs(found - [each.heatmap for each in as_exported(384).ground(image, phrases)]).max() > 0.01
 
 
-def test_the_example_says_where(exported: Exported, tmp_path: Path) -> None:
+def test_the_example_says_where_and_is_short(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (image, phrases), *_ = scenes(1)
     Image.fromarray(image).save(tmp_path / "photo.png")
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as said:
-        patch.setattr(sys, "argv", [str(EXAMPLE), str(exported.folder), str(tmp_path / "photo.png"), phrases[0]])
-        runpy.run_path(str(EXAMPLE), run_name="__main__")
-    first, best, *_ = said.getvalue().splitlines()
+    monkeypatch.setattr(sys, "argv", [str(EXAMPLE), str(folder), str(tmp_path / "photo.png"), phrases[0]])
+    runpy.run_path(str(EXAMPLE), run_name="__main__")
+    first, best, *_ = capsys.readouterr().out.splitlines()
     [expected] = as_exported(384).ground(image, phrases[:1])
     assert first == phrases[0]
     assert [float(number) for number in re.findall(r"[\d.]+", best)][:4] == expected.boxes_xyxy[0].tolist()
-
-
-def test_the_example_is_short() -> None:
     assert len(EXAMPLE.read_text().splitlines()) <= 60
 
 
-def test_what_is_left_out_is_said(exported: Exported) -> None:
-    settings = json.loads((exported.folder / "export.json").read_text())
-    flip, boxes = settings["left_out"]
+def test_what_is_left_out_is_said(exported: tuple[Path, str]) -> None:
+    folder, said = exported
+    flip, boxes = json.loads((folder / "export.json").read_text())["left_out"]
     assert "model.inference_flip" in flip and "'quality'" in boxes and "'components'" in boxes
-    assert f"Left out: {flip}." in exported.said and f"Left out: {boxes}." in exported.said
-    assert left_out(as_exported(384)) == []
+    assert f"Left out: {flip}." in said and f"Left out: {boxes}." in said
+    assert list(left_out(as_exported(384))) == []
 
 
 def test_an_export_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object, **__: object) -> bytes:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(export_folder, "to_onnx", interrupted)
+    monkeypatch.setattr(networks, "to_onnx", interrupted)
     with pytest.raises(KeyboardInterrupt):
         export_run("refshapes", tmp_path / "out")
     assert not list(tmp_path.iterdir())
 
 
-def test_an_old_pytorch_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_exports_do_not_mix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two that write at once, the later one finds the folder and leaves it as it is."""
+
+    def made_meanwhile(*_: object) -> list[tuple[str, bytes]]:
+        (tmp_path / "out").mkdir()
+        return []
+
+    monkeypatch.setattr(export_folder, "onnx_networks", made_meanwhile)
+    with pytest.raises(InputError, match="out is there already"):
+        export_run("refshapes", tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"] and not list((tmp_path / "out").iterdir())
+
+
+def test_what_cannot_be_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "there").mkdir()
+    for run, name, fragment in (
+        ("zero-shot", "out", r"zero-shot.*no trained decoder"),
+        ("refshapes", "there", r"there is there already.*--output"),
+    ):
+        with pytest.raises(InputError, match=fragment):
+            export_run(run, tmp_path / name)
     monkeypatch.setattr(export_folder, "OLDEST_TORCH", "99.1")
     with pytest.raises(InputError, match=r"needs PyTorch 99\.1 or newer, this is \d"):
         export_run("refshapes", tmp_path / "out")
-
-
-def test_two_exports_do_not_mix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "SECONDS_FOR_THE_KILLED", 0.1)
-    unfinished = tmp_path / "out.part"
-    unfinished.mkdir()
-    (unfinished / "of_the_other").touch()
-    with lock.locked(tmp_path / "out.lock", "export"), pytest.raises(InputError, match="another export works in"):
-        export_run("refshapes", tmp_path / "out")
-    assert sorted(path.name for path in unfinished.iterdir()) == ["of_the_other"]
-
-
-def test_what_cannot_be_exported(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"zero-shot.*no trained decoder"):
-        export_run("zero-shot", tmp_path / "out")
-    (tmp_path / "there").mkdir()
-    with pytest.raises(InputError, match=r"there is there already.*--output"):
-        export_run("refshapes", tmp_path / "there")
     assert [path.name for path in tmp_path.iterdir()] == ["there"]

@@ -8,10 +8,9 @@ import torch
 from onnxruntime import InferenceSession
 from torch.export import Dim
 
-from grounding.encoder import Encoder
-from grounding.export.folder import OLDEST_TORCH
-from grounding.export.networks import FEATURES, ImageTower
-from grounding.export.to_onnx import to_onnx
+from grounding.clip.encoder import Encoder
+from grounding.deployment.export.folder import OLDEST_TORCH
+from grounding.deployment.export.networks import FEATURES, ImageTower, to_onnx
 from tests.tiny_clip import loaded_tiny_clip
 
 pytestmark = pytest.mark.skipif(torch.__version__ < OLDEST_TORCH, reason=f"the export needs PyTorch {OLDEST_TORCH}")
@@ -28,7 +27,7 @@ def session(encoder: Encoder) -> InferenceSession:
     squares = torch.zeros(2, 64, 64, 3, dtype=torch.uint8)
     sides = {0: Dim("images", min=1), 1: Dim.DYNAMIC, 2: Dim.DYNAMIC}
     tower = ImageTower(encoder.dense)
-    return InferenceSession(to_onnx(tower, (squares,), inputs=["squares"], outputs=FEATURES, dynamic=(sides,)))
+    return InferenceSession(to_onnx(tower, (squares,), outputs=FEATURES, dynamic=(sides,)))
 
 
 @pytest.mark.parametrize(("images", "size"), [(1, 64), (3, 96), (1, 160)])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from grounding.hub.fetching import fetched
+from grounding.methods.hub_download import fetched
 from tests.hub.stand_in import WRITER, HubStandIn
 
 

@@ -30,6 +30,10 @@ class Repository:
     def head(self) -> str:
         return list(self.commits)[-1]
 
+    @property
+    def files(self) -> dict[str, bytes]:
+        return self.commits[self.head]
+
     def sha(self, revision: str) -> str | None:
         return self.head if revision == "main" else revision if revision in self.commits else None
 
@@ -87,7 +91,7 @@ class HubStandIn:
                     self.answer(200, {"files": modes})
                 elif parts[4] == "commit":
                     repository = hub.repositories["/".join(parts[2:4])]
-                    files = dict(repository.commits[repository.head])
+                    files = dict(repository.files)
                     for line in map(json.loads, body.splitlines()):
                         if line["key"] == "file":
                             files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])

@@ -17,10 +17,10 @@ import yaml
 from huggingface_hub import ModelCard, constants
 
 import grounding
+from grounding.deployment.hub import sharing
 from grounding.errors import InputError
-from grounding.hub import sharing
-from grounding.hub.fetching import fetched, is_hub_name
-from grounding.loading import RUN_FILES, SHIPPED
+from grounding.methods.hub_download import fetched, is_hub_name
+from grounding.methods.load import RUN_FILES, SHIPPED
 from tests.hub.stand_in import HubStandIn, Repository
 from tests.trained_run import make_trained_run
 
@@ -62,39 +62,43 @@ def evaluated(folder: Path, run: Path) -> Path:
     return folder / "results.json"
 
 
-def test_a_run_comes_back_as_it_was(hub: HubStandIn, run: Path) -> None:
+@pytest.fixture
+def mine(hub: HubStandIn, run: Path) -> Repository:
+    """What is on the hub once the run was pushed there."""
     address = grounding.push(run, "somebody/mine")
-    assert address == f"{hub.url}/somebody/mine/commit/{hub.repositories['somebody/mine'].head}"
+    repository = hub.repositories["somebody/mine"]
+    assert address == f"{hub.url}/somebody/mine/commit/{repository.head}"
+    return repository
+
+
+def test_a_run_comes_back_as_it_was(hub: HubStandIn, run: Path, mine: Repository) -> None:
     np.testing.assert_array_equal(heatmaps("somebody/mine"), heatmaps(run))
     assert {name for _, name in hub.downloads} == set(RUN_FILES)
-
-
-def test_only_the_run_is_uploaded_and_no_path(hub: HubStandIn, run: Path) -> None:
-    grounding.push(run, "somebody/mine")
-    files = hub.repositories["somebody/mine"].commits[hub.repositories["somebody/mine"].head]
-    assert set(files) == {*RUN_FILES, "README.md", ".gitattributes"}
-    assert not any(b"somebody/secret" in content or b"\\somebody" in content for content in files.values())
-    config = yaml.safe_load(files["config.yaml"])
+    # Nothing but the run was uploaded, and no path of this machine.
+    assert set(mine.files) == {*RUN_FILES, "README.md", ".gitattributes"}
+    assert not any(b"somebody/secret" in content or b"\\somebody" in content for content in mine.files.values())
+    config = yaml.safe_load(mine.files["config.yaml"])
     assert (config["data"], config["output"], config["later"]) == ("photos", "mine", [{"file": "x.txt"}])
     assert config["model"] == yaml.safe_load((run / "config.yaml").read_text())["model"]
+    # Its card says that nothing was measured.
+    text = mine.files["README.md"].decode()
+    assert "Nothing was measured" in text and "95 %" not in text
+    assert ModelCard(text).data.eval_results is None
 
 
-def test_an_earlier_revision_can_be_loaded(hub: HubStandIn, run: Path) -> None:
-    grounding.push(run, "somebody/mine")
-    repository = hub.repositories["somebody/mine"]
-    first = repository.head
+def test_an_earlier_revision_can_be_loaded(run: Path, mine: Repository) -> None:
+    first = mine.head
     for name in ("extraction.yaml", "box_quality.safetensors"):
         (run / name).unlink()
     grounding.push(run, "somebody/mine")
-    assert "extraction.yaml" not in repository.commits[repository.head]
+    assert "extraction.yaml" not in mine.files
     assert grounding.load("somebody/mine").extraction.method == "components"  # type: ignore[attr-defined]
     assert grounding.load(f"somebody/mine@{first}").extraction.method == "quality"  # type: ignore[attr-defined]
 
 
 def test_the_card_says_what_was_measured(hub: HubStandIn, run: Path, tmp_path: Path) -> None:
     grounding.push(run, "somebody/mine", results=evaluated(tmp_path / "compared", run), licence="cc-by-4.0")
-    repository = hub.repositories["somebody/mine"]
-    text = repository.commits[repository.head]["README.md"].decode()
+    text = hub.repositories["somebody/mine"].files["README.md"].decode()
     card = ModelCard(text)
     assert card.data.license == "cc-by-4.0" and card.data.model_name == "mine"
     found = {each.metric_type: each.metric_value for each in card.data.eval_results}
@@ -105,37 +109,28 @@ def test_the_card_says_what_was_measured(hub: HubStandIn, run: Path, tmp_path: P
     assert "Nothing was measured" not in text
 
 
-def test_a_card_without_results_says_so(hub: HubStandIn, run: Path) -> None:
-    grounding.push(run, "somebody/mine")
-    repository = hub.repositories["somebody/mine"]
-    text = repository.commits[repository.head]["README.md"].decode()
-    assert "Nothing was measured" in text and "95 %" not in text
-    assert ModelCard(text).data.eval_results is None
-
-
 def test_results_of_another_run_are_refused(hub: HubStandIn, run: Path, tmp_path: Path) -> None:
     results = evaluated(tmp_path / "compared", run)
     config = yaml.safe_load((run / "config.yaml").read_text())
     config["model"]["inference_flip"] = False
     (run / "config.yaml").write_text(yaml.safe_dump(config))
-    with pytest.raises(InputError, match=r"results\.json measures no method with this run's decoder"):
-        grounding.push(run, "somebody/mine", results=results)
-    results.write_text('{"methods": []}')
-    with pytest.raises(InputError, match=r"results\.json measures no method"):
-        grounding.push(run, "somebody/mine", results=results)
-    results.write_text("[")
-    with pytest.raises(InputError, match=r"is no results\.json"):
-        grounding.push(run, "somebody/mine", results=results)
+    for content, fragment in (
+        (results.read_text(), r"results\.json measures no method with this run's decoder"),
+        ('{"methods": {}}', r"results\.json measures no method"),
+        ("[", r"is no results\.json"),
+    ):
+        results.write_text(content)
+        with pytest.raises(InputError, match=fragment):
+            grounding.push(run, "somebody/mine", results=results)
     assert not hub.repositories
 
 
 def test_the_command(
     hub: HubStandIn, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(
-        sys, "argv", ["hub", "push", "--run", "runs/mine", "--repo", "somebody/mine", "--private", "true"]
-    )
-    runpy.run_module("grounding.hub", run_name="__main__")
+    arguments = ["push", "--run", "runs/mine", "--repo", "somebody/mine", "--private", "true"]
+    monkeypatch.setattr(sys, "argv", ["hub", *arguments])
+    runpy.run_module("grounding.deployment.hub", run_name="__main__")
     assert hub.repositories["somebody/mine"].private
     assert 'grounding.load("somebody/mine")' in capsys.readouterr().out
 
@@ -172,12 +167,12 @@ def test_runs_that_cannot_be_had(hub: HubStandIn, run: Path, monkeypatch: pytest
     repository.private, repository.gated = False, True
     assert "is gated" in refused("somebody/mine")
     repository.gated = False
-    repository.commit({"config.yaml": repository.commits[repository.head]["config.yaml"]})
+    repository.commit({"config.yaml": repository.files["config.yaml"]})
     assert "is no run of this project: it has no decoder.safetensors" in refused("somebody/mine")
 
 
-def test_without_a_network(hub: HubStandIn, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    grounding.push(run, "somebody/mine")
+@pytest.mark.usefixtures("mine")
+def test_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
     before = heatmaps("somebody/mine")
     fetched.cache_clear()
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
@@ -192,33 +187,30 @@ def test_without_a_network(hub: HubStandIn, run: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    ("change", "fragment"),
+    ("change", "extraction", "fragment"),
     [
-        ({"clip": "/etc/passwd"}, "names the CLIP '/etc/passwd'"),
-        ({"decoder": {"class_path": "this.Anything"}}, "no setting 'model.decoder.class_path'"),
-        ({"decoder": "this.Anything"}, "model.decoder is 'this.Anything'"),
-        ({"decoder": '{"class_path": "this.Anything"}'}, "model.decoder is"),
-        ({"decoder.class_path": "this.Anything"}, "no setting 'model.decoder.class_path'"),
-        ({"trust_checkpoint": True, "clip": "clip.pt"}, "names the CLIP 'clip.pt'"),
+        ({"clip": "/etc/passwd"}, {}, "names the CLIP '/etc/passwd'"),
+        ({"decoder": {"class_path": "this.Anything"}}, {}, "no setting 'model.decoder.class_path'"),
+        ({"decoder": "this.Anything"}, {}, "model.decoder is 'this.Anything'"),
+        ({"decoder": '{"class_path": "this.Anything"}'}, {}, "model.decoder is"),
+        ({"decoder.class_path": "this.Anything"}, {}, "no setting 'model.decoder.class_path'"),
+        ({"trust_checkpoint": True, "clip": "clip.pt"}, {}, "names the CLIP 'clip.pt'"),
+        ({}, {"class_path": "this.Anything"}, "extraction.yaml is damaged (there is no setting 'class_path')"),
     ],
 )
-def test_a_configuration_that_wants_more(hub: HubStandIn, run: Path, change: dict, fragment: str) -> None:
+def test_a_configuration_that_wants_more(
+    hub: HubStandIn, run: Path, change: dict, extraction: dict, fragment: str
+) -> None:
     config = yaml.safe_load((run / "config.yaml").read_text())
     config["model"] |= change
-    files = {"config.yaml": yaml.safe_dump(config).encode(), "decoder.safetensors": b""}
+    files = {name: (run / name).read_bytes() for name in RUN_FILES}
+    files["config.yaml"] = yaml.safe_dump(config).encode()
+    if extraction:
+        files["extraction.yaml"] = yaml.safe_dump(extraction).encode()
     hub.repositories["somebody/mine"] = Repository()
     hub.repositories["somebody/mine"].commit(files)
     sys.modules.pop("this", None)
     assert fragment in refused("somebody/mine")
-    assert "this" not in sys.modules
-
-
-def test_an_extraction_that_wants_more(hub: HubStandIn, run: Path) -> None:
-    (run / "extraction.yaml").write_text("class_path: this.Anything\n")
-    hub.repositories["somebody/mine"] = Repository()
-    hub.repositories["somebody/mine"].commit({name: (run / name).read_bytes() for name in RUN_FILES})
-    sys.modules.pop("this", None)
-    assert "extraction.yaml is damaged (there is no setting 'class_path')" in refused("somebody/mine")
     assert "this" not in sys.modules
 
 
@@ -253,7 +245,6 @@ def test_a_clip_that_is_a_file(tmp_path: Path, hub: HubStandIn, monkeypatch: pyt
     published = {"RN50": f"https://somewhere/{sha256}/RN50.pt"}
     monkeypatch.setattr(sharing, "clip", SimpleNamespace(clip=SimpleNamespace(_MODELS=published)))
     grounding.push(run, "somebody/toy")
-    repository = hub.repositories["somebody/toy"]
-    files = repository.commits[repository.head]
+    files = hub.repositories["somebody/toy"].files
     assert yaml.safe_load(files["config.yaml"])["model"]["clip"] == "RN50"
     assert not any(str(tmp_path).encode() in content for content in files.values())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 
 import numpy as np
 import pytest
@@ -9,25 +10,20 @@ from torchvision.ops import box_iou
 
 from grounding.data.refshapes.writer import make_split_scene
 from grounding.errors import InputError
-from grounding.proposals import loading
-from grounding.proposals.loading import EMBEDDED_FILE, ProposalsConfig, load_proposer
-from grounding.proposals.types import Selection
+from grounding.methods.proposals import loading
+from grounding.methods.proposals.loading import EMBEDDED_FILE, ProposalsConfig, load_proposer
+from grounding.methods.proposals.types import CachedProposer, Proposals
+from tests.fake_proposer import FakeProposer
 
 
 @pytest.mark.parametrize(
-    "wrong",
-    [
-        {"confidence": -0.1},
-        {"confidence": 1.0},
-        {"iou_threshold": 0.0},
-        {"iou_threshold": 1.1},
-        {"max_proposals": 0},
-        {"confidence": float("nan")},
-    ],
+    ("name", "values"),
+    [("confidence", (-0.1, 1.0, float("nan"))), ("iou_threshold", (0.0, 1.1)), ("max_proposals", (0,))],
 )
-def test_settings_out_of_range_are_refused(wrong):
-    with pytest.raises(InputError, match=rf"proposals\.{next(iter(wrong))} "):
-        ProposalsConfig(**wrong)
+def test_settings_out_of_range_are_refused(name, values):
+    for value in values:
+        with pytest.raises(InputError, match=rf"proposals\.{name} "):
+            ProposalsConfig(**{name: value})
 
 
 def test_the_embedded_detector_finds_the_objects_of_new_scenes():
@@ -56,14 +52,22 @@ def test_each_name_leads_to_its_detector(monkeypatch, tmp_path):
     copy.write_bytes(EMBEDDED_FILE.read_bytes())
     other = load_proposer(ProposalsConfig(detector=str(copy)))
     assert (embedded.name, other.name) == ("embedded YOLOX", "copy.ONNX")
-    assert embedded.sha256 == other.sha256 == hashlib.sha256(EMBEDDED_FILE.read_bytes()).hexdigest()
-    assert "embedded_yolox.onnx" in embedded.weights and "copy.ONNX" in other.weights
+    digest = hashlib.sha256(EMBEDDED_FILE.read_bytes()).hexdigest()
+    assert embedded.sha256 == other.sha256 == digest
+    assert embedded.weights == f"embedded YOLOX (embedded_yolox.onnx, sha256 {digest[:12]}...)"
+    assert other.weights == f"copy.ONNX (copy.ONNX, sha256 {digest[:12]}...)"
 
     asked: list[object] = []
     monkeypatch.setattr(loading, "UltralyticsProposer", lambda *given, **named: asked.append((given, named)))
-    load_proposer(ProposalsConfig("yolov8n.pt", 0.1, 0.4, 7), "cuda")
-    selection = Selection(confidence=0.1, iou_threshold=0.4, max_proposals=7)
-    assert asked == [(("yolov8n.pt", selection), {"device": "cuda"})]
+    config = ProposalsConfig(0.1, 0.4, 7, "yolov8n.pt")
+    load_proposer(config, "cuda")
+    assert asked == [(("yolov8n.pt", config), {"device": "cuda"})]
+
+
+def test_without_the_package_the_remedy_and_the_licence_are_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ultralytics", None)
+    with pytest.raises(InputError, match=r"AGPL-3\.0.*pip install -r requirements-yolo\.txt"):
+        load_proposer(ProposalsConfig(detector="yolov8n.pt"))
 
 
 def test_all_three_settings_reach_the_detector():
@@ -76,3 +80,23 @@ def test_all_three_settings_reach_the_detector():
     apart = load_proposer(ProposalsConfig(confidence=0.001, iou_threshold=0.2, max_proposals=30)).propose(image)
     boxes = torch.from_numpy(apart.boxes_xyxy)
     assert (box_iou(boxes, boxes) - torch.eye(len(boxes))).max() <= 0.2 + 1e-6
+
+
+def test_the_same_image_is_asked_about_once() -> None:
+    class Counting(FakeProposer):
+        asked = 0
+
+        def propose(self, image: np.ndarray) -> Proposals:
+            self.asked += 1
+            return Proposals(self.boxes_xyxy * self.asked, np.ones(1, dtype=np.float32))
+
+    detector = Counting([(0, 0, 1, 1)])
+    cached = CachedProposer(detector)
+    image = np.zeros((4, 6, 3), dtype=np.uint8)
+    first = cached.propose(image).boxes_xyxy
+    np.testing.assert_array_equal(cached.propose(image.copy()).boxes_xyxy, first)
+    assert detector.asked == 1
+    for other in (image.reshape(6, 4, 3), image + 1):  # the same bytes in another shape, other bytes
+        assert (cached.propose(other).boxes_xyxy != first).any()
+    assert detector.asked == 3
+    assert cached.weights == detector.weights

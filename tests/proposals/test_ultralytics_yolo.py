@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,16 +15,16 @@ from PIL import Image
 from torchvision.ops import nms
 
 from grounding.errors import InputError
-from grounding.proposals import ultralytics_yolo
-from grounding.proposals.types import Selection
-from grounding.proposals.ultralytics_yolo import UltralyticsProposer, import_ultralytics
+from grounding.methods.proposals import ultralytics_yolo
+from grounding.methods.proposals.types import Selection
+from grounding.methods.proposals.ultralytics_yolo import UltralyticsProposer, import_ultralytics
 
 ARCHITECTURES = ("yolov5n", "yolov8n", "yolo11n")
 SELECTION = Selection(confidence=0.6, iou_threshold=0.5, max_proposals=15)
 
 
 # Looked for, not imported: that alone would write a settings file into the user's folder.
-needs_ultralytics = pytest.mark.skipif(
+pytestmark = pytest.mark.skipif(
     find_spec("ultralytics") is None, reason="needs the AGPL-3.0 package of requirements-yolo.txt"
 )
 
@@ -78,7 +79,6 @@ def noise(width: int, height: int) -> np.ndarray:
     return image
 
 
-@needs_ultralytics
 @pytest.mark.parametrize("name", ARCHITECTURES)
 @pytest.mark.parametrize("size", [(180, 120), (120, 200)])
 def test_proposals_are_those_of_ultralytics_itself_on_a_picture(checkpoints, name, size):
@@ -95,22 +95,15 @@ def test_proposals_are_those_of_ultralytics_itself_on_a_picture(checkpoints, nam
     assert found.boxes_xyxy.dtype == found.scores.dtype == np.float32
 
 
-@needs_ultralytics
-def test_where_nothing_is_sure_enough_there_is_no_proposal(checkpoints):
-    found = UltralyticsProposer(checkpoints["silent"], SELECTION).propose(noise(64, 48))
+def test_where_nothing_is_sure_enough_there_is_no_proposal_and_the_report_names_file_and_hash(checkpoints):
+    digest = hashlib.sha256(checkpoints["silent"].read_bytes()).hexdigest()
+    detector = UltralyticsProposer(checkpoints["silent"], SELECTION)
+    found = detector.propose(noise(64, 48))
     assert found.boxes_xyxy.shape == (0, 4) and found.scores.shape == (0,)
+    assert (detector.name, detector.sha256) == ("silent.pt", digest)
+    assert detector.weights == f"YOLO silent (silent.pt, sha256 {digest[:12]}...)"
 
 
-@needs_ultralytics
-def test_the_report_names_file_and_hash(checkpoints):
-    path = checkpoints["yolov8n"]
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    detector = UltralyticsProposer(path, SELECTION)
-    assert (detector.name, detector.sha256) == ("untrained_yolov8n.pt", digest)
-    assert detector.weights == f"YOLO untrained_yolov8n (untrained_yolov8n.pt, sha256 {digest[:12]}...)"
-
-
-@needs_ultralytics
 def test_a_file_is_used_without_network_analytics_and_traces(checkpoints, tmp_path):
     # In a process of its own, since ultralytics asks for the network when it is imported, and never reports in pytest.
     code = f"""
@@ -122,8 +115,8 @@ def refuse(*arguments, **_):
 socket.getaddrinfo = socket.socket.connect = refuse
 before = dict(os.environ)
 import numpy as np
-from grounding.proposals.types import Selection
-from grounding.proposals.ultralytics_yolo import UltralyticsProposer
+from grounding.methods.proposals.types import Selection
+from grounding.methods.proposals.ultralytics_yolo import UltralyticsProposer
 detector = UltralyticsProposer({str(checkpoints["yolov8n"])!r}, Selection(0.6, 0.5, 15))
 assert len(detector.propose(np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)).scores)
 from ultralytics.utils import AUTOINSTALL, SAFE_LOAD
@@ -138,7 +131,6 @@ assert not [key for key in changed if key.startswith(("YOLO", "ULTRALYTICS", "OM
     assert [path for path in tmp_path.rglob("*") if "ultralytics" in str(path).lower() or path.name == "runs"] == []
 
 
-@needs_ultralytics
 def test_a_program_that_imported_the_package_before_reports_nothing_either(checkpoints):
     from ultralytics.utils.events import events
 
@@ -147,50 +139,38 @@ def test_a_program_that_imported_the_package_before_reports_nothing_either(check
     assert events.enabled is False
 
 
-@needs_ultralytics
-@pytest.mark.usefixtures("checkpoints")
-@pytest.mark.parametrize("name", ["yolov8n.pt", "yolo11n", "yolov5n.pt"])
-def test_a_published_name_that_cannot_be_downloaded_is_refused(name, no_network, monkeypatch, tmp_path):
+@pytest.fixture
+def empty_cache(monkeypatch, tmp_path) -> Path:
     monkeypatch.setattr(ultralytics_yolo, "CACHE", tmp_path)
     monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["yolov8n.pt", "yolo11n", "yolov5n.pt"])
+def test_a_published_name_that_cannot_be_downloaded_is_refused(name, no_network, empty_cache):
     with pytest.raises(InputError, match=rf"{name[:7]}\w*\.pt could not be downloaded"):
         UltralyticsProposer(name, SELECTION)
     assert no_network
 
 
-@needs_ultralytics
-@pytest.mark.usefixtures("checkpoints")
-def test_a_published_name_is_taken_from_the_cache(checkpoints, no_network, monkeypatch, tmp_path):
-    monkeypatch.setattr(ultralytics_yolo, "CACHE", tmp_path)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "yolov5nu.pt").write_bytes(checkpoints["yolov5n"].read_bytes())
+def test_a_published_name_is_taken_from_the_cache(checkpoints, no_network, empty_cache):
+    shutil.copy(checkpoints["yolov5n"], empty_cache / "yolov5nu.pt")
     for name in ("yolov5nu.pt", "yolov5n.pt", "yolov5nu"):
         assert UltralyticsProposer(name, SELECTION).name == "yolov5nu.pt"
     assert not no_network
 
 
-@needs_ultralytics
-@pytest.mark.usefixtures("checkpoints")
-def test_an_unknown_name_and_a_missing_file_are_refused_without_network(no_network, tmp_path):
-    for name in ("yolo", str(tmp_path / "yolov8n.pt"), "model.txt"):
+def test_other_names_are_refused_without_network(checkpoints, no_network, empty_cache):
+    for name in ("yolo", str(empty_cache / "yolov8n.pt"), "model.txt"):
         with pytest.raises(InputError, match="no detector"):
             UltralyticsProposer(name, SELECTION)
-    assert not no_network
-
-
-@needs_ultralytics
-def test_a_name_that_ultralytics_would_change_is_refused_without_network(
-    checkpoints, no_network, monkeypatch, tmp_path
-):
-    monkeypatch.chdir(tmp_path)
-    for name in ("yolov5n.pt", "it's.pt"):
-        Path(name).write_bytes(checkpoints["yolov5n"].read_bytes())
+    for name in ("yolov5n.pt", "it's.pt"):  # ultralytics would look for another file
+        shutil.copy(checkpoints["yolov5n"], name)
         with pytest.raises(InputError, match="rename the file"):
             UltralyticsProposer(name, SELECTION)
     assert not no_network
 
 
-@needs_ultralytics
 def test_files_that_are_no_detector_are_refused(checkpoints, tmp_path):
     with pytest.raises(InputError, match="for the task 'classify', which gives no boxes"):
         UltralyticsProposer(checkpoints["yolov8n-cls"], SELECTION)
@@ -201,7 +181,6 @@ def test_files_that_are_no_detector_are_refused(checkpoints, tmp_path):
             UltralyticsProposer(tmp_path / name, SELECTION)
 
 
-@needs_ultralytics
 @pytest.mark.parametrize("imported_before", [False, True])
 def test_code_in_a_checkpoint_is_not_run(tmp_path, monkeypatch, imported_before):
     import_ultralytics()
@@ -216,12 +195,6 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path, monkeypatch, imported_before)
     with pytest.raises(InputError, match=r"foreign\.pt is no YOLO"):
         UltralyticsProposer(tmp_path / "foreign.pt", SELECTION)
     assert not (tmp_path / "ran").exists()
-
-
-def test_without_the_package_the_remedy_and_the_licence_are_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "ultralytics", None)
-    with pytest.raises(InputError, match=r"AGPL-3\.0.*pip install -r requirements-yolo\.txt"):
-        UltralyticsProposer("yolov8n.pt", SELECTION)
 
 
 class _Touch:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from grounding.report.examples import Wanted
+from grounding.visualization.selection import Wanted
 from tests.report.results_example import example_predictions
 
 HOSTILE = [

@@ -5,12 +5,12 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 
-from grounding.drawing import as_array
 from grounding.errors import InputError
-from grounding.report.choices import choose_best, choose_disputed, choose_random, choose_worst, rival_of
-from grounding.report.example_gallery import draw_gallery
-from grounding.report.example_rows import COLOURS
-from grounding.report.fitted_text import fitted, width_of
+from grounding.visualization.drawing import as_array
+from grounding.visualization.example_choice import choose_best, choose_disputed, choose_random, choose_worst, rival_of
+from grounding.visualization.example_drawing import COLOURS
+from grounding.visualization.fitted_text import fitted, width_of
+from grounding.visualization.gallery_picture import draw_gallery
 from tests.report.made_up_examples import WHERE, answers, grey, ids, wanted
 
 

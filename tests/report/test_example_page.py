@@ -6,8 +6,8 @@ import shutil
 import numpy as np
 import pytest
 
-from grounding.report.choices import choose_random
-from grounding.report.example_page import write_example_page
+from grounding.visualization.example_choice import choose_random
+from grounding.visualization.gallery_page import write_example_page
 from tests.report.made_up_examples import WHERE, answers, grey, wanted
 
 

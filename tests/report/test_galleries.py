@@ -5,9 +5,9 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from grounding.drawing import ANNOTATED_COLOUR
 from grounding.errors import InputError
-from grounding.report.galleries import choose_best, choose_disputed, choose_worst, draw_example, draw_galleries
+from grounding.visualization.drawing import ANNOTATED_COLOUR
+from grounding.visualization.galleries import choose_best, choose_disputed, choose_worst, draw_example, draw_galleries
 from tests.report.results_example import example_predictions
 
 COLOURS = {"ours": "#0072B2", "zero-shot": "#D55E00"}

@@ -6,10 +6,10 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
-from grounding.report.galleries import Gallery, Picture
-from grounding.report.page import PLOTS, write_page
-from grounding.report.plots import draw_plots
-from grounding.report.tables import all_tables
+from grounding.visualization.galleries import Gallery, Picture
+from grounding.visualization.plots import draw_plots
+from grounding.visualization.report_page import PLOTS, write_page
+from grounding.visualization.tables import all_tables
 from tests.report.results_example import BOUNDS, METHODS, example_results, foreign_results
 
 HOSTILE = "<script>alert('x')</script> & \"the cup\""

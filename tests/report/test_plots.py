@@ -5,8 +5,8 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from grounding.report.confusion import confusion, confusion_matrix
-from grounding.report.plots import (
+from grounding.visualization.confusion import confusion, confusion_matrix
+from grounding.visualization.plots import (
     PALETTE,
     accuracy_against_time,
     accuracy_over_iou,

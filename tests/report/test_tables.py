@@ -6,8 +6,15 @@ from pathlib import Path
 import pytest
 
 from grounding.errors import InputError
-from grounding.report.formats import FORMATS, Cell, Table, render
-from grounding.report.tables import all_tables, breakdown_table, caption, comparison_table, main_table, write_tables
+from grounding.visualization.table_formats import FORMATS, Cell, Table, render
+from grounding.visualization.tables import (
+    all_tables,
+    breakdown_table,
+    caption,
+    comparison_table,
+    main_table,
+    write_tables,
+)
 from tests.report.results_example import BOUNDS, METHODS, example_results, foreign_results
 
 RESULTS = example_results()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from grounding.config import ModelConfig
-from grounding.train_config import TrainConfig
-from grounding.training import train
+from grounding.methods.config import ModelConfig
+from grounding.training.config import TrainConfig
+from grounding.training.train import train
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
 from tests.training.runs import ALL_LOSSES, AUGMENTED, SMALL

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from grounding.data.batches import TrainingBatch
-from grounding.learner import TrainingCriterion
+from grounding.training.criterion import TrainingCriterion
 from tests.training.runs import Losses
 
 

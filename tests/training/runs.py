@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from grounding.data.transforms import AugmentationConfig
-from grounding.decoder import DecoderConfig
-from grounding.learner import ContrastConfig, LossConfig
-from grounding.train_config import TrainConfig
-from grounding.training import train
+from grounding.data.augment import AugmentationConfig
+from grounding.model.decoder import DecoderConfig
+from grounding.training.config import TrainConfig
+from grounding.training.criterion import ContrastConfig, LossConfig
+from grounding.training.train import train
 from tests.killed import Killed, killed_after
 
 SMALL = DecoderConfig(width=16, blocks=1, queries=2, query_dim=8)

@@ -10,11 +10,11 @@ from dataclasses import replace
 import pytest
 
 from grounding import InputError
-from grounding.data.global_batches import GlobalBatches
 from grounding.data.refcocog import RefCOCOg
-from grounding.interruption import Stopped
-from grounding.train_config import TrainConfig
-from grounding.training import train
+from grounding.data.sampler import GlobalBatches
+from grounding.runtime.signals import Stopped
+from grounding.training.config import TrainConfig
+from grounding.training.train import train
 from tests.toy_data import write_toy_data
 from tests.training.disturbing import at_step, signalled
 from tests.training.runs import assert_same, newest_state

@@ -14,10 +14,10 @@ from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save_file
 
 from grounding import InputError, load, lock
-from grounding.interruption import Stopped
-from grounding.run_folder import RunFolder
-from grounding.train_config import TrainConfig
-from grounding.training import train
+from grounding.runtime.signals import Stopped
+from grounding.training.config import TrainConfig
+from grounding.training.run_folder import RunFolder
+from grounding.training.train import train
 from tests.scripts import ROOT
 from tests.tiny_clip import save_tiny_clip
 from tests.training.disturbing import at_step, signalled

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 from grounding import InputError
-from grounding.train_config import TrainConfig
-from grounding.training import train
+from grounding.training.config import TrainConfig
+from grounding.training.train import train
 from tests.training.disturbing import at_step, not_a_number
 from tests.training.runs import Losses, weights
 

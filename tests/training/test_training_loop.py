@@ -8,13 +8,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import grounding.training as training
-from grounding.grounder import DenseGrounder
-from grounding.loading import make_encoder
-from grounding.optimiser_step import running_mean, warmup_cosine
-from grounding.run_logs import read_logs
-from grounding.train_config import TrainConfig
-from grounding.training import train
+import grounding.training.train as training
+from grounding.methods.dense import DenseGrounder
+from grounding.methods.load import make_encoder
+from grounding.training.config import TrainConfig
+from grounding.training.step import running_mean, warmup_cosine
+from grounding.training.train import train
+from grounding.visualization.run_logs import read_logs
 from tests.training.runs import ALL_LOSSES, AUGMENTED, assert_killed_and_resumed_equals_uninterrupted, assert_same
 
 

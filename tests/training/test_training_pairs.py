@@ -11,13 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import grounding.training as training
+import grounding.training.train as training
 from grounding import load, text
-from grounding.data.mirrored import mirrored_phrase
+from grounding.data.augment import AugmentationConfig
+from grounding.data.flip import mirrored_phrase
 from grounding.data.refcocog import RefCOCOg
-from grounding.data.transforms import AugmentationConfig
-from grounding.train_config import TrainConfig
-from grounding.training import train
+from grounding.training.config import TrainConfig
+from grounding.training.train import train
 from tests.scripts import assert_refused, run_script
 from tests.training.runs import assert_killed_and_resumed_equals_uninterrupted
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-import grounding.training as training
-from grounding.interruption import Stopped, StopRequest
-from grounding.train_config import TrainConfig
-from grounding.training import train
+import grounding.training.train as training
+from grounding.runtime.signals import Stopped, StopRequest
+from grounding.training.config import TrainConfig
+from grounding.training.train import train
 from tests.scripts import run_script
 from tests.training.disturbing import at_step, signalled
 from tests.training.runs import assert_same, newest_state

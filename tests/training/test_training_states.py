@@ -10,9 +10,9 @@ from dataclasses import replace
 import pytest
 
 from grounding import InputError
-from grounding.interruption import Stopped
-from grounding.train_config import TrainConfig
-from grounding.training import train
+from grounding.runtime.signals import Stopped
+from grounding.training.config import TrainConfig
+from grounding.training.train import train
 from tests.training.disturbing import at_step, signalled
 from tests.training.runs import assert_same
 

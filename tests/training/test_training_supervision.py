@@ -12,10 +12,10 @@ from safetensors.torch import load_file
 from grounding import InputError
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.supervision import images_with_boxes
-from grounding.learner import ContrastConfig, LossConfig
-from grounding.train_config import TrainConfig
-from grounding.training import train
-from grounding.weak import WeakConfig
+from grounding.training.config import TrainConfig
+from grounding.training.criterion import ContrastConfig, LossConfig
+from grounding.training.train import train
+from grounding.training.weak import WeakConfig
 from tests.toy_data import copy_with_noise_boxes
 from tests.training.runs import ALL_LOSSES, assert_killed_and_resumed_equals_uninterrupted
 

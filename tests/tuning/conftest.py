@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-import grounding.tuning as tuning
-from grounding.config import ModelConfig
-from grounding.decoder import DecoderConfig
-from grounding.tuning import TuneConfig
+from grounding.methods.config import ModelConfig
+from grounding.model.decoder import DecoderConfig
+from grounding.training.search import TuneConfig
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
 from tests.tuning.searches import SPACE
@@ -31,9 +30,3 @@ def config(toys: Path, tmp_path: Path) -> TuneConfig:
     model = ModelConfig(clip=str(toys / "clip.pt"), model_size=64, decoder=SMALL)
     return TuneConfig(toys / "data", tmp_path / "search", model=model, epochs=2, images_per_batch=3, warmup_steps=1,
                       device="cpu", trials=3, space=SPACE)  # fmt: skip
-
-
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the pictures, which take longer than a toy trial."""
-    monkeypatch.setattr(tuning, "draw_study", lambda *_: {})

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-import grounding.training as training
+import grounding.training.train as training
 
 SPACE = {"learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}, "decoder.width": [8, 16]}
 

@@ -15,11 +15,11 @@ import pytest
 import torch
 import yaml
 
-import grounding.tuning as tuning
-from grounding.learner import TrainingCriterion
-from grounding.train_config import TrainConfig
-from grounding.training import train
-from grounding.tuning import TuneConfig, trial_folder, tune
+import grounding.training.search as tuning
+from grounding.training.config import TrainConfig
+from grounding.training.criterion import TrainingCriterion
+from grounding.training.search import TuneConfig, trial_folder, tune
+from grounding.training.train import train
 from tests.scripts import ROOT
 from tests.tuning.searches import logged, rows
 
@@ -38,7 +38,6 @@ def dying_in_step(monkeypatch: pytest.MonkeyPatch, step: int, death: type[BaseEx
 
 
 @pytest.mark.parametrize(("step", "death"), [(4, SystemExit), (7, KeyboardInterrupt)], ids=["epoch 1", "epoch 2"])
-@pytest.mark.usefixtures("undrawn")
 def test_a_killed_search_goes_on(
     config: TuneConfig, monkeypatch: pytest.MonkeyPatch, step: int, death: type[BaseException]
 ) -> None:
@@ -72,7 +71,6 @@ def test_a_killed_search_goes_on(
     assert len({row["learning_rate"] for row in rows(config.output)}) == 4  # no sampler began anew
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_a_trial_is_repeated_only_once(config: TuneConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(2):
         with monkeypatch.context() as patch:
@@ -86,7 +84,6 @@ def test_a_trial_is_repeated_only_once(config: TuneConfig, monkeypatch: pytest.M
     assert table[2]["learning_rate"] != table[1]["learning_rate"] == table[0]["learning_rate"]
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_sigkill(config: TuneConfig, toys: Path, tmp_path: Path) -> None:
     if not hasattr(signal, "SIGKILL"):
         pytest.skip("no SIGKILL on this system")
@@ -132,7 +129,6 @@ def test_what_on_epoch_raises_ends_a_run_that_may_go_on(config: TuneConfig) -> N
     assert told == [1, 2] and [line["epoch"] for line in logged(run.output)] == [1, 2]
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_a_trial_that_needs_too_much_memory_fails(config: TuneConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = iter(range(4))
 

@@ -11,12 +11,13 @@ import pytest
 import yaml
 from PIL import Image
 
-import grounding.tuning as tuning
+import grounding.training.search as tuning
 from grounding import load
-from grounding.cli import parse
-from grounding.train_config import TrainConfig
-from grounding.training import train
-from grounding.tuning import TuneConfig, trial_folder, tune
+from grounding.runtime.cli import parse
+from grounding.training.config import TrainConfig
+from grounding.training.search import TuneConfig, trial_folder, tune
+from grounding.training.train import train
+from grounding.visualization.search_plots import draw_search
 from tests.tuning.searches import logged, rows, scripted
 
 Capture = pytest.CaptureFixture[str]
@@ -48,13 +49,13 @@ def test_a_search_finds_its_best_trial(config: TuneConfig, capsys: Capture, monk
     printed = capsys.readouterr().out
     assert "trial 1 finished: validation acc@0.5 0.700, miou 0.250, pointing 0.500 (best so far)" in printed
     assert printed.count("learning_rate") == 3
+    draw_search(config.output)
     for name in ("optimization_history", "slices", "intermediate_values"):
         with Image.open(config.output / f"{name}.png") as picture:
             assert picture.width > 500 and len(picture.getcolors(1 << 24) or ()) > 10
     assert not (config.output / "param_importances.png").exists()  # too few trials
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_the_best_can_be_repeated(config: TuneConfig, tmp_path: Path) -> None:
     tune(replace(config, trials=2))
     reached = [max(line["acc@0.5"] for line in logged(trial_folder(config.output, number))) for number in range(2)]
@@ -72,7 +73,6 @@ def training_settings(config: TrainConfig) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in ("output", "resume")}
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_a_trial_behind_the_median_is_stopped(config: TuneConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     # Trial 2 is behind both others after its second epoch; trial 3 is so only in its last epoch, when it has finished.
     scripted(monkeypatch, iter([0.1, 0.6, 0.7, 0.1, 0.4, 0.5, 0.1, 0.2, 0.1, 0.55, 0.4]))
@@ -94,6 +94,7 @@ def test_importances_are_drawn_of_enough_trials(config: TuneConfig, monkeypatch:
 
     monkeypatch.setattr(tuning, "train", pretend)
     tune(replace(config, trials=9, prune_after=9))
+    draw_search(config.output)
     with Image.open(config.output / "param_importances.png") as picture:
         assert picture.width > 500
     # The start is the best by construction.

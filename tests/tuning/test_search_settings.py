@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from grounding import InputError
-from grounding.search_space import DEFAULT_SPACE, read_space, values_in_space, with_values
-from grounding.train_config import TrainConfig
-from grounding.tuning import TuneConfig, tune
+from grounding.training.config import TrainConfig
+from grounding.training.search import TuneConfig, tune
+from grounding.training.search_space import DEFAULT_SPACE, read_space, values_in_space, with_values
 from tests.scripts import assert_refused, run_script
 from tests.tuning.searches import SPACE
 
@@ -62,7 +62,6 @@ def test_spaces(config: TuneConfig) -> None:
     assert changed.model.decoder.blocks == config.model.decoder.blocks
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_what_a_search_refuses(config: TuneConfig, tmp_path: Path) -> None:
     for wrong, fragment in (
         ({"validation_split": "test"}, "validation_split is 'test'"),

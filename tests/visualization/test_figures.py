@@ -11,12 +11,12 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from grounding.drawing import ANNOTATED_COLOUR, BOX_COLOUR, as_array
 from grounding.extraction import ExtractionConfig, extract
 from grounding.types import Grounding
 from grounding.visualization.answers import Answer
 from grounding.visualization.compared import draw_comparison
-from grounding.visualization.figure import contour_levels, draw_figure
+from grounding.visualization.drawing import ANNOTATED_COLOUR, BOX_COLOUR, as_array
+from grounding.visualization.figures import contour_levels, draw_figure
 from grounding.visualization.steps import draw_steps
 
 COMPONENTS = ExtractionConfig(relative=0.5)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from grounding.config import ModelConfig
-from grounding.memory import Memory
-from grounding.proposals.loading import ProposalsConfig
+from grounding.methods.config import ModelConfig
+from grounding.methods.proposals.loading import ProposalsConfig
+from grounding.runtime.lru_cache import LRUCache
 from grounding.webapp.answers import Answerer, PageMethod, load_methods
 from grounding.webapp.serving import ServeConfig, launch
 
@@ -25,7 +25,7 @@ def methods() -> dict[str, PageMethod]:
 
 @pytest.fixture
 def answerer(methods) -> Answerer:
-    return Answerer(methods, Memory(2**28), max_pixels=MAX_PIXELS)
+    return Answerer(methods, LRUCache(2**28), max_pixels=MAX_PIXELS)
 
 
 @pytest.fixture(scope="session")

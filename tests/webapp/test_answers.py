@@ -14,7 +14,7 @@ import grounding
 from grounding.data.images import read_image
 from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig, extract
-from grounding.memory import Memory
+from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
 from grounding.webapp.answers import Answerer, BoxChoice
 from tests.webapp.conftest import MAX_PIXELS, write_photo
@@ -51,7 +51,7 @@ def runs(methods, monkeypatch) -> Counter[str]:
 
 @pytest.mark.parametrize("name", ["ours", "zero-shot", "gradcam", "yolo-clip", "reclip"])
 def test_equals_the_method_itself(answerer, photo_file, name: str) -> None:
-    model = grounding.loading.read_model_config(grounding.loading.SHIPPED["refshapes"])
+    model = grounding.methods.load.read_model_config(grounding.methods.load.SHIPPED["refshapes"])
     alone = grounding.load("refshapes") if name == "ours" else grounding.load(name, model=model)
     photo = answerer.receive(photo_file)
     for found, expected in zip(
@@ -127,10 +127,10 @@ def test_how_many_boxes_and_how_good(answerer, photo_file) -> None:
 def test_what_was_dropped_is_made_again(methods, tmp_path: Path, runs) -> None:
     """With room for one photo, two take turns; what is kept stays within the budget."""
     first, second = (write_photo(tmp_path / f"{seed}.png", seed=seed) for seed in (1, 2))
-    wide = Answerer(methods, Memory(2**30), max_pixels=MAX_PIXELS)
+    wide = Answerer(methods, LRUCache(2**30), max_pixels=MAX_PIXELS)
     expected = [wide.ask(wide.receive(path), PHRASES, BoxChoice("ours"))[0] for path in (first, second)]
     size = methods["ours"].encode(read_image(first)).nbytes
-    memory = Memory(int(1.3 * size))
+    memory = LRUCache(int(1.3 * size))
     narrow = Answerer(methods, memory, max_pixels=MAX_PIXELS)
     photos = [narrow.receive(path) for path in (first, second)]
     runs.clear()
@@ -144,7 +144,7 @@ def test_what_was_dropped_is_made_again(methods, tmp_path: Path, runs) -> None:
 
 
 def test_a_photo_that_is_gone_is_asked_for_again(methods, photo_file) -> None:
-    forgetful = Answerer(methods, Memory(0), max_pixels=MAX_PIXELS)
+    forgetful = Answerer(methods, LRUCache(0), max_pixels=MAX_PIXELS)
     photo = forgetful.receive(photo_file)
     assert len(forgetful.ask(photo, PHRASES, BoxChoice("zero-shot"))) == 2
     photo_file.unlink()
@@ -153,7 +153,7 @@ def test_a_photo_that_is_gone_is_asked_for_again(methods, photo_file) -> None:
 
 
 def test_the_same_question_of_many_at_once_encodes_once(methods, answerer, photo_file, runs) -> None:
-    alone = Answerer(methods, Memory(2**28), max_pixels=MAX_PIXELS)
+    alone = Answerer(methods, LRUCache(2**28), max_pixels=MAX_PIXELS)
     alone.ask(alone.receive(photo_file), PHRASES, BoxChoice("ours"))
     once = dict(runs)
     runs.clear()

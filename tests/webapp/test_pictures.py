@@ -8,9 +8,9 @@ import pytest
 from matplotlib.colors import to_rgb
 
 import grounding
-from grounding.drawing import as_array, bare_figure, clear_figure, draw_boxes, heatmap_overlay, laid_over
 from grounding.extraction import ExtractionConfig
 from grounding.types import Grounding
+from grounding.visualization.drawing import as_array, bare_figure, clear_figure, draw_boxes, heatmap_overlay, laid_over
 from grounding.webapp.answers import NO_IMAGE, BoxChoice
 from grounding.webapp.pictures import COLOURS, SHOWN_SIDE, as_json, draw, encoded, error_line, saved_side, shortened
 from grounding.webapp.uploads import MOST_PHRASES

@@ -16,9 +16,9 @@ import requests
 from PIL import Image
 
 import grounding
-from grounding.cli import parse
-from grounding.config import ModelConfig
 from grounding.errors import InputError
+from grounding.methods.config import ModelConfig
+from grounding.runtime.cli import parse
 from grounding.webapp.serving import ServeConfig, launch, subtitle
 from reliability.page_session import Session, content_of
 from tests.scripts import ROOT, assert_refused, run_script

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from jsonargparse import auto_cli
 
-from grounding.cli import exit_on_input_error
 from grounding.data.refshapes.writer import IMAGES, write_refshapes
+from grounding.runtime.cli import exit_on_input_error
 
 
 def main(

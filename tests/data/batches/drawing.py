@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from grounding.data.augment import AugmentationConfig
 from grounding.data.batches import TrainingItem, TrainingItems
 from grounding.data.refcocog import RefCOCOg
-from grounding.data.transforms import AugmentationConfig
 from grounding.types import Example, Expression, Region
 
 ALL = AugmentationConfig(**{field.name: True for field in fields(AugmentationConfig)})

@@ -6,9 +6,9 @@ from collections import Counter
 
 import numpy as np
 
+from grounding.data.augment import AugmentationConfig
 from grounding.data.batches import TrainingItems, collate
 from grounding.data.refcocog import RefCOCOg
-from grounding.data.transforms import AugmentationConfig
 from grounding.geometry import Letterbox
 from tests.data.batches.drawing import ALL, Scene, same
 

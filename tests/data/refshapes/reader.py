@@ -25,20 +25,15 @@ SIZES = {"small": "small", "little": "small", "tiny": "small", "large": "large",
 CLAUSES = {"with stripes": "striped", "with dots": "dotted", "without a pattern": "plain"}
 FILLERS = ("thing", "shape", "object", "one")
 RELATIONS = {
-    "left of": "left",
-    "to the left of": "left",
-    "on the left side of": "left",
-    "right of": "right",
-    "to the right of": "right",
-    "on the right side of": "right",
-    "above": "above",
-    "over": "above",
-    "below": "below",
-    "under": "below",
-    "beneath": "below",
-    "next to": "near",
-    "beside": "near",
-    "close to": "near",
+    words: direction
+    for direction, all_words in {
+        "left": ("left of", "to the left of", "on the left side of"),
+        "right": ("right of", "to the right of", "on the right side of"),
+        "above": ("above", "over"),
+        "below": ("below", "under", "beneath"),
+        "near": ("next to", "beside", "close to"),
+    }.items()
+    for words in all_words
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -73,34 +74,29 @@ def test_a_complete_folder_is_kept_and_one_of_another_recipe_replaced(tmp_path, 
 
 
 @pytest.mark.parametrize("with_benchmark", [False, True])
-def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path, with_benchmark):
+def test_what_is_not_the_benchmarks_is_refused_and_left_alone(tmp_path, with_benchmark):
     root = tmp_path / "r"
     if with_benchmark:
         write_refshapes(root, FEW)
     root.mkdir(exist_ok=True)
     (root / "thesis.txt").write_text("years of work")
     before = files_of(tmp_path)
-    with pytest.raises(InputError, match=r"thesis\.txt"):
-        write_refshapes(root, FEW, seed=1)
-    assert files_of(tmp_path) == before
-
-
-def test_a_file_and_negative_numbers_are_refused(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="is a file"):
-        write_refshapes(tmp_path / "file", FEW)
-    with pytest.raises(InputError, match="negative"):
-        write_refshapes(tmp_path / "r", {**FEW, "val": -1})
-    with pytest.raises(InputError, match="negative"):
-        write_refshapes(tmp_path / "r", FEW, seed=-1)
-    assert not (tmp_path / "r").exists()
+    for path, counts, seed, message in (
+        (root, FEW, 1, r"thesis\.txt"),
+        (root / "thesis.txt", FEW, 0, "is a file"),
+        (tmp_path / "new", {**FEW, "val": -1}, 0, "negative"),
+        (tmp_path / "new", FEW, -1, "negative"),
+    ):
+        with pytest.raises(InputError, match=message):
+            write_refshapes(path, counts, seed=seed)
+    assert files_of(tmp_path) == before and not (tmp_path / "new").exists()
 
 
 def test_a_killed_run_leaves_nothing_that_looks_complete_and_the_old_benchmark_whole(tmp_path, monkeypatch):
     write_refshapes(tmp_path / "old", FEW)
     before = files_of(tmp_path / "old")
     with monkeypatch.context() as patch:
-        patch.setattr(writer, "_write_annotations", _raise_interrupt)
+        patch.setattr(writer, "_write_annotations", Mock(side_effect=KeyboardInterrupt))
         for name in ("new", "old"):
             with pytest.raises(KeyboardInterrupt):
                 write_refshapes(tmp_path / name, FEW, seed=1)
@@ -113,31 +109,19 @@ def test_a_killed_run_leaves_nothing_that_looks_complete_and_the_old_benchmark_w
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "old"]
 
 
-def _raise_interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+def test_the_command(tmp_path):
+    def run_module(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "grounding.data.refshapes", *map(str, arguments)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
-
-def run_module(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "grounding.data.refshapes", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-
-
-def test_the_command_writes_the_benchmark(tmp_path):
     outcome = run_module("--root", tmp_path / "r", "--train", 4, "--val", 2, "--test", 2)
-    assert outcome.returncode == 0, outcome.stderr
-    assert str(tmp_path / "r") in outcome.stdout
+    assert outcome.returncode == 0 and str(tmp_path / "r") in outcome.stdout, outcome.stderr
     assert len(list((tmp_path / "r" / "images").iterdir())) == 8
     assert all(len(RefCOCOg(tmp_path / "r", split)) for split in FEW)
-
-
-def test_the_commands_help_and_errors_are_readable(tmp_path):
     outcome = run_module("--help")
-    assert outcome.returncode == 0
     assert outcome.stdout.startswith("usage: python -m grounding.data.refshapes ")
-    for option in ("--root", "--train", "--val", "--test", "--seed"):
-        assert option in outcome.stdout
+    assert all(option in outcome.stdout for option in ("--root", "--train", "--val", "--test", "--seed"))
     (tmp_path / "mine.txt").touch()
     outcome = run_module("--root", tmp_path)
-    assert outcome.returncode == 2
+    assert outcome.returncode == 2 and "Traceback" not in outcome.stderr
     assert outcome.stderr.startswith("error: ") and "mine.txt" in outcome.stderr
-    assert "Traceback" not in outcome.stderr

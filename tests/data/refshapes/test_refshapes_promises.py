@@ -40,12 +40,6 @@ def test_every_phrase_fits_its_target_for_certain_and_nothing_else_at_all(benchm
             assert len(denoted(Meaning(told.meaning.anchor), seen, strictly=False)) == 1, told.expression.phrase
 
 
-def test_boxes_and_categories_are_those_of_the_object_described(benchmark):
-    for told in benchmark.everything_told:
-        assert told.expression.box_xyxy == told.item.box_xyxy
-        assert told.expression.category == told.item.shape
-
-
 def test_every_word_relation_and_kind_of_phrase_occurs(benchmark):
     phrases = [told.expression.phrase for told in benchmark.everything_told]
     text = "\n".join(f" {phrase} " for phrase in phrases)
@@ -60,9 +54,11 @@ def test_every_word_relation_and_kind_of_phrase_occurs(benchmark):
         assert 0.05 < 1 - relations[""] / len(told) < 0.2
 
 
-def test_tags_say_what_the_phrase_is(benchmark):
+def test_tags_box_and_category_are_those_of_phrase_and_object(benchmark):
     seen_in_training = {(item.colour, item.shape) for scene in benchmark.scenes["train"] for item in scene.objects}
     for told in benchmark.everything_told:
+        assert told.expression.box_xyxy == told.item.box_xyxy
+        assert told.expression.category == told.item.shape
         kind = "relation" if told.meaning.relation else "attribute"
         is_new = (told.item.colour, told.item.shape) not in seen_in_training
         assert told.expression.tags == ((kind, "novel") if is_new else (kind,)), told.expression

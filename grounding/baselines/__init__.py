@@ -1,1 +1,0 @@
-"""Methods to compare with, each behind the Grounder protocol."""

@@ -1,0 +1,201 @@
+"""DenseCLIP: CLIP's ResNet as a feature pyramid and per-pixel embeddings in CLIP's joint space.
+
+Zhou et al. 2022, "Extract Free Dense Labels from CLIP" (MaskCLIP), section 3.2: the attention pool's value and output
+projections, applied to every position by itself, keep a position's embedding comparable with text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from grounding.clip.package import AttentionPool2d, Bottleneck, ModifiedResNet
+
+STAGES = ("layer1", "layer2", "layer3", "layer4")
+
+
+@dataclass(frozen=True)
+class DenseFeatures:
+    """What the image tower says of a batch of images.
+
+    Attributes:
+        pyramid: stage name -> (B, C, H / s, W / s) of the image tower's type; strides s are 4, 8, 16 and the output
+            stride.
+        embeddings: (B, E, H / s, W / s) float32 dense embeddings at the output stride, L2-normalised along E.
+    """
+
+    pyramid: dict[str, Tensor]
+    embeddings: Tensor
+
+
+class DenseCLIP(nn.Module):
+    """A frozen CLIP ResNet that answers for every position instead of for the whole image.
+
+    Args:
+        visual: the image tower of a CLIP; used as it is, never changed.
+        output_stride: 32 as trained, or 16, where the last stage keeps its resolution: its pooling runs with stride 1
+            and its later 3x3 convolutions are dilated, so that every second position equals the stride-32 result.
+        compiled: whether `torch.compile` makes kernels of the stages for this machine, once for every shape of input;
+            that takes about half a minute and needs a C++ compiler, and pays where thousands of images follow.
+
+    Raises:
+        ValueError: output_stride is neither 16 nor 32.
+    """
+
+    def __init__(self, visual: ModifiedResNet, *, output_stride: int = 16, compiled: bool = False) -> None:
+        super().__init__()
+        if output_stride not in (16, 32):
+            raise ValueError(f"output_stride is {output_stride}: choose 16 or 32")
+        self.visual = visual.requires_grad_(False).eval()
+        self.output_stride = output_stride
+        tower = _Tower(visual, output_stride)
+        self._tower = _compiled(tower) if compiled else tower
+
+    def train(self, mode: bool = True) -> DenseCLIP:
+        """Stays in evaluation mode: training statistics would change the frozen batch norms."""
+        return super().train(False)
+
+    @property
+    def embed_dim(self) -> int:
+        """E, the dimension of CLIP's joint space."""
+        return self.visual.attnpool.c_proj.out_features
+
+    @property
+    def pyramid_channels(self) -> dict[str, int]:
+        """Channels of every stage."""
+        return {stage: getattr(self.visual, stage)[-1].conv3.out_channels for stage in STAGES}
+
+    @torch.no_grad()
+    def forward(self, pixels: Tensor) -> DenseFeatures:
+        """Dense features of a batch.
+
+        Args:
+            pixels: (B, 3, H, W) float32, normalised as CLIP expects; H and W multiples of 32.
+
+        Raises:
+            ValueError: H or W is no multiple of 32.
+        """
+        height, width = pixels.shape[-2:]
+        if height % 32 or width % 32:
+            raise ValueError(f"the input is {width}x{height} pixels: both must be multiples of 32")
+        pyramid, projected = self._tower(pixels.to(self.visual.conv1.weight.dtype))
+        return DenseFeatures(pyramid, F.normalize(projected.float(), dim=1))
+
+
+def _compiled(tower: _Tower) -> Callable[[Tensor], tuple[dict[str, Tensor], Tensor]]:
+    """The tower by `torch.compile`, with its weights as constants, which lets what follows a convolution be fused in.
+
+    That takes "freezing", which is looked up while a first input is traced, when `torch.compile`'s own options are not
+    yet in force.
+    """
+    import torch._inductor.config as inductor  # a second that nobody else should wait for
+
+    compiled = torch.compile(tower, dynamic=False)
+
+    def run(pixels: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        with inductor.patch(freezing=True):
+            result: tuple[dict[str, Tensor], Tensor] = compiled(pixels)
+            return result
+
+    return run
+
+
+class _Tower(nn.Module):
+    """All that costs time, as a module: `torch.compile` takes the parameters of modules alone as constants."""
+
+    def __init__(self, visual: ModifiedResNet, output_stride: int) -> None:
+        super().__init__()
+        self.visual = visual
+        self.projection = fold_projections(visual.attnpool)
+        self.output_stride = output_stride
+
+    def forward(self, pixels: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """The stages, and (B, E, h, w) what `dense_embeddings` has before it normalises."""
+        pyramid = resnet_stages(self.visual, pixels, output_stride=self.output_stride)
+        return pyramid, self.projection(pyramid["layer4"])
+
+
+@torch.no_grad()
+def fold_projections(attnpool: AttentionPool2d) -> nn.Conv2d:
+    """The attention pool's value and output projections as one 1x1 convolution, in the pool's type; frozen.
+
+    Args:
+        attnpool: of a frozen tower; left as it is.
+    """
+    value, output = attnpool.v_proj, attnpool.c_proj
+    weight = output.weight.double() @ value.weight.double()
+    bias = output.weight.double() @ value.bias.double() + output.bias.double()
+    folded = nn.Conv2d(value.in_features, output.out_features, 1, device=value.weight.device)
+    folded.weight = nn.Parameter(weight[:, :, None, None])
+    folded.bias = nn.Parameter(bias)
+    return folded.to(value.weight.dtype).requires_grad_(False)
+
+
+def resnet_stages(visual: ModifiedResNet, pixels: Tensor, *, output_stride: int) -> dict[str, Tensor]:
+    """The outputs of the four stages, before any pooling of positions.
+
+    Args:
+        visual: the image tower of a CLIP.
+        pixels: (B, 3, H, W) of the tower's type, normalised as CLIP expects.
+        output_stride: of "layer4", 16 or 32.
+
+    Returns:
+        Stage name -> (B, C, H / s, W / s).
+    """
+    x = visual.relu1(visual.bn1(visual.conv1(pixels)))
+    x = visual.relu2(visual.bn2(visual.conv2(x)))
+    x = visual.avgpool(visual.relu3(visual.bn3(visual.conv3(x))))
+    pyramid = {}
+    for stage in STAGES[:3]:
+        x = getattr(visual, stage)(x)
+        pyramid[stage] = x
+    pyramid["layer4"] = visual.layer4(x) if output_stride == 32 else _layer4_at_stride_16(visual.layer4, x)
+    return pyramid
+
+
+def dense_embeddings(attnpool: AttentionPool2d, features: Tensor) -> Tensor:
+    """Value and output projection of the attention pool, position by position; `DenseCLIP` has both in one.
+
+    Args:
+        attnpool: CLIP's attention pool; its positional embedding plays no part.
+        features: (B, C, h, w) output of the last stage.
+
+    Returns:
+        (B, E, h, w) float32, L2-normalised along E.
+    """
+    x = features.permute(0, 2, 3, 1)  # (B, h, w, C)
+    x = attnpool.c_proj(attnpool.v_proj(x))
+    return F.normalize(x.float(), dim=-1).permute(0, 3, 1, 2)
+
+
+def _layer4_at_stride_16(layer4: nn.Sequential, x: Tensor) -> Tensor:
+    for index, block in enumerate(layer4):
+        x = _block_without_stride(block, x) if index == 0 else _block_dilated(block, x)
+    return x
+
+
+def _block_without_stride(block: Bottleneck, x: Tensor) -> Tensor:
+    """The stage's first block, whose 3x3 convolution comes before its pooling and so needs no dilation."""
+    out = block.relu1(block.bn1(block.conv1(x)))
+    out = block.relu2(block.bn2(block.conv2(out)))
+    out = block.bn3(block.conv3(_pool_stride_1(out)))
+    shortcut = _pool_stride_1(x)
+    for name, module in block.downsample.named_children():
+        if name != "-1":  # CLIP's name for the pooling that has just been done
+            shortcut = module(shortcut)
+    return block.relu3(out + shortcut)
+
+
+def _block_dilated(block: Bottleneck, x: Tensor) -> Tensor:
+    out = block.relu1(block.bn1(block.conv1(x)))
+    out = block.relu2(block.bn2(F.conv2d(out, block.conv2.weight, block.conv2.bias, padding=2, dilation=2)))
+    return block.relu3(block.bn3(block.conv3(out)) + x)
+
+
+def _pool_stride_1(x: Tensor) -> Tensor:
+    """2x2 average pooling at every position; the last row and column are repeated to keep the size."""
+    return F.avg_pool2d(F.pad(x, (0, 1, 0, 1), mode="replicate"), kernel_size=2, stride=1)

@@ -1,0 +1,112 @@
+"""Images into DenseCLIP's features, with the letterbox that leads back to their pixels."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from grounding.clip.backbone import LoadedCLIP, normalise_pixels
+from grounding.clip.dense import DenseCLIP, DenseFeatures
+from grounding.clip.text import TextEncoder
+from grounding.errors import InputError
+from grounding.geometry import Letterbox
+
+
+@dataclass(frozen=True)
+class EncodedView:
+    """Images at one input size, as they are or mirrored.
+
+    Attributes:
+        letterboxes: B maps between the images' pixels and the model's.
+        features: dense features of the batch.
+        mirrored: whether left and right are exchanged, so that phrases and maps have to be mirrored too.
+    """
+
+    letterboxes: tuple[Letterbox, ...]
+    features: DenseFeatures
+    mirrored: bool = False
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the features take."""
+        return sum(each.nbytes for each in (self.features.embeddings, *self.features.pyramid.values()))
+
+    def valid_mask(self, stride: int) -> Tensor:
+        """(B, S / stride, S / stride) bool on the features' device: False on letterbox padding."""
+        masks = np.stack([letterbox.valid_mask(stride) for letterbox in self.letterboxes])
+        return torch.from_numpy(masks).to(self.features.embeddings.device)
+
+
+@dataclass(frozen=True)
+class EncodedImages:
+    """Images encoded once, to be asked as often as one likes.
+
+    Attributes:
+        images: B originals, each (H, W, 3) uint8 RGB.
+        views: the same images at one or more input sizes, and mirrored; at least one.
+    """
+
+    images: tuple[np.ndarray, ...]
+    views: tuple[EncodedView, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all of it takes."""
+        return sum(image.nbytes for image in self.images) + sum(view.nbytes for view in self.views)
+
+
+class Encoder:
+    """A frozen CLIP as both towers see it here: dense features of images, embeddings of phrases.
+
+    Args:
+        clip: the CLIP to use.
+        model_size: side in pixels of the square that images are letterboxed into; a multiple of 32.
+        output_stride: 16 or 32, of the dense embeddings.
+
+    Raises:
+        InputError: model_size is no positive multiple of 32.
+    """
+
+    def __init__(self, clip: LoadedCLIP, *, model_size: int, output_stride: int = 16) -> None:
+        self.clip = clip
+        self.model_size = _checked(model_size)
+        self.dense = DenseCLIP(clip.image_tower, output_stride=output_stride, compiled=clip.compiled)
+        self.encode_phrases = TextEncoder(clip)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the CLIP is."""
+        return self.encode_phrases.device
+
+    def at(self, model_size: int) -> Encoder:
+        """The same CLIP, with what it knows of phrases, at another input size.
+
+        Raises:
+            InputError: model_size is no positive multiple of 32.
+        """
+        other = copy.copy(self)
+        other.model_size = _checked(model_size)
+        return other
+
+    @torch.no_grad()
+    def encode(self, images: Sequence[np.ndarray]) -> EncodedView:
+        """Dense features of images (H, W, 3) uint8 RGB, each of any size."""
+        letterboxes = tuple(Letterbox.fit((image.shape[1], image.shape[0]), self.model_size) for image in images)
+        squares = np.stack([box.apply(image) for box, image in zip(letterboxes, images, strict=True)])
+        return EncodedView(letterboxes, self.encode_squares(torch.from_numpy(squares)))
+
+    def encode_squares(self, squares: Tensor) -> DenseFeatures:
+        """Dense features of letterboxed images (B, model_size, model_size, 3) uint8 RGB."""
+        pixels = normalise_pixels(squares.to(self.device).permute(0, 3, 1, 2))
+        return self.dense(pixels.contiguous(memory_format=torch.channels_last))
+
+
+def _checked(model_size: int) -> int:
+    if model_size < 32 or model_size % 32:
+        raise InputError(f"model_size is {model_size}: give a positive multiple of 32, such as 448")
+    return model_size

@@ -1,0 +1,66 @@
+"""Answers as `supervision.Detections` and back, for the annotators, trackers and exporters of that library."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from grounding.errors import InputError
+from grounding.geometry import heatmap_of_boxes
+from grounding.types import Grounding
+
+if TYPE_CHECKING:
+    from supervision import Detections
+
+PHRASE = "phrase"  # of `data`, one per box
+HEATMAP = "heatmap"  # of `metadata`
+
+
+def to_detections(grounding: Grounding) -> Detections:
+    """Boxes and scores as `xyxy` and `confidence`, the phrase beside each box in `data`, the heatmap in `metadata`.
+
+    Raises:
+        InputError: the package supervision is not installed.
+    """
+    try:
+        from supervision import Detections
+    except ImportError as error:
+        raise InputError("the package supervision is missing: pip install supervision") from error
+    count = len(grounding.boxes_xyxy)
+    return Detections(
+        xyxy=grounding.boxes_xyxy.copy(),
+        confidence=grounding.scores.copy(),
+        class_id=np.zeros(count, dtype=int),
+        data={PHRASE: np.array([grounding.phrase] * count)},
+        metadata={HEATMAP: grounding.heatmap},
+    )
+
+
+def from_detections(detections: Detections, image: np.ndarray, phrase: str | None = None) -> Grounding:
+    """An answer from boxes of any origin, the highest confidence first.
+
+    Args:
+        detections: at least one box, in pixels of the image; boxes without confidence have score 1. The heatmap is
+            taken from `metadata` where it fits the image, and else made from the boxes (`heatmap_of_boxes`).
+        image: (H, W, 3) uint8 RGB.
+        phrase: what was asked; else `data["phrase"]` of the best box.
+
+    Raises:
+        InputError: there is no box, no phrase, or a confidence outside [0, 1].
+    """
+    if not len(detections):
+        raise InputError("the detections hold no box: an answer has at least one")
+    confidence = detections.confidence
+    scores = np.ones(len(detections)) if confidence is None else np.asarray(confidence)
+    if not ((scores >= 0) & (scores <= 1)).all():
+        raise InputError("a confidence of the detections is outside [0, 1]: scale them first")
+    order = np.argsort(-scores, kind="stable")
+    boxes_xyxy, scores = (np.asarray(values)[order].astype(np.float32) for values in (detections.xyxy, scores))
+    if phrase is None and PHRASE not in detections.data:
+        raise InputError('the detections name no phrase: give one, or data["phrase"]')
+    asked = str(detections.data[PHRASE][order[0]]) if phrase is None else phrase
+    heatmap = detections.metadata.get(HEATMAP)
+    if heatmap is None or np.shape(heatmap) != image.shape[:2]:
+        heatmap = heatmap_of_boxes(boxes_xyxy, scores, image.shape[:2])
+    return Grounding(asked, boxes_xyxy, scores, np.asarray(heatmap), image)

@@ -1,0 +1,122 @@
+"""The folder that an export writes: three ONNX files, tokenizer.json, and export.json, which says how to use them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from grounding.clip.backbone import CONTEXT_LENGTH
+from grounding.deployment.export.networks import onnx_networks
+from grounding.digest import sha256_of
+from grounding.errors import InputError
+from grounding.geometry import PADDING_RGB
+from grounding.methods.config import ModelConfig
+from grounding.methods.dense import DenseGrounder
+from grounding.methods.load import DECODER_FILE, folder_of, load, read_model_config
+from grounding.whole_file import flush_file, flush_folder
+
+SETTINGS_FILE = "export.json"
+TOKENIZER_FILE = "tokenizer.json"
+OLDEST_TORCH = "2.10"  # whose exporter understands that phrases and their lengths differ
+
+
+def export_run(run: str, output: Path) -> dict[str, Any]:
+    """Write a run's networks and what a program needs to use them, all of it or nothing.
+
+    Args:
+        run: as for `grounding.load`: a run's folder, "refshapes", or a run on a model hub.
+        output: folder to make.
+
+    Returns:
+        What export.json holds: see `settings_of`.
+
+    Raises:
+        InputError: there is no such run, `run` has no decoder, `output` is there already, PyTorch is too old, or a
+            package that the export needs is not installed.
+    """
+    if torch.__version__ < OLDEST_TORCH:
+        raise InputError(f"the export needs PyTorch {OLDEST_TORCH} or newer, this is {torch.__version__}: update it")
+    try:
+        from grounding.deployment.export.tokenizer import clip_to_tokenizers
+    except ImportError as error:
+        raise InputError(
+            f"the export needs another package ({error}): pip install -r requirements-export.txt"
+        ) from error
+    output = output.resolve()
+    _refuse_existing(output)
+    grounder = load(run, precision="float32")
+    if not isinstance(grounder, DenseGrounder) or grounder.decoder is None:
+        raise InputError(f"{run!r} has no trained decoder to export: give the folder of a run")
+    folder = folder_of(run)
+    settings = settings_of(read_model_config(folder), grounder, decoder_sha256=sha256_of(folder / DECODER_FILE))
+
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=output.parent, prefix=f"{output.name}.part") as temporary:
+        unfinished = Path(temporary) / output.name
+        unfinished.mkdir()
+        networks = onnx_networks(grounder.encoder, grounder.decoder)
+        for name, content in tqdm(networks, total=3, desc="exporting", unit="network"):
+            (unfinished / f"{name}.onnx").write_bytes(content)
+        clip_to_tokenizers().save(str(unfinished / TOKENIZER_FILE), pretty=False)
+        (unfinished / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        for path in unfinished.iterdir():
+            flush_file(path)
+        _refuse_existing(output)  # another process may have made it meanwhile
+        unfinished.rename(output)
+        flush_folder(output.parent)
+    return settings
+
+
+def settings_of(config: ModelConfig, grounder: DenseGrounder, *, decoder_sha256: str) -> dict[str, Any]:
+    """What export.json holds: all that a program has to know of a run besides its networks.
+
+    Args:
+        config: of the run.
+        grounder: the loaded run, whose extraction may be another one than the configuration's.
+        decoder_sha256: of the decoder's file, in hexadecimal.
+
+    Returns:
+        "weights" and "decoder_sha256", where the networks came from; "sizes", the sides in pixels of the squares that
+        the image is letterboxed into, whose heatmaps are averaged; "padding_rgb", the colour around it;
+        "output_stride" and "heatmap_stride", model pixels per cell of the dense embeddings and of a heatmap;
+        "context_length", the most tokens of a phrase; "relative" and "absolute", the thresholds of the connected
+        components that become boxes; "left_out", as `left_out` says.
+    """
+    return {
+        "weights": grounder.weights,
+        "decoder_sha256": decoder_sha256,
+        "sizes": list(config.inference_sizes or (config.model_size,)),
+        "padding_rgb": list(PADDING_RGB),
+        "output_stride": config.output_stride,
+        "heatmap_stride": config.heatmap_stride,
+        "context_length": CONTEXT_LENGTH,
+        "relative": grounder.extraction.relative,
+        "absolute": grounder.extraction.absolute,
+        "left_out": list(left_out(grounder)),
+    }
+
+
+def left_out(grounder: DenseGrounder) -> Iterator[str]:
+    """What the run does on its way to an answer and its export does not, a sentence each."""
+    if grounder.flip:
+        yield (
+            "the run asks the mirrored image as well (model.inference_flip) and averages the two heatmaps: "
+            "the export asks the image as it is only"
+        )
+    extraction = grounder.extraction
+    if extraction.method != "components":
+        yield (
+            f"the run makes boxes by {extraction.method!r}: the export makes them by 'components', connected regions "
+            f"above {extraction.relative:g} of the maximum"
+        )
+
+
+def _refuse_existing(output: Path) -> None:
+    if output.exists():
+        raise InputError(f"{output} is there already: remove it, or give a new --output")

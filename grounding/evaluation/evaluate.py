@@ -1,0 +1,223 @@
+"""Any method over a whole split: each expression asked once, and what is measured of the answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
+from typing import Any, TypeVar
+
+import numpy as np
+from tqdm import tqdm
+
+from grounding.clip.text import TextEncoder
+from grounding.data.dataloader import ImageLoader
+from grounding.data.refcocog import RefCOCOg
+from grounding.evaluation.clip_similarity import CLIPSimilarity
+from grounding.evaluation.metrics import mass_inside
+from grounding.evaluation.predictions import BOXES_KEPT, Prediction
+from grounding.evaluation.summary import summarise
+from grounding.geometry import hottest_point
+from grounding.methods.dense import Grounder
+from grounding.runtime.distributed import failing_together, gather, process_count, process_index, share_name
+from grounding.types import Example, Grounding
+
+# Images whose crops CLIP sees together, however many a method does: its numbers then do not depend on that.
+CROPPED_TOGETHER = 16
+IMAGES_PER_BATCH = 16
+
+
+@dataclass(frozen=True)
+class EvaluatedMethod:
+    """Something that answers the phrases of examples: a Grounder, or a bound that looks at the annotation.
+
+    Attributes:
+        name: in reports and file names.
+        weights: which pretrained weights it works with, a sentence for reports.
+        answer: examples -> per example, one answer per phrase.
+        at_random: whether its answer is any one of its boxes, each as likely.
+        made_from: all that its answers depend on besides the data; where two runs agree in it, so do the answers.
+        text: what it remembers of phrases; None where it reads none.
+    """
+
+    name: str
+    weights: str
+    answer: Callable[[Sequence[Example]], list[list[Grounding]]]
+    at_random: bool = False
+    made_from: dict[str, Any] = field(default_factory=dict)
+    text: TextEncoder | None = None
+
+
+def method_of(grounder: Grounder, *, text: TextEncoder | None = None, **made_from: Any) -> EvaluatedMethod:
+    """A Grounder as a method: it sees images and phrases, and nothing else of an example."""
+
+    def answer(examples: Sequence[Example]) -> list[list[Grounding]]:
+        return grounder.ground_batch([each.image for each in examples], [each.phrases for each in examples])
+
+    return EvaluatedMethod(grounder.name, grounder.weights, answer, made_from=made_from, text=text)
+
+
+def block_size(images_per_batch: int) -> int:
+    """Images that are answered and measured without regard to any others: whole batches of crops."""
+    return -(-images_per_batch // CROPPED_TOGETHER) * CROPPED_TOGETHER
+
+
+def predict(method: EvaluatedMethod, dataset: RefCOCOg, *, description: str = "") -> Iterator[list[Prediction]]:
+    """The method's answers, one list per image, in the order of the data set.
+
+    Args:
+        method: what answers.
+        dataset: the split, grouped by image.
+        description: of the progress bar.
+
+    Raises:
+        InputError: an image cannot be read.
+    """
+    blocks = _parts(range(len(dataset)), IMAGES_PER_BATCH)
+    for of_block in predict_blocks(method, dataset, blocks, description=description):
+        yield from of_block
+
+
+def predict_blocks(
+    method: EvaluatedMethod,
+    dataset: RefCOCOg,
+    blocks: Sequence[range],
+    *,
+    similarity: CLIPSimilarity | None = None,
+    images_per_batch: int = IMAGES_PER_BATCH,
+    workers: int = 0,
+    description: str = "",
+    hide_progress: bool = False,
+) -> Iterator[list[list[Prediction]]]:
+    """The method's answers, one list per image of a block, block by block.
+
+    What is answered in a block depends on no other block, to the last bit: no batch reaches over its end, and what the
+    method remembers of phrases is forgotten before it.
+
+    Args:
+        method: what answers.
+        dataset: the split, grouped by image.
+        blocks: which images, by their indices.
+        similarity: measures crops; outside of the time that a prediction reports.
+        images_per_batch: images that go through the method together, at most.
+        workers: processes that read images; 0 reads in this one.
+        description: of the progress bar.
+        hide_progress: whether there is none.
+
+    Raises:
+        InputError: an image cannot be read.
+    """
+    batches_of_blocks = [_parts(block, images_per_batch) for block in blocks]
+    batches = [list(batch) for of_block in batches_of_blocks for batch in of_block]
+    # One loader for all blocks: its workers read on while a block ends.
+    examples = iter(ImageLoader(dataset, batch_sampler=batches, num_workers=workers, collate_fn=list))
+    first = next(examples, None)
+    if first is None:
+        return
+    method.answer(first[:1])  # a first call also pays for what libraries put off until they are used
+    examples = chain([first], examples)
+    with tqdm(total=sum(map(len, blocks)), desc=description or method.name, unit="image", leave=False,
+              disable=hide_progress) as bar:  # fmt: skip
+        for of_block in batches_of_blocks:
+            if method.text is not None:
+                method.text.forget()
+            answered: list[tuple[Example, list[Prediction]]] = []
+            for batch in islice(examples, len(of_block)):
+                answered += _answered(method, batch)
+                bar.update(len(batch))
+            parts = _parts(answered, CROPPED_TOGETHER)
+            yield [of_image for part in parts for of_image in _with_semantics(part, similarity)]
+
+
+def evaluate(grounder: Grounder, dataset: RefCOCOg, *, workers: int = 0, description: str = "") -> dict[str, float]:
+    """A Grounder's measures on every expression of a split, without intervals and semantics.
+
+    Processes that are connected share the images, and each has the same measures in the end: all of them call this.
+    What the grounder remembers of phrases is kept: training has it read them once, in one order for all processes.
+
+    Raises:
+        InputError: an image cannot be read.
+    """
+    rank, size = process_index(), process_count()
+    blocks = _parts(range(len(dataset)), IMAGES_PER_BATCH)
+    answers = predict_blocks(method_of(grounder), dataset, blocks[rank::size], workers=workers,
+                             description=share_name(description or grounder.name, rank, size),
+                             hide_progress=rank > 0)  # fmt: skip
+    with failing_together():
+        own = list(zip(range(rank, len(blocks), size), answers, strict=True))
+    by_block = dict(gather(own))
+    predictions = [each for block in range(len(blocks)) for of_image in by_block[block] for each in of_image]
+    return summarise(predictions, {}, dataset.regions).means()
+
+
+Sliced = TypeVar("Sliced", bound=Sequence[Any])
+
+
+def _parts(items: Sliced, size: int) -> list[Sliced]:
+    return [items[start : start + size] for start in range(0, len(items), size)]  # type: ignore[misc]
+
+
+def _answered(method: EvaluatedMethod, batch: Sequence[Example]) -> list[tuple[Example, list[Prediction]]]:
+    began = time.perf_counter()
+    answers = method.answer(batch)
+    seconds = (time.perf_counter() - began) / sum(map(len, answers))
+    return [
+        (example, _predictions(method, example, groundings, seconds))
+        for example, groundings in zip(batch, answers, strict=True)
+    ]
+
+
+def _predictions(
+    method: EvaluatedMethod, example: Example, groundings: Sequence[Grounding], seconds: float
+) -> list[Prediction]:
+    predictions = []
+    for expression, grounding in zip(example.expressions, groundings, strict=True):
+        boxes_xyxy = _rounded(grounding.boxes_xyxy[: None if method.at_random else BOXES_KEPT])
+        inside = None if method.at_random else mass_inside(grounding.heatmap, np.array(expression.box_xyxy))
+        height, width = grounding.image.shape[:2]
+        predictions.append(
+            Prediction(
+                image_id=expression.image_id,
+                ref_id=expression.ref_id,
+                ann_id=expression.ann_id,
+                sent_id=expression.sent_id,
+                phrase=expression.phrase,
+                annotated_xyxy=expression.box_xyxy,
+                boxes_xyxy=tuple(map(tuple, boxes_xyxy.tolist())),
+                scores=tuple(round(float(score), 5) for score in grounding.scores[: len(boxes_xyxy)]),
+                image_area=float(height * width),
+                point_xy=hottest_point(grounding.heatmap),
+                mass_inside=None if inside is None else round(inside, 5),
+                seconds=round(seconds, 6),
+                no_proposal=grounding.no_proposal,
+                at_random=method.at_random,
+            )
+        )
+    return predictions
+
+
+def _with_semantics(
+    answered: Sequence[tuple[Example, list[Prediction]]], similarity: CLIPSimilarity | None
+) -> list[list[Prediction]]:
+    """The predictions with what CLIP says of their crops, where it is asked."""
+    if similarity is None:
+        return [predictions for _, predictions in answered]
+    # Of an answer at random every box may be it, else the best one is.
+    answers = [
+        [np.array(each.boxes_xyxy if each.at_random else each.boxes_xyxy[:1]) for each in predictions]
+        for _, predictions in answered
+    ]
+    meanings = similarity.measure([example for example, _ in answered], answers)
+    return [
+        [
+            replace(each, semantics={name: round(value, 5) for name, value in meaning.items()})
+            for each, meaning in zip(predictions, of_image, strict=True)
+        ]
+        for (_, predictions), of_image in zip(answered, meanings, strict=True)
+    ]
+
+
+def _rounded(boxes_xyxy: np.ndarray) -> np.ndarray:
+    """To thousandths of a pixel, before anything is measured: a file of predictions then says all there is to say."""
+    return np.round(boxes_xyxy.astype(np.float64), 3)

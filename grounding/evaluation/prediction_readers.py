@@ -1,0 +1,189 @@
+"""Boxes of any system as predictions: from CSV, from JSON lines, or from COCO results."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from math import isfinite
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from grounding.errors import InputError
+from grounding.evaluation.predictions import Prediction, read_predictions
+from grounding.geometry import box_xywh_to_xyxy
+from grounding.types import Expression
+
+PREDICTED, ANNOTATED = (tuple(f"{kind}_{edge}" for edge in ("x1", "y1", "x2", "y2")) for kind in ("pred", "gt"))
+UNKNOWN_IMAGE = -1  # of rows that do not say which: as if all were of one image, of which there is no interval
+# The answer of a system that gave none: it overlaps nothing.
+NO_BOX: tuple[tuple[float, ...], ...] = ((0.0, 0.0, 0.0, 0.0),)
+
+
+# What values of any kind raise where numbers and lists are expected.
+DAMAGE = (ValueError, TypeError, KeyError, OverflowError, RecursionError, csv.Error)
+Item = TypeVar("Item")
+Parsed = TypeVar("Parsed")
+
+
+@dataclass(frozen=True)
+class ScoredBoxes:
+    """A system's boxes for one expression, in pixels of the original image, and their scores; in any order."""
+
+    boxes_xyxy: tuple[tuple[float, ...], ...]
+    scores: tuple[float, ...]
+
+
+def read_csv(path: Path) -> list[Prediction]:
+    """One expression a row: columns pred_x1 ... pred_y2 and gt_x1 ... gt_y2 in pixels of the original image.
+
+    Columns `image_id`, `ref_id`, `ann_id`, `sent_id`, `sent` (the phrase) and `score` are read where they are. Without
+    sent_id, rows are numbered; without image_id, there will be no intervals over images.
+
+    Raises:
+        InputError: a column is missing, a value is no number, or two rows are about the same sent_id.
+    """
+    with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a mark at the start
+        rows = enumerate(csv.DictReader(file), start=1)
+        predictions = _parsed(path, "row", rows, lambda numbered: _from_row(*numbered))
+    return _best_first_once_each(path, predictions)
+
+
+def read_jsonl(path: Path, expressions: Mapping[int, Expression]) -> list[Prediction]:
+    """One expression a line, as predictions/METHOD.jsonl has them; at least sent_id, boxes_xyxy and scores.
+
+    Args:
+        path: the file.
+        expressions: sent_id -> expression of the split, whose boxes are then the annotated ones; where it is empty,
+            each line has to say all that a `Prediction` needs.
+
+    Raises:
+        InputError: a line is no prediction, an expression is answered twice, or it is not one of the split.
+    """
+    if not expressions:
+        return _best_first_once_each(path, read_predictions(path))
+    with path.open(encoding="utf-8") as file:
+        answers = _parsed(path, "line", file, _from_line)
+    return _with_annotations(path, answers, expressions)
+
+
+def read_coco(path: Path, expressions: Mapping[int, Expression]) -> list[Prediction]:
+    """COCO results in which each expression is an image: image_id is its sent_id, bbox is xywh.
+
+    Raises:
+        InputError: the file is no list of results, or one is about an expression that the split does not have.
+    """
+    by_sentence: dict[int, list[tuple[list[float], float]]] = defaultdict(list)
+    try:
+        for record in json.loads(path.read_text(encoding="utf-8")):
+            by_sentence[int(record["image_id"])].append((_four(record["bbox"]), _score(record["score"])))
+    except DAMAGE as error:
+        raise InputError(f"{path} is no list of image_id, bbox and score ({error}): write COCO results") from error
+    answers = []
+    for sent_id, scored in by_sentence.items():
+        boxes = box_xywh_to_xyxy(np.array([bbox for bbox, _ in scored])).tolist()
+        answers.append((sent_id, ScoredBoxes(tuple(map(tuple, boxes)), tuple(score for _, score in scored))))
+    return _with_annotations(path, answers, expressions)
+
+
+def _parsed(path: Path, place: str, items: Iterable[Item], parse: Callable[[Item], Parsed]) -> list[Parsed]:
+    """Every item parsed; what cannot be is refused by its number."""
+    found: list[Parsed] = []
+    try:
+        for item in items:
+            found.append(parse(item))
+    except DAMAGE as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise InputError(f"{path}, {place} {len(found) + 1} cannot be used ({reason}): correct it") from error
+    return found
+
+
+def _from_row(number: int, row: dict[str, Any]) -> Prediction:
+    missing = [name for name in PREDICTED + ANNOTATED if name not in row]
+    if missing:
+        raise ValueError(f"there is no column {missing[0]!r}, columns are named {', '.join(PREDICTED + ANNOTATED)}")
+    predicted, annotated = ([float(row[name]) for name in names] for names in (PREDICTED, ANNOTATED))
+    ref_id, ann_id, sent_id = (int(row.get(name, number)) for name in ("ref_id", "ann_id", "sent_id"))
+    return Prediction(
+        image_id=int(row.get("image_id", UNKNOWN_IMAGE)),
+        ref_id=ref_id,
+        ann_id=ann_id,
+        sent_id=sent_id,
+        phrase=row.get("sent", ""),
+        annotated_xyxy=tuple(annotated),
+        boxes_xyxy=(tuple(_four(predicted)),),
+        scores=(float(row.get("score", 1.0)),),
+    )
+
+
+def _from_line(line: str) -> tuple[int, ScoredBoxes]:
+    record = json.loads(line)
+    if record.get("at_random"):
+        raise ValueError("it answers at random: leave out --data, the file has the annotations itself")
+    boxes = tuple(tuple(_four(box)) for box in record["boxes_xyxy"])
+    scores = tuple(map(_score, record["scores"]))
+    if len(boxes) != len(scores):
+        raise ValueError(f"{len(boxes)} boxes and {len(scores)} scores")
+    return int(record["sent_id"]), ScoredBoxes(boxes, scores)
+
+
+def _with_annotations(
+    path: Path, answers: Iterable[tuple[int, ScoredBoxes]], expressions: Mapping[int, Expression]
+) -> list[Prediction]:
+    """A prediction for every expression of the split: one that has no answer is answered wrongly."""
+    answered: dict[int, ScoredBoxes] = {}
+    for sent_id, answer in answers:
+        if sent_id not in expressions:
+            raise InputError(f"{path} answers sent_id {sent_id}, which is not in this split: give the --data and "
+                             "--split it is about")  # fmt: skip
+        if sent_id in answered:
+            raise InputError(f"{path} answers sent_id {sent_id} twice: keep one answer of each")
+        answered[sent_id] = answer
+    return [_prediction(expression, answered.get(sent_id)) for sent_id, expression in expressions.items()]
+
+
+def _prediction(expression: Expression, answer: ScoredBoxes | None) -> Prediction:
+    found = answer is not None and bool(answer.boxes_xyxy)
+    boxes, scores = (answer.boxes_xyxy, answer.scores) if answer is not None and found else (NO_BOX, (0.0,))
+    return _best_first(
+        Prediction(expression.image_id, expression.ref_id, expression.ann_id, expression.sent_id, expression.phrase,
+                   expression.box_xyxy, boxes, scores, no_proposal=not found)
+    )  # fmt: skip
+
+
+def _best_first_once_each(path: Path, predictions: Iterable[Prediction]) -> list[Prediction]:
+    by_sentence: dict[int, Prediction] = {}
+    for prediction in predictions:
+        if prediction.sent_id in by_sentence:
+            raise InputError(f"{path} answers sent_id {prediction.sent_id} twice: keep one answer of each")
+        by_sentence[prediction.sent_id] = _best_first(prediction)
+    if not by_sentence:
+        raise InputError(f"{path} holds no prediction: give a file with one expression a row")
+    return list(by_sentence.values())
+
+
+def _best_first(prediction: Prediction) -> Prediction:
+    order = sorted(range(len(prediction.scores)), key=lambda index: -prediction.scores[index])
+    return replace(
+        prediction,
+        boxes_xyxy=tuple(prediction.boxes_xyxy[index] for index in order),
+        scores=tuple(prediction.scores[index] for index in order),
+    )
+
+
+def _score(value: Any) -> float:
+    score = float(value)
+    if not isfinite(score):
+        raise ValueError(f"a score is a finite number, got {score}")
+    return score
+
+
+def _four(box: Any) -> list[float]:
+    values = [float(value) for value in box]
+    if len(values) != 4 or not np.isfinite(values).all():
+        raise ValueError(f"a box is four numbers, got {values}")
+    return values

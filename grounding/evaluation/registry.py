@@ -1,0 +1,131 @@
+"""The registry of what can be compared: methods by name or run folder, and the bounds beside them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from grounding.clip.backbone import load_clip
+from grounding.clip.precision import Precision
+from grounding.digest import sha256_of
+from grounding.errors import InputError
+from grounding.evaluation.bounds import annotated_clip, box_mask, random_proposal, yolo_oracle
+from grounding.evaluation.evaluate import EvaluatedMethod, method_of
+from grounding.extraction.stored import QUALITY_FILE
+from grounding.methods.config import ModelConfig
+from grounding.methods.dense import DenseGrounder
+from grounding.methods.load import BLIND, DECODER_FILE, TRAINING_FREE, folder_of, load, read_model_config
+from grounding.methods.proposal_clip import ProposalScorer, ScoringConfig
+from grounding.methods.proposals.loading import ProposalsConfig, load_proposer
+from grounding.methods.proposals.types import CachedProposer
+from grounding.methods.yolo_clip import YOLOCLIPGrounder
+from grounding.plain import plain
+from grounding.types import Example, Grounding
+
+RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK = "random-proposal", "yolo-oracle", "annotated-clip", "box-mask"
+BOUNDS = (*BLIND, RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK)
+
+
+@dataclass(frozen=True)
+class MethodSettings:
+    """What the methods of one comparison share.
+
+    Attributes:
+        model: the CLIP, the input size and the extraction of whatever is not trained; a run brings its own.
+        proposals: the detector.
+        scoring: how CLIP looks at its proposals.
+        device: where the models go.
+        precision, compiled: as for `grounding.load`.
+    """
+
+    model: ModelConfig
+    proposals: ProposalsConfig
+    scoring: ScoringConfig
+    device: str | torch.device
+    precision: Precision = "float32"
+    compiled: bool = False
+
+    @cached_property
+    def bounds_proposer(self) -> CachedProposer:
+        """The detector, asked once per image for all bounds: nobody asks how fast they are."""
+        return CachedProposer(load_proposer(self.proposals, self.device))
+
+
+def make_method(name: str, settings: MethodSettings) -> EvaluatedMethod:
+    """A method by name, or of a run folder.
+
+    Raises:
+        InputError: as `grounding.load`.
+    """
+    if name in BLIND:
+        return method_of(BLIND[name]())
+    grounder, made_from = load_with_origin(name, settings)
+    return method_of(grounder, text=grounder.text, **made_from)
+
+
+def load_with_origin(name: str, settings: MethodSettings) -> tuple[DenseGrounder | YOLOCLIPGrounder, dict[str, Any]]:
+    """A method that looks at images, by name or of a run folder, and all that its answers depend on besides the data.
+
+    Raises:
+        InputError: as `grounding.load`.
+    """
+    model, proposals, scoring = settings.model, settings.proposals, settings.scoring
+    grounder = load(name, model=model, proposals=proposals, scoring=scoring, device=settings.device,
+                    precision=settings.precision, compiled=settings.compiled)  # fmt: skip
+    if isinstance(grounder, YOLOCLIPGrounder):
+        return grounder, {"clip": grounder.scorer.clip.sha256, "proposals": plain(proposals),
+                          "detector": grounder.proposer.sha256, "scoring": plain(scoring)}  # fmt: skip
+    assert isinstance(grounder, DenseGrounder)
+    if name in TRAINING_FREE:
+        return grounder, {"model": plain(model)}
+    folder = folder_of(name)
+    made_from = {"model": plain(read_model_config(folder)), "decoder": sha256_of(folder / DECODER_FILE),
+                 "extraction": plain(grounder.extraction)}  # fmt: skip
+    if grounder.quality_head is not None:
+        made_from["box_quality"] = sha256_of(folder / QUALITY_FILE)
+    return grounder, made_from
+
+
+def code_identity() -> str:
+    """SHA-256 of all lines of this package, on which every answer depends."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def make_bound(name: str, settings: MethodSettings) -> EvaluatedMethod:
+    """A bound by name.
+
+    Raises:
+        InputError: there is no such bound, or as `grounding.load`.
+    """
+    model, proposals = settings.model, settings.proposals
+    if name in BLIND:
+        return make_method(name, settings)
+    if name in (RANDOM_PROPOSAL, YOLO_ORACLE):
+        proposer = settings.bounds_proposer
+        answer = partial(random_proposal if name == RANDOM_PROPOSAL else yolo_oracle, proposer=proposer)
+        made_from = {"proposals": plain(proposals), "detector": proposer.sha256}
+        return EvaluatedMethod(name, proposer.weights, _each(answer), name == RANDOM_PROPOSAL, made_from)
+    if name == ANNOTATED_CLIP:
+        clip = load_clip(model.clip, settings.device, trust_checkpoint=model.trust_checkpoint)
+        scorer = ProposalScorer(clip, settings.scoring)
+        made_from = {"clip": clip.sha256, "scoring": plain(settings.scoring)}
+        return EvaluatedMethod(name, clip.weights, partial(annotated_clip, scorer=scorer), made_from=made_from,
+                      text=scorer.encode_phrases)  # fmt: skip
+    if name == BOX_MASK:
+        answer = partial(box_mask, model_size=model.model_size, stride=model.heatmap_stride,
+                         extraction=model.extraction)  # fmt: skip
+        return EvaluatedMethod(name, "none", _each(answer), made_from={"model": plain(model)})
+    raise InputError(f"no bound {name!r}: choose from {', '.join(BOUNDS)}")
+
+
+def _each(answer: Callable[[Example], list[Grounding]]) -> Callable[[Sequence[Example]], list[list[Grounding]]]:
+    return lambda examples: [answer(example) for example in examples]

@@ -1,0 +1,207 @@
+"""From answers to numbers: every measure of every query, its means over the split and over the kinds of expressions."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from grounding.evaluation.breakdowns import AXES, in_order, kinds_of
+from grounding.evaluation.calibration import expected_calibration_error, reliability, risk_coverage
+from grounding.evaluation.metrics import (
+    ACCURACY_THRESHOLDS,
+    AVERAGED_THRESHOLDS,
+    RECALL_AT,
+    expected_recall_at,
+    gious_with,
+    hits,
+    ious_with,
+    most_overlapped,
+    point_inside,
+    recall_at,
+)
+from grounding.evaluation.predictions import Prediction, scores_are_probabilities
+from grounding.evaluation.significance import intervals_by_image, paired_differences
+from grounding.types import Expression, Region
+
+WITH_INTERVALS = ("acc@0.25", "acc@0.5", "acc@0.75", "miou", "giou", "pointing", "mass_inside", "recall@5",
+                  "region_accuracy", "category_accuracy", "text_cosine", "crop_cosine")  # fmt: skip
+COMPARED = ("acc@0.5", "miou", "pointing")
+OF_KINDS = ("acc@0.5", "miou", "pointing")
+BACKGROUND = "background"
+IOU_STEPS = np.linspace(0, 1, 21)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A method's answers to P queries, measured.
+
+    Attributes:
+        predictions: P answers.
+        expressions: P, what was asked; None where only the answer is known.
+        regions: image id -> every annotated object of the image; may lack images.
+        values: measure -> (P,) float64; NaN where a query has no such measure.
+    """
+
+    predictions: tuple[Prediction, ...]
+    expressions: tuple[Expression | None, ...]
+    regions: Mapping[int, Sequence[Region]]
+    values: dict[str, np.ndarray]
+
+    def means(self, chosen: np.ndarray | None = None) -> dict[str, float]:
+        """Every measure over all queries, or over the chosen ones, (P,) bool; a measure that none has is left out."""
+        means = {}
+        for name, values in self.values.items():
+            inside = values if chosen is None else values[chosen]
+            if not np.isnan(inside).all():
+                means[name] = float(np.nanmean(inside))
+        return means
+
+    def report(self) -> dict[str, Any]:
+        """All that results.json says of a method, except how it compares with another."""
+        metrics, right = self.means(), self.values["acc@0.5"]
+        scores = np.array([each.scores[0] for each in self.predictions])
+        if scores_are_probabilities(self.predictions) and not any(each.at_random for each in self.predictions):
+            metrics["ece"] = expected_calibration_error(scores, right)
+        seconds = np.array([each.seconds for each in self.predictions])
+        report: dict[str, Any] = {"n": len(self.predictions)}
+        if seconds.any():
+            images = len(set(self.image_ids.tolist()))
+            phrases = sum(each.pooled for each in self.predictions)
+            report["seconds"] = {
+                "per_image": float(seconds.sum() / images),
+                "per_phrase": float(seconds.sum() / phrases),
+            }
+        report["metrics"] = metrics
+        if len(set(self.image_ids.tolist())) > 1:
+            names = [name for name in WITH_INTERVALS if name in metrics and not np.isnan(self.values[name]).any()]
+            intervals = intervals_by_image(np.stack([self.values[name] for name in names]), self.image_ids)
+            report["intervals"] = dict(zip(names, intervals.tolist(), strict=True))
+        subsets = {tag: self._part(chosen) for tag, chosen in self._tagged().items()}
+        if subsets:
+            report["subsets"] = subsets
+        report["breakdowns"] = {
+            axis: {kind: self._part(chosen, OF_KINDS) for kind, chosen in kinds.items()}
+            for axis, kinds in self._kinds().items()
+        }
+        report["confusion"] = self._confusion()
+        if "ece" in metrics:
+            report["reliability"] = reliability(scores, right)
+            report["risk_coverage"] = risk_coverage(scores, right)
+        right_at = np.mean(
+            [hits(_answer_ious(each)[:, None], IOU_STEPS).mean(axis=0) for each in self.predictions], axis=0
+        )
+        report["accuracy_over_iou"] = {"threshold": IOU_STEPS.tolist(), "accuracy": right_at.tolist()}
+        report["iou_histogram"] = {
+            "edges": IOU_STEPS.tolist(),
+            "count": np.histogram(self.values["miou"], bins=IOU_STEPS)[0].tolist(),
+        }
+        return {name: value for name, value in report.items() if value != {}}
+
+    def behind(self, first: Summary) -> dict[str, Any]:
+        """By how much another method is better on the same queries, measure by measure."""
+        names = [name for name in COMPARED if name in self.values and name in first.values]
+        if len(set(self.image_ids.tolist())) < 2:
+            return {}
+        values, others = (np.stack([summary.values[name] for name in names]) for summary in (first, self))
+        return dict(zip(names, map(asdict, paired_differences(values, others, self.image_ids)), strict=True))
+
+    @property
+    def image_ids(self) -> np.ndarray:
+        """(P,) the image of each query."""
+        return np.array([each.image_id for each in self.predictions])
+
+    def _part(self, chosen: np.ndarray, names: Sequence[str] | None = None) -> dict[str, Any]:
+        metrics = self.means(chosen)
+        return {"n": int(chosen.sum()), "metrics": {k: v for k, v in metrics.items() if names is None or k in names}}
+
+    def _tagged(self) -> dict[str, np.ndarray]:
+        tags = [each.tags if each else () for each in self.expressions]
+        return {name: np.array([name in each for each in tags]) for name in sorted({t for each in tags for t in each})}
+
+    def _kinds(self) -> dict[str, dict[str, np.ndarray]]:
+        """Axis -> kind -> (P,) bool."""
+        kinds = [
+            kinds_of(expression, self.regions.get(expression.image_id, ()), prediction.image_area)
+            for prediction, expression in zip(self.predictions, self.expressions, strict=True)
+            if expression is not None and prediction.image_area is not None
+        ]
+        if len(kinds) != len(self.predictions):
+            return {}
+        by_axis = {axis: np.array([each[axis] for each in kinds]) for axis in AXES}
+        return {
+            axis: {kind: of == kind for kind in sorted(set(of.tolist()), key=in_order)} for axis, of in by_axis.items()
+        }
+
+    def _confusion(self) -> dict[str, dict[str, int]]:
+        """Category that was wanted -> category of the annotated object that the best box overlaps most -> count."""
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
+        for prediction, expression in zip(self.predictions, self.expressions, strict=True):
+            regions = self.regions.get(prediction.image_id, ())
+            if expression is None or not regions or prediction.at_random:
+                continue
+            found = most_overlapped(np.array(prediction.boxes_xyxy[0]), np.array([r.box_xyxy for r in regions]))
+            counts[expression.category][BACKGROUND if found is None else regions[found].category] += 1
+        return {wanted: dict(found.most_common()) for wanted, found in sorted(counts.items())}
+
+
+def summarise(
+    predictions: Sequence[Prediction],
+    expressions: Mapping[int, Expression],
+    regions: Mapping[int, Sequence[Region]],
+) -> Summary:
+    """Measure predictions.
+
+    Args:
+        predictions: P >= 1, one per query.
+        expressions: sent_id -> expression; may lack some.
+        regions: image id -> every annotated object of the image; may lack some.
+
+    Raises:
+        ValueError: there is no prediction.
+    """
+    if not predictions:
+        raise ValueError("no phrase to measure on")
+    measured = [measures_of(each, regions.get(each.image_id, ())) for each in predictions]
+    names = list(dict.fromkeys(name for each in measured for name in each))
+    values = {name: np.array([each.get(name, np.nan) for each in measured]) for name in names}
+    asked = tuple(expressions.get(each.sent_id) for each in predictions)
+    return Summary(tuple(predictions), asked, regions, values)
+
+
+def measures_of(prediction: Prediction, regions: Sequence[Region]) -> dict[str, float]:
+    """Every measure of one answer; of one at random, its expectation over the boxes."""
+    annotated, boxes = np.array(prediction.annotated_xyxy), np.array(prediction.boxes_xyxy)
+    answers = boxes if prediction.at_random else boxes[:1]
+    ious = ious_with(boxes, annotated)
+    answered = ious[: len(answers)]
+    values = {f"acc@{threshold:g}": hits(answered, threshold).mean() for threshold in ACCURACY_THRESHOLDS}
+    values["acc@0.5:0.95"] = hits(answered[:, None], AVERAGED_THRESHOLDS).mean()
+    values["miou"] = answered.mean()
+    values["giou"] = gious_with(answers, annotated).mean()
+    if prediction.at_random:
+        centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+        values["pointing"] = np.mean([point_inside((x, y), annotated) for x, y in centres])
+    elif prediction.point_xy is not None:
+        values["pointing"] = float(point_inside(prediction.point_xy, annotated))
+    if prediction.mass_inside is not None:
+        values["mass_inside"] = prediction.mass_inside
+    recall = expected_recall_at if prediction.at_random else recall_at
+    values.update({f"recall@{k}": recall(ious, k) for k in RECALL_AT})
+    if regions:
+        regions_xyxy = np.array([region.box_xyxy for region in regions])
+        found = [most_overlapped(box, regions_xyxy) for box in answers]
+        values["region_accuracy"] = np.mean(
+            [index is not None and regions[index].ann_id == prediction.ann_id for index in found]
+        )
+    values["no_proposal"] = float(prediction.no_proposal)
+    return {**{name: float(value) for name, value in values.items()}, **(prediction.semantics or {})}
+
+
+def _answer_ious(prediction: Prediction) -> np.ndarray:
+    """(K,) IoU of each box that may be the answer."""
+    boxes = prediction.boxes_xyxy if prediction.at_random else prediction.boxes_xyxy[:1]
+    return ious_with(np.array(boxes), np.array(prediction.annotated_xyxy))

@@ -1,1 +1,0 @@
-"""Runs on a model hub: `grounding.load("user/name")` fetches one, `python -m grounding.hub push` shares one."""

@@ -1,0 +1,43 @@
+"""What a method is made of: the part of a run's configuration that `grounding.load` needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from grounding.clip.backbone import EMBEDDED
+from grounding.extraction import ExtractionConfig
+from grounding.model.decoder import DecoderConfig
+from grounding.plain import PERMISSION
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The model that a phrase and an image go through.
+
+    Attributes:
+        clip: "embedded", "RN50", "RN101", "RN50x4", "RN50x16", or the path of a CLIP checkpoint.
+        model_size: side in pixels of the square that images are letterboxed into; a multiple of 32.
+        inference_sizes: input sizes at inference, whose heatmaps are averaged; none for model_size alone.
+        inference_flip: whether mirrored images are asked mirrored phrases besides, and these heatmaps averaged too.
+        output_stride: of the dense embeddings: 32 as CLIP was trained, or 16 for twice as many positions of the same
+            picture; a heatmap has four times as many along each side.
+        decoder: size of the decoder.
+        extraction: how boxes are made from heatmaps; what `train.py extraction` chose for a run goes before it.
+        trust_checkpoint: whether a CLIP in a TorchScript archive may run the archive's code, although OpenAI did not
+            publish it; no run's own configuration can say so.
+    """
+
+    clip: str = EMBEDDED
+    model_size: int = 320
+    inference_sizes: tuple[int, ...] = ()
+    inference_flip: bool = False
+    output_stride: Literal[16, 32] = 32
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    extraction: ExtractionConfig = field(default_factory=ExtractionConfig)
+    trust_checkpoint: bool = field(default=False, metadata=PERMISSION)
+
+    @property
+    def heatmap_stride(self) -> int:
+        """Model pixels per cell of the decoder's heatmap."""
+        return self.output_stride // 4

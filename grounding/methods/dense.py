@@ -1,0 +1,235 @@
+"""The Grounder protocol, and the two methods that turn a heatmap into boxes: ours and its zero-shot form."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from grounding.clip.encoder import EncodedImages, EncodedView, Encoder
+from grounding.clip.similarity import min_max_normalize, similarity_of
+from grounding.clip.text import PhraseFeatures, TextEncoder, as_phrases
+from grounding.data.flip import can_be_mirrored, mirrored_phrase
+from grounding.data.images import ImageLike, as_image
+from grounding.extraction import ExtractionConfig, extract
+from grounding.extraction.choice import required_head
+from grounding.extraction.quality import BoxQualityHead
+from grounding.methods.stream import GroundedImage, ground_many
+from grounding.model.decoder import DecoderConfig, HeatmapDecoder
+from grounding.runtime.lru_cache import LRUCache
+from grounding.types import Grounding
+
+IMAGE_BUDGET = 2**28  # bytes: some ten images of RN50 at 448 pixels
+PHRASES_TOGETHER = 64  # that go through the decoder at once: more gain no time, and each takes memory
+
+
+class Grounder(Protocol):
+    """Any method that says where phrases are: what evaluation, visualisation and users talk to.
+
+    Attributes:
+        name: of the method, in reports.
+        weights: which pretrained weights it works with, a sentence for reports.
+    """
+
+    name: str
+    weights: str
+
+    def ground(self, image: ImageLike, phrases: Sequence[str]) -> list[Grounding]:
+        """Where each phrase is in one image, in the order of the phrases."""
+        ...
+
+    def ground_batch(self, images: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
+        """Where each phrase of each image is: `phrases[i]` are asked of `images[i]` (H, W, 3) uint8 RGB."""
+        ...
+
+
+class DenseGrounder:
+    """Heatmaps from dense CLIP features, boxes from heatmaps.
+
+    Args:
+        encoder: the frozen CLIP, dense.
+        decoder: refines the similarity map; None leaves it as it is: the zero-shot form.
+        extraction: how boxes are made from heatmaps.
+        name: of the method, in reports.
+        sizes: input sizes whose heatmaps are averaged; none for the encoder's own. A network that is asked at a
+            somewhat larger size than it was trained at is often the better for it (Touvron et al. 2019, "Fixing the
+            train-test resolution discrepancy", section 3).
+        flip: whether the mirrored image is asked the mirrored phrase as well, and its heatmap, mirrored back, is
+            averaged with the others: the mirrored question then has exactly the mirrored answer. A phrase that no
+            mirror leaves true is not asked there.
+        quality_head: for an extraction by "quality".
+
+    Attributes:
+        known_images: those that `ground` was asked about lately, encoded.
+
+    Raises:
+        InputError: the extraction needs a quality head and there is none, or a size is no positive multiple of 32.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        decoder: HeatmapDecoder | None,
+        *,
+        extraction: ExtractionConfig,
+        name: str,
+        sizes: Sequence[int] = (),
+        flip: bool = False,
+        quality_head: BoxQualityHead | None = None,
+    ) -> None:
+        if extraction.method == "quality":
+            required_head(extraction, quality_head)
+        self.encoder = encoder
+        self._encoders = [encoder.at(size) for size in sizes] or [encoder]
+        self.flip = flip
+        self.decoder = decoder.eval() if decoder is not None else None
+        self.extraction = extraction
+        self.quality_head = quality_head
+        self.name = name
+        self.weights = encoder.clip.weights
+        self.known_images = LRUCache(IMAGE_BUDGET)
+
+    @property
+    def text(self) -> TextEncoder:
+        """What reads the phrases, and remembers them."""
+        return self.encoder.encode_phrases
+
+    def encode(self, image: ImageLike) -> EncodedImages:
+        """An image as a value that `ground` takes in its place: encode once, ask as often as you like.
+
+        Raises:
+            InputError: the image cannot be read.
+        """
+        return self._encode([as_image(image)])
+
+    def ground(self, image: ImageLike | EncodedImages, phrases: Sequence[str]) -> list[Grounding]:
+        """Where each phrase is in one image. Images that were asked about lately are known again, by their pixels.
+
+        Args:
+            image: a path, an array (H, W, 3) uint8 RGB, or what `encode` returned.
+            phrases: what to look for; each at most CLIP's 77 tokens.
+
+        Returns:
+            One `Grounding` per phrase, in their order.
+
+        Raises:
+            InputError: the image cannot be read, or a phrase is empty or too long.
+        """
+        phrases = as_phrases(phrases)
+        encoded = image if isinstance(image, EncodedImages) else self._encoded_lately(as_image(image))
+        return self._ground_encoded(encoded, [phrases])[0]
+
+    def ground_batch(self, images: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
+        """Where each phrase of each image is; several images go through CLIP together."""
+        return self._ground_encoded(self._encode(images), phrases)
+
+    def ground_many(
+        self, requests: Iterable[tuple[str, ImageLike, Sequence[str]]], **options: Any
+    ) -> Iterator[GroundedImage]:
+        """Boxes for a stream of (key, image, phrases), in bounded memory; the options are `bulk.ground_many`'s."""
+        return ground_many(self, requests, **options)
+
+    @torch.inference_mode()
+    def similarity_maps(self, image: ImageLike | EncodedImages, phrases: Sequence[str]) -> list[np.ndarray]:
+        """What CLIP alone sees, before any decoder: each phrase's cosine with the dense embeddings.
+
+        Args:
+            image: as for `ground`.
+            phrases: as for `ground`.
+
+        Returns:
+            Per phrase (H, W) float32 in [-1, 1], at the original image's size; the mean over the input sizes.
+
+        Raises:
+            InputError: as `ground`.
+        """
+        phrases = as_phrases(phrases)
+        if not phrases:
+            return []
+        encoded = image if isinstance(image, EncodedImages) else self._encoded_lately(as_image(image))
+        embeddings = self.encoder.encode_phrases(phrases).embeddings
+        of_the_image = torch.zeros(len(embeddings), dtype=torch.long, device=embeddings.device)
+        views = [view for view in encoded.views if not view.mirrored]
+        of_each_view = [
+            [
+                view.letterboxes[0].map_to_image(values)
+                for values in similarity_of(view.features.embeddings, embeddings, of_the_image).cpu().numpy()
+            ]
+            for view in views
+        ]
+        return [np.mean(maps, axis=0) for maps in zip(*of_each_view, strict=True)]
+
+    def _encoded_lately(self, image: np.ndarray) -> EncodedImages:
+        key = (image.shape, hashlib.sha256(np.ascontiguousarray(image)).digest())
+        encoded: EncodedImages | None = self.known_images.get(key)
+        if encoded is None:
+            # Without the pixels, from which nothing more is computed. The array is its owner's, who may write into it:
+            # into the next frame of a video, or into an answer's picture.
+            encoded = replace(self._encode([image]), images=())
+            self.known_images.put(key, encoded, encoded.nbytes)
+        return replace(encoded, images=(image,))
+
+    def _encode(self, images: Sequence[np.ndarray]) -> EncodedImages:
+        views = [encoder.encode(images) for encoder in self._encoders]
+        if self.flip:
+            mirrored = [np.ascontiguousarray(image[:, ::-1]) for image in images]
+            views += [replace(encoder.encode(mirrored), mirrored=True) for encoder in self._encoders]
+        return EncodedImages(tuple(images), tuple(views))
+
+    @torch.inference_mode()
+    def _ground_encoded(self, encoded: EncodedImages, phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
+        image_of = [index for index, asked in enumerate(phrases) for _ in asked]
+        if not image_of:
+            return [[] for _ in phrases]
+        flat = [phrase for asked in phrases for phrase in asked]
+        features = {False: self.encoder.encode_phrases(flat)}  # by whether the view is mirrored
+        if any(view.mirrored for view in encoded.views):
+            turned = [mirrored_phrase(phrase) if can_be_mirrored(phrase) else phrase for phrase in flat]
+            features[True] = self.encoder.encode_phrases(turned)
+        image_index = torch.tensor(image_of, device=self.encoder.device)
+        maps = [self._maps(view, features[view.mirrored], image_index) for view in encoded.views]
+        answers: list[list[Grounding]] = [[] for _ in phrases]
+        for index, phrase, *maps_of_phrase in zip(image_of, flat, *maps, strict=True):
+            answers[index].append(self._grounding(encoded, index, phrase, maps_of_phrase))
+        return answers
+
+    def _maps(self, view: EncodedView, phrases: PhraseFeatures, image_index: Tensor) -> np.ndarray:
+        """(P, h, w) float32 in [0, 1] over the model's square; a limited number goes through the decoder at a time."""
+        parts = torch.arange(len(image_index), device=image_index.device).split(PHRASES_TOGETHER)
+        return np.concatenate(
+            [self._heatmaps(view, phrases[part], image_index[part]).float().cpu().numpy() for part in parts]
+        )
+
+    def _heatmaps(self, view: EncodedView, phrases: PhraseFeatures, image_index: Tensor) -> Tensor:
+        """(P, h, w) in [0, 1] over the model's square."""
+        if self.decoder is not None:
+            precision, device = self.encoder.clip.precision, image_index.device.type
+            with torch.autocast(device, precision, enabled=precision != torch.float32):
+                return self.decoder(view.features, phrases, image_index).sigmoid()
+        similarity = similarity_of(view.features.embeddings, phrases.embeddings, image_index)
+        valid = view.valid_mask(self.encoder.dense.output_stride)[image_index]
+        return min_max_normalize(similarity, valid)
+
+    def _grounding(self, encoded: EncodedImages, index: int, phrase: str, maps: Sequence[np.ndarray]) -> Grounding:
+        over_image = []
+        for view, values in zip(encoded.views, maps, strict=True):
+            if view.mirrored and not can_be_mirrored(phrase):  # "the sign that says STOP"
+                continue
+            heat = view.letterboxes[index].map_to_image(values)
+            over_image.append(heat[:, ::-1] if view.mirrored else heat)
+        heatmap = np.mean(over_image, axis=0)
+        boxes_xyxy, scores = extract(heatmap, self.extraction, self.quality_head)
+        return Grounding(phrase, boxes_xyxy, scores, heatmap, encoded.images[index])
+
+
+def decoder_for(encoder: Encoder, config: DecoderConfig) -> HeatmapDecoder:
+    """A new decoder that fits the encoder's CLIP."""
+    dense = encoder.dense
+    decoder = HeatmapDecoder(config, embed_dim=dense.embed_dim, token_width=encoder.encode_phrases.token_width,
+                             pyramid_channels=dense.pyramid_channels, output_stride=dense.output_stride)  # fmt: skip
+    return decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # halves a step on the CPU

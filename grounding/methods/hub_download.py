@@ -1,0 +1,101 @@
+"""A run on a model hub as a folder on this machine, in huggingface_hub's cache.
+
+What comes from a stranger is data only: the files of a run are named here one by one, none of them is code or a
+pickle, and a configuration that would make this program look for files is refused. One that would make it import
+modules is refused where it is read, of any run (`yaml_files`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from huggingface_hub import HfApi, errors
+
+from grounding.clip.backbone import EMBEDDED, RESNETS
+from grounding.errors import InputError
+from grounding.yaml_files import read_yaml
+
+NAME = re.compile(r"(?P<repo>[\w-][\w.-]*/[\w-][\w.-]*)(?:@(?P<revision>[\w./-]+))?")
+RUNS = "runs"  # where training puts its runs: a run that is missing there is never looked for elsewhere
+PUBLISHED_CLIPS = (EMBEDDED, *RESNETS)
+
+
+def is_hub_name(name: str) -> bool:
+    """Whether a name is that of a run on a hub: "user/name" or "user/name@revision", and nothing that is here.
+
+    Where the folder "user" is here, the name is a path, mistyped perhaps: nobody else's run is fetched in its place.
+    """
+    if NAME.fullmatch(name) is None or Path(name).exists():
+        return False
+    owner = name.split("/")[0]
+    return owner != RUNS and not Path(owner).exists()
+
+
+@cache
+def fetched(name: str, files: tuple[str, ...]) -> Path:
+    """The folder of a run on a hub, downloaded where it is not in the cache; the same one until the program ends.
+
+    Args:
+        name: "user/name" or "user/name@revision", a branch, tag or commit.
+        files: the only files that are downloaded, the first two of which every run has: its config.yaml and weights.
+
+    Raises:
+        InputError: there is no such run, it may not be downloaded, the hub cannot be reached, or the configuration
+            is damaged or names a file of this machine as its CLIP.
+    """
+    repo, _, revision = name.partition("@")
+    with hub_failures(name):
+        folder = Path(HfApi().snapshot_download(repo, revision=revision or None, allow_patterns=list(files)))
+    missing = [file for file in files[:2] if not (folder / file).is_file()]
+    if missing:
+        raise InputError(f"{name} on the model hub is no run of this project: it has no {missing[0]}")
+    for path in (folder / file for file in files if file.endswith(".yaml") and (folder / file).is_file()):
+        try:
+            clip = read_yaml(path).get("model", {}).get("clip", EMBEDDED)
+        except (ValueError, AttributeError) as error:
+            raise InputError(f"{name} on the model hub has a damaged {path.name}: give another revision") from error
+        if clip not in PUBLISHED_CLIPS:
+            known = ", ".join(PUBLISHED_CLIPS)
+            raise InputError(
+                f"{name} on the model hub names the CLIP {str(clip)[:60]!r}: only runs with one of {known} are loaded"
+            )
+    return folder
+
+
+@contextmanager
+def hub_failures(name: str) -> Iterator[None]:
+    """Turns what huggingface_hub raises inside the block into an `InputError` about the repository `name`."""
+    try:
+        yield
+    except errors.HFValidationError as error:
+        raise InputError(f"{name!r} is no name on a model hub: give user/name or user/name@revision") from error
+    except (errors.HTTPError, errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
+        # Where nothing is in the cache either, the library says so, and keeps the reason as the cause.
+        cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else None
+        raise InputError(_failure(name, cause or error)) from error
+
+
+def _failure(name: str, error: BaseException) -> str:
+    """One sentence; of the library's classes, the narrower ones come first."""
+    match error:
+        case errors.GatedRepoError():
+            return f"{name} is gated: ask for access on its page, then log in with `hf auth login`"
+        case errors.RevisionNotFoundError():
+            return f"{name} has no such revision on the model hub: give a branch, a tag or a commit that it has"
+        case errors.RepositoryNotFoundError():
+            return (
+                f"{name} is neither a folder here nor a repository on the model hub that you may see: check the name, "
+                "or log in with `hf auth login` if it is private"
+            )
+        case errors.HfHubHTTPError() if error.response.status_code in (401, 403):
+            return f"no permission for {name} on the model hub: log in with `hf auth login` and a token that allows it"
+        case errors.HfHubHTTPError():
+            return f"the model hub answered {error.response.status_code} for {name}: try again later"
+        case errors.OfflineModeIsEnabled():
+            return f"{name} needs the model hub, and HF_HUB_OFFLINE is set: unset it and connect once"
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    return f"the model hub cannot be reached for {name} ({reason}): connect and try again"

@@ -1,0 +1,185 @@
+"""A method by name: a run folder, or a method that needs no training."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from jsonargparse import ArgumentParser, Namespace
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+
+from grounding.clip.backbone import LoadedCLIP, load_clip
+from grounding.clip.encoder import Encoder
+from grounding.clip.precision import Precision, number_format
+from grounding.errors import InputError
+from grounding.extraction.stored import EXTRACTION_FILE, QUALITY_FILE, read_extraction
+from grounding.methods.chance import CentredBoxGrounder, WholeImageGrounder
+from grounding.methods.config import ModelConfig
+from grounding.methods.dense import DenseGrounder, Grounder, decoder_for
+from grounding.methods.gradcam import GradCAMGrounder
+from grounding.methods.hub_download import fetched, is_hub_name
+from grounding.methods.proposal_clip import ProposalScorer, ScoringConfig
+from grounding.methods.proposals.loading import ProposalsConfig, load_proposer
+from grounding.methods.reclip import ReCLIPGrounder
+from grounding.methods.yolo_clip import YOLOCLIPGrounder
+from grounding.yaml_files import read_yaml, refuse_other_fields
+
+CONFIG_FILE = "config.yaml"
+DECODER_FILE = "decoder.safetensors"
+RUN_FILES = (CONFIG_FILE, DECODER_FILE, EXTRACTION_FILE, QUALITY_FILE)  # all that loading a run needs
+CLIP_SHA256 = "clip_sha256"  # in the decoder file's metadata
+ZERO_SHOT, GRADCAM = "zero-shot", "gradcam"
+YOLO_CLIP, RECLIP = YOLOCLIPGrounder.name, ReCLIPGrounder.name
+BLIND = {each.name: each for each in (WholeImageGrounder, CentredBoxGrounder)}
+SHIPPED = {"refshapes": Path(__file__).parents[1] / "weights" / "refshapes"}
+TRAINING_FREE = (ZERO_SHOT, GRADCAM, YOLO_CLIP, RECLIP, *BLIND)
+
+
+def load(
+    name: str | os.PathLike[str],
+    *,
+    model: ModelConfig | None = None,
+    proposals: ProposalsConfig | None = None,
+    scoring: ScoringConfig | None = None,
+    device: str | torch.device = "cpu",
+    precision: Precision = "auto",
+    compiled: bool = False,
+) -> Grounder:
+    """A method, ready to ground phrases.
+
+    Args:
+        name: the folder of a training run, "refshapes" for the decoder that comes with this package, one of
+            `TRAINING_FREE`, or "user/name" or "user/name@revision" of a run on a model hub.
+        model: the CLIP and, for "zero-shot", its input size; a run folder brings its own, and all that counts of this
+            one is then `trust_checkpoint`.
+        proposals: the detector of "yolo-clip" and "reclip".
+        scoring: how CLIP looks at their proposals.
+        device: where the models go.
+        precision: "float32"; "bfloat16", which saves most of the time where the device multiplies it natively and moves
+            heatmaps a little (docs/performance.md says both); or "auto", which is the latter where that is so.
+        compiled: whether dense features come from kernels that `torch.compile` makes for this machine: half a minute
+            once, and a C++ compiler, for a part of every image's time that docs/performance.md gives.
+
+    Returns:
+        The method; a run's is named "ours".
+
+    Raises:
+        InputError: no such method or folder, the folder's files are damaged or do not fit each other, or as
+            `hub.fetching.fetched`.
+    """
+    name = os.fspath(name)
+    if name in BLIND:
+        return BLIND[name]()
+    model = model or ModelConfig()
+    if name in TRAINING_FREE:
+        clip = _clip_of(model, device, precision=precision, compiled=compiled)
+        if name == ZERO_SHOT:
+            return zero_shot(_encoder_of(clip, model), model)
+        if name == GRADCAM:
+            return GradCAMGrounder(clip, extraction=model.extraction)
+        proposer = load_proposer(proposals or ProposalsConfig(), device)
+        scorer = ProposalScorer(clip, scoring or ScoringConfig())
+        return (YOLOCLIPGrounder if name == YOLO_CLIP else ReCLIPGrounder)(proposer, scorer)
+    folder = folder_of(name)
+    if not folder.is_dir():
+        names = ", ".join((*SHIPPED, *TRAINING_FREE))
+        raise InputError(f"no run folder {name!r}: train one with train.py, or give one of {names}")
+    config = read_model_config(folder, trust_checkpoint=model.trust_checkpoint)
+    try:
+        encoder = make_encoder(config, device, precision=precision, compiled=compiled)
+    except InputError as error:
+        raise InputError(f"{folder / CONFIG_FILE}, model: {error}") from error
+    decoder = decoder_for(encoder, config.decoder)
+    path = folder / DECODER_FILE
+    if not path.is_file():
+        raise InputError(f"{path} is missing: the run has not finished its first epoch, continue it with --resume true")
+    try:
+        with safe_open(path, framework="pt") as file:
+            trained_on = (file.metadata() or {}).get(CLIP_SHA256)
+        decoder.load_state_dict(load_file(path))
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} cannot be read as safetensors: train again") from error
+    except RuntimeError as error:
+        raise InputError(
+            f"{path} does not fit the decoder and the CLIP ({config.clip}) that {folder / CONFIG_FILE} names: "
+            "it belongs to another architecture, restore the run's own files or train again"
+        ) from error
+    if trained_on != encoder.clip.sha256:
+        raise InputError(
+            f"{path} was trained on another CLIP file than {encoder.clip.weights}: restore that file or train again"
+        )
+    extraction, quality_head = read_extraction(folder) or (config.extraction, None)
+    return DenseGrounder(encoder, decoder.to(device), extraction=extraction, quality_head=quality_head, name="ours",
+                         sizes=config.inference_sizes, flip=config.inference_flip)  # fmt: skip
+
+
+def folder_of(name: str | os.PathLike[str]) -> Path:
+    """The run folder that a name stands for: that of a decoder that comes with this package, of a run on a model hub,
+    or the name itself.
+
+    Raises:
+        InputError: as `hub.fetching.fetched`.
+    """
+    name = os.fspath(name)
+    return fetched(name, RUN_FILES) if is_hub_name(name) else SHIPPED.get(name, Path(name))
+
+
+def run_folders(names: Iterable[str]) -> list[Path]:
+    """The folders of those methods that are runs; a folder that is called like another method is none of them.
+
+    Raises:
+        InputError: as `folder_of`.
+    """
+    return [folder for folder in (folder_of(name) for name in names if name not in TRAINING_FREE) if folder.is_dir()]
+
+
+def make_encoder(
+    config: ModelConfig, device: str | torch.device, *, precision: Precision = "float32", compiled: bool = False
+) -> Encoder:
+    """The frozen CLIP that a configuration names, dense; `precision` and `compiled` as for `load`."""
+    return _encoder_of(_clip_of(config, device, precision=precision, compiled=compiled), config)
+
+
+def _clip_of(config: ModelConfig, device: str | torch.device, *, precision: Precision, compiled: bool) -> LoadedCLIP:
+    return load_clip(config.clip, device, precision=number_format(precision, device), compiled=compiled,
+                     trust_checkpoint=config.trust_checkpoint)  # fmt: skip
+
+
+def _encoder_of(clip: LoadedCLIP, config: ModelConfig) -> Encoder:
+    return Encoder(clip, model_size=config.model_size, output_stride=config.output_stride)
+
+
+def zero_shot(encoder: Encoder, config: ModelConfig) -> DenseGrounder:
+    """The training-free form: the similarity map itself is the heatmap."""
+    return DenseGrounder(encoder, None, extraction=config.extraction, name=ZERO_SHOT, sizes=config.inference_sizes,
+                         flip=config.inference_flip)  # fmt: skip
+
+
+def read_model_config(folder: Path, *, trust_checkpoint: bool = False) -> ModelConfig:
+    """The `model` section of a run's config.yaml.
+
+    Args:
+        folder: of the run.
+        trust_checkpoint: the permission of that name, which is the user's to give and not the file's.
+
+    Raises:
+        InputError: the file is missing, is no YAML, or holds a field or value that no model has.
+    """
+    path = folder / CONFIG_FILE
+    if not path.is_file():
+        raise InputError(f"{folder} is no run folder: it has no {CONFIG_FILE}; give the folder that train.py wrote")
+    try:
+        section = read_yaml(path)["model"]
+        refuse_other_fields(section, ModelConfig, "model")
+        parser = ArgumentParser(exit_on_error=False)
+        parser.add_class_arguments(ModelConfig, "model")
+        parsed: Namespace = parser.parse_object({"model": section})
+        model: ModelConfig = parser.instantiate(parsed).model
+    except Exception as error:  # yaml, a missing key or jsonargparse: for a user all are one thing, a damaged file
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"{path} is damaged ({reason}): restore it or train again") from error
+    return replace(model, trust_checkpoint=trust_checkpoint)

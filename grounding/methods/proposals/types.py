@@ -1,0 +1,109 @@
+"""What a detector proposes, and the selection that all detectors share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Protocol
+
+import numpy as np
+import torch
+from torchvision.ops import nms
+
+from grounding.errors import InputError
+from grounding.geometry import box_area
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """Boxes of one image that may hold something.
+
+    Attributes:
+        boxes_xyxy: (N, 4) float32, pixels of the original image, clipped to it, each with an area; N >= 0.
+        scores: (N,) float32 in [0, 1], the highest first.
+    """
+
+    boxes_xyxy: np.ndarray
+    scores: np.ndarray
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which of a detector's boxes are proposed.
+
+    Attributes:
+        confidence: boxes that score lower are dropped; what ultralytics takes too, and the best for the baseline on
+            the validation split of RefShapes.
+        iou_threshold: of two boxes that overlap more, of whatever class, only the better one is kept.
+        max_proposals: how many boxes to keep at most.
+    """
+
+    confidence: float = 0.25
+    iou_threshold: float = 0.6
+    max_proposals: int = 20
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.confidence < 1 and 0 < self.iou_threshold <= 1):
+            raise InputError(
+                f"proposals.confidence is {self.confidence} and proposals.iou_threshold {self.iou_threshold}: "
+                "give the first in [0, 1) and the second in (0, 1]"
+            )
+        if self.max_proposals < 1:
+            raise InputError(f"proposals.max_proposals is {self.max_proposals}: give 1 or more")
+
+
+class Proposer(Protocol):
+    """Any detector.
+
+    Attributes:
+        name: of the detector, in reports.
+        weights: which weights it works with, a sentence for reports.
+        sha256: of the weights file, in hexadecimal.
+    """
+
+    name: str
+    weights: str
+    sha256: str
+
+    def propose(self, image: np.ndarray) -> Proposals:
+        """What may be an object in one image (H, W, 3) uint8 RGB."""
+        ...
+
+
+class CachedProposer:
+    """Another detector's proposals, kept by the image's content: for several bounds that look at the same ones.
+
+    Args:
+        proposer: is asked where an image is new.
+    """
+
+    def __init__(self, proposer: Proposer) -> None:
+        self.name, self.weights, self.sha256 = proposer.name, proposer.weights, proposer.sha256
+        self._proposer = proposer
+        self._known: dict[bytes, Proposals] = {}
+
+    def propose(self, image: np.ndarray) -> Proposals:
+        """What the detector proposes, or proposed."""
+        key = blake2b(np.ascontiguousarray(image)).digest() + bytes(str(image.shape), "ascii")
+        if key not in self._known:
+            self._known[key] = self._proposer.propose(image)
+        return self._known[key]
+
+
+def best_proposals(
+    boxes_xyxy: np.ndarray, scores: np.ndarray, image_size: tuple[int, int], selection: Selection
+) -> Proposals:
+    """The best of a detector's boxes, clipped to the image, after greedy non-maximum suppression.
+
+    Args:
+        boxes_xyxy: (M, 4) in pixels of the original image; they may reach past its border.
+        scores: (M,) in [0, 1].
+        image_size: (width, height) in pixels.
+        selection: which of them.
+    """
+    clipped = np.clip(boxes_xyxy, 0, np.tile(image_size, 2)).astype(np.float32)
+    usable = (scores >= selection.confidence) & (box_area(clipped) > 0)
+    boxes, usable_scores = clipped[usable], scores[usable].astype(np.float32)
+    order = nms(torch.from_numpy(boxes), torch.from_numpy(usable_scores), selection.iou_threshold)
+    kept = order[: selection.max_proposals].numpy()
+    return Proposals(boxes[kept], usable_scores[kept])

@@ -1,0 +1,181 @@
+"""A stream of images with phrases through one method, in bounded memory.
+
+Files are decoded by threads, and one more thread encodes the next images while the present one's phrases are answered:
+PIL and PyTorch let go of Python's lock meanwhile. Processes that read images (a DataLoader's) were slower here: a
+decoded photograph, or an encoded one, is much to hand from one process to another.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from grounding.clip.text import TextEncoder, as_phrases
+from grounding.data.images import ImageLike, as_image
+from grounding.errors import InputError
+from grounding.geometry import hottest_point
+from grounding.types import Grounding
+
+AHEAD = 4
+PHRASES_AT_ONCE = 32
+READERS = 2
+# Values of the heatmaps that are there at once, 4 bytes each: of a large photograph fewer phrases go together.
+MOST_HEAT = 2**26
+
+
+class Request(NamedTuple):
+    """An image and what to look for in it; a plain tuple of the three will do as well.
+
+    Attributes:
+        key: what the answer is called.
+        image: a path, or an array (H, W, 3) uint8 RGB.
+        phrases: each at most CLIP's 77 tokens.
+    """
+
+    key: str
+    image: ImageLike
+    phrases: Sequence[str]
+
+
+@dataclass(frozen=True)
+class GroundedPhrase:
+    """Where a phrase is in an image: a `Grounding` without its heatmap.
+
+    Attributes:
+        phrase: what was asked.
+        boxes_xyxy: (N, 4) float32, pixels of the original image, best box first; N >= 1.
+        scores: (N,) float32 in [0, 1], the highest first.
+        point_xy: centre of the heatmap's hottest pixel, in pixels of the original image.
+    """
+
+    phrase: str
+    boxes_xyxy: np.ndarray
+    scores: np.ndarray
+    point_xy: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class GroundedImage:
+    """The answer to a request.
+
+    Attributes:
+        key: of the request.
+        width, height: of the image in pixels; 0 where it is broken.
+        phrases: one for each that was asked, in their order; none where the request is broken.
+        error: why it could not be answered; "" where it was.
+    """
+
+    key: str
+    width: int = 0
+    height: int = 0
+    phrases: tuple[GroundedPhrase, ...] = ()
+    error: str = ""
+
+
+class EncodeOnceGrounder(Protocol):
+    """A method that encodes an image once and is asked as often as one likes: `DenseGrounder`, `YOLOCLIPGrounder`.
+
+    Attributes:
+        name: of the method.
+    """
+
+    name: str
+
+    @property
+    def text(self) -> TextEncoder:
+        """What reads the phrases."""
+        ...
+
+    def encode(self, image: ImageLike) -> Any:
+        """An image as a value that `ground` takes in its place, with the pixels as `images[0]`."""
+        ...
+
+    def ground(self, image: Any, phrases: Sequence[str]) -> list[Grounding]:
+        """Where each phrase is in one image."""
+        ...
+
+
+def ground_many(
+    grounder: EncodeOnceGrounder,
+    requests: Iterable[tuple[str, ImageLike, Sequence[str]]],
+    *,
+    ahead: int = AHEAD,
+    phrases_at_once: int = PHRASES_AT_ONCE,
+    readers: int = READERS,
+    skip_broken: bool = False,
+) -> Iterator[GroundedImage]:
+    """The answers to a stream of requests, in its order; one comes when it is ready and `ahead` more are taken.
+
+    Memory does not grow with the stream nor with the phrases of an image: heatmaps are dropped as soon as their boxes
+    are known.
+
+    Args:
+        grounder: the method.
+        requests: `Request`s; any iterable, it need not end. What it raises is raised after the answers to what came
+            before.
+        ahead: how many requests at most are taken from the stream beyond the one that is being answered.
+        phrases_at_once: of one image; of a large photograph fewer.
+        readers: threads that decode image files.
+        skip_broken: whether a request that cannot be answered gives a `GroundedImage` with an `error`, and the stream
+            goes on.
+
+    Raises:
+        InputError: an image cannot be read, or a phrase is empty or too long; unless these are skipped.
+    """
+    failure: list[Exception] = []
+    stream = _until_it_fails(requests, failure)
+    waiting: deque[tuple[Request, Future[Any]]] = deque()
+
+    def encoded(image: Future[np.ndarray]) -> Any:
+        return grounder.encode(image.result())
+
+    with ThreadPoolExecutor(readers) as decoding, ThreadPoolExecutor(1) as encoding:
+        try:
+            while True:
+                for request in islice(stream, 1 + ahead - len(waiting)):
+                    image = decoding.submit(as_image, request.image)
+                    waiting.append((request, encoding.submit(encoded, image)))
+                if not waiting:
+                    for error in failure:
+                        raise error
+                    return
+                request, future = waiting.popleft()
+                try:
+                    answer = _answer(grounder, request, future.result(), phrases_at_once)
+                except InputError as error:
+                    if not skip_broken:
+                        raise
+                    answer = GroundedImage(request.key, error=str(error))
+                del future  # and with it the encoded image, before the caller takes his time
+                yield answer
+        finally:
+            encoding.shutdown(wait=False, cancel_futures=True)
+            decoding.shutdown(wait=False, cancel_futures=True)
+
+
+def _until_it_fails(
+    requests: Iterable[tuple[str, ImageLike, Sequence[str]]], failure: list[Exception]
+) -> Iterator[Request]:
+    try:
+        for request in requests:
+            yield Request(*request)
+    except Exception as error:
+        failure.append(error)
+
+
+def _answer(grounder: EncodeOnceGrounder, request: Request, encoded: Any, phrases_at_once: int) -> GroundedImage:
+    phrases = as_phrases(request.phrases)
+    height, width = encoded.images[0].shape[:2]
+    size = max(1, min(phrases_at_once, MOST_HEAT // (height * width)))
+    answers = tuple(
+        GroundedPhrase(each.phrase, each.boxes_xyxy, each.scores, hottest_point(each.heatmap))
+        for start in range(0, len(phrases), size)
+        for each in grounder.ground(encoded, phrases[start : start + size])
+    )
+    return GroundedImage(request.key, width, height, answers)

@@ -1,0 +1,125 @@
+"""YOLO + CLIP, without any training: a detector proposes boxes, CLIP chooses among them by their crops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from grounding.clip.text import TextEncoder, as_phrases
+from grounding.data.images import ImageLike, as_image
+from grounding.methods.proposal_clip import ProposalScorer, grounding_of_boxes
+from grounding.methods.proposals.types import Proposer
+from grounding.methods.stream import GroundedImage, ground_many
+from grounding.types import Grounding
+
+
+@dataclass(frozen=True)
+class EncodedProposals:
+    """Images whose proposals are found and encoded, to be asked as often as one likes.
+
+    Attributes:
+        images: B originals, each (H, W, 3) uint8 RGB.
+        boxes_xyxy: per image (N, 4), N >= 1, in its pixels.
+        found: per image, whether these are proposals; else the only one is the whole image.
+        crops: per image (V, N, E), the boxes as CLIP sees them.
+    """
+
+    images: tuple[np.ndarray, ...]
+    boxes_xyxy: tuple[np.ndarray, ...]
+    found: tuple[bool, ...]
+    crops: tuple[Tensor, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all of it takes."""
+        arrays = sum(each.nbytes for each in (*self.images, *self.boxes_xyxy))
+        return arrays + sum(crops.nbytes for crops in self.crops)
+
+
+class YOLOCLIPGrounder:
+    """Answers with the proposal whose crop CLIP finds closest to the phrase.
+
+    Where the detector proposes nothing, the answer is the whole image, marked as `no_proposal`.
+
+    Args:
+        proposer: finds boxes without knowing the phrase.
+        scorer: chooses among them.
+    """
+
+    name = "yolo-clip"
+
+    def __init__(self, proposer: Proposer, scorer: ProposalScorer) -> None:
+        self.proposer = proposer
+        self.scorer = scorer
+        self.weights = f"{scorer.clip.weights}; {proposer.weights}"
+
+    @property
+    def text(self) -> TextEncoder:
+        """What reads the phrases, and remembers them."""
+        return self.scorer.encode_phrases
+
+    def encode(self, image: ImageLike) -> EncodedProposals:
+        """An image as a value that `ground` takes in its place; `ReCLIPGrounder` takes the same.
+
+        Raises:
+            InputError: the image cannot be read.
+        """
+        return self._encode([as_image(image)])
+
+    def ground(self, image: ImageLike | EncodedProposals, phrases: Sequence[str]) -> list[Grounding]:
+        """The proposals in the order of their probabilities, per phrase; image and phrases are encoded once.
+
+        Args:
+            image: a path, an array (H, W, 3) uint8 RGB, or what `encode` returned.
+            phrases: what to look for; each at most CLIP's 77 tokens.
+
+        Raises:
+            InputError: the image cannot be read, or a phrase is empty or too long.
+        """
+        phrases = as_phrases(phrases)
+        if not phrases:
+            return []
+        encoded = image if isinstance(image, EncodedProposals) else self.encode(image)
+        return self._ground_encoded(encoded, [phrases])[0]
+
+    def ground_batch(self, images: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
+        """`ground` for several images, each with at least one phrase; all their crops go through CLIP together."""
+        return self._ground_encoded(self._encode(images), phrases)
+
+    def ground_many(
+        self, requests: Iterable[tuple[str, ImageLike, Sequence[str]]], **options: Any
+    ) -> Iterator[GroundedImage]:
+        """Boxes for a stream of (key, image, phrases), in bounded memory; the options are `bulk.ground_many`'s."""
+        return ground_many(self, requests, **options)
+
+    def _encode(self, images: Sequence[np.ndarray]) -> EncodedProposals:
+        boxes, found = zip(*(boxes_to_choose_from(self.proposer, image) for image in images), strict=True)
+        return EncodedProposals(tuple(images), boxes, found, tuple(self.scorer.encode(images, boxes)))
+
+    def _ground_encoded(self, encoded: EncodedProposals, phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
+        probabilities = self._probabilities(encoded, phrases)
+        return [
+            [
+                grounding_of_boxes(phrase, boxes, scores, image, no_proposal=not found)
+                for phrase, scores in zip(asked, distributions, strict=True)
+            ]
+            for image, boxes, found, asked, distributions in zip(
+                encoded.images, encoded.boxes_xyxy, encoded.found, phrases, probabilities, strict=True
+            )
+        ]
+
+    def _probabilities(self, encoded: EncodedProposals, phrases: Sequence[Sequence[str]]) -> list[np.ndarray]:
+        return self.scorer.score(encoded.crops, phrases)
+
+
+def boxes_to_choose_from(proposer: Proposer, image: np.ndarray) -> tuple[np.ndarray, bool]:
+    """(N, 4) proposals, and True; or the whole image as the only box, and False, where there are none."""
+    boxes = proposer.propose(image).boxes_xyxy
+    if len(boxes):
+        return boxes, True
+    height, width = image.shape[:2]
+    return np.array([[0, 0, width, height]], dtype=np.float32), False

@@ -1,0 +1,133 @@
+"""What becomes of the same heatmaps under many ways to make boxes of them.
+
+Heatmaps stream by one batch of images at a time, and every setting is asked of each before the next one is made: of a
+split of large photographs they would not fit into memory.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence, Sized
+from typing import Any
+
+import numpy as np
+from tabulate import tabulate
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from grounding.data.dataloader import ImageLoader
+from grounding.evaluation.metrics import hits, ious_with, recall_at
+from grounding.extraction import ExtractionConfig, extract
+from grounding.extraction.features import box_features, candidate_boxes
+from grounding.extraction.quality import BoxQualityHead, fit_quality_head
+from grounding.methods.dense import DenseGrounder, Grounder
+from grounding.types import Example
+
+
+def sweep(
+    grounder: Grounder,
+    dataset: Dataset[Example],
+    settings: Sequence[ExtractionConfig],
+    *,
+    quality_head: BoxQualityHead | None = None,
+    images_per_batch: int = 16,
+    workers: int = 0,
+    description: str = "settings",
+) -> dict[ExtractionConfig, dict[str, float]]:
+    """What becomes of the same heatmaps under every setting.
+
+    Args:
+        grounder: of whose answers only the heatmaps are used.
+        dataset: examples of any split, best grouped by image; of known length.
+        settings: what to try; each once.
+        quality_head: for settings by "quality"; the grounder's own where it is not given.
+        images_per_batch: images that go through the grounder together.
+        workers: processes that read images; 0 reads in this one.
+        description: of the progress bar.
+
+    Returns:
+        Setting -> "acc@0.5", "miou" and "recall@5" over all expressions, of `evaluation.metrics`, and "ms_per_phrase",
+        the milliseconds from heatmap to boxes.
+
+    Raises:
+        InputError: an image cannot be read, or a setting needs a head that is not there.
+        ValueError: there is no expression.
+    """
+    if quality_head is None and isinstance(grounder, DenseGrounder):
+        quality_head = grounder.quality_head
+    settings = list(dict.fromkeys(settings))
+    values: dict[ExtractionConfig, list[tuple[float, ...]]] = {setting: [] for setting in settings}
+    for heatmap, annotated in _heatmaps(grounder, dataset, images_per_batch, workers, description):
+        for setting in settings:
+            began = time.perf_counter()
+            boxes, _ = extract(heatmap, setting, quality_head)
+            seconds = time.perf_counter() - began
+            ious = ious_with(boxes, annotated)
+            values[setting].append((float(hits(ious[:1], 0.5)[0]), float(ious[0]), recall_at(ious, 5), 1000 * seconds))
+    if settings and not values[settings[0]]:
+        raise ValueError("no phrase to measure on")
+    names = ("acc@0.5", "miou", "recall@5", "ms_per_phrase")
+    return {
+        setting: dict(zip(names, np.mean(measured, axis=0).tolist(), strict=True))
+        for setting, measured in values.items()
+    }
+
+
+def fit_head(
+    grounder: Grounder,
+    dataset: Dataset[Example],
+    *,
+    seed: int = 0,
+    images_per_batch: int = 16,
+    workers: int = 0,
+    description: str = "fitting",
+) -> BoxQualityHead:
+    """A box-quality network fitted to a grounder's heatmaps of examples, which are to be of a train split.
+
+    The decoder has seen these images, so its heatmaps of them are somewhat surer than of others: the network's scores
+    come out a little high, which changes their order less than their size.
+
+    Raises:
+        InputError: an image cannot be read.
+    """
+    features, ious = [], []
+    for heatmap, annotated in _heatmaps(grounder, dataset, images_per_batch, workers, description):
+        boxes = candidate_boxes(heatmap)
+        features.append(box_features(heatmap, boxes))
+        ious.append(ious_with(boxes, annotated))
+    return fit_quality_head(np.concatenate(features), np.concatenate(ious), seed=seed)
+
+
+def sweep_table(measured: Mapping[ExtractionConfig, Mapping[str, float]], best: ExtractionConfig | None = None) -> str:
+    """Settings with their measures as plain text, the best one marked."""
+    rows = [
+        [
+            setting.method,
+            ", ".join(f"{name} {_shown(value)}" for name, value in setting.parameters.items()),
+            *(f"{metrics[name]:.3f}" for name in ("acc@0.5", "miou", "recall@5")),
+            f"{metrics['ms_per_phrase']:.1f}",
+            "<" if setting == best else "",
+        ]
+        for setting, metrics in measured.items()
+    ]
+    headings = ["method", "parameters", "Acc@0.5", "mIoU", "R@5", "ms/phrase", ""]
+    return tabulate(rows, headings, disable_numparse=True, colalign=("left", "left", *["right"] * 4, "left"))
+
+
+def _shown(value: Any) -> str:
+    return " ".join(f"{each:g}" for each in value) if isinstance(value, tuple) else f"{value:g}"
+
+
+def _heatmaps(
+    grounder: Grounder, dataset: Dataset[Example], images_per_batch: int, workers: int, description: str
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(heatmap (H, W), annotated box (4,)) of every expression, in the order of the data set."""
+    loader = ImageLoader(dataset, batch_size=images_per_batch, num_workers=workers, collate_fn=list)
+    total = len(dataset) if isinstance(dataset, Sized) else None
+    with tqdm(total=total, desc=description, unit="image", leave=False) as bar:
+        for batch in loader:
+            answers = grounder.ground_batch([each.image for each in batch], [each.phrases for each in batch])
+            for example, groundings in zip(batch, answers, strict=True):
+                for grounding, annotated in zip(groundings, example.boxes_xyxy, strict=True):
+                    yield grounding.heatmap, annotated
+                bar.update()

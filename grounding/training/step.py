@@ -1,0 +1,131 @@
+"""The optimiser of a run, and one step of it: from a batch to better weights, or to none if a number is not finite."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.optim.swa_utils import AveragedModel
+
+from grounding.data.batches import TrainingBatch
+from grounding.model.decoder import HeatmapDecoder
+from grounding.runtime.distributed import mean_over_processes
+from grounding.training.config import TrainConfig
+from grounding.training.criterion import TrainingCriterion
+from grounding.training.run_folder import GRADIENT_NORM, LEARNING_RATE, TOTAL_LOSS
+
+# Of AdamW. Where a gradient is zero but for rounding, as that of an attention's key bias, which softmax ignores, what
+# rounding leaves must not be blown up to a step: it is another with every other number of processes.
+EPSILON = 1e-6
+
+
+@dataclass(frozen=True)
+class StepOutcome:
+    """What a step came to; the same in all processes.
+
+    Attributes:
+        values: losses, gradient norm before clipping and learning rate, by name.
+        skipped: whether the loss or the gradient was not finite, and nothing was changed.
+    """
+
+    values: dict[str, float]
+    skipped: bool
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """Makes optimiser steps.
+
+    Attributes:
+        accelerator: has prepared criterion, optimizer and schedule.
+        criterion: gives the losses of a batch by name.
+        optimizer, schedule: of its weights.
+        decoder: the criterion's.
+        mean: running mean of the decoder.
+        clip_norm: gradients are scaled down to this norm.
+    """
+
+    accelerator: Accelerator
+    criterion: nn.Module
+    optimizer: Optimizer
+    schedule: LRScheduler
+    decoder: HeatmapDecoder
+    mean: AveragedModel
+    clip_norm: float
+
+    def __call__(self, batch: TrainingBatch) -> StepOutcome:
+        """One step on this process's part of a batch; all processes call it at the same time."""
+        self.criterion.train()
+        with self.accelerator.autocast():
+            losses: dict[str, Tensor] = self.criterion(batch)
+        loss = torch.stack(list(losses.values())).sum()
+        self.accelerator.backward(loss)
+        norm = self.accelerator.clip_grad_norm_(self.criterion.parameters(), self.clip_norm)
+        # All processes must agree on whether to skip: a loss that is not finite in one makes the mean so.
+        values = mean_over_processes({TOTAL_LOSS: loss, **losses, GRADIENT_NORM: norm})
+        finite = math.isfinite(values[TOTAL_LOSS]) and math.isfinite(values[GRADIENT_NORM])
+        if finite or self.accelerator.scaler is not None:  # which leaves such a step out itself, and learns from it
+            self.optimizer.step()
+        values[LEARNING_RATE] = float(self.schedule.get_last_lr()[0])  # of this step; all groups have the same
+        if finite:
+            self.schedule.step()
+            self.mean.update_parameters(self.decoder)
+        self.optimizer.zero_grad(set_to_none=True)
+        return StepOutcome(values, skipped=not finite)
+
+
+def make_step(
+    criterion: TrainingCriterion, config: TrainConfig, accelerator: Accelerator, *, total_steps: int
+) -> TrainingStep:
+    """AdamW with a linear warm-up and a cosine, and the running mean of the decoder.
+
+    Args:
+        criterion: on the CPU or the accelerator's device; is prepared here.
+        config: of the run.
+        accelerator: of the run.
+        total_steps: of the whole run.
+    """
+    # Plain numbers: those of the command line are of a class that a saved state would need on reading.
+    groups = _parameter_groups(criterion, float(config.weight_decay))
+    optimizer = torch.optim.AdamW(groups, lr=float(config.learning_rate), eps=EPSILON, fused=True)
+    schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, config.warmup_steps, total_steps))
+    decoder = criterion.decoder
+    mean = AveragedModel(decoder, multi_avg_fn=running_mean(config.ema_decay)).to(accelerator.device)
+    criterion, optimizer, schedule = accelerator.prepare(criterion, optimizer, schedule)
+    return TrainingStep(accelerator, criterion, optimizer, schedule, decoder, mean, config.clip_norm)
+
+
+def running_mean(decay: float) -> Callable[..., None]:
+    """The update of an exponential moving average that starts quickly: the decay grows from 1/10 to `decay`.
+
+    Without this, the mean of a run of a few hundred steps would still be mostly its random start.
+    """
+
+    @torch.no_grad()
+    def update(averages: list[Tensor], values: list[Tensor], updates: Tensor) -> None:
+        step_decay = min(decay, (1 + float(updates)) / (10 + float(updates)))
+        torch._foreach_lerp_(averages, values, 1 - step_decay)
+
+    return update
+
+
+def warmup_cosine(step: int, warmup_steps: int, total_steps: int) -> float:
+    """Factor on the learning rate: linear up to 1, then a cosine down to 0."""
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    done = min(1.0, (step - warmup_steps) / max(1, total_steps - warmup_steps))
+    return 0.5 * (1 + math.cos(math.pi * done))
+
+
+def _parameter_groups(criterion: nn.Module, weight_decay: float) -> Iterator[dict[str, object]]:
+    """Kernels decay, biases and norms do not."""
+    parameters = sorted(criterion.parameters(), key=lambda p: p.ndim > 1)
+    for decays, group in itertools.groupby(parameters, key=lambda p: p.ndim > 1):
+        yield {"params": list(group), "weight_decay": weight_decay if decays else 0.0}

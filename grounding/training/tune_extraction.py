@@ -1,0 +1,131 @@
+"""`train.py extraction`: how a run's boxes are best made from its heatmaps, chosen on a validation split."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from accelerate import Accelerator
+from jsonargparse.typing import NonNegativeInt, PositiveInt
+from torch.utils.data import Subset
+
+from grounding.data.refcocog import RefCOCOg
+from grounding.data.supervision import WithoutBroken, images_with_boxes, refuse_test_split
+from grounding.errors import InputError
+from grounding.extraction import ExtractionConfig
+from grounding.extraction.stored import save_extraction
+from grounding.methods.load import CONFIG_FILE, DECODER_FILE, TRAINING_FREE, load
+from grounding.plain import plain
+from grounding.training.extraction_sweep import fit_head, sweep, sweep_table
+from grounding.training.run_folder import read_broken
+from grounding.whole_file import write_whole
+from grounding.yaml_files import read_yaml
+
+SWEEP_FILE = "extraction_sweep.json"
+GRID = (
+    *(ExtractionConfig("components", relative=relative) for relative in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)),
+    *(
+        ExtractionConfig("multi_threshold", levels=levels)
+        for levels in ((0.3, 0.5, 0.7), (0.5, 0.6, 0.7), (0.3, 0.4, 0.5, 0.6, 0.7, 0.8))
+    ),
+    *(ExtractionConfig("rectangle", offset=offset) for offset in (0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)),
+    ExtractionConfig("quality"),
+)
+
+
+@dataclass(frozen=True)
+class TuneExtractionConfig:
+    """Choose how boxes are made from a run's heatmaps, and keep the choice in the run's folder.
+
+    Attributes:
+        run: folder of a training run.
+        data: root folder of the data set, in RefCOCOg's layout.
+        split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
+        split: split to choose on; not a test split, whose numbers would then be too good.
+        subset: images to choose on: a count, a fraction below 1, or null for all.
+        fit_split: split that the box-quality network is fitted on. Of the split that the run was trained on, images
+            whose boxes it was trained with; of another split all images, after training with all boxes. Where that
+            leaves none, as after weak supervision, this method is left out.
+        fit_images: on so many images of it, or on all of these where there are fewer.
+        criterion: "miou", or "acc@0.5", which can hardly tell settings apart that draw the same box a little
+            differently; of equals the one that comes first in the table is chosen.
+        images_per_batch: images that go through the model together.
+        device: "auto" (a GPU if there is one) or "cpu".
+        workers: processes that read images; 0 reads in this one.
+        seed: of the subset, of the images to fit on and of the network.
+    """
+
+    run: Path
+    data: Path
+    split_by: str = "umd"
+    split: str = "val"
+    subset: int | float | None = None
+    fit_split: str = "train"
+    fit_images: PositiveInt = 300
+    criterion: Literal["miou", "acc@0.5"] = "miou"
+    images_per_batch: PositiveInt = 16
+    device: Literal["auto", "cpu"] = "auto"
+    workers: NonNegativeInt = 0
+    seed: NonNegativeInt = 0
+
+
+def tune_extraction(config: TuneExtractionConfig) -> str:
+    """Try every setting of `GRID`, keep the best one in the run's folder, and return the table.
+
+    Raises:
+        InputError: the run or the data cannot be used, or a split to learn from is a test split.
+    """
+    for name in ("split", "fit_split"):
+        refuse_test_split(name, getattr(config, name))
+    if str(config.run) in TRAINING_FREE or not (config.run / DECODER_FILE).is_file():
+        raise InputError(f"{config.run} holds no trained run: give a folder in which train.py finished an epoch")
+    dataset = RefCOCOg(config.data, config.split, split_by=config.split_by, group_by="image",
+                       subset=config.subset, seed=config.seed)  # fmt: skip
+    to_fit_on, seen = _images_seen_with_boxes(config)
+    for needed in (dataset, to_fit_on):
+        needed.check_images()
+    grounder = load(config.run, device=Accelerator(cpu=config.device == "cpu").device, precision="float32")
+    chosen = np.random.default_rng(config.seed).permutation(seen)[: config.fit_images]
+    batch, workers = int(config.images_per_batch), config.workers
+    head = None
+    if len(chosen):
+        head = fit_head(grounder, Subset(to_fit_on, chosen.tolist()), seed=config.seed,
+                        images_per_batch=batch, workers=workers)  # fmt: skip
+    settings = [setting for setting in GRID if head is not None or setting.method != "quality"]
+    measured = sweep(grounder, dataset, settings, quality_head=head, images_per_batch=batch, workers=workers)
+    best = max(measured, key=lambda setting: measured[setting][config.criterion])
+    facts = {"data": str(config.data), "split": config.split, "images": len(dataset),
+             "expressions": len(dataset.expressions), "fitted on": f"{len(chosen)} images of {config.fit_split}",
+             "criterion": config.criterion}  # fmt: skip
+    rows = [{"extraction": plain(setting), **metrics} for setting, metrics in measured.items()]
+    write_whole(config.run / SWEEP_FILE, json.dumps({**facts, "best": plain(best), "rows": rows}, indent=2) + "\n")
+    save_extraction(config.run, best, head if best.method == "quality" else None)
+    title = f"{config.split}, {len(dataset)} images, {len(dataset.expressions)} expressions"
+    return f"{title}\n{sweep_table(measured, best)}\nchosen by {config.criterion} and kept in {config.run}"
+
+
+def _images_seen_with_boxes(config: TuneExtractionConfig) -> tuple[RefCOCOg | WithoutBroken, list[int]]:
+    """What to fit on, and the indices of its images: of the run's own split those whose boxes its training used.
+
+    What was trained without boxes would not be without them any more if a part of it were fitted to some.
+    """
+    trained = read_yaml(config.run / CONFIG_FILE)
+    supervision, seed = trained.get("supervision", "boxes"), trained.get("seed", 0)
+    is_own = config.fit_split == trained.get("split", "train")
+    dataset: RefCOCOg | WithoutBroken = RefCOCOg(
+        config.data, config.fit_split, split_by=config.split_by, group_by="image",
+        subset=trained.get("subset") if is_own else None, seed=seed,
+    )  # fmt: skip
+    broken = read_broken(config.run)
+    if broken:
+        dataset = WithoutBroken(dataset, broken)
+    everything = list(range(len(dataset)))
+    if supervision == "boxes":
+        return dataset, everything
+    if supervision == "weak" or not is_own:
+        return dataset, []
+    boxed = images_with_boxes(dataset, trained["boxes_fraction"], seed=seed)
+    return dataset, [i for i in everything if dataset.expressions_of(i)[0].image_id in boxed]

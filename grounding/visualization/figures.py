@@ -1,0 +1,112 @@
+"""One method's answers as a figure: photograph, similarity map, heatmap, boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from grounding.extraction import ExtractionConfig
+from grounding.visualization.answers import Answer
+from grounding.visualization.drawing import BOX_COLOUR, COLOUR_MAP, INK, draw_boxes, heatmap_overlay, show_image
+from grounding.visualization.layout import Panel, Row, draw_annotated, draw_rows, iou_caption
+
+BOXES = 5  # drawn at most; the best one alone in full strength
+SHARE_OF_BEST = 0.5  # further boxes with less of the best one's score would only clutter the picture
+
+
+def draw_figure(answers: Sequence[Answer], *, title: str) -> Figure:
+    """A row per answer.
+
+    Args:
+        answers: at least one, all of one method.
+        title: of the figure.
+    """
+    rows = []
+    for answer in answers:
+        height, width = answer.grounding.image.shape[:2]
+        panels = [
+            Panel("photograph", partial(_photograph, answer=answer)),
+            Panel("similarity map, before the decoder", partial(draw_similarity, similarity=answer.similarity))
+            if answer.similarity is not None
+            else None,
+            Panel(_heatmap_heading(answer.extraction), partial(draw_heatmap, answer=answer)),
+            Panel("boxes", partial(_boxes, answer=answer),
+                  iou_caption(answer.grounding.boxes_xyxy, answer.annotated_xyxy)),
+        ]  # fmt: skip
+        rows.append(Row(answer.grounding.phrase, (width, height), [panel for panel in panels if panel]))
+    return draw_rows(rows, title=title, annotated=any(answer.annotated_xyxy is not None for answer in answers))
+
+
+def contour_levels(heatmap: np.ndarray, extraction: ExtractionConfig) -> list[float]:
+    """The heat at which the extraction cuts the heatmap; none where it does not cut it at fixed levels."""
+    peak = float(heatmap.max())
+    if extraction.method == "components":
+        return [max(extraction.relative * peak, extraction.absolute)]
+    if extraction.method == "multi_threshold":
+        return sorted({level * peak for level in extraction.levels})
+    return [extraction.offset * peak] if extraction.method == "rectangle" else []
+
+
+def draw_map(axis: Axes, values: np.ndarray, *, low: float, high: float, form: str) -> None:
+    """A map (H, W) in colours, with a bar below it that says what they mean."""
+    show_image(axis, values, cmap=COLOUR_MAP, vmin=low, vmax=high)
+    bar = axis.inset_axes((0.2, -0.065, 0.6, 0.035))
+    bar.imshow(np.linspace(0, 1, 256)[None], cmap=COLOUR_MAP, aspect="auto", extent=(0, 1, 0, 1))
+    bar.axis("off")
+    for x, align, value in ((-0.02, "right", low), (1.02, "left", high)):
+        bar.text(x, 0.5, f"{value:{form}}", transform=bar.transAxes, ha=align, va="center", fontsize=8, color="#444444")
+
+
+def draw_contour(axis: Axes, heatmap: np.ndarray, levels: Sequence[float]) -> None:
+    """Lines where the heatmap crosses the levels; a pixel's value stands at its centre."""
+    height, width = heatmap.shape
+    crossed = [level for level in levels if heatmap.min() < level <= heatmap.max()]
+    if not crossed or min(heatmap.shape) < 2:
+        return
+    grid = np.arange(width) + 0.5, np.arange(height) + 0.5
+    for colour, linewidth in ((INK, 2.6), ("#FFFFFF", 1.1)):
+        axis.contour(*grid, heatmap, levels=crossed, colors=colour, linewidths=linewidth)
+
+
+def _heatmap_heading(extraction: ExtractionConfig | None) -> str:
+    if extraction is None:
+        return "heatmap of the scored proposals"
+    return "heatmap" + {
+        "components": " and its threshold",
+        "multi_threshold": " and its thresholds",
+        "rectangle": " and where evidence begins",
+    }.get(extraction.method, "")
+
+
+def _photograph(axis: Axes, *, answer: Answer) -> None:
+    show_image(axis, answer.grounding.image)
+    draw_annotated(axis, answer.annotated_xyxy)
+
+
+def draw_similarity(axis: Axes, *, similarity: np.ndarray) -> None:
+    """CLIP's own map (H, W), in colours from its lowest to its highest cosine."""
+    draw_map(axis, similarity, low=float(similarity.min()), high=float(similarity.max()), form=".2f")
+
+
+def draw_heatmap(axis: Axes, *, answer: Answer) -> None:
+    """The answer's heatmap, with the lines where the extraction cuts it."""
+    heatmap = answer.grounding.heatmap
+    draw_map(axis, heatmap, low=0, high=1, form="g")
+    if answer.extraction is not None:
+        draw_contour(axis, heatmap, contour_levels(heatmap, answer.extraction))
+
+
+def _boxes(axis: Axes, *, answer: Answer) -> None:
+    grounding = answer.grounding
+    show_image(axis, heatmap_overlay(grounding.image, grounding.heatmap, opacity=0.45))
+    further = [index for index in range(1, min(len(grounding.scores), BOXES))
+               if grounding.scores[index] >= SHARE_OF_BEST * grounding.scores[0]]  # fmt: skip
+    for index in reversed(further):
+        draw_boxes(axis, grounding.boxes_xyxy[[index]], [f"{grounding.scores[index]:.2f}"], linewidth=1,
+                   linestyle=(0, (3, 2)), fontsize=6.5)  # fmt: skip
+    draw_boxes(axis, grounding.boxes_xyxy[:1], [f"{grounding.scores[0]:.2f}"], colour=BOX_COLOUR)
+    draw_annotated(axis, answer.annotated_xyxy)

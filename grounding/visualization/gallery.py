@@ -1,0 +1,156 @@
+"""`visualize.py gallery`: examples of a finished comparison as a picture and as a page, from its stored answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jsonargparse.typing import NonNegativeInt, PositiveInt
+
+from grounding.data.refcocog import RefCOCOg
+from grounding.errors import InputError
+from grounding.evaluation.aggregate_by_ref import aggregate_by_ref
+from grounding.evaluation.breakdowns import AXES
+from grounding.evaluation.predictions import read_predictions
+from grounding.evaluation.summary import summarise
+from grounding.visualization.drawing import save_figure
+from grounding.visualization.example_choice import Row, rival_of
+from grounding.visualization.example_drawing import DPI
+from grounding.visualization.gallery_page import write_example_page
+from grounding.visualization.gallery_picture import draw_gallery
+from grounding.visualization.rows import SUBSET, rows_of
+from grounding.visualization.selection import Wanted
+
+COUNT, OF_GROUP = 12, 4  # examples in a picture, and of each group in one
+MOST_GROUPS = 15  # in a picture
+MOST_ON_PAGE = 2000  # about 40 kB each
+
+
+@dataclass(frozen=True)
+class GalleryConfig:
+    """Show examples of a finished comparison: a picture of a few, and a page of many to filter and sort.
+
+    Attributes:
+        comparison: folder that `evaluate.py compare` wrote.
+        method: whose answers are shown; the comparison's first method where it is not given.
+        show: "random" is a fair sample; "best", "worst" (confidently wrong) and "disputed" (one of two methods is
+            right) are chosen; "breakdown" shows each group of `by`.
+        by: groups of a breakdown: "phrase length", "box area", "same-category distractors", "category",
+            "location words", "relation words", or "subset" where the data set names any.
+        of_group: what is shown of each group of a breakdown: a "random" sample, or "extremes", its best and its worst.
+        rival: the other method of disputed examples; yolo-clip where it is not given, or else the first other one.
+        count: examples in the picture (12 where it is not given), or of each group of a breakdown (4).
+        page_count: examples on the page.
+        seed: of the random choice.
+        data: root folder of the data set, where it is no longer where the comparison found it.
+        output: folder for picture and page; that of the comparison where it is not given.
+    """
+
+    comparison: Path
+    method: str | None = None
+    show: Literal["random", "best", "worst", "disputed", "breakdown"] = "random"
+    by: str = "box area"
+    of_group: Literal["random", "extremes"] = "random"
+    rival: str | None = None
+    count: PositiveInt | None = None
+    page_count: PositiveInt = 240
+    seed: NonNegativeInt = 0
+    data: Path | None = None
+    output: Path | None = None
+
+
+def gallery(config: GalleryConfig) -> list[Path]:
+    """Write the picture and the page, and return their paths. No method is asked anything.
+
+    Raises:
+        InputError: the folder holds no comparison, the method or the groups are not in it, no answer is of the kind
+            that was asked for, or the data cannot be used.
+    """
+    if config.page_count > MOST_ON_PAGE:
+        raise InputError(f"--page_count is {config.page_count}: give at most {MOST_ON_PAGE}, for browsers' sake")
+    results = _read_results(config.comparison)
+    methods = list(results["methods"])
+    method = config.method or methods[0]
+    rival = (config.rival or rival_of(method, methods)) if config.show == "disputed" else None
+    if config.show == "disputed" and rival is None:
+        raise InputError(f"{config.comparison} compares {method} with no other method: choose another --show")
+    names = (method, *([rival] if rival else []))
+    for name in names:
+        if name not in methods:
+            raise InputError(f"{config.comparison} has no method {name!r}: choose from {', '.join(methods)}")
+    if len(set(names)) < len(names):
+        raise InputError(f"--rival {rival} is the method itself: name another one")
+    if config.show == "breakdown" and config.by not in (*AXES, SUBSET):
+        raise InputError(f"there are no groups by {config.by!r}: choose from {', '.join((*AXES, SUBSET))}")
+
+    root = config.data or Path(results["data"])
+    if config.data is None and not root.is_dir():
+        raise InputError(
+            f"{config.comparison / 'results.json'} says that the data set is in {root}, which is not there, seen from "
+            "here: give its folder as --data"
+        )
+    dataset = RefCOCOg(root, results["split"], split_by=results["split_by"], group_by="image")
+    answers = {name: _rows(config.comparison, name, results["query"], dataset) for name in names}
+    wanted = Wanted(config.show, config.by, config.of_group, config.seed)
+    few = wanted.choose(answers, config.count or (OF_GROUP if config.show == "breakdown" else COUNT),
+                        most_groups=MOST_GROUPS)  # fmt: skip
+    many = wanted.choose(answers, _page_count(config, answers[method]))
+    if not few.sections:
+        raise InputError(f"no answer of {' and '.join(names)} is to be shown as {config.show!r}: choose another --show")
+
+    of_image = {dataset.expressions_of(index)[0].image_id: index for index in range(len(dataset))}
+
+    def read(image_id: int) -> np.ndarray:
+        return dataset[of_image[image_id]].image
+
+    where = f"{root.absolute().name}, {results['split']}"
+    kind = f"breakdown_{config.by.replace(' ', '-')}_{config.of_group}" if config.show == "breakdown" else config.show
+    folder = config.output or config.comparison
+    picture, page = (folder / f"gallery_{method}_{kind}.{suffix}" for suffix in ("png", "html"))
+    save_figure(draw_gallery(few, read, where=where), picture, dpi=DPI)
+    write_example_page(many, read, page, where=where, weights=results["weights"])
+    return [picture, page]
+
+
+def _read_results(folder: Path) -> dict[str, Any]:
+    path = folder / "results.json"
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"there is no {path}: give a folder that evaluate.py compare has finished") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged: make it again by evaluate.py compare") from error
+    if not isinstance(results, dict):
+        raise InputError(f"{path} is damaged: make it again by evaluate.py compare")
+    missing = [key for key in ("data", "split", "split_by", "query", "weights", "methods") if key not in results]
+    if missing:
+        raise InputError(f"{path} does not say {missing[0]!r}: make it again by evaluate.py compare")
+    return results
+
+
+def _rows(comparison: Path, method: str, query: str, dataset: RefCOCOg) -> list[Row]:
+    """The method's answers with what was asked, as the comparison's numbers count them."""
+    path = comparison / "predictions" / f"{method}.jsonl"
+    if not path.is_file():
+        raise InputError(f"there is no {path}: make it again by evaluate.py compare")
+    predictions = list(read_predictions(path))
+    if query == "ref":
+        predictions = aggregate_by_ref(predictions)
+    expressions = {each.sent_id: each for each in dataset.expressions}
+    rows: list[Row] = list(rows_of(summarise(predictions, expressions, dataset.regions)) if predictions else [])
+    if len(rows) < len(predictions) or not rows:
+        raise InputError(f"{path} answers what {dataset.root} does not ask: give the comparison's own data by --data")
+    return rows
+
+
+def _page_count(config: GalleryConfig, rows: Sequence[Row]) -> int:
+    """Of each group where there are groups, so that the page has room for all."""
+    if config.show != "breakdown":
+        return config.page_count
+    groups = {kind for row in rows for kind in row["groups"].get(config.by, ())}
+    parts = len(groups) * (2 if config.of_group == "extremes" else 1)
+    return max(1, config.page_count // max(1, parts))

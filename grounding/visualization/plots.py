@@ -1,0 +1,247 @@
+"""The curves, bars and matrices of a comparison, as PNG files.
+
+The colours of the methods are Okabe and Ito's (2008, "Color Universal Design"), which colour-blind readers can tell
+apart; a method has one colour in every picture. Bounds are grey and dashed.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import PercentFormatter
+
+from grounding.visualization.confusion import confusion
+
+DPI = 150
+PADDING = 0.08  # inches about each panel
+# Without Okabe and Ito's green, hard to see on grass in the galleries, and their yellow, faint on white.
+PALETTE = ("#0072B2", "#E69F00", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
+GREYS = ("#222222", "#999999")
+DASHES = ((0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
+BOUND_MARKERS = ("s", "D", "^", "v", "P", "X")
+MOST_GROUPS = 15  # of one breakdown
+FEW_GROUPS = 6  # panels with at most so many stand two to a row
+EMPTY = ""  # the place beside a last panel
+
+
+def draw_plots(results: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+    """Draw every plot that these results have the numbers for.
+
+    Args:
+        results: the dict that results.json holds.
+        folder: where the PNG files go; made if missing.
+
+    Returns:
+        Name of the plot -> its file, 150 dpi.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn: dict[str, Callable[[Mapping[str, Any]], Figure | None]] = {
+        "accuracy_over_iou": accuracy_over_iou,
+        "accuracy_against_time": accuracy_against_time,
+        "breakdowns": breakdowns,
+        "iou_histogram": iou_histogram,
+        "confusion": confusion,
+        "reliability": reliability,
+        "risk_coverage": risk_coverage,
+    }
+    paths = {}
+    for name, draw in drawn.items():
+        figure = draw(results)
+        if figure is not None:
+            paths[name] = folder / f"{name}.png"
+            figure.savefig(paths[name], dpi=DPI)
+    return paths
+
+
+def method_colours(results: Mapping[str, Any]) -> dict[str, str]:
+    """The colour "#RRGGBB" of each method, in every plot and gallery."""
+    return {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(results["methods"])}
+
+
+def accuracy_over_iou(results: Mapping[str, Any]) -> Figure | None:
+    """Acc@t of methods and bounds over the threshold t."""
+    methods, bounds = (_with(results.get(kind, {}), "accuracy_over_iou") for kind in ("methods", "bounds"))
+    if not methods:
+        return None
+    figure, axis = _one_panel()
+    axis.axvline(0.5, color="#DDDDDD", linewidth=1)
+    styles: dict[str, dict[str, Any]] = {
+        name: {"color": colour, "linewidth": 2} for name, colour in method_colours(results).items()
+    }
+    for index, name in enumerate(bounds):
+        dash = DASHES[index % len(DASHES)]
+        styles[name] = {"color": GREYS[index // len(DASHES) % len(GREYS)], "linewidth": 1.4, "linestyle": dash}
+    for name, record in {**methods, **bounds}.items():
+        curve = record["accuracy_over_iou"]
+        axis.plot(curve["threshold"], curve["accuracy"], label=_label(name, bounds), **styles[name])
+    axis.set(xlabel="IoU threshold t", ylabel="Acc@t", xlim=(0, 1), ylim=(0, 1.01))
+    figure.legend(loc="outside right upper", frameon=False, handlelength=3)
+    return figure
+
+
+def accuracy_against_time(results: Mapping[str, Any]) -> Figure | None:
+    """Acc@0.5 with its interval against the seconds per phrase, the time of the image shared out among its phrases."""
+    records = {**results["methods"], **results.get("bounds", {})}
+    timed = {
+        name: record
+        for name, record in records.items()
+        if record.get("seconds", {}).get("per_phrase", 0) > 0 and "acc@0.5" in record["metrics"]
+    }
+    if not any(name in timed for name in results["methods"]):
+        return None
+    figure, axis = _one_panel()
+    colours, bounds = method_colours(results), results.get("bounds", {})
+    for name, record in timed.items():
+        accuracy = record["metrics"]["acc@0.5"]
+        low, high = record.get("intervals", {}).get("acc@0.5", (accuracy, accuracy))
+        marker = BOUND_MARKERS[list(bounds).index(name) % len(BOUND_MARKERS)] if name in bounds else "o"
+        axis.errorbar(
+            record["seconds"]["per_phrase"], accuracy,
+            # An interval by bootstrap need not hold the measured value itself.
+            yerr=[[max(accuracy - low, 0)], [max(high - accuracy, 0)]],
+            fmt=marker, markersize=6, color=colours.get(name, "#777777"),
+            markerfacecolor="white" if name in bounds else None, capsize=3, linewidth=1.4,
+            label=_label(name, bounds),
+        )  # fmt: skip
+    axis.set(xscale="log", xlabel="seconds per phrase (log scale)", ylabel="Acc@0.5", ylim=(-0.02, 1.02))
+    axis.margins(x=0.08)
+    figure.legend(loc="outside right upper", frameon=False)
+    return figure
+
+
+def breakdowns(results: Mapping[str, Any]) -> Figure | None:
+    """Acc@0.5 of the methods, one panel per kind of breakdown."""
+    first, *_ = results["methods"].values()
+    axes = first.get("breakdowns", {})
+    if not axes:
+        return None
+    wide = [[name] * 2 for name, groups in axes.items() if len(groups) > FEW_GROUPS]
+    narrow = [name for name, groups in axes.items() if len(groups) <= FEW_GROUPS]
+    rows = [[*narrow[start : start + 2], EMPTY][:2] for start in range(0, len(narrow), 2)] + wide
+    figure = Figure(figsize=(12, 3.1 * len(rows) + 0.5), layout=ConstrainedLayoutEngine(w_pad=PADDING, h_pad=PADDING))
+    panels = figure.subplot_mosaic(rows, empty_sentinel=EMPTY)
+    for name in axes:
+        _breakdown_panel(panels[name], name, results)
+    handles, labels = panels[rows[0][0]].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 6), frameon=False)
+    return figure
+
+
+def _breakdown_panel(axis: Axes, name: str, results: Mapping[str, Any]) -> None:
+    first, *_ = results["methods"].values()
+    sizes = {group: part["n"] for group, part in first["breakdowns"][name].items()}
+    groups, title = list(sizes), name
+    if len(groups) > MOST_GROUPS:
+        groups = sorted(groups, key=lambda group: -sizes[group])[:MOST_GROUPS]
+        title = f"{name} (the {MOST_GROUPS} most frequent of {len(sizes)})"
+    width = 0.8 / len(results["methods"])
+    for index, (method, colour) in enumerate(method_colours(results).items()):
+        parts = results["methods"][method].get("breakdowns", {}).get(name, {})
+        heights = [parts.get(group, {}).get("metrics", {}).get("acc@0.5", np.nan) for group in groups]
+        left = np.arange(len(groups)) - 0.4 + index * width
+        axis.bar(left, heights, width, align="edge", color=colour, label=method, edgecolor="white", linewidth=0.5)
+    ticks = [f"{textwrap.fill(group, 11 if len(groups) > FEW_GROUPS else 24)}\nn = {sizes[group]}" for group in groups]
+    axis.set_xticks(range(len(groups)), ticks, fontsize=8 if len(groups) > FEW_GROUPS else 9)
+    axis.set(xlim=(-0.6, len(groups) - 0.4), ylim=(0, 1), ylabel="Acc@0.5")
+    axis.set_title(title, loc="left", fontsize=11)
+    tidy(axis)
+
+
+def iou_histogram(results: Mapping[str, Any]) -> Figure | None:
+    """The share of phrases by the IoU of their best box, a panel per method."""
+    methods = _with(results["methods"], "iou_histogram")
+    if not methods:
+        return None
+    columns = min(3, len(methods))
+    rows = -(-len(methods) // columns)
+    figure = Figure(
+        figsize=(max(2.6 * columns, 4.5), 2.1 * rows + 0.3),
+        layout=ConstrainedLayoutEngine(w_pad=PADDING, h_pad=PADDING),
+    )
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for axis in panels.flat[len(methods) :]:
+        axis.remove()
+    for axis, (name, record) in zip(panels.flat, methods.items(), strict=False):
+        edges, count = record["iou_histogram"]["edges"], np.array(record["iou_histogram"]["count"], dtype=float)
+        axis.stairs(count / max(count.sum(), 1), edges, fill=True, color=method_colours(results)[name])
+        axis.axvline(0.5, color="#555555", linewidth=1, linestyle=":")
+        axis.set_title(name, loc="left", fontsize=11)
+        axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axis.tick_params(labelbottom=True)
+        axis.set(xlim=(0, 1), xticks=(0, 0.5, 1))
+        tidy(axis)
+    figure.supxlabel("IoU of the best box", fontsize=10)
+    figure.supylabel("share of phrases", fontsize=10)
+    return figure
+
+
+def reliability(results: Mapping[str, Any]) -> Figure | None:
+    """Accuracy over score, with the expected calibration error (Guo et al. 2017), over a histogram of the scores."""
+    methods = _with(results["methods"], "reliability")
+    if not methods:
+        return None
+    figure = Figure(figsize=(7, 6), layout=ConstrainedLayoutEngine(w_pad=PADDING, h_pad=PADDING))
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    upper.plot([0, 1], [0, 1], color="#999999", linestyle="--", linewidth=1, label="perfectly calibrated")
+    for name, record in methods.items():
+        bins, colour = record["reliability"], method_colours(results)[name]
+        ece = record["metrics"].get("ece")
+        label = name if ece is None else f"{name}, ECE {ece:.3f}"
+        scores, accuracies = [part["score"] for part in bins], [part["accuracy"] for part in bins]
+        upper.plot(scores, accuracies, "o-", color=colour, label=label, markersize=5)
+        width = bins[0]["high"] - bins[0]["low"]
+        counts = np.zeros(round(1 / width))
+        counts[[round(part["low"] / width) for part in bins]] = [part["n"] for part in bins]
+        lower.stairs(counts / counts.sum(), np.linspace(0, 1, len(counts) + 1), color=colour, linewidth=1.5)
+    upper.set(xlim=(0, 1), ylim=(-0.02, 1.02), ylabel="share with IoU ≥ 0.5")
+    lower.set(xlabel="score of the best box", ylabel="share of phrases", ylim=(0, None))
+    lower.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    tidy(upper)
+    tidy(lower)
+    figure.legend(loc="outside right upper", frameon=False)
+    return figure
+
+
+def risk_coverage(results: Mapping[str, Any]) -> Figure | None:
+    """Accuracy on the most confidently answered share of the phrases (El-Yaniv and Wiener 2010), over that share."""
+    methods = _with(results["methods"], "risk_coverage")
+    if not methods:
+        return None
+    figure, axis = _one_panel()
+    for name, record in methods.items():
+        curve, colour = record["risk_coverage"], method_colours(results)[name]
+        # One phrase alone has accuracy 0 or 1, and a line of one point is not seen.
+        marker = "o" if len(curve["coverage"]) < 20 else None
+        axis.plot(curve["coverage"], curve["accuracy"], color=colour, linewidth=2, label=name, marker=marker)
+    axis.set(xlabel="coverage: answered share of the phrases, highest scores first", ylabel="Acc@0.5 of these")
+    axis.set(xlim=(0, 1.01), ylim=(0, 1.02))
+    figure.legend(loc="outside right upper", frameon=False)
+    return figure
+
+
+def _with(records: Mapping[str, Any], part: str) -> dict[str, Any]:
+    return {name: record for name, record in records.items() if record.get(part)}
+
+
+def _label(name: str, bounds: Mapping[str, Any]) -> str:
+    return f"{name} (bound)" if name in bounds else name
+
+
+def _one_panel() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(7.4, 4.2), layout=ConstrainedLayoutEngine(w_pad=PADDING, h_pad=PADDING))
+    axis = figure.subplots()
+    tidy(axis)
+    return figure, axis
+
+
+def tidy(axis: Axes) -> None:
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(axis="y", color="#E6E6E6", linewidth=0.8)
+    axis.set_axisbelow(True)

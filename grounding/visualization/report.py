@@ -1,0 +1,73 @@
+"""The folder of a comparison: tables, plots and the page, from its results and predictions."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from grounding.evaluation.compare import EvaluateConfig, command_of, compare
+from grounding.evaluation.score import ScoreConfig, score
+from grounding.evaluation.summary import Summary
+from grounding.visualization.example_choice import rival_of
+from grounding.visualization.galleries import draw_galleries
+from grounding.visualization.plots import draw_plots, method_colours
+from grounding.visualization.report_page import write_page
+from grounding.visualization.rows import rows_of
+from grounding.visualization.tables import comparison_table, write_tables
+
+PICTURES = 12  # in a gallery
+
+
+def report_comparison(config: EvaluateConfig) -> str:
+    """Compare as `evaluation.compare` does, add tables, plots and report.html, and return the table as text.
+
+    Returns:
+        The table; "" in all processes but the first.
+
+    Raises:
+        InputError: as `compare`.
+    """
+    comparison = compare(config)
+    if comparison is None:
+        return ""
+    write_report(config.output, comparison.results, comparison.summaries, command=command_of(config))
+    return f"{comparison_table(comparison.results, 'text')}\nwritten to {config.output}"
+
+
+def report_score(config: ScoreConfig) -> str:
+    """Measure as `evaluation.score` does, add tables where `output` is given, and return the table as text.
+
+    Raises:
+        InputError: as `score`.
+    """
+    results = score(config)
+    if config.output is not None:
+        write_tables(results, config.output)
+    return comparison_table(results, "text")
+
+
+def write_report(folder: Path, results: Mapping[str, Any], summaries: Mapping[str, Summary], *, command: str) -> None:
+    """Write `tables/`, `plots/` and `report.html`; nothing of an earlier comparison stays in them.
+
+    Args:
+        folder: of the comparison.
+        results: what results.json holds.
+        summaries: method -> its measured answers, whose expressions name their images.
+        command: that repeats the comparison.
+
+    Raises:
+        InputError: an image cannot be read.
+    """
+    for part in ("tables", "plots"):
+        shutil.rmtree(folder / part, ignore_errors=True)
+    write_tables(results, folder / "tables")
+    plots = draw_plots(results, folder / "plots")
+    first = next(iter(results["methods"]))
+    rival = rival_of(first, list(results["methods"]))
+    shown = [first, *([rival] if rival else [])]
+    galleries = draw_galleries(
+        {name: rows_of(summaries[name]) for name in shown}, method_colours(results), rival=rival, count=PICTURES
+    )
+    write_page(results, plots, galleries, folder / "report.html", command=command)

@@ -1,0 +1,267 @@
+"""`python -m pretraining.yolo`: the embedded YOLOX, trained from nothing on the boxes of RefShapes' scenes.
+
+YOLOX (Ge et al. 2021, "YOLOX: Exceeding YOLO Series in 2021"): network, SimOTA assignment and losses are the
+`pixeltable-yolox` package's own. Every object is of one class, "something", since what it is will be asked of CLIP.
+Only scenes of the training split are seen: the colour-shape pairs of the "novel" subset are in none of them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
+from jsonargparse import auto_cli
+from jsonargparse.typing import NonNegativeInt, PositiveInt
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from grounding.data.images import read_image
+from grounding.data.refcocog import RefCOCOg
+from grounding.deployment.export.networks import to_onnx
+from grounding.errors import InputError
+from grounding.geometry import box_area
+from grounding.methods.proposals.yolox import PADDING
+from grounding.runtime.cli import exit_on_input_error
+from grounding.training.step import warmup_cosine
+from grounding.whole_file import made_whole
+
+if TYPE_CHECKING:
+    from yolox.models import YoloxModule
+
+INPUT_SIZE = 192  # side in pixels of the square that the network sees
+DEPTH, WIDTH = 0.33, 0.125  # of the layers and channels of YOLOX-L; YOLOX-nano is (0.33, 0.25)
+VISIBLE_SHARE = 0.5  # of an object's box, below which it is no longer asked for
+
+
+@dataclass(frozen=True)
+class PretrainYoloConfig:
+    """Training of the embedded YOLOX.
+
+    Attributes:
+        data: root folder of RefShapes; its training split is used.
+        output: ONNX file to write.
+        epochs: passes over the training images.
+        batch_size: images per step, at most as many as the split has.
+        learning_rate: peak of the cosine schedule.
+        weight_decay: of AdamW, for convolution weights only.
+        warmup_steps: linear warm-up.
+        seed: of the weights, the order and the jitter.
+    """
+
+    data: Path = Path("data/refshapes")
+    output: Path = Path("grounding/weights/embedded_yolox.onnx")
+    epochs: PositiveInt = 3
+    batch_size: PositiveInt = 32
+    learning_rate: float = 4e-3
+    weight_decay: float = 0.05
+    warmup_steps: NonNegativeInt = 50
+    seed: NonNegativeInt = 0
+
+
+@dataclass(frozen=True)
+class DetectorImage:
+    """A training image and all its objects: boxes_xyxy (N, 4) float32 in pixels of the image."""
+
+    image_path: Path
+    boxes_xyxy: np.ndarray
+
+
+def training_scenes(root: Path) -> list[DetectorImage]:
+    """All images of the training split with all their annotated boxes, also of objects that no phrase refers to.
+
+    Raises:
+        InputError: the data set is missing or damaged.
+    """
+    dataset = RefCOCOg(root, "train", group_by="image")
+    images = [dataset.expressions_of(index)[0] for index in range(len(dataset))]
+    return [
+        DetectorImage(
+            image.image_path, np.array([region.box_xyxy for region in dataset.regions[image.image_id]], np.float32)
+        )
+        for image in images
+    ]
+
+
+def jitter(image: np.ndarray, boxes_xyxy: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """An image put into the network's square with random flip, scale and place, and its boxes with it.
+
+    Args:
+        image: (H, W, 3) uint8.
+        boxes_xyxy: (N, 4) in pixels of the image.
+        rng: source of the draws.
+
+    Returns:
+        (INPUT_SIZE, INPUT_SIZE, 3) uint8, padded with gray, and (M, 4) float32 in pixels of the square: the objects
+        of which at least `VISIBLE_SHARE` lies in it, clipped.
+    """
+    height, width = image.shape[:2]
+    scale = INPUT_SIZE / max(height, width) * rng.uniform(0.75, 1.25)
+    flip = rng.random() < 0.5
+    free = INPUT_SIZE - scale * np.array([width, height])  # negative where the square cuts the image
+    left, top = rng.uniform(np.minimum(free, 0), np.maximum(free, 0))
+    gain = -scale if flip else scale
+    shift = left + scale * width if flip else left
+    # Pixel centres lie at half-integers for boxes and at integers for OpenCV.
+    matrix = np.array([[gain, 0, shift + 0.5 * gain - 0.5], [0, scale, top + 0.5 * scale - 0.5]])
+    square = cv2.warpAffine(image, matrix, (INPUT_SIZE, INPUT_SIZE), borderValue=(PADDING,) * 3)
+
+    x = np.sort(boxes_xyxy[:, [0, 2]] * gain + shift, axis=1)
+    y = boxes_xyxy[:, [1, 3]] * scale + top
+    whole = np.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], axis=1)
+    inside = np.clip(whole, 0, INPUT_SIZE)
+    return square, inside[box_area(inside) >= VISIBLE_SHARE * box_area(whole)].astype(np.float32)
+
+
+class JitteredScenes(Dataset[tuple[np.ndarray, np.ndarray]]):
+    """Scenes read and jittered anew each epoch: BGR squares and boxes; the draws depend on (seed, epoch, index)."""
+
+    def __init__(self, scenes: list[DetectorImage], seed: int) -> None:
+        self.scenes, self.seed, self.epoch = scenes, seed, 0
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        scene = self.scenes[index]
+        bgr = np.ascontiguousarray(read_image(scene.image_path)[..., ::-1])
+        return jitter(bgr, scene.boxes_xyxy, np.random.default_rng([self.seed, self.epoch, index]))
+
+
+def collate(samples: list[tuple[np.ndarray, np.ndarray]]) -> tuple[Tensor, Tensor]:
+    """Images (B, 3, S, S) float32 in 0..255 and YOLOX's labels (B, N, 5): class 0, centre x, y, width, height.
+
+    Rows of zeros fill up the images with fewer than N objects.
+    """
+    images = torch.from_numpy(np.stack([square for square, _ in samples])).permute(0, 3, 1, 2).float()
+    labels = torch.zeros(len(samples), max(len(boxes) for _, boxes in samples), 5)
+    for row, (_, boxes) in zip(labels, samples, strict=True):
+        row[: len(boxes), 1:3] = torch.from_numpy(boxes[:, :2] + boxes[:, 2:]) / 2
+        row[: len(boxes), 3:5] = torch.from_numpy(boxes[:, 2:] - boxes[:, :2])
+    return images, labels
+
+
+def new_embedded_yolox() -> YoloxModule:
+    """An untrained YOLOX of one class with `DEPTH` and `WIDTH`.
+
+    Raises:
+        InputError: the `pixeltable-yolox` package is not installed.
+    """
+    try:
+        from yolox.models import YoloPafpn, YoloxHead, YoloxModule
+    except ImportError as error:
+        raise InputError(
+            f"training needs the package pixeltable-yolox ({error}): "
+            "pip install -r requirements-yolo.txt, then pip install --no-deps -r requirements-no-deps.txt"
+        ) from error
+    model = YoloxModule(YoloPafpn(DEPTH, WIDTH), YoloxHead(num_classes=1, width=WIDTH))
+    model.head.initialize_biases(prior_prob=0.01)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps, module.momentum = 1e-3, 0.03  # as in YOLOX's own configurations
+    return model
+
+
+def pretrain(config: PretrainYoloConfig) -> YoloxModule:
+    """Train the embedded YOLOX and write it as ONNX; returns it in evaluation mode.
+
+    It computes on one thread: the layers are so small that several would mostly wait for each other, and sums in one
+    order give the same file each time.
+
+    Raises:
+        InputError: the data set is missing, damaged or smaller than a batch, or the `pixeltable-yolox` package is not
+            installed; nothing is written then.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=FutureWarning, module="yolox")  # it uses an older torch's names
+            model = _train(config)
+    finally:
+        torch.set_num_threads(threads)
+    with made_whole(config.output) as unfinished:
+        export(model, unfinished)
+    return model
+
+
+def _train(config: PretrainYoloConfig) -> YoloxModule:
+    scenes = JitteredScenes(training_scenes(config.data), config.seed)
+    _refuse_less_than_a_batch(scenes, config)
+    torch.manual_seed(config.seed)
+    model = new_embedded_yolox().to(memory_format=torch.channels_last)
+    loader = DataLoader(
+        scenes,
+        config.batch_size,
+        shuffle=True,
+        generator=torch.Generator().manual_seed(config.seed),
+        collate_fn=collate,
+        drop_last=True,
+        num_workers=1,  # reads and jitters while the model trains
+    )
+    weights = [p for p in model.parameters() if p.ndim >= 2]
+    others = [p for p in model.parameters() if p.ndim < 2]
+    groups = [{"params": weights, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
+    steps = config.epochs * len(loader)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: warmup_cosine(step, config.warmup_steps, steps)
+    )
+
+    model.train()
+    progress = tqdm(_epochs(loader, scenes, config.epochs), total=steps, desc="training YOLOX")
+    for images, labels in progress:
+        losses = model(images.contiguous(memory_format=torch.channels_last), labels)
+        optimizer.zero_grad(set_to_none=True)
+        losses["total_loss"].backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+        optimizer.step()
+        schedule.step()
+        progress.set_postfix(loss=f"{losses['total_loss'].item():.3f}")
+    return model.eval()
+
+
+def _refuse_less_than_a_batch(scenes: JitteredScenes, config: PretrainYoloConfig) -> None:
+    if len(scenes) < config.batch_size:  # incomplete batches are dropped: there would be no step at all
+        raise InputError(
+            f"{config.data} has {len(scenes)} training images, fewer than one batch of {config.batch_size}: "
+            f"give --batch_size {len(scenes)} or less, or more images"
+        )
+
+
+def export(model: YoloxModule, path: Path) -> None:
+    """Write the network in YOLOX's own ONNX form: input "images" (1, 3, S, S), output "output" (1, A, 6), raw."""
+    model.head.decode_in_inference = False
+    images = torch.zeros(1, 3, INPUT_SIZE, INPUT_SIZE)
+    path.write_bytes(to_onnx(model, (images,), inputs=["images"], outputs=["output"]))
+
+
+def _epochs(
+    loader: DataLoader[tuple[np.ndarray, np.ndarray]], scenes: JitteredScenes, epochs: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    for epoch in range(epochs):
+        scenes.epoch = epoch
+        yield from loader
+
+
+def main(config: PretrainYoloConfig) -> None:
+    """Train the embedded YOLOX from nothing and write it as ONNX."""
+    started, cpu = time.perf_counter(), sum(os.times()[:4])
+    pretrain(config)
+    minutes, cpu_minutes = (time.perf_counter() - started) / 60, (sum(os.times()[:4]) - cpu) / 60
+    size = config.output.stat().st_size / 1e6
+    print(f"{config.output}: {size:.1f} MB, {minutes:.1f} minutes, {cpu_minutes:.1f} CPU minutes")
+
+
+if __name__ == "__main__":
+    with exit_on_input_error():
+        main(auto_cli(PretrainYoloConfig, args=sys.argv[1:], as_positional=False))

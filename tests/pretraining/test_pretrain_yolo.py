@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from grounding.data.images import read_image
+from grounding.data.refcocog import RefCOCOg
+from grounding.errors import InputError
+from grounding.methods.proposals.loading import EMBEDDED_FILE
+from grounding.methods.proposals.types import Selection
+from grounding.methods.proposals.yolox import YOLOXProposer, fit, import_onnxruntime
+from pretraining.yolo import (
+    INPUT_SIZE,
+    VISIBLE_SHARE,
+    JitteredScenes,
+    PretrainYoloConfig,
+    collate,
+    export,
+    jitter,
+    new_embedded_yolox,
+    pretrain,
+    training_scenes,
+)
+from tests.toy_data import write_toy_data
+
+
+def yolox_missing() -> str:
+    """Why `yolox` cannot be imported; "" where it can."""
+    try:
+        import onnxscript  # noqa: F401
+        import yolox.models  # noqa: F401
+    except ImportError as error:
+        return str(error)
+    return ""
+
+
+needs_yolox = pytest.mark.skipif(bool(yolox_missing()), reason=f"see requirements-yolo.txt: {yolox_missing()}")
+
+
+def rectangle_on_gray(box: tuple[int, int, int, int], width: int, height: int) -> np.ndarray:
+    image = np.full((height, width, 3), 114, dtype=np.uint8)
+    x1, y1, x2, y2 = box
+    image[y1:y2, x1:x2] = 255
+    return image
+
+
+def test_boxes_move_with_their_pixels():
+    box = (20, 40, 60, 90)
+    image = rectangle_on_gray(box, 160, 120)
+    image[:, :10] = 0  # a mark on the left side
+    flips, lefts, sizes = set(), [], []
+    for seed in range(60):
+        square, boxes = jitter(image, np.array([box], dtype=np.float32), np.random.default_rng(seed))
+        assert square.shape == (INPUT_SIZE, INPUT_SIZE, 3) and square.dtype == np.uint8
+        rows, columns = np.nonzero(square[..., 0] > (114 + 255) / 2)
+        if len(boxes) == 0 or not len(rows):
+            continue
+        seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        np.testing.assert_allclose(boxes, [seen], atol=0.75)
+        lefts.append(boxes[0, 0])
+        sizes.append(boxes[0, 3] - boxes[0, 1])
+        marked = np.nonzero((square[..., 0] < 50).any(axis=0))[0]
+        if len(marked):
+            flips.add(bool(marked.mean() > columns.mean()))
+    assert flips == {False, True}
+    assert np.std(lefts) > 10 and max(sizes) > 1.4 * min(sizes)
+
+
+def test_objects_are_clipped_and_dropped_with_the_part_that_is_seen():
+    image = np.zeros((96, 192, 3), dtype=np.uint8)
+    boxes = np.array([[8 * i, 10, 8 * i + 16, 60] for i in range(22)], dtype=np.float32)
+    dropped = clipped = 0
+    for seed in range(40):
+        _, kept = jitter(image, boxes, np.random.default_rng(seed))
+        assert kept.min() >= 0 and kept.max() <= INPUT_SIZE and kept.dtype == np.float32
+        widths = kept[:, 2] - kept[:, 0]
+        assert (widths >= VISIBLE_SHARE * widths.max() - 1e-3).all()
+        clipped += int((widths < widths.max() - 0.5).sum())
+        dropped += len(boxes) - len(kept)
+    assert dropped and clipped
+
+
+def test_labels_are_centres_and_sizes_filled_up_with_zeros():
+    square = np.zeros((INPUT_SIZE, INPUT_SIZE, 3), dtype=np.uint8)
+    square[5, 7] = (1, 2, 3)
+    two = np.array([[10, 20, 30, 60], [0, 0, 4, 8]], dtype=np.float32)
+    images, labels = collate([(square, two), (square, np.zeros((0, 4), dtype=np.float32))])
+    assert images.shape == (2, 3, INPUT_SIZE, INPUT_SIZE) and images[0, :, 5, 7].tolist() == [1, 2, 3]
+    assert labels.tolist() == [[[0, 20, 40, 20, 40], [0, 2, 4, 4, 8]], [[0] * 5] * 2]
+
+
+def test_training_takes_all_objects_of_the_training_split_and_nothing_else(tmp_path):
+    root = write_toy_data(tmp_path / "toy")
+    file = root / "annotations" / "instances.json"
+    content = json.loads(file.read_text())
+    first = RefCOCOg(root, "train").expressions[0].image_id
+    content["annotations"].append({"id": 999, "image_id": first, "category_id": 1, "bbox": [1, 2, 10, 20]})
+    file.write_text(json.dumps(content))
+
+    scenes = training_scenes(root)
+    expected = {expression.image_path for expression in RefCOCOg(root, "train").expressions}
+    assert [scene.image_path for scene in scenes] == sorted(expected)
+    boxes = {e.box_xyxy for e in RefCOCOg(root, "train").expressions if e.image_id == first} | {(1, 2, 11, 22)}
+    assert {tuple(box) for box in scenes[0].boxes_xyxy.tolist()} == boxes
+
+
+def test_draws_depend_on_seed_and_epoch_only(tmp_path):
+    scenes = training_scenes(write_toy_data(tmp_path / "toy"))
+    one, same, other = (JitteredScenes(scenes, seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one[2][0], same[2][0])
+    assert not np.array_equal(one[2][0], other[2][0])
+    same.epoch = 1
+    assert not np.array_equal(one[2][0], same[2][0])
+    brightest = [read_image(scene.image_path).max(axis=(0, 1)) for scene in scenes]
+    red = next(i for i, (r, _, b) in enumerate(brightest) if r > 190 and b < 190)
+    assert (one[red][0][..., 2] > 190).any() and not (one[red][0][..., 0] > 190).any()  # BGR
+
+
+@needs_yolox
+def test_the_export_is_a_yolox_like_any_other(tmp_path):
+    from yolox.utils import postprocess
+
+    torch.manual_seed(0)
+    model = new_embedded_yolox().eval()
+    for branch in (*model.head.obj_preds, *model.head.cls_preds, *model.head.reg_preds):
+        torch.nn.init.normal_(branch.weight, std=0.5)
+        torch.nn.init.zeros_(branch.bias)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = None  # one batch gives the statistics
+    model.backbone.train()(255 * torch.rand(2, 3, INPUT_SIZE, INPUT_SIZE))
+    model.eval()
+    export(model, tmp_path / "model.onnx")
+    export(model, tmp_path / "again.onnx")
+    content = (tmp_path / "model.onnx").read_bytes()
+    assert content == (tmp_path / "again.onnx").read_bytes() and len(content) < 3_000_000
+    assert str(Path(__file__).parents[1]).encode() not in content  # where it was made
+
+    image = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+    square, scale = fit(image, (INPUT_SIZE, INPUT_SIZE))
+    bgr = torch.from_numpy(square[..., ::-1].copy()).permute(2, 0, 1)[None].float()
+    session = import_onnxruntime().InferenceSession(content, providers=["CPUExecutionProvider"])
+    with torch.no_grad():
+        raw = model(bgr)
+        model.head.decode_in_inference = True
+        decoded = model(bgr)
+    np.testing.assert_allclose(session.run(None, {"images": bgr.numpy()})[0], raw.numpy(), atol=2e-3)
+
+    expected = postprocess(decoded, num_classes=1, conf_thre=0.1, nms_thre=1.0, class_agnostic=True)[0].numpy()
+    found = YOLOXProposer(tmp_path / "model.onnx", Selection(0.1, 1.0, 1000), name="test").propose(image)
+    boxes = np.clip(expected[:, :4] / np.tile(scale, 2), 0, [160, 120, 160, 120])
+    visible = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    assert visible.sum() > 20
+    np.testing.assert_allclose(found.scores, (expected[:, 4] * expected[:, 5])[visible], atol=1e-3)
+    by_place = [np.lexsort(b.round(0).T) for b in (found.boxes_xyxy, boxes[visible])]
+    np.testing.assert_allclose(found.boxes_xyxy[by_place[0]], boxes[visible][by_place[1]], atol=0.5)
+
+
+@needs_yolox
+def test_a_short_training_writes_the_same_file_for_the_same_seed(tmp_path):
+    root = write_toy_data(tmp_path / "toy", {"train": 8, "val": 1})
+    config = PretrainYoloConfig(data=root, output=tmp_path / "out" / "a.onnx", epochs=2, batch_size=4, warmup_steps=1)
+    threads = torch.get_num_threads()
+    model = pretrain(config)
+    assert not model.training and torch.get_num_threads() == threads
+    pretrain(replace(config, output=tmp_path / "out" / "b.onnx"))
+    pretrain(replace(config, output=tmp_path / "out" / "c.onnx", seed=1))
+    assert sorted(path.name for path in config.output.parent.iterdir()) == ["a.onnx", "b.onnx", "c.onnx"]
+    a, b, c = ((tmp_path / "out" / name).read_bytes() for name in ("a.onnx", "b.onnx", "c.onnx"))
+    assert a == b != c
+
+
+def test_fewer_images_than_a_batch_are_refused_before_anything_is_written(tmp_path):
+    root = write_toy_data(tmp_path / "toy", {"train": 3, "val": 1})
+    config = PretrainYoloConfig(data=root, output=tmp_path / "out" / "a.onnx", epochs=1, batch_size=4)
+    with pytest.raises(InputError, match=r"toy has 3 training images, fewer than one batch of 4: give --batch_size 3"):
+        pretrain(config)
+    assert not config.output.parent.exists()
+
+
+@needs_yolox
+def test_training_lowers_the_loss():
+    torch.manual_seed(0)
+    boxes = np.array([[30, 40, 90, 100], [110, 120, 150, 180]], dtype=np.float32)
+    square = np.full((INPUT_SIZE, INPUT_SIZE, 3), 114, dtype=np.uint8)
+    for x1, y1, x2, y2 in boxes.astype(int).tolist():
+        cv2.rectangle(square, (x1, y1), (x2 - 1, y2 - 1), (30, 200, 80), -1)
+    images, labels = collate([(square, boxes)] * 2)
+    model = new_embedded_yolox().train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    losses = []
+    for _ in range(15):
+        loss = model(images, labels)["total_loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_without_the_package_the_remedy_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "yolox.models", None)
+    with pytest.raises(InputError, match=r"pixeltable-yolox.*requirements-yolo\.txt"):
+        new_embedded_yolox()
+
+
+def test_the_embedded_file_is_small_and_of_the_promised_form():
+    assert EMBEDDED_FILE.stat().st_size < 3_000_000
+    session = import_onnxruntime().InferenceSession(EMBEDDED_FILE, providers=["CPUExecutionProvider"])
+    (images,), (output,) = session.get_inputs(), session.get_outputs()
+    assert (images.name, images.shape) == ("images", [1, 3, INPUT_SIZE, INPUT_SIZE])
+    assert (output.name, output.shape) == ("output", [1, 24 * 24 + 12 * 12 + 6 * 6, 6])
