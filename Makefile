@@ -5,7 +5,7 @@ UV ?= uv
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint chaos fuzz soak audit licences oldest constraints clean
+.PHONY: help setup demo test lint chaos fuzz soak audit oldest constraints count clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -26,7 +26,7 @@ lint: ## check style (ruff), layout (ruff format) and types (mypy)
 	$(PYTHON_IN_VENV) -m ruff format --check .
 	$(PYTHON_IN_VENV) -m mypy
 
-chaos: ## kill training, caching, bulk grounding and compare at random moments, and fill their disks
+chaos: ## kill training, bulk grounding and compare at random moments, and fill their disks
 	@sh scripts/setup.sh dev
 	@$(PYTHON_IN_VENV) -m reliability.chaos && $(PYTHON_IN_VENV) -m reliability.page
 
@@ -38,14 +38,8 @@ soak: ## use the page with ten clients, and ground 20,000 images, watching memor
 	@sh scripts/setup.sh dev
 	@$(PYTHON_IN_VENV) -m reliability.soak && $(PYTHON_IN_VENV) -m reliability.page
 
-audit: build/audit/made ## known vulnerabilities of the pinned packages (asks a database on the internet)
-	@build/audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt
-
-licences: build/audit/made setup ## list the packages' licences in docs/licences.md
-	@$(PYTHON_IN_VENV) -m reliability.licences build/audit/bin/pip-licenses
-
-build/audit/made: requirements-audit.txt
-	@python3 -m venv build/audit && build/audit/bin/pip install --quiet -r requirements-audit.txt && touch $@
+audit: ## known vulnerabilities of the pinned packages (asks a database on the internet; needs uv)
+	@$(UV) tool run pip-audit --strict --no-deps --disable-pip -r constraints.txt
 
 oldest: ## run the tests with the oldest PyTorch that requirements.txt allows (in build/oldest)
 	@sh scripts/oldest.sh && build/oldest/bin/python -m pytest $(PYTEST_ARGS)
@@ -56,6 +50,9 @@ constraints: ## resolve constraints.txt afresh from the requirement files (needs
 		--no-header --no-annotate requirements-dev.txt; } > constraints.new
 	@mv constraints.new constraints.txt
 
+count: ## lines and files by package
+	@python3 scripts/count.py
+
 clean: ## remove runs/demo, data/refshapes, caches and build leftovers (keeps .venv, other runs and other data)
 	rm -rf runs/demo data/refshapes build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage htmlcov
-	find grounding tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find grounding pretraining tests -name __pycache__ -type d -prune -exec rm -rf {} +

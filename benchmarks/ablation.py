@@ -27,6 +27,7 @@ from benchmarks.ablation_report import FULL, write_report
 from grounding.data.augment import AugmentationConfig
 from grounding.data.refcocog import RefCOCOg
 from grounding.evaluation.evaluate import method_of, predict
+from grounding.evaluation.extraction_sweep import fit_head, sweep
 from grounding.evaluation.metrics import ious_with, point_inside
 from grounding.evaluation.summary import summarise
 from grounding.extraction import ExtractionConfig, extract
@@ -36,15 +37,14 @@ from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder, Grounder
 from grounding.methods.load import load
 from grounding.model.decoder import DecoderConfig
-from grounding.plain import plain
 from grounding.runtime.cli import exit_on_input_error
+from grounding.runtime.config_io import plain
+from grounding.runtime.files import write_text_atomic
 from grounding.training.config import TrainConfig
 from grounding.training.criterion import ContrastConfig, LossConfig
-from grounding.training.extraction_sweep import fit_head, sweep
 from grounding.training.train import train
 from grounding.training.tune_extraction import GRID
 from grounding.training.weak import WeakConfig
-from grounding.whole_file import write_whole
 
 RESULT = "ablation.json"
 MEASURES = ("acc@0.5", "miou", "pointing")
@@ -222,7 +222,7 @@ def _split(data: Path, split: str, images: int) -> RefCOCOg:
 
 def _write(job: Job, results: dict[str, Any]) -> None:
     job.folder.mkdir(parents=True, exist_ok=True)
-    write_whole(job.folder / RESULT, json.dumps({"made_from": job.made_from, "results": results}))
+    write_text_atomic(job.folder / RESULT, json.dumps({"made_from": job.made_from, "results": results}))
 
 
 def _is_done(job: Job) -> bool:

@@ -18,7 +18,7 @@ from tabulate import tabulate
 
 from benchmarks.pages import between
 from grounding.evaluation.significance import paired_difference
-from grounding.whole_file import write_whole
+from grounding.runtime.files import write_text_atomic
 
 FULL = "+ adapter, regions from boxes"  # whose heatmaps the extractions share, and which has all boxes
 SHOWN = {"acc@0.5": "Acc@0.5", "miou": "mIoU", "pointing": "pointing"}
@@ -71,9 +71,11 @@ def write_report(output: Path, results: Sequence[tuple[str, Mapping[str, Result]
         f"The heatmaps of {FULL!r}; parameters chosen on val by mIoU, the box-quality network fitted on train.\n",
         _table({name.removeprefix("extraction: "): of_seeds for name, of_seeds in extractions.items()}),
     ]
-    write_whole(output, between(output, BEGIN, END, "\n".join(text)))
+    write_text_atomic(output, between(output, BEGIN, END, "\n".join(text)))
     numbers = {name: [_means(result) for result in of_seeds] for name, of_seeds in rows.items()}
-    write_whole(output.with_name("ablations.json"), json.dumps({"facts": facts, "runs": numbers}, indent=1) + "\n")
+    write_text_atomic(
+        output.with_name("ablations.json"), json.dumps({"facts": facts, "runs": numbers}, indent=1) + "\n"
+    )
 
 
 def _means(result: Result) -> dict[str, dict[str, float]]:

@@ -25,7 +25,7 @@ from grounding.geometry import hottest_point
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.runtime.cli import exit_on_input_error
-from grounding.whole_file import write_whole
+from grounding.runtime.files import write_text_atomic
 
 BEGIN, END = "<!-- Written by python -m benchmarks.embedded_clip -->", "<!-- End of benchmarks.embedded_clip -->"
 
@@ -78,7 +78,7 @@ def main(
     if output is None:
         print(text)
     else:
-        write_whole(output, between(output, BEGIN, END, text))
+        write_text_atomic(output, between(output, BEGIN, END, text))
 
 
 def _table(hits: dict[tuple[str, str], list[float]]) -> str:

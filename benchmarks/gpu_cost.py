@@ -17,7 +17,7 @@ from grounding.training.config import TrainConfig
 # Images of the split `umd`, which shares none between its parts: TensorFlow Datasets, catalogue entry `ref_coco`. Their
 # sum is what `grounding.data.download` checks, and the sentences are taken from there.
 IMAGES = {"train": 21_899, "val": 1_300, "test": 2_600}
-SENTENCES = PUBLISHED["refcocog"].expected.sentences
+SENTENCES = PUBLISHED["refcocog"].sentences
 WORDS_PER_PHRASE = 8.4  # the same catalogue entry
 ARITHMETIC_SHARE = (0.15, 0.40)  # of the peak, that a training step reaches
 TRAFFIC_SHARE = (0.50, 0.80)  # of the bandwidth

@@ -20,7 +20,7 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.geometry import box_iou
 from grounding.methods.proposals.loading import ProposalsConfig, load_proposer
 from grounding.runtime.cli import exit_on_input_error
-from grounding.whole_file import write_whole
+from grounding.runtime.files import write_text_atomic
 
 IOU_THRESHOLDS = (0.5, 0.75)
 BEST = (1, 5, 10)
@@ -80,7 +80,7 @@ def main(
     if output is None:
         print(text)
     else:
-        write_whole(output, between(output, BEGIN, END, text))
+        write_text_atomic(output, between(output, BEGIN, END, text))
 
 
 def _table(overlaps: dict[tuple[str, int | None], list[float]]) -> str:

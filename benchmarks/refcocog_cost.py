@@ -27,8 +27,8 @@ from benchmarks.step_cost import LONGEST_PHRASE, PARTS, Cost
 from grounding.data.download import PUBLISHED
 from grounding.errors import InputError
 from grounding.runtime.cli import exit_on_input_error, parse
+from grounding.runtime.files import write_text_atomic
 from grounding.training.config import TrainConfig
-from grounding.whole_file import write_whole
 
 CONFIGS = (Path("configs/refcocog.yaml"), Path("configs/refcocog-weak.yaml"), Path("configs/refcocog-mixed.yaml"))
 FIGURES = Path(__file__).with_name("published_refcocog.csv")
@@ -53,7 +53,7 @@ def main(output: Path = Path("docs/performance.md"), configs: tuple[Path, ...] =
         output: Markdown file with the marks.
         configs: configuration files whose section "train" is gone through.
     """
-    if sum(IMAGES.values()) != PUBLISHED["refcocog"].expected.images:
+    if sum(IMAGES.values()) != PUBLISHED["refcocog"].images:
         raise InputError("the splits' images here and in grounding.data.download are not the same: correct one of them")
     steps, memory, times = [], [], []
     for path in configs:
@@ -106,7 +106,7 @@ def main(output: Path = Path("docs/performance.md"), configs: tuple[Path, ...] =
     text = PAGE.read_text()
     for name, value in tables.items():
         text = text.replace(f"@{name}@", value)
-    write_whole(output, between(output, BEGIN, END, text.rstrip()))
+    write_text_atomic(output, between(output, BEGIN, END, text.rstrip()))
 
 
 def _smaller(config: TrainConfig) -> dict[str, TrainConfig]:

@@ -17,9 +17,9 @@ from jsonargparse import auto_cli
 from benchmarks.pages import between
 from grounding.errors import InputError
 from grounding.runtime.cli import exit_on_input_error
+from grounding.runtime.files import write_text_atomic
 from grounding.visualization.table_formats import render
 from grounding.visualization.tables import all_tables, difference_table, main_table, subsets_table
-from grounding.whole_file import write_whole
 
 SHORT = {"Acc@0.5": "acc@0.5", "mIoU": "miou", "Pointing": "pointing", "R@5": "recall@5", "Text cos": "text_cosine"}
 BEGIN, END = "<!-- Written by python -m benchmarks.results -->", "<!-- End of what it writes -->"
@@ -66,8 +66,8 @@ def main(
     published = [f"| {' | '.join(row)} |" for row in rows]
     published.insert(1, "| --- " * len(rows[0]) + "|")
     of_page = between(output, BEGIN, END, "\n".join(["", *tables, SHIPPED, *few, ELSEWHERE, *published]))
-    write_whole(output, of_page)
-    write_whole(readme, of_readme)
+    write_text_atomic(output, of_page)
+    write_text_atomic(readme, of_readme)
 
 
 def short_table(demo: dict[str, Any], shipped: dict[str, Any]) -> str:

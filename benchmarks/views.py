@@ -26,7 +26,7 @@ from grounding.methods.reclip import combine
 from grounding.methods.spatial_phrases import noun_phrases, parse_spatial_phrase
 from grounding.methods.yolo_clip import boxes_to_choose_from
 from grounding.runtime.cli import exit_on_input_error
-from grounding.whole_file import write_whole
+from grounding.runtime.files import write_text_atomic
 
 BEGIN, END = "<!-- Written by python -m benchmarks.views -->", "<!-- End of benchmarks.views -->"
 
@@ -79,7 +79,7 @@ def main(
     if output is None:
         print(text)
     else:
-        write_whole(output, between(output, BEGIN, END, text))
+        write_text_atomic(output, between(output, BEGIN, END, text))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The one exception that a user's mistake raises."""
+"""The one exception that a user's mistake raises, and text of strangers: whether it can be shown and written."""
 
 MOST_LETTERS = 1000
 KEPT_AT_THE_END = 300  # where the remedy stands
@@ -24,3 +24,8 @@ class InputError(ValueError):
 def visible(text: str) -> str:
     """The text with every letter that cannot be printed, such as a line end, by its escape."""
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def is_writable(text: str) -> bool:
+    """False of a text with a lone half of a character that UTF-16 writes in two: no file and no picture can hold it."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)

@@ -10,9 +10,7 @@ OpenAI's has learned from 400 million pairs. Both see pairs only; boxes are neve
 from __future__ import annotations
 
 import math
-import os
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -31,9 +29,10 @@ from tqdm import tqdm
 from grounding.clip.backbone import CLIP, encode_tokens, normalise_pixels, tokenize
 from grounding.clip.dense import dense_embeddings, resnet_stages
 from grounding.errors import InputError
-from grounding.plain import plain
 from grounding.runtime.cli import exit_on_input_error
-from grounding.whole_file import made_whole
+from grounding.runtime.config_io import plain
+from grounding.runtime.files import atomic_write
+from grounding.training.step import warmup_cosine
 from pretraining.captions import captioned_views, captions_true_of
 
 
@@ -153,7 +152,9 @@ def pretrain(config: PretrainConfig) -> CLIP:
     others = [p for p in model.parameters() if p.ndim < 2]
     groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _warmup_cosine(step, config))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: warmup_cosine(step, config.warmup_steps, config.steps)
+    )
 
     config.output.parent.mkdir(parents=True, exist_ok=True)
     state_file = config.output.with_suffix(".state.pt")
@@ -182,11 +183,11 @@ def pretrain(config: PretrainConfig) -> CLIP:
         if step % config.save_every == 0 or step == config.steps:
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(),
                      "schedule": schedule.state_dict(), "step": step, "config": plain(config)}  # fmt: skip
-            with made_whole(state_file) as unfinished:
+            with atomic_write(state_file) as unfinished:
                 torch.save(state, unfinished)
 
     half = {name: value.half().contiguous() for name, value in model.state_dict().items() if value.is_floating_point()}
-    with made_whole(config.output) as unfinished:
+    with atomic_write(config.output) as unfinished:
         save_file(half, unfinished)
     state_file.unlink(missing_ok=True)
     return model.eval()
@@ -205,22 +206,6 @@ def _read_state(path: Path, config: PretrainConfig) -> dict[str, Any]:
     return state
 
 
-def _warmup_cosine(step: int, config: PretrainConfig) -> float:
-    if step < config.warmup_steps:
-        return (step + 1) / config.warmup_steps
-    done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-    return 0.5 * (1 + math.cos(math.pi * done))
-
-
-def main(config: PretrainConfig) -> None:
-    """Train the embedded CLIP from nothing and write it as fp16 safetensors."""
-    started, cpu = time.perf_counter(), sum(os.times()[:4])
-    pretrain(config)
-    minutes, cpu_minutes = (time.perf_counter() - started) / 60, (sum(os.times()[:4]) - cpu) / 60
-    size = config.output.stat().st_size / 1e6
-    print(f"{config.output}: {size:.1f} MB, {minutes:.1f} minutes, {cpu_minutes:.1f} CPU minutes")
-
-
 if __name__ == "__main__":
     with exit_on_input_error():
-        main(auto_cli(PretrainConfig, args=sys.argv[1:], as_positional=False))
+        pretrain(auto_cli(PretrainConfig, args=sys.argv[1:], as_positional=False, prog="python -m pretraining.clip"))

@@ -1,15 +1,14 @@
 """`python -m pretraining.yolo`: the embedded YOLOX, trained from nothing on the boxes of RefShapes' scenes.
 
 YOLOX (Ge et al. 2021, "YOLOX: Exceeding YOLO Series in 2021"): network, SimOTA assignment and losses are the
-`pixeltable-yolox` package's own. Every object is of one class, "something", since what it is will be asked of CLIP.
-Only scenes of the training split are seen: the colour-shape pairs of the "novel" subset are in none of them.
+`pixeltable-yolox` package's own, which `INSTALLATION` installs. Every object is of one class, "something", since what
+it is will be asked of CLIP. Only scenes of the training split are seen: the colour-shape pairs of the "novel" subset
+are in none of them.
 """
 
 from __future__ import annotations
 
-import os
 import sys
-import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,12 +31,13 @@ from grounding.errors import InputError
 from grounding.geometry import box_area
 from grounding.methods.proposals.yolox import PADDING
 from grounding.runtime.cli import exit_on_input_error
+from grounding.runtime.files import atomic_write
 from grounding.training.step import warmup_cosine
-from grounding.whole_file import made_whole
 
 if TYPE_CHECKING:
     from yolox.models import YoloxModule
 
+INSTALLATION = "pip install -r requirements-yolo.txt && pip install --no-deps pixeltable-yolox==0.4.3"
 INPUT_SIZE = 192  # side in pixels of the square that the network sees
 DEPTH, WIDTH = 0.33, 0.125  # of the layers and channels of YOLOX-L; YOLOX-nano is (0.33, 0.25)
 VISIBLE_SHARE = 0.5  # of an object's box, below which it is no longer asked for
@@ -159,10 +159,7 @@ def new_embedded_yolox() -> YoloxModule:
     try:
         from yolox.models import YoloPafpn, YoloxHead, YoloxModule
     except ImportError as error:
-        raise InputError(
-            f"training needs the package pixeltable-yolox ({error}): "
-            "pip install -r requirements-yolo.txt, then pip install --no-deps -r requirements-no-deps.txt"
-        ) from error
+        raise InputError(f"training needs the package pixeltable-yolox ({error}): {INSTALLATION}") from error
     model = YoloxModule(YoloPafpn(DEPTH, WIDTH), YoloxHead(num_classes=1, width=WIDTH))
     model.head.initialize_biases(prior_prob=0.01)
     for module in model.modules():
@@ -189,25 +186,23 @@ def pretrain(config: PretrainYoloConfig) -> YoloxModule:
             model = _train(config)
     finally:
         torch.set_num_threads(threads)
-    with made_whole(config.output) as unfinished:
+    with atomic_write(config.output) as unfinished:
         export(model, unfinished)
     return model
 
 
 def _train(config: PretrainYoloConfig) -> YoloxModule:
     scenes = JitteredScenes(training_scenes(config.data), config.seed)
-    _refuse_less_than_a_batch(scenes, config)
+    if len(scenes) < config.batch_size:  # incomplete batches are dropped: there would be no step at all
+        raise InputError(
+            f"{config.data} has {len(scenes)} training images, fewer than one batch of {config.batch_size}: "
+            f"give --batch_size {len(scenes)} or less, or more images"
+        )
     torch.manual_seed(config.seed)
     model = new_embedded_yolox().to(memory_format=torch.channels_last)
-    loader = DataLoader(
-        scenes,
-        config.batch_size,
-        shuffle=True,
-        generator=torch.Generator().manual_seed(config.seed),
-        collate_fn=collate,
-        drop_last=True,
-        num_workers=1,  # reads and jitters while the model trains
-    )
+    # The worker reads and jitters while the model trains.
+    loader = DataLoader(scenes, config.batch_size, shuffle=True, drop_last=True, num_workers=1, collate_fn=collate,
+                        generator=torch.Generator().manual_seed(config.seed))  # fmt: skip
     weights = [p for p in model.parameters() if p.ndim >= 2]
     others = [p for p in model.parameters() if p.ndim < 2]
     groups = [{"params": weights, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
@@ -230,14 +225,6 @@ def _train(config: PretrainYoloConfig) -> YoloxModule:
     return model.eval()
 
 
-def _refuse_less_than_a_batch(scenes: JitteredScenes, config: PretrainYoloConfig) -> None:
-    if len(scenes) < config.batch_size:  # incomplete batches are dropped: there would be no step at all
-        raise InputError(
-            f"{config.data} has {len(scenes)} training images, fewer than one batch of {config.batch_size}: "
-            f"give --batch_size {len(scenes)} or less, or more images"
-        )
-
-
 def export(model: YoloxModule, path: Path) -> None:
     """Write the network in YOLOX's own ONNX form: input "images" (1, 3, S, S), output "output" (1, A, 6), raw."""
     model.head.decode_in_inference = False
@@ -253,15 +240,8 @@ def _epochs(
         yield from loader
 
 
-def main(config: PretrainYoloConfig) -> None:
-    """Train the embedded YOLOX from nothing and write it as ONNX."""
-    started, cpu = time.perf_counter(), sum(os.times()[:4])
-    pretrain(config)
-    minutes, cpu_minutes = (time.perf_counter() - started) / 60, (sum(os.times()[:4]) - cpu) / 60
-    size = config.output.stat().st_size / 1e6
-    print(f"{config.output}: {size:.1f} MB, {minutes:.1f} minutes, {cpu_minutes:.1f} CPU minutes")
-
-
 if __name__ == "__main__":
     with exit_on_input_error():
-        main(auto_cli(PretrainYoloConfig, args=sys.argv[1:], as_positional=False))
+        pretrain(
+            auto_cli(PretrainYoloConfig, args=sys.argv[1:], as_positional=False, prog="python -m pretraining.yolo")
+        )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from grounding import ModelConfig, RefCOCOg, cli, load
-from grounding.evaluation.compare import EvaluateConfig
+from grounding.evaluation.config import EvaluateConfig
 from grounding.evaluation.evaluate import evaluate
 from grounding.visualization.report import report_comparison
 

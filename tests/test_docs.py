@@ -15,7 +15,7 @@ import yaml
 from PIL import Image
 
 from grounding.data.refshapes.writer import write_refshapes
-from grounding.evaluation.compare import EvaluateConfig
+from grounding.evaluation.config import EvaluateConfig
 from grounding.runtime.cli import parse
 from grounding.training.config import TrainConfig
 from grounding.training.train import train

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 import torch
 
-from grounding import cli, comparison
+from grounding.evaluation import compare as comparison
 from grounding.evaluation.evaluate import predict_blocks
+from grounding.runtime import cli
 from grounding.runtime.distributed import gather, process_count, process_index
 from grounding.visualization.report import report_comparison
 from tests.scripts import ROOT

@@ -19,23 +19,23 @@ import numpy as np
 import optuna
 import torch
 import yaml
-from jsonargparse.typing import NonNegativeInt, PositiveInt
 from optuna.distributions import BaseDistribution
 from optuna.pruners import MedianPruner
 from optuna.samplers import TPESampler
 from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
+from pydantic import NonNegativeInt, PositiveInt
 
 from grounding.errors import InputError
 from grounding.methods.load import make_encoder
-from grounding.plain import plain
+from grounding.runtime.config_io import plain
+from grounding.runtime.files import write_text_atomic
 from grounding.training.config import TrainConfig
 from grounding.training.datasets import boxed_images, training_data
 from grounding.training.run_folder import MAY_DIFFER_ON_RESUME, STATES_FOLDER
 from grounding.training.search_space import DEFAULT_SPACE, read_space, values_in_space, with_values
 from grounding.training.train import SHOWN, train
-from grounding.whole_file import write_whole
 
 STUDY_NAME = "search"
 STUDY_FILE, TRIALS_FILE, BEST_FILE = "study.db", "trials.csv", "best.yaml"
@@ -219,11 +219,11 @@ def _write_records(study: Study, start: TrainConfig, folder: Path) -> None:
         writer.writerow([trial.number, trial.state.name.lower(), trial.user_attrs.get(RETRY_OF, ""), seconds,
                          len(trial.intermediate_values), *(trial.params.get(name, "") for name in names),
                          *(measures.get(name, "") for name in SHOWN)])  # fmt: skip
-    write_whole(folder / TRIALS_FILE, text.getvalue())
+    write_text_atomic(folder / TRIALS_FILE, text.getvalue())
     best = _best(study)
     if best is not None:
         config = with_values(start, {**best.params, "output": folder / "best", "resume": False})
-        write_whole(folder / BEST_FILE, yaml.safe_dump({"train": plain(config)}, sort_keys=False))
+        write_text_atomic(folder / BEST_FILE, yaml.safe_dump({"train": plain(config)}, sort_keys=False))
 
 
 def _shown(value: Any) -> str:

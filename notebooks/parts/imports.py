@@ -11,7 +11,8 @@ from grounding import load
 from grounding.data.download import PUBLISHED, download
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.refshapes.writer import IMAGES, write_refshapes
-from grounding.evaluation.compare import EvaluateConfig, compare
+from grounding.evaluation.compare import compare
+from grounding.evaluation.config import EvaluateConfig
 from grounding.evaluation.evaluate import method_of, predict
 from grounding.evaluation.predictions import read_predictions
 from grounding.evaluation.significance import interval_by_image, paired_difference

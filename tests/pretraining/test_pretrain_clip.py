@@ -11,10 +11,10 @@ from jsonargparse import ArgumentError, ArgumentParser
 from safetensors.torch import load_file
 from torch import Tensor
 
-from grounding import pretrain as pretrain_module
 from grounding.clip.backbone import load_clip, tokenize
 from grounding.errors import InputError
-from grounding.plain import plain
+from grounding.runtime.config_io import plain
+from pretraining import clip as pretrain_module
 from pretraining.clip import (
     CaptionedBatches,
     PretrainConfig,

@@ -152,7 +152,7 @@ def to_onnx(
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise InputError(
-            f"writing ONNX needs the package onnxscript ({error}): pip install -r requirements-export.txt"
+            f"writing ONNX needs the package onnxscript ({error}): pip install -r requirements.txt"
         ) from error
     # On a copy, in the usual memory layout: others would be traced as transpositions.
     model = copy.deepcopy(model).cpu().eval().requires_grad_(False).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
