@@ -1,4 +1,4 @@
-"""How long the web page takes to answer: `python -m benchmarks.page --output docs/page.md`, on an idle machine.
+"""How long the web page takes to answer: `python -m benchmarks.page --output docs/performance.md`, on an idle machine.
 
 Medians in one run of one process, inside the handlers that the page calls: without the browser, and without Gradio's
 queue. Writes a table between the two markers of a Markdown file.

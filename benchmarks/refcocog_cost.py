@@ -1,4 +1,4 @@
-"""What training on RefCOCOg asks of a GPU: `python -m benchmarks.refcocog_cost` writes docs/refcocog.md."""
+"""What RefCOCOg asks of a GPU: `python -m benchmarks.refcocog_cost` writes a part of docs/performance.md."""
 
 from __future__ import annotations
 
@@ -22,16 +22,19 @@ from benchmarks.gpu_cost import (
     config_cost,
     seconds,
 )
+from benchmarks.pages import between
 from benchmarks.step_cost import LONGEST_PHRASE, PARTS, Cost
 from grounding.data.download import PUBLISHED
 from grounding.errors import InputError
 from grounding.runtime.cli import exit_on_input_error, parse
+from grounding.runtime.files import write_text_atomic
 from grounding.training.config import TrainConfig
 
 CONFIGS = (Path("configs/refcocog.yaml"), Path("configs/refcocog-weak.yaml"), Path("configs/refcocog-mixed.yaml"))
 FIGURES = Path(__file__).with_name("published_refcocog.csv")
 GIB = 2**30
 
+BEGIN, END = "<!-- Written by python -m benchmarks.refcocog_cost -->", "<!-- End of what it writes -->"
 PAGE = Path(__file__).with_name("refcocog.md")
 STEP_COLUMNS = ("configuration", "trained parameters", "steps an epoch", "epochs", *PARTS, "together", "in float32",
                 "traffic, GB")  # fmt: skip
@@ -43,11 +46,11 @@ SAVING_COLUMNS = ("configuration", "option", "needed, GiB", "TFLOP a step")
 SHEET_COLUMNS = ("GPU", "memory, GB", "bf16, TFLOP/s", "fp16", "float32 or TF32", "bandwidth, GB/s", "datasheet")
 
 
-def main(output: Path = Path("docs/refcocog.md"), configs: tuple[Path, ...] = CONFIGS) -> None:
-    """Write the page.
+def main(output: Path = Path("docs/performance.md"), configs: tuple[Path, ...] = CONFIGS) -> None:
+    """Write the tables between the page's two marks.
 
     Args:
-        output: Markdown file to write.
+        output: Markdown file with the marks.
         configs: configuration files whose section "train" is gone through.
     """
     if sum(IMAGES.values()) != PUBLISHED["refcocog"].images:
@@ -103,7 +106,7 @@ def main(output: Path = Path("docs/refcocog.md"), configs: tuple[Path, ...] = CO
     text = PAGE.read_text()
     for name, value in tables.items():
         text = text.replace(f"@{name}@", value)
-    output.write_text(text)
+    write_text_atomic(output, between(output, BEGIN, END, text.rstrip()))
 
 
 def _smaller(config: TrainConfig) -> dict[str, TrainConfig]:
