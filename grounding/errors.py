@@ -1,4 +1,4 @@
-"""The one exception that a user's mistake raises, and text of strangers: whether it can be shown and written."""
+"""What a user's mistake raises, and text of strangers: whether it can be shown and written."""
 
 MOST_LETTERS = 1000
 KEPT_AT_THE_END = 300  # where the remedy stands
@@ -19,6 +19,17 @@ class InputError(ValueError):
             beginning = sentence[: MOST_LETTERS - KEPT_AT_THE_END - len(LEFT_OUT)]
             sentence = f"{beginning}{LEFT_OUT}{sentence[-KEPT_AT_THE_END:]}"
         super().__init__(sentence)
+
+
+class SettingsError(InputError):
+    """Values of settings that cannot be used, alone or together, or with which training does not converge.
+
+    With other values the same files would do: a search counts this, and no other `InputError`, against the values.
+    """
+
+
+class SharedError(InputError):
+    """What has ended all processes of a launch, in another one than the main one, which says it for all."""
 
 
 def visible(text: str) -> str:

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from grounding.evaluation.tune_on_split import ExtractionTuner
 from grounding.methods.config import ModelConfig
 from grounding.methods.load import TRAINING_FREE, read_model_config, refuse_other_model, run_folders, run_name
 from grounding.methods.proposals.loading import load_proposer
-from grounding.runtime.distributed import join_launch, share_name
+from grounding.runtime.distributed import failing_together, join_launch, share_name, sharing
 from grounding.runtime.files import locked, sha256_of, write_text_atomic
 from grounding.runtime.shards import ShardedFile
 
@@ -86,7 +86,10 @@ def compare(config: EvaluateConfig) -> Comparison | None:
         tune = _tuner(config, launch)
         methods = [make_method(name, settings, tune) for name in config.methods]
 
-    with locked(config.output / "compare.lock", "comparison") if launch.is_main_process else nullcontext():
+    with ExitStack() as held:
+        with failing_together():
+            if launch.is_main_process:
+                held.enter_context(locked(config.output / "compare.lock", "comparison"))
         files = _predict(config, [*methods, *bounds], dataset, clip, launch)
         if not launch.is_main_process:
             return None
@@ -127,34 +130,42 @@ def _predict(
               "code": code_identity(), "device": launch.device.type, "compiled": config.compiled,
               "precision": str(number_format(config.precision, launch.device)),
               "images_per_batch": int(config.images_per_batch)}  # fmt: skip
-    with launch.main_process_first():  # it removes what was made from something else, before anybody adds to it
-        files = [
-            ShardedFile(config.output / "predictions" / f"{method.name}.jsonl",
-                        {**common, "weights": method.weights, "settings": method.made_from},
-                        blocks=-(-len(dataset) // size), replace=True)
-            for method in methods
-        ]  # fmt: skip
-    if launch.is_main_process and not all(file.is_complete for file in files):
-        (config.output / "results.json").unlink(missing_ok=True)  # of other predictions, beside which it would mislead
+    files: list[ShardedFile] = []
+    for mine in (launch.is_main_process, not launch.is_main_process):
+        with (
+            failing_together()
+        ):  # the main process removes what was made from something else, before anybody adds to it
+            if mine:
+                files = [
+                    ShardedFile(config.output / "predictions" / f"{method.name}.jsonl",
+                                {**common, "weights": method.weights, "settings": method.made_from},
+                                blocks=-(-len(dataset) // size), replace=True)
+                    for method in methods
+                ]  # fmt: skip
+                if launch.is_main_process and not all(file.is_complete for file in files):
+                    # It is of other predictions, beside which it would mislead.
+                    (config.output / "results.json").unlink(missing_ok=True)
     categories = [region.category for regions in dataset.regions.values() for region in regions]
     similarity = CLIPSimilarity(clip, categories)
     process, processes = launch.process_index, launch.num_processes
     bar = tqdm(zip(methods, files, strict=True), desc="methods", unit="method", total=len(methods), disable=process > 0)
-    for method, file in bar:
-        if file.is_complete:
-            continue
-        own = file.unfinished(process, processes)
-        ranges = [range(block * size, min((block + 1) * size, len(dataset))) for block in own]
-        answers = predict_blocks(method, dataset, ranges, similarity=similarity, workers=config.workers,
-                                 images_per_batch=config.images_per_batch, hide_progress=process > 0,
-                                 description=share_name(method.name, process, processes))  # fmt: skip
-        for block, of_block in zip(own, answers, strict=True):
-            file.append(block, [each.to_json() for of_image in of_block for each in of_image], process=process)
-    launch.wait_for_everyone()
-    if launch.is_main_process:
-        for file in files:
-            if not file.is_complete:
-                file.finish()
+    with sharing() as look:
+        for method, file in bar:
+            if file.is_complete:
+                continue
+            own = file.unfinished(process, processes)
+            ranges = [range(block * size, min((block + 1) * size, len(dataset))) for block in own]
+            answers = predict_blocks(method, dataset, ranges, similarity=similarity, workers=config.workers,
+                                     images_per_batch=config.images_per_batch, hide_progress=process > 0,
+                                     description=share_name(method.name, process, processes))  # fmt: skip
+            for block, of_block in zip(own, answers, strict=True):
+                file.append(block, [each.to_json() for of_image in of_block for each in of_image], process=process)
+                look()
+    with failing_together():
+        if launch.is_main_process:
+            for file in files:
+                if not file.is_complete:
+                    file.finish()
     return {method.name: file.path for method, file in zip(methods, files, strict=True)}
 
 

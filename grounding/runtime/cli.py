@@ -16,7 +16,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from jsonargparse import ArgumentParser
 
-from grounding.errors import InputError, visible
+from grounding.errors import InputError, SharedError, visible
 from grounding.runtime.config_io import check_fields, from_plain, read_yaml
 from grounding.runtime.distributed import is_main
 from grounding.runtime.signals import Stopped
@@ -95,12 +95,12 @@ def exit_on_input_error() -> Iterator[None]:
 
     That is an `InputError` raised inside the block, and what the system says of a file or folder that cannot be used.
     Of several processes of one launch the first one speaks: `torchrun` ends the others as soon as it has failed. What
-    stops another one alone, that one says itself, a little later.
+    stops another one alone, that one says itself, a little later; a `SharedError` it leaves to the first one.
     """
     try:
         yield
     except InputError as error:
-        message = str(error)
+        message = "" if isinstance(error, SharedError) else str(error)
     except OSError as error:
         if error.filename is None and error.errno not in OF_THE_DISK:
             raise
@@ -118,8 +118,9 @@ def exit_on_input_error() -> Iterator[None]:
         return
     if not is_main():
         time.sleep(SECONDS_FOR_THE_FIRST)
-        print(file=sys.stderr)  # the line may hold the first one's progress
-    print(f"error: {message}", file=sys.stderr)
+    if message:
+        before = "" if is_main() else "\n"  # the line may hold the first one's progress
+        print(f"{before}error: {message}", file=sys.stderr)
     raise SystemExit(2)
 
 

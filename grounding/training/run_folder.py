@@ -24,7 +24,7 @@ from torch.utils.tensorboard import SummaryWriter
 from grounding.errors import InputError
 from grounding.methods.load import CLIP_SHA256, CONFIG_FILE, DECODER_FILE
 from grounding.runtime.config_io import plain, read_yaml
-from grounding.runtime.distributed import from_main, is_main, on_main
+from grounding.runtime.distributed import failing_together, from_main, is_main, on_main
 from grounding.runtime.environment import environment
 from grounding.runtime.files import atomic_write, locked, write_text_atomic
 from grounding.training.checkpoint import Checkpoints, Progress, load_checkpoint
@@ -117,15 +117,18 @@ class RunFolder:
         Raises:
             InputError: there are states and none is whole, or there is none beside a trained decoder.
         """
-        path = from_main(self._checkpoints.newest(accelerator.print) if is_main() else None)
-        if path is None and (self.folder / DECODER_FILE).is_file():
-            raise InputError(f"{self.folder} has a trained decoder and no state to go on from: give a new --output")
+        with failing_together():
+            path = self._checkpoints.newest(accelerator.print) if is_main() else None
+            if is_main() and path is None and (self.folder / DECODER_FILE).is_file():
+                raise InputError(f"{self.folder} has a trained decoder and no state to go on from: give a new --output")
+        path = from_main(path)
         if path is None:
             return False
-        load_checkpoint(path, accelerator, mean, progress)
-        if is_main():
-            _keep_lines(self.folder / METRICS_FILE, "epoch", progress.epoch)
-            _keep_lines(self.folder / SKIPPED_FILE, "step", progress.step)
+        with failing_together():
+            load_checkpoint(path, accelerator, mean, progress)
+            if is_main():
+                _keep_lines(self.folder / METRICS_FILE, "epoch", progress.epoch)
+                _keep_lines(self.folder / SKIPPED_FILE, "step", progress.step)
         return True
 
     @on_main
