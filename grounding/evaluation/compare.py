@@ -82,9 +82,12 @@ def compare(config: EvaluateConfig) -> Comparison | None:
     if twice:
         raise InputError(f"two methods would both be called {twice[0]!r}: rename a run's folder, or name a method once")
     bounds = [make_bound(name, settings) for name in config.bounds if name not in config.methods]
-    with launch.main_process_first():  # it measures what the others then find
-        tune = _tuner(config, launch)
-        methods = [make_method(name, settings, tune) for name in config.methods]
+    methods: list[EvaluatedMethod] = []
+    for mine in (launch.is_main_process, not launch.is_main_process):  # the main process measures what the others find
+        with failing_together():
+            if mine:
+                tune = _tuner(config, launch)
+                methods = [make_method(name, settings, tune) for name in config.methods]
 
     with ExitStack() as held:
         with failing_together():
@@ -132,9 +135,7 @@ def _predict(
               "images_per_batch": int(config.images_per_batch)}  # fmt: skip
     files: list[ShardedFile] = []
     for mine in (launch.is_main_process, not launch.is_main_process):
-        with (
-            failing_together()
-        ):  # the main process removes what was made from something else, before anybody adds to it
+        with failing_together():  # the main process first: it removes what was made from something else
             if mine:
                 files = [
                     ShardedFile(config.output / "predictions" / f"{method.name}.jsonl",
