@@ -51,12 +51,12 @@ def parse(
         command: word that the user gave before the arguments, for the help.
         section: of the configuration file, where it is not called like the script.
         own_section: of the configuration file too, where it has one; its settings go over those of `section`.
-        module: whether the script is a module of this package, started by `python -m grounding.SCRIPT`.
+        module: whether it is a module of `deployment`, started by `python -m grounding.deployment.SCRIPT`.
 
     Raises:
         InputError: the configuration file is missing, is no YAML, or lacks the section; or an argument is wrong.
     """
-    program = f"-m grounding.{script}" if module else f"{script}.py {command}".rstrip()
+    program = f"-m grounding.deployment.{script}" if module else f"{script}.py {command}".rstrip()
     section = section or script
     hints = get_type_hints(config_class)
     lists = {name for name, kind in hints.items() if any(get_origin(each) is list for each in (kind, *get_args(kind)))}

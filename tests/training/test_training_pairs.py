@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 import grounding.training.train as training
-from grounding import load, text
+from grounding import load
+from grounding.clip import text
 from grounding.data.augment import AugmentationConfig
 from grounding.data.flip import mirrored_phrase
 from grounding.data.refcocog import RefCOCOg
