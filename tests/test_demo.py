@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from grounding import InputError, demo, load
+import demo
+from grounding import InputError, load
 from grounding.data.refshapes.writer import RECIPE_FILE
 from tests.scripts import ROOT
 
@@ -74,6 +75,6 @@ def test_another_folder_is_told_before_anything_is_made(tmp_path: Path, monkeypa
 
 @pytest.mark.parametrize(("word", "code"), [("--help", 0), ("runs/other", 2)])
 def test_words_start_no_demo(tmp_path: Path, word: str, code: int) -> None:
-    command = [sys.executable, "-m", "grounding.demo", word]
+    command = [sys.executable, str(ROOT / "demo.py"), word]
     done = subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True)
     assert done.returncode == code and not list(tmp_path.iterdir())

@@ -47,7 +47,7 @@ def one_thread() -> Iterator[None]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Data and a CLIP; not to be changed."""
     folder = tmp_path_factory.mktemp("processes")
-    write_toy_data(folder / "data", {"test": IMAGES})
+    write_toy_data(folder / "data", {"val": 1, "test": IMAGES})
     save_tiny_clip(folder / "clip.pt")
     return folder
 
@@ -106,7 +106,7 @@ def test_two_go_on_where_a_killed_one_was_and_leave_what_one_leaves(folder, alon
 def test_what_stops_one_stops_both_and_is_said_once(folder, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     broken.mkdir()
-    write_toy_data(broken / "data", {"test": IMAGES})
+    write_toy_data(broken / "data", {"val": 1, "test": IMAGES})
     save_tiny_clip(broken / "clip.pt")
     image = broken / "data" / "images" / "toy_020.png"
     image.write_bytes(b"no image")

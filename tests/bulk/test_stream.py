@@ -14,7 +14,8 @@ from PIL import Image
 from grounding import InputError, ModelConfig, load
 from grounding.clip.text import TextEncoder
 from grounding.data.images import as_image
-from grounding.deployment.bulk import GroundedImage, Request, ground_many, stream
+from grounding.deployment.bulk import GroundedImage, Request, ground_many
+from grounding.methods import stream
 from grounding.methods.dense import DenseGrounder
 from grounding.types import Grounding
 from tests.tiny_clip import loaded_tiny_clip, save_tiny_clip
