@@ -159,6 +159,7 @@ def test_overfits_sixteen_photographs(tmp_path, capsys):
         "ema_decay": 0.9,
         "learning_rate": 0.002,
         "warmup_steps": 10,
+        "losses": {"contrast": {"weight": 0.1}},
         "model": {"model_size": 192, "output_stride": 16},
     }
     (tmp_path / "overfit.yaml").write_text(yaml.safe_dump({"train": config}))

@@ -31,8 +31,7 @@ from grounding.evaluation.predictions import Prediction, read_predictions
 from grounding.evaluation.registry import MethodSettings, code_identity, make_bound, make_method
 from grounding.evaluation.summary import Summary, summarise
 from grounding.evaluation.tune_on_split import ExtractionTuner
-from grounding.methods.config import ModelConfig
-from grounding.methods.load import TRAINING_FREE, read_model_config, refuse_other_model, run_folders, run_name
+from grounding.methods.load import TRAINING_FREE, run_name, shared_model
 from grounding.methods.proposals.loading import load_proposer
 from grounding.runtime.distributed import failing_together, join_launch, share_name, sharing
 from grounding.runtime.files import locked, sha256_of, write_text_atomic
@@ -72,7 +71,7 @@ def compare(config: EvaluateConfig) -> Comparison | None:
     dataset = RefCOCOg(config.data, config.split, split_by=config.split_by, group_by="image")
     dataset.check_images()
     launch = join_launch(config.device)
-    model = _shared_model(config)
+    model = shared_model(config.methods, config.model)
     settings = MethodSettings(model, config.proposals, config.scoring, launch.device, config.precision,
                               config.compiled)  # fmt: skip
     clip = load_clip(model.clip, launch.device, trust_checkpoint=model.trust_checkpoint)
@@ -192,17 +191,6 @@ def _tuner(config: EvaluateConfig, launch: PartialState) -> ExtractionTuner | No
                  "precision": str(number_format(config.precision, launch.device))}  # fmt: skip
     return ExtractionTuner(Subset(dataset, images), config.output / "extraction", made_from,
                            images_per_batch=int(config.images_per_batch), workers=config.workers)  # fmt: skip
-
-
-def _shared_model(config: EvaluateConfig) -> ModelConfig:
-    """The first run's model, so that training-free methods see the same CLIP at the same size."""
-    runs = run_folders(config.methods)
-    trusted = config.model.trust_checkpoint
-    if not runs:
-        return config.model
-    own = read_model_config(runs[0], trust_checkpoint=trusted)
-    refuse_other_model(config.model, own, runs[0])
-    return own
 
 
 def _queries(path: Path, query: str) -> list[Prediction]:

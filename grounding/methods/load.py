@@ -153,6 +153,20 @@ def refuse_other_model(given: ModelConfig, own: ModelConfig, folder: Path) -> No
             )
 
 
+def shared_model(names: Iterable[str], given: ModelConfig) -> ModelConfig:
+    """The first run's model, so that methods without training see the same CLIP at the same size; else the given one.
+
+    Raises:
+        InputError: settings of a model are given beside a run that has others, or as `read_model_config`.
+    """
+    runs = run_folders(names)
+    if not runs:
+        return given
+    own = read_model_config(runs[0], trust_checkpoint=given.trust_checkpoint)
+    refuse_other_model(given, own, runs[0])
+    return own
+
+
 def run_folders(names: Iterable[str]) -> list[Path]:
     """The folders of those methods that are runs; a folder that is called like another method is none of them.
 

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from grounding.errors import InputError
+from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder, Grounder
-from grounding.methods.load import load, read_model_config, run_folders
+from grounding.methods.load import TRAINING_FREE, load, shared_model
 from grounding.visualization.answers import Answer, answers
 from grounding.visualization.compared import draw_comparison
 from grounding.visualization.config import VisualizeConfig
@@ -85,15 +86,15 @@ def _of_each_method(
 def _load(config: VisualizeConfig) -> list[Grounder]:
     if not config.methods:
         raise InputError("no method is named: give run folders or names, such as refshapes or zero-shot")
-    runs = run_folders(config.methods)
-    # As in a comparison: methods without training see the same CLIP at the same size as the first run.
-    trusted = config.model.trust_checkpoint
-    model = read_model_config(runs[0], trust_checkpoint=trusted) if runs else config.model
+    shared, own = (
+        shared_model(config.methods, config.model),
+        ModelConfig(trust_checkpoint=config.model.trust_checkpoint),
+    )
     device = Accelerator(cpu=config.device == "cpu").device
     methods = [
         load(
             name,
-            model=model,
+            model=shared if name in TRAINING_FREE else own,
             proposals=config.proposals,
             scoring=config.scoring,
             device=device,

@@ -44,10 +44,10 @@ def drawn(outcome: Outcome) -> list[Path]:
 @pytest.mark.parametrize(
     ("command", "methods", "names"),
     [
-        ("", ["run"], ["data_test_ours"]),
-        ("figure", ["run", "zero-shot"], ["data_test_ours", "data_test_zero-shot"]),
+        ("", ["run"], ["data_test_run"]),
+        ("figure", ["run", "zero-shot"], ["data_test_run", "data_test_zero-shot"]),
         ("compare", ["run", "zero-shot", "gradcam"], ["data_test_compared"]),
-        ("steps", ["run"], ["data_test_ours_steps"]),
+        ("steps", ["run"], ["data_test_run_steps"]),
     ],
 )
 def test_commands(command: str, methods: list[str], names: list[str], made: Path, tmp_path: Path, capsys: Capture,
@@ -80,7 +80,7 @@ def test_bulk(made: Path, tmp_path: Path, capsys: Capture) -> None:
     (tmp_path / "pairs.jsonl").write_text("\n".join(lines))
     listed = run_script(capsys, "visualize.py", made / "run", "--pairs", tmp_path / "pairs.jsonl", "--output",
                         tmp_path / "list", "--device", "cpu", "--format", "pdf")  # fmt: skip
-    assert [path.name for path in drawn(listed)] == [f"{image.stem}_ours.pdf" for image in images]
+    assert [path.name for path in drawn(listed)] == [f"{image.stem}_run.pdf" for image in images]
 
 
 def test_extraction_can_be_given(made: Path, tmp_path: Path, capsys: Capture) -> None:
@@ -136,7 +136,7 @@ def test_what_is_refused(made: Path, tmp_path: Path, capsys: Capture) -> None:
     data = ["--data", made / "data"]
     refused(made / "run", fragment="--image FILE")
     refused(made / "run", *data, "--format", "gif", fragment="gif")
-    refused(made / "run", made / "run", *data, fragment="both be called 'ours'")
+    refused(made / "run", made / "run", *data, fragment="both be called 'run'")
     refused("steps", "yolo-clip", *data, fragment="yolo-clip makes no boxes from a heatmap")
     refused("nonsense", *data, fragment="no run folder 'nonsense'")
     refused("zero-shot", *data, "--extraction.method", "quality", fragment="train.py extraction")
