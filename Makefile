@@ -20,11 +20,12 @@ test: ## run the tests
 	@sh scripts/setup.sh dev
 	@$(PYTHON_IN_VENV) -m pytest $(PYTEST_ARGS)
 
-lint: ## check style (ruff), layout (ruff format) and types (mypy)
+lint: ## check style (ruff), layout (ruff format), types (mypy) and layers (import-linter)
 	@sh scripts/setup.sh dev
 	$(PYTHON_IN_VENV) -m ruff check .
 	$(PYTHON_IN_VENV) -m ruff format --check .
 	$(PYTHON_IN_VENV) -m mypy
+	.venv/bin/lint-imports --no-logo
 
 chaos: ## kill training, bulk grounding and compare at random moments, and fill their disks
 	@sh scripts/setup.sh dev

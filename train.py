@@ -1,6 +1,6 @@
 """Train the decoder: `python train.py --config configs/refcocog.yaml --data DIR --output runs/NAME`.
 
-`torchrun --nproc-per-node 2 train.py ...` shares the work of a step between two processes (docs/distributed.md).
+`torchrun --nproc-per-node 2 train.py ...` shares the work of a step between two processes (docs/training.md).
 `python train.py extraction --run runs/NAME --data DIR` then chooses how boxes are made from the run's heatmaps, and
 `python train.py tune --config configs/refcocog.yaml --output runs/search` searches for better hyper-parameters.
 """

@@ -2,7 +2,7 @@
 
 Every experiment is trained from several seeds, for one pass over the same images, and measured on the whole test split.
 Each run leaves its result in its folder as soon as it has one: killed and started again, only what is missing is done.
-Writes docs/ablations.md, its figure, and the numbers behind them as JSON.
+Writes a part of docs/results.md, its figure, and the numbers behind them as JSON.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from benchmarks.ablation_report import FULL, write_report
 from grounding.data.augment import AugmentationConfig
 from grounding.data.refcocog import RefCOCOg
 from grounding.evaluation.evaluate import method_of, predict
+from grounding.evaluation.extraction_sweep import fit_head, sweep
 from grounding.evaluation.metrics import ious_with, point_inside
 from grounding.evaluation.summary import summarise
 from grounding.extraction import ExtractionConfig, extract
@@ -36,15 +37,14 @@ from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder, Grounder
 from grounding.methods.load import load
 from grounding.model.decoder import DecoderConfig
-from grounding.plain import plain
 from grounding.runtime.cli import exit_on_input_error
+from grounding.runtime.config_io import plain
+from grounding.runtime.files import write_text_atomic
 from grounding.training.config import TrainConfig
 from grounding.training.criterion import ContrastConfig, LossConfig
-from grounding.training.extraction_sweep import fit_head, sweep
 from grounding.training.train import train
 from grounding.training.tune_extraction import GRID
 from grounding.training.weak import WeakConfig
-from grounding.whole_file import write_whole
 
 RESULT = "ablation.json"
 MEASURES = ("acc@0.5", "miou", "pointing")
@@ -92,7 +92,7 @@ def trainings(data: Path, images: int | None) -> dict[str, TrainConfig]:
 def main(
     data: Path = Path("data/refshapes"),
     runs: Path = Path("runs/ablation"),
-    output: Path = Path("docs/ablations.md"),
+    output: Path = Path("docs/results.md"),
     images: int | None = 2000,
     seeds: PositiveInt = 3,
     jobs: PositiveInt = 2,
@@ -102,7 +102,7 @@ def main(
     Args:
         data: root folder of a data set in RefCOCOg's layout.
         runs: folder of the runs, one for each experiment and seed.
-        output: Markdown file to write; its figure goes to images/ beside it.
+        output: Markdown file with the two marks; its figure goes to images/ beside it, the numbers to ablations.json.
         images: train on so many images; null for all.
         seeds: runs of each experiment.
         jobs: measurements at a time, each on an equal share of the cores.
@@ -222,7 +222,7 @@ def _split(data: Path, split: str, images: int) -> RefCOCOg:
 
 def _write(job: Job, results: dict[str, Any]) -> None:
     job.folder.mkdir(parents=True, exist_ok=True)
-    write_whole(job.folder / RESULT, json.dumps({"made_from": job.made_from, "results": results}))
+    write_text_atomic(job.folder / RESULT, json.dumps({"made_from": job.made_from, "results": results}))
 
 
 def _is_done(job: Job) -> bool:

@@ -1,4 +1,4 @@
-"""The ablations as a page: tables of mean and standard deviation over seeds, and the curve over the share of boxes."""
+"""The ablations in a page: tables of mean and standard deviation over seeds, and the curve over the share of boxes."""
 
 from __future__ import annotations
 
@@ -16,18 +16,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 from tabulate import tabulate
 
+from benchmarks.pages import between
 from grounding.evaluation.significance import paired_difference
+from grounding.runtime.files import write_text_atomic
 
 FULL = "+ adapter, regions from boxes"  # whose heatmaps the extractions share, and which has all boxes
 SHOWN = {"acc@0.5": "Acc@0.5", "miou": "mIoU", "pointing": "pointing"}
-HEADER = """# Ablations
-
-Written by `python -m benchmarks.ablation`. Short trainings that differ in what their row says: they compare parts, and
-are no best results ([results.md](results.md)). Each cell is the mean over seeds ± their standard deviation; rows
-without ± are not trained. Rows that begin with + keep what the rows above have. All but the last table take boxes from
-connected regions above half of the maximum, where a row names no other threshold. No setting of the project was chosen
-by these numbers of the test split.
-"""
+BEGIN, END = "<!-- Written by python -m benchmarks.ablation -->", "<!-- End of benchmarks.ablation -->"
 
 FEW_BOXES = """\
 Zero-shot rows have the threshold that is best on val. CLIP's map is the teacher of the weak rows at two input sizes, of
@@ -38,10 +33,10 @@ Result = Mapping[str, Any]
 
 
 def write_report(output: Path, results: Sequence[tuple[str, Mapping[str, Result]]], *, facts: str) -> None:
-    """Write the page, its figure and the numbers.
+    """Write the part between the page's two marks, its figure and the numbers.
 
     Args:
-        output: Markdown file; the figure goes to images/ beside it, the numbers beside it as JSON.
+        output: Markdown file; the figure goes to images/ beside it, the numbers to ablations.json beside it.
         results: (experiment, label -> measures) of every run; one experiment comes once for each seed.
         facts: a sentence about data and seeds.
     """
@@ -62,24 +57,25 @@ def write_report(output: Path, results: Sequence[tuple[str, Mapping[str, Result]
     }
     _draw(figure, curve)
     text = [
-        HEADER,
-        f"{facts}.\n",
-        "## What the decoder is trained on\n",
+        f"\n{facts}.\n",
+        "### What the decoder is trained on\n",
         _table(boxes),
-        "\n## Few boxes or none\n",
+        "\n### Few boxes or none\n",
         FEW_BOXES,
         _table({**few, FULL + " (all boxes)": rows[FULL]}),
         f"\n![Accuracy over the share of images with boxes](images/{figure.name})\n",
         _sentence("weak", "weak, no contrast", rows),
         *(_sentence("weak", name, rows) for name in few if name.startswith("zero-shot")),
         *(_sentence(after, before, rows) for before, after in zip(list(boxes), list(boxes)[1:], strict=False)),
-        "\n## From heatmap to box\n",
+        "\n### From heatmap to box\n",
         f"The heatmaps of {FULL!r}; parameters chosen on val by mIoU, the box-quality network fitted on train.\n",
         _table({name.removeprefix("extraction: "): of_seeds for name, of_seeds in extractions.items()}),
     ]
-    output.write_text("\n".join(text) + "\n")
+    write_text_atomic(output, between(output, BEGIN, END, "\n".join(text)))
     numbers = {name: [_means(result) for result in of_seeds] for name, of_seeds in rows.items()}
-    output.with_suffix(".json").write_text(json.dumps({"facts": facts, "runs": numbers}, indent=1) + "\n")
+    write_text_atomic(
+        output.with_name("ablations.json"), json.dumps({"facts": facts, "runs": numbers}, indent=1) + "\n"
+    )
 
 
 def _means(result: Result) -> dict[str, dict[str, float]]:

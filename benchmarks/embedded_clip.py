@@ -1,4 +1,4 @@
-"""Held-out quality of a CLIP on RefShapes: `python -m benchmarks.embedded_clip --output docs/embedded_clip.md`.
+"""Held-out quality of a CLIP on RefShapes: `python -m benchmarks.embedded_clip --output docs/results.md`.
 
 Two questions, asked of frozen CLIP without any training on boxes. Which of the scene's objects is meant, when every
 annotated box is cropped and encoded by itself? And does the hottest point of the dense similarity map lie in the
@@ -15,6 +15,7 @@ import numpy as np
 from jsonargparse import auto_cli
 from tqdm import tqdm
 
+from benchmarks.pages import between
 from grounding.clip.backbone import load_clip
 from grounding.clip.crops import encode_crops
 from grounding.clip.encoder import Encoder
@@ -24,15 +25,9 @@ from grounding.geometry import hottest_point
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.runtime.cli import exit_on_input_error
+from grounding.runtime.files import write_text_atomic
 
-HEADER = """# Held-out quality of a frozen CLIP
-
-Written by `python -m benchmarks.embedded_clip`; nothing here was trained on boxes. *Crop chosen*: every annotated box
-of the scene is cropped and encoded by itself, and the phrase picks the right one. *Pointing*: the maximum of the dense
-similarity map lies in the annotated box, at output stride 16 and 32. "all" is every phrase of the split; the other
-rows are subsets of it: "relation" phrases place the object by another one, which a bag of words cannot follow, and
-"novel" ones are about combinations of colour and shape that no training picture shows.
-"""
+BEGIN, END = "<!-- Written by python -m benchmarks.embedded_clip -->", "<!-- End of benchmarks.embedded_clip -->"
 
 
 def main(
@@ -51,7 +46,7 @@ def main(
         clip: which CLIP; see `load_clip`.
         model_size: side in pixels of the dense model's input.
         images: measure on so many images only.
-        output: Markdown file to write; printed where it is not given.
+        output: Markdown file with the two marks; the table is printed where it is not given.
     """
     loaded = load_clip(clip)
     dataset = RefCOCOg(data, split, group_by="image", subset=images)
@@ -79,11 +74,11 @@ def main(
                     hits[tag, f"pointing, stride {s}"].append(inside)
                 hits[tag, "chance of pointing"].append((x2 - x1) * (y2 - y1) / area)
     facts = f"{loaded.weights}; RefShapes {split}, {len(dataset)} images; dense input {model_size} pixels"
-    text = f"{HEADER}\n{facts}.\n\n{_table(hits)}"
+    text = f"{facts}.\n\n{_table(hits)}"
     if output is None:
         print(text)
     else:
-        output.write_text(text)
+        write_text_atomic(output, between(output, BEGIN, END, text))
 
 
 def _table(hits: dict[tuple[str, str], list[float]]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from grounding.whole_file import write_whole
+from grounding.runtime.files import write_text_atomic
 
 RESULTS = Path(__file__).with_name("results.json")
 ROUNDS = 10
@@ -77,7 +77,7 @@ def report(findings: Sequence[Finding], *, command: str, path: Path = RESULTS) -
         print(f"{each.name}: {each.ratio:.3g}{goal}; {each.detail}", flush=True)
         known[each.name] = {"ratio": float(each.ratio), "goal": each.goal, "at_least": each.at_least, "met": each.met,
                             "detail": each.detail, "command": command, "hardware": hardware()}  # fmt: skip
-    write_whole(path, json.dumps(dict(sorted(known.items())), indent=2) + "\n")
+    write_text_atomic(path, json.dumps(dict(sorted(known.items())), indent=2) + "\n")
 
 
 def peak_memory() -> int:

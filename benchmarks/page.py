@@ -1,4 +1,4 @@
-"""How long the web page takes to answer: `python -m benchmarks.page --output docs/page.md`, on an idle machine.
+"""How long the web page takes to answer: `python -m benchmarks.page --output docs/performance.md`, on an idle machine.
 
 Medians in one run of one process, inside the handlers that the page calls: without the browser, and without Gradio's
 queue. Writes a table between the two markers of a Markdown file.
@@ -31,12 +31,12 @@ from grounding.data.refshapes.vocabulary import COLOURS, SHAPES
 from grounding.methods.config import ModelConfig
 from grounding.methods.proposals.loading import ProposalsConfig
 from grounding.runtime.cli import exit_on_input_error
+from grounding.runtime.files import write_text_atomic
 from grounding.runtime.lru_cache import LRUCache
 from grounding.webapp.answers import Answerer, extraction_of, load_methods
 from grounding.webapp.events import Handlers
 from grounding.webapp.page import Components
 from grounding.webapp.uploads import generated_examples
-from grounding.whole_file import write_whole
 
 BEGIN, END = "<!-- written by python -m benchmarks.page -->", "<!-- end -->"
 SIDES = (None, 640, 4000)  # of the longer side; None for a scene as it is
@@ -67,7 +67,7 @@ def main(run: str = "refshapes", repeats: int = 20, output: Path | None = None) 
     if output is None:
         print(text)
     else:
-        write_whole(output, between(output, BEGIN, END, f"\n{text}"))
+        write_text_atomic(output, between(output, BEGIN, END, f"\n{text}"))
 
 
 def measure(run: str, path: Path, repeats: int) -> dict[str, float]:

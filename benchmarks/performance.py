@@ -11,7 +11,7 @@ from benchmarks.measuring import RESULTS
 from benchmarks.pages import between
 from grounding.errors import InputError
 from grounding.runtime.cli import exit_on_input_error
-from grounding.whole_file import write_whole
+from grounding.runtime.files import write_text_atomic
 
 PAGE = Path("docs/performance.md")
 BEGIN, END = "<!-- Written by python -m benchmarks -->", "<!-- End of what it writes -->"
@@ -25,7 +25,7 @@ def write_page(results: Path = RESULTS, page: Path = PAGE) -> None:
     """
     if not results.is_file():
         raise InputError(f"there is no {results}: run python -m benchmarks first")
-    write_whole(page, between(page, BEGIN, END, tables(json.loads(results.read_text(encoding="utf-8")))))
+    write_text_atomic(page, between(page, BEGIN, END, tables(json.loads(results.read_text(encoding="utf-8")))))
 
 
 def tables(results: dict[str, Any]) -> str:

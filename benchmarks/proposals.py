@@ -1,4 +1,4 @@
-"""Recall of a detector's proposals: `python -m benchmarks.proposals --output docs/proposals.md`.
+"""Recall of a detector's proposals: `python -m benchmarks.proposals --output docs/results.md`.
 
 How many of the annotated objects have a proposal that overlaps them enough, among an image's best 1, 5, 10 and all?
 What no box proposes, CLIP cannot choose. Writes a Markdown table.
@@ -15,21 +15,17 @@ import numpy as np
 from jsonargparse import auto_cli
 from tqdm import tqdm
 
+from benchmarks.pages import between
 from grounding.data.refcocog import RefCOCOg
 from grounding.geometry import box_iou
 from grounding.methods.proposals.loading import ProposalsConfig, load_proposer
 from grounding.runtime.cli import exit_on_input_error
+from grounding.runtime.files import write_text_atomic
 
 IOU_THRESHOLDS = (0.5, 0.75)
 BEST = (1, 5, 10)
 
-HEADER = """# Recall of a detector's proposals
-
-Written by `python -m benchmarks.proposals`. *Recall*: share of the annotated objects, of whatever class, that some
-proposal overlaps with at least the IoU given, among the best 1, 5, 10 and all proposals of the image. Since an image
-holds several objects, the best one alone cannot reach them all. "all" is every annotated object, "referred" those that
-a phrase of the split is about; "novel" ones have a combination of colour and shape that no training picture shows.
-"""
+BEGIN, END = "<!-- Written by python -m benchmarks.proposals -->", "<!-- End of benchmarks.proposals -->"
 
 
 def main(
@@ -52,7 +48,7 @@ def main(
         iou_threshold: of non-maximum suppression.
         max_proposals: boxes per image at most.
         images: measure on so many images only.
-        output: Markdown file to write; printed where it is not given.
+        output: Markdown file with the two marks; the table is printed where it is not given.
     """
     proposer = load_proposer(ProposalsConfig(confidence, iou_threshold, max_proposals, detector))
     dataset = RefCOCOg(data, split, group_by="image", subset=images)
@@ -80,11 +76,11 @@ def main(
         f"suppression at IoU {iou_threshold}, at most {max_proposals} boxes.\n\nPer image {np.mean(counts):.1f} "
         f"proposals and {1000 * seconds / len(dataset):.1f} ms on the CPU, decoding of the file not counted"
     )
-    text = f"{HEADER}\n{facts}.\n\n{_table(overlaps)}"
+    text = f"{facts}.\n\n{_table(overlaps)}"
     if output is None:
         print(text)
     else:
-        output.write_text(text, encoding="utf-8")
+        write_text_atomic(output, between(output, BEGIN, END, text))
 
 
 def _table(overlaps: dict[tuple[str, int | None], list[float]]) -> str:

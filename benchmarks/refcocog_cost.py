@@ -24,9 +24,9 @@ from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch
 from grounding.methods.dense import decoder_for
 from grounding.runtime.cli import exit_on_input_error, parse
+from grounding.runtime.files import write_text_atomic
 from grounding.training.config import TrainConfig
 from grounding.training.criterion import TrainingCriterion
-from grounding.whole_file import write_whole
 
 BEGIN, END = "<!-- Written by python -m benchmarks.refcocog_cost -->", "<!-- End of what it writes -->"
 CONFIGS = ("refcocog", "refcocog-weak", "refcocog-mixed")
@@ -141,7 +141,7 @@ def main(output: Path = Path("docs/performance.md")) -> None:
     words = {name: ["--config", f"configs/{name}.yaml"] for name in CONFIGS}
     words |= {f"{CONFIGS[0]}, `{each}`": [*words[CONFIGS[0]], *each.split()] for each in SMALLER}
     configs = {name: parse(TrainConfig, "train", each) for name, each in words.items()}
-    write_whole(output, between(output, BEGIN, END, section(configs, random_rn50())))
+    write_text_atomic(output, between(output, BEGIN, END, section(configs, random_rn50())))
 
 
 if __name__ == "__main__":

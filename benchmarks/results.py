@@ -1,4 +1,4 @@
-"""docs/results.md out of a comparison: `python -m benchmarks.results --results runs/demo/results.json`.
+"""Tables of docs/results.md out of comparisons: `python -m benchmarks.results --results runs/demo/results.json`.
 
 Every number of our own is taken from results.json. What others have published on RefCOCOg stands in a table of its
 own, read from published_refcocog.csv, where each figure has its source.
@@ -17,19 +17,13 @@ from jsonargparse import auto_cli
 from benchmarks.pages import between
 from grounding.errors import InputError
 from grounding.runtime.cli import exit_on_input_error
+from grounding.runtime.files import write_text_atomic
 from grounding.visualization.table_formats import render
 from grounding.visualization.tables import all_tables, difference_table, main_table, subsets_table
-from grounding.whole_file import write_whole
 
 SHORT = {"Acc@0.5": "acc@0.5", "mIoU": "miou", "Pointing": "pointing", "R@5": "recall@5", "Text cos": "text_cosine"}
 BEGIN, END = "<!-- Written by python -m benchmarks.results -->", "<!-- End of what it writes -->"
 PUBLISHED = Path(__file__).with_name("published_refcocog.csv")
-HEADER = """# Results
-
-Written by `python -m benchmarks.results`; [evaluation.md](evaluation.md) says what each column means. RefShapes is the
-embedded, generated benchmark and the CLIP is the small embedded one: these numbers say how the methods compare under
-the same conditions, not how good they are on photographs. `make demo` measures them anew.
-"""
 SHIPPED = """
 ## The decoder that comes with the package
 
@@ -52,13 +46,13 @@ def main(
     output: Path = Path("docs/results.md"),
     readme: Path = Path("README.md"),
 ) -> None:
-    """Write the page, and the short table of the README between its two marks.
+    """Write the tables of the page, and the short one of the README, each between its two marks.
 
     Args:
         results: of `evaluate.py compare`, by the demo.
         shipped: of the same, for the decoder that comes with the package.
-        output: Markdown file to write.
-        readme: Markdown file with the marks.
+        output: Markdown file with the marks.
+        readme: likewise.
     """
     for path in (results, shipped):
         if not path.is_file():
@@ -71,8 +65,9 @@ def main(
         rows = list(csv.reader(file))
     published = [f"| {' | '.join(row)} |" for row in rows]
     published.insert(1, "| --- " * len(rows[0]) + "|")
-    write_whole(output, "\n".join([HEADER, *tables, SHIPPED, *few, ELSEWHERE, *published]) + "\n")
-    write_whole(readme, of_readme)
+    of_page = between(output, BEGIN, END, "\n".join(["", *tables, SHIPPED, *few, ELSEWHERE, *published]))
+    write_text_atomic(output, of_page)
+    write_text_atomic(readme, of_readme)
 
 
 def short_table(demo: dict[str, Any], shipped: dict[str, Any]) -> str:

@@ -43,7 +43,7 @@ GOAL = 1e-5
 def in_processes(count: int, function: Callable[..., Result], *arguments: object) -> list[Result]:
     """What a function returns in each of so many new processes, which know of each other as under `torchrun`."""
     settings = LaunchConfig(min_nodes=1, max_nodes=1, nproc_per_node=count, run_id="together", rdzv_backend="c10d",
-                            rdzv_endpoint="localhost:0", monitor_interval=0.1)  # fmt: skip
+                            rdzv_endpoint="localhost:0", monitor_interval=0.1, max_restarts=0)  # fmt: skip
     results: dict[int, Result] = elastic_launch(settings, function)(*arguments)
     return [results[process] for process in range(count)]
 

@@ -1,4 +1,4 @@
-"""How CLIP should look at a proposal: `python -m benchmarks.views --output docs/views.md`, on a validation split.
+"""How CLIP should look at a proposal: `python -m benchmarks.views --output docs/results.md`, on a validation split.
 
 Every way to combine the views of `crops.VIEWS` is tried on the same proposals, for YOLO + CLIP and for ReCLIP's rules,
 with and without CLIP's opinion on the whole phrase multiplied in, as ReCLIP's authors do. Writes a Markdown table.
@@ -15,6 +15,7 @@ import numpy as np
 from jsonargparse import auto_cli
 from tqdm import tqdm
 
+from benchmarks.pages import between
 from grounding.clip.backbone import load_clip
 from grounding.clip.crops import VIEWS
 from grounding.data.refcocog import RefCOCOg
@@ -25,13 +26,9 @@ from grounding.methods.reclip import combine
 from grounding.methods.spatial_phrases import noun_phrases, parse_spatial_phrase
 from grounding.methods.yolo_clip import boxes_to_choose_from
 from grounding.runtime.cli import exit_on_input_error
+from grounding.runtime.files import write_text_atomic
 
-HEADER = """# How CLIP should look at a proposal
-
-Written by `python -m benchmarks.views`, on the validation split; the defaults follow from it. Acc@0.5 of choosing among
-the same proposals. "yolo-clip": the crop closest to the phrase. "reclip": noun phrases by their crops, relations by
-rules. "reclip x phrase": the same, multiplied with CLIP's probability for the whole phrase.
-"""
+BEGIN, END = "<!-- Written by python -m benchmarks.views -->", "<!-- End of benchmarks.views -->"
 
 
 def main(
@@ -50,7 +47,7 @@ def main(
         clip: which CLIP; see `load_clip`.
         detector: which detector; see `ProposalsConfig`.
         images: measure on so many images only.
-        output: Markdown file to write; printed where it is not given.
+        output: Markdown file with the two marks; the table is printed where it is not given.
     """
     loaded, proposer = load_clip(clip), load_proposer(ProposalsConfig(detector=detector))
     dataset = RefCOCOg(data, split, group_by="image", subset=images)
@@ -78,11 +75,11 @@ def main(
         lines.append(f"| {' + '.join(views)} | {cells} |")
     count = len(right[choices[0], methods[0]])
     facts = f"{loaded.weights}; {proposer.weights}; {data.name}, {split}, {len(dataset)} images, n = {count}"
-    text = f"{HEADER}\n{facts}.\n\n" + "\n".join(lines) + "\n"
+    text = f"{facts}.\n\n" + "\n".join(lines) + "\n"
     if output is None:
         print(text)
     else:
-        output.write_text(text)
+        write_text_atomic(output, between(output, BEGIN, END, text))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The one exception that a user's mistake raises."""
+"""What a user's mistake raises, and text of strangers: whether it can be shown and written."""
 
 MOST_LETTERS = 1000
 KEPT_AT_THE_END = 300  # where the remedy stands
@@ -21,6 +21,22 @@ class InputError(ValueError):
         super().__init__(sentence)
 
 
+class SettingsError(InputError):
+    """Values of settings that cannot be used, alone or together, or with which training does not converge.
+
+    With other values the same files would do: a search counts this, and no other `InputError`, against the values.
+    """
+
+
+class SharedError(InputError):
+    """What has ended all processes of a launch, in another one than the main one, which says it for all."""
+
+
 def visible(text: str) -> str:
     """The text with every letter that cannot be printed, such as a line end, by its escape."""
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def is_writable(text: str) -> bool:
+    """False of a text with a lone half of a character that UTF-16 writes in two: no file and no picture can hold it."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)

@@ -70,6 +70,8 @@ def heatmap_of_boxes(boxes_xyxy: np.ndarray, scores: np.ndarray, shape: tuple[in
         across, down = (
             # Less half a pixel, so that the pixel that holds the centre has the full height.
             np.maximum(np.abs(2 * (pixels + 0.5 - start) / (end - start) - 1) - 1 / (end - start), 0)
+            if end > start
+            else np.zeros(len(pixels))  # a box without extent is the pixel it lies in
             for pixels, start, end in ((columns, x1, x2), (rows, y1, y2))
         )
         dome = high * (1 - np.clip(np.maximum(across[None, :], down[:, None]), 0, 1) / 2)

@@ -180,7 +180,7 @@ def _read(path: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python notebooks/build.py", description="Build notebooks/report.ipynb.")
-    parser.add_argument("--execute", action="store_true", help="also run it (offline; docs/notebook.md says how long)")
+    parser.add_argument("--execute", action="store_true", help="also run it (offline; docs/install.md says how long)")
     parser.add_argument("--keep-outputs", action="store_true",
                         help="take over the outputs of cells that have not changed")  # fmt: skip
     options = parser.parse_args()

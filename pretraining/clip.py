@@ -29,10 +29,10 @@ from tqdm import tqdm
 from grounding.clip.backbone import CLIP, encode_tokens, normalise_pixels, tokenize
 from grounding.clip.dense import dense_embeddings, resnet_stages
 from grounding.errors import InputError
-from grounding.plain import plain
 from grounding.runtime.cli import exit_on_input_error
+from grounding.runtime.config_io import plain
+from grounding.runtime.files import atomic_write
 from grounding.training.step import warmup_cosine
-from grounding.whole_file import made_whole
 from pretraining.captions import captioned_views, captions_true_of
 
 
@@ -183,11 +183,11 @@ def pretrain(config: PretrainConfig) -> CLIP:
         if step % config.save_every == 0 or step == config.steps:
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(),
                      "schedule": schedule.state_dict(), "step": step, "config": plain(config)}  # fmt: skip
-            with made_whole(state_file) as unfinished:
+            with atomic_write(state_file) as unfinished:
                 torch.save(state, unfinished)
 
     half = {name: value.half().contiguous() for name, value in model.state_dict().items() if value.is_floating_point()}
-    with made_whole(config.output) as unfinished:
+    with atomic_write(config.output) as unfinished:
         save_file(half, unfinished)
     state_file.unlink(missing_ok=True)
     return model.eval()

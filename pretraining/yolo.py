@@ -31,8 +31,8 @@ from grounding.errors import InputError
 from grounding.geometry import box_area
 from grounding.methods.proposals.yolox import PADDING
 from grounding.runtime.cli import exit_on_input_error
+from grounding.runtime.files import atomic_write
 from grounding.training.step import warmup_cosine
-from grounding.whole_file import made_whole
 
 if TYPE_CHECKING:
     from yolox.models import YoloxModule
@@ -186,7 +186,7 @@ def pretrain(config: PretrainYoloConfig) -> YoloxModule:
             model = _train(config)
     finally:
         torch.set_num_threads(threads)
-    with made_whole(config.output) as unfinished:
+    with atomic_write(config.output) as unfinished:
         export(model, unfinished)
     return model
 

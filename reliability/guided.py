@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import atheris
 
 # What is to be observed has to be imported in this block for the first time.
-with atheris.instrument_imports(include=["grounding.data", "grounding.yaml_files", "pickle", "PIL", "yaml"]):
+with atheris.instrument_imports(include=["grounding.data", "grounding.runtime.config_io", "pickle", "PIL", "yaml"]):
     from jsonargparse import auto_cli
 
     from reliability.readers import make_readers

@@ -30,7 +30,7 @@ from grounding.evaluation.prediction_readers import read_coco, read_csv, read_js
 from grounding.evaluation.predictions import Prediction, read_predictions
 from grounding.methods.config import ModelConfig
 from grounding.methods.load import read_model_config
-from grounding.plain import plain
+from grounding.runtime.config_io import plain
 from grounding.types import Expression
 from reliability.inputs import misplaced, spoilt
 from reliability.trying import Trial

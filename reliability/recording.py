@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring import hardware
-from grounding.whole_file import write_whole
+from grounding.runtime.files import write_text_atomic
 
 RESULTS = Path(__file__).with_name("results.json")
 
@@ -49,4 +49,4 @@ def record(trials: str, rows: Sequence[Row], *, command: str, path: Path = RESUL
         print(f"{row.name}: {row.tried} tried, {ends}, {row.wrong} wrong; {row.detail}", flush=True)
     known[trials] = {"command": command, "date": date.today().isoformat(), "hardware": hardware(),
                      "rows": [asdict(row) for row in rows]}  # fmt: skip
-    write_whole(path, json.dumps(dict(sorted(known.items())), indent=2) + "\n")
+    write_text_atomic(path, json.dumps(dict(sorted(known.items())), indent=2) + "\n")

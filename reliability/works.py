@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grounding.data.refshapes.writer import write_refshapes
-from grounding.digest import sha256_of
+from grounding.runtime.files import sha256_of
 
 IMAGES = {"train": 24, "val": 4, "test": 24}
 SMALL = ["--model.model_size", 64, "--model.decoder.width", 16, "--model.decoder.blocks", 1]

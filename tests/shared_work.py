@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from grounding import ModelConfig, RefCOCOg, cli, load
-from grounding.evaluation.compare import EvaluateConfig
+from grounding import ModelConfig, RefCOCOg, load
+from grounding.evaluation.config import EvaluateConfig
 from grounding.evaluation.evaluate import evaluate
+from grounding.runtime import cli
 from grounding.visualization.report import report_comparison
 
 METHODS, BOUNDS = ["zero-shot", "yolo-clip"], ["random-proposal", "annotated-clip"]

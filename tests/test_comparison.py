@@ -15,11 +15,14 @@ from filelock import FileLock
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from grounding import InputError, ModelConfig, RefCOCOg, comparison, lock
-from grounding.evaluation.compare import EvaluateConfig
+from grounding import InputError, ModelConfig, RefCOCOg
+from grounding.evaluation import compare as comparison
+from grounding.evaluation import registry
+from grounding.evaluation.config import EvaluateConfig
 from grounding.evaluation.evaluate import predict_blocks
 from grounding.evaluation.predictions import read_predictions
 from grounding.methods.proposal_clip import ScoringConfig
+from grounding.runtime import files
 from grounding.runtime.cli import parse
 from grounding.visualization.report import report_comparison
 from tests.tiny_clip import save_tiny_clip
@@ -82,7 +85,7 @@ def test_bounds_bound(made) -> None:
 def test_folder_holds_predictions_tables_plots_and_page(made) -> None:
     folder = made[0].output
     assert {path.name for path in folder.iterdir()} == {"results.json", "predictions", "coco", "tables", "plots",
-                                                        "report.html", "compare.lock"}  # fmt: skip
+                                                        "report.html", "compare.lock", "extraction"}  # fmt: skip
     assert {"tables.md", "tables.tex", "comparison.csv"} <= {path.name for path in (folder / "tables").iterdir()}
     assert len(list((folder / "plots").glob("*.png"))) >= 5
     assert not list(folder.rglob("*.part"))
@@ -118,7 +121,7 @@ def test_a_finished_method_is_not_asked_again(made, monkeypatch) -> None:
 
 
 def test_killed_midway_nothing_is_lost_or_repeated(tmp_path: Path, monkeypatch) -> None:
-    data = write_toy_data(tmp_path / "data", {"test": 35})
+    data = write_toy_data(tmp_path / "data", {"val": 1, "test": 35})
     model = ModelConfig(clip=str(save_tiny_clip(tmp_path / "clip.pt")), model_size=64)
     config = EvaluateConfig(["zero-shot", "yolo-clip"], data, tmp_path / "whole", bounds=[], model=model, device="cpu")
     report_comparison(config)
@@ -209,8 +212,37 @@ def test_old_measures_never_lie_beside_new_predictions(made, tmp_path: Path, mon
 
 
 def test_one_comparison_at_a_time_in_a_folder(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "SECONDS_FOR_THE_KILLED", 0.1)
+    monkeypatch.setattr(files, "SECONDS_FOR_THE_KILLED", 0.1)
     config = replace(made[0], output=tmp_path / "out")
     config.output.mkdir()
     with FileLock(config.output / "compare.lock"), pytest.raises(InputError, match="another comparison works in"):
         report_comparison(config)
+
+
+def test_every_heatmap_method_is_tuned_on_val_and_the_results_say_how(made, tmp_path: Path) -> None:
+    config = replace(made[0], output=tmp_path / "out", methods=["zero-shot", "gradcam", "yolo-clip"], bounds=[])
+    report_comparison(config)
+    results = json.loads((config.output / "results.json").read_text())
+    for name in ("zero-shot", "gradcam"):
+        chosen = json.loads((config.output / "extraction" / f"{name}.json").read_text())
+        best = max(chosen["rows"], key=lambda row: row["miou"])["extraction"]
+        assert results["methods"][name]["extraction"] == best
+        assert results["methods"][name]["extraction_chosen_on"].startswith("val, ")
+    assert "extraction" not in results["methods"]["yolo-clip"]
+    assert results["precision"] == "float32"
+
+
+def test_the_split_that_is_measured_chooses_nothing(made, tmp_path: Path) -> None:
+    config = replace(made[0], output=tmp_path / "out")
+    report_comparison(replace(config, methods=["zero-shot"], bounds=[], split="val"))
+    assert not (config.output / "extraction").exists()
+    with pytest.raises(InputError, match="extraction_split"):
+        report_comparison(replace(config, methods=["zero-shot"], bounds=[], split="val", extraction_split="test"))
+
+
+def test_answers_are_not_asked_again_for_the_sake_of_a_page() -> None:
+    parts = {Path(part).stem for part in registry.ANSWERS_DEPEND_ON}
+    assert parts >= {"clip", "data", "extraction", "model", "methods", "evaluation", "geometry", "types"}
+    assert not parts & {"webapp", "visualization", "training", "deployment"}
+    package = Path(registry.__file__).parents[1]
+    assert all((package / part).exists() for part in registry.ANSWERS_DEPEND_ON)

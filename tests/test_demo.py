@@ -33,19 +33,19 @@ def test_demo(small_demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     results = json.loads((small_demo / "runs" / "demo" / "results.json").read_text())
     assert results["data"] == "data/refshapes" and results["split"] == "test" and results["images"] == 6
-    assert list(results["methods"]) == ["ours", "zero-shot", "gradcam", "yolo-clip", "reclip"]
+    assert list(results["methods"]) == ["demo", "zero-shot", "gradcam", "yolo-clip", "reclip"]
     assert {"whole-image", "random-proposal", "yolo-oracle", "annotated-clip", "box-mask"} <= set(results["bounds"])
-    assert "intervals" in results["methods"]["ours"]
-    assert {"novel", "attribute", "relation"} >= set(results["methods"]["ours"]["subsets"])
+    assert "intervals" in results["methods"]["demo"]
+    assert {"novel", "attribute", "relation"} >= set(results["methods"]["demo"]["subsets"])
     for name, result in results["methods"].items():
         row = next(line for line in printed.splitlines() if line.startswith(name + " "))
         assert f"{result['metrics']['pointing']:.3f}" in row
     for place in ("data/refshapes", "runs/demo/results.json", "runs/demo/predictions", "runs/demo/report.html",
-                  "runs/demo/pictures/refshapes_test_ours.png", "runs/demo/pictures/refshapes_test_ours_steps.png",
+                  "runs/demo/pictures/refshapes_test_demo.png", "runs/demo/pictures/refshapes_test_demo_steps.png",
                   "runs/demo/pictures/refshapes_test_compared.png", "runs/demo/pictures/curves.png",
-                  "runs/demo/pictures/gallery_ours_random.html"):  # fmt: skip
+                  "runs/demo/pictures/gallery_demo_random.html"):  # fmt: skip
         assert Path(place).exists() and place in printed
-    assert load("runs/demo").name == "ours"
+    assert load("runs/demo").name == "demo"
 
     made = {
         path: path.stat().st_mtime_ns
@@ -57,7 +57,7 @@ def test_demo(small_demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert made == {path: path.stat().st_mtime_ns for path in made}
     assert decoder == (small_demo / "runs" / "demo" / "decoder.safetensors").stat().st_mtime_ns
     again = capsys.readouterr().out
-    table = [line for line in printed.splitlines() if line.startswith(("ours ", "zero-shot "))]
+    table = [line for line in printed.splitlines() if line.startswith(("demo ", "zero-shot "))]
     assert len(table) == 2 and all(line in again for line in table)
 
     os.utime(small_demo / "data" / "refshapes" / RECIPE_FILE)

@@ -7,7 +7,7 @@ from clip.model import CLIP, AttentionPool2d
 from torch import Tensor, nn
 
 from grounding.clip.backbone import fold_batch_norms
-from grounding.clip.dense import STAGES, DenseCLIP, dense_embeddings, resnet_stages
+from grounding.clip.dense import STAGES, DenseCLIP, dense_embeddings, fold_projections, resnet_stages
 from tests.tiny_clip import EMBED_DIM, random_rn50, tiny_clip
 
 
@@ -156,3 +156,22 @@ def test_with_batch_norms_folded_the_embedding_stays_clips_own(make):
     assert not any(parameter.requires_grad for parameter in folded.parameters())
     after = model.visual.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before), "the tower itself is left as it is"
+
+
+def test_only_what_was_brought_to_the_cpu_becomes_float64(tiny: CLIP, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Apple's GPUs have no float64."""
+    on_cpu: set[int] = set()
+    double = torch.Tensor.double
+
+    def to_cpu(tensor: Tensor) -> Tensor:
+        on_cpu.add(tensor.data_ptr())
+        return tensor
+
+    def doubled(tensor: Tensor) -> Tensor:
+        assert tensor.data_ptr() in on_cpu
+        return double(tensor)
+
+    monkeypatch.setattr(torch.Tensor, "cpu", to_cpu)
+    monkeypatch.setattr(torch.Tensor, "double", doubled)
+    fold_projections(tiny.visual.attnpool)
+    assert len(on_cpu) == 4

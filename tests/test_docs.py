@@ -15,7 +15,7 @@ import yaml
 from PIL import Image
 
 from grounding.data.refshapes.writer import write_refshapes
-from grounding.evaluation.compare import EvaluateConfig
+from grounding.evaluation.config import EvaluateConfig
 from grounding.runtime.cli import parse
 from grounding.training.config import TrainConfig
 from grounding.training.train import train
@@ -36,8 +36,7 @@ ELSEWHERE = {
     "source ": "as above",
     "pip install": "as above",
     "conda ": "as above",
-    "TORCH_INDEX_URL": "as above",
-    "python -m grounding.demo": "tests/test_demo.py runs it on a few images",
+    "python demo.py": "tests/test_demo.py runs it on a few images",
     "python -m grounding.data.download": "needs the network; tests/data/download has a server of its own",
     "torchrun": "tests/test_processes.py starts two processes by it",
     "python -m grounding.deployment.export": "takes half a minute; tests/export runs it",

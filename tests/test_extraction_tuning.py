@@ -19,13 +19,13 @@ import grounding.training.tune_extraction as tuning
 from grounding import ModelConfig, RefCOCOg, load
 from grounding.data.supervision import WithoutBroken, images_with_boxes
 from grounding.evaluation.evaluate import evaluate
+from grounding.evaluation.extraction_sweep import fit_head, sweep
 from grounding.evaluation.registry import MethodSettings, make_method
 from grounding.extraction import ExtractionConfig
 from grounding.extraction.quality import BoxQualityHead
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.proposal_clip import ScoringConfig
 from grounding.methods.proposals.loading import ProposalsConfig
-from grounding.training.extraction_sweep import fit_head, sweep
 from grounding.training.tune_extraction import GRID, SWEEP_FILE, TuneExtractionConfig, tune_extraction
 from grounding.types import Grounding
 from tests.scripts import assert_refused, run_script

@@ -218,3 +218,9 @@ def test_a_small_best_box_points_before_a_large_close_one() -> None:
         heatmap = heatmap_of_boxes(boxes, np.array([0.5, 0.499], dtype=np.float32), (100, 120))
         assert heatmap.max() == 1
         assert hottest_point(heatmap) == pytest.approx((x + 1.5, x + 2), abs=0.51)
+
+
+@pytest.mark.parametrize("box", [(30, 20, 30, 40), (30, 20, 50, 20), (30, 20, 30, 20), (0, 0, 0, 0), (80, 60, 80, 60)])
+def test_a_box_without_extent_is_a_point_of_the_heatmap(box: tuple[int, ...]) -> None:
+    heatmap = heatmap_of_boxes(np.array([box], np.float32), np.array([0.7], np.float32), (60, 80))
+    assert np.isfinite(heatmap).all() and heatmap.max() == 1

@@ -23,6 +23,7 @@ def prediction_line(**changed: object) -> str:
 def test_a_line_comes_back_as_it_was() -> None:
     assert Prediction.from_json(prediction(3).to_json()) == prediction(3)
     assert "\n" not in prediction(3).to_json()
+    assert Prediction.from_json(prediction_line(file_name="a.jpg", image_id="1")) == prediction(1)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,8 @@ def test_a_line_comes_back_as_it_was() -> None:
         prediction_line(annotated_xyxy=[1, 2, 3, float("nan")]),
         prediction_line(scores=[0.5, 0.5]),
         prediction_line(scores=[10**400]),
+        prediction_line(phrase=3),
+        prediction_line(semantics={"text_cosine": "high"}),
         prediction_line(annotated_xyxy=[1, 2, 10**400, 4]),
         "[" * 100_000,
     ],

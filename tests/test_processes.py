@@ -7,17 +7,25 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from accelerate import PartialState
 
-from grounding import cli, comparison
+import grounding.evaluation.compare as comparison
+from benchmarks.training_processes import in_processes
+from grounding import InputError
+from grounding.errors import SharedError
 from grounding.evaluation.evaluate import predict_blocks
-from grounding.runtime.distributed import gather, process_count, process_index
+from grounding.runtime import cli
+from grounding.runtime.distributed import gather, is_main, process_count, process_index, sharing
+from grounding.runtime.shards import ShardedFile
 from grounding.visualization.report import report_comparison
+from tests.ended import ending_both, no_space
 from tests.scripts import ROOT
 from tests.shared_work import BOUNDS, METHODS, evaluation, work
 from tests.tiny_clip import save_tiny_clip
@@ -121,6 +129,14 @@ def test_the_first_process_speaks_at_once_and_another_one_later(monkeypatch, cap
         assert (stopped.value.code, slept, capsys.readouterr().err) == (2, expected, f"{before}error: wrong\n")
 
 
+def test_what_all_have_heard_the_first_process_alone_says(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(cli.time, "sleep", lambda _: None)
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(SystemExit) as stopped, cli.exit_on_input_error():
+        raise SharedError("wrong")
+    assert (stopped.value.code, capsys.readouterr().err) == (2, "")
+
+
 def test_of_several_processes_that_are_stopped_the_first_one_says_so(monkeypatch, capsys) -> None:
     for rank, expected in (("0", "\nstopped; what is finished is kept\n"), ("1", "")):
         monkeypatch.setenv("RANK", rank)
@@ -132,3 +148,47 @@ def test_of_several_processes_that_are_stopped_the_first_one_says_so(monkeypatch
 def test_one_process_alone_needs_no_group() -> None:
     assert (process_index(), process_count()) == (0, 1)
     assert gather([1, 2]) == [1, 2]
+
+
+def locked_elsewhere(*_: object, **__: object) -> Iterator[None]:
+    raise InputError("another comparison works here")
+
+
+def compare_where_the_main_process_fails(folder: Path, output: Path) -> None:
+    """What each of two processes does."""
+    torch.set_num_threads(1)
+    for owner, name, error in ((comparison, "locked", locked_elsewhere), (ShardedFile, "__init__", no_space),
+                               (ShardedFile, "append", no_space), (ShardedFile, "finish", no_space)):  # fmt: skip
+        with ending_both(output / f"{name}_ended"), pytest.MonkeyPatch.context() as patch:
+            if is_main():
+                patch.setattr(owner, name, error)
+            comparison.compare(evaluation(folder, output / name))
+
+
+def share_of_which_one_fails(output: Path) -> None:
+    """What each of two processes does: the second one has much to do."""
+    PartialState(cpu=True)
+    parts = []
+    with ending_both(output / "ended"), sharing() as look:
+        if is_main():
+            no_space()
+        for part in range(3000):
+            parts.append(part)
+            time.sleep(0.02)
+            look()
+    assert len(parts) < 3000
+
+
+def test_a_comparison_in_which_the_main_process_fails_ends_in_both(folder, tmp_path: Path) -> None:
+    in_processes(2, compare_where_the_main_process_fails, folder, tmp_path)
+
+
+def test_a_share_ends_soon_after_the_other_one_has_failed(tmp_path: Path) -> None:
+    in_processes(2, share_of_which_one_fails, tmp_path)
+
+
+def test_shared_work_of_one_process_needs_no_group() -> None:
+    with sharing() as look:
+        look()
+    with pytest.raises(LookupError), sharing():
+        raise LookupError

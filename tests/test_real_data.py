@@ -97,7 +97,7 @@ def test_comparison_with_a_detectors_real_proposals(data, tmp_path, capsys):
 def test_with_rn50_at_448_pixels(data, part, rn50, tmp_path, capsys):
     options = ("--model.clip", rn50, "--model.model_size", 448, *part)
     results = on_real_data(capsys, tmp_path, data, "umd", "test", "random_rn50.pt", *options)
-    assert results["methods"]["ours"]["n"] == sentences_in(data, "umd", "test")
+    assert results["methods"]["run"]["n"] == sentences_in(data, "umd", "test")
     assert "random_rn50.pt" in results["weights"]
 
 

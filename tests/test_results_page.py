@@ -18,11 +18,14 @@ RESULTS = example_results()
 
 def test_page_and_readme(tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text(json.dumps(RESULTS))
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    readme, page = tmp_path / "README.md", tmp_path / "page.md"
+    for path in (readme, page):
+        path.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     for _ in range(2):  # writing it again changes nothing
-        main(tmp_path / "results.json", tmp_path / "results.json", tmp_path / "page.md", readme)
+        main(tmp_path / "results.json", tmp_path / "results.json", page, readme)
         assert readme.read_text() == f"before\n{BEGIN}\n{short_table(RESULTS, RESULTS)}\n{END}\nafter\n"
+    assert page.read_text().startswith(f"before\n{BEGIN}\n") and page.read_text().endswith(f"{END}\nafter\n")
+    assert "## Comparison of the methods" in page.read_text() and "old" not in page.read_text().splitlines()
     rows = [line for line in readme.read_text().splitlines() if line.startswith("|")]
     assert len(rows) == 2 + 1 + len(RESULTS["methods"])
     for name, record in RESULTS["methods"].items():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from grounding import InputError, ModelConfig, RefCOCOg
-from grounding.evaluation.compare import EvaluateConfig
+from grounding.evaluation.config import EvaluateConfig
 from grounding.evaluation.score import ScoreConfig, score
 from grounding.visualization.report import report_comparison
 from tests.scripts import assert_refused, run_script

@@ -50,7 +50,7 @@ def test_train_evaluate_visualize_share_a_configuration(made: Path, tmp_path: Pa
     assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["epochs"] == 1
     evaluated = run_script(capsys, "evaluate.py", "--config", file)
     assert evaluated.code == 0, evaluated
-    assert list(json.loads((tmp_path / "out" / "results.json").read_text())["methods"]) == ["ours", "zero-shot"]
+    assert list(json.loads((tmp_path / "out" / "results.json").read_text())["methods"]) == ["run", "zero-shot"]
     drawn = run_script(capsys, "visualize.py", "--config", file)
     assert drawn.code == 0, drawn
     assert Image.open(drawn.out.strip().splitlines()[-1]).size[0] > 300
@@ -85,7 +85,7 @@ def test_one_image(made: Path, tmp_path: Path, capsys: Capture) -> None:
     outcome = run_script(capsys, "visualize.py", made / "run", "--image", image, "--phrases", phrases,
                          "--output", tmp_path, "--device", "cpu")  # fmt: skip
     assert outcome.code == 0, outcome
-    assert Image.open(tmp_path / f"{image.stem}_ours.png").size[0] > 300
+    assert Image.open(tmp_path / f"{image.stem}_run.png").size[0] > 300
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "visualize"])
@@ -240,3 +240,13 @@ def test_a_single_string_is_no_list_of_phrases(made: Path) -> None:
     for ask in (*asked, run.similarity_maps):
         with pytest.raises(InputError, match="single string 'red box'"):
             ask(image, "red box")
+
+
+def test_a_model_beside_a_run_that_has_another_is_refused(place: Path, capsys: Capture) -> None:
+    for words in (
+        ["evaluate.py", "compare", place / "run", "zero-shot"],
+        ["visualize.py", "figure", place / "run"],
+    ):
+        outcome = run_script(capsys, *words, "--data", place / "data", "--output", place / "out", "--model.clip",
+                             place / "other.pt", "--device", "cpu")  # fmt: skip
+        assert_refused(outcome, "model.clip is given", place / "run" / "config.yaml", "leave --model.clip out")

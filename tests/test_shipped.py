@@ -27,7 +27,7 @@ def test_the_shipped_decoder_answers_like_any_run(tmp_path: Path) -> None:
     grounder = load("refshapes")
     image = np.random.default_rng(0).integers(0, 256, (90, 140, 3), dtype=np.uint8)
     [result] = grounder.ground(image, ["the red circle"])
-    assert grounder.name == "ours"
+    assert grounder.name == "refshapes"
     assert result.heatmap.shape == (90, 140) and 0 <= result.heatmap.min() <= result.heatmap.max() <= 1
     assert (result.boxes_xyxy[:, 2:] > result.boxes_xyxy[:, :2]).all()
 

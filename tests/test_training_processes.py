@@ -25,10 +25,13 @@ from grounding.methods.config import ModelConfig
 from grounding.model.decoder import DecoderConfig
 from grounding.runtime.distributed import is_main
 from grounding.runtime.signals import Stopped
+from grounding.training.checkpoint import Checkpoints
 from grounding.training.config import TrainConfig
 from grounding.training.criterion import ContrastConfig, LossConfig
+from grounding.training.run_folder import RunFolder
 from grounding.training.train import train
 from grounding.visualization.run_logs import read_logs
+from tests.ended import ending_both, no_space
 from tests.killed import Killed, killed_after
 from tests.scripts import ROOT
 from tests.tiny_clip import save_tiny_clip
@@ -65,6 +68,19 @@ def stopped_by_one(config: TrainConfig) -> None:
             at_step(patch, 3, signalled(signal.SIGTERM))
         with pytest.raises(Stopped, match="after step 3"):
             train(config)
+
+
+def failing_in_the_main_process(config: TrainConfig) -> None:
+    """What each of two processes does: train until the main one, and it alone, cannot write or read a file."""
+    torch.set_num_threads(1)
+    wholes = ((RunFolder, "log_start"), (RunFolder, "log_step"), (RunFolder, "save_decoder"),
+              (RunFolder, "log_validation"), (Checkpoints, "save"), (Checkpoints, "newest"))  # fmt: skip
+    for owner, name in wholes:
+        run = config.output / name
+        with ending_both(run.with_name(f"{name}_ended")), pytest.MonkeyPatch.context() as patch:
+            if is_main():
+                patch.setattr(owner, name, no_space)
+            train(replace(config, output=run))
 
 
 def uneven_data(root: Path) -> Path:
@@ -131,6 +147,13 @@ def test_a_signal_to_one_process_ends_both_after_the_same_step(config: TrainConf
     config = replace(config, output=tmp_path / "run", save_every=100)
     in_processes(2, stopped_by_one, config)
     assert newest_state(config.output) == "00000003-0000"
+
+
+def test_a_failure_in_the_main_process_ends_both(config: TrainConfig, tmp_path: Path) -> None:
+    in_processes(2, failing_in_the_main_process, replace(config, output=tmp_path))
+    # The epoch whose decoder could not be written is not taken for finished.
+    state = tmp_path / "save_decoder" / "states" / newest_state(tmp_path / "save_decoder")
+    assert json.loads((state / "progress.json").read_text())["epoch"] == 0
 
 
 def test_the_main_process_alone_writes(runs: Path) -> None:

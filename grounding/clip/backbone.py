@@ -19,9 +19,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from grounding.clip.checkpoint_files import read_state_dict
 from grounding.clip.package import CLIP, ModifiedResNet, Transformer, build_model, clip
 from grounding.clip.precision import refuse_without_compiler
-from grounding.digest import sha256_of
-from grounding.errors import InputError
-from grounding.plain_text import is_writable
+from grounding.errors import InputError, is_writable
+from grounding.runtime.files import sha256_of
 
 RESNETS = ("RN50", "RN101", "RN50x4", "RN50x16")
 EMBEDDED = "embedded"

@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from grounding.clip.package import clip
-from grounding.digest import sha256_of
 from grounding.errors import InputError
+from grounding.runtime.files import sha256_of
 
 # The `clip` package compares its downloads with them: the last folder of each address.
 PUBLISHED_SHA256 = frozenset(address.split("/")[-2] for address in clip.clip._MODELS.values())

@@ -127,12 +127,14 @@ def fold_projections(attnpool: AttentionPool2d) -> nn.Conv2d:
         attnpool: of a frozen tower; left as it is.
     """
     value, output = attnpool.v_proj, attnpool.c_proj
-    weight = output.weight.double() @ value.weight.double()
-    bias = output.weight.double() @ value.bias.double() + output.bias.double()
-    folded = nn.Conv2d(value.in_features, output.out_features, 1, device=value.weight.device)
-    folded.weight = nn.Parameter(weight[:, :, None, None])
-    folded.bias = nn.Parameter(bias)
-    return folded.to(value.weight.dtype).requires_grad_(False)
+    # On the CPU, because Apple's GPUs have no float64.
+    first, first_bias, second, second_bias = (
+        each.cpu().double() for each in (value.weight, value.bias, output.weight, output.bias)
+    )
+    folded = nn.Conv2d(value.in_features, output.out_features, 1)
+    folded.weight = nn.Parameter((second @ first)[:, :, None, None])
+    folded.bias = nn.Parameter(second @ first_bias + second_bias)
+    return folded.to(value.weight.dtype).to(value.weight.device).requires_grad_(False)
 
 
 def resnet_stages(visual: ModifiedResNet, pixels: Tensor, *, output_stride: int) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from grounding.clip.backbone import LoadedCLIP, normalise_pixels
 from grounding.clip.dense import DenseCLIP, DenseFeatures
 from grounding.clip.text import TextEncoder
-from grounding.errors import InputError
+from grounding.errors import SettingsError
 from grounding.geometry import Letterbox
 
 
@@ -69,7 +69,7 @@ class Encoder:
         output_stride: 16 or 32, of the dense embeddings.
 
     Raises:
-        InputError: model_size is no positive multiple of 32.
+        SettingsError: model_size is no positive multiple of 32.
     """
 
     def __init__(self, clip: LoadedCLIP, *, model_size: int, output_stride: int = 16) -> None:
@@ -87,7 +87,7 @@ class Encoder:
         """The same CLIP, with what it knows of phrases, at another input size.
 
         Raises:
-            InputError: model_size is no positive multiple of 32.
+            SettingsError: model_size is no positive multiple of 32.
         """
         other = copy.copy(self)
         other.model_size = _checked(model_size)
@@ -108,5 +108,5 @@ class Encoder:
 
 def _checked(model_size: int) -> int:
     if model_size < 32 or model_size % 32:
-        raise InputError(f"model_size is {model_size}: give a positive multiple of 32, such as 448")
+        raise SettingsError(f"model_size is {model_size}: give a positive multiple of 32, such as 448")
     return model_size

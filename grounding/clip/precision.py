@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+from functools import cache
 from typing import Literal
 
 import torch
@@ -24,10 +26,18 @@ def number_format(precision: Precision, device: str | torch.device) -> torch.dty
     if precision == "float32":
         return torch.float32
     if precision == "bfloat16":
+        if torch.device(device).type == "cpu" and not _multiplies_bfloat16(torch.device(device)):
+            _warn_of_slow_bfloat16()
         return torch.bfloat16
     if precision == "auto":
         return torch.bfloat16 if _multiplies_bfloat16(torch.device(device)) else torch.float32
     raise InputError(f"precision is {precision!r}: give auto, float32 or bfloat16")
+
+
+@cache
+def _warn_of_slow_bfloat16() -> None:
+    print("precision is bfloat16, and this CPU has no instructions for it: several times slower than --precision "
+          "float32", file=sys.stderr)  # fmt: skip
 
 
 def refuse_without_compiler(device: str | torch.device) -> None:

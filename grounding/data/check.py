@@ -1,8 +1,8 @@
 """`python -m grounding.data.check --data DIR`: everything that is wrong with a data set, before it spoils a long run.
 
-Reading a data set stops at the first thing that cannot be used; this has the same functions read one entry after the
-other, and looks also at what can be used but should not be: phrases without words, ids that stand for two things,
-images that a split shares with another.
+Reading a data set stops at the first entry that cannot be used; this has the same functions read every entry, and looks
+also at what can be used but should not be: phrases without words, ids that stand for two things, images that a split
+shares with another.
 """
 
 from __future__ import annotations
@@ -11,42 +11,31 @@ import os
 import sys
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 from jsonargparse import auto_cli
 from tqdm import tqdm
 
-from grounding.data.annotations import (
-    MAX_INT,
-    ImageRecord,
-    category_of,
-    field_of,
-    find_layout,
-    image_record_of,
-    read_json_records,
-    region_of,
-    sentence_of,
-)
+from grounding.data import records as reader
+from grounding.data.annotations import find_layout, read_instance_records, read_reference_records
 from grounding.data.images import EndsEarlyWarning, read_image
-from grounding.data.unpickle import load_plain_pickle
 from grounding.errors import InputError, visible
 from grounding.runtime.cli import exit_on_input_error
+from grounding.types import Region
 
 SHOWN = 5  # of each kind
 MOST_LETTERS = 200  # of a place: it quotes what the files hold
 
+Entry = TypeVar("Entry")
+
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong.
-
-    Attributes:
-        kind: what, in words that are the same for all of its kind.
-        where: which entry or file.
-    """
+    """One thing that is wrong: `kind` in words that are the same for all of its kind, and `where`, entry or file."""
 
     kind: str
     where: str
@@ -68,31 +57,57 @@ class CheckConfig:
 
 
 def check(config: CheckConfig) -> list[Problem]:
-    """All problems, in the order of the files: references, instances, images.
+    """All problems: first what the reader refuses, by file, and then what is wrong with the rest.
 
     Raises:
         InputError: a whole file is missing or is no list of entries.
     """
     layout = find_layout(config.data, config.split_by)
-    references = load_plain_pickle(layout.refs_file)
-    if not isinstance(references, list) or not references:
-        raise InputError(f"{layout.refs_file} does not hold a list of references: get the file again from its source")
-    content = {"categories": [], **read_json_records(layout.instances_file)}
-    categories, images, annotations = (
-        field_of(content, name, list, str(layout.instances_file)) for name in ("categories", "images", "annotations")
-    )
-    wanted = {_id_in(reference, "image_id") for reference in references} - {None}
-    referred = {_id_in(reference, "ann_id") for reference in references} - {None}
-    records, refused = _image_records(images, wanted)
-    return [
-        *_reference_problems(references, {_id_in(each, "id") for each in images}, _by_id(annotations)),
-        *_category_problems(categories),
-        *refused,
-        *_twice("image id", (_id_in(record, "id") for record in images)),
-        *_twice("annotation id", (_id_in(each, "id") for each in annotations)),
-        *_annotation_problems(annotations, records, wanted, referred),
-        *_image_problems(records, layout.images_dir, decode=config.images),
-    ]
+    content = read_instance_records(layout.instances_file)
+    problems: list[Problem] = []
+
+    def readable(name: str, records: list[Any], read: Callable[[Any, str], Entry]) -> list[Entry]:
+        entries = []
+        for position, record in enumerate(records):
+            try:
+                entries.append(read(record, f"entry {position} of {name}"))
+            except InputError as error:
+                problems.append(Problem(f"entry of {name} that cannot be read", str(error)))
+        return entries
+
+    def image_of(record: Any, where: str) -> tuple[int, reader.ImageRecord]:
+        return reader.field_of(record, "id", int, where), reader.image_record_of(record, where)
+
+    def region_of(record: Any, where: str) -> Region:
+        where = f"annotation {reader.field_of(record, 'id', int, where)}"
+        region = reader.region_of(record, images, categories, where)
+        x, y, width, height = record["bbox"]
+        moved = np.subtract(region.box_xyxy, (x, y, x + width, y + height))
+        if np.abs(moved).max() > 1:  # COCO's own boxes reach over the border by rounding, which costs nothing
+            problems.append(Problem("box outside of its image", f"{where}: {record['bbox']}"))
+        return region
+
+    references = readable("references", read_reference_records(layout.refs_file), reader.reference_of)
+    categories = dict(readable("categories", content["categories"], reader.category_of))
+    image_entries = readable("images", content["images"], image_of)
+    images = dict(image_entries)
+    region_entries = readable("annotations", content["annotations"], region_of)
+    regions = {region.ann_id: region for region in region_entries}
+    problems += _twice("ref_id", (each.ref_id for each in references))
+    problems += _twice("sent_id", (sentence.sent_id for each in references for sentence in each.sentences))
+    problems += _twice("image id", (image_id for image_id, _ in image_entries))
+    problems += _twice("annotation id", (region.ann_id for region in region_entries))
+    splits = defaultdict(set)
+    for reference in references:
+        problems += _reference_problems(reference, images, regions)
+        splits[reference.image_id].add(reference.split)
+    for image_id, names in splits.items():
+        if len(names) > 1:
+            problems.append(Problem("image in more than one split", f"image_id {image_id}: {sorted(names)}"))
+    used = [image for image_id, image in images.items() if image_id in splits]
+    for image in tqdm(used, desc="images", unit="image", disable=not config.images, leave=False):
+        problems += _image_problems(layout.images_dir / image.file_name, image.size, decode=config.images)
+    return problems
 
 
 def told(problems: Iterable[Problem]) -> str:
@@ -109,171 +124,42 @@ def told(problems: Iterable[Problem]) -> str:
     return "\n".join(lines)
 
 
-def _id_in(record: Any, name: str) -> int | None:
-    """A field of an entry that is an id; None where it is none, of whatever kind entry and field are."""
-    value = record.get(name) if isinstance(record, dict) else None
-    return value if isinstance(value, int) and abs(value) <= MAX_INT else None
-
-
-def _by_id(records: list[Any]) -> dict[Any, dict[str, Any]]:
-    return {each["id"]: each for each in records if _id_in(each, "id") is not None}
-
-
-def _refusal(kind: str, read: Callable[..., object], *arguments: object) -> Iterator[Problem]:
-    """What a function by which data sets are read says of an entry, if it refuses it."""
-    try:
-        read(*arguments)
-    except InputError as error:
-        yield Problem(kind, str(error))
-
-
-def _unreadable(name: str) -> str:
-    """The kind of what is refused in one of the lists in instances.json."""
-    return f"entry of {name!r} that cannot be read"
+def _twice(name: str, ids: Iterable[int]) -> Iterator[Problem]:
+    return (Problem(f"{name} given twice", f"{key}, {times} times") for key, times in Counter(ids).items() if times > 1)
 
 
 def _reference_problems(
-    references: list[Any], images: Collection[Any], annotations: Mapping[Any, Any]
+    reference: reader.Reference, images: dict[int, reader.ImageRecord], regions: dict[int, Region]
 ) -> Iterator[Problem]:
-    sentence_ids: list[Any] = []
-    for position, reference in enumerate(references):
-        if not isinstance(reference, dict):
-            yield Problem("reference that is no dictionary", f"reference {position}")
-            continue
-        where = f"ref_id {_id_in(reference, 'ref_id')}"
-        for name in ("ref_id", "ann_id", "image_id"):
-            if _id_in(reference, name) is None:
-                yield Problem(f"reference without {name}", f"reference {position}, {where}")
-        yield from _refusal("reference that cannot be read", field_of, reference, "split", str, where)
-        yield from _link_problems(reference, images, annotations, where)
-        sentences = reference.get("sentences")
-        if not isinstance(sentences, list) or not sentences:
-            yield Problem("reference without sentences", where)
-            continue
-        for sentence in sentences:
-            sentence_ids.append(_id_in(sentence, "sent_id"))
-            yield from _sentence_problems(sentence, where)
-    yield from _twice("ref_id", (_id_in(each, "ref_id") for each in references))
-    yield from _twice("sent_id", sentence_ids)
-    yield from _shared_images(references)
-
-
-def _link_problems(
-    reference: dict[str, Any], images: Collection[Any], annotations: Mapping[Any, Any], where: str
-) -> Iterator[Problem]:
-    """What a reference's ids lead to and should not; of one that is none, that is said already."""
-    image_id, ann_id = _id_in(reference, "image_id"), _id_in(reference, "ann_id")
-    if image_id is not None and image_id not in images:
-        yield Problem("reference to an image that instances.json lacks", where)
-    if ann_id is not None and ann_id not in annotations:
-        yield Problem("reference to an annotation that instances.json lacks", where)
-    elsewhere = _id_in(annotations.get(ann_id), "image_id")
-    if image_id is not None and elsewhere not in (None, image_id):
+    where = f"ref_id {reference.ref_id}"
+    if reference.image_id not in images:
+        yield Problem("reference to an image without a sound entry", where)
+    if reference.ann_id not in regions:
+        yield Problem("reference to an annotation without a sound entry", where)
+    elif regions[reference.ann_id].image_id != reference.image_id:
         yield Problem("reference whose annotation is in another image", where)
+    if not reference.sentences:
+        yield Problem("reference without sentences", where)
+    for sentence in reference.sentences:
+        if not any(map(str.isalnum, sentence.phrase)):
+            yield Problem("sentence without words", f"{where}, sent_id {sentence.sent_id}")
 
 
-def _shared_images(references: list[Any]) -> Iterator[Problem]:
-    splits: dict[int, set[str]] = defaultdict(set)
-    for reference in references:
-        image_id = _id_in(reference, "image_id")
-        if image_id is not None and isinstance(reference.get("split"), str):
-            splits[image_id].add(reference["split"])
-    for image_id, names in splits.items():
-        if len(names) > 1:
-            yield Problem("image in more than one split", f"image_id {image_id}: {', '.join(sorted(names))}")
-
-
-def _sentence_problems(sentence: Any, where: str) -> Iterator[Problem]:
-    if isinstance(sentence, dict):
-        texts = [sentence[name] for name in ("sent", "raw") if isinstance(sentence.get(name), str)]
-        if not any(any(map(str.isalnum, text)) for text in texts):
-            yield Problem("sentence without words", f"{where}, sent_id {_id_in(sentence, 'sent_id')}")
-            sentence = {**sentence, "sent": "said already"}  # so that reading says what else is wrong
-    yield from _refusal("sentence that cannot be read", sentence_of, sentence, where)
-
-
-def _twice(name: str, ids: Iterable[Any]) -> Iterator[Problem]:
-    for key, times in Counter(key for key in ids if key is not None).items():
-        if times > 1:
-            yield Problem(f"{name} given twice", f"{key}, {times} times")
-
-
-def _category_problems(entries: list[Any]) -> Iterator[Problem]:
-    for position, entry in enumerate(entries):
-        yield from _refusal(_unreadable("categories"), category_of, entry, f"entry {position}")
-
-
-def _image_records(entries: list[Any], wanted: Collection[Any]) -> tuple[dict[int, ImageRecord], list[Problem]]:
-    """The entries by id of the images that are wanted, and what is wrong with any entry."""
-    records: dict[int, ImageRecord] = {}
-    problems: list[Problem] = []
-    for position, entry in enumerate(entries):
+def _image_problems(path: Path, size: tuple[int, int] | None, *, decode: bool) -> Iterator[Problem]:
+    if not os.path.isfile(path):  # unlike Path.is_file, it knows no name that it cannot take
+        yield Problem("missing image", str(path))
+    elif decode:
         try:
-            image_id = field_of(entry, "id", int, f"entry {position}")
-            if image_id in wanted:
-                records[image_id] = image_record_of(entry, f"image {image_id}")
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                height, width = read_image(path, size).shape[:2]
         except InputError as error:
-            problems.append(Problem(_unreadable("images"), str(error)))
-    return records, problems
-
-
-def _annotation_problems(
-    entries: list[Any], images: Mapping[int, ImageRecord], wanted: Collection[Any], referred: Collection[Any]
-) -> Iterator[Problem]:
-    kind = _unreadable("annotations")
-    for position, entry in enumerate(entries):
-        ann_id = _id_in(entry, "id")
-        if ann_id is None:
-            yield from _refusal(kind, field_of, entry, "id", int, f"entry {position}")
-        elif ann_id in referred or _id_in(entry, "image_id") in wanted:
-            where = f"annotation {ann_id}"
-            said = list(_box_problems(entry, images, where))
-            yield from said
-            if ann_id in referred:  # any other is left out by reading, and missed by nobody
-                other = {**entry, "bbox": [0, 0, 1, 1]} if said else entry  # so that reading says what else is wrong
-                yield from _refusal(kind, region_of, other, {} if said else images, {}, where)
-
-
-def _box_problems(entry: dict[str, Any], images: Mapping[int, ImageRecord], where: str) -> Iterator[Problem]:
-    box = entry.get("bbox")
-    if not isinstance(box, list) or len(box) != 4 or not all(_is_finite(value) for value in box):
-        yield Problem("bbox that is not four numbers", where)
-        return
-    x, y, width, height = box
-    if width <= 0 or height <= 0:
-        yield Problem("empty box", f"{where}: {box}")
-    image_id = _id_in(entry, "image_id")
-    size = images[image_id].size if image_id is not None and image_id in images else None
-    # COCO's own boxes reach over the border by rounding, which costs nothing: they are clipped when read.
-    if size is not None and (x < -1 or y < -1 or x + width > size[0] + 1 or y + height > size[1] + 1):
-        yield Problem("box outside of its image", f"{where}: {box} in {size[0]}x{size[1]}")
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and abs(value) <= MAX_INT
-
-
-def _image_problems(images: Mapping[int, ImageRecord], folder: Path, *, decode: bool) -> Iterator[Problem]:
-    for image_id, record in tqdm(images.items(), desc="images", unit="image", disable=not decode, leave=False):
-        path = folder / record.file_name
-        if not os.path.isfile(path):  # unlike Path.is_file, it knows no name that it cannot take
-            yield Problem("missing image", f"image {image_id}: {path}")
-        elif decode:
-            yield from _decoding_problems(path, record.size)
-
-
-def _decoding_problems(path: Path, size: tuple[int, int] | None) -> Iterator[Problem]:
-    try:
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always")
-            height, width = read_image(path, size).shape[:2]
-    except InputError as error:
-        yield Problem("broken image", str(error))
-        return
-    if any(issubclass(each.category, EndsEarlyWarning) for each in said):  # PIL warns of much that costs no pixel
-        yield Problem("image that ends early", str(path))
-    if size is not None and size != (width, height):
-        yield Problem("image of another size", f"{path}: {width}x{height}, instances.json says {size[0]}x{size[1]}")
+            yield Problem("broken image", str(error))
+            return
+        if any(issubclass(each.category, EndsEarlyWarning) for each in said):  # PIL warns of much that costs no pixel
+            yield Problem("image that ends early", str(path))
+        if size not in (None, (width, height)):
+            yield Problem("image of another size", f"{path}: {width}x{height}, instances.json says {size}")
 
 
 if __name__ == "__main__":

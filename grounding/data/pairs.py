@@ -11,8 +11,7 @@ from typing import Any
 from torch.utils.data import Dataset
 
 from grounding.data.images import read_image
-from grounding.errors import InputError
-from grounding.plain_text import is_writable
+from grounding.errors import InputError, is_writable
 from grounding.types import Example, Expression, Region
 
 NOWHERE = (float("nan"),) * 4

@@ -12,8 +12,9 @@ from typing import Literal, TypeVar
 import numpy as np
 from torch.utils.data import Dataset
 
-from grounding.data.annotations import box_in_image, find_layout, read_instances, read_references
+from grounding.data.annotations import find_layout, read_instances, read_references
 from grounding.data.images import read_image
+from grounding.data.records import box_in_image
 from grounding.errors import InputError
 from grounding.geometry import box_xyxy_to_xywh
 from grounding.types import Example, Expression, Region

@@ -15,7 +15,7 @@ import numpy as np
 
 from grounding.evaluation.predictions import Prediction
 from grounding.geometry import box_xyxy_to_xywh
-from grounding.whole_file import write_whole
+from grounding.runtime.files import write_text_atomic
 
 CATEGORY = {"id": 1, "name": "referred object"}
 ANNOTATIONS_FILE = "annotations.json"
@@ -23,8 +23,8 @@ ANNOTATIONS_FILE = "annotations.json"
 
 def write_coco_results(folder: Path, method: str, predictions: Sequence[Prediction]) -> None:
     """Write METHOD.json and the annotations.json that all methods of a split share."""
-    write_whole(folder / f"{method}.json", json.dumps(coco_results(predictions)))
-    write_whole(folder / ANNOTATIONS_FILE, json.dumps(coco_annotations(predictions)))
+    write_text_atomic(folder / f"{method}.json", json.dumps(coco_results(predictions)))
+    write_text_atomic(folder / ANNOTATIONS_FILE, json.dumps(coco_annotations(predictions)))
 
 
 def coco_results(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:

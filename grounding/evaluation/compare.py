@@ -3,84 +3,42 @@
 from __future__ import annotations
 
 import json
-import shlex
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
 from accelerate import PartialState
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from torch.utils.data import Subset
 from tqdm import tqdm
 
 from grounding.clip.backbone import LoadedCLIP, load_clip
-from grounding.clip.precision import Precision, number_format
+from grounding.clip.precision import number_format
 from grounding.data.annotations import find_layout
 from grounding.data.refcocog import RefCOCOg
-from grounding.digest import sha256_of
+from grounding.data.supervision import refuse_test_split
 from grounding.errors import InputError
 from grounding.evaluation.aggregate_by_ref import aggregate_by_ref
 from grounding.evaluation.clip_similarity import CLIPSimilarity
 from grounding.evaluation.coco_results import write_coco_results
+from grounding.evaluation.config import EvaluateConfig
 from grounding.evaluation.evaluate import EvaluatedMethod, block_size, predict_blocks
 from grounding.evaluation.predictions import Prediction, read_predictions
-from grounding.evaluation.registry import BOUNDS, MethodSettings, code_identity, make_bound, make_method
+from grounding.evaluation.registry import MethodSettings, code_identity, make_bound, make_method
 from grounding.evaluation.summary import Summary, summarise
-from grounding.lock import locked
+from grounding.evaluation.tune_on_split import ExtractionTuner
 from grounding.methods.config import ModelConfig
-from grounding.methods.load import read_model_config, run_folders
-from grounding.methods.proposal_clip import ScoringConfig
-from grounding.methods.proposals.loading import ProposalsConfig, load_proposer
-from grounding.plain import plain
-from grounding.runtime.distributed import join_launch, share_name
+from grounding.methods.load import TRAINING_FREE, read_model_config, refuse_other_model, run_folders, run_name
+from grounding.methods.proposals.loading import load_proposer
+from grounding.runtime.distributed import failing_together, join_launch, share_name, sharing
+from grounding.runtime.files import locked, sha256_of, write_text_atomic
 from grounding.runtime.shards import ShardedFile
-from grounding.whole_file import write_whole
 
 IOU = "of the best-scored box with the annotated box, in pixels of the original image"
-
-
-@dataclass(frozen=True)
-class EvaluateConfig:
-    """Compare methods on every expression of a split.
-
-    Attributes:
-        methods: the folder of a training run, and "zero-shot", "gradcam", "yolo-clip", "reclip", "whole-image",
-            "centred-box"; the others are held against the first.
-        data: root folder of the data set, in RefCOCOg's layout.
-        output: folder for results.json, tables, plots, report.html and predictions.
-        split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
-        split: split to measure on; all of it is used.
-        query: "expression" asks each by itself; "ref" pools the answers to all expressions of an object.
-        bounds: what to measure beside the methods: chance, and what perfect parts would reach.
-        model: the CLIP and its input size where no method is a run; the first run's else.
-        proposals: the detector of "yolo-clip", "reclip" and the bounds about proposals.
-        scoring: how CLIP looks at proposals.
-        images_per_batch: images that go through a method together; only the time depends on it.
-        device: "auto" (a GPU if there is one) or "cpu".
-        precision: what the methods compute in: "float32", so that a number does not depend on the machine;
-            "bfloat16"; or "auto", the latter where the machine multiplies it natively.
-        compiled: whether the image tower is compiled for this machine first, which pays for thousands of images.
-        workers: processes that read images; 0 reads in this one.
-    """
-
-    methods: list[str]
-    data: Path
-    output: Path
-    split_by: str = "umd"
-    split: str = "test"
-    query: Literal["expression", "ref"] = "expression"
-    bounds: list[str] = field(default_factory=lambda: list(BOUNDS))
-    model: ModelConfig = field(default_factory=ModelConfig)
-    proposals: ProposalsConfig = field(default_factory=ProposalsConfig)
-    scoring: ScoringConfig = field(default_factory=ScoringConfig)
-    images_per_batch: PositiveInt = 16
-    device: Literal["auto", "cpu"] = "auto"
-    precision: Precision = "float32"
-    compiled: bool = False
-    workers: NonNegativeInt = 0
 
 
 @dataclass(frozen=True)
@@ -118,13 +76,23 @@ def compare(config: EvaluateConfig) -> Comparison | None:
     settings = MethodSettings(model, config.proposals, config.scoring, launch.device, config.precision,
                               config.compiled)  # fmt: skip
     clip = load_clip(model.clip, launch.device, trust_checkpoint=model.trust_checkpoint)
-    methods = [make_method(name, settings) for name in config.methods]
-    bounds = [make_bound(name, settings) for name in config.bounds if name not in config.methods]
-    twice = [name for name, count in Counter(each.name for each in (*methods, *bounds)).items() if count > 1]
+    called = Counter(name if name in TRAINING_FREE else run_name(name) for name in config.methods)
+    called.update(name for name in config.bounds if name not in config.methods)
+    twice = [name for name, count in called.items() if count > 1]
     if twice:
-        raise InputError(f"two methods would both be called {twice[0]!r}: compare them in two calls")
+        raise InputError(f"two methods would both be called {twice[0]!r}: rename a run's folder, or name a method once")
+    bounds = [make_bound(name, settings) for name in config.bounds if name not in config.methods]
+    methods: list[EvaluatedMethod] = []
+    for mine in (launch.is_main_process, not launch.is_main_process):  # the main process measures what the others find
+        with failing_together():
+            if mine:
+                tune = _tuner(config, launch)
+                methods = [make_method(name, settings, tune) for name in config.methods]
 
-    with locked(config.output / "compare.lock", "comparison") if launch.is_main_process else nullcontext():
+    with ExitStack() as held:
+        with failing_together():
+            if launch.is_main_process:
+                held.enter_context(locked(config.output / "compare.lock", "comparison"))
         files = _predict(config, [*methods, *bounds], dataset, clip, launch)
         if not launch.is_main_process:
             return None
@@ -141,9 +109,10 @@ def compare(config: EvaluateConfig) -> Comparison | None:
             "query": config.query,
             "images": len(dataset),
             "weights": clip.weights,
+            "precision": str(number_format(config.precision, launch.device)).removeprefix("torch."),
             "proposals": load_proposer(config.proposals, launch.device).weights if has_proposals else "",
             "iou": IOU,
-            "methods": {each.name: _compared(summaries[each.name], first) for each in methods},
+            "methods": {each.name: {**_compared(summaries[each.name], first), **_extraction(each)} for each in methods},
             "bounds": {each.name: _compared(summaries[each.name], first) for each in bounds},
         }
         shutil.rmtree(config.output / "coco", ignore_errors=True)
@@ -159,55 +128,81 @@ def _predict(
 ) -> dict[str, Path]:  # fmt: skip
     """Every method's file of predictions, complete in the main process; what is there is not made again."""
     size = block_size(config.images_per_batch)
-    layout = find_layout(config.data, config.split_by)
-    # The annotations by content: predictions of an older data set are not taken for this one's.
-    annotations = {path.name: sha256_of(path) for path in (layout.refs_file, layout.instances_file)}
     # Batch size, device and compilation change no answer beyond rounding, but the time it takes.
-    common = {"data": annotations, "split": config.split, "similarity": clip.sha256,
+    common = {"data": _annotations(config), "split": config.split, "similarity": clip.sha256,
               "code": code_identity(), "device": launch.device.type, "compiled": config.compiled,
               "precision": str(number_format(config.precision, launch.device)),
               "images_per_batch": int(config.images_per_batch)}  # fmt: skip
-    with launch.main_process_first():  # it removes what was made from something else, before anybody adds to it
-        files = [
-            ShardedFile(config.output / "predictions" / f"{method.name}.jsonl",
-                        {**common, "weights": method.weights, "settings": method.made_from},
-                        blocks=-(-len(dataset) // size), replace=True)
-            for method in methods
-        ]  # fmt: skip
-    if launch.is_main_process and not all(file.is_complete for file in files):
-        (config.output / "results.json").unlink(missing_ok=True)  # of other predictions, beside which it would mislead
+    files: list[ShardedFile] = []
+    for mine in (launch.is_main_process, not launch.is_main_process):
+        with failing_together():  # the main process first: it removes what was made from something else
+            if mine:
+                files = [
+                    ShardedFile(config.output / "predictions" / f"{method.name}.jsonl",
+                                {**common, "weights": method.weights, "settings": method.made_from},
+                                blocks=-(-len(dataset) // size), replace=True)
+                    for method in methods
+                ]  # fmt: skip
+                if launch.is_main_process and not all(file.is_complete for file in files):
+                    # It is of other predictions, beside which it would mislead.
+                    (config.output / "results.json").unlink(missing_ok=True)
     categories = [region.category for regions in dataset.regions.values() for region in regions]
     similarity = CLIPSimilarity(clip, categories)
     process, processes = launch.process_index, launch.num_processes
     bar = tqdm(zip(methods, files, strict=True), desc="methods", unit="method", total=len(methods), disable=process > 0)
-    for method, file in bar:
-        if file.is_complete:
-            continue
-        own = file.unfinished(process, processes)
-        ranges = [range(block * size, min((block + 1) * size, len(dataset))) for block in own]
-        answers = predict_blocks(method, dataset, ranges, similarity=similarity, workers=config.workers,
-                                 images_per_batch=config.images_per_batch, hide_progress=process > 0,
-                                 description=share_name(method.name, process, processes))  # fmt: skip
-        for block, of_block in zip(own, answers, strict=True):
-            file.append(block, [each.to_json() for of_image in of_block for each in of_image], process=process)
-    launch.wait_for_everyone()
-    if launch.is_main_process:
-        for file in files:
-            if not file.is_complete:
-                file.finish()
+    with sharing() as look:
+        for method, file in bar:
+            if file.is_complete:
+                continue
+            own = file.unfinished(process, processes)
+            ranges = [range(block * size, min((block + 1) * size, len(dataset))) for block in own]
+            answers = predict_blocks(method, dataset, ranges, similarity=similarity, workers=config.workers,
+                                     images_per_batch=config.images_per_batch, hide_progress=process > 0,
+                                     description=share_name(method.name, process, processes))  # fmt: skip
+            for block, of_block in zip(own, answers, strict=True):
+                file.append(block, [each.to_json() for of_image in of_block for each in of_image], process=process)
+                look()
+    with failing_together():
+        if launch.is_main_process:
+            for file in files:
+                if not file.is_complete:
+                    file.finish()
     return {method.name: file.path for method, file in zip(methods, files, strict=True)}
 
 
 def write_results(path: Path, results: dict[str, Any]) -> None:
     """Write results.json, whole or not at all."""
-    write_whole(path, json.dumps(results, indent=2) + "\n")
+    write_text_atomic(path, json.dumps(results, indent=2) + "\n")
+
+
+def _annotations(config: EvaluateConfig) -> dict[str, str]:
+    """The annotations by content: answers of an older data set are not taken for this one's."""
+    layout = find_layout(config.data, config.split_by)
+    return {path.name: sha256_of(path) for path in (layout.refs_file, layout.instances_file)}
+
+
+def _tuner(config: EvaluateConfig, launch: PartialState) -> ExtractionTuner | None:
+    if config.extraction_split in (None, config.split):
+        return None
+    refuse_test_split("extraction_split", config.extraction_split)
+    dataset = RefCOCOg(config.data, config.extraction_split, split_by=config.split_by, group_by="image")
+    images = sorted(np.random.default_rng(0).permutation(len(dataset))[: config.extraction_images].tolist())
+    made_from = {"data": _annotations(config), "split": config.extraction_split, "images": images,
+                 "code": code_identity(), "device": launch.device.type, "compiled": config.compiled,
+                 "precision": str(number_format(config.precision, launch.device))}  # fmt: skip
+    return ExtractionTuner(Subset(dataset, images), config.output / "extraction", made_from,
+                           images_per_batch=int(config.images_per_batch), workers=config.workers)  # fmt: skip
 
 
 def _shared_model(config: EvaluateConfig) -> ModelConfig:
     """The first run's model, so that training-free methods see the same CLIP at the same size."""
     runs = run_folders(config.methods)
     trusted = config.model.trust_checkpoint
-    return read_model_config(runs[0], trust_checkpoint=trusted) if runs else config.model
+    if not runs:
+        return config.model
+    own = read_model_config(runs[0], trust_checkpoint=trusted)
+    refuse_other_model(config.model, own, runs[0])
+    return own
 
 
 def _queries(path: Path, query: str) -> list[Prediction]:
@@ -215,24 +210,12 @@ def _queries(path: Path, query: str) -> list[Prediction]:
     return aggregate_by_ref(predictions) if query == "ref" else predictions
 
 
+def _extraction(method: EvaluatedMethod) -> dict[str, Any]:
+    """How the boxes of a heatmap method were made, and where that was chosen."""
+    names = ("extraction", "extraction_chosen_on")
+    return {name: method.made_from[name] for name in names if name in method.made_from}
+
+
 def _compared(summary: Summary, first: Summary) -> dict[str, Any]:
     behind = summary.behind(first) if summary is not first else {}
     return {**summary.report(), "behind": behind} if behind else summary.report()
-
-
-def command_of(config: EvaluateConfig) -> str:
-    """The command line that asks for the same comparison: what differs from the defaults."""
-    words = ["python", "evaluate.py", "compare", *config.methods]
-    defaults = _flat(plain(EvaluateConfig([], Path(), Path())))
-    for name, value in _flat(plain(config)).items():
-        if name != "methods" and value != defaults[name]:
-            words += [f"--{name}", json.dumps(value) if isinstance(value, list | tuple) else str(value)]
-    return shlex.join(words)
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by their names on the command line: "model.clip"."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return flat

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Any
 
 from grounding.errors import InputError
+from grounding.runtime.config_io import from_plain
 
 BOXES_KEPT = 10  # per phrase: as many as any measure looks at
 
@@ -66,26 +66,14 @@ class Prediction:
         """The prediction of a line.
 
         Raises:
-            ValueError: the line is not JSON, or lacks a field.
+            ValueError: the line is not JSON, lacks a field, or has a value of another kind; other fields are ignored.
         """
-        record = json.loads(line)
-        if not isinstance(record, dict):
-            raise ValueError("not an object")
-        missing = [field for field in ("image_id", "sent_id", "boxes_xyxy", "scores") if field not in record]
-        if missing:
-            raise ValueError(f"has no {missing[0]!r}")
-        known = {field.name for field in fields(cls)}
-        values = {name: _tuples(value) for name, value in record.items() if name in known}
-        return cls(**values)
+        return from_plain(json.loads(line), cls, extra="ignore")
 
 
 def scores_are_probabilities(predictions: Sequence[Prediction]) -> bool:
     """Whether the best scores all lie in [0, 1]: another system's may be any finite numbers."""
     return all(0 <= each.scores[0] <= 1 for each in predictions)
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def read_predictions(path: Path) -> Iterator[Prediction]:
@@ -100,5 +88,5 @@ def read_predictions(path: Path) -> Iterator[Prediction]:
             for line in file:
                 number += 1
                 yield Prediction.from_json(line)
-    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}, line {number} is no prediction ({error}): make the file again") from error

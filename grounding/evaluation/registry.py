@@ -13,11 +13,11 @@ import torch
 
 from grounding.clip.backbone import load_clip
 from grounding.clip.precision import Precision
-from grounding.digest import sha256_of
 from grounding.errors import InputError
 from grounding.evaluation.bounds import annotated_clip, box_mask, random_proposal, yolo_oracle
 from grounding.evaluation.evaluate import EvaluatedMethod, method_of
-from grounding.extraction.stored import QUALITY_FILE
+from grounding.evaluation.tune_on_split import ExtractionTuner
+from grounding.extraction.stored import EXTRACTION_FILE, QUALITY_FILE
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import BLIND, DECODER_FILE, TRAINING_FREE, folder_of, load, read_model_config
@@ -25,10 +25,12 @@ from grounding.methods.proposal_clip import ProposalScorer, ScoringConfig
 from grounding.methods.proposals.loading import ProposalsConfig, load_proposer
 from grounding.methods.proposals.types import CachedProposer
 from grounding.methods.yolo_clip import YOLOCLIPGrounder
-from grounding.plain import plain
+from grounding.runtime.config_io import plain
+from grounding.runtime.files import sha256_of
 from grounding.types import Example, Grounding
 
 RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK = "random-proposal", "yolo-oracle", "annotated-clip", "box-mask"
+ANSWERS_DEPEND_ON = ("geometry.py", "types.py", "clip", "data", "extraction", "model", "methods", "evaluation")
 BOUNDS = (*BLIND, RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK)
 
 
@@ -57,8 +59,14 @@ class MethodSettings:
         return CachedProposer(load_proposer(self.proposals, self.device))
 
 
-def make_method(name: str, settings: MethodSettings) -> EvaluatedMethod:
+def make_method(name: str, settings: MethodSettings, tune: ExtractionTuner | None = None) -> EvaluatedMethod:
     """A method by name, or of a run folder.
+
+    Args:
+        name: of the method, or a run folder.
+        settings: what all methods share.
+        tune: chooses how boxes are made from the heatmaps of a method that brings no choice of its own; None leaves
+            all as they are.
 
     Raises:
         InputError: as `grounding.load`.
@@ -66,6 +74,14 @@ def make_method(name: str, settings: MethodSettings) -> EvaluatedMethod:
     if name in BLIND:
         return method_of(BLIND[name]())
     grounder, made_from = load_with_origin(name, settings)
+    if isinstance(grounder, DenseGrounder):
+        extraction, chosen_on = grounder.extraction, "none: as configured"
+        if name not in TRAINING_FREE and (folder_of(name) / EXTRACTION_FILE).is_file():
+            chosen_on = EXTRACTION_FILE
+        elif tune is not None:
+            extraction, chosen_on = tune(grounder, made_from), tune.chosen_on
+        grounder.extraction = extraction
+        made_from |= {"extraction": plain(extraction), "extraction_chosen_on": chosen_on}
     return method_of(grounder, text=grounder.text, **made_from)
 
 
@@ -76,7 +92,9 @@ def load_with_origin(name: str, settings: MethodSettings) -> tuple[DenseGrounder
         InputError: as `grounding.load`.
     """
     model, proposals, scoring = settings.model, settings.proposals, settings.scoring
-    grounder = load(name, model=model, proposals=proposals, scoring=scoring, device=settings.device,
+    # A run brings its own model; `model` is then that of the comparison's first run.
+    asked = model if name in TRAINING_FREE else ModelConfig(trust_checkpoint=model.trust_checkpoint)
+    grounder = load(name, model=asked, proposals=proposals, scoring=scoring, device=settings.device,
                     precision=settings.precision, compiled=settings.compiled)  # fmt: skip
     if isinstance(grounder, YOLOCLIPGrounder):
         return grounder, {"clip": grounder.scorer.clip.sha256, "proposals": plain(proposals),
@@ -93,10 +111,12 @@ def load_with_origin(name: str, settings: MethodSettings) -> tuple[DenseGrounder
 
 
 def code_identity() -> str:
-    """SHA-256 of all lines of this package, on which every answer depends."""
+    """SHA-256 of the files on which answers and their measures depend: not of reports, training or the web page."""
+    package = Path(__file__).parents[1]
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
-        digest.update(path.read_bytes())
+    for part in ANSWERS_DEPEND_ON:
+        for path in sorted((package / part).rglob("*.py")) or [package / part]:
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from grounding.errors import InputError
+from grounding.errors import SettingsError
 from grounding.extraction.components import boxes_from_heatmap
 from grounding.extraction.multi_threshold import distinct_boxes
 from grounding.extraction.quality import BoxQualityHead, boxes_by_quality
@@ -27,7 +27,7 @@ def extract(
         N >= 1.
 
     Raises:
-        InputError: the method is "quality" and there is no head.
+        SettingsError: the method is "quality" and there is no head.
         ValueError: heatmap is not 2-D or empty, or holds NaN.
     """
     if config.method == "multi_threshold":
@@ -43,10 +43,10 @@ def required_head(config: ExtractionConfig, quality_head: BoxQualityHead | None)
     """The head that the method "quality" needs.
 
     Raises:
-        InputError: there is none.
+        SettingsError: there is none.
     """
     if quality_head is None:
-        raise InputError(
+        raise SettingsError(
             f"extraction.method is {config.method!r}, which ranks boxes by a network fitted for a trained run: "
             "give another method, or run train.py extraction on the run"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from grounding.errors import InputError
+from grounding.errors import SettingsError
 
 PARAMETERS = {
     "components": ("relative", "absolute"),
@@ -37,16 +37,16 @@ class ExtractionConfig:
 
     def __post_init__(self) -> None:
         if self.method not in PARAMETERS:
-            raise InputError(f"extraction.method is {self.method!r}: give one of {', '.join(PARAMETERS)}")
+            raise SettingsError(f"extraction.method is {self.method!r}: give one of {', '.join(PARAMETERS)}")
         if not (0 < self.relative <= 1 and 0 <= self.absolute < 1):
-            raise InputError(
+            raise SettingsError(
                 f"extraction.relative is {self.relative} and extraction.absolute {self.absolute}: "
                 "give the first in (0, 1] and the second in [0, 1)"
             )
         if not self.levels or not all(0 < level <= 1 for level in self.levels):
-            raise InputError(f"extraction.levels is {list(self.levels)}: give at least one level, each in (0, 1]")
+            raise SettingsError(f"extraction.levels is {list(self.levels)}: give at least one level, each in (0, 1]")
         if not 0 < self.offset < 1:
-            raise InputError(f"extraction.offset is {self.offset}: give a share of the maximum between 0 and 1")
+            raise SettingsError(f"extraction.offset is {self.offset}: give a share of the maximum between 0 and 1")
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import yaml
-from jsonargparse import ArgumentParser
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -16,9 +15,8 @@ from grounding.errors import InputError
 from grounding.extraction.choice import required_head
 from grounding.extraction.quality import BoxQualityHead
 from grounding.extraction.settings import ExtractionConfig
-from grounding.plain import plain
-from grounding.whole_file import made_whole, write_whole
-from grounding.yaml_files import read_yaml, refuse_other_fields
+from grounding.runtime.config_io import from_plain, plain, read_yaml
+from grounding.runtime.files import atomic_write, write_text_atomic
 
 EXTRACTION_FILE = "extraction.yaml"
 QUALITY_FILE = "box_quality.safetensors"
@@ -33,9 +31,9 @@ def save_extraction(folder: Path, config: ExtractionConfig, quality_head: BoxQua
     path = folder / QUALITY_FILE
     if config.method == "quality":
         head = required_head(config, quality_head)
-        with made_whole(path) as unfinished:
+        with atomic_write(path) as unfinished:
             save_file(head.state_dict(), unfinished)
-    write_whole(folder / EXTRACTION_FILE, yaml.safe_dump(plain(config), sort_keys=False))
+    write_text_atomic(folder / EXTRACTION_FILE, yaml.safe_dump(plain(config), sort_keys=False))
     if config.method != "quality":
         path.unlink(missing_ok=True)
 
@@ -49,17 +47,11 @@ def read_extraction(folder: Path) -> tuple[ExtractionConfig, BoxQualityHead | No
     path = folder / EXTRACTION_FILE
     if not path.is_file():
         return None
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(ExtractionConfig, "extraction")
     try:
-        content = read_yaml(path)
-        refuse_other_fields(content, ExtractionConfig)
-        parsed = parser.parse_object({"extraction": content})
-        config: ExtractionConfig = parser.instantiate(parsed).extraction
-    except Exception as error:  # yaml or jsonargparse: for a user all are one thing, a damaged file
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        config = from_plain(read_yaml(path), ExtractionConfig)
+    except (OSError, ValueError) as error:
         raise InputError(
-            f"{path} is damaged ({reason}): remove it to go back to the run's config.yaml, "
+            f"{path} is damaged ({error}): remove it to go back to the run's config.yaml, "
             "then choose again with train.py extraction"
         ) from error
     return config, _read_head(folder / QUALITY_FILE) if config.method == "quality" else None

@@ -8,7 +8,7 @@ from typing import Literal
 from grounding.clip.backbone import EMBEDDED
 from grounding.extraction import ExtractionConfig
 from grounding.model.decoder import DecoderConfig
-from grounding.plain import PERMISSION
+from grounding.runtime.config_io import PERMISSION
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,8 @@ class DenseGrounder:
 
     def ground_batch(self, images: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
         """Where each phrase of each image is; several images go through CLIP together."""
+        if not any(map(len, phrases)):
+            return [[] for _ in phrases]
         return self._ground_encoded(self._encode(images), phrases)
 
     def ground_many(

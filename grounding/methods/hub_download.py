@@ -2,7 +2,7 @@
 
 What comes from a stranger is data only: the files of a run are named here one by one, none of them is code or a
 pickle, and a configuration that would make this program look for files is refused. One that would make it import
-modules is refused where it is read, of any run (`yaml_files`).
+modules is refused where it is read, of any run (`config_io`).
 """
 
 from __future__ import annotations
@@ -17,22 +17,21 @@ from huggingface_hub import HfApi, errors
 
 from grounding.clip.backbone import EMBEDDED, RESNETS
 from grounding.errors import InputError
-from grounding.yaml_files import read_yaml
+from grounding.runtime.config_io import read_yaml
 
 NAME = re.compile(r"(?P<repo>[\w-][\w.-]*/[\w-][\w.-]*)(?:@(?P<revision>[\w./-]+))?")
-RUNS = "runs"  # where training puts its runs: a run that is missing there is never looked for elsewhere
+PREFIX = "hf://"  # without it a name is a folder: a mistyped one must not become a download
 PUBLISHED_CLIPS = (EMBEDDED, *RESNETS)
 
 
 def is_hub_name(name: str) -> bool:
-    """Whether a name is that of a run on a hub: "user/name" or "user/name@revision", and nothing that is here.
+    """Whether a name is that of a run on a hub: "hf://user/name" or "hf://user/name@revision"."""
+    return name.startswith(PREFIX)
 
-    Where the folder "user" is here, the name is a path, mistyped perhaps: nobody else's run is fetched in its place.
-    """
-    if NAME.fullmatch(name) is None or Path(name).exists():
-        return False
-    owner = name.split("/")[0]
-    return owner != RUNS and not Path(owner).exists()
+
+def could_be_hub_name(name: str) -> bool:
+    """Whether a name would be one with `PREFIX` before it."""
+    return NAME.fullmatch(name) is not None
 
 
 @cache
@@ -40,14 +39,14 @@ def fetched(name: str, files: tuple[str, ...]) -> Path:
     """The folder of a run on a hub, downloaded where it is not in the cache; the same one until the program ends.
 
     Args:
-        name: "user/name" or "user/name@revision", a branch, tag or commit.
+        name: "hf://user/name" or "hf://user/name@revision", a branch, tag or commit.
         files: the only files that are downloaded, the first two of which every run has: its config.yaml and weights.
 
     Raises:
         InputError: there is no such run, it may not be downloaded, the hub cannot be reached, or the configuration
             is damaged or names a file of this machine as its CLIP.
     """
-    repo, _, revision = name.partition("@")
+    repo, _, revision = name.removeprefix(PREFIX).partition("@")
     with hub_failures(name):
         folder = Path(HfApi().snapshot_download(repo, revision=revision or None, allow_patterns=list(files)))
     missing = [file for file in files[:2] if not (folder / file).is_file()]
@@ -72,7 +71,7 @@ def hub_failures(name: str) -> Iterator[None]:
     try:
         yield
     except errors.HFValidationError as error:
-        raise InputError(f"{name!r} is no name on a model hub: give user/name or user/name@revision") from error
+        raise InputError(f"{name!r} is no name on a model hub: give hf://user/name[@revision]") from error
     except (errors.HTTPError, errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
         # Where nothing is in the cache either, the library says so, and keeps the reason as the cause.
         cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else None
@@ -88,7 +87,7 @@ def _failure(name: str, error: BaseException) -> str:
             return f"{name} has no such revision on the model hub: give a branch, a tag or a commit that it has"
         case errors.RepositoryNotFoundError():
             return (
-                f"{name} is neither a folder here nor a repository on the model hub that you may see: check the name, "
+                f"{name} is no repository on the model hub that you may see: check the name, "
                 "or log in with `hf auth login` if it is private"
             )
         case errors.HfHubHTTPError() if error.response.status_code in (401, 403):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import torch
-from jsonargparse import ArgumentParser, Namespace
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
@@ -21,12 +20,12 @@ from grounding.methods.chance import CentredBoxGrounder, WholeImageGrounder
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder, Grounder, decoder_for
 from grounding.methods.gradcam import GradCAMGrounder
-from grounding.methods.hub_download import fetched, is_hub_name
+from grounding.methods.hub_download import PREFIX, could_be_hub_name, fetched, is_hub_name
 from grounding.methods.proposal_clip import ProposalScorer, ScoringConfig
 from grounding.methods.proposals.loading import ProposalsConfig, load_proposer
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import YOLOCLIPGrounder
-from grounding.yaml_files import read_yaml, refuse_other_fields
+from grounding.runtime.config_io import from_plain, read_yaml
 
 CONFIG_FILE = "config.yaml"
 DECODER_FILE = "decoder.safetensors"
@@ -53,9 +52,10 @@ def load(
 
     Args:
         name: the folder of a training run, "refshapes" for the decoder that comes with this package, one of
-            `TRAINING_FREE`, or "user/name" or "user/name@revision" of a run on a model hub.
-        model: the CLIP and, for "zero-shot", its input size; a run folder brings its own, and all that counts of this
-            one is then `trust_checkpoint`.
+            `TRAINING_FREE`, or "hf://user/name" or "hf://user/name@revision" of a run on a
+            model hub.
+        model: the CLIP and, for "zero-shot", its input size; a run folder brings its own, beside which only
+            `trust_checkpoint` may be given.
         proposals: the detector of "yolo-clip" and "reclip".
         scoring: how CLIP looks at their proposals.
         device: where the models go.
@@ -65,11 +65,11 @@ def load(
             once, and a C++ compiler, for a part of every image's time that docs/performance.md gives.
 
     Returns:
-        The method; a run's is named "ours".
+        The method; a run's is named like its folder.
 
     Raises:
         InputError: no such method or folder, the folder's files are damaged or do not fit each other, or as
-            `hub.fetching.fetched`.
+            `hub_download.fetched`.
     """
     name = os.fspath(name)
     if name in BLIND:
@@ -87,8 +87,10 @@ def load(
     folder = folder_of(name)
     if not folder.is_dir():
         names = ", ".join((*SHIPPED, *TRAINING_FREE))
-        raise InputError(f"no run folder {name!r}: train one with train.py, or give one of {names}")
+        hub = f"; a run on a model hub is named {PREFIX}{name}" if could_be_hub_name(name) else ""
+        raise InputError(f"no run folder {name!r}: train one with train.py, or give one of {names}{hub}")
     config = read_model_config(folder, trust_checkpoint=model.trust_checkpoint)
+    refuse_other_model(model, config, folder)
     try:
         encoder = make_encoder(config, device, precision=precision, compiled=compiled)
     except InputError as error:
@@ -113,8 +115,8 @@ def load(
             f"{path} was trained on another CLIP file than {encoder.clip.weights}: restore that file or train again"
         )
     extraction, quality_head = read_extraction(folder) or (config.extraction, None)
-    return DenseGrounder(encoder, decoder.to(device), extraction=extraction, quality_head=quality_head, name="ours",
-                         sizes=config.inference_sizes, flip=config.inference_flip)  # fmt: skip
+    return DenseGrounder(encoder, decoder.to(device), extraction=extraction, quality_head=quality_head,
+                         name=run_name(name), sizes=config.inference_sizes, flip=config.inference_flip)  # fmt: skip
 
 
 def folder_of(name: str | os.PathLike[str]) -> Path:
@@ -122,10 +124,33 @@ def folder_of(name: str | os.PathLike[str]) -> Path:
     or the name itself.
 
     Raises:
-        InputError: as `hub.fetching.fetched`.
+        InputError: as `hub_download.fetched`.
     """
     name = os.fspath(name)
     return fetched(name, RUN_FILES) if is_hub_name(name) else SHIPPED.get(name, Path(name))
+
+
+def run_name(name: str | os.PathLike[str]) -> str:
+    """What a run is called in tables and file names: the last part of its folder, or of its name on a model hub."""
+    name = os.fspath(name)
+    return name.partition("@")[0].rpartition("/")[2] if is_hub_name(name) else Path(name).resolve().name
+
+
+def refuse_other_model(given: ModelConfig, own: ModelConfig, folder: Path) -> None:
+    """Does nothing, unless settings of a model are given beside a run that has others.
+
+    Raises:
+        InputError: they are; the run would ignore them.
+    """
+    default = ModelConfig()
+    for each in fields(ModelConfig):
+        value = getattr(given, each.name)
+        allowed = (getattr(default, each.name), getattr(own, each.name))
+        if each.name != "trust_checkpoint" and value not in allowed:
+            raise InputError(
+                f"model.{each.name} is given, but {folder / CONFIG_FILE} has another one: a run brings its own model, "
+                f"so leave --model.{each.name} out"
+            )
 
 
 def run_folders(names: Iterable[str]) -> list[Path]:
@@ -173,13 +198,9 @@ def read_model_config(folder: Path, *, trust_checkpoint: bool = False) -> ModelC
     if not path.is_file():
         raise InputError(f"{folder} is no run folder: it has no {CONFIG_FILE}; give the folder that train.py wrote")
     try:
-        section = read_yaml(path)["model"]
-        refuse_other_fields(section, ModelConfig, "model")
-        parser = ArgumentParser(exit_on_error=False)
-        parser.add_class_arguments(ModelConfig, "model")
-        parsed: Namespace = parser.parse_object({"model": section})
-        model: ModelConfig = parser.instantiate(parsed).model
-    except Exception as error:  # yaml, a missing key or jsonargparse: for a user all are one thing, a damaged file
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{path} is damaged ({reason}): restore it or train again") from error
+        content = read_yaml(path)
+        section = content.get("model") if isinstance(content, dict) else None
+        model = from_plain(section, ModelConfig, "model")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged ({error}): restore it or train again") from error
     return replace(model, trust_checkpoint=trust_checkpoint)

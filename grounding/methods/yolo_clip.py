@@ -87,8 +87,13 @@ class YOLOCLIPGrounder:
         return self._ground_encoded(encoded, [phrases])[0]
 
     def ground_batch(self, images: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
-        """`ground` for several images, each with at least one phrase; all their crops go through CLIP together."""
-        return self._ground_encoded(self._encode(images), phrases)
+        """`ground` for several images; the crops of all that are asked something go through CLIP together."""
+        asked = [index for index, of_image in enumerate(phrases) if len(of_image)]
+        if not asked:
+            return [[] for _ in phrases]
+        encoded = self._encode([images[index] for index in asked])
+        answers = dict(zip(asked, self._ground_encoded(encoded, [phrases[index] for index in asked]), strict=True))
+        return [answers.get(index, []) for index in range(len(phrases))]
 
     def ground_many(
         self, requests: Iterable[tuple[str, ImageLike, Sequence[str]]], **options: Any

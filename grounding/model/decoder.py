@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from grounding.clip.dense import DenseFeatures
 from grounding.clip.similarity import similarity_of
 from grounding.clip.text import PhraseFeatures
-from grounding.errors import InputError
+from grounding.errors import SettingsError
 from grounding.model.adaptation import RegionAdapter
 
 # The stages that a decoder reads, coarse to fine, by the output stride of the dense embeddings.
@@ -52,7 +52,7 @@ class DecoderConfig:
         least = {"width": 4, "blocks": 0, "queries": 0, "query_dim": 1, "reader_layers": 1}
         for name, lowest in least.items():
             if getattr(self, name) < lowest:
-                raise InputError(f"decoder.{name} is {getattr(self, name)}: give at least {lowest}")
+                raise SettingsError(f"decoder.{name} is {getattr(self, name)}: give at least {lowest}")
 
 
 class HeatmapDecoder(nn.Module):
@@ -189,7 +189,7 @@ class PhraseReader(nn.Module):
     def __init__(self, *, embed_dim: int, token_width: int, queries: int, dim: int, layers: int) -> None:
         super().__init__()
         if dim % HEADS:
-            raise InputError(f"decoder.query_dim is {dim}: give a multiple of {HEADS}")
+            raise SettingsError(f"decoder.query_dim is {dim}: give a multiple of {HEADS}")
         self.from_embedding = nn.Linear(embed_dim, dim)
         self.from_tokens = nn.Sequential(nn.LayerNorm(token_width), nn.Linear(token_width, dim))
         self.slots = nn.Parameter(torch.randn(queries, dim) / dim**0.5)

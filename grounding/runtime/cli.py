@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import json
 import signal
 import sys
 import time
-from argparse import ArgumentError
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-import yaml
 from jsonargparse import ArgumentParser
 
-from grounding.errors import InputError, visible
+from grounding.errors import InputError, SharedError, visible
+from grounding.runtime.config_io import check_fields, from_plain, read_yaml
 from grounding.runtime.distributed import is_main
 from grounding.runtime.signals import Stopped
-from grounding.yaml_files import read_yaml, refuse_other_fields
 
 Config = TypeVar("Config")
 
@@ -57,36 +56,37 @@ def parse(
     Raises:
         InputError: the configuration file is missing, is no YAML, or lacks the section; or an argument is wrong.
     """
-    summary = (config_class.__doc__ or "").splitlines()[0]
-    section = section or script
     program = f"-m grounding.{script}" if module else f"{script}.py {command}".rstrip()
-    usage = f"{program} [{positional.upper()}] [--config FILE] [--option VALUE ...]" if positional else None
-    own_help = f"or {own_section!r} " if own_section else ""
-    parser = ArgumentParser(prog=program, description=summary, usage=usage, exit_on_error=False, allow_abbrev=False)
-    parser.add_argument(
-        "--config", action="config", help=f"YAML file; its section {section!r} {own_help}holds any of these"
+    section = section or script
+    hints = get_type_hints(config_class)
+    lists = {name for name, kind in hints.items() if any(get_origin(each) is list for each in (kind, *get_args(kind)))}
+    words = _with_flag(arguments, positional, takes_several=positional in lists)
+    for name in lists:  # of an option that is given twice the later one counts, and of a list nobody expects that
+        times = sum(word.partition("=")[0] == f"--{name}" for word in words)
+        if times > 1:
+            raise InputError(f'--{name} is given {times} times: give it once, --{name} \'["FIRST", "SECOND"]\'')
+    parser = ArgumentParser(
+        prog=program,
+        description=(config_class.__doc__ or "").splitlines()[0],
+        usage=f"{program} [{positional.upper()}] [--config FILE] [--option VALUE ...]" if positional else None,
+        exit_on_error=False,
+        allow_abbrev=False,
     )
+    own_help = f"or {own_section!r} " if own_section else ""
+    parser.add_argument("--config", help=f"YAML file; its section {section!r} {own_help}holds any of these")
     parser.add_class_arguments(config_class)
-    words = list(arguments)
-    _refuse_repeated_lists(words, config_class)
-    if positional and words and not words[0].startswith("-"):
-        if "list" in str(config_class.__annotations__[positional]):
-            leading = list(takewhile(lambda word: not word.startswith("-"), words))
-            words = [f"--{positional}", json.dumps(leading), *words[len(leading) :]]
-        else:
-            words.insert(0, f"--{positional}")
     try:
-        parsed = parser.parse_args(_with_section(words, config_class, section, own_section))
-    except ArgumentError as error:
+        file, words = _config_file(words)
+        for content in _sections(file, config_class, section, own_section) if file else ():
+            parser.set_defaults(content)
+        given = parser.parse_args(words).as_dict()
+        del given["config"]
+        return from_plain(given, config_class)
+    except InputError:
+        raise
+    except (argparse.ArgumentError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{reason.rstrip('.')}; python {program} --help lists what there is") from error
-    del parsed["config"]
-    try:
-        settings = parser.instantiate(parsed)
-    except ValueError as error:  # of a dataclass's own InputError, where null may stand in its place
-        cause = error.__cause__ or error.__context__
-        raise cause if isinstance(cause, InputError) else error from None
-    return config_class(**{name: settings[name] for name in vars(settings)})
 
 
 @contextmanager
@@ -95,12 +95,12 @@ def exit_on_input_error() -> Iterator[None]:
 
     That is an `InputError` raised inside the block, and what the system says of a file or folder that cannot be used.
     Of several processes of one launch the first one speaks: `torchrun` ends the others as soon as it has failed. What
-    stops another one alone, that one says itself, a little later.
+    stops another one alone, that one says itself, a little later; a `SharedError` it leaves to the first one.
     """
     try:
         yield
     except InputError as error:
-        message = str(error)
+        message = "" if isinstance(error, SharedError) else str(error)
     except OSError as error:
         if error.filename is None and error.errno not in OF_THE_DISK:
             raise
@@ -118,49 +118,52 @@ def exit_on_input_error() -> Iterator[None]:
         return
     if not is_main():
         time.sleep(SECONDS_FOR_THE_FIRST)
-        print(file=sys.stderr)  # the line may hold the first one's progress
-    print(f"error: {message}", file=sys.stderr)
+    if message:
+        before = "" if is_main() else "\n"  # the line may hold the first one's progress
+        print(f"{before}error: {message}", file=sys.stderr)
     raise SystemExit(2)
 
 
-def _refuse_repeated_lists(words: Sequence[str], config_class: type) -> None:
-    """Of an option that is given twice the later one counts, and of a list nobody expects that."""
-    for name, kind in config_class.__annotations__.items():
-        times = sum(word.partition("=")[0] == f"--{name}" for word in words)
-        if times > 1 and "list" in str(kind):
-            raise InputError(f'--{name} is given {times} times: give it once, --{name} \'["FIRST", "SECOND"]\'')
+def _with_flag(arguments: Sequence[str], positional: str, *, takes_several: bool) -> list[str]:
+    """The command line with the leading words, which have no flag, as what the flag `--positional` takes."""
+    leading = list(takewhile(lambda word: not word.startswith("-"), arguments)) if positional else []
+    if not leading:
+        return list(arguments)
+    if not takes_several:
+        return [f"--{positional}", *arguments]
+    return [f"--{positional}", json.dumps(leading), *arguments[len(leading) :]]
 
 
-def _with_section(words: list[str], config_class: type, section: str, own_section: str) -> list[str]:
-    """The command line with the file after --config replaced by its sections' content, which jsonargparse takes too.
+def _config_file(words: list[str]) -> tuple[Path | None, list[str]]:
+    """What --config names, wherever it stands, and the other words.
 
-    It comes first, wherever it was given: jsonargparse lets the later word win.
+    Raises:
+        argparse.ArgumentError: it names nothing.
     """
-    for index, word in enumerate(words):
-        if word == "--config" and index + 1 < len(words):
-            read = _read_sections(Path(words[index + 1]), config_class, section, own_section)
-            return [*read, *words[:index], *words[index + 2 :]]
-        if word.startswith("--config="):
-            read = _read_sections(Path(word[9:]), config_class, section, own_section)
-            return [*read, *words[:index], *words[index + 1 :]]
-    return words
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--config", type=Path)
+    known, others = parser.parse_known_args(words)
+    return known.config, others
 
 
-def _read_sections(path: Path, config_class: type, section: str, own_section: str) -> Iterator[str]:
+def _sections(path: Path, config_class: type, section: str, own_section: str) -> Iterator[dict[str, Any]]:
+    """What a configuration file says of a script, the more particular after the more general.
+
+    Raises:
+        InputError: as `parse`.
+    """
     try:
-        content: Any = read_yaml(path)
+        content = read_yaml(path)
     except OSError as error:
         raise InputError(f"the configuration file {path} cannot be read: give an existing YAML file") from error
     except ValueError as error:
         raise InputError(f"{path} is no YAML file ({error}): compare it with configs/demo.yaml") from error
-    names = [section]
-    if own_section and isinstance(content, dict) and own_section in content:
-        names.append(own_section)
-    for name in names:
-        if not isinstance(content, dict) or not isinstance(content.get(name), dict):
+    sections = content if isinstance(content, dict) else {}
+    for name in (section, own_section) if own_section in sections else (section,):
+        if not isinstance(sections.get(name), dict):
             raise InputError(f"{path} has no section {name!r}: compare it with configs/demo.yaml")
         try:
-            refuse_other_fields(content[name], config_class)
+            check_fields(sections[name], config_class)
         except ValueError as error:
             raise InputError(f"{path}, section {name!r}: {error}; compare it with configs/demo.yaml") from error
-        yield from ("--config", yaml.safe_dump(content[name]))
+        yield sections[name]

@@ -6,6 +6,7 @@ alone prints, and writes what is written once. With one process, nothing is exch
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,11 +18,12 @@ import torch
 import torch.distributed as dist
 from accelerate import PartialState
 from torch import Tensor
+from torch.distributed.distributed_c10d import _get_default_store
 
-from grounding.errors import InputError
+from grounding.errors import InputError, SharedError
 
-# For the others, where shares of the work take differently long. Nobody waits for a process that has ended: then the
-# launcher ends all of them.
+# For the others, where shares of the work take differently long. Nobody waits for a process that has failed: it says so
+# (`failing_together`), and where it ended without a word, as one that was killed, the launcher ends all of them.
 PATIENCE = timedelta(days=30)
 
 Value = TypeVar("Value")
@@ -76,7 +78,10 @@ def share_name(work: str, process: int, processes: int) -> str:
 
 
 def on_main(function: Callable[Given, None]) -> Callable[Given, None]:
-    """The function in the main process, and nothing in the others."""
+    """The function in the main process, and nothing in the others, which do not hear of its errors.
+
+    Where they go on together afterwards, it is called within `failing_together`.
+    """
 
     @wraps(function)
     def guarded(*arguments: Given.args, **named: Given.kwargs) -> None:
@@ -170,24 +175,69 @@ def scale_to_global_means(
 def failing_together() -> Iterator[None]:
     """An error in the block of one process ends the block of all: nobody waits for a process that has gone.
 
-    All processes must enter the block, and none may exchange anything within it.
+    So, too, for what the main process alone does in it, while the others have nothing to do. All processes must enter
+    the block, and none may exchange anything within it.
 
     Raises:
-        InputError: what the first of the processes that failed has raised.
+        InputError: what the first of the processes that failed, in the order of their numbers, has raised, in words;
+            in the others than the main one a `SharedError`.
+        Exception: what this process itself has raised, if it is no `InputError`.
     """
+    if process_count() == 1:
+        yield
+        return
     error = None
     try:
         yield
-    except InputError as caught:
+    except Exception as caught:
         error = caught
-    if process_count() > 1:
-        messages: list[str | None] = [None] * process_count()
-        dist.all_gather_object(messages, None if error is None else str(error))
-        first = next((message for message in messages if message is not None), None)
-        if first is not None:
-            raise InputError(first) from error
-    if error is not None:
+    messages: list[str | None] = [None] * process_count()
+    dist.all_gather_object(messages, None if error is None else _sentence(error))
+    first = next((message for message in messages if message is not None), None)
+    if error is not None and not isinstance(error, InputError):
         raise error
+    if first is not None:
+        raise (InputError if is_main() else SharedError)(first) from error
+
+
+@contextmanager
+def sharing() -> Iterator[Callable[[], None]]:
+    """`failing_together` for a long share of work: a failure is known before the others have done all of theirs.
+
+    Yields:
+        to be called between the parts of a share: ends the block where another process has failed.
+    """
+    key = f"failed/{next(_shares)}"  # the same in all processes, which share the same work one after another
+    store = _get_default_store() if process_count() > 1 else None  # where they have met: asked without waiting
+
+    def look() -> None:
+        if store is not None and store.check([key]):
+            raise _FailedElsewhere
+
+    with failing_together():
+        try:
+            yield look
+        except _FailedElsewhere:
+            return
+        except Exception:
+            if store is not None:
+                store.set(key, "")
+            raise
+
+
+class _FailedElsewhere(Exception):
+    """Another process says why."""
+
+
+_shares = itertools.count()
+
+
+def _sentence(error: Exception) -> str:
+    """What the other processes say of an error."""
+    if isinstance(error, InputError):
+        return str(error)
+    reason = " ".join(str(error).split()) or "no reason given"
+    return f"process {process_index()} has failed ({type(error).__name__}: {reason}): mend that, and start all again"
 
 
 def _launched() -> int:

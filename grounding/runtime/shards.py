@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from grounding.errors import InputError
-from grounding.whole_file import made_whole, write_whole
+from grounding.runtime.files import atomic_write, write_text_atomic
 
 
 class ShardedFile:
@@ -46,7 +46,7 @@ class ShardedFile:
                                  f"{path} and {note} to make it anew")  # fmt: skip
             path.unlink(missing_ok=True)
             shutil.rmtree(self._folder, ignore_errors=True)
-            write_whole(note, wanted)
+            write_text_atomic(note, wanted)
         elif self.is_complete:  # a process killed after it had joined the blocks may have left them
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -82,7 +82,7 @@ class ShardedFile:
     def finish(self) -> None:
         """Join the blocks, all of which are there, into the file."""
         finished = self._finished()
-        with made_whole(self.path) as unfinished, unfinished.open("w", encoding="utf-8", newline="\n") as whole:
+        with atomic_write(self.path) as unfinished, unfinished.open("w", encoding="utf-8", newline="\n") as whole:
             for block in range(self._blocks):
                 shard, start = finished[block]
                 with shard.open("rb") as file:

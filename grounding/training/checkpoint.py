@@ -20,9 +20,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from grounding.digest import sha256_of
 from grounding.errors import InputError
-from grounding.whole_file import flush_file, flush_folder
+from grounding.runtime.files import flush_file, flush_folder, sha256_of
 
 LIST_FILE, MEAN_FILE, PROGRESS_FILE = "files.json", "mean.safetensors", "progress.json"
 WEIGHTS_FILE = "model.safetensors"  # as accelerate calls it

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from grounding.data.augment import AugmentationConfig
 from grounding.methods.config import ModelConfig
@@ -77,7 +77,7 @@ class TrainConfig:
     weight_decay: NonNegativeFloat = 0.02
     warmup_steps: NonNegativeInt = 100
     clip_norm: PositiveFloat = 1.0
-    ema_decay: ClosedUnitInterval = 0.995
+    ema_decay: Annotated[float, Field(ge=0, le=1)] = 0.995
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     patience: PositiveInt = 3
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"

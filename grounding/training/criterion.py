@@ -14,7 +14,7 @@ from grounding.clip.encoder import Encoder
 from grounding.clip.similarity import pool
 from grounding.data.batches import TrainingBatch
 from grounding.data.box_masks import box_masks
-from grounding.errors import InputError
+from grounding.errors import SettingsError
 from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.distributed import scale_to_global_means
 from grounding.training.contrast import Pairs, RegionPhraseContrast
@@ -72,14 +72,14 @@ class TrainingCriterion(nn.Module):
         config: the losses and their weights.
 
     Raises:
-        InputError: the contrast has nothing to teach.
+        SettingsError: the contrast has nothing to teach.
     """
 
     def __init__(self, encoder: Encoder, decoder: HeatmapDecoder, config: LossConfig) -> None:
         super().__init__()
         contrast = config.contrast
         if contrast.weight and contrast.pooling == "box" and decoder.adapter is None:
-            raise InputError(
+            raise SettingsError(
                 "contrast.pooling is 'box' and decoder.adapter false: frozen embeddings of given boxes can learn "
                 "nothing; give contrast.pooling heatmap, contrast.weight 0 or decoder.adapter true"
             )

@@ -6,8 +6,8 @@ from grounding.data.batches import TrainingItems
 from grounding.data.pairs import ImagePhrasePairs
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.supervision import Supervised, WithoutBroken, find_broken, images_with_boxes, refuse_test_split
-from grounding.errors import InputError
-from grounding.runtime.distributed import gather, is_main, process_count, process_index
+from grounding.errors import InputError, SettingsError
+from grounding.runtime.distributed import failing_together, gather, is_main, process_count, process_index
 from grounding.training.config import TrainConfig
 from grounding.training.run_folder import BROKEN_FILE, read_broken
 
@@ -16,14 +16,17 @@ def training_data(config: TrainConfig) -> tuple[Supervised, RefCOCOg | None]:
     """What to train on, and what to validate on if there is anything.
 
     Raises:
-        InputError: the data cannot be used, or one of the two is a test split.
+        InputError: the data cannot be used, or one of the two is a test split; a `SettingsError` where another
+            supervision could use them.
     """
     refuse_test_split("split", config.split)
     refuse_test_split("validation_split", config.validation_split)
     dataset: Supervised
     only_pairs = config.data.suffix == ".jsonl"
     if only_pairs and config.supervision != "weak":
-        raise InputError(f"{config.data} holds pairs without boxes: give --supervision weak, or a data set with boxes")
+        raise SettingsError(
+            f"{config.data} holds pairs without boxes: give --supervision weak, or a data set with boxes"
+        )
     if only_pairs and config.subset is not None:
         raise InputError(f"subset is {config.subset}: of {config.data} all pairs are used, leave it out")
     if only_pairs:
@@ -46,16 +49,16 @@ def boxed_images(config: TrainConfig, dataset: Supervised) -> set[int] | None:
     """The ids of the images whose boxes are used; None for all.
 
     Raises:
-        InputError: the share of boxes is none, or images without boxes have no loss.
+        SettingsError: the share of boxes is none, or images without boxes have no loss.
     """
     if config.supervision == "boxes":
         return None
     if not 0 <= config.boxes_fraction <= 1:
-        raise InputError(f"boxes_fraction is {config.boxes_fraction}: give a share between 0 and 1")
+        raise SettingsError(f"boxes_fraction is {config.boxes_fraction}: give a share between 0 and 1")
     contrast, weak = config.losses.contrast, config.losses.weak
     if not any((contrast.weight, weak.map_weight, weak.colour_weight)):
         weights = "losses.contrast.weight and the weights of losses.weak"
-        raise InputError(f"{weights} are 0: give images without boxes a loss")
+        raise SettingsError(f"{weights} are 0: give images without boxes a loss")
     fraction = 0.0 if config.supervision == "weak" else config.boxes_fraction
     return images_with_boxes(dataset, fraction, seed=config.seed)
 
@@ -64,11 +67,13 @@ def broken_images(config: TrainConfig, dataset: Supervised) -> dict[int, str]:
     """Image id -> what is wrong, of the images that the run leaves out; a resumed run leaves out the same ones."""
     if not config.skip_broken:
         return {}
-    broken = read_broken(config.output) if config.resume else None
+    with failing_together():
+        broken = read_broken(config.output) if config.resume else None
     if broken is None:
         share = range(process_index(), len(dataset), process_count())
-        found = gather(list(find_broken(dataset, share, hide_progress=not is_main()).items()))
-        broken = dict(sorted(found))
+        with failing_together():
+            own = find_broken(dataset, share, hide_progress=not is_main())
+        broken = dict(sorted(gather(list(own.items()))))
     if broken and is_main():
         first = next(iter(broken.values()))
         print(f"{len(broken)} broken images are left out, the first: {first} ({BROKEN_FILE} in the run folder has all)")

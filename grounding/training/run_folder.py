@@ -22,14 +22,12 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.tensorboard import SummaryWriter
 
 from grounding.errors import InputError
-from grounding.lock import locked
 from grounding.methods.load import CLIP_SHA256, CONFIG_FILE, DECODER_FILE
-from grounding.plain import plain
-from grounding.runtime.distributed import from_main, is_main, on_main
+from grounding.runtime.config_io import plain, read_yaml
+from grounding.runtime.distributed import failing_together, from_main, is_main, on_main
 from grounding.runtime.environment import environment
+from grounding.runtime.files import atomic_write, locked, write_text_atomic
 from grounding.training.checkpoint import Checkpoints, Progress, load_checkpoint
-from grounding.whole_file import made_whole, write_whole
-from grounding.yaml_files import read_yaml
 
 METRICS_FILE = "metrics.jsonl"
 SKIPPED_FILE = "skipped.jsonl"
@@ -93,7 +91,7 @@ class RunFolder:
         with ExitStack() as held:
             held.enter_context(locked(folder / "training.lock", "training"))
             refuse_another_run(folder, config, resume=config.resume)
-            write_whole(folder / CONFIG_FILE, yaml.safe_dump(plain(config), sort_keys=False))
+            write_text_atomic(folder / CONFIG_FILE, yaml.safe_dump(plain(config), sort_keys=False))
             self._writer = SummaryWriter(str(folder))
             held.callback(self._writer.close)
             self._held = held.pop_all()
@@ -119,15 +117,18 @@ class RunFolder:
         Raises:
             InputError: there are states and none is whole, or there is none beside a trained decoder.
         """
-        path = from_main(self._checkpoints.newest(accelerator.print) if is_main() else None)
-        if path is None and (self.folder / DECODER_FILE).is_file():
-            raise InputError(f"{self.folder} has a trained decoder and no state to go on from: give a new --output")
+        with failing_together():
+            path = self._checkpoints.newest(accelerator.print) if is_main() else None
+            if is_main() and path is None and (self.folder / DECODER_FILE).is_file():
+                raise InputError(f"{self.folder} has a trained decoder and no state to go on from: give a new --output")
+        path = from_main(path)
         if path is None:
             return False
-        load_checkpoint(path, accelerator, mean, progress)
-        if is_main():
-            _keep_lines(self.folder / METRICS_FILE, "epoch", progress.epoch)
-            _keep_lines(self.folder / SKIPPED_FILE, "step", progress.step)
+        with failing_together():
+            load_checkpoint(path, accelerator, mean, progress)
+            if is_main():
+                _keep_lines(self.folder / METRICS_FILE, "epoch", progress.epoch)
+                _keep_lines(self.folder / SKIPPED_FILE, "step", progress.step)
         return True
 
     @on_main
@@ -145,7 +146,7 @@ class RunFolder:
     def save_decoder(self, decoder: nn.Module, *, clip_sha256: str) -> None:
         """The decoder's weights as the run's result, marked with the file of the CLIP that they fit."""
         weights = {name: value.detach().cpu().contiguous() for name, value in decoder.state_dict().items()}
-        with made_whole(self.folder / DECODER_FILE) as unfinished:
+        with atomic_write(self.folder / DECODER_FILE) as unfinished:
             save_file(weights, unfinished, metadata={CLIP_SHA256: clip_sha256})
 
     @on_main
@@ -165,7 +166,9 @@ class RunFolder:
     @on_main
     def log_broken(self, broken: Mapping[int, str]) -> None:
         """Which images are left out and why, to broken.json."""
-        write_whole(self.folder / BROKEN_FILE, json.dumps({str(key): why for key, why in broken.items()}, indent=2))
+        write_text_atomic(
+            self.folder / BROKEN_FILE, json.dumps({str(key): why for key, why in broken.items()}, indent=2)
+        )
 
     @on_main
     def log_validation(self, progress: Progress, metrics: Mapping[str, float]) -> None:
@@ -207,4 +210,4 @@ def _keep_lines(path: Path, name: str, most: int) -> None:
                 kept.append(line + "\n")
         except (ValueError, TypeError, KeyError):
             continue
-    write_whole(path, "".join(kept))
+    write_text_atomic(path, "".join(kept))

@@ -10,7 +10,7 @@ import csv
 import io
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -19,23 +19,24 @@ import numpy as np
 import optuna
 import torch
 import yaml
-from jsonargparse.typing import NonNegativeInt, PositiveInt
 from optuna.distributions import BaseDistribution
+from optuna.exceptions import StorageInternalError
 from optuna.pruners import MedianPruner
 from optuna.samplers import TPESampler
 from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
+from pydantic import NonNegativeInt, PositiveInt
 
-from grounding.errors import InputError
+from grounding.errors import InputError, SettingsError
 from grounding.methods.load import make_encoder
-from grounding.plain import plain
+from grounding.runtime.config_io import plain
+from grounding.runtime.files import write_text_atomic
 from grounding.training.config import TrainConfig
 from grounding.training.datasets import boxed_images, training_data
 from grounding.training.run_folder import MAY_DIFFER_ON_RESUME, STATES_FOLDER
 from grounding.training.search_space import DEFAULT_SPACE, read_space, values_in_space, with_values
 from grounding.training.train import SHOWN, train
-from grounding.whole_file import write_whole
 
 STUDY_NAME = "search"
 STUDY_FILE, TRIALS_FILE, BEST_FILE = "study.db", "trials.csv", "best.yaml"
@@ -43,7 +44,7 @@ NOT_IN_AN_ADDRESS = "?%{}"  # as SQLAlchemy and Optuna read the address of a dat
 CRITERION = "acc@0.5"
 MAY_DIFFER = MAY_DIFFER_ON_RESUME | {"trials", "prune_after", "keep_states"}
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
-SETTINGS, RETRY_OF, MEASURES = "settings", "retry_of", "measures"  # in the study
+SETTINGS, RETRY_OF, MEASURES, BLAMELESS = "settings", "retry_of", "measures", "blameless"  # in the study
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,12 @@ def tune(config: TuneConfig) -> str:
     """Run trials until the study has as many as asked, and return what came out in words.
 
     The first trial has the configuration's own values, as far as the space holds them. A trial in which an earlier
-    process ended counts as failed, and is repeated once, from where it was.
+    process ended counts as failed, and is repeated once, from where it was. One that a file or the disk ended, and not
+    its own values, ends the search, and is repeated so by the next one however often.
 
     Raises:
-        InputError: the space, the data or the CLIP cannot be used, a split to learn from is a test split, or the
-            folder holds another study.
+        InputError: the space, the data, an image or the CLIP cannot be used, a split to learn from is a test split,
+            something cannot be written, or the folder holds another study.
     """
     start = TrainConfig(**{each.name: getattr(config, each.name) for each in fields(TrainConfig)})
     space = read_space(config.space or DEFAULT_SPACE, start)
@@ -124,7 +126,8 @@ def _run_trial(study: Study, space: dict[str, BaseDistribution], start: TrainCon
             trial.report(value, epoch)
         if trial_folder(config.output, retry_of).is_dir():
             trial_folder(config.output, retry_of).rename(folder)
-    trial_config = with_values(start, {**trial.params, "output": folder, "resume": True})
+    if best:
+        trial.set_user_attr(MEASURES, best)
 
     def on_epoch(epoch: int, measures: dict[str, float]) -> None:
         if measures[CRITERION] > best.get(CRITERION, -1.0):
@@ -138,14 +141,19 @@ def _run_trial(study: Study, space: dict[str, BaseDistribution], start: TrainCon
     shown = ", ".join(f"{name} {_shown(value)}" for name, value in trial.params.items())
     print(f"trial {trial.number}{'' if retry_of is None else f' (again, was {retry_of})'}: {shown}", flush=True)
     try:
+        trial_config = with_values(start, {**trial.params, "output": folder, "resume": True})
         best = train(trial_config, on_epoch=on_epoch)
         state, note = TrialState.COMPLETE, "finished"
     except optuna.TrialPruned:
         state, note = TrialState.PRUNED, "stopped early"
     except torch.OutOfMemoryError:
         state, note = TrialState.FAIL, "out of memory"
-    except InputError as error:  # settings that do not go together
+    except SettingsError as error:
         state, note = TrialState.FAIL, str(error)
+    except (InputError, OSError):  # no other values would do better: the trial stays unfinished
+        with suppress(StorageInternalError):  # on a full disk; then it is repeated once, as one that was killed
+            trial.set_user_attr(BLAMELESS, True)
+        raise
     trial.set_user_attr(MEASURES, best)
     study.tell(trial, best[CRITERION] if state == TrialState.COMPLETE else None, state=state)
     if not config.keep_states:
@@ -186,17 +194,21 @@ def _study(config: TuneConfig) -> Iterator[Study]:
             )
         study.set_user_attr(SETTINGS, settings)
         yield study
+    except StorageInternalError as error:
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise InputError(f"{path} cannot be written ({reason}): make room, then go on with the same command") from error
     finally:
         storage.remove_session()
         storage.engine.dispose()
 
 
 def _requeue_killed(study: Study) -> None:
-    """Trials that no process works on any more fail, and wait to be repeated unless they are repetitions."""
+    """Trials that no process works on any more fail, and wait to be repeated unless they are repetitions to blame."""
     waiting_for = {trial.user_attrs.get(RETRY_OF) for trial in study.trials}
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         # In this order, so that being killed between the two loses nothing.
-        if RETRY_OF not in trial.user_attrs and trial.number not in waiting_for:
+        may_repeat = RETRY_OF not in trial.user_attrs or BLAMELESS in trial.user_attrs
+        if may_repeat and trial.number not in waiting_for:
             study.enqueue_trial(trial.params, user_attrs={RETRY_OF: trial.number})
         study.tell(trial.number, state=TrialState.FAIL)
 
@@ -219,11 +231,11 @@ def _write_records(study: Study, start: TrainConfig, folder: Path) -> None:
         writer.writerow([trial.number, trial.state.name.lower(), trial.user_attrs.get(RETRY_OF, ""), seconds,
                          len(trial.intermediate_values), *(trial.params.get(name, "") for name in names),
                          *(measures.get(name, "") for name in SHOWN)])  # fmt: skip
-    write_whole(folder / TRIALS_FILE, text.getvalue())
+    write_text_atomic(folder / TRIALS_FILE, text.getvalue())
     best = _best(study)
     if best is not None:
         config = with_values(start, {**best.params, "output": folder / "best", "resume": False})
-        write_whole(folder / BEST_FILE, yaml.safe_dump({"train": plain(config)}, sort_keys=False))
+        write_text_atomic(folder / BEST_FILE, yaml.safe_dump({"train": plain(config)}, sort_keys=False))
 
 
 def _shown(value: Any) -> str:

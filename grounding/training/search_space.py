@@ -10,11 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass, replace
 from typing import Any, TypeVar, get_type_hints
 
-from jsonargparse import ArgumentParser
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from grounding.errors import InputError
-from grounding.plain import plain
+from grounding.runtime.config_io import from_plain, plain
 from grounding.training.config import TrainConfig
 
 Config = TypeVar("Config")
@@ -135,13 +134,8 @@ def _extremes(distribution: BaseDistribution) -> tuple[Any, ...]:
 
 
 def _check(config: TrainConfig) -> None:
-    """Raises ValueError where the command line would refuse one of the values."""
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(type(config))
-    try:
-        parser.parse_object(plain(config))
-    except Exception as error:
-        raise ValueError(str(error)) from error
+    """Raises ValueError where training would refuse one of the values."""
+    from_plain(plain(config), type(config))
 
 
 def _with_value(config: Any, path: list[str], value: Any) -> Any:

@@ -24,6 +24,9 @@ from grounding.training.run_folder import GRADIENT_NORM, LEARNING_RATE, TOTAL_LO
 # Of AdamW. Where a gradient is zero but for rounding, as that of an attention's key bias, which softmax ignores, what
 # rounding leaves must not be blown up to a step: it is another with every other number of processes.
 EPSILON = 1e-6
+# Of the gradient scaler for float16. It starts far above, and skips the steps by which it finds how large it may be;
+# where the scale has come to be below 1, it is not the scale that makes gradients infinite.
+LEAST_SCALE = 1.0
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,9 @@ class StepOutcome:
 
     Attributes:
         values: losses, gradient norm before clipping and learning rate, by name.
-        skipped: whether the loss or the gradient was not finite, and nothing was changed.
+        skipped: whether the loss or the gradient was not finite, and nothing was changed. A step in which the gradient
+            was too large for float16 as it was scaled is none of these: nothing was changed either, and the next scale
+            is smaller.
     """
 
     values: dict[str, float]
@@ -71,14 +76,18 @@ class TrainingStep:
         # All processes must agree on whether to skip: a loss that is not finite in one makes the mean so.
         values = mean_over_processes({TOTAL_LOSS: loss, **losses, GRADIENT_NORM: norm})
         finite = math.isfinite(values[TOTAL_LOSS]) and math.isfinite(values[GRADIENT_NORM])
-        if finite or self.accelerator.scaler is not None:  # which leaves such a step out itself, and learns from it
+        scaler = self.accelerator.scaler
+        scale = 0.0 if finite or scaler is None else scaler.get_scale()
+        if finite or scaler is not None:  # which leaves such a step out itself, and learns from it
             self.optimizer.step()
         values[LEARNING_RATE] = float(self.schedule.get_last_lr()[0])  # of this step; all groups have the same
         if finite:
             self.schedule.step()
             self.mean.update_parameters(self.decoder)
         self.optimizer.zero_grad(set_to_none=True)
-        return StepOutcome(values, skipped=not finite)
+        # Not the accelerator's `optimizer_step_was_skipped`: a fused optimiser is called then too, and skips inside.
+        too_large_as_scaled = scale >= LEAST_SCALE and math.isfinite(values[TOTAL_LOSS]) and scaler.get_scale() < scale
+        return StepOutcome(values, skipped=not finite and not too_large_as_scaled)
 
 
 def make_step(

@@ -21,7 +21,7 @@ from grounding.data.batches import TrainingBatch, TrainingItems, collate
 from grounding.data.dataloader import ImageLoader, TimedLoader
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.sampler import GlobalBatches
-from grounding.errors import InputError
+from grounding.errors import InputError, SettingsError
 from grounding.evaluation.evaluate import evaluate
 from grounding.methods.dense import DenseGrounder, decoder_for
 from grounding.methods.load import make_encoder
@@ -58,12 +58,14 @@ def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], No
         run = RunFolder(config.output, config)
     with run, StopRequest() as stop:
         save = partial(run.save_state, accelerator, mean, progress)
-        if not run.resume(accelerator, mean, progress):
-            save()
-        if config.skip_broken:
-            run.log_broken(setup.broken)
-        if not progress.is_over(config.epochs, config.patience):
-            run.log_start(seed=config.seed, weights=clip.weights)
+        resumed = run.resume(accelerator, mean, progress)
+        with failing_together():
+            if not resumed:
+                save()
+            if config.skip_broken:
+                run.log_broken(setup.broken)
+            if not progress.is_over(config.epochs, config.patience):
+                run.log_start(seed=config.seed, weights=clip.weights)
 
         while not progress.is_over(config.epochs, config.patience):
             batches = setup.batches(progress)
@@ -72,23 +74,27 @@ def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], No
             except (InputError, Stopped):  # the steps before it are not lost
                 save()
                 raise
-            save()  # before validation, which takes long and may be stopped too
-            accelerator.print(batches.summary(config.workers))
-            if progress.skipped:
-                accelerator.print(f"{progress.skipped} steps so far had no finite loss or gradient and were skipped")
+            with failing_together():
+                save()  # before validation, which takes long and may be stopped too
+                accelerator.print(batches.summary(config.workers))
+                if progress.skipped:
+                    accelerator.print(
+                        f"{progress.skipped} steps so far had no finite loss or gradient and were skipped"
+                    )
 
             with stop.at_once(_how_to_go_on(progress)):
                 metrics = setup.validate(config)
             better = progress.finish_epoch(metrics)
-            if better:
-                run.save_decoder(mean.module, clip_sha256=clip.sha256)
-            run.log_validation(progress, metrics)
-            run.log_waiting(progress, batches.share_waited)
-            save()
-            shown = ", ".join(f"{name} {metrics[name]:.3f}" for name in SHOWN) if metrics else "none"
-            accelerator.print(f"epoch {progress.epoch}: validation {shown}{' (best so far)' if better else ''}")
-            if on_epoch is not None:
-                on_epoch(progress.epoch, metrics)
+            with failing_together():
+                if better:
+                    run.save_decoder(mean.module, clip_sha256=clip.sha256)
+                run.log_validation(progress, metrics)
+                run.log_waiting(progress, batches.share_waited)
+                save()
+                shown = ", ".join(f"{name} {metrics[name]:.3f}" for name in SHOWN) if metrics else "none"
+                accelerator.print(f"epoch {progress.epoch}: validation {shown}{' (best so far)' if better else ''}")
+                if on_epoch is not None:
+                    on_epoch(progress.epoch, metrics)
     return progress.best_metrics
 
 
@@ -99,7 +105,7 @@ def _train_epoch(
     """The rest of an epoch, step by step.
 
     Raises:
-        InputError: a batch cannot be read, or too many steps in a row had no finite loss.
+        InputError: a batch cannot be read, or too many steps in a row had no finite loss (`SettingsError`).
         Stopped: a process was asked to stop.
     """
     bar = tqdm(batches, desc=f"epoch {progress.epoch + 1}/{config.epochs}", initial=progress.step_in_epoch,
@@ -107,19 +113,22 @@ def _train_epoch(
     for batch in bar:
         outcome = setup.step(batch)
         progress.finish_step(skipped=outcome.skipped)
-        if outcome.skipped:
-            run.log_skipped(progress, outcome.values, gather([batch.described()]))
-        if progress.skipped_in_a_row >= config.most_skipped:
-            raise InputError(
-                f"{progress.skipped_in_a_row} steps in a row had no finite loss or gradient: look at their images and "
-                f"phrases in {config.output / SKIPPED_FILE}, or train anew with a lower learning_rate"
-            )
-        run.log_step(progress, outcome.values)
-        bar.set_postfix(loss=f"{outcome.values[TOTAL_LOSS]:.3f}")
+        described = gather([batch.described()]) if outcome.skipped else []
+        with failing_together():
+            if outcome.skipped:
+                run.log_skipped(progress, outcome.values, described)
+            if progress.skipped_in_a_row >= config.most_skipped:
+                raise SettingsError(
+                    f"{progress.skipped_in_a_row} steps in a row had no finite loss or gradient: look at their images "
+                    f"and phrases in {config.output / SKIPPED_FILE}, or train anew with a lower learning_rate"
+                )
+            run.log_step(progress, outcome.values)
+            bar.set_postfix(loss=f"{outcome.values[TOTAL_LOSS]:.3f}")
         if any_process(bool(stop.received), setup.step.accelerator.device):  # so that all end after the same step
             raise Stopped(stop.received or signal.SIGTERM, _how_to_go_on(progress))
         if progress.step % config.save_every == 0:
-            save()
+            with failing_together():
+                save()
 
 
 def _how_to_go_on(progress: Progress) -> str:
@@ -180,8 +189,8 @@ def _set_up(config: TrainConfig) -> _Setup:
         kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
     )
     save_unwrapped(accelerator)
+    broken = broken_images(config, dataset)
     with failing_together():
-        broken = broken_images(config, dataset)
         items = training_items(config, dataset, broken)
         order = GlobalBatches(len(items), config.images_per_batch, seed=config.seed,
                               process=accelerator.process_index, processes=accelerator.num_processes)  # fmt: skip

@@ -9,31 +9,20 @@ from typing import Literal
 
 import numpy as np
 from accelerate import Accelerator
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 from torch.utils.data import Subset
 
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.supervision import WithoutBroken, images_with_boxes, refuse_test_split
 from grounding.errors import InputError
-from grounding.extraction import ExtractionConfig
+from grounding.evaluation.extraction_sweep import GRID, fit_head, sweep, sweep_table
 from grounding.extraction.stored import save_extraction
 from grounding.methods.load import CONFIG_FILE, DECODER_FILE, TRAINING_FREE, load
-from grounding.plain import plain
-from grounding.training.extraction_sweep import fit_head, sweep, sweep_table
+from grounding.runtime.config_io import plain, read_yaml
+from grounding.runtime.files import write_text_atomic
 from grounding.training.run_folder import read_broken
-from grounding.whole_file import write_whole
-from grounding.yaml_files import read_yaml
 
 SWEEP_FILE = "extraction_sweep.json"
-GRID = (
-    *(ExtractionConfig("components", relative=relative) for relative in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)),
-    *(
-        ExtractionConfig("multi_threshold", levels=levels)
-        for levels in ((0.3, 0.5, 0.7), (0.5, 0.6, 0.7), (0.3, 0.4, 0.5, 0.6, 0.7, 0.8))
-    ),
-    *(ExtractionConfig("rectangle", offset=offset) for offset in (0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)),
-    ExtractionConfig("quality"),
-)
 
 
 @dataclass(frozen=True)
@@ -99,9 +88,11 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
     best = max(measured, key=lambda setting: measured[setting][config.criterion])
     facts = {"data": str(config.data), "split": config.split, "images": len(dataset),
              "expressions": len(dataset.expressions), "fitted on": f"{len(chosen)} images of {config.fit_split}",
-             "criterion": config.criterion}  # fmt: skip
+             "criterion": config.criterion, "precision": "float32"}  # fmt: skip
     rows = [{"extraction": plain(setting), **metrics} for setting, metrics in measured.items()]
-    write_whole(config.run / SWEEP_FILE, json.dumps({**facts, "best": plain(best), "rows": rows}, indent=2) + "\n")
+    write_text_atomic(
+        config.run / SWEEP_FILE, json.dumps({**facts, "best": plain(best), "rows": rows}, indent=2) + "\n"
+    )
     save_extraction(config.run, best, head if best.method == "quality" else None)
     title = f"{config.split}, {len(dataset)} images, {len(dataset.expressions)} expressions"
     return f"{title}\n{sweep_table(measured, best)}\nchosen by {config.criterion} and kept in {config.run}"

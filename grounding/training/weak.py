@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from grounding.clip.similarity import min_max_normalize, similarity_of
-from grounding.errors import InputError
+from grounding.errors import SettingsError
 
 SIMILAR_COLOUR = 0.1  # summed over red, green and blue in [0, 1]
 NEIGHBOURS = ((0, 1), (1, 0), (0, 2), (2, 0))  # cells down and across
@@ -43,11 +43,13 @@ class WeakConfig:
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold < 1:
-            raise InputError(f"losses.weak.threshold is {self.threshold}: give a share between 0 and 1")
+            raise SettingsError(f"losses.weak.threshold is {self.threshold}: give a share between 0 and 1")
         if self.steepness <= 0:
-            raise InputError(f"losses.weak.steepness is {self.steepness}: give a number above 0")
+            raise SettingsError(f"losses.weak.steepness is {self.steepness}: give a number above 0")
         if any(size < 32 or size % 32 for size in self.teacher_sizes):
-            raise InputError(f"losses.weak.teacher_sizes is {list(self.teacher_sizes)}: give positive multiples of 32")
+            raise SettingsError(
+                f"losses.weak.teacher_sizes is {list(self.teacher_sizes)}: give positive multiples of 32"
+            )
         refuse_negative("losses.weak", map_weight=self.map_weight, colour_weight=self.colour_weight)
 
 
@@ -55,11 +57,11 @@ def refuse_negative(section: str, **weights: float) -> None:
     """Does nothing, unless a weight is negative.
 
     Raises:
-        InputError: one is.
+        SettingsError: one is.
     """
     for name, weight in weights.items():
         if weight < 0:
-            raise InputError(f"{section}.{name} is {weight}: give 0 or more")
+            raise SettingsError(f"{section}.{name} is {weight}: give 0 or more")
 
 
 def pseudo_masks(

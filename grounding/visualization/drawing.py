@@ -22,7 +22,7 @@ from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.text import Annotation, Text
 
 from grounding.errors import InputError
-from grounding.whole_file import made_whole
+from grounding.runtime.files import atomic_write
 
 BOX_COLOUR = "#56B4E9"
 ANNOTATED_COLOUR = "#FFFFFF"
@@ -217,5 +217,5 @@ def save_figure(figure: Figure, path: Path, *, dpi: int | None = None) -> None:
     take_literally(figure)
     # Without dates and with the same names for its parts, the same picture is the same file.
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
-    with made_whole(path) as unfinished, matplotlib.rc_context({"svg.hashsalt": "grounding"}):
+    with atomic_write(path) as unfinished, matplotlib.rc_context({"svg.hashsalt": "grounding"}):
         figure.savefig(unfinished, format=kind, dpi=dpi or "figure", metadata=metadata)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError

@@ -14,12 +14,12 @@ from PIL import Image
 from tqdm import tqdm
 
 from grounding.evaluation.breakdowns import in_order
+from grounding.runtime.files import write_text_atomic
 from grounding.visualization.drawing import ANNOTATED_COLOUR
 from grounding.visualization.example_choice import CORRECT_IOU
 from grounding.visualization.example_drawing import COLOURS, note_of
 from grounding.visualization.selection import Example, Examples
 from grounding.visualization.templates import fill
-from grounding.whole_file import write_whole
 
 SIDE = 480  # pixels, at most, of a photograph on the page
 QUALITY = 82
@@ -86,7 +86,7 @@ def write_example_page(
         annotated_colour=ANNOTATED_COLOUR,
         correct_iou=CORRECT_IOU,
     )
-    write_whole(path, text)
+    write_text_atomic(path, text)
 
 
 def _card(example: Example, names: tuple[str, ...], image: np.ndarray) -> Card:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from grounding.evaluation.compare import EvaluateConfig, command_of, compare
+from grounding.evaluation.compare import compare
+from grounding.evaluation.config import EvaluateConfig, command_of
 from grounding.evaluation.score import ScoreConfig, score
 from grounding.evaluation.summary import Summary
 from grounding.visualization.example_choice import rival_of

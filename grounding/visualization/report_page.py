@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from grounding.runtime.files import write_text_atomic
 from grounding.visualization.galleries import Gallery
 from grounding.visualization.tables import (
     breakdown_table,
@@ -18,7 +19,6 @@ from grounding.visualization.tables import (
     subsets_table,
 )
 from grounding.visualization.templates import fill
-from grounding.whole_file import write_whole
 
 FEW_QUERIES = 100  # below it, the page warns that little can be concluded
 
@@ -118,7 +118,7 @@ def write_page(
         ],
         command=command,
     )
-    write_whole(path, text)
+    write_text_atomic(path, text)
 
 
 def _data_uri(data: bytes, kind: str) -> str:

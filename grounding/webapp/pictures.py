@@ -10,7 +10,7 @@ from html import escape
 import cv2
 import numpy as np
 
-from grounding.plain import plain
+from grounding.runtime.config_io import plain
 from grounding.types import Grounding
 from grounding.visualization.drawing import (
     BOX_COLOUR,

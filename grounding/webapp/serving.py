@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
 from accelerate import Accelerator
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 
 from grounding.clip.backbone import EMBEDDED
 from grounding.errors import InputError

@@ -16,14 +16,14 @@ def against(name, measure="acc@0.5"):
 
 kinds = {
     f"{axis}: {kind}": part["metrics"]["acc@0.5"]
-    for axis, of_axis in METHODS["ours"]["breakdowns"].items()
+    for axis, of_axis in METHODS[OURS]["breakdowns"].items()
     for kind, part in of_axis.items()
-    if axis != "category" and part["n"] >= METHODS["ours"]["n"] / 100  # a handful says little
+    if axis != "category" and part["n"] >= METHODS[OURS]["n"] / 100  # a handful says little
 }
 easiest, hardest = max(kinds, key=kinds.get), min(kinds, key=kinds.get)
 subsets = "; ".join(
     f"{name} {part['metrics']['acc@0.5']:.3f} (reclip {METHODS['reclip']['subsets'][name]['metrics']['acc@0.5']:.3f})"
-    for name, part in METHODS["ours"].get("subsets", {}).items()
+    for name, part in METHODS[OURS].get("subsets", {}).items()
 )
 wrong = [each for each in predictions if iou_of(each) < 0.5]
 other_object = 0
@@ -35,8 +35,8 @@ other_share = 100 * other_object / max(len(wrong), 1)
 choice, detection = "the choice among boxes", "the boxes themselves"
 limit = f"{choice} more than {detection}" if value("yolo-oracle") > value("annotated-clip") else f"{detection} most"
 closest = max(METHODS, key=lambda name: value(name, "text_cosine"))
-gap = value("ours", "pointing") - value("ours")
-strict, very_strict = (value("ours", name) - value("yolo-clip", name) for name in ("acc@0.75", "acc@0.9"))
+gap = value(OURS, "pointing") - value(OURS)
+strict, very_strict = (value(OURS, name) - value("yolo-clip", name) for name in ("acc@0.75", "acc@0.9"))
 coarse = "; a heatmap's cells are coarser than edges that a detector regresses" if very_strict < 0 else ""
 curve = ", ".join(f"{values['acc@0.5'].mean():.3f} at {100 * share:.0f} %" for share, values in supervised.items())
 weak_change = paired_difference(supervised[0.0]["acc@0.5"], untrained["acc@0.5"], image_ids)
@@ -44,13 +44,13 @@ weak_change = paired_difference(supervised[0.0]["acc@0.5"], untrained["acc@0.5"]
 display(Markdown(f"""
 ### 7.1 What the numbers say
 
-Measured on {METHODS["ours"]["n"]:,} expressions of {RESULTS["images"]:,} test images of {NAME}; {RESULTS["weights"]}.
+Measured on {METHODS[OURS]["n"]:,} expressions of {RESULTS["images"]:,} test images of {NAME}; {RESULTS["weights"]}.
 
-- **What the decoder adds.** Acc@0.5 of {said("ours")} is {against("zero-shot")}: the same CLIP, the same input size, no
+- **What the decoder adds.** Acc@0.5 of {said(OURS)} is {against("zero-shot")}: the same CLIP, the same input size, no
   decoder. It could mend two errors, the wrong object and the wrong outline. Pointing, which sees the first only, goes
-  from {said("zero-shot", "pointing")} to {said("ours", "pointing")}; mIoU, which sees both, from
-  {said("zero-shot", "miou")} to {said("ours", "miou")}; Acc@0.75, most of all about outlines, from
-  {said("zero-shot", "acc@0.75")} to {said("ours", "acc@0.75")}.
+  from {said("zero-shot", "pointing")} to {said(OURS, "pointing")}; mIoU, which sees both, from
+  {said("zero-shot", "miou")} to {said(OURS, "miou")}; Acc@0.75, most of all about outlines, from
+  {said("zero-shot", "acc@0.75")} to {said(OURS, "acc@0.75")}.
 - **Against the baseline**, ours is {against("yolo-clip")} in Acc@0.5, and in mIoU {against("yolo-clip", "miou")}. The
   baseline's boxes come from a detector that was trained on these categories. Its best box would reach
   {said("yolo-oracle")}, and CLIP with perfect boxes {said("annotated-clip")}: what limits the baseline is {limit}.
@@ -60,10 +60,10 @@ Measured on {METHODS["ours"]["n"]:,} expressions of {RESULTS["images"]:,} test i
 - **Fewer boxes.** In the short trainings, Acc@0.5 on validation is {curve} of the images with boxes, and
   {untrained["acc@0.5"].mean():.3f} without training. With no box at all, training changes it by {signed(weak_change)}:
   {verdict(*weak_change.interval)}.
-- **Meaning.** Our predicted crop and the phrase have a cosine of {said("ours", "text_cosine")} (Euclidean distance
-  {said("ours", "text_euclidean")}), the annotated crop and the phrase {said("ours", "annotated_text_cosine")}
-  ({said("ours", "annotated_text_euclidean")}), predicted and annotated crop {said("ours", "crop_cosine")}
-  ({said("ours", "crop_euclidean")}). Closest to the phrase are the crops of {closest}
+- **Meaning.** Our predicted crop and the phrase have a cosine of {said(OURS, "text_cosine")} (Euclidean distance
+  {said(OURS, "text_euclidean")}), the annotated crop and the phrase {said(OURS, "annotated_text_cosine")}
+  ({said(OURS, "annotated_text_euclidean")}), predicted and annotated crop {said(OURS, "crop_cosine")}
+  ({said(OURS, "crop_euclidean")}). Closest to the phrase are the crops of {closest}
   ({said(closest, "text_cosine")}). This first measure rewards agreement with CLIP, by which some methods choose, rather
   than correctness; the similarity of the two crops does not.
 

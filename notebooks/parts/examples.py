@@ -1,5 +1,5 @@
 ours = load(CONFIGURED.output, device=DEVICE)
-predictions = list(read_predictions(EVALUATED.output / "predictions" / "ours.jsonl"))
+predictions = list(read_predictions(EVALUATED.output / "predictions" / f"{OURS}.jsonl"))
 expressions = {each.sent_id: each for each in splits["test"].expressions}
 
 

@@ -11,7 +11,7 @@ from grounding import load
 from grounding.data.download import PUBLISHED, download
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.refshapes.writer import IMAGES, write_refshapes
-from grounding.evaluation.compare import EvaluateConfig, compare
+from grounding.evaluation.config import EvaluateConfig
 from grounding.evaluation.evaluate import method_of, predict
 from grounding.evaluation.predictions import read_predictions
 from grounding.evaluation.significance import interval_by_image, paired_difference
@@ -41,6 +41,7 @@ from grounding.visualization.plots import (
     method_colours,
     tidy,
 )
+from grounding.visualization.report import report_comparison
 from grounding.visualization.table_formats import render
 from grounding.visualization.tables import (
     difference_table,

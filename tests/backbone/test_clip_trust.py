@@ -10,7 +10,8 @@ import clip
 import pytest
 import torch
 
-from grounding import ModelConfig, clip_files, load
+from grounding import ModelConfig, load
+from grounding.clip import checkpoint_files as clip_files
 from grounding.clip.backbone import load_clip
 from grounding.errors import InputError
 from tests.backbone.saved_clip import error, images, save_archive

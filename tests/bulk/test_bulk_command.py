@@ -14,10 +14,11 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from grounding import InputError, ModelConfig, load, lock
+from grounding import InputError, ModelConfig, load
 from grounding.deployment.bulk import command
 from grounding.deployment.bulk.command import BulkConfig, ground_file
 from grounding.deployment.bulk.requests import open_requests
+from grounding.runtime import files
 from tests.tiny_clip import save_tiny_clip
 
 IMAGES = 10
@@ -121,7 +122,7 @@ def test_answers_of_something_else_are_never_mixed_in(config: BulkConfig) -> Non
 
 
 def test_one_process_at_a_time(config: BulkConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "SECONDS_FOR_THE_KILLED", 0.1)
+    monkeypatch.setattr(files, "SECONDS_FOR_THE_KILLED", 0.1)
     config.output.parent.mkdir()
     with FileLock(config.output.with_suffix(".lock")), pytest.raises(InputError, match=r"grounding of boxes\.jsonl"):
         ground_file(config)

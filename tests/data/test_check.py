@@ -47,54 +47,51 @@ def box_of_first(box: list[Any]) -> Callable[[list[dict], dict], None]:
     return lambda refs, instances: instances["annotations"][0].update(bbox=box)
 
 
+def no_key(part: str, field: str) -> Callable[[list[dict], dict], None]:
+    return lambda refs, instances: instances[part][0].pop(field)
+
+
+# What can be read and should not be: how it is spoilt, and where it is then found.
 DAMAGE: dict[str, tuple[Callable[[list[dict], dict], None], str]] = {
-    "sentence without words": (lambda r, i: r[0]["sentences"][0].update(sent=" . ", raw="?!"), "ref_id 1, sent_id 0"),
+    "sentence without words": (lambda r, i: r[0]["sentences"][0].update(sent=" . "), "ref_id 1, sent_id 0"),
     "reference without sentences": (of_first("sentences", []), "ref_id 1"),
-    "reference without ann_id": (of_first("ann_id", "1"), "reference 0, ref_id 1"),
-    "reference that is no dictionary": (lambda r, i: r.append("x"), "reference 24"),
-    "reference to an image that instances.json lacks": (of_first("image_id", 999), "ref_id 1"),
-    "reference to an annotation that instances.json lacks": (of_first("ann_id", 999), "ref_id 1"),
+    "reference to an image without a sound entry": (of_first("image_id", 999), "ref_id 1"),
+    "reference to an annotation without a sound entry": (of_first("ann_id", 999), "ref_id 1"),
     "reference whose annotation is in another image": (of_first("image_id", 2), "ref_id 1"),
     "ref_id given twice": (of_first("ref_id", 2), "2, 2 times"),
     "sent_id given twice": (lambda r, i: r[0]["sentences"][0].update(sent_id=1), "1, 2 times"),
-    "image in more than one split": (of_first("split", "test"), "image_id 1: test, train"),
+    "image in more than one split": (of_first("split", "test"), "image_id 1: ['test', 'train']"),
     "image id given twice": (lambda r, i: i["images"].append(dict(i["images"][0])), "1, 2 times"),
     "annotation id given twice": (lambda r, i: i["annotations"].append(dict(i["annotations"][0])), "1, 2 times"),
-    "bbox that is not four numbers": (box_of_first([1, 2, None, 4]), "annotation 1"),
-    "empty box": (box_of_first([1, 2, 0, 4]), "annotation 1: [1, 2, 0, 4]"),
-    "box outside of its image": (box_of_first([1, 2, 500, 4]), "annotation 1: [1, 2, 500, 4] in"),
+    "box outside of its image": (box_of_first([1, 2, 500, 4]), "annotation 1: [1, 2, 500, 4]"),
 }
 
-# What only the reader's own functions know: how it is spoilt, and the only problem that is then told.
+# What the reader itself refuses: how it is spoilt, and what is then told of it.
 REFUSED: dict[str, tuple[Callable[[list[dict], dict], None], str, str]] = {
-    "no sent_id": (lambda r, i: r[0]["sentences"][0].pop("sent_id"), "sentence", "a sentence of ref_id 1 has no int"),
-    "sentence of no kind": (lambda r, i: r[0]["sentences"].append("x"), "sentence", "a sentence of ref_id 1 has no"),
-    "tags": (lambda r, i: r[0]["sentences"][0].update(tags="x"), "sentence", "ref_id 1, sent_id 0 has no list 'tags'"),
+    "no dictionary": (lambda r, i: r.append("x"), "references", "a reference in entry 24 of references has no int"),
+    "no ann_id": (of_first("ann_id", "1"), "references", "entry 0 of references, ref_id 1 has no int 'ann_id'"),
+    "no sent_id": (lambda r, i: r[0]["sentences"][0].pop("sent_id"), "references", "ref_id 1 has no int 'sent_id'"),
+    "sentence of no kind": (lambda r, i: r[0]["sentences"].append("x"), "references", "ref_id 1 has no int 'sent_id'"),
+    "tags": (lambda r, i: r[0]["sentences"][0].update(tags="x"), "references", "sent_id 0 has no list 'tags'"),
     "half a character": (
         lambda r, i: r[0]["sentences"][0].update(sent="dog \ud800"),
-        "sentence",
+        "references",
         "ref_id 1, sent_id 0 has a phrase with half a character",
     ),
-    "no split": (lambda r, i: r[0].pop("split"), "reference", "ref_id 1 has no str 'split'"),
-    "split of no kind": (of_first("split", 3), "reference", "ref_id 1 has no str 'split'"),
-    "no category name": (
-        lambda r, i: i["categories"][0].pop("name"),
-        "entry of 'categories'",
-        "entry 0 has no str 'name'",
-    ),
-    "a path": (lambda r, i: i["images"][0].update(file_name="../a.png"), "entry of 'images'", "image 1 has file_name"),
-    "no file name": (lambda r, i: i["images"][0].pop("file_name"), "entry of 'images'", "image 1 has no str 'file_n"),
-    "width": (lambda r, i: i["images"][0].update(width=64.0), "entry of 'images'", "image 1 has no int 'width'"),
-    "image of no kind": (lambda r, i: i["images"].append("x"), "entry of 'images'", "entry 12 has no int 'id'"),
-    "no annotation id": (lambda r, i: i["annotations"].append({}), "entry of 'annotations'", "entry 24 has no int"),
-    "no image_id": (
-        lambda r, i: i["annotations"][0].pop("image_id"),
-        "entry of 'annotations'",
-        "annotation 1 has no int 'image_id'",
-    ),
+    "empty phrase": (lambda r, i: r[0]["sentences"][0].update(sent=" ", raw=""), "references", "has an empty phrase"),
+    "split of no kind": (of_first("split", 3), "references", "ref_id 1 has no str 'split'"),
+    "no category name": (no_key("categories", "name"), "categories", "entry 0 of categories has no str 'name'"),
+    "a path": (lambda r, i: i["images"][0].update(file_name="../a.png"), "images", "entry 0 of images has file_name"),
+    "no file name": (no_key("images", "file_name"), "images", "entry 0 of images has no str 'file_name'"),
+    "width": (lambda r, i: i["images"][0].update(width=64.0), "images", "entry 0 of images has no int 'width'"),
+    "image of no kind": (lambda r, i: i["images"].append("x"), "images", "entry 12 of images has no int 'id'"),
+    "no annotation id": (lambda r, i: i["annotations"].append({}), "annotations", "entry 24 of annotations has no int"),
+    "no image_id": (no_key("annotations", "image_id"), "annotations", "annotation 1 has no int 'image_id'"),
+    "no number": (box_of_first([1, 2, None, 4]), "annotations", "annotation 1 has a bbox that is not four numbers"),
+    "empty box": (box_of_first([1, 2, 0, 4]), "annotations", "annotation 1 has bbox [1, 2, 0, 4], of which nothing"),
     "just over the border": (
         lambda r, i: i["annotations"][0].update(bbox=[i["images"][0]["width"] + 0.25, 5, 0.5, 10]),
-        "entry of 'annotations'",
+        "annotations",
         "annotation 1 has bbox",
     ),
 }
@@ -111,26 +108,24 @@ def refuses(root: Path) -> bool:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_the_reader_refuses_is_told_once(root: Path, name: str) -> None:
-    damage, kind, where = REFUSED[name]
+def test_what_the_reader_refuses_is_told_first(root: Path, name: str) -> None:
+    damage, part, where = REFUSED[name]
     change(root, damage)
     assert refuses(root)
-    [problem] = check(CheckConfig(root, images=False))
-    assert problem.kind == f"{kind} that cannot be read" and problem.where.startswith(where)
+    problem, *others = check(CheckConfig(root, images=False))
+    assert problem.kind == f"entry of {part} that cannot be read" and where in problem.where
+    assert all(other.kind.endswith("without a sound entry") for other in others), "what refers to it, and no more"
 
 
-def test_two_faults_of_one_entry_are_both_told(root: Path) -> None:
+def test_faults_of_several_entries_are_all_told(root: Path) -> None:
     def spoil(refs: list[dict], instances: dict) -> None:
-        refs[0]["sentences"][0].update(sent="?", raw="", tags="x")
-        instances["annotations"][0].update(bbox=[1, 2, 0, 4], image_id="1")
+        for index in (0, 3):
+            refs[index]["sentences"][0].update(tags="x")
+        instances["annotations"][5].update(bbox=[1, 2, 0, 4])
 
     change(root, spoil)
-    assert [problem.kind for problem in check(CheckConfig(root, images=False))] == [
-        "sentence without words",
-        "sentence that cannot be read",
-        "empty box",
-        "entry of 'annotations' that cannot be read",
-    ]
+    kinds = [problem.kind for problem in check(CheckConfig(root, images=False))]
+    assert kinds[:3] == [*["entry of references that cannot be read"] * 2, "entry of annotations that cannot be read"]
 
 
 @pytest.mark.parametrize("kind", DAMAGE)

@@ -63,26 +63,22 @@ def test_an_image_beside_the_file_goes_before_one_in_images(folder):
     assert ImagePhrasePairs(write(folder, pair("a.png", "the cup")))[0].image.max() == 10
 
 
-def test_the_name_of_refcocog_is_read_too(folder):
-    lines = [{"image": "a.png", "raw": "the cup"}, {"image": "a.png", "raw": "no", "phrase": "a cup"}]
-    assert ImagePhrasePairs(write(folder, *lines))[0].phrases == ["the cup", "a cup"]
+CUP, DOG = (json.dumps(pair(*each)) for each in (("a.png", "the cup"), ("b.png", "a dog")))
 
 
-def test_empty_lines_line_ends_of_windows_and_its_mark_are_no_matter(folder):
-    path = folder / "windows.jsonl"
-    text = f"{json.dumps(pair('a.png', 'the cup'))}\r\n\r\n  \r\n{json.dumps(pair('b.png', 'a dog'))}\r\n"
-    path.write_bytes(b"\xef\xbb\xbf" + text.encode())
-    assert [each.phrase for each in ImagePhrasePairs(path).expressions] == ["the cup", "a dog"]
-
-
-@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85"])
-def test_what_ends_no_line_in_json_ends_none_here(folder, separator):
-    path = write(folder, pair("a.png", f"the cup{separator}on the left"), pair("b.png", "a dog"))
-    assert [each.phrase for each in ImagePhrasePairs(path).expressions] == ["the cup on the left", "a dog"]
-
-
-def test_spaces_are_one_between_words_and_none_around(folder):
-    assert ImagePhrasePairs(write(folder, pair("a.png", "  the \t red  cup\n")))[0].phrases == ["the red cup"]
+@pytest.mark.parametrize(
+    ("text", "phrases"),
+    [
+        ('{"image": "a.png", "raw": "the cup"}\n{"image": "a.png", "raw": "no", "phrase": "a cup"}', "the cup|a cup"),
+        (f"\ufeff{CUP}\r\n\r\n  \r\n{DOG}\r\n", "the cup|a dog"),  # as Windows writes it
+        *((CUP.replace("the cup", f"a{space}cup") + f"\n{DOG}", "a cup|a dog") for space in "\u2028\u2029\x85"),
+        (CUP.replace("the cup", r"  the \t red  cup\n"), "the red cup"),
+    ],
+)
+def test_what_phrases_a_file_holds(folder, text, phrases):
+    path = folder / "pairs.jsonl"
+    path.write_bytes(text.encode())
+    assert [each.phrase for each in ImagePhrasePairs(path).expressions] == phrases.split("|")
 
 
 def refusal(path: Path) -> str:
@@ -122,21 +118,21 @@ def test_a_line_that_is_no_pair_is_refused(folder, line, fragment):
     assert '{"image": "street.jpg", "phrase": "the woman in the red coat"}' in message
 
 
-@pytest.mark.parametrize("line", [r'{"image": "a.png", "phrase": "\ud83d"}', r'{"image": "\ud83d", "phrase": "cup"}'])
-def test_half_a_character_is_refused(folder, line):
-    assert "line 2 has half a character in" in refusal(write(folder, pair("a.png", "the cup"), line))
-
-
-@pytest.mark.parametrize("content", ["", "\n \n"])
-def test_a_file_without_pairs_is_refused(folder, content):
-    assert "holds no pair: give lines such as" in refusal(write(folder, content))
-
-
-def test_what_is_no_text_file_is_refused(folder):
-    (folder / "folder.jsonl").mkdir()
-    (folder / "latin.jsonl").write_bytes('{"image": "a.png", "phrase": "café"}'.encode("latin-1"))
-    for name in ("nowhere.jsonl", "folder.jsonl", "latin.jsonl"):
-        assert "cannot be read as UTF-8 text: give a JSON-lines file of pairs" in refusal(folder / name)
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (rb'{"image": "a.png", "phrase": "\ud83d"}', "line 1 has half a character in 'phrase'"),
+        (rb'{"image": "\ud83d", "phrase": "cup"}', "line 1 has half a character in 'image'"),
+        (b"", "holds no pair: give lines such as"),
+        (b"\n \n", "holds no pair: give lines such as"),
+        ('{"image": "a.png", "phrase": "café"}'.encode("latin-1"), "cannot be read as UTF-8 text: give a JSON-lines"),
+        (None, "cannot be read as UTF-8 text: give a JSON-lines file of pairs"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused(folder, content, said):
+    if content is not None:
+        (folder / "pairs.jsonl").write_bytes(content)
+    assert said in refusal(folder / "pairs.jsonl")
 
 
 @pytest.mark.parametrize("missing", ["c.png", "x" * 300 + ".png", "a\0b.png"], ids=["plain", "long", "impossible"])

@@ -1,3 +1,4 @@
+import errno
 import io
 import random
 import stat
@@ -76,22 +77,10 @@ EVIL_NAMES = [
 @pytest.mark.parametrize("kind", ["zip", "tar", "gz"])
 @pytest.mark.parametrize("name", EVIL_NAMES)
 def test_no_path_leaves_the_folder(tmp_path, kind, name):
-    refuses(write_any(tmp_path / "evil", kind, {"good.txt": b"", name: b"evil"}), tmp_path, "outside its own folder")
-
-
-def test_an_absolute_path_into_a_real_folder_is_refused(tmp_path):
-    target = tmp_path / "victim.txt"
-    target.write_bytes(b"before")
-    for kind in ("zip", "tar"):
-        (tmp_path / "inner").mkdir(exist_ok=True)
-        refuses(write_any(tmp_path / "evil", kind, {str(target): b"evil"}), tmp_path, "outside its own folder")
-        (tmp_path / "inner" / "out").rmdir()
-
-
-def test_evil_members_are_refused_even_if_not_asked_for(tmp_path):
-    archive = write_zip(tmp_path / "evil", {"../evil.jpg": b"evil"})
-    with pytest.raises(InputError, match="outside"):
-        unpack(archive, tmp_path / "out", only={"good.jpg"})
+    archive = write_any(tmp_path / "evil", kind, {"good.txt": b"", name: b"evil"})
+    refuses(archive, tmp_path, "outside its own folder")
+    with pytest.raises(InputError, match="outside"):  # even if nobody asks for it
+        unpack(archive, tmp_path / "out", only={"good.txt"})
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE])
@@ -110,74 +99,83 @@ def test_links_and_devices_in_a_tar_are_refused(tmp_path, kind, target):
     assert contents(tmp_path / "inner" / "out") == {}
 
 
-def test_a_link_in_a_zip_is_refused(tmp_path):
+def test_a_link_in_a_zip_is_no_link_when_unpacked(tmp_path):
     link = zipfile.ZipInfo("door")
     link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
-    with zipfile.ZipFile(tmp_path / "evil", "w") as archive:
+    with zipfile.ZipFile(tmp_path / "odd", "w") as archive:
         archive.writestr(link, "../../victim.txt")
-    refuses(tmp_path / "evil", tmp_path, "link or a device")
+    unpack(tmp_path / "odd", tmp_path / "out")
+    assert contents(tmp_path / "out") == {"door": b"../../victim.txt"}
+    assert not (tmp_path / "out" / "door").is_symlink()
 
 
 def test_a_setuid_bit_does_not_come_along(tmp_path):
-    unpack(write_tar(tmp_path / "a", {"tool": b"x"}, mode="w", uid=0), tmp_path / "out")
-    archive = tmp_path / "b"
-    with tarfile.open(archive, "w") as tar:
+    with tarfile.open(tmp_path / "a", "w") as tar:
         info = tarfile.TarInfo("tool")
         info.mode = 0o6777
         tar.addfile(info)
-    unpack(archive, tmp_path / "out2")
-    assert not (tmp_path / "out2" / "tool").stat().st_mode & 0o6111
+    unpack(tmp_path / "a", tmp_path / "out")
+    assert not (tmp_path / "out" / "tool").stat().st_mode & 0o6022
 
 
-@pytest.mark.parametrize("kind", ["zip", "tar", "gz", "bz2", "xz"])
-@pytest.mark.parametrize("share", [0.0, 0.001, 0.5])
-def test_a_cut_archive_is_said_to_be_damaged(tmp_path, kind, share):
-    archive = write_any(tmp_path / "cut", kind, {"a.jpg": NOISE})
-    archive.write_bytes(archive.read_bytes()[: int(share * archive.stat().st_size)])
-    with pytest.raises(InputError, match=r"damaged, or not a zip or tar archive .*: delete it and run the same"):
-        unpack(archive, tmp_path / "out")
+def test_a_python_without_safe_tar_archives_is_said(tmp_path, monkeypatch):
+    monkeypatch.delattr(tarfile, "data_filter")
+    with pytest.raises(InputError, match=r"needs Python 3\.10\.12"):
+        unpack(write_tar(tmp_path / "a", {"a.jpg": b"a"}), tmp_path / "out")
+    unpack(write_zip(tmp_path / "b", {"a.jpg": b"a"}), tmp_path / "out2")
 
 
-@pytest.mark.parametrize("kind", ["zip", "gz", "bz2", "xz"])
-def test_a_changed_byte_is_noticed(tmp_path, kind):
-    archive = write_any(tmp_path / "changed", kind, {"a.jpg": NOISE})
-    data = bytearray(archive.read_bytes())
+def test_a_full_disk_is_no_damage_of_the_archive(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "extract", full)
+    with pytest.raises(OSError, match="No space left"):
+        unpack(write_zip(tmp_path / "a", {"a.jpg": b"a"}), tmp_path / "out")
+
+
+def cut(share):
+    return lambda data: data[: int(share * len(data))]
+
+
+def with_changed_byte(data):
     data[len(data) // 2] ^= 0xFF
-    archive.write_bytes(data)
-    with pytest.raises(InputError, match="damaged"):
-        unpack(archive, tmp_path / "out")
+    return data
 
 
-def test_a_web_page_saved_as_an_archive_is_said(tmp_path):
-    (tmp_path / "page").write_text("<html>Google Drive - Quota exceeded</html>")
-    with pytest.raises(InputError, match="not a zip or tar archive"):
-        unpack(tmp_path / "page", tmp_path / "out")
-
-
-def test_an_encrypted_zip_is_said(tmp_path):
-    archive = write_zip(tmp_path / "locked", {"a.jpg": b"a"})
-    data = bytearray(archive.read_bytes())
-    data[6] |= 1  # the "encrypted" flag of the member's own header, and of its entry in the directory
+def encrypted(data):
+    data[6] |= 1  # the flag of the member's own header, and of its entry in the directory
     data[data.index(b"PK\x01\x02") + 8] |= 1
-    archive.write_bytes(data)
-    with pytest.raises(InputError, match="encrypted"):
+    return data
+
+
+def with_a_place_below_zero(data):
+    """As fuzzing found: zipfile then asks the disk for such a place, which is not the disk's fault."""
+    end = data.rindex(b"PK\x05\x06")
+    data[end + 12 : end + 16] = len(data).to_bytes(4, "little")  # the directory's size
+    return data
+
+
+@pytest.mark.parametrize(
+    ("kind", "spoil"),
+    [
+        *((kind, cut(share)) for kind in ("zip", "tar", "gz", "bz2", "xz") for share in (0.0, 0.001, 0.5)),
+        *((kind, with_changed_byte) for kind in ("zip", "gz", "bz2", "xz")),
+        ("zip", encrypted),
+        ("zip", with_a_place_below_zero),
+        ("zip", lambda data: b"<html>Google Drive - Quota exceeded</html>"),
+    ],
+)
+def test_a_damaged_archive_is_said_in_one_sentence(tmp_path, kind, spoil):
+    archive = write_any(tmp_path / "spoilt", kind, {"a.jpg": NOISE})
+    archive.write_bytes(spoil(bytearray(archive.read_bytes())))
+    with pytest.raises(InputError, match=r"spoilt is damaged, or not a zip or tar archive .*: delete it and run the"):
         unpack(archive, tmp_path / "out")
 
 
 def test_an_existing_folder_is_not_unpacked_into(tmp_path):
     with pytest.raises(FileExistsError):
         unpack(write_zip(tmp_path / "a", {"a": b""}), tmp_path)
-
-
-def test_a_place_before_the_file_is_damage(tmp_path):
-    """As fuzzing found: zipfile asks the disk for a place below zero, which is not the disk's fault."""
-    archive = write_zip(tmp_path / "a", {"a.jpg": NOISE})
-    data = bytearray(archive.read_bytes())
-    end = data.rindex(b"PK\x05\x06")
-    data[end + 12 : end + 16] = (len(data)).to_bytes(4, "little")  # the directory's size
-    archive.write_bytes(data)
-    with pytest.raises(InputError, match="damaged"):
-        unpack(archive, tmp_path / "out")
 
 
 @pytest.mark.parametrize("kind", ["zip", "gz", "xz"])
@@ -205,7 +203,7 @@ def test_members_of_a_zip_that_share_their_content_are_counted_each(tmp_path, mo
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 @pytest.mark.parametrize("names", [("a", "a/b.jpg"), ("a/b.jpg", "a"), ("a", "a/c/d.jpg")])
 def test_a_file_that_others_lie_in_is_refused(tmp_path, kind, names):
-    refuses(write_any(tmp_path / "odd", kind, dict.fromkeys(names, b"x")), tmp_path, "as a file and as a folder")
+    refuses(write_any(tmp_path / "odd", kind, dict.fromkeys(names, b"x")), tmp_path, "odd is damaged")
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])

@@ -19,7 +19,7 @@ from huggingface_hub import ModelCard, constants
 import grounding
 from grounding.deployment.hub import sharing
 from grounding.errors import InputError
-from grounding.methods.hub_download import fetched, is_hub_name
+from grounding.methods.hub_download import fetched
 from grounding.methods.load import RUN_FILES, SHIPPED
 from tests.hub.stand_in import HubStandIn, Repository
 from tests.trained_run import make_trained_run
@@ -72,7 +72,7 @@ def mine(hub: HubStandIn, run: Path) -> Repository:
 
 
 def test_a_run_comes_back_as_it_was(hub: HubStandIn, run: Path, mine: Repository) -> None:
-    np.testing.assert_array_equal(heatmaps("somebody/mine"), heatmaps(run))
+    np.testing.assert_array_equal(heatmaps("hf://somebody/mine"), heatmaps(run))
     assert {name for _, name in hub.downloads} == set(RUN_FILES)
     # Nothing but the run was uploaded, and no path of this machine.
     assert set(mine.files) == {*RUN_FILES, "README.md", ".gitattributes"}
@@ -92,8 +92,8 @@ def test_an_earlier_revision_can_be_loaded(run: Path, mine: Repository) -> None:
         (run / name).unlink()
     grounding.push(run, "somebody/mine")
     assert "extraction.yaml" not in mine.files
-    assert grounding.load("somebody/mine").extraction.method == "components"  # type: ignore[attr-defined]
-    assert grounding.load(f"somebody/mine@{first}").extraction.method == "quality"  # type: ignore[attr-defined]
+    assert grounding.load("hf://somebody/mine").extraction.method == "components"  # type: ignore[attr-defined]
+    assert grounding.load(f"hf://somebody/mine@{first}").extraction.method == "quality"  # type: ignore[attr-defined]
 
 
 def test_the_card_says_what_was_measured(hub: HubStandIn, run: Path, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_the_card_says_what_was_measured(hub: HubStandIn, run: Path, tmp_path: P
     assert found == {"acc@0.5": 0.8125, "miou": 0.75}
     assert "| Acc@0.5 | 0.812 | [0.789, 0.831] |" in text and "| mIoU | 0.750 | - |" in text
     assert "photos, split test (umd): 83 images, n = 417" in text
-    assert 'grounding.load("somebody/mine")' in text and "2066c4da318a" in text and "cc-by-4.0" in text
+    assert 'grounding.load("hf://somebody/mine")' in text and "2066c4da318a" in text and "cc-by-4.0" in text
     assert "Nothing was measured" not in text
 
 
@@ -132,19 +132,17 @@ def test_the_command(
     monkeypatch.setattr(sys, "argv", ["hub", *arguments])
     runpy.run_module("grounding.deployment.hub", run_name="__main__")
     assert hub.repositories["somebody/mine"].private
-    assert 'grounding.load("somebody/mine")' in capsys.readouterr().out
+    assert 'grounding.load("hf://somebody/mine")' in capsys.readouterr().out
 
 
-def test_what_is_here_goes_before_the_hub(hub: HubStandIn, run: Path, tmp_path: Path) -> None:
-    hub.repositories["somebody/mine"] = Repository()
-    shutil.copytree(run, tmp_path / "somebody" / "mine")
-    assert heatmaps("somebody/mine")
-    assert not is_hub_name("somebody/mistyped")  # a folder "somebody" is here
-    assert is_hub_name("nobody/mine") and is_hub_name("nobody/mine@v1.0")
-    for name in ("runs/mine", "./mine", "/a/b", "a/b/c", "refshapes", "~/mine", "../mine"):
-        assert not is_hub_name(name)
-    with pytest.raises(InputError, match="no run folder 'runs/other'"):
-        grounding.load("runs/other")
+def test_only_a_name_with_the_prefix_is_looked_for_on_the_hub(hub: HubStandIn, mine: Repository) -> None:
+    hub.downloads.clear()
+    for name in ("runs/other", "somebody/mine", "somebody/mine@v1.0"):
+        with pytest.raises(InputError, match=f"no run folder '{name}'.*named hf://{name}"):
+            grounding.load(name)
+    for name in ("./mine", "a/b/c", "~/mine"):
+        with pytest.raises(InputError, match=r"give one of [^;]*$"):
+            grounding.load(name)
     assert not hub.downloads
 
 
@@ -157,33 +155,33 @@ def refused(name: str) -> str:
 
 
 def test_runs_that_cannot_be_had(hub: HubStandIn, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "neither a folder here nor a repository" in refused("somebody/mine")
-    assert "is no name on a model hub" in refused("somebody/bad..name")
+    assert "is no repository on the model hub" in refused("hf://somebody/mine")
+    assert "is no name on a model hub" in refused("hf://somebody/bad..name")
     grounding.push(run, "somebody/mine", private=True)
-    assert "no such revision" in refused("somebody/mine@v2")
+    assert "no such revision" in refused("hf://somebody/mine@v2")
     monkeypatch.delenv("HF_TOKEN")
-    assert "log in with `hf auth login` if it is private" in refused("somebody/mine")
+    assert "log in with `hf auth login` if it is private" in refused("hf://somebody/mine")
     repository = hub.repositories["somebody/mine"]
     repository.private, repository.gated = False, True
-    assert "is gated" in refused("somebody/mine")
+    assert "is gated" in refused("hf://somebody/mine")
     repository.gated = False
     repository.commit({"config.yaml": repository.files["config.yaml"]})
-    assert "is no run of this project: it has no decoder.safetensors" in refused("somebody/mine")
+    assert "is no run of this project: it has no decoder.safetensors" in refused("hf://somebody/mine")
 
 
 @pytest.mark.usefixtures("mine")
 def test_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = heatmaps("somebody/mine")
+    before = heatmaps("hf://somebody/mine")
     fetched.cache_clear()
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    np.testing.assert_array_equal(heatmaps("somebody/mine"), before)
-    assert "HF_HUB_OFFLINE is set" in refused("somebody/other")
+    np.testing.assert_array_equal(heatmaps("hf://somebody/mine"), before)
+    assert "HF_HUB_OFFLINE is set" in refused("hf://somebody/other")
     [decoder] = Path(constants.HF_HUB_CACHE).glob("**/snapshots/*/decoder.safetensors")
     decoder.unlink()  # as after a download that was cut off
-    assert "needs the model hub, and HF_HUB_OFFLINE is set" in refused("somebody/mine")
+    assert "needs the model hub, and HF_HUB_OFFLINE is set" in refused("hf://somebody/mine")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    assert "cannot be reached" in refused("somebody/other")
+    assert "cannot be reached" in refused("hf://somebody/other")
 
 
 @pytest.mark.parametrize(
@@ -210,7 +208,7 @@ def test_a_configuration_that_wants_more(
     hub.repositories["somebody/mine"] = Repository()
     hub.repositories["somebody/mine"].commit(files)
     sys.modules.pop("this", None)
-    assert fragment in refused("somebody/mine")
+    assert fragment in refused("hf://somebody/mine")
     assert "this" not in sys.modules
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from grounding.clip.backbone import load_clip, tokenize
 from grounding.errors import InputError
-from grounding.plain import plain
+from grounding.runtime.config_io import plain
 from pretraining import clip as pretrain_module
 from pretraining.clip import (
     CaptionedBatches,

@@ -13,7 +13,8 @@ import yaml
 from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save_file
 
-from grounding import InputError, load, lock
+from grounding import InputError, load
+from grounding.runtime import files
 from grounding.runtime.signals import Stopped
 from grounding.training.config import TrainConfig
 from grounding.training.run_folder import RunFolder
@@ -103,7 +104,7 @@ def test_unusable_data_leaves_no_run_folder(config: TrainConfig, tmp_path: Path)
 
 
 def test_one_training_at_a_time_in_a_folder(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "SECONDS_FOR_THE_KILLED", 0.1)
+    monkeypatch.setattr(files, "SECONDS_FOR_THE_KILLED", 0.1)
     config.output.mkdir()
     with FileLock(config.output / "training.lock"), pytest.raises(InputError, match="another training works in"):
         train(config)

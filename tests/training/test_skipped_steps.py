@@ -8,8 +8,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from accelerate import Accelerator
 from safetensors.torch import load_file
 
+import grounding.training.train as training
 from grounding import InputError
 from grounding.training.config import TrainConfig
 from grounding.training.train import train
@@ -57,3 +59,54 @@ def test_too_many_skipped_steps_end_it(config: TrainConfig, monkeypatch: pytest.
     with pytest.raises(InputError, match=r"3 steps in a row had no finite loss .*skipped\.jsonl"):
         train(replace(config, most_skipped=3))
     assert len((config.output / "skipped.jsonl").read_text().splitlines()) == 3
+
+
+class Scaled(Accelerator):
+    """On the CPU, with the gradient scaler that float16 has on a GPU."""
+
+    first_scale = 2.0**16
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(**options)
+        self.scaler = torch.amp.GradScaler("cpu", init_scale=self.first_scale)
+
+
+def with_infinite_gradient(losses: Losses) -> Losses:
+    """The same losses."""
+    for value in losses.values():
+        if value.requires_grad:
+            value.register_hook(lambda gradient: gradient * torch.inf)
+    return losses
+
+
+def test_steps_by_which_a_scaler_finds_its_scale_are_not_broken(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "Accelerator", Scaled)
+    at_step(monkeypatch, 1, with_infinite_gradient, until=4)
+    train(replace(config, most_skipped=2))
+    assert not (config.output / "skipped.jsonl").exists()
+    states = {path.name: path for path in (config.output / "states").iterdir()}
+    progress = json.loads((states["00000006-0002"] / "progress.json").read_text())
+    assert (progress["step"], progress["skipped"]) == (6, 0)
+    averaged = load_file(states["00000006-0002"] / "mean.safetensors")["n_averaged"]
+    assert averaged == 2  # the steps that changed something
+
+
+def test_a_scaler_that_finds_no_scale_ends_it(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "Accelerator", Scaled)
+    monkeypatch.setattr(Scaled, "first_scale", 2.0)  # then 1, then 1/2
+    at_step(monkeypatch, 1, with_infinite_gradient, until=100)
+    with pytest.raises(InputError, match="3 steps in a row"):
+        train(replace(config, most_skipped=3))
+    lines = (config.output / "skipped.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [3, 4, 5]
+
+
+def test_a_loss_that_is_no_number_is_broken_with_a_scaler_too(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "Accelerator", Scaled)
+    at_step(monkeypatch, 1, not_a_number, until=100)
+    with pytest.raises(InputError, match="2 steps in a row"):
+        train(replace(config, most_skipped=2))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,13 +16,17 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from accelerate import Accelerator
+from optuna.exceptions import StorageInternalError
 
 import grounding.training.search as tuning
+from grounding import InputError, RefCOCOg
 from grounding.training.config import TrainConfig
 from grounding.training.criterion import TrainingCriterion
 from grounding.training.search import TuneConfig, trial_folder, tune
 from grounding.training.train import train
 from tests.scripts import ROOT
+from tests.training.disturbing import at_step, not_a_number
 from tests.tuning.searches import logged, rows
 
 
@@ -142,3 +148,80 @@ def test_a_trial_that_needs_too_much_memory_fails(config: TuneConfig, monkeypatc
     assert [row["state"] for row in rows(config.output)] == ["complete", "fail", "complete"]
     assert tune(config).startswith("2 trials")
     assert [row["retry_of"] for row in rows(config.output)] == [""] * 4  # it would not fit the next time either
+
+
+def full_disk(monkeypatch: pytest.MonkeyPatch, state: int) -> None:
+    """No state but the first `state` ones can be written."""
+    save, numbers = Accelerator.save_state, iter(range(1000))
+
+    def saving(*arguments: Any, **options: Any) -> Any:
+        if next(numbers) >= state:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return save(*arguments, **options)
+
+    monkeypatch.setattr(Accelerator, "save_state", saving)
+
+
+def test_a_full_disk_is_not_held_against_the_trial(config: TuneConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    for states in (7, 1, 0):  # in trial 1 when it has finished an epoch; in its repetitions; never to be counted
+        with monkeypatch.context() as patch:
+            full_disk(patch, states)
+            with pytest.raises(InputError, match=r"cannot be written \(.*No space left.*make room"):
+                tune(config)
+    assert sum(path.is_dir() for path in config.output.glob("trial_*")) == 2  # no further trial was started
+    said = tune(config)
+    assert said.startswith("3 trials")
+    table = rows(config.output)
+    assert [row["state"] for row in table] == ["complete", "fail", "fail", "fail", "complete", "complete"]
+    assert [row["retry_of"] for row in table] == ["", "", "1", "2", "3", ""]
+    assert len({row["learning_rate"] for row in table[1:5]}) == 1
+    assert [line["epoch"] for line in logged(trial_folder(config.output, 4))] == [1, 2]
+    assert not trial_folder(config.output, 1).exists()
+
+
+def test_a_broken_image_is_not_held_against_the_trial(config: TuneConfig, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(config.data, data)
+    refs = RefCOCOg(data, "train", group_by="image")
+    image = refs.expressions[0].image_path
+    whole = image.read_bytes()
+    image.write_bytes(b"no image")
+    config = replace(config, data=data)
+    for _ in range(3):
+        with pytest.raises(InputError, match=image.name):
+            tune(config)
+    assert len(list(config.output.glob("trial_*"))) == 1
+    image.write_bytes(whole)
+    assert tune(replace(config, trials=2)).startswith("2 trials")
+    assert [row["retry_of"] for row in rows(config.output)] == ["", "0", "1", "2", ""]
+
+
+def test_a_full_disk_under_the_study_is_said_in_a_sentence(config: TuneConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise StorageInternalError from OSError("database or disk is full")
+
+    monkeypatch.setattr(tuning, "_requeue_killed", failing)
+    with pytest.raises(InputError, match=r"study\.db cannot be written \(database or disk is full\)"):
+        tune(config)
+
+
+def test_settings_that_do_not_go_together_fail_their_trial_alone(config: TuneConfig) -> None:
+    space = {"learning_rate": [config.learning_rate], "model.model_size": {"low": 64, "high": 96, "step": 16}}
+    config = replace(config, space=space, trials=1, epochs=1)
+    tune(config)
+    for _ in range(20):
+        tune(replace(config, trials=len(rows(config.output)) + 1))
+        if any(row["state"] == "fail" for row in rows(config.output)):
+            break
+    failed = [row for row in rows(config.output) if row["state"] == "fail"]
+    assert {row["model.model_size"] for row in failed} == {"80"}
+    assert [row["retry_of"] for row in failed] == [""] * len(failed)
+
+
+def test_training_that_does_not_converge_fails_its_trial_alone(
+    config: TuneConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        at_step(patch, 1, not_a_number, until=2)
+        tune(replace(config, most_skipped=2, trials=2))
+    assert [row["state"] for row in rows(config.output)] == ["fail", "complete"]

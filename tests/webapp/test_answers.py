@@ -20,7 +20,7 @@ from grounding.webapp.answers import Answerer, BoxChoice
 from tests.webapp.conftest import MAX_PIXELS, write_photo
 
 PHRASES = ["the red square", "the blue one on the left"]
-SHARED = ("ours", "zero-shot"), ("yolo-clip", "reclip"), ("gradcam",)
+SHARED = ("refshapes", "zero-shot"), ("yolo-clip", "reclip"), ("gradcam",)
 
 
 @pytest.fixture
@@ -37,22 +37,22 @@ def runs(methods, monkeypatch) -> Counter[str]:
 
         monkeypatch.setattr(owner, name, counting)
 
-    for encoder in methods["ours"]._encoders:
-        count(encoder, "encode", "ours")
+    for encoder in methods["refshapes"]._encoders:
+        count(encoder, "encode", "refshapes")
     for encoder in methods["zero-shot"]._encoders:
         count(encoder, "encode", "zero-shot")
     for encoder in methods["gradcam"]._encoders:
         count(encoder, "encode", "gradcam")
     count(methods["yolo-clip"].scorer, "encode", "crops")
     count(methods["yolo-clip"].proposer, "propose", "detector")
-    count(methods["ours"].decoder, "forward", "decoder")
+    count(methods["refshapes"].decoder, "forward", "decoder")
     return counted
 
 
-@pytest.mark.parametrize("name", ["ours", "zero-shot", "gradcam", "yolo-clip", "reclip"])
+@pytest.mark.parametrize("name", ["refshapes", "zero-shot", "gradcam", "yolo-clip", "reclip"])
 def test_equals_the_method_itself(answerer, photo_file, name: str) -> None:
     model = grounding.methods.load.read_model_config(grounding.methods.load.SHIPPED["refshapes"])
-    alone = grounding.load("refshapes") if name == "ours" else grounding.load(name, model=model)
+    alone = grounding.load("refshapes") if name == "refshapes" else grounding.load(name, model=model)
     photo = answerer.receive(photo_file)
     for found, expected in zip(
         answerer.ask(photo, PHRASES, BoxChoice(name, most_boxes=10**6)), alone.ground(photo_file, PHRASES), strict=True
@@ -73,22 +73,22 @@ def test_an_image_is_encoded_once_for_all_methods_of_a_family(answerer, photo_fi
         runs.pop("decoder", None), seen.pop("decoder", None)
         assert dict(runs) == seen
     # The shipped decoder looks at one size, plain and mirrored.
-    assert dict(runs) == {"ours": 2, "gradcam": 1, "crops": 1, "detector": 1}
+    assert dict(runs) == {"refshapes": 2, "gradcam": 1, "crops": 1, "detector": 1}
 
 
 def test_controls_run_no_model(answerer, photo_file, runs) -> None:
     photo = answerer.receive(photo_file)
-    answerer.ask(photo, PHRASES, BoxChoice("ours"))
+    answerer.ask(photo, PHRASES, BoxChoice("refshapes"))
     before = dict(runs)
     assert before["decoder"] > 0
     chosen = [
         answerer.ask(photo, PHRASES, choice)[0].boxes_xyxy
         for choice in (
-            BoxChoice("ours", ExtractionConfig("components", relative=0.2)),
-            BoxChoice("ours", ExtractionConfig("components", relative=0.8)),
-            BoxChoice("ours", ExtractionConfig("rectangle", offset=0.3)),
-            BoxChoice("ours", ExtractionConfig("multi_threshold")),
-            BoxChoice("ours", ExtractionConfig("quality"), most_boxes=4),
+            BoxChoice("refshapes", ExtractionConfig("components", relative=0.2)),
+            BoxChoice("refshapes", ExtractionConfig("components", relative=0.8)),
+            BoxChoice("refshapes", ExtractionConfig("rectangle", offset=0.3)),
+            BoxChoice("refshapes", ExtractionConfig("multi_threshold")),
+            BoxChoice("refshapes", ExtractionConfig("quality"), most_boxes=4),
         )
     ]
     assert dict(runs) == before
@@ -100,7 +100,7 @@ def test_controls_run_no_model(answerer, photo_file, runs) -> None:
 )
 def test_boxes_are_made_as_chosen(answerer, photo_file, config: ExtractionConfig) -> None:
     photo = answerer.receive(photo_file)
-    [found] = answerer.ask(photo, PHRASES[:1], BoxChoice("ours", config))
+    [found] = answerer.ask(photo, PHRASES[:1], BoxChoice("refshapes", config))
     boxes, scores = extract(found.heatmap, config)
     np.testing.assert_array_equal(found.boxes_xyxy, boxes[:1])
     np.testing.assert_array_equal(found.scores, scores[:1])
@@ -120,7 +120,7 @@ def test_how_many_boxes_and_how_good(answerer, photo_file) -> None:
     assert (every.scores >= middle).sum() == len(some.scores) < len(every.scores)
     np.testing.assert_array_equal(some.boxes_xyxy, every.boxes_xyxy[: len(some.scores)])
     np.testing.assert_array_equal(ask(most_boxes=2).boxes_xyxy, every.boxes_xyxy[:2])
-    none = ask("ours", lowest_score=1.0)
+    none = ask("refshapes", lowest_score=1.0)
     assert none.boxes_xyxy.shape == (0, 4) and none.heatmap.shape == (110, 150)
 
 
@@ -128,19 +128,19 @@ def test_what_was_dropped_is_made_again(methods, tmp_path: Path, runs) -> None:
     """With room for one photo, two take turns; what is kept stays within the budget."""
     first, second = (write_photo(tmp_path / f"{seed}.png", seed=seed) for seed in (1, 2))
     wide = Answerer(methods, LRUCache(2**30), max_pixels=MAX_PIXELS)
-    expected = [wide.ask(wide.receive(path), PHRASES, BoxChoice("ours"))[0] for path in (first, second)]
-    size = methods["ours"].encode(read_image(first)).nbytes
+    expected = [wide.ask(wide.receive(path), PHRASES, BoxChoice("refshapes"))[0] for path in (first, second)]
+    size = methods["refshapes"].encode(read_image(first)).nbytes
     memory = LRUCache(int(1.3 * size))
     narrow = Answerer(methods, memory, max_pixels=MAX_PIXELS)
     photos = [narrow.receive(path) for path in (first, second)]
     runs.clear()
     for turn in range(2):
         for photo, answer in zip(photos, expected, strict=True):
-            [found] = narrow.ask(photo, [f"{PHRASES[0]}"], BoxChoice("ours"))
-            narrow.ask(photo, [f"another phrase, {turn}"], BoxChoice("ours"))
+            [found] = narrow.ask(photo, [f"{PHRASES[0]}"], BoxChoice("refshapes"))
+            narrow.ask(photo, [f"another phrase, {turn}"], BoxChoice("refshapes"))
             np.testing.assert_array_equal(found.boxes_xyxy, answer.boxes_xyxy)
             assert 0 < memory.used <= memory.budget
-    assert runs["ours"] > 4  # two views for each of the two photos, and again
+    assert runs["refshapes"] > 4  # two views for each of the two photos, and again
 
 
 def test_a_photo_that_is_gone_is_asked_for_again(methods, photo_file) -> None:
@@ -154,14 +154,14 @@ def test_a_photo_that_is_gone_is_asked_for_again(methods, photo_file) -> None:
 
 def test_the_same_question_of_many_at_once_encodes_once(methods, answerer, photo_file, runs) -> None:
     alone = Answerer(methods, LRUCache(2**28), max_pixels=MAX_PIXELS)
-    alone.ask(alone.receive(photo_file), PHRASES, BoxChoice("ours"))
+    alone.ask(alone.receive(photo_file), PHRASES, BoxChoice("refshapes"))
     once = dict(runs)
     runs.clear()
     copies = [shutil.copy(photo_file, photo_file.with_name(f"{index}.png")) for index in range(10)]
     photos = [answerer.receive(Path(copy)) for copy in copies]
     with ThreadPoolExecutor(10) as pool:
-        answers = list(pool.map(lambda photo: answerer.ask(photo, PHRASES, BoxChoice("ours")), photos))
-    assert dict(runs) == once and runs["ours"] == 2 and runs["decoder"] > 0
+        answers = list(pool.map(lambda photo: answerer.ask(photo, PHRASES, BoxChoice("refshapes")), photos))
+    assert dict(runs) == once and runs["refshapes"] == 2 and runs["decoder"] > 0
     for answer in answers:
         np.testing.assert_array_equal(answer[1].boxes_xyxy, answers[0][1].boxes_xyxy)
 
@@ -169,7 +169,7 @@ def test_the_same_question_of_many_at_once_encodes_once(methods, answerer, photo
 def test_phrases_that_cannot_be_asked(answerer, photo_file) -> None:
     photo = answerer.receive(photo_file)
     with pytest.raises(InputError, match="77"):
-        answerer.ask(photo, ["word " * 100], BoxChoice("ours"))
+        answerer.ask(photo, ["word " * 100], BoxChoice("refshapes"))
     with pytest.raises(InputError, match="quality"):
         answerer.ask(photo, PHRASES, BoxChoice("zero-shot", ExtractionConfig("quality")))
-    assert len(answerer.ask(photo, PHRASES, BoxChoice("ours"))) == 2, "and the next question is answered"
+    assert len(answerer.ask(photo, PHRASES, BoxChoice("refshapes"))) == 2, "and the next question is answered"

@@ -91,7 +91,7 @@ def test_a_photo_is_asked(page, photo_file: Path) -> None:
     give(page, photo_file)
     status(page, r"street\.png, 150 x 110 pixels")
     ask(page, *PHRASES)
-    status(page, r"ours: 2 boxes")
+    status(page, r"refshapes: 2 boxes")
     shows(page, PHRASES, [one.boxes_xyxy[0] for one in expected])
     picture = page.locator("#answer img.answer")
     assert all(phrase in picture.get_attribute("alt") for phrase in PHRASES)
@@ -119,15 +119,15 @@ def test_a_photo_is_asked(page, photo_file: Path) -> None:
     page.locator("#method").get_by_text("yolo-clip").click()
     status(page, r"yolo-clip: 2 boxes")
     playwright.expect(page.locator("#extraction")).to_be_hidden()
-    page.locator("#method").get_by_text("ours").click()
-    status(page, r"ours: 2 boxes")
+    page.locator("#method").get_by_text("refshapes").click()
+    status(page, r"refshapes: 2 boxes")
     playwright.expect(page.locator("#extraction input[value=quality]")).to_be_checked()
     shows(page, PHRASES, [one.boxes_xyxy[0] for one in expected])
 
 
 def test_an_example_answers_at_once(page) -> None:
     page.locator("#examples .thumbnail-item").nth(1).click()
-    status(page, r"ours: 2 boxes")
+    status(page, r"refshapes: 2 boxes")
     phrases = page.locator("#phrases textarea").input_value().splitlines()
     playwright.expect(page.locator("#boxes td.phrase")).to_have_text(phrases)
     assert len(phrases) == 2
@@ -155,18 +155,18 @@ def test_mistakes_are_told_in_words_and_the_page_goes_on(page, photo_file: Path,
     ask(page, "word " * 100)
     status(page, "77")
     ask(page, "the <b>red</b> ${square} {{one}}")
-    status(page, "ours: 1 box")
+    status(page, "refshapes: 1 box")
     page.locator("#lowest_score input[type=number]").fill("")
     status(page, "'Lowest score' has no value")
     page.locator("#lowest_score input[type=number]").fill("0.01")
-    status(page, "ours: 1 box")
+    status(page, "refshapes: 1 box")
     playwright.expect(page.locator("#boxes td.phrase")).to_have_text(["the <b>red</b> ${square} {{one}}"])
 
 
 def test_on_a_phone_the_answer_comes_before_the_controls_of_its_boxes(page) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.locator("#examples .thumbnail-item").nth(1).click()
-    status(page, r"ours: 2 boxes")
+    status(page, r"refshapes: 2 boxes")
     places = [page.locator(name).bounding_box() for name in ("#ask", "#answer img.answer", "#boxes", "#extraction")]
     assert all(place["width"] <= 390 for place in places)
     assert [place["y"] for place in places] == sorted(place["y"] for place in places)

@@ -111,10 +111,10 @@ def test_a_clear_figure_over_a_picture_is_a_figure_of_the_picture(image) -> None
 
 def test_a_record_holds_what_ground_returns(answerer, photo_file) -> None:
     photo = answerer.receive(photo_file)
-    choice = BoxChoice("ours", most_boxes=1000)
-    written = json.loads(as_json(photo, answerer.ask(photo, PHRASES, choice), answerer.methods["ours"], choice))
+    choice = BoxChoice("refshapes", most_boxes=1000)
+    written = json.loads(as_json(photo, answerer.ask(photo, PHRASES, choice), answerer.methods["refshapes"], choice))
     assert written["image"] == {"name": "street.png", "width": 150, "height": 110}
-    assert written["method"] == "ours" and "sha256" in written["weights"]
+    assert written["method"] == "refshapes" and "sha256" in written["weights"]
     assert written["extraction"] == {"method": "quality"}
     assert [one["phrase"] for one in written["answers"]] == PHRASES
     for one, expected in zip(written["answers"], grounding.load("refshapes").ground(photo_file, PHRASES), strict=True):
@@ -126,7 +126,7 @@ def test_a_record_holds_what_ground_returns(answerer, photo_file) -> None:
 def test_a_record_says_how_boxes_were_made(answerer, photo_file) -> None:
     photo = answerer.receive(photo_file)
     for choice, made in (
-        (BoxChoice("ours", ExtractionConfig("rectangle", offset=0.4)), {"method": "rectangle", "offset": 0.4}),
+        (BoxChoice("refshapes", ExtractionConfig("rectangle", offset=0.4)), {"method": "rectangle", "offset": 0.4}),
         (
             BoxChoice("zero-shot", ExtractionConfig("components", relative=0.3)),
             {"method": "components", "relative": 0.3, "absolute": 0.0},

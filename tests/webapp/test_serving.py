@@ -68,7 +68,7 @@ def test_sessions_know_nothing_of_each_other(url: str, photo_file: Path) -> None
     assert "There is no photo yet" in other.status
     one.values["phrases"] = "the red square"
     one.send("ask", "click")
-    assert "ours: 1 box" in one.status
+    assert "refshapes: 1 box" in one.status
 
 
 def test_mistakes_are_told_and_the_page_goes_on(url: str, photo_file: Path, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_mistakes_are_told_and_the_page_goes_on(url: str, photo_file: Path, tmp_
     assert "'Lowest score' has no value" in session.status
     session.values |= {"phrases": "the <b>red</b> ${square} {{one}}", "lowest_score": 0}
     session.send("ask", "click")
-    assert "ours: 1 box" in session.status
+    assert "refshapes: 1 box" in session.status
     assert "<b>" not in session.values["boxes"] and "&lt;b&gt;red" in session.values["boxes"]
 
 
@@ -110,7 +110,7 @@ def test_odd_images_are_answered(url: str, tmp_path: Path, mode: str, suffix: st
     session.give(path)
     session.values["phrases"] = "anything"
     session.send("ask", "click")
-    assert "ours: 1 box" in session.status
+    assert "refshapes: 1 box" in session.status
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 400), (400, 1)])
@@ -119,7 +119,7 @@ def test_thin_images_are_answered(url: str, tmp_path: Path, size: tuple[int, int
     session = Session(url)
     session.give(tmp_path / "thin.png")
     session.values["phrases"] = "anything"
-    for method in ("ours", "zero-shot", "gradcam", "yolo-clip", "reclip"):
+    for method in ("refshapes", "zero-shot", "gradcam", "yolo-clip", "reclip"):
         session.values["method"] = method
         session.send("ask", "click")
         assert f"{method}: 1 box" in session.status

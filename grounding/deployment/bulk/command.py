@@ -8,20 +8,20 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 from tqdm import tqdm
 
 from grounding.clip.precision import Precision, number_format
 from grounding.deployment.bulk.requests import RequestsFile, open_requests
 from grounding.errors import InputError
 from grounding.evaluation.registry import MethodSettings, code_identity, load_with_origin
-from grounding.lock import locked
 from grounding.methods.config import ModelConfig
 from grounding.methods.load import BLIND
 from grounding.methods.proposal_clip import ScoringConfig
 from grounding.methods.proposals.loading import ProposalsConfig
 from grounding.methods.stream import AHEAD, PHRASES_AT_ONCE, READERS, EncodeOnceGrounder, GroundedImage, ground_many
 from grounding.runtime.distributed import join_launch, refuse_several
+from grounding.runtime.files import locked
 from grounding.runtime.shards import ShardedFile
 
 

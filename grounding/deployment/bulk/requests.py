@@ -12,9 +12,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from grounding.errors import InputError
+from grounding.errors import InputError, is_writable
 from grounding.methods.stream import Request
-from grounding.plain_text import is_writable
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`python -m grounding.deployment.export`: a trained run as ONNX files; docs/sharing.md says how to use them."""
+"""`python -m grounding.deployment.export`: a trained run as ONNX files; docs/deployment.md says how to use them."""
 
 from __future__ import annotations
 

@@ -13,13 +13,12 @@ from tqdm import tqdm
 
 from grounding.clip.backbone import CONTEXT_LENGTH
 from grounding.deployment.export.networks import onnx_networks
-from grounding.digest import sha256_of
 from grounding.errors import InputError
 from grounding.geometry import PADDING_RGB
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import DECODER_FILE, folder_of, load, read_model_config
-from grounding.whole_file import flush_file, flush_folder
+from grounding.runtime.files import flush_file, flush_folder, sha256_of
 
 SETTINGS_FILE = "export.json"
 TOKENIZER_FILE = "tokenizer.json"

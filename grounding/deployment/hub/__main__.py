@@ -22,7 +22,7 @@ def push_command(run: str, repo: str, private: bool = False, results: Path | Non
         licence: of the weights, by the hub's name for it.
     """
     address = push(run, repo, private=private, results=results, licence=licence)
-    print(f'{address}\nload it with grounding.load("{repo}")')
+    print(f'{address}\nload it with grounding.load("hf://{repo}")')
 
 
 if __name__ == "__main__":

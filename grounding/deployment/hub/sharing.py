@@ -18,8 +18,7 @@ from grounding.extraction.stored import QUALITY_FILE
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.hub_download import NAME, PUBLISHED_CLIPS, hub_failures
 from grounding.methods.load import CLIP_SHA256, CONFIG_FILE, DECODER_FILE, RUN_FILES, folder_of, load, read_model_config
-from grounding.plain import plain
-from grounding.yaml_files import read_yaml
+from grounding.runtime.config_io import plain, read_yaml
 
 CARD_FILE = "README.md"
 FOLDERS = ("data", "validation_data", "output")  # settings that say where things are on one machine

@@ -15,9 +15,9 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from grounding.digest import sha256_of
 from grounding.errors import InputError
 from grounding.methods.proposals.types import Proposals, Selection, best_proposals
+from grounding.runtime.files import sha256_of
 
 CACHE = Path("~/.cache/ultralytics").expanduser()  # where downloads go
 TASKS_WITH_BOXES = ("detect", "segment", "pose")

@@ -8,7 +8,6 @@ import pickle
 import tarfile
 import zipfile
 
-from grounding.data.completeness import ExpectedCounts
 from grounding.data.download import PublishedDataset
 
 IMAGES = {f"COCO_train2014_{i:012}.jpg": f"jpeg {i}".encode() for i in range(1, 5)}
@@ -28,7 +27,7 @@ ANNOTATIONS = {
 COURSE_FILES = {f"refcocog/annotations/{name}": content for name, content in ANNOTATIONS.items()}
 COURSE_FILES |= {f"refcocog/images/{name}": content for name, content in IMAGES.items()}
 TINY = PublishedDataset(
-    "refcocog", "umd", ExpectedCounts({"train": 2, "val": 1, "test": 1}, 4), "http://nowhere.invalid", drive_id="the-id"
+    "refcocog", "umd", {"train": 2, "val": 1, "test": 1}, 4, "http://nowhere.invalid", drive_id="the-id"
 )
 
 

@@ -4,11 +4,10 @@ import shutil
 
 import pytest
 
-from grounding import lock
 from grounding.data import download as module
-from grounding.data.completeness import verify
-from grounding.data.download import download
+from grounding.data.download import download, verify
 from grounding.errors import InputError
+from grounding.runtime import files
 from tests.data.download.published import COURSE_FILES, IMAGES, TINY, assert_complete, zipped
 
 
@@ -47,10 +46,10 @@ def test_what_a_run_killed_at_its_end_left_unpacked_goes(tmp_path, drive):
 
 
 def test_a_second_download_into_one_folder_is_refused(tmp_path, drive, monkeypatch):
-    monkeypatch.setattr(lock, "SECONDS_FOR_THE_KILLED", 0.1)
+    monkeypatch.setattr(files, "SECONDS_FOR_THE_KILLED", 0.1)
     course = drive(zipped(COURSE_FILES))
     with (
-        lock.locked(tmp_path / "downloads" / ".lock", "download"),
+        files.locked(tmp_path / "downloads" / ".lock", "download"),
         pytest.raises(InputError, match=r"another download works in .*--root"),
     ):
         download(TINY, tmp_path)
@@ -74,6 +73,6 @@ def test_images_moved_before_a_kill_are_kept_and_the_rest_follows(tmp_path, driv
         with pytest.raises(KeyboardInterrupt):
             download(TINY, tmp_path)
     with pytest.raises(InputError, match="3 of the 4 images are missing"):
-        verify(tmp_path, "umd", TINY.expected, "")
+        verify(TINY, tmp_path, "")
     download(TINY, tmp_path)
     assert_complete(tmp_path)

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import gdown
@@ -9,9 +10,10 @@ import pytest
 import requests
 from gdown.exceptions import FileURLRetrievalError
 
-from grounding.data.download import PUBLISHED, download
+from grounding.data.download import PUBLISHED, download, verify
 from grounding.errors import InputError
 from tests.data.download.published import COURSE_FILES, REFS, TINY, assert_complete, tarred, zipped
+from tests.shared_data import SHARED_DATA, needs_shared_data
 
 
 @pytest.mark.parametrize("pack", [zipped, tarred])
@@ -95,5 +97,26 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path, drive):
 
 
 def test_what_is_published():
-    totals = {name: (sum(d.expected.sentences.values()), d.expected.images) for name, d in PUBLISHED.items()}
+    totals = {name: (sum(d.sentences.values()), d.images) for name, d in PUBLISHED.items()}
     assert totals == {"refcocog": (95_010, 25_799), "refcoco": (142_210, 19_994), "refcoco+": (141_564, 19_992)}
+
+
+def test_missing_and_empty_images_are_counted(tmp_path, drive):
+    drive(zipped(COURSE_FILES))
+    download(TINY, tmp_path)
+    first, _, third, _ = sorted((tmp_path / "images").iterdir())
+    first.unlink()
+    third.write_bytes(b"")
+    with pytest.raises(InputError) as error:
+        verify(TINY, tmp_path, "get it again")
+    assert str(error.value) == (
+        f"2 of the 4 images are missing or empty in {tmp_path / 'images'}, the first {first.name}: get it again"
+    )
+    with pytest.raises(InputError, match="no split 'testA'"):
+        verify(replace(TINY, sentences={"testA": 1}), tmp_path, "")
+
+
+@needs_shared_data("refcocog-mini")
+def test_counts_real_annotations():
+    mini = replace(TINY, sentences={"train": 8, "val": 15, "test": 9}, images=15)
+    verify(mini, SHARED_DATA / "refcocog-mini", "")

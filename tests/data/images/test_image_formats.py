@@ -40,35 +40,22 @@ def test_other_lossless_formats_give_the_same_pixels(tmp_path, suffix):
     np.testing.assert_array_equal(read_image(tmp_path / f"a.{suffix}"), noise())
 
 
-def test_grayscale_is_repeated_in_three_channels(tmp_path):
-    gray = noise()[..., 0]
-    Image.fromarray(gray).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.stack([gray] * 3, axis=-1))
-
-
-def test_one_bit_image_is_black_and_white(tmp_path):
-    bits = noise()[..., 0] > 127
-    Image.fromarray(bits).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.stack([bits * 255] * 3, axis=-1))
-
-
-def test_gray_with_alpha_is_composited_over_white(tmp_path):
-    pixels = noise(channels=2)
-    Image.fromarray(pixels, "LA").save(tmp_path / "a.png")
-    alpha = pixels[..., 1] / 255
-    expected = pixels[..., 0] * alpha + 255 * (1 - alpha)
-    assert np.abs(read_image(tmp_path / "a.png") - expected[..., None]).max() <= 1
-
-
-def test_rgba_is_composited_over_white(tmp_path):
-    pixels = noise(channels=4)
-    pixels[0, 0] = (10, 20, 30, 0)
-    pixels[0, 1] = (10, 20, 30, 255)
+@pytest.mark.parametrize("pixels", [noise()[..., 0], noise()[..., 0] > 127], ids=["gray", "one bit"])
+def test_grayscale_is_repeated_in_three_channels(tmp_path, pixels):
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    alpha = pixels[..., 3:] / 255
+    expected = pixels * (255 if pixels.dtype == bool else 1)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.stack([expected] * 3, axis=-1))
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_alpha_is_composited_over_white(tmp_path, mode):
+    pixels = noise(channels=len(mode))
+    pixels[0, 0, -1], pixels[0, 1, -1] = 0, 255
+    Image.fromarray(pixels, mode).save(tmp_path / "a.png")
+    alpha = pixels[..., -1:] / 255
     image = read_image(tmp_path / "a.png")
-    assert np.abs(image - (pixels[..., :3] * alpha + 255 * (1 - alpha))).max() <= 1
-    assert image[0, 0].tolist() == [255, 255, 255] and image[0, 1].tolist() == [10, 20, 30]
+    assert np.abs(image - (pixels[..., :-1] * alpha + 255 * (1 - alpha))).max() <= 1
+    assert (image[0, 0] == 255).all() and (image[0, 1] == pixels[0, 1, :-1]).all()
 
 
 @pytest.mark.parametrize("transparent", [False, True])
@@ -100,16 +87,13 @@ def test_sixteen_bit_gray_is_scaled_not_cut_off(tmp_path):
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.stack([expected] * 3, axis=-1))
 
 
-def test_floating_point_pixels_are_refused(tmp_path):
-    Image.fromarray(np.full((4, 5), 0.5, dtype=np.float32)).save(tmp_path / "depth.tiff")
-    with pytest.raises(InputError, match=r"depth\.tiff.*floating-point"):
+@pytest.mark.parametrize(
+    ("pixel", "said"), [(np.float32(0.5), "floating-point"), (np.int32(70000), "more than 16 bits")]
+)
+def test_pixels_of_unknown_range_are_refused(tmp_path, pixel, said):
+    Image.fromarray(np.full((4, 5), pixel)).save(tmp_path / "depth.tiff")
+    with pytest.raises(InputError, match=rf"depth\.tiff.*{said}"):
         read_image(tmp_path / "depth.tiff")
-
-
-def test_more_than_sixteen_bits_are_refused(tmp_path):
-    Image.fromarray(np.full((4, 5), 70000, dtype=np.int32)).save(tmp_path / "deep.tiff")
-    with pytest.raises(InputError, match=r"deep\.tiff.*16 bits"):
-        read_image(tmp_path / "deep.tiff")
 
 
 def test_cmyk_jpeg_as_adobe_writes_it(tmp_path):
@@ -131,16 +115,11 @@ def test_cmyk_tiff_is_not_inverted(tmp_path):
     assert read_image(tmp_path / "a.tiff")[0, 0].tolist() == [0, 255, 255]
 
 
-def test_first_frame_of_an_animation(tmp_path):
-    frames = [Image.new("RGB", (5, 4), colour) for colour in ("red", "blue")]
-    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
-    assert read_image(tmp_path / "a.gif")[0, 0].tolist() == [255, 0, 0]
-
-
-def test_a_page_of_many_is_the_first(tmp_path):
+@pytest.mark.parametrize("suffix", ["gif", "tiff"])
+def test_the_first_of_several_frames_or_pages(tmp_path, suffix):
     pages = [Image.new("RGB", (5, 4), colour) for colour in ("red", "blue", "green")]
-    pages[0].save(tmp_path / "a.tiff", save_all=True, append_images=pages[1:])
-    np.testing.assert_array_equal(read_image(tmp_path / "a.tiff"), np.full((4, 5, 3), (255, 0, 0)))
+    pages[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=pages[1:])
+    np.testing.assert_array_equal(read_image(tmp_path / f"a.{suffix}"), np.full((4, 5, 3), (255, 0, 0)))
 
 
 @needs_shared_data("coco-photos")

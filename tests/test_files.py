@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from grounding.whole_file import made_whole, write_whole
+from grounding.runtime.files import atomic_write, write_text_atomic
 
 
 def test_an_error_leaves_the_one_before(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "file.txt"
-    write_whole(path, "old")
-    with pytest.raises(TypeError), made_whole(path) as unfinished:
+    write_text_atomic(path, "old")
+    with pytest.raises(TypeError), atomic_write(path) as unfinished:
         unfinished.write_text("half") + None  # type: ignore[operator]
     assert path.read_text() == "old" and [each.name for each in path.parent.iterdir()] == ["file.txt"]
 
@@ -29,7 +29,7 @@ def test_the_content_is_on_the_disk_before_the_name_is(tmp_path: Path, monkeypat
         flush(descriptor)
 
     monkeypatch.setattr(os, "fsync", watched)
-    write_whole(path, "new")
+    write_text_atomic(path, "new")
     assert seen == [(False, "old"), (True, "new")]  # the file under its other name, then the folder
 
     def full(_: int) -> None:
@@ -37,5 +37,5 @@ def test_the_content_is_on_the_disk_before_the_name_is(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        write_whole(path, "newer")
+        write_text_atomic(path, "newer")
     assert path.read_text() == "new" and len(list(tmp_path.iterdir())) == 1

@@ -23,6 +23,16 @@ from grounding.extraction.quality import BoxQualityHead, fit_quality_head
 from grounding.methods.dense import DenseGrounder, Grounder
 from grounding.types import Example
 
+GRID = (
+    *(ExtractionConfig("components", relative=relative) for relative in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)),
+    *(
+        ExtractionConfig("multi_threshold", levels=levels)
+        for levels in ((0.3, 0.5, 0.7), (0.5, 0.6, 0.7), (0.3, 0.4, 0.5, 0.6, 0.7, 0.8))
+    ),
+    *(ExtractionConfig("rectangle", offset=offset) for offset in (0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)),
+    ExtractionConfig("quality"),
+)
+
 
 def sweep(
     grounder: Grounder,

@@ -5,18 +5,19 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from jsonargparse import ArgumentParser
+from pydantic import NonNegativeInt
 
 from grounding.errors import InputError
 from grounding.methods.config import ModelConfig
 from grounding.methods.load import read_model_config
 from grounding.model.decoder import DecoderConfig
-from grounding.plain import plain
-from grounding.yaml_files import MAX_BYTES, read_yaml, refuse_other_fields
-from tests.test_cli import Config, parse
+from grounding.runtime.config_io import MAX_BYTES, check_fields, from_plain, plain, read_yaml
+from tests.test_cli import Config, Decoder, parse
 
 WAYS_TO_NAME_A_CLASS = [
     "decoder: {class_path: evil_of_a_stranger.Evil}",
@@ -41,7 +42,7 @@ def mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_no_run_and_no_configuration_file_imports_a_module(tmp_path: Path, mark: Path, way: str) -> None:
     section = yaml.safe_load(way)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"model": section}))
-    with pytest.raises(InputError, match=r"config\.yaml is damaged \((there is no setting|model\.decoder is)"):
+    with pytest.raises(InputError, match=r"config\.yaml is damaged \((there is no setting '|)model\."):
         read_model_config(tmp_path)
     (tmp_path / "own.yaml").write_text(yaml.safe_dump({"train": section}))
     with pytest.raises(InputError, match=r"own\.yaml, section 'train': "):
@@ -57,7 +58,7 @@ def test_no_run_and_no_configuration_file_imports_a_module(tmp_path: Path, mark:
 def test_no_run_makes_its_reader_open_another_file(tmp_path: Path) -> None:
     (tmp_path / "other.yaml").write_text("width: 32\n")
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"model": {"decoder": str(tmp_path / "other.yaml")}}))
-    with pytest.raises(InputError, match=r"model\.decoder is .* where settings by name are expected"):
+    with pytest.raises(InputError, match=r"model\.decoder is .* should be a dictionary"):
         read_model_config(tmp_path)
 
 
@@ -70,17 +71,45 @@ def test_no_run_permits_anything_itself(tmp_path: Path) -> None:
 
 @dataclass(frozen=True)
 class Outer:
+    output: Path
     inner: Config | None = None
-    numbers: list[int] = field(default_factory=list)
+    numbers: list[NonNegativeInt] = field(default_factory=list)
+    pair: tuple[float, ...] = ()
 
 
-def test_dataclasses_are_looked_into_all_the_way_down() -> None:
-    refuse_other_fields({"inner": None, "numbers": [1]}, Outer)
-    refuse_other_fields({"inner": {"decoder": {"width": 3}}}, Outer)
-    with pytest.raises(ValueError, match=r"no setting 'inner\.decoder\.class_path'"):
-        refuse_other_fields({"inner": {"decoder": {"class_path": "a.B"}}}, Outer)
-    with pytest.raises(ValueError, match="it is None"):
-        refuse_other_fields(None, Outer)
+@pytest.mark.parametrize(
+    ("content", "refusal"),
+    [
+        ({"inner": {"decoder": {"class_path": "a.B"}}}, r"there is no setting 'inner\.decoder\.class_path'"),
+        ({"inner": {"decoder.width": 3}}, r"there is no setting 'inner\.decoder\.width'"),
+        ({"inner": "a.B"}, "inner is 'a.B': .*dictionary"),
+        ({"numbers": [1, -1]}, r"numbers\.1 is -1: .*greater than or equal to 0"),
+        ({"numbers": "x" * 100}, r"numbers is 'x{59}\.\.\.: .*list"),
+        ({1: 2}, "1 is 1: Keys should be strings"),
+        ({}, "output is missing"),
+        (None, "it is None"),
+    ],
+)
+def test_dataclasses_are_looked_into_all_the_way_down(content: Any, refusal: str) -> None:
+    given = {"output": "a", **content} if content else content
+    with pytest.raises(ValueError, match=refusal):
+        from_plain(given, Outer)
+    if content != {}:
+        with pytest.raises(ValueError, match=refusal):
+            check_fields(content, Outer)
+
+
+def test_plain_values_become_the_dataclass_and_back() -> None:
+    content = {"output": "a/b", "inner": {"decoder": {"width": 3}}, "numbers": [1], "pair": ["1e-3", 2]}
+    settings = from_plain(content, Outer)
+    assert settings == Outer(Path("a/b"), Config(decoder=Decoder(width=3)), [1], (0.001, 2.0))
+    assert from_plain(plain(settings), Outer) == settings
+    check_fields({"numbers": [1], "inner": None}, Outer)
+
+
+def test_what_a_dataclass_itself_refuses_is_its_own_error() -> None:
+    with pytest.raises(InputError, match=r"^decoder\.width is 0: give at least 4$"):
+        from_plain({"decoder": {"width": 0}}, ModelConfig)
 
 
 def bomb(first: str, line: str) -> str:

@@ -1,0 +1,173 @@
+"""One record of RefCOCOg's annotation files after the other, checked: nobody knows what a stranger's file holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PureWindowsPath
+from typing import Any, TypeGuard, TypeVar
+
+import numpy as np
+
+from grounding.errors import InputError, is_writable
+from grounding.geometry import box_xywh_to_xyxy
+from grounding.types import Region
+
+Field = TypeVar("Field", int, str, list[Any])
+
+MAX_INT = 2**63 - 1  # as in NumPy and torch, whose arrays hold the ids
+GET_AGAIN = "get the file again from its source"
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One expression of a reference."""
+
+    sent_id: int
+    phrase: str
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One referred object with its expressions."""
+
+    ref_id: int
+    ann_id: int
+    image_id: int
+    split: str
+    sentences: tuple[Sentence, ...]
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """An image's file name below the images folder, and its (width, height) where the annotations give it."""
+
+    file_name: str
+    size: tuple[int, int] | None
+
+
+def reference_of(record: Any, where: str) -> Reference:
+    """One entry of a refs file; `where` names the file or the entry in what is said of it.
+
+    Raises:
+        InputError: it lacks an id or its split, or one of its sentences cannot be used.
+    """
+    ref_id = field_of(record, "ref_id", int, f"a reference in {where}")
+    where = f"{where}, ref_id {ref_id}"
+    return Reference(
+        ref_id,
+        ann_id=field_of(record, "ann_id", int, where),
+        image_id=field_of(record, "image_id", int, where),
+        split=field_of(record, "split", str, where),
+        sentences=tuple(_sentence(item, where) for item in field_of(record, "sentences", list, where)),
+    )
+
+
+def _sentence(record: Any, where: str) -> Sentence:
+    sent_id = field_of(record, "sent_id", int, f"a sentence of {where}")
+    where = f"{where}, sent_id {sent_id}"
+    # Published results are on `sent`, the cleaned lower-case form; `raw` has the annotators' typing in it.
+    phrases = [record[name] for name in ("sent", "raw") if isinstance(record.get(name), str) and record[name].strip()]
+    if not phrases:
+        # Left out, it would change the number of test examples without anyone's seeing it.
+        raise InputError(f"{where} has an empty phrase: give it a text, or take it out of the file")
+    if not is_writable(phrases[0]):
+        raise InputError(f"{where} has a phrase with half a character: {GET_AGAIN}")
+    tags = field_of(record, "tags", list, where) if "tags" in record else []
+    if not all(isinstance(tag, str) and is_writable(tag) for tag in tags):
+        raise InputError(f"{where} has 'tags' that are not strings: {GET_AGAIN}")
+    return Sentence(sent_id, phrases[0], tuple(tags))
+
+
+def category_of(record: Any, where: str) -> tuple[int, str]:
+    """Id and name in an entry of `categories`; `where` names it in what is said of it.
+
+    Raises:
+        InputError: one of the two is missing.
+    """
+    return field_of(record, "id", int, where), field_of(record, "name", str, where)
+
+
+def image_record_of(record: Any, where: str) -> ImageRecord:
+    """One entry of `images`; `where` names it in what is said of it.
+
+    Raises:
+        InputError: it has no file name, one that leads out of the images folder, or a size that is no whole number.
+    """
+    file_name = field_of(record, "file_name", str, where)
+    place = PureWindowsPath(file_name)  # which takes both kinds of slashes for what they are
+    if place.anchor or ".." in place.parts:
+        raise InputError(f"{where} has file_name {file_name!r}, which leads out of the images folder: {GET_AGAIN}")
+    if "width" not in record or "height" not in record:
+        return ImageRecord(file_name, None)
+    return ImageRecord(file_name, (field_of(record, "width", int, where), field_of(record, "height", int, where)))
+
+
+def region_of(
+    record: dict[str, Any], images: Mapping[int, ImageRecord], categories: Mapping[int, str], where: str
+) -> Region:
+    """One entry of `annotations` that has an id, its box clipped to its image.
+
+    Args:
+        record: the entry.
+        images: by id; of one that is not among them, or has no size, nothing is clipped.
+        categories: names by id; of one that is not among them the name is "".
+        where: what names the entry in what is said of it.
+
+    Raises:
+        InputError: it has no image_id or no box of four numbers, or nothing of the box lies in the image.
+    """
+    box_xywh = field_of(record, "bbox", list, where)
+    if len(box_xywh) != 4 or not all(isinstance(value, int | float) and abs(value) <= MAX_INT for value in box_xywh):
+        raise InputError(f"{where} has a bbox that is not four numbers: {GET_AGAIN}")
+    image_id = field_of(record, "image_id", int, where)
+    box = box_xywh_to_xyxy(np.array(box_xywh, dtype=float))
+    size = images[image_id].size if image_id in images else None
+    box_xyxy = box_in_image(box, size, box_xywh, where)
+    category_id = record.get("category_id")
+    category = categories.get(category_id, "") if is_id(category_id) else ""
+    return Region(record["id"], image_id, box_xyxy, category)
+
+
+def box_in_image(
+    box_xyxy: np.ndarray, size: tuple[int, int] | None, box_xywh: list[Any], where: str
+) -> tuple[float, float, float, float]:
+    """A box clipped to its image.
+
+    Args:
+        box_xyxy: (4,) in pixels of the image.
+        size: (width, height) of the image in pixels; None where it is not known, and nothing is clipped.
+        box_xywh: the box as the file has it, which is quoted.
+        where: what names the annotation in what is said of it.
+
+    Raises:
+        InputError: the box is empty, or nothing of it lies in the image.
+    """
+    if size is not None:
+        box_xyxy = np.clip(box_xyxy, 0, np.tile(size, 2))
+    x1, y1, x2, y2 = (float(value) for value in box_xyxy)
+    if x1 >= x2 or y1 >= y2:
+        raise InputError(f"{where} has bbox {box_xywh}, of which nothing lies in the image: correct it in the file")
+    return x1, y1, x2, y2
+
+
+def is_id(value: Any) -> TypeGuard[int]:
+    """Whether it is of the kind that ids are."""
+    return isinstance(value, int)
+
+
+def field_of(record: Any, name: str, kind: type[Field], where: str) -> Field:
+    """A field of an entry; `where` names the entry in what is said of it.
+
+    Raises:
+        InputError: the entry is no dictionary, or has no such field of this kind, or one that no file can hold.
+    """
+    value = record.get(name) if isinstance(record, dict) else None
+    if not isinstance(value, kind):
+        raise InputError(f"{where} has no {kind.__name__} {name!r}: {GET_AGAIN}")
+    if isinstance(value, str) and not is_writable(value):
+        raise InputError(f"{where} has {name!r} with half a character: {GET_AGAIN}")
+    if isinstance(value, int) and abs(value) > MAX_INT:
+        raise InputError(f"{where} has {name!r} beyond 64 bits: {GET_AGAIN}")
+    return value

@@ -1,0 +1,82 @@
+"""All settings of a comparison, and the command line that repeats it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import NonNegativeInt, PositiveInt
+
+from grounding.clip.precision import Precision
+from grounding.evaluation.registry import BOUNDS
+from grounding.methods.config import ModelConfig
+from grounding.methods.proposal_clip import ScoringConfig
+from grounding.methods.proposals.loading import ProposalsConfig
+from grounding.runtime.config_io import plain
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Compare methods on every expression of a split.
+
+    Attributes:
+        methods: the folder of a training run, and "zero-shot", "gradcam", "yolo-clip", "reclip", "whole-image",
+            "centred-box"; the others are held against the first.
+        data: root folder of the data set, in RefCOCOg's layout.
+        output: folder for results.json, tables, plots, report.html and predictions.
+        split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
+        split: split to measure on; all of it is used.
+        query: "expression" asks each by itself; "ref" pools the answers to all expressions of an object.
+        extraction_split: split on which each heatmap method's way to make boxes is chosen, unless the run brings its
+            choice (extraction.yaml); null, or the split that is measured, leaves all as they are configured.
+        extraction_images: at most so many images of it, the same ones every time.
+        bounds: what to measure beside the methods: chance, and what perfect parts would reach.
+        model: the CLIP and its input size where no method is a run; the first run's else.
+        proposals: the detector of "yolo-clip", "reclip" and the bounds about proposals.
+        scoring: how CLIP looks at proposals.
+        images_per_batch: images that go through a method together; only the time depends on it.
+        device: "auto" (a GPU if there is one) or "cpu".
+        precision: what the methods compute in: "float32", so that a number does not depend on the machine;
+            "bfloat16"; or "auto", the latter where the machine multiplies it natively.
+        compiled: whether the image tower is compiled for this machine first, which pays for thousands of images.
+        workers: processes that read images; 0 reads in this one.
+    """
+
+    methods: list[str]
+    data: Path
+    output: Path
+    split_by: str = "umd"
+    split: str = "test"
+    query: Literal["expression", "ref"] = "expression"
+    extraction_split: str | None = "val"
+    extraction_images: PositiveInt = 100
+    bounds: list[str] = field(default_factory=lambda: list(BOUNDS))
+    model: ModelConfig = field(default_factory=ModelConfig)
+    proposals: ProposalsConfig = field(default_factory=ProposalsConfig)
+    scoring: ScoringConfig = field(default_factory=ScoringConfig)
+    images_per_batch: PositiveInt = 16
+    device: Literal["auto", "cpu"] = "auto"
+    precision: Precision = "float32"
+    compiled: bool = False
+    workers: NonNegativeInt = 0
+
+
+def command_of(config: EvaluateConfig) -> str:
+    """The command line that asks for the same comparison: what differs from the defaults."""
+    words = ["python", "evaluate.py", "compare", *config.methods]
+    defaults = _flat(plain(EvaluateConfig([], Path(), Path())))
+    for name, value in _flat(plain(config)).items():
+        if name != "methods" and value != defaults[name]:
+            words += [f"--{name}", json.dumps(value) if isinstance(value, list | tuple) else str(value)]
+    return shlex.join(words)
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by their names on the command line: "model.clip"."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat

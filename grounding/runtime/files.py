@@ -1,0 +1,102 @@
+"""Files that are whole or not there, one process at a time in a folder, and what a file's content is known by."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from grounding.errors import InputError
+
+SECONDS_FOR_THE_KILLED = 10  # processes that read for a killed one hold its lock until they notice
+NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)  # what file systems say that know none
+
+
+@contextmanager
+def atomic_write(path: Path, unfinished: Path | None = None) -> Iterator[Path]:
+    """A place to write a file to, which takes the place of `path` when the block ends well, and goes when it does not.
+
+    Its content is on the disk before its name is: a killed program and a power cut leave the previous file or the new
+    one.
+
+    Args:
+        path: of the file; its folder is made where it is not there.
+        unfinished: in the same file system; `path` with ".part" where it is not given. A killed program leaves it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if unfinished is None:
+        unfinished = path.with_name(path.name + ".part")
+    try:
+        yield unfinished
+        flush_file(unfinished)
+        unfinished.replace(path)
+        flush_folder(path.parent)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_text_atomic(path: Path, text: str) -> None:
+    """Write a text file as `atomic_write` does."""
+    with atomic_write(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+
+
+def flush_file(path: Path) -> None:
+    """Put a file's content on the disk."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def flush_folder(folder: Path) -> None:
+    """Put the names of a folder's files on the disk, where the system has this apart from their content."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a mounted drive may know no such thing
+            raise
+    finally:
+        os.close(opened)
+
+
+@contextmanager
+def locked(path: Path, work: str, option: str = "--output") -> Iterator[None]:
+    """Holds the lock of a file, until the block or this process ends, killed or not; the file stays.
+
+    Where the file system knows no locks, as some that are mounted over a network, a warning says so.
+
+    Args:
+        path: of the file, which is made for this; its folder is made too.
+        work: what holds it, in the sentence.
+        option: by which the folder was chosen, in the sentence.
+
+    Raises:
+        InputError: another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=SECONDS_FOR_THE_KILLED)
+    except Timeout:
+        raise InputError(f"another {work} works in {path.parent}: wait for it, or give another {option}") from None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        warnings.warn(f"{path.parent} is where files cannot be locked: start no second {work} there", stacklevel=2)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
