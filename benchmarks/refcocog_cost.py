@@ -1,135 +1,149 @@
-"""What RefCOCOg asks of a GPU: `python -m benchmarks.refcocog_cost` writes a part of docs/performance.md."""
+"""What training on RefCOCOg asks of a GPU: `python -m benchmarks.refcocog_cost`, for docs/performance.md.
+
+Arithmetic, nothing is trained: PyTorch counts the FLOPs of a real forward pass of each configuration, with RN50's
+architecture on two images; the rest follows from datasheets and from the assumptions that are named here.
+"""
 
 from __future__ import annotations
 
-import csv
-import math
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from jsonargparse import auto_cli
+from tabulate import tabulate
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.gpu_cost import (
-    ARITHMETIC_SHARE,
-    FITS,
-    GPUS,
-    IMAGES,
-    SENTENCES,
-    TRAFFIC_SHARE,
-    WORDS_PER_PHRASE,
-    config_cost,
-    seconds,
-)
 from benchmarks.pages import between
-from benchmarks.step_cost import LONGEST_PHRASE, PARTS, Cost
-from grounding.data.download import PUBLISHED
-from grounding.errors import InputError
+from benchmarks.rn50 import RN50, random_rn50
+from grounding.clip.backbone import LoadedCLIP
+from grounding.clip.encoder import Encoder
+from grounding.data.batches import TrainingBatch
+from grounding.methods.dense import decoder_for
 from grounding.runtime.cli import exit_on_input_error, parse
 from grounding.runtime.files import write_text_atomic
 from grounding.training.config import TrainConfig
-
-CONFIGS = (Path("configs/refcocog.yaml"), Path("configs/refcocog-weak.yaml"), Path("configs/refcocog-mixed.yaml"))
-FIGURES = Path(__file__).with_name("published_refcocog.csv")
-GIB = 2**30
+from grounding.training.criterion import TrainingCriterion
 
 BEGIN, END = "<!-- Written by python -m benchmarks.refcocog_cost -->", "<!-- End of what it writes -->"
-PAGE = Path(__file__).with_name("refcocog.md")
-STEP_COLUMNS = ("configuration", "trained parameters", "steps an epoch", "epochs", *PARTS, "together", "in float32",
-                "traffic, GB")  # fmt: skip
-MEMORY_COLUMNS = ("configuration", "precision", "trained", "frozen", "phrases", "saved, mean batch",
-                  "peak, mean batch", "saved, full batch", "peak, full batch", "needed")  # fmt: skip
-TIME_COLUMNS = ("configuration", "GPU", "precision", "minutes an epoch, from", "to", "hours a run, from", "to",
-                "images a second, from", "to", "full batch fits")  # fmt: skip
-SAVING_COLUMNS = ("configuration", "option", "needed, GiB", "TFLOP a step")
-SHEET_COLUMNS = ("GPU", "memory, GB", "bf16, TFLOP/s", "fp16", "float32 or TF32", "bandwidth, GB/s", "datasheet")
+CONFIGS = ("refcocog", "refcocog-weak", "refcocog-mixed")
+SMALLER = ("--images_per_batch 8", "--model.model_size 320", "--model.output_stride 32")  # of the first of them
+# The split `umd` of RefCOCOg, by TensorFlow Datasets' catalogue: phrases of train and val, tokens of one on average.
+TRAIN_IMAGES, PHRASES, TOKENS = 21_899, 80_512 + 4_896, 8.4 + 2
+# Peak TFLOP/s of half precision without sparsity, by NVIDIA's datasheets.
+PEAKS = {"T4 (free Colab), fp16": 65, "A100, bf16": 312, "H100 SXM, bf16": 989}
+SHARES = (0.05, 0.20)  # of the peak that a training step reaches: an assumption
+BACKWARD = 2  # times the forward FLOPs of what is trained: a gradient for its inputs and one for its weights
+MEASURED = 2  # images in the forward pass that is counted; all grows with their number
+EXPLAINED = f"""\
+TFLOP of a step, `phrases_per_image` phrases for every image, a multiply-add being two. What is trained, decoder and
+losses, is counted forward and taken {1 + BACKWARD} times, for the backward pass. *Constant*: weights, gradients,
+running mean and optimiser of the decoder, frozen CLIP, features of all phrases. *Saved*: activations for the backward
+pass. What lives for a moment, and CUDA itself, come on top."""
+ASSUMED = f"""\
+Time if {SHARES[0]:.0%} to {SHARES[1]:.0%} of a GPU's peak ({"; ".join(f"{gpu}: {peak}" for gpu, peak in PEAKS.items())}
+TFLOP/s by the datasheets) are reached, an assumption, and reading images is no limit."""
 
 
-def main(output: Path = Path("docs/performance.md"), configs: tuple[Path, ...] = CONFIGS) -> None:
-    """Write the tables between the page's two marks.
+@dataclass(frozen=True)
+class Step:
+    """One training step: FLOPs of the frozen tower, of the same at teacher sizes, and of what is trained; bytes that
+    stay from step to step, and that the forward pass keeps for the backward pass."""
+
+    tower: float
+    teachers: float
+    trained: float
+    constant: float
+    saved: float
+
+
+def step_of(config: TrainConfig, clip: LoadedCLIP) -> Step:
+    """Count a forward pass on `MEASURED` images, and scale it to a batch.
 
     Args:
-        output: Markdown file with the marks.
-        configs: configuration files whose section "train" is gone through.
+        config: of the run; its mixed precision is imitated on the CPU.
+        clip: any of the architecture that the configuration names; its weights do not matter.
     """
-    if sum(IMAGES.values()) != PUBLISHED["refcocog"].images:
-        raise InputError("the splits' images here and in grounding.data.download are not the same: correct one of them")
-    steps, memory, times = [], [], []
-    for path in configs:
-        config = parse(TrainConfig, "train", ["--config", str(path)])
-        steps_per_epoch = math.ceil(IMAGES["train"] / config.images_per_batch)
-        most = config_cost(config, config.phrases_per_image)
-        cost = config_cost(config, min(config.phrases_per_image, SENTENCES["train"] / IMAGES["train"]))
-        parts = [f"{_flops(cost, part):.2f}" if _flops(cost, part) else "-" for part in PARTS]
-        total, float32 = sum(cost.flops.values()), sum(f for (_, is_float32), f in cost.flops.items() if is_float32)
-        steps.append([path.stem, f"{cost.trained:,}", f"{steps_per_epoch:,}", config.epochs, *parts,
-                      f"{total / 1e12:.2f}", f"{float32 / total:.0%}", f"{cost.traffic / 1e9:.0f}"])  # fmt: skip
-        static = [f"{size / GIB:.2f}" for size in most.static.values()]
-        changing = [f"{size / GIB:.1f}" for each in (cost, most) for size in (each.saved, each.alive)]
-        memory.append([path.stem, config.mixed_precision, *static, *changing, f"**{most.memory / GIB:.1f}**"])
-        for gpu in GPUS:
-            precision = config.mixed_precision if config.mixed_precision in gpu.tera_flops else "fp16"
-            slow, fast = (seconds(cost, gpu, precision, share) for share in (0, 1))
-            times.append([
-                path.stem, gpu.name, precision, *(f"{steps_per_epoch * each / 60:.1f}" for each in (fast, slow)),
-                *(f"{config.epochs * steps_per_epoch * each / 3600:.1f}" for each in (fast, slow)),
-                *(f"{config.images_per_batch / each:.0f}" for each in (slow, fast)),
-                "yes" if most.memory < FITS * gpu.gigabytes * 1e9 else "no: see below",
-            ])  # fmt: skip
-    savings = []
-    for path in configs:
-        config = parse(TrainConfig, "train", ["--config", str(path)])
-        for option, changed in _smaller(config).items():
-            cost = config_cost(changed, changed.phrases_per_image)
-            savings.append([path.stem, option, f"{cost.memory / GIB:.1f}", f"{sum(cost.flops.values()) / 1e12:.2f}"])
-    with FIGURES.open(newline="") as file:
-        published = list(csv.reader(file))
-    sheets = [[gpu.name, gpu.gigabytes, gpu.tera_flops.get("bf16", "none"), gpu.tera_flops["fp16"],
-               gpu.tera_flops["no"], gpu.gigabytes_per_second, gpu.datasheet] for gpu in GPUS]  # fmt: skip
-    tables = {
-        "STEPS": _table(STEP_COLUMNS, steps),
-        "MEMORY": _table(MEMORY_COLUMNS, memory),
-        "TIMES": _table(TIME_COLUMNS, times),
-        "SAVINGS": _table(SAVING_COLUMNS, savings),
-        "SHEETS": _table(SHEET_COLUMNS, sheets),
-        "PUBLISHED": _table(published[0], published[1:]),
-        "DATA": _table(("split", "images", "expressions"),
-                       [[split, f"{IMAGES[split]:,}", f"{SENTENCES[split]:,}"] for split in IMAGES]),
-        "MEAN": f"{SENTENCES['train'] / IMAGES['train']:.2f}",
-        "LONGEST": str(LONGEST_PHRASE),
-        "WORDS": str(WORDS_PER_PHRASE),
-        "FITS": f"{FITS:.0%}",
-        "ARITHMETIC": " to ".join(f"{share:.0%}" for share in ARITHMETIC_SHARE),
-        "TRAFFIC": " to ".join(f"{share:.0%}" for share in TRAFFIC_SHARE),
-    }  # fmt: skip
-    text = PAGE.read_text()
-    for name, value in tables.items():
-        text = text.replace(f"@{name}@", value)
-    write_text_atomic(output, between(output, BEGIN, END, text.rstrip()))
+    encoder = Encoder(clip, model_size=config.model.model_size, output_stride=config.model.output_stride)
+    criterion = TrainingCriterion(encoder, decoder_for(encoder, config.model.decoder), config.losses)
+    batch = batch_of(config)
+    encoder.encode_phrases(batch.phrases)  # as in training, once for all steps: the criterion looks them up
+    weights = {each.data_ptr() for each in criterion.parameters()}
+    saved: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            saved[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    autocast = torch.autocast("cpu", torch.bfloat16, enabled=config.mixed_precision != "no")
+    with FlopCounterMode(display=False) as whole, autocast, saved_tensors_hooks(keep, lambda tensor: tensor):
+        losses = criterion(batch)  # which keep what is saved where it is
+    tower = tower_flops(encoder, MEASURED)
+    unboxed = len(batch.image_index[~batch.boxed].unique())
+    sizes = config.losses.weak.teacher_sizes if unboxed and config.losses.weak.map_weight else ()
+    teachers = sum(tower_flops(encoder.at(size), unboxed) for size in sizes)
+    decoder = whole.get_total_flops() - tower - teachers
+    trained = sum(each.numel() for each in criterion.parameters())
+    frozen = sum(each.numel() for part in (clip.model, encoder.dense) for each in part.parameters())
+    features = PHRASES * (4 * RN50["embed_dim"] + TOKENS * (2 * RN50["transformer_width"] + 8))
+    constant = 4 * (5 * trained + frozen) + features  # float32: weight, gradient, running mean, AdamW's two moments
+    batches, kept = config.images_per_batch / MEASURED, sum(saved.values()) if losses else 0
+    return Step(batches * tower, batches * teachers, batches * (1 + BACKWARD) * decoder, constant, batches * kept)
 
 
-def _smaller(config: TrainConfig) -> dict[str, TrainConfig]:
-    """The configuration, and with one option each that asks for less."""
-    model = config.model
-    return {
-        "as it is": config,
-        "`--images_per_batch 8`": replace(config, images_per_batch=8),
-        "`--phrases_per_image 3`": replace(config, phrases_per_image=3),
-        "`--model.model_size 320`": replace(config, model=replace(model, model_size=320)),
-        "`--model.output_stride 32`": replace(config, model=replace(model, output_stride=32)),
-    }
+def tower_flops(encoder: Encoder, images: int) -> int:
+    """FLOPs of the image tower at the encoder's size."""
+    with FlopCounterMode(display=False) as counter:
+        encoder.encode_squares(torch.zeros(images, encoder.model_size, encoder.model_size, 3, dtype=torch.uint8))
+    return int(counter.get_total_flops())
 
 
-def _flops(cost: Cost, part: str) -> float:
-    return sum(flops for (its, _), flops in cost.flops.items() if its == part) / 1e12
+def batch_of(config: TrainConfig) -> TrainingBatch:
+    """`MEASURED` images, boxes on as many of them as the supervision has; of "mixed", half, as in training."""
+    size, count = config.model.model_size, MEASURED * config.phrases_per_image
+    image_index = torch.arange(count) // config.phrases_per_image
+    boxed = image_index < MEASURED * {"boxes": 1.0, "mixed": 0.5, "weak": 0.0}[config.supervision]
+    cells = 4 * size // config.model.output_stride
+    return TrainingBatch(
+        squares=torch.zeros(MEASURED, size, size, 3, dtype=torch.uint8),
+        valid=torch.ones(MEASURED, cells, cells, dtype=torch.bool),
+        image_ids=torch.arange(MEASURED), phrases=[f"phrase {index}" for index in range(count)],
+        boxes_xyxy=torch.tensor([0.0, 0.0, size / 2, size / 2]).where(boxed[:, None], torch.nan),
+        boxed=boxed, image_index=image_index, region_ids=torch.where(boxed, 1, -1) * torch.arange(1, count + 1),
+    )  # fmt: skip
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+def section(configs: dict[str, TrainConfig], clip: LoadedCLIP) -> str:
+    """The page's two tables in Markdown, of configurations by name; `clip` as in `step_of`."""
+    costs, times = [], []
+    for name, config in configs.items():
+        step = step_of(config, clip)
+        parts = [step.tower, step.teachers, step.trained]
+        costs.append([name, *(each / 1e12 for each in (*parts, sum(parts))), step.constant / 2**30, step.saved / 2**30])
+        for gpu, peak in PEAKS.items():
+            slow, fast = (peak * 1e12 * share / sum(parts) * config.images_per_batch for share in SHARES)  # images / s
+            minutes, hours = TRAIN_IMAGES * config.epochs / 60, 1e7 / 3600
+            times.append([name, gpu, f"{slow:,.0f} to {fast:,.0f}", f"{minutes / fast:.0f} to {minutes / slow:.0f}",
+                          f"{hours / fast:.0f} to {hours / slow:.0f}"])  # fmt: skip
+    step_columns = ("configuration", "frozen tower", "teachers", "trained", "step", "constant, GiB", "saved, GiB")
+    time_columns = ("configuration", "GPU", "images a second", "minutes a run", "hours for 10 million images")
+    return "\n\n".join((EXPLAINED, tabulate(costs, step_columns, "pipe", floatfmt=".2f"), ASSUMED,
+                        tabulate(times, time_columns, "pipe")))  # fmt: skip
+
+
+def main(output: Path = Path("docs/performance.md")) -> None:
+    """Write the tables between the two marks of a Markdown file; a minute or two on a CPU."""
+    words = {name: ["--config", f"configs/{name}.yaml"] for name in CONFIGS}
+    words |= {f"{CONFIGS[0]}, `{each}`": [*words[CONFIGS[0]], *each.split()] for each in SMALLER}
+    configs = {name: parse(TrainConfig, "train", each) for name, each in words.items()}
+    write_text_atomic(output, between(output, BEGIN, END, section(configs, random_rn50())))
 
 
 if __name__ == "__main__":
     with exit_on_input_error():
-        auto_cli(main, args=sys.argv[1:], as_positional=False)
+        auto_cli(main, args=sys.argv[1:], as_positional=False, prog="python -m benchmarks.refcocog_cost")

@@ -1,18 +1,14 @@
 """`python -m reliability.fuzz`: tens of thousands of spoilt files for whatever reads files of strangers.
 
-Half of what the four most exposed readers get is guided by the code that it reaches, where atheris is installed. Each
-must be read, or refused in one sentence that names the file, within seconds and within bounded memory. What ends
+Each must be read, or refused in one sentence that names the file, within seconds and within bounded memory. What ends
 otherwise is kept in `reliability/wrong`.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,7 +22,6 @@ from grounding.runtime.cli import exit_on_input_error
 from reliability.readers import Reader, make_readers
 from reliability.recording import Row, record
 
-EXPOSED = ("unpickler", "annotation reader", "image opener", "configuration reader")
 WRONG = Path(__file__).with_name("wrong")
 
 
@@ -55,31 +50,11 @@ def fuzz(reader: Reader, inputs: int, *, seed: int, keep_in: Path | None = None,
         give()
 
 
-def guide(reader: Reader, inputs: int, *, seed: int, keep_in: Path) -> None:
-    """As `fuzz`, by `reliability.guided` in a process of its own."""
-    trial = reader.trial
-    with TemporaryDirectory() as folder:
-        counts = Path(folder) / "counts.json"
-        subprocess.run(
-            [sys.executable, "-m", "reliability.guided", "--reader", trial.name, "--runs", str(inputs),
-             "--seed", str(seed), "--counts", str(counts), "--keep_in", str(keep_in)],
-            check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        found = json.loads(counts.read_text()) if counts.is_file() else {"counts": {}, "wrong": {}}
-    trial.counts.update(found["counts"])
-    trial.wrong.update(found["wrong"])
-    given = sum(found["counts"].values())
-    if given < inputs:
-        trial.counts["wrong"] += 1
-        trial.wrong["guided"] = f"the guided process ended after {given} of {inputs} inputs"
-
-
 def _row(reader: Reader, seconds: float) -> Row:
     trial = reader.trial
     counts = {end: number for end, number in sorted(trial.counts.items()) if end != "wrong"}
     tried = sum(trial.counts.values())
-    guided = ", half of them guided by coverage" if find_spec("atheris") and trial.name in EXPOSED else ""
-    detail = f"{len(reader.seeds)} right files, spoilt{guided}: {tried / seconds:.0f} a second"
+    detail = f"{len(reader.seeds)} right files, spoilt: {tried / seconds:.0f} a second"
     return Row(trial.name, tried, counts, trial.counts["wrong"], detail)
 
 
@@ -99,10 +74,7 @@ def main(inputs: int = 20_000, only: Sequence[str] = (), seed: int = 0) -> None:
         rows = []
         for reader in (readers[name] for name in only or readers):
             started = time.perf_counter()
-            guided = inputs // 2 if reader.trial.name in EXPOSED and find_spec("atheris") else 0
-            fuzz(reader, inputs - guided, seed=seed, keep_in=WRONG)
-            if guided:
-                guide(reader, guided, seed=seed, keep_in=WRONG)
+            fuzz(reader, inputs, seed=seed, keep_in=WRONG)
             rows.append(_row(reader, time.perf_counter() - started))
     if only:
         print("nothing is recorded, since not all were tried")

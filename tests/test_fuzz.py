@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
 import warnings
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from grounding.errors import InputError
 from reliability import trying
-from reliability.fuzz import fuzz, guide
+from reliability.fuzz import fuzz
 from reliability.readers import make_readers
 from reliability.trying import MOST_BYTES, READ, REFUSED, WARNED, Trial
 
@@ -87,29 +85,6 @@ def test_the_trial_notices_time_and_memory(tmp_path: Path, monkeypatch: pytest.M
     assert trial.give(b"") == "it took 6 seconds"
 
 
-@pytest.mark.parametrize(
-    ("found", "wrong"),
-    [
-        ({"counts": {READ: 3, REFUSED: 7}, "wrong": {}}, {}),
-        ({"counts": {READ: 3, REFUSED: 6, "wrong": 1}, "wrong": {"a": "KeyError: 0"}}, {"a": "KeyError: 0"}),
-        ({"counts": {READ: 3}, "wrong": {}}, {"guided": "the guided process ended after 3 of 10 inputs"}),
-        (None, {"guided": "the guided process ended after 0 of 10 inputs"}),
-    ],
-    ids=["right", "wrong", "killed", "never began"],
-)
-def test_what_the_guided_process_found_counts(tmp_path: Path, monkeypatch, found, wrong) -> None:
-    def run(words: list[str], **_: object) -> None:
-        assert words[words.index("--reader") + 1 : words.index("--seed")] == ["unpickler", "--runs", "10"]
-        if found:
-            Path(words[words.index("--counts") + 1]).write_text(json.dumps(found))
-
-    monkeypatch.setattr("subprocess.run", run)
-    reader = make_readers(tmp_path)["unpickler"]
-    guide(reader, 10, seed=0, keep_in=tmp_path / "wrong")
-    assert reader.trial.wrong == wrong
-    assert reader.trial.counts["wrong"] == len(wrong)
-
-
 def test_the_same_seed_gives_the_same_inputs(tmp_path: Path) -> None:
     reader = make_readers(tmp_path)["unpickler"]
     given: list[bytes] = []
@@ -118,12 +93,3 @@ def test_the_same_seed_gives_the_same_inputs(tmp_path: Path) -> None:
         fuzz(reader, 20, seed=seed, hide_progress=True)
     once = len(given) // 3
     assert given[:once] == given[once : 2 * once] != given[2 * once :]
-
-
-@pytest.mark.skipif(not find_spec("atheris"), reason="atheris is not installed: it has no build for this Python")
-def test_a_guided_process_gives_what_it_was_asked_to(tmp_path: Path) -> None:
-    reader = make_readers(tmp_path)["unpickler"]
-    guide(reader, 300, seed=1, keep_in=tmp_path / "wrong")
-    assert not reader.trial.wrong
-    assert sum(reader.trial.counts.values()) >= 300
-    assert reader.trial.counts[REFUSED] > 30, "the files are spoilt"

@@ -16,13 +16,13 @@ from grounding.evaluation.metrics import (
     expected_recall_at,
     gious_with,
     hits,
-    hottest_point,
     ious_with,
     mass_inside,
     most_overlapped,
     point_inside,
     recall_at,
 )
+from grounding.geometry import hottest_point
 
 NUMBERS = st.floats(0, 1, width=32)
 COORDINATES = st.integers(0, 60)

@@ -140,9 +140,8 @@ def test_the_export_is_a_yolox_like_any_other(tmp_path):
     model.backbone.train()(255 * torch.rand(2, 3, INPUT_SIZE, INPUT_SIZE))
     model.eval()
     export(model, tmp_path / "model.onnx")
-    export(model, tmp_path / "again.onnx")
     content = (tmp_path / "model.onnx").read_bytes()
-    assert content == (tmp_path / "again.onnx").read_bytes() and len(content) < 3_000_000
+    assert len(content) < 3_000_000
     assert str(ROOT).encode() not in content  # where it was made
 
     image = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
