@@ -46,9 +46,12 @@ def fetched(name: str, files: tuple[str, ...]) -> Path:
         InputError: there is no such run, it may not be downloaded, the hub cannot be reached, or the configuration
             is damaged or names a file of this machine as its CLIP.
     """
-    repo, _, revision = name.removeprefix(PREFIX).partition("@")
+    match = NAME.fullmatch(name.removeprefix(PREFIX))
+    if match is None:
+        raise InputError(f"{name!r} is no name on a model hub: give hf://user/name[@revision]")
+    repo, revision = match.groups()
     with hub_failures(name):
-        folder = Path(HfApi().snapshot_download(repo, revision=revision or None, allow_patterns=list(files)))
+        folder = Path(HfApi().snapshot_download(repo, revision=revision, allow_patterns=list(files)))
     missing = [file for file in files[:2] if not (folder / file).is_file()]
     if missing:
         raise InputError(f"{name} on the model hub is no run of this project: it has no {missing[0]}")

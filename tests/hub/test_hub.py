@@ -128,7 +128,7 @@ def test_results_of_another_run_are_refused(hub: HubStandIn, run: Path, tmp_path
 def test_the_command(
     hub: HubStandIn, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["push", "--run", "runs/mine", "--repo", "somebody/mine", "--private", "true"]
+    arguments = ["push", "--run", "runs/mine", "--repo", "hf://somebody/mine", "--private", "true"]
     monkeypatch.setattr(sys, "argv", ["hub", *arguments])
     runpy.run_module("grounding.deployment.hub", run_name="__main__")
     assert hub.repositories["somebody/mine"].private
@@ -156,7 +156,8 @@ def refused(name: str) -> str:
 
 def test_runs_that_cannot_be_had(hub: HubStandIn, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "is no repository on the model hub" in refused("hf://somebody/mine")
-    assert "is no name on a model hub" in refused("hf://somebody/bad..name")
+    for name in ("somebody/bad..name", "", "mine", "a/b/c", "../b", "somebody/mine@"):
+        assert "is no name on a model hub" in refused(f"hf://{name}")
     grounding.push(run, "somebody/mine", private=True)
     assert "no such revision" in refused("hf://somebody/mine@v2")
     monkeypatch.delenv("HF_TOKEN")

@@ -8,6 +8,7 @@ from pathlib import Path
 from jsonargparse import auto_cli
 
 from grounding.deployment.hub.sharing import push
+from grounding.methods.hub_download import PREFIX
 from grounding.runtime.cli import exit_on_input_error
 
 
@@ -16,13 +17,13 @@ def push_command(run: str, repo: str, private: bool = False, results: Path | Non
 
     Args:
         run: the run's folder, or "refshapes" for the decoder that comes with this package.
-        repo: user/name on the hub; made where it is not there.
+        repo: user/name on the hub, with or without "hf://"; made where it is not there.
         private: whether others may not see it.
         results: results.json of `evaluate.py compare` that measured this run; without it the card has no numbers.
         licence: of the weights, by the hub's name for it.
     """
     address = push(run, repo, private=private, results=results, licence=licence)
-    print(f'{address}\nload it with grounding.load("hf://{repo}")')
+    print(f'{address}\nload it with grounding.load("{PREFIX}{repo.removeprefix(PREFIX)}")')
 
 
 if __name__ == "__main__":

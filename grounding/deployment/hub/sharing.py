@@ -16,7 +16,7 @@ from grounding.deployment.hub.card import model_card, read_measured
 from grounding.errors import InputError
 from grounding.extraction.stored import QUALITY_FILE
 from grounding.methods.dense import DenseGrounder
-from grounding.methods.hub_download import NAME, PUBLISHED_CLIPS, hub_failures
+from grounding.methods.hub_download import NAME, PREFIX, PUBLISHED_CLIPS, hub_failures
 from grounding.methods.load import CLIP_SHA256, CONFIG_FILE, DECODER_FILE, RUN_FILES, folder_of, load, read_model_config
 from grounding.runtime.config_io import plain, read_yaml
 
@@ -36,7 +36,7 @@ def push(
 
     Args:
         run: the run's folder, or "refshapes".
-        repo: user/name on the hub; made where it is not there.
+        repo: user/name on the hub, with or without "hf://"; made where it is not there.
         private: whether others may not see it.
         results: results.json of `evaluate.py compare` that measured this run; None for a card without numbers.
         licence: of the weights, by the hub's name for it.
@@ -48,6 +48,7 @@ def push(
         InputError: there is no such run or it cannot be loaded elsewhere, the results are not of this run, or the hub
             refuses.
     """
+    repo = repo.removeprefix(PREFIX)
     name = NAME.fullmatch(repo)
     if name is None or name["revision"]:
         raise InputError(f"{repo!r} is no name on a model hub: give user/name")
