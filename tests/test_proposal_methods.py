@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import clip
@@ -154,3 +155,12 @@ def test_a_box_mask_comes_back_as_its_box(example) -> None:
         clipped = np.minimum(annotated, [192, 96, 192, 96])
         assert len(answer.boxes_xyxy) == 1
         np.testing.assert_allclose(answer.boxes_xyxy[0], clipped, atol=3)
+
+
+def test_bounds_of_examples_without_phrases_are_empty(example, scorer) -> None:
+    without = replace(example, expressions=())
+    assert annotated_clip([], scorer) == []
+    assert [len(answers) for answers in annotated_clip([without, example], scorer)] == [0, 2]
+    proposer = FakeProposer(BOXES)
+    assert random_proposal(without, proposer) == yolo_oracle(without, proposer) == []
+    assert box_mask(without, model_size=192, stride=4, extraction=ExtractionConfig()) == []

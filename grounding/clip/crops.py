@@ -48,6 +48,8 @@ def encode_crops(
         pixels = torch.from_numpy(np.ascontiguousarray(image)).to(device).permute(2, 0, 1)[None].float()
         boxes = torch.as_tensor(boxes_xyxy, device=device, dtype=torch.float32).reshape(-1, 4)
         crops.append(torch.cat([_view(view, pixels, boxes, size) for view in views]))
+    if not crops:
+        return []
     embeddings = [
         visual(normalise_pixels(chunk.clamp(0, 255)).contiguous(memory_format=torch.channels_last))
         for chunk in torch.cat(crops).split(BATCH_SIZE)

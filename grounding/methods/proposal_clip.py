@@ -54,7 +54,7 @@ class ProposalScorer:
         Args:
             images: B, each (H, W, 3) uint8 RGB; the crops of all of them go through CLIP together.
             boxes_xyxy: per image (N, 4), N >= 1, in its pixels; each with an area.
-            phrases: per image P >= 1 of them.
+            phrases: per image P of them, or none.
         """
         return self.score(self.encode(images, boxes_xyxy), phrases)
 
@@ -77,6 +77,9 @@ class ProposalScorer:
         scale = self.clip.model.logit_scale.exp()
         distributions = []
         for of_image, asked in zip(crops, phrases, strict=True):
+            if not asked:
+                distributions.append(np.zeros((0, of_image.shape[1]), dtype=np.float32))
+                continue
             similarity = torch.einsum("pe,vne->pn", self.encode_phrases(asked).embeddings, of_image) / len(of_image)
             distributions.append((scale * similarity).softmax(dim=1).cpu().numpy())
         return distributions
