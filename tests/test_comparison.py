@@ -53,6 +53,9 @@ def test_results_have_one_form(made) -> None:
     assert (results["data"], results["split"], results["query"]) == (str(config.data), "test", "expression")
     assert results["images"] == 7 and "clip.pt" in results["weights"] and "sha256" in results["proposals"]
     assert list(results["methods"]) == METHODS and list(results["bounds"]) == BOUNDS
+    blind = dict.fromkeys(("whole-image", "centred-box", "box-mask"), "none")
+    assert results["precision"] == dict.fromkeys([*METHODS, *BOUNDS], "float32") | blind
+    assert results["similarity_precision"] == "float32"
     for name, result in (results["methods"] | results["bounds"]).items():
         assert result["n"] == count
         assert ("mass_inside" in result["metrics"]) == (name != "random-proposal")
@@ -220,16 +223,19 @@ def test_one_comparison_at_a_time_in_a_folder(made, tmp_path: Path, monkeypatch:
 
 
 def test_every_heatmap_method_is_tuned_on_val_and_the_results_say_how(made, tmp_path: Path) -> None:
-    config = replace(made[0], output=tmp_path / "out", methods=["zero-shot", "gradcam", "yolo-clip"], bounds=[])
+    bounds = ["yolo-oracle", "annotated-clip"]
+    config = replace(made[0], output=tmp_path / "out", methods=["zero-shot", "gradcam", "yolo-clip"], bounds=bounds,
+                     precision="bfloat16")  # fmt: skip
     report_comparison(config)
     results = json.loads((config.output / "results.json").read_text())
+    halved = dict.fromkeys(config.methods, "bfloat16")
+    assert results["precision"] == halved | dict.fromkeys(bounds, "float32"), "bounds are measured in float32"
     for name in ("zero-shot", "gradcam"):
         chosen = json.loads((config.output / "extraction" / f"{name}.json").read_text())
         best = max(chosen["rows"], key=lambda row: row["miou"])["extraction"]
         assert results["methods"][name]["extraction"] == best
         assert results["methods"][name]["extraction_chosen_on"].startswith("val, ")
     assert "extraction" not in results["methods"]["yolo-clip"]
-    assert results["precision"] == "float32"
 
 
 def test_the_split_that_is_measured_chooses_nothing(made, tmp_path: Path) -> None:

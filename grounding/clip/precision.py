@@ -34,6 +34,11 @@ def number_format(precision: Precision, device: str | torch.device) -> torch.dty
     raise InputError(f"precision is {precision!r}: give auto, float32 or bfloat16")
 
 
+def precision_name(number_format: torch.dtype) -> str:
+    """How results files call it: "float32" or "bfloat16"."""
+    return str(number_format).removeprefix("torch.")
+
+
 @cache
 def _warn_of_slow_bfloat16() -> None:
     print("precision is bfloat16, and this CPU has no instructions for it: several times slower than --precision "

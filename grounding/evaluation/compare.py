@@ -17,7 +17,7 @@ from torch.utils.data import Subset
 from tqdm import tqdm
 
 from grounding.clip.backbone import LoadedCLIP, load_clip
-from grounding.clip.precision import number_format
+from grounding.clip.precision import number_format, precision_name
 from grounding.data.annotations import find_layout
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.supervision import refuse_test_split
@@ -108,7 +108,8 @@ def compare(config: EvaluateConfig) -> Comparison | None:
             "query": config.query,
             "images": len(dataset),
             "weights": clip.weights,
-            "precision": str(number_format(config.precision, launch.device)).removeprefix("torch."),
+            "precision": {each.name: each.precision for each in (*methods, *bounds)},
+            "similarity_precision": precision_name(clip.precision),
             "proposals": load_proposer(config.proposals, launch.device).weights if has_proposals else "",
             "iou": IOU,
             "methods": {each.name: {**_compared(summaries[each.name], first), **_extraction(each)} for each in methods},

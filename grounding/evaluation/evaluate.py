@@ -39,6 +39,7 @@ class EvaluatedMethod:
         at_random: whether its answer is any one of its boxes, each as likely.
         made_from: all that its answers depend on besides the data; where two runs agree in it, so do the answers.
         text: what it remembers of phrases; None where it reads none.
+        precision: what its network computes in, such as "float32"; "none" where it has no network.
     """
 
     name: str
@@ -47,6 +48,7 @@ class EvaluatedMethod:
     at_random: bool = False
     made_from: dict[str, Any] = field(default_factory=dict)
     text: TextEncoder | None = None
+    precision: str = "none"
 
 
 def method_of(grounder: Grounder, *, text: TextEncoder | None = None, **made_from: Any) -> EvaluatedMethod:

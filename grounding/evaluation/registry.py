@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from grounding.clip.backbone import load_clip
-from grounding.clip.precision import Precision
+from grounding.clip.precision import Precision, precision_name
 from grounding.errors import InputError
 from grounding.evaluation.bounds import annotated_clip, box_mask, random_proposal, yolo_oracle
 from grounding.evaluation.evaluate import EvaluatedMethod, method_of
@@ -32,6 +32,8 @@ from grounding.types import Example, Grounding
 RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK = "random-proposal", "yolo-oracle", "annotated-clip", "box-mask"
 ANSWERS_DEPEND_ON = ("geometry.py", "types.py", "clip", "data", "extraction", "model", "methods", "evaluation")
 BOUNDS = (*BLIND, RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK)
+
+DETECTORS_PRECISION = "float32"  # whatever CLIP computes in
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ def make_method(name: str, settings: MethodSettings, tune: ExtractionTuner | Non
             extraction, chosen_on = tune(grounder, made_from), tune.chosen_on
         grounder.extraction = extraction
         made_from |= {"extraction": plain(extraction), "extraction_chosen_on": chosen_on}
-    return method_of(grounder, text=grounder.text, **made_from)
+    clip = grounder.encoder.clip if isinstance(grounder, DenseGrounder) else grounder.scorer.clip
+    return replace(method_of(grounder, text=grounder.text, **made_from), precision=precision_name(clip.precision))
 
 
 def load_with_origin(name: str, settings: MethodSettings) -> tuple[DenseGrounder | YOLOCLIPGrounder, dict[str, Any]]:
@@ -133,13 +136,14 @@ def make_bound(name: str, settings: MethodSettings) -> EvaluatedMethod:
         proposer = settings.bounds_proposer
         answer = partial(random_proposal if name == RANDOM_PROPOSAL else yolo_oracle, proposer=proposer)
         made_from = {"proposals": plain(proposals), "detector": proposer.sha256}
-        return EvaluatedMethod(name, proposer.weights, _each(answer), name == RANDOM_PROPOSAL, made_from)
+        return EvaluatedMethod(name, proposer.weights, _each(answer), name == RANDOM_PROPOSAL, made_from,
+                      precision=DETECTORS_PRECISION)  # fmt: skip
     if name == ANNOTATED_CLIP:
         clip = load_clip(model.clip, settings.device, trust_checkpoint=model.trust_checkpoint)
         scorer = ProposalScorer(clip, settings.scoring)
         made_from = {"clip": clip.sha256, "scoring": plain(settings.scoring)}
         return EvaluatedMethod(name, clip.weights, partial(annotated_clip, scorer=scorer), made_from=made_from,
-                      text=scorer.encode_phrases)  # fmt: skip
+                      text=scorer.encode_phrases, precision=precision_name(clip.precision))  # fmt: skip
     if name == BOX_MASK:
         answer = partial(box_mask, model_size=model.model_size, stride=model.heatmap_stride,
                          extraction=model.extraction)  # fmt: skip

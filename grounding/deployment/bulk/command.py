@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import NonNegativeInt, PositiveInt
 from tqdm import tqdm
 
-from grounding.clip.precision import Precision, number_format
+from grounding.clip.precision import Precision, number_format, precision_name
 from grounding.deployment.bulk.requests import RequestsFile, open_requests
 from grounding.errors import InputError
 from grounding.evaluation.registry import MethodSettings, code_identity, load_with_origin
@@ -83,7 +83,8 @@ def ground_file(config: BulkConfig) -> str:
     origin = {"method": grounder.name, "weights": grounder.weights, "settings": made_from, "code": code_identity(),
               "requests": requests.sha256, "images": requests.count, "block": int(config.block),
               "phrases_at_once": int(config.phrases_at_once), "device": device.type,
-              "precision": str(number_format(config.precision, device)), "compiled": config.compiled}  # fmt: skip
+              "precision": precision_name(number_format(config.precision, device)),
+              "compiled": config.compiled}  # fmt: skip
     with locked(config.output.with_suffix(".lock"), f"grounding of {config.output.name}"):
         blocks = -(-requests.count // config.block)
         file = ShardedFile(config.output, origin, blocks=blocks, replace=False)
