@@ -24,6 +24,7 @@ from grounding.evaluation.predictions import read_predictions
 from grounding.methods.proposal_clip import ScoringConfig
 from grounding.runtime import files
 from grounding.runtime.cli import parse
+from grounding.visualization import report as drawn
 from grounding.visualization.report import report_comparison
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
@@ -252,3 +253,30 @@ def test_answers_are_not_asked_again_for_the_sake_of_a_page() -> None:
     assert not parts & {"webapp", "visualization", "training", "deployment"}
     package = Path(registry.__file__).parents[1]
     assert all((package / part).exists() for part in registry.ANSWERS_DEPEND_ON)
+
+
+def test_data_without_a_val_split(tmp_path: Path) -> None:
+    data = write_toy_data(tmp_path / "data", {"test": 2})
+    model = ModelConfig(clip=str(save_tiny_clip(tmp_path / "clip.pt")), model_size=64)
+    config = EvaluateConfig(["yolo-clip"], data, tmp_path / "out", bounds=[], model=model, device="cpu")
+    report_comparison(config)  # nothing to choose
+    with pytest.raises(InputError, match=r"has no split 'val'.*--extraction_split null"):
+        report_comparison(replace(config, methods=["zero-shot"]))
+    report_comparison(replace(config, methods=["zero-shot"], extraction_split=None))
+    results = json.loads((config.output / "results.json").read_text())
+    assert results["methods"]["zero-shot"]["extraction_chosen_on"] == "none: as configured"
+
+
+def test_results_are_there_only_when_the_report_is(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(made[0], output=tmp_path / "out", methods=["zero-shot"], bounds=[])
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(drawn, "write_report", killed)
+        with pytest.raises(KeyboardInterrupt):
+            report_comparison(config)
+    assert not (config.output / "results.json").exists()
+    report_comparison(config)
+    assert (config.output / "results.json").exists() and (config.output / "report.html").exists()

@@ -19,12 +19,12 @@ from tests.toy_data import write_toy_data
 
 @pytest.fixture
 def comparison(tmp_path):
-    """A folder as `evaluate.py compare` leaves it, of three methods; "ours" is right on all but every third phrase."""
+    """A folder as `evaluate.py compare` leaves it, of three methods; "demo" is right on all but every third phrase."""
     data = write_toy_data(tmp_path / "data", {"train": 1, "val": 1, "test": 7})
     dataset = RefCOCOg(data, "test")
     rng = np.random.default_rng(0)
     (tmp_path / "run/predictions").mkdir(parents=True)
-    for name, off in (("ours", 0.0), ("yolo-clip", 40.0), ("gradcam", 9.0)):
+    for name, off in (("demo", 0.0), ("yolo-clip", 40.0), ("gradcam", 9.0)):
         lines = []
         for number, each in enumerate(dataset.expressions):
             shift = (off or 30.0 * (number % 3 == 0)) + rng.uniform(0, 2)
@@ -33,7 +33,7 @@ def comparison(tmp_path):
                                     (box,), (float(rng.random()),), image_area=11000.0).to_json())  # fmt: skip
         (tmp_path / f"run/predictions/{name}.jsonl").write_text("\n".join(lines) + "\n")
     results = {"data": str(data), "split": "test", "split_by": "umd", "query": "expression", "weights": "none",
-               "methods": {"ours": {}, "yolo-clip": {}, "gradcam": {}}}  # fmt: skip
+               "methods": {"demo": {}, "yolo-clip": {}, "gradcam": {}}}  # fmt: skip
     (tmp_path / "run/results.json").write_text(json.dumps(results))
     return tmp_path / "run"
 
@@ -52,10 +52,10 @@ def stored(comparison, method):
 
 def test_first_method_at_random_by_default(comparison):
     picture, page = gallery(GalleryConfig(comparison))
-    assert picture == comparison / "gallery_ours_random.png" and page == comparison / "gallery_ours_random.html"
+    assert picture == comparison / "gallery_demo_random.png" and page == comparison / "gallery_demo_random.html"
     with Image.open(picture) as opened:
         assert opened.format == "PNG" and opened.width > 1500
-    rows = stored(comparison, "ours")
+    rows = stored(comparison, "demo")
     assert phrases_on(page) == [row["phrase"] for row in choose_random(rows, 240, seed=0)]
     assert f"{100 * np.mean([row['iou'] >= 0.5 for row in rows]):.1f}\N{NO-BREAK SPACE}%" in page.read_text()
 
@@ -70,7 +70,7 @@ def test_the_seed_decides_and_the_same_call_gives_the_same_files(comparison, tmp
 
 def test_worst_are_the_worst(comparison):
     _, page = gallery(GalleryConfig(comparison, show="worst"))
-    wrong = [row for row in stored(comparison, "ours") if row["iou"] < 0.5]
+    wrong = [row for row in stored(comparison, "demo") if row["iou"] < 0.5]
     wrong.sort(key=lambda row: (row["iou"], -row["score"]))
     assert phrases_on(page)[0] == wrong[0]["phrase"] and len(phrases_on(page)) <= len(wrong)
     assert 'data-right="1"' not in page.read_text()
@@ -91,7 +91,7 @@ def test_another_method_and_another_rival(comparison):
 def test_every_axis_can_be_broken_down(comparison, of_group):
     for axis in AXES:
         picture, page = gallery(GalleryConfig(comparison, show="breakdown", by=axis, of_group=of_group, count=1))
-        assert picture.name == f"gallery_ours_breakdown_{axis.replace(' ', '-')}_{of_group}.png"
+        assert picture.name == f"gallery_demo_breakdown_{axis.replace(' ', '-')}_{of_group}.png"
         assert f"By {axis}: up to" in page.read_text()
 
 
@@ -105,8 +105,8 @@ def test_pooled_queries_count_as_in_the_comparison(comparison):
     path = comparison / "results.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "query": "ref"}))
     _, page = gallery(GalleryConfig(comparison))
-    pooled = aggregate_by_ref(list(read_predictions(comparison / "predictions/ours.jsonl")))
-    assert len(phrases_on(page)) == len(pooled) < len(stored(comparison, "ours"))
+    pooled = aggregate_by_ref(list(read_predictions(comparison / "predictions/demo.jsonl")))
+    assert len(phrases_on(page)) == len(pooled) < len(stored(comparison, "demo"))
 
 
 def test_data_that_moved(comparison, tmp_path):
@@ -127,9 +127,9 @@ def test_other_data_are_refused(comparison, tmp_path):
     ("options", "said"),
     [
         ({"page_count": 100_000}, "at most 2000"),
-        ({"method": "none"}, "ours, yolo-clip, gradcam"),
+        ({"method": "none"}, "demo, yolo-clip, gradcam"),
         ({"show": "disputed", "rival": "none"}, "'none'"),
-        ({"show": "disputed", "rival": "ours"}, "itself"),
+        ({"show": "disputed", "rival": "demo"}, "itself"),
         ({"show": "breakdown", "by": "colour"}, "phrase length"),
         ({"show": "breakdown", "by": "subset"}, "another"),
     ],
@@ -143,8 +143,8 @@ def test_what_is_not_there_is_refused(comparison, options, said):
 def test_folders_that_are_no_comparison(comparison, tmp_path):
     with pytest.raises(InputError, match=r"evaluate\.py compare"):
         gallery(GalleryConfig(tmp_path / "nowhere"))
-    (comparison / "predictions/ours.jsonl").unlink()
-    with pytest.raises(InputError, match=r"ours\.jsonl"):
+    (comparison / "predictions/demo.jsonl").unlink()
+    with pytest.raises(InputError, match=r"demo\.jsonl"):
         gallery(GalleryConfig(comparison))
     (comparison / "results.json").write_text('{"methods": {}}')
     with pytest.raises(InputError, match="does not say 'data'"):

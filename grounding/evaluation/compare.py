@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,12 +31,13 @@ from grounding.evaluation.predictions import Prediction, read_predictions
 from grounding.evaluation.registry import MethodSettings, code_identity, make_bound, make_method
 from grounding.evaluation.summary import Summary, summarise
 from grounding.evaluation.tune_on_split import ExtractionTuner
-from grounding.methods.load import TRAINING_FREE, run_name, shared_model
+from grounding.methods.load import BLIND, RECLIP, TRAINING_FREE, YOLO_CLIP, run_name, shared_model
 from grounding.methods.proposals.loading import load_proposer
 from grounding.runtime.distributed import failing_together, join_launch, share_name, sharing
 from grounding.runtime.files import locked, sha256_of, write_text_atomic
 from grounding.runtime.shards import ShardedFile
 
+WITHOUT_HEATMAPS = frozenset({YOLO_CLIP, RECLIP, *BLIND})  # to make boxes of
 IOU = "of the best-scored box with the annotated box, in pixels of the original image"
 
 
@@ -53,12 +54,18 @@ class Comparison:
     summaries: dict[str, Summary]
 
 
-def compare(config: EvaluateConfig) -> Comparison | None:
+def compare(
+    config: EvaluateConfig, *, report: Callable[[Comparison], None] = lambda comparison: None
+) -> Comparison | None:
     """Measure every method and bound that is not measured yet, and write predictions and results.json.
 
     A method's predictions are kept block by block: a killed comparison goes on where it was, with however many
     processes, and one that is asked again, for example with another `query`, asks no method again. The processes of one
     launch share the blocks; the first one writes the folder.
+
+    Args:
+        config: of the comparison.
+        report: writes what else the folder holds; called before results.json says that the folder is complete.
 
     Returns:
         What was measured; None in all processes but the first.
@@ -118,8 +125,10 @@ def compare(config: EvaluateConfig) -> Comparison | None:
         shutil.rmtree(config.output / "coco", ignore_errors=True)
         for name, path in files.items():
             write_coco_results(config.output / "coco", name, list(read_predictions(path)))
+        comparison = Comparison(results, summaries)
+        report(comparison)
         write_results(config.output / "results.json", results)
-    return Comparison(results, summaries)
+    return comparison
 
 
 def _predict(
@@ -182,10 +191,15 @@ def _annotations(config: EvaluateConfig) -> dict[str, str]:
 
 
 def _tuner(config: EvaluateConfig, launch: PartialState) -> ExtractionTuner | None:
-    if config.extraction_split in (None, config.split):
+    if config.extraction_split in (None, config.split) or WITHOUT_HEATMAPS.issuperset(config.methods):
         return None
     refuse_test_split("extraction_split", config.extraction_split)
-    dataset = RefCOCOg(config.data, config.extraction_split, split_by=config.split_by, group_by="image")
+    try:
+        dataset = RefCOCOg(config.data, config.extraction_split, split_by=config.split_by, group_by="image")
+    except InputError as error:
+        raise InputError(
+            f"extraction_split: {error}; or give --extraction_split null to leave the boxes as they are configured"
+        ) from error
     images = sorted(np.random.default_rng(0).permutation(len(dataset))[: config.extraction_images].tolist())
     made_from = {"data": _annotations(config), "split": config.extraction_split, "images": images,
                  "code": code_identity(), "device": launch.device.type, "compiled": config.compiled,

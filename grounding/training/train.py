@@ -168,7 +168,7 @@ class _Setup:
         if self.validation is None:
             return {}
         model, decoder = config.model, cast(HeatmapDecoder, self.step.mean.module)
-        grounder = DenseGrounder(self.encoder, decoder, extraction=model.extraction, name="ours",
+        grounder = DenseGrounder(self.encoder, decoder, extraction=model.extraction, name=config.output.name,
                                  sizes=model.inference_sizes, flip=model.inference_flip)  # fmt: skip
         return evaluate(grounder, self.validation, workers=config.workers, description="validating")
 

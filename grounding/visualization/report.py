@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from grounding.evaluation.compare import compare
+from grounding.evaluation.compare import Comparison, compare
 from grounding.evaluation.config import EvaluateConfig, command_of
 from grounding.evaluation.score import ScoreConfig, score
 from grounding.evaluation.summary import Summary
@@ -30,10 +30,13 @@ def report_comparison(config: EvaluateConfig) -> str:
     Raises:
         InputError: as `compare`.
     """
-    comparison = compare(config)
+
+    def report(comparison: Comparison) -> None:
+        write_report(config.output, comparison.results, comparison.summaries, command=command_of(config))
+
+    comparison = compare(config, report=report)
     if comparison is None:
         return ""
-    write_report(config.output, comparison.results, comparison.summaries, command=command_of(config))
     return f"{comparison_table(comparison.results, 'text')}\nwritten to {config.output}"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-METHODS = ("ours", "zero-shot", "gradcam", "yolo-clip", "reclip")
+METHODS = ("demo", "zero-shot", "gradcam", "yolo-clip", "reclip")
 BOUNDS = ("whole-image", "centred-box", "random-proposal", "yolo-oracle", "annotated-clip", "box-mask")
 CATEGORIES = ("circle", "square", "ring", "star")
 AXES = {

@@ -14,7 +14,7 @@ from tests.report.made_up_examples import WHERE, answers, grey, wanted
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "folder" / "gallery.html"
-    write_example_page(wanted().choose({"ours": answers()["ours"]}, 1000), grey, path, where=WHERE, weights="<CLIP>")
+    write_example_page(wanted().choose({"demo": answers()["demo"]}, 1000), grey, path, where=WHERE, weights="<CLIP>")
     return path, path.read_text(encoding="utf-8")
 
 
@@ -37,7 +37,7 @@ def test_page_needs_nothing_from_elsewhere(written):
 def test_page_holds_every_example_once(written):
     _, text = written
     found = cards(text)
-    rows = choose_random(answers()["ours"], 1000, seed=0)
+    rows = choose_random(answers()["demo"], 1000, seed=0)
     assert len(found) == len(rows) == 36
     for (index, iou, score, words, right, groups), row in zip(found, rows, strict=True):
         assert (
@@ -46,7 +46,7 @@ def test_page_holds_every_example_once(written):
         assert (right == "1") == (row["iou"] >= 0.5) and rows[int(index)] is row
         assert {axis: tuple(kinds) for axis, kinds in json.loads(groups).items()} == row["groups"]
         assert html.escape(row["phrase"]).replace("&quot;", "&#34;").replace("&#x27;", "&#39;") in text
-    shown_twice = wanted("breakdown", "subset").choose({"ours": answers()["ours"]}, 100)
+    shown_twice = wanted("breakdown", "subset").choose({"demo": answers()["demo"]}, 100)
     assert sum(len(section.examples) for section in shown_twice.sections) == 36 + 18
 
 
@@ -58,7 +58,7 @@ def test_page_escapes_what_others_wrote(written):
 
 def test_page_says_how_its_examples_were_chosen(written):
     _, text = written
-    assert "ours on made up, test: 36 random examples" in text
+    assert "demo on made up, test: 36 random examples" in text
     assert "seed 0" in text and "36 phrases" in text and "representative" in text
 
 
@@ -89,7 +89,7 @@ def page(browser, written):
     context.close()
 
 
-ROWS = choose_random(answers()["ours"], 1000, seed=0)
+ROWS = choose_random(answers()["demo"], 1000, seed=0)
 
 
 def shown(page):
@@ -105,7 +105,7 @@ def shown(page):
 def test_everything_is_shown_at_first(page):
     assert shown(page) == ROWS
     assert page.text_content("#count") == "36 of 36 shown"
-    assert page.title() == "ours on made up, test: 36 random examples"  # no phrase was executed
+    assert page.title() == "demo on made up, test: 36 random examples"  # no phrase was executed
     phrases = [text[1:-1] for text in page.locator("#cards .phrase").all_text_contents()]
     assert phrases == [row["phrase"] for row in ROWS]
     assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth === 120)")

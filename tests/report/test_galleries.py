@@ -10,7 +10,7 @@ from grounding.visualization.drawing import ANNOTATED_COLOUR
 from grounding.visualization.galleries import choose_best, choose_disputed, choose_worst, draw_example, draw_galleries
 from tests.report.results_example import example_predictions
 
-COLOURS = {"ours": "#0072B2", "zero-shot": "#D55E00"}
+COLOURS = {"demo": "#0072B2", "zero-shot": "#D55E00"}
 PREDICTIONS = example_predictions()
 FIRST, RIVAL = PREDICTIONS.values()
 
@@ -95,7 +95,7 @@ def test_boxes_lie_where_they_belong(size):
     photo = np.full((height, width, 3), 128, dtype=np.uint8)
     annotated = np.array([0.1 * width, 0.2 * height, 0.5 * width, 0.6 * height])
     box = np.array([0.55 * width, 0.3 * height, 0.95 * width, 0.9 * height])
-    picture = drawn(photo, "a cup", annotated, {"ours": box})
+    picture = drawn(photo, "a cup", annotated, {"demo": box})
     assert max(picture.shape[:2]) <= 360
     grey = near(picture, (128, 128, 128), 12)
     rows = grey.sum(axis=1) > 0.1 * picture.shape[1]
@@ -106,7 +106,7 @@ def test_boxes_lie_where_they_belong(size):
     inside[top:bottom, left:right] = True
     for wanted, rgb in (
         (annotated, np.array(to_rgb(ANNOTATED_COLOUR)) * 255),
-        (box, np.array(to_rgb(COLOURS["ours"])) * 255),
+        (box, np.array(to_rgb(COLOURS["demo"])) * 255),
     ):
         mask = near(picture, rgb) & inside
         expected = wanted * scale + [left, top, left, top]
@@ -121,7 +121,7 @@ def test_boxes_lie_where_they_belong(size):
 def test_lines_are_seen_on_black_and_on_white(ground):
     photo = np.full((200, 200, 3), ground, dtype=np.uint8)
     plain = drawn(photo, "x", (50, 50, 150, 150), {})
-    both = drawn(photo, "x", (50, 50, 150, 150), {"ours": (20, 20, 180, 180)})
+    both = drawn(photo, "x", (50, 50, 150, 150), {"demo": (20, 20, 180, 180)})
     row = both[both.shape[0] // 2]
     assert (np.abs(row - ground).max(axis=1) > 60).sum() >= 8  # four lines of two pixels or more
     assert near(plain, np.array(to_rgb(ANNOTATED_COLOUR)) * 255).sum() > 500
@@ -130,7 +130,7 @@ def test_lines_are_seen_on_black_and_on_white(ground):
 def test_boxes_at_one_place_are_both_seen():
     photo = np.full((200, 300, 3), 128, dtype=np.uint8)
     box = (50, 50, 250, 150)
-    picture = drawn(photo, "x", (0, 0, 20, 20), {"ours": box, "zero-shot": (51, 50, 250, 151)})[:255]
+    picture = drawn(photo, "x", (0, 0, 20, 20), {"demo": box, "zero-shot": (51, 50, 250, 151)})[:255]
     for name in COLOURS:
         assert near(picture, np.array(to_rgb(COLOURS[name])) * 255).sum() > 150, name
 
@@ -161,15 +161,15 @@ def with_images(tmp_path):
 def test_galleries(with_images):
     best, worst, disputed = draw_galleries(with_images, COLOURS, rival="zero-shot", count=4)
     assert [gallery.title for gallery in (best, worst, disputed)] == ["Best", "Worst", "Disputed"]
-    row = choose_best(with_images["ours"], 1)[0]
+    row = choose_best(with_images["demo"], 1)[0]
     assert best.pictures[0].phrase == row["phrase"]
-    assert best.pictures[0].note == f"ours: IoU {row['iou']:.2f}, score {row['scores'][0]:.2f}"
+    assert best.pictures[0].note == f"demo: IoU {row['iou']:.2f}, score {row['scores'][0]:.2f}"
     assert len(best.pictures) == 4 and len(disputed.pictures) <= 4
     assert "zero-shot: IoU" in disputed.pictures[0].note
     assert len(draw_galleries(with_images, COLOURS, rival=None, count=2)) == 2
 
 
 def test_a_missing_image_is_named(with_images):
-    with_images["ours"][0]["image_path"] = "gone.png"
+    with_images["demo"][0]["image_path"] = "gone.png"
     with pytest.raises(InputError, match=r"gone\.png"):
         draw_galleries(with_images, COLOURS, rival=None, count=12)

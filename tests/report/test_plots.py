@@ -71,10 +71,10 @@ def test_curves_hold_the_measured_points():
     curve = RESULTS["methods"]["gradcam"]["accuracy_over_iou"]
     np.testing.assert_array_equal(line.get_xydata(), np.stack([curve["threshold"], curve["accuracy"]], axis=1))
     upper, lower = reliability(RESULTS).axes
-    bins = RESULTS["methods"]["ours"]["reliability"]
-    ece = RESULTS["methods"]["ours"]["metrics"]["ece"]
+    bins = RESULTS["methods"]["demo"]["reliability"]
+    ece = RESULTS["methods"]["demo"]["metrics"]["ece"]
     np.testing.assert_array_equal(
-        lines_of(upper)[f"ours, ECE {ece:.3f}"].get_xydata(), [(part["score"], part["accuracy"]) for part in bins]
+        lines_of(upper)[f"demo, ECE {ece:.3f}"].get_xydata(), [(part["score"], part["accuracy"]) for part in bins]
     )
     values, edges = lower.patches[0].get_data()[:2]
     assert values.sum() == pytest.approx(1) and len(edges) == 11
@@ -82,8 +82,8 @@ def test_curves_hold_the_measured_points():
 
 def test_an_empty_bin_of_scores_is_drawn_as_empty():
     results = example_results()
-    results["methods"] = {"ours": results["methods"]["ours"]}
-    results["methods"]["ours"]["reliability"] = [
+    results["methods"] = {"demo": results["methods"]["demo"]}
+    results["methods"]["demo"]["reliability"] = [
         {"low": 0.1, "high": 0.2, "n": 3, "score": 0.15, "accuracy": 0.3},
         {"low": 0.7, "high": 0.8, "n": 1, "score": 0.75, "accuracy": 1.0},
     ]
@@ -110,7 +110,7 @@ def test_the_most_frequent_categories_are_kept_and_the_rest_is_told():
     results = example_results(n=2000, categories=MANY)
     axis = next(a for a in breakdowns(results).axes if a.get_title(loc="left").startswith("category"))
     assert axis.get_title(loc="left") == "category (the 15 most frequent of 40)"
-    sizes = sorted((part["n"] for part in results["methods"]["ours"]["breakdowns"]["category"].values()), reverse=True)
+    sizes = sorted((part["n"] for part in results["methods"]["demo"]["breakdowns"]["category"].values()), reverse=True)
     assert [int(label.get_text().split("n = ")[1]) for label in axis.get_xticklabels()] == sizes[:15]
 
 
@@ -130,7 +130,7 @@ def test_methods_without_a_time_are_left_out():
     results["methods"]["gradcam"]["seconds"]["per_phrase"] = 0.0
     del results["bounds"]["box-mask"]["seconds"]
     labels = {container.get_label() for container in accuracy_against_time(results).axes[0].containers}
-    assert "gradcam" not in labels and "box-mask (bound)" not in labels and "ours" in labels
+    assert "gradcam" not in labels and "box-mask (bound)" not in labels and "demo" in labels
 
 
 @pytest.mark.parametrize("most", [3, 40])

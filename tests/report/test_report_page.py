@@ -8,7 +8,7 @@ from PIL import Image
 
 from grounding.visualization.galleries import Gallery, Picture
 from grounding.visualization.plots import draw_plots
-from grounding.visualization.report_page import PLOTS, write_page
+from grounding.visualization.report_page import PLOTS, RUN_SENTENCE, write_page
 from grounding.visualization.tables import all_tables
 from tests.report.results_example import BOUNDS, METHODS, example_results, foreign_results
 
@@ -58,7 +58,7 @@ def picture_bytes():
 
 
 GALLERIES = [
-    Gallery("Best", "The best <ones>.", (Picture(picture_bytes(), HOSTILE, "ours: IoU 0.91"),)),
+    Gallery("Best", "The best <ones>.", (Picture(picture_bytes(), HOSTILE, "demo: IoU 0.91"),)),
     Gallery("Disputed", "Nothing to show.", ()),
 ]
 
@@ -170,3 +170,8 @@ def test_a_failing_page_leaves_the_old_one(tmp_path):
     with pytest.raises(FileNotFoundError):
         write_page(foreign_results(), {"confusion": tmp_path / "gone.png"}, [], path, command="")
     assert path.read_text() == "old"
+
+
+def test_a_run_is_described_whatever_its_folder_is_called(written):
+    """Of the method that is known by no name of its own, "demo" here, and of no other one."""
+    assert "".join(written[3].texts).count(RUN_SENTENCE) == 1

@@ -88,7 +88,7 @@ def test_differences():
             behind["difference"], *behind["interval"], behind["p_value"]
         ]  # fmt: skip
     text = table_named("differences", "text")
-    assert text.startswith("ours minus each other method")
+    assert text.startswith("demo minus each other method")
     gradcam = next(line for line in text.splitlines() if line.startswith("gradcam"))
     difference = RESULTS["methods"]["gradcam"]["behind"]["acc@0.5"]["difference"]
     p_value = RESULTS["methods"]["gradcam"]["behind"]["acc@0.5"]["p_value"]
@@ -97,11 +97,11 @@ def test_differences():
 
 def test_semantic_columns_are_not_mixed_up():
     (row, *_) = read_csv(table_named("semantic_similarity", "csv"))
-    metrics = RESULTS["methods"]["ours"]["metrics"]
+    metrics = RESULTS["methods"]["demo"]["metrics"]
     names = {"text", "crop", "annotated_text"}
     for name in (f"{sense}_{measure}" for sense in names for measure in ("cosine", "euclidean")):
         assert float(row[name]) == metrics[name]
-    last = next(line for line in table_named("semantic_similarity", "text").splitlines() if line.startswith("ours "))
+    last = next(line for line in table_named("semantic_similarity", "text").splitlines() if line.startswith("demo "))
     order = ("text_cosine", "text_euclidean", "annotated_text_cosine", "annotated_text_euclidean", "crop_cosine",
              "crop_euclidean")  # fmt: skip
     assert last.split()[1:] == [f"{metrics[name]:.3f}" for name in order]
@@ -117,7 +117,7 @@ def test_subsets_say_their_size():
 
 def test_breakdowns_hold_every_group():
     rows = read_csv(render(breakdown_table(RESULTS), "csv"))
-    breakdowns = RESULTS["methods"]["ours"]["breakdowns"]
+    breakdowns = RESULTS["methods"]["demo"]["breakdowns"]
     assert [(row["section"], row["group"]) for row in rows] == [
         (a, g) for a, groups in breakdowns.items() for g in groups
     ]
@@ -136,7 +136,7 @@ def test_caption_has_all_facts_and_is_on_every_table():
     assert all(table.caption.startswith(line) for table in all_tables(RESULTS))
     pooled = {**RESULTS, "query": "ref"}
     assert "one query per object, its expressions pooled" in caption(pooled)
-    pooled["methods"] = {**RESULTS["methods"], "ours": {**RESULTS["methods"]["ours"], "n": 390}}
+    pooled["methods"] = {**RESULTS["methods"], "demo": {**RESULTS["methods"]["demo"], "n": 390}}
     assert "n = 390 to 400" in caption(pooled)
 
 
@@ -166,7 +166,7 @@ def test_markdown_is_one_table_of_equal_rows():
 
 def test_latex_is_escaped_and_balanced():
     results = example_results()
-    results["methods"]["my_method & 100%"] = results["methods"].pop("ours")
+    results["methods"]["my_method & 100%"] = results["methods"].pop("demo")
     text = comparison_table(results, "latex")
     assert "my\\_method \\& 100\\%" in text and "refshapes\\_100\\%" in text
     assert not re.search(r"(?<!\\)[%_]", text)
