@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -43,6 +45,13 @@ def url(uploads: Path) -> Iterator[str]:
     page, address = launch(config, uploads)
     yield address
     page.close(verbose=False)
+
+
+@pytest.fixture(autouse=True)
+def own_environment() -> Iterator[None]:
+    """What a test's own page sets for its process, such as the folder of uploads, is not left to the shared page."""
+    with mock.patch.dict(os.environ):
+        yield
 
 
 @pytest.fixture
