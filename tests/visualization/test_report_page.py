@@ -10,7 +10,7 @@ from grounding.visualization.galleries import Gallery, Picture
 from grounding.visualization.plots import draw_plots
 from grounding.visualization.report_page import PLOTS, RUN_SENTENCE, write_page
 from grounding.visualization.tables import all_tables
-from tests.report.results_example import BOUNDS, METHODS, example_results, foreign_results
+from tests.visualization.results_example import BOUNDS, METHODS, example_results, foreign_results
 
 HOSTILE = "<script>alert('x')</script> & \"the cup\""
 COMMAND = "python compare.py --data 'a <b>' && echo done"

@@ -11,7 +11,7 @@ from grounding.model.decoder import DecoderConfig
 from grounding.training.search import TuneConfig
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
-from tests.tuning.searches import SPACE
+from tests.training.search.searches import SPACE
 
 SMALL = DecoderConfig(width=16, blocks=1, queries=2, query_dim=8, reader_layers=1)
 

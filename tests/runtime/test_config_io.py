@@ -17,7 +17,7 @@ from grounding.methods.config import ModelConfig
 from grounding.methods.load import read_model_config
 from grounding.model.decoder import DecoderConfig
 from grounding.runtime.config_io import MAX_BYTES, check_fields, from_plain, plain, read_yaml
-from tests.test_cli import Config, Decoder, parse
+from tests.runtime.test_cli import Config, Decoder, parse
 
 WAYS_TO_NAME_A_CLASS = [
     "decoder: {class_path: evil_of_a_stranger.Evil}",

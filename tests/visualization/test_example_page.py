@@ -8,7 +8,7 @@ import pytest
 
 from grounding.visualization.example_choice import choose_random
 from grounding.visualization.gallery_page import write_example_page
-from tests.report.made_up_examples import WHERE, answers, grey, wanted
+from tests.visualization.made_up_examples import WHERE, answers, grey, wanted
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks.results import BEGIN, END, SHORT, main, short_table
 from grounding import InputError
-from tests.report.results_example import example_results
 from tests.scripts import ROOT
+from tests.visualization.results_example import example_results
 
 RESULTS = example_results()
 

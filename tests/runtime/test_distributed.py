@@ -26,8 +26,8 @@ from grounding.runtime.distributed import gather, is_main, process_count, proces
 from grounding.runtime.shards import ShardedFile
 from grounding.visualization.report import report_comparison
 from tests.ended import ending_both, no_space
+from tests.runtime.shared_work import BOUNDS, METHODS, evaluation, work
 from tests.scripts import ROOT
-from tests.shared_work import BOUNDS, METHODS, evaluation, work
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
 
@@ -60,7 +60,7 @@ def alone(folder: Path) -> tuple[Path, list[Any]]:
 
 def launch(folder: Path, output: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-               "-m", "tests.shared_work", str(folder), str(output)]  # fmt: skip
+               "-m", "tests.runtime.shared_work", str(folder), str(output)]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
 

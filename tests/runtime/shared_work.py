@@ -1,4 +1,4 @@
-"""What `torchrun` has two processes do together in tests/test_processes.py, and the test itself alone."""
+"""What `torchrun` has two processes do together in tests/runtime/test_distributed.py, and the test itself alone."""
 
 from __future__ import annotations
 

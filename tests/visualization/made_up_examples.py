@@ -3,7 +3,7 @@
 import numpy as np
 
 from grounding.visualization.selection import Wanted
-from tests.report.results_example import example_predictions
+from tests.visualization.results_example import example_predictions
 
 HOSTILE = [
     "<script>document.title='hacked'</script>",

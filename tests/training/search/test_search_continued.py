@@ -27,7 +27,7 @@ from grounding.training.search import TuneConfig, trial_folder, tune
 from grounding.training.train import train
 from tests.scripts import ROOT
 from tests.training.disturbing import at_step, not_a_number
-from tests.tuning.searches import logged, rows
+from tests.training.search.searches import logged, rows
 
 
 def dying_in_step(monkeypatch: pytest.MonkeyPatch, step: int, death: type[BaseException]) -> None:

@@ -14,7 +14,7 @@ from grounding.training.config import TrainConfig
 from grounding.training.search import TuneConfig, tune
 from grounding.training.search_space import DEFAULT_SPACE, read_space, values_in_space, with_values
 from tests.scripts import assert_refused, run_script
-from tests.tuning.searches import SPACE
+from tests.training.search.searches import SPACE
 
 Capture = pytest.CaptureFixture[str]
 

@@ -8,7 +8,7 @@ from PIL import Image
 from grounding.errors import InputError
 from grounding.visualization.drawing import ANNOTATED_COLOUR
 from grounding.visualization.galleries import choose_best, choose_disputed, choose_worst, draw_example, draw_galleries
-from tests.report.results_example import example_predictions
+from tests.visualization.results_example import example_predictions
 
 COLOURS = {"demo": "#0072B2", "zero-shot": "#D55E00"}
 PREDICTIONS = example_predictions()

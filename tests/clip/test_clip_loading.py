@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from grounding.clip.backbone import RESNETS, load_clip
-from tests.backbone.saved_clip import PHRASES, SAVERS, error, images, save_archive
+from tests.clip.saved_clip import PHRASES, SAVERS, error, images, save_archive
 from tests.tiny_clip import save_openai_archive, tiny_clip
 
 

@@ -15,7 +15,7 @@ from grounding.visualization.tables import (
     main_table,
     write_tables,
 )
-from tests.report.results_example import BOUNDS, METHODS, example_results, foreign_results
+from tests.visualization.results_example import BOUNDS, METHODS, example_results, foreign_results
 
 RESULTS = example_results()
 

@@ -11,7 +11,7 @@ from grounding.visualization.example_choice import choose_best, choose_disputed,
 from grounding.visualization.example_drawing import COLOURS
 from grounding.visualization.fitted_text import fitted, width_of
 from grounding.visualization.gallery_picture import draw_gallery
-from tests.report.made_up_examples import WHERE, answers, grey, ids, wanted
+from tests.visualization.made_up_examples import WHERE, answers, grey, ids, wanted
 
 
 def test_random_is_by_lot_and_independent_of_order():

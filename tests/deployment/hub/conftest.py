@@ -7,7 +7,7 @@ import pytest
 from huggingface_hub import constants
 
 from grounding.methods.hub_download import fetched
-from tests.hub.stand_in import WRITER, HubStandIn
+from tests.deployment.hub.stand_in import WRITER, HubStandIn
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from PIL import Image
 
 from grounding.clip.backbone import encode_tokens, normalise_pixels, tokenize
 from grounding.errors import InputError
-from tests.backbone.saved_clip import PHRASES
+from tests.clip.saved_clip import PHRASES
 from tests.shared_data import SHARED_DATA, needs_shared_data
 from tests.tiny_clip import RESOLUTION, tiny_clip
 

@@ -18,7 +18,7 @@ from grounding.training.config import TrainConfig
 from grounding.training.search import TuneConfig, trial_folder, tune
 from grounding.training.train import train
 from grounding.visualization.search_plots import draw_search
-from tests.tuning.searches import logged, rows, scripted
+from tests.training.search.searches import logged, rows, scripted
 
 Capture = pytest.CaptureFixture[str]
 

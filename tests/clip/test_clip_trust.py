@@ -14,7 +14,7 @@ from grounding import ModelConfig, load
 from grounding.clip import checkpoint_files as clip_files
 from grounding.clip.backbone import load_clip
 from grounding.errors import InputError
-from tests.backbone.saved_clip import error, images, save_archive
+from tests.clip.saved_clip import error, images, save_archive
 from tests.tiny_clip import tiny_clip
 
 

@@ -17,7 +17,7 @@ from grounding.visualization.plots import (
     reliability,
     risk_coverage,
 )
-from tests.report.results_example import BOUNDS, METHODS, example_results, foreign_results
+from tests.visualization.results_example import BOUNDS, METHODS, example_results, foreign_results
 
 RESULTS = example_results()
 MANY = tuple(f"thing {index}" for index in range(40))

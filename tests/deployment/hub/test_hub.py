@@ -21,7 +21,7 @@ from grounding.deployment.hub import sharing
 from grounding.errors import InputError
 from grounding.methods.hub_download import fetched
 from grounding.methods.load import RUN_FILES, SHIPPED
-from tests.hub.stand_in import HubStandIn, Repository
+from tests.deployment.hub.stand_in import HubStandIn, Repository
 from tests.trained_run import make_trained_run
 
 ABSOLUTE = "/home/somebody/secret"
