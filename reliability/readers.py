@@ -21,9 +21,9 @@ from PIL import Image
 
 from grounding import InputError, RefCOCOg
 from grounding.clip.backbone import tokenize
+from grounding.data.archives import unpack
 from grounding.data.check import CheckConfig, check, told
 from grounding.data.images import read_image
-from grounding.data.unpack import unpack
 from grounding.data.unpickle import load_plain_pickle
 from grounding.deployment.bulk.requests import open_requests
 from grounding.evaluation.prediction_readers import read_coco, read_csv, read_jsonl
@@ -150,7 +150,7 @@ def _archives(folder: Path) -> Reader:
 
     def read() -> None:
         shutil.rmtree(target, ignore_errors=True)
-        unpack(path, target, hide_progress=True)
+        unpack(path, target)
 
     return Reader(_trial("archives", path, read), tuple(seeds), spoilt(seeds))
 
