@@ -22,7 +22,7 @@ from PIL import Image
 from grounding import InputError, RefCOCOg
 from grounding.clip.backbone import tokenize
 from grounding.data.archives import unpack
-from grounding.data.check import CheckConfig, check, told
+from grounding.data.check import check, told
 from grounding.data.images import read_image
 from grounding.data.unpickle import load_plain_pickle
 from grounding.deployment.bulk.requests import open_requests
@@ -82,7 +82,7 @@ def _annotations(folder: Path) -> Reader:
         try:
             read(data)
         finally:
-            told(check(CheckConfig(folder, images=False)))
+            told(check(folder, images=False))
 
     seeds = tuple(which + content for which, content in right.items())
     inputs = st.one_of(
