@@ -191,7 +191,7 @@ def read_requests(path: Path, content: bytes) -> Iterator[Request]:
 def main(arguments: Sequence[str]) -> None:
     """The command line, without the program's name."""
     with exit_on_input_error():
-        print(ground_file(parse(BulkConfig, "bulk", arguments, module=True)))
+        print(ground_file(parse(BulkConfig, "-m grounding.deployment.bulk", arguments, section="bulk")))
 
 
 if __name__ == "__main__":
