@@ -9,9 +9,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from ftfy.chardata import DOUBLE_QUOTE_RE, LIGATURES, SINGLE_QUOTE_RE, WIDTH_MAP
+from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
+from tokenizers.models import BPE
+from tokenizers.processors import TemplateProcessing
 from tqdm import tqdm
 
 from grounding.clip.backbone import CONTEXT_LENGTH
+from grounding.clip.package import SimpleTokenizer
 from grounding.deployment.export.networks import onnx_networks
 from grounding.errors import InputError
 from grounding.geometry import PADDING_RGB
@@ -23,6 +28,10 @@ from grounding.runtime.files import flush_file, flush_folder, sha256_of
 SETTINGS_FILE = "export.json"
 TOKENIZER_FILE = "tokenizer.json"
 OLDEST_TORCH = "2.10"  # whose exporter understands that phrases and their lengths differ
+
+START, END = "<|startoftext|>", "<|endoftext|>"
+# As in the `clip` package, simple_tokenizer.py, without the two tokens above, which the library finds by itself.
+WORDS = r"(?i)'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
 def export_run(run: str, output: Path) -> dict[str, Any]:
@@ -36,15 +45,10 @@ def export_run(run: str, output: Path) -> dict[str, Any]:
         What export.json holds: see `settings_of`.
 
     Raises:
-        InputError: there is no such run, `run` has no decoder, `output` is there already, PyTorch is too old, or a
-            package that the export needs is not installed.
+        InputError: there is no such run, `run` has no decoder, `output` is there already, or PyTorch is too old.
     """
     if torch.__version__ < OLDEST_TORCH:
         raise InputError(f"the export needs PyTorch {OLDEST_TORCH} or newer, this is {torch.__version__}: update it")
-    try:
-        from grounding.deployment.export.tokenizer import clip_to_tokenizers
-    except ImportError as error:
-        raise InputError(f"the export needs another package ({error}): pip install -r requirements.txt") from error
     output = output.resolve()
     _refuse_existing(output)
     grounder = load(run, precision="float32")
@@ -112,6 +116,40 @@ def left_out(grounder: DenseGrounder) -> Iterator[str]:
             f"the run makes boxes by {extraction.method!r}: the export makes them by 'components', connected regions "
             f"above {extraction.relative:g} of the maximum"
         )
+
+
+def clip_to_tokenizers() -> Tokenizer:
+    """The tokenizer that gives `clip.tokenize`'s ids: start token, words, end token, zeros up to the longest phrase.
+
+    Its file is read without PyTorch and from other languages too. The `clip` package's tokenizer repairs a text with
+    ftfy before it splits it: of these repairs the file holds those that replace characters (quotation marks, ligatures,
+    full-width letters) and spaces. What would have to guess stays undone: text that was decoded wrongly ("cafÃ©") and
+    HTML entities ("&amp;").
+    """
+    theirs = SimpleTokenizer()
+    tokenizer = Tokenizer(BPE(vocab=theirs.encoder, merges=list(theirs.bpe_ranks), end_of_word_suffix="</w>"))
+    tokenizer.normalizer = normalizers.Sequence(
+        [
+            *(normalizers.Replace(chr(code), plain) for code, plain in (LIGATURES | WIDTH_MAP).items()),
+            normalizers.Replace(Regex(SINGLE_QUOTE_RE.pattern), "'"),
+            normalizers.Replace(Regex(DOUBLE_QUOTE_RE.pattern), '"'),
+            normalizers.NFC(),
+            normalizers.Replace(Regex(r"\s+"), " "),
+            normalizers.Strip(),
+            normalizers.Lowercase(),
+        ]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(WORDS), behavior="removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.add_special_tokens([START, END])
+    ends = [(token, theirs.encoder[token]) for token in (START, END)]
+    tokenizer.post_processor = TemplateProcessing(single=f"{START} $A {END}", special_tokens=ends)
+    tokenizer.enable_padding(pad_id=0, pad_token="!")
+    return tokenizer
 
 
 def _refuse_existing(output: Path) -> None:

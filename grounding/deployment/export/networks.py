@@ -22,7 +22,6 @@ from grounding.clip.dense import DenseCLIP, DenseFeatures
 from grounding.clip.encoder import Encoder
 from grounding.clip.package import CLIP
 from grounding.clip.text import PhraseFeatures
-from grounding.errors import InputError
 from grounding.model.decoder import STAGES_READ, HeatmapDecoder
 
 OPSET = 18
@@ -107,9 +106,6 @@ def onnx_networks(encoder: Encoder, decoder: HeatmapDecoder) -> Iterator[tuple[s
     Args:
         encoder: the frozen CLIP.
         decoder: trained on its features.
-
-    Raises:
-        InputError: the exporter's packages are not installed.
     """
     images, phrases, length = Dim("images", min=1), Dim("phrases", min=1), Dim("length", min=1, max=CONTEXT_LENGTH)
     image_tower, text_tower = ImageTower(encoder.dense), TextTower(encoder.clip.model)
@@ -144,16 +140,7 @@ def to_onnx(
         outputs: names of what it returns.
         inputs: names of what it takes; those of its arguments if None.
         dynamic: per argument, the dimensions that may have another size, as `torch.export.Dim`s; none if None.
-
-    Raises:
-        InputError: the exporter's packages are not installed.
     """
-    try:
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise InputError(
-            f"writing ONNX needs the package onnxscript ({error}): pip install -r requirements.txt"
-        ) from error
     # On a copy, in the usual memory layout: others would be traced as transpositions.
     model = copy.deepcopy(model).cpu().eval().requires_grad_(False).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     fast_path = torch.backends.mha.get_fastpath_enabled()
