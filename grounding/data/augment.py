@@ -16,8 +16,14 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # importing it would oth
 import albumentations as A
 import numpy as np
 
-from grounding.data.augmentation_rules import names_another, names_colour, names_place, names_sharpness
-from grounding.data.flip import can_be_mirrored, mirrored_phrase
+from grounding.data.augmentation_rules import (
+    can_be_mirrored,
+    mirrored_phrase,
+    names_another,
+    names_colour,
+    names_place,
+    names_sharpness,
+)
 from grounding.geometry import Letterbox
 from grounding.types import Example
 

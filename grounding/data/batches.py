@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from grounding.data.augment import UNCHANGED, AugmentationConfig, augment
-from grounding.data.flip import can_be_mirrored, mirrored_phrase
+from grounding.data.augmentation_rules import can_be_mirrored, mirrored_phrase
+from grounding.data.relations import composed_expressions
 from grounding.data.supervision import Supervised, without_boxes
-from grounding.data.synthetic_expressions import composed_expressions
 from grounding.types import Expression
 
 COMPOSED_POOL = 2  # composed phrases kept per image for each one drawn in an epoch

@@ -1,4 +1,4 @@
-"""What training may see of a data set: boxes of all, some or no images, and which images are left out as broken."""
+"""What training may see of a data set: boxes of all, some or no images, as masks, and which images are left out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
+import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
@@ -120,3 +122,22 @@ class WithoutBroken(Dataset[Example]):
 
     def check_images(self) -> None:
         """Does nothing: what is missing is left out."""
+
+
+def box_masks(boxes_xyxy: Tensor, size: int, stride: int) -> Tensor:
+    """What a heatmap is supervised with, 1 inside the annotated box and 0 outside: of every cell, the share it covers.
+
+    Args:
+        boxes_xyxy: (P, 4) in model pixels.
+        size: cells along a side.
+        stride: model pixels per cell.
+
+    Returns:
+        (P, size, size) float32 in [0, 1].
+    """
+    edges = torch.arange(size + 1, device=boxes_xyxy.device, dtype=torch.float32) * stride
+    low, high = edges[:-1], edges[1:]
+    x1, y1, x2, y2 = boxes_xyxy.float()[:, :, None].unbind(dim=1)  # (P, 1) each
+    across = (torch.minimum(x2, high) - torch.maximum(x1, low)).clamp(min=0) / stride
+    down = (torch.minimum(y2, high) - torch.maximum(y1, low)).clamp(min=0) / stride
+    return down[:, :, None] * across[:, None, :]

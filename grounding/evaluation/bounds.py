@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from grounding.data.box_masks import box_masks
+from grounding.data.supervision import box_masks
 from grounding.evaluation.metrics import ious_with
 from grounding.extraction import ExtractionConfig, extract
 from grounding.geometry import Letterbox

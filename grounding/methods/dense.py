@@ -14,7 +14,7 @@ from torch import Tensor
 from grounding.clip.encoder import EncodedImages, EncodedView, Encoder
 from grounding.clip.similarity import min_max_normalize, similarity_of
 from grounding.clip.text import PhraseFeatures, TextEncoder, as_phrases
-from grounding.data.flip import can_be_mirrored, mirrored_phrase
+from grounding.data.augmentation_rules import can_be_mirrored, mirrored_phrase
 from grounding.data.images import ImageLike, as_image
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.choice import required_head

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from grounding.clip.encoder import Encoder
 from grounding.clip.similarity import pool
 from grounding.data.batches import TrainingBatch
-from grounding.data.box_masks import box_masks
+from grounding.data.supervision import box_masks
 from grounding.errors import SettingsError
 from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.distributed import scale_to_global_means

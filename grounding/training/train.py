@@ -18,9 +18,8 @@ from tqdm import tqdm
 
 from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch, TrainingItems, collate
-from grounding.data.dataloader import ImageLoader, TimedLoader
+from grounding.data.dataloader import GlobalBatches, ImageLoader, TimedLoader
 from grounding.data.refcocog import RefCOCOg
-from grounding.data.sampler import GlobalBatches
 from grounding.errors import InputError, SettingsError
 from grounding.evaluation.evaluate import evaluate
 from grounding.methods.dense import DenseGrounder, decoder_for

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from grounding.clip.similarity import pool, similarity_of
-from grounding.data.box_masks import box_masks
+from grounding.data.supervision import box_masks
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:

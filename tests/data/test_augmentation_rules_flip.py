@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from grounding.data.flip import can_be_mirrored, mirrored_phrase
+from grounding.data.augmentation_rules import can_be_mirrored, mirrored_phrase
 from grounding.data.relations import CONNECTORS, stands
 
 SWAPPED = {

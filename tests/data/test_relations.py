@@ -12,8 +12,7 @@ from grounding.data.refshapes.meaning import Description, is_unique
 from grounding.data.refshapes.scenes import SceneObject
 from grounding.data.refshapes.vocabulary import RELATION_PHRASES
 from grounding.data.refshapes.writer import SPLITS, make_split_scene, write_refshapes
-from grounding.data.relations import stands
-from grounding.data.synthetic_expressions import composed_expressions
+from grounding.data.relations import composed_expressions, stands
 from grounding.types import Expression, Region
 from tests.toy_data import write_toy_data
 

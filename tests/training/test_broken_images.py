@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 
 from grounding import InputError
+from grounding.data.dataloader import GlobalBatches
 from grounding.data.refcocog import RefCOCOg
-from grounding.data.sampler import GlobalBatches
 from grounding.runtime.signals import Stopped
 from grounding.training.config import TrainConfig
 from grounding.training.train import train

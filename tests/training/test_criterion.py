@@ -11,7 +11,7 @@ from torch import Tensor
 
 from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch
-from grounding.data.box_masks import box_masks
+from grounding.data.supervision import box_masks
 from grounding.errors import InputError
 from grounding.methods.dense import decoder_for
 from grounding.model.decoder import DecoderConfig

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from grounding.data.box_masks import box_masks
+from grounding.data.supervision import box_masks
 from grounding.training.losses import mask_loss
 
 

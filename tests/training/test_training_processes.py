@@ -18,8 +18,8 @@ import torch
 from benchmarks.training_processes import in_processes, largest_difference
 from grounding.data.augment import AugmentationConfig
 from grounding.data.batches import TrainingItems
+from grounding.data.dataloader import GlobalBatches
 from grounding.data.refcocog import RefCOCOg
-from grounding.data.sampler import GlobalBatches
 from grounding.data.supervision import images_with_boxes
 from grounding.methods.config import ModelConfig
 from grounding.model.decoder import DecoderConfig
