@@ -31,7 +31,7 @@ def without_sizes(records):
 def test_boxes_are_clipped_to_the_decoded_image_where_its_size_is_not_given(tmp_path, records):
     stated = RefCOCOg(write(tmp_path / "a", *records), "val", group_by="image")
     unstated = RefCOCOg(write(tmp_path / "b", *without_sizes(records)), "val", group_by="image")
-    assert unstated.expressions[-1].box_xyxy == (30, 20, 55, 45)
+    assert stated.expressions[-1].box_xyxy == (30, 20, 40, 30) and unstated.expressions[-1].box_xyxy == (30, 20, 55, 45)
     for known, found in zip(stated, unstated, strict=True):
         assert found.boxes_xyxy.tolist() == known.boxes_xyxy.tolist()
         assert found.regions == known.regions

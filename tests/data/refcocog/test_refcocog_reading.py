@@ -63,16 +63,6 @@ def test_a_data_loader_reads_it_in_processes(root):
     ]
 
 
-def test_box_is_clipped_to_the_image_where_its_size_is_given(tmp_path, records):
-    refs, instances = records
-    assert RefCOCOg(write(tmp_path / "a", refs, instances), "val").expressions[-1].box_xyxy == (30, 20, 40, 30)
-    for image in instances["images"]:
-        del image["width"], image["height"]
-    dataset = RefCOCOg(write(tmp_path / "b", refs, instances), "val")
-    assert dataset.expressions[-1].box_xyxy == (30, 20, 55, 45)
-    assert dataset[-1].image.shape == (30, 40, 3)
-
-
 def test_raw_is_the_phrase_only_where_sent_is_missing_or_blank(tmp_path, records):
     refs, instances = records
     del refs[0]["sentences"][0]["sent"]
