@@ -6,36 +6,26 @@ import csv
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from grounding.errors import InputError
 from grounding.evaluation.predictions import Prediction, read_predictions
-from grounding.geometry import box_xywh_to_xyxy
 from grounding.types import Expression
 
 PREDICTED, ANNOTATED = (tuple(f"{kind}_{edge}" for edge in ("x1", "y1", "x2", "y2")) for kind in ("pred", "gt"))
 UNKNOWN_IMAGE = -1  # of rows that do not say which: as if all were of one image, of which there is no interval
 # The answer of a system that gave none: it overlaps nothing.
-NO_BOX: tuple[tuple[float, ...], ...] = ((0.0, 0.0, 0.0, 0.0),)
-
+NO_BOX = (((0.0, 0.0, 0.0, 0.0), 0.0),)
 
 # What values of any kind raise where numbers and lists are expected.
 DAMAGE = (ValueError, TypeError, KeyError, OverflowError, RecursionError, csv.Error)
 Item = TypeVar("Item")
 Parsed = TypeVar("Parsed")
-
-
-@dataclass(frozen=True)
-class ScoredBoxes:
-    """A system's boxes for one expression, in pixels of the original image, and their scores; in any order."""
-
-    boxes_xyxy: tuple[tuple[float, ...], ...]
-    scores: tuple[float, ...]
+# A system's boxes for one expression, xyxy in pixels of the original image, each with its score; in any order.
+ScoredBoxes = list[tuple[tuple[float, ...], float]]
 
 
 def read_csv(path: Path) -> list[Prediction]:
@@ -49,8 +39,7 @@ def read_csv(path: Path) -> list[Prediction]:
     """
     with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a mark at the start
         rows = enumerate(csv.DictReader(file), start=1)
-        predictions = _parsed(path, "row", rows, lambda numbered: _from_row(*numbered))
-    return _best_first_once_each(path, predictions)
+        return _own(path, _parsed(path, "row", rows, lambda numbered: _from_row(*numbered)))
 
 
 def read_jsonl(path: Path, expressions: Mapping[int, Expression]) -> list[Prediction]:
@@ -65,7 +54,7 @@ def read_jsonl(path: Path, expressions: Mapping[int, Expression]) -> list[Predic
         InputError: a line is no prediction, an expression is answered twice, or it is not one of the split.
     """
     if not expressions:
-        return _best_first_once_each(path, read_predictions(path))
+        return [_best_first(each) for each in _own(path, read_predictions(path))]
     with path.open(encoding="utf-8") as file:
         answers = _parsed(path, "line", file, _from_line)
     return _with_annotations(path, answers, expressions)
@@ -77,17 +66,14 @@ def read_coco(path: Path, expressions: Mapping[int, Expression]) -> list[Predict
     Raises:
         InputError: the file is no list of results, or one is about an expression that the split does not have.
     """
-    by_sentence: dict[int, list[tuple[list[float], float]]] = defaultdict(list)
+    answers: dict[int, ScoredBoxes] = defaultdict(list)
     try:
         for record in json.loads(path.read_text(encoding="utf-8")):
-            by_sentence[int(record["image_id"])].append((_four(record["bbox"]), _score(record["score"])))
+            x, y, width, height = _four(record["bbox"])
+            answers[int(record["image_id"])].append(((x, y, x + width, y + height), _score(record["score"])))
     except DAMAGE as error:
         raise InputError(f"{path} is no list of image_id, bbox and score ({error}): write COCO results") from error
-    answers = []
-    for sent_id, scored in by_sentence.items():
-        boxes = box_xywh_to_xyxy(np.array([bbox for bbox, _ in scored])).tolist()
-        answers.append((sent_id, ScoredBoxes(tuple(map(tuple, boxes)), tuple(score for _, score in scored))))
-    return _with_annotations(path, answers, expressions)
+    return _with_annotations(path, answers.items(), expressions)
 
 
 def _parsed(path: Path, place: str, items: Iterable[Item], parse: Callable[[Item], Parsed]) -> list[Parsed]:
@@ -115,7 +101,7 @@ def _from_row(number: int, row: dict[str, Any]) -> Prediction:
         sent_id=sent_id,
         phrase=row.get("sent", ""),
         annotated_xyxy=tuple(annotated),
-        boxes_xyxy=(tuple(_four(predicted)),),
+        boxes_xyxy=(_four(predicted),),
         scores=(float(row.get("score", 1.0)),),
     )
 
@@ -124,46 +110,45 @@ def _from_line(line: str) -> tuple[int, ScoredBoxes]:
     record = json.loads(line)
     if record.get("at_random"):
         raise ValueError("it answers at random: leave out --data, the file has the annotations itself")
-    boxes = tuple(tuple(_four(box)) for box in record["boxes_xyxy"])
-    scores = tuple(map(_score, record["scores"]))
+    boxes, scores = [_four(box) for box in record["boxes_xyxy"]], [_score(score) for score in record["scores"]]
     if len(boxes) != len(scores):
         raise ValueError(f"{len(boxes)} boxes and {len(scores)} scores")
-    return int(record["sent_id"]), ScoredBoxes(boxes, scores)
+    return int(record["sent_id"]), list(zip(boxes, scores, strict=True))
 
 
 def _with_annotations(
     path: Path, answers: Iterable[tuple[int, ScoredBoxes]], expressions: Mapping[int, Expression]
 ) -> list[Prediction]:
     """A prediction for every expression of the split: one that has no answer is answered wrongly."""
-    answered: dict[int, ScoredBoxes] = {}
-    for sent_id, answer in answers:
+    answered = _once_each(path, answers)
+    for sent_id in answered:
         if sent_id not in expressions:
             raise InputError(f"{path} answers sent_id {sent_id}, which is not in this split: give the --data and "
                              "--split it is about")  # fmt: skip
-        if sent_id in answered:
-            raise InputError(f"{path} answers sent_id {sent_id} twice: keep one answer of each")
-        answered[sent_id] = answer
-    return [_prediction(expression, answered.get(sent_id)) for sent_id, expression in expressions.items()]
+    predictions = []
+    for sent_id, expression in expressions.items():
+        boxes, scores = zip(*(answered.get(sent_id) or NO_BOX), strict=True)
+        predictions.append(_best_first(Prediction(
+            expression.image_id, expression.ref_id, expression.ann_id, sent_id, expression.phrase,
+            expression.box_xyxy, boxes, scores, no_proposal=not answered.get(sent_id))))  # fmt: skip
+    return predictions
 
 
-def _prediction(expression: Expression, answer: ScoredBoxes | None) -> Prediction:
-    found = answer is not None and bool(answer.boxes_xyxy)
-    boxes, scores = (answer.boxes_xyxy, answer.scores) if answer is not None and found else (NO_BOX, (0.0,))
-    return _best_first(
-        Prediction(expression.image_id, expression.ref_id, expression.ann_id, expression.sent_id, expression.phrase,
-                   expression.box_xyxy, boxes, scores, no_proposal=not found)
-    )  # fmt: skip
-
-
-def _best_first_once_each(path: Path, predictions: Iterable[Prediction]) -> list[Prediction]:
-    by_sentence: dict[int, Prediction] = {}
-    for prediction in predictions:
-        if prediction.sent_id in by_sentence:
-            raise InputError(f"{path} answers sent_id {prediction.sent_id} twice: keep one answer of each")
-        by_sentence[prediction.sent_id] = _best_first(prediction)
-    if not by_sentence:
+def _own(path: Path, predictions: Iterable[Prediction]) -> list[Prediction]:
+    """The predictions of a file that has the annotations itself: at least one, none twice."""
+    found = _once_each(path, ((prediction.sent_id, prediction) for prediction in predictions))
+    if not found:
         raise InputError(f"{path} holds no prediction: give a file with one expression a row")
-    return list(by_sentence.values())
+    return list(found.values())
+
+
+def _once_each(path: Path, answers: Iterable[tuple[int, Item]]) -> dict[int, Item]:
+    found: dict[int, Item] = {}
+    for sent_id, answer in answers:
+        if sent_id in found:
+            raise InputError(f"{path} answers sent_id {sent_id} twice: keep one answer of each")
+        found[sent_id] = answer
+    return found
 
 
 def _best_first(prediction: Prediction) -> Prediction:
@@ -182,8 +167,8 @@ def _score(value: Any) -> float:
     return score
 
 
-def _four(box: Any) -> list[float]:
-    values = [float(value) for value in box]
-    if len(values) != 4 or not np.isfinite(values).all():
-        raise ValueError(f"a box is four numbers, got {values}")
+def _four(box: Any) -> tuple[float, ...]:
+    values = tuple(float(value) for value in box)
+    if len(values) != 4 or not all(map(isfinite, values)):
+        raise ValueError(f"a box is four numbers, got {list(values)}")
     return values
