@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from grounding.data import images
-from grounding.data.images import read_image
+from grounding.data.images import EndsEarlyWarning, read_image
 from grounding.errors import InputError
 from tests.data.images.image_files import noise, smooth_jpeg
 
@@ -123,6 +123,7 @@ def test_what_pil_warns_of_slips_out_nowhere(tmp_path, monkeypatch):
         Image.open(tmp_path / "large.png")
     with warnings.catch_warnings(record=True) as slipped:
         warnings.simplefilter("always")
+        monkeypatch.setattr(images, "EndsEarlyWarning", EndsEarlyWarning)  # which others have imported, put back after
         importlib.reload(images)  # in a process of its own the filter is there since the module was imported
         np.testing.assert_array_equal(read_image(tmp_path / "exif.png"), noise())
         np.testing.assert_array_equal(read_image(tmp_path / "large.png"), noise(60, 90))
