@@ -19,7 +19,7 @@ from tqdm import tqdm
 from benchmarks.measuring import Finding, report
 from grounding.data.images import read_image
 from grounding.data.refcocog import RefCOCOg
-from grounding.deployment.export.folder import export_run
+from grounding.deployment.export import export_run
 from grounding.extraction import ExtractionConfig
 from grounding.geometry import box_iou
 from grounding.methods.dense import DenseGrounder

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from grounding.data.refcocog import RefCOCOg
     from grounding.deployment.detections import from_detections, to_detections
-    from grounding.deployment.hub.sharing import push
+    from grounding.deployment.hub import push
     from grounding.errors import InputError
     from grounding.methods.config import ModelConfig
     from grounding.methods.dense import Grounder
@@ -50,7 +50,7 @@ _HOME = {
     "RefCOCOg": "data.refcocog",
     "from_detections": "deployment.detections",
     "load": "methods.load",
-    "push": "deployment.hub.sharing",
+    "push": "deployment.hub",
     "to_detections": "deployment.detections",
 }
 

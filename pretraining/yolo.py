@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from grounding.data.images import read_image
 from grounding.data.refcocog import RefCOCOg
-from grounding.deployment.export.networks import to_onnx
+from grounding.deployment.networks import to_onnx
 from grounding.errors import InputError
 from grounding.geometry import box_area
 from grounding.methods.proposals.yolox import PADDING

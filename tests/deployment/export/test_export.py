@@ -20,10 +20,9 @@ from PIL import Image
 
 from grounding.data.refshapes.phrases import describe, say
 from grounding.data.refshapes.writer import make_split_scene
-from grounding.deployment.export import folder as export_folder
-from grounding.deployment.export import networks
-from grounding.deployment.export.__main__ import main
-from grounding.deployment.export.folder import OLDEST_TORCH, export_run, left_out
+from grounding.deployment import export as export_folder
+from grounding.deployment import networks
+from grounding.deployment.export import OLDEST_TORCH, export_run, left_out, main
 from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig
 from grounding.geometry import box_iou

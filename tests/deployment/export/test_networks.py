@@ -9,8 +9,8 @@ from onnxruntime import InferenceSession
 from torch.export import Dim
 
 from grounding.clip.encoder import Encoder
-from grounding.deployment.export.folder import OLDEST_TORCH
-from grounding.deployment.export.networks import FEATURES, ImageTower, to_onnx
+from grounding.deployment.export import OLDEST_TORCH
+from grounding.deployment.networks import FEATURES, ImageTower, to_onnx
 from tests.tiny_clip import loaded_tiny_clip
 
 pytestmark = pytest.mark.skipif(torch.__version__ < OLDEST_TORCH, reason=f"the export needs PyTorch {OLDEST_TORCH}")

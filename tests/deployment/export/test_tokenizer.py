@@ -10,7 +10,7 @@ import ftfy
 import pytest
 from tokenizers import Tokenizer
 
-from grounding.deployment.export.folder import clip_to_tokenizers
+from grounding.deployment.export import clip_to_tokenizers
 
 PHRASES = [
     "The woman in the RED coat",

@@ -17,7 +17,7 @@ import yaml
 from huggingface_hub import ModelCard, constants
 
 import grounding
-from grounding.deployment.hub import sharing
+from grounding.deployment import hub as hub_module
 from grounding.errors import InputError
 from grounding.methods.hub_download import fetched
 from grounding.methods.load import RUN_FILES, SHIPPED
@@ -125,6 +125,7 @@ def test_results_of_another_run_are_refused(hub: HubStandIn, run: Path, tmp_path
     assert not hub.repositories
 
 
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
 def test_the_command(
     hub: HubStandIn, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -218,7 +219,7 @@ def test_uploads_that_are_refused(hub: HubStandIn, run: Path, monkeypatch: pytes
         with pytest.raises(InputError, match=fragment):
             grounding.push(run, repo, **settings)
 
-    monkeypatch.setattr(sharing, "load", cache(grounding.load))  # it is the same run each time
+    monkeypatch.setattr(hub_module, "load", cache(grounding.load))  # it is the same run each time
     push(repo="mine", fragment="give user/name")
     push(licence="other-than-listed", fragment="license: no")
     hub.repositories.clear()
@@ -242,7 +243,7 @@ def test_a_clip_that_is_a_file(tmp_path: Path, hub: HubStandIn, monkeypatch: pyt
         grounding.push(run, "somebody/toy")
     sha256 = grounding.load(run).encoder.clip.sha256  # type: ignore[attr-defined]
     published = {"RN50": f"https://somewhere/{sha256}/RN50.pt"}
-    monkeypatch.setattr(sharing, "clip", SimpleNamespace(clip=SimpleNamespace(_MODELS=published)))
+    monkeypatch.setattr(hub_module, "clip", SimpleNamespace(clip=SimpleNamespace(_MODELS=published)))
     grounding.push(run, "somebody/toy")
     files = hub.repositories["somebody/toy"].files
     assert yaml.safe_load(files["config.yaml"])["model"]["clip"] == "RN50"

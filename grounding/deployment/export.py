@@ -1,8 +1,12 @@
-"""The folder that an export writes: three ONNX files, tokenizer.json, and export.json, which says how to use them."""
+"""`python -m grounding.deployment.export`: a trained run as files that need neither PyTorch nor this package.
+
+The folder that it writes holds three ONNX files, tokenizer.json, and export.json, which says how to use them.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,6 +14,7 @@ from typing import Any
 
 import torch
 from ftfy.chardata import DOUBLE_QUOTE_RE, LIGATURES, SINGLE_QUOTE_RE, WIDTH_MAP
+from jsonargparse import auto_cli
 from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import BPE
 from tokenizers.processors import TemplateProcessing
@@ -17,12 +22,13 @@ from tqdm import tqdm
 
 from grounding.clip.backbone import CONTEXT_LENGTH
 from grounding.clip.package import SimpleTokenizer
-from grounding.deployment.export.networks import onnx_networks
+from grounding.deployment.networks import onnx_networks
 from grounding.errors import InputError
 from grounding.geometry import PADDING_RGB
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import DECODER_FILE, folder_of, load, read_model_config
+from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import flush_file, flush_folder, sha256_of
 
 SETTINGS_FILE = "export.json"
@@ -155,3 +161,22 @@ def clip_to_tokenizers() -> Tokenizer:
 def _refuse_existing(output: Path) -> None:
     if output.exists():
         raise InputError(f"{output} is there already: remove it, or give a new --output")
+
+
+def main(run: str, output: Path) -> None:
+    """Export a trained run to ONNX, and say what the files leave out.
+
+    Args:
+        run: the run's folder, or "refshapes" for the decoder that comes with this package.
+        output: folder to make.
+    """
+    settings = export_run(run, output)
+    for path in sorted(output.iterdir()):
+        print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    for sentence in settings["left_out"]:
+        print(f"Left out: {sentence}.")
+
+
+if __name__ == "__main__":
+    with exit_on_input_error():
+        auto_cli(main, args=sys.argv[1:], as_positional=False)

@@ -13,7 +13,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from grounding.clip.backbone import CONTEXT_LENGTH
 from grounding.errors import InputError
 
-TEMPLATE = Path(__file__).with_name("card.md")
+TEMPLATE = Path(__file__).with_name("model_card.md")
 PROJECT = "clip-visual-grounding"
 TASK = "zero-shot-object-detection"  # of the hub's tasks, the one that takes a phrase and gives boxes
 # In the order and by the names of the report's tables, for the measures that results.json has intervals of.

@@ -1,23 +1,26 @@
-"""A run's upload to a model hub: the files that loading needs and a model card, in one commit."""
+"""`python -m grounding.deployment.hub push`: a run to a model hub, its files and a model card in one commit."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import yaml
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+from jsonargparse import auto_cli
 from safetensors import safe_open
 
 from grounding.clip.package import clip
-from grounding.deployment.hub.card import model_card, read_measured
+from grounding.deployment.model_card import model_card, read_measured
 from grounding.errors import InputError
 from grounding.extraction.stored import QUALITY_FILE
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.hub_download import NAME, PREFIX, PUBLISHED_CLIPS, hub_failures
 from grounding.methods.load import CLIP_SHA256, CONFIG_FILE, DECODER_FILE, RUN_FILES, folder_of, load, read_model_config
+from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.config_io import plain, read_yaml
 
 CARD_FILE = "README.md"
@@ -140,3 +143,22 @@ def _nowhere(value: Any) -> Any:
 
 def _last_name(path: str | None) -> str | None:
     return PureWindowsPath(path).name if path else path  # it splits at both kinds of slash
+
+
+def push_command(run: str, repo: str, private: bool = False, results: Path | None = None, licence: str = "mit") -> None:
+    """Upload a run and a model card; `hf auth login` comes first.
+
+    Args:
+        run: the run's folder, or "refshapes" for the decoder that comes with this package.
+        repo: user/name on the hub, with or without "hf://"; made where it is not there.
+        private: whether others may not see it.
+        results: results.json of `evaluate.py compare` that measured this run; without it the card has no numbers.
+        licence: of the weights, by the hub's name for it.
+    """
+    address = push(run, repo, private=private, results=results, licence=licence)
+    print(f'{address}\nload it with grounding.load("{PREFIX}{repo.removeprefix(PREFIX)}")')
+
+
+if __name__ == "__main__":
+    with exit_on_input_error():
+        auto_cli({"push": push_command}, args=sys.argv[1:], as_positional=False)

@@ -1,1 +1,0 @@
-"""A trained run as ONNX files that need neither PyTorch nor this package."""
