@@ -29,10 +29,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.measuring import Finding, peak_memory, report
-from grounding.deployment.bulk import Request
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import load
+from grounding.methods.stream import Request
 from grounding.runtime.cli import exit_on_input_error
 from grounding.visualization.plots import DPI, PADDING, PALETTE, tidy
 
