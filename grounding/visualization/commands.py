@@ -14,12 +14,9 @@ from grounding.errors import InputError
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder, Grounder
 from grounding.methods.load import TRAINING_FREE, load, shared_model
-from grounding.visualization.answers import Answer, answers
-from grounding.visualization.compared import draw_comparison
-from grounding.visualization.config import VisualizeConfig
 from grounding.visualization.drawing import save_figure
-from grounding.visualization.figures import draw_figure
-from grounding.visualization.inputs import Sheet, sheets
+from grounding.visualization.figures import MethodAnswer, answers, draw_comparison, draw_figure
+from grounding.visualization.inputs import Sheet, VisualizeConfig, sheets
 from grounding.visualization.steps import draw_steps
 
 PRINT_DPI = 150
@@ -53,7 +50,7 @@ def compare(config: VisualizeConfig) -> list[Path]:
     methods = _load(config)
 
     def draw(sheet: Sheet) -> Figure:
-        rows: list[list[Answer]] = []
+        rows: list[list[MethodAnswer]] = []
         for read in sheet.examples:
             example = read()
             rows += map(list, zip(*(answers(method, example) for method in methods), strict=True))
@@ -86,15 +83,13 @@ def _of_each_method(
 def _load(config: VisualizeConfig) -> list[Grounder]:
     if not config.methods:
         raise InputError("no method is named: give run folders or names, such as refshapes or zero-shot")
-    shared, own = (
-        shared_model(config.methods, config.model),
-        ModelConfig(trust_checkpoint=config.model.trust_checkpoint),
-    )
+    trusting = ModelConfig(trust_checkpoint=config.model.trust_checkpoint)
+    shared = shared_model(config.methods, config.model)
     device = Accelerator(cpu=config.device == "cpu").device
     methods = [
         load(
             name,
-            model=shared if name in TRAINING_FREE else own,
+            model=shared if name in TRAINING_FREE else trusting,
             proposals=config.proposals,
             scoring=config.scoring,
             device=device,

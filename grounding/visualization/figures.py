@@ -1,8 +1,9 @@
-"""One method's answers as a figure: photograph, similarity map, heatmap, boxes."""
+"""What methods answer as figures: one method's photograph, maps and boxes, or several methods side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -10,15 +11,55 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from grounding.extraction import ExtractionConfig
-from grounding.visualization.answers import Answer
+from grounding.methods.dense import DenseGrounder, Grounder
+from grounding.methods.gradcam import GradCAMGrounder
+from grounding.types import Example, Grounding
 from grounding.visualization.drawing import BOX_COLOUR, COLOUR_MAP, INK, draw_boxes, heatmap_overlay, show_image
-from grounding.visualization.layout import Panel, Row, draw_annotated, draw_rows, iou_caption
+from grounding.visualization.layout import FigurePanel, FigureRow, draw_annotated, draw_rows, iou_caption
 
 BOXES = 5  # drawn at most; the best one alone in full strength
 SHARE_OF_BEST = 0.5  # further boxes with less of the best one's score would only clutter the picture
 
 
-def draw_figure(answers: Sequence[Answer], *, title: str) -> Figure:
+@dataclass(frozen=True)
+class MethodAnswer:
+    """One method's answer to one expression.
+
+    Attributes:
+        method: its name.
+        grounding: the answer.
+        similarity: (H, W) float32, CLIP's own cosines before the decoder; None for methods that do not begin with them.
+        extraction: how boxes were made from the heatmap; None where they were not.
+        annotated_xyxy: (4,) the annotated box in pixels of the image; None where nobody knows it.
+    """
+
+    method: str
+    grounding: Grounding
+    similarity: np.ndarray | None
+    extraction: ExtractionConfig | None
+    annotated_xyxy: np.ndarray | None
+
+
+def answers(grounder: Grounder, example: Example) -> list[MethodAnswer]:
+    """The method's answers to all expressions of one image, which is encoded once."""
+    known = [None if np.isnan(box).any() else box for box in example.boxes_xyxy]
+    maps: Sequence[np.ndarray | None] = [None] * len(known)
+    extraction = None
+    if isinstance(grounder, DenseGrounder):
+        encoded = grounder.encode(example.image)
+        groundings = grounder.ground(encoded, example.phrases)
+        extraction = grounder.extraction
+        if not isinstance(grounder, GradCAMGrounder):
+            maps = grounder.similarity_maps(encoded, example.phrases)
+    else:
+        groundings = grounder.ground(example.image, example.phrases)
+    return [
+        MethodAnswer(grounder.name, grounding, similarity, extraction, box)
+        for grounding, similarity, box in zip(groundings, maps, known, strict=True)
+    ]
+
+
+def draw_figure(answers: Sequence[MethodAnswer], *, title: str) -> Figure:
     """A row per answer.
 
     Args:
@@ -29,16 +70,36 @@ def draw_figure(answers: Sequence[Answer], *, title: str) -> Figure:
     for answer in answers:
         height, width = answer.grounding.image.shape[:2]
         panels = [
-            Panel("photograph", partial(_photograph, answer=answer)),
-            Panel("similarity map, before the decoder", partial(draw_similarity, similarity=answer.similarity))
+            FigurePanel("photograph", partial(_photograph, answer=answer)),
+            FigurePanel("similarity map, before the decoder", partial(draw_similarity, similarity=answer.similarity))
             if answer.similarity is not None
             else None,
-            Panel(_heatmap_heading(answer.extraction), partial(draw_heatmap, answer=answer)),
-            Panel("boxes", partial(_boxes, answer=answer),
+            FigurePanel(_heatmap_heading(answer.extraction), partial(draw_heatmap, answer=answer)),
+            FigurePanel("boxes", partial(_boxes, answer=answer),
                   iou_caption(answer.grounding.boxes_xyxy, answer.annotated_xyxy)),
         ]  # fmt: skip
-        rows.append(Row(answer.grounding.phrase, (width, height), [panel for panel in panels if panel]))
+        rows.append(FigureRow(answer.grounding.phrase, (width, height), [panel for panel in panels if panel]))
     return draw_rows(rows, title=title, annotated=any(answer.annotated_xyxy is not None for answer in answers))
+
+
+def draw_comparison(answers: Sequence[Sequence[MethodAnswer]], *, title: str) -> Figure:
+    """A row per phrase, a column per method: heatmap, best box with its score, and the IoU where it is known.
+
+    Args:
+        answers: per phrase, at least one, the answers of all methods in the same order.
+        title: of the figure.
+    """
+    rows = []
+    for of_phrase in answers:
+        height, width = of_phrase[0].grounding.image.shape[:2]
+        panels = [
+            FigurePanel(answer.method, partial(_best_box, answer=answer),
+                  iou_caption(answer.grounding.boxes_xyxy, answer.annotated_xyxy))
+            for answer in of_phrase
+        ]  # fmt: skip
+        rows.append(FigureRow(of_phrase[0].grounding.phrase, (width, height), panels))
+    annotated = any(answer.annotated_xyxy is not None for of_phrase in answers for answer in of_phrase)
+    return draw_rows(rows, title=title, annotated=annotated)
 
 
 def contour_levels(heatmap: np.ndarray, extraction: ExtractionConfig) -> list[float]:
@@ -82,7 +143,7 @@ def _heatmap_heading(extraction: ExtractionConfig | None) -> str:
     }.get(extraction.method, "")
 
 
-def _photograph(axis: Axes, *, answer: Answer) -> None:
+def _photograph(axis: Axes, *, answer: MethodAnswer) -> None:
     show_image(axis, answer.grounding.image)
     draw_annotated(axis, answer.annotated_xyxy)
 
@@ -92,7 +153,7 @@ def draw_similarity(axis: Axes, *, similarity: np.ndarray) -> None:
     draw_map(axis, similarity, low=float(similarity.min()), high=float(similarity.max()), form=".2f")
 
 
-def draw_heatmap(axis: Axes, *, answer: Answer) -> None:
+def draw_heatmap(axis: Axes, *, answer: MethodAnswer) -> None:
     """The answer's heatmap, with the lines where the extraction cuts it."""
     heatmap = answer.grounding.heatmap
     draw_map(axis, heatmap, low=0, high=1, form="g")
@@ -100,7 +161,7 @@ def draw_heatmap(axis: Axes, *, answer: Answer) -> None:
         draw_contour(axis, heatmap, contour_levels(heatmap, answer.extraction))
 
 
-def _boxes(axis: Axes, *, answer: Answer) -> None:
+def _boxes(axis: Axes, *, answer: MethodAnswer) -> None:
     grounding = answer.grounding
     show_image(axis, heatmap_overlay(grounding.image, grounding.heatmap, opacity=0.45))
     further = [index for index in range(1, min(len(grounding.scores), BOXES))
@@ -109,4 +170,11 @@ def _boxes(axis: Axes, *, answer: Answer) -> None:
         draw_boxes(axis, grounding.boxes_xyxy[[index]], [f"{grounding.scores[index]:.2f}"], linewidth=1,
                    linestyle=(0, (3, 2)), fontsize=6.5)  # fmt: skip
     draw_boxes(axis, grounding.boxes_xyxy[:1], [f"{grounding.scores[0]:.2f}"], colour=BOX_COLOUR)
+    draw_annotated(axis, answer.annotated_xyxy)
+
+
+def _best_box(axis: Axes, *, answer: MethodAnswer) -> None:
+    grounding = answer.grounding
+    show_image(axis, heatmap_overlay(grounding.image, grounding.heatmap))
+    draw_boxes(axis, grounding.boxes_xyxy[:1], [f"{grounding.scores[0]:.2f}"])
     draw_annotated(axis, answer.annotated_xyxy)

@@ -15,17 +15,16 @@ from grounding.extraction import ExtractionConfig
 from grounding.extraction.components import kept_pixels
 from grounding.extraction.features import candidate_boxes
 from grounding.extraction.multi_threshold import candidate_regions
-from grounding.visualization.answers import Answer
 from grounding.visualization.drawing import BOX_COLOUR, draw_boxes, show_image
-from grounding.visualization.figures import contour_levels, draw_heatmap, draw_similarity
-from grounding.visualization.layout import Panel, Row, draw_annotated, draw_rows, iou_caption
+from grounding.visualization.figures import MethodAnswer, contour_levels, draw_heatmap, draw_similarity
+from grounding.visualization.layout import FigurePanel, FigureRow, draw_annotated, draw_rows, iou_caption
 
 BOXES = 5  # drawn at most in the last panel
 REGION_COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#0072B2", "#D55E00")  # Okabe and Ito's
 DIMMED = 0.35
 
 
-def draw_steps(answers: Sequence[Answer], *, title: str) -> Figure:
+def draw_steps(answers: Sequence[MethodAnswer], *, title: str) -> Figure:
     """A row per answer of a method that makes boxes from heatmaps.
 
     Args:
@@ -37,38 +36,40 @@ def draw_steps(answers: Sequence[Answer], *, title: str) -> Figure:
         assert answer.extraction is not None
         heatmap, image = answer.grounding.heatmap, answer.grounding.image
         first = [
-            Panel("1  similarity map", partial(draw_similarity, similarity=answer.similarity))
+            FigurePanel("1  similarity map", partial(draw_similarity, similarity=answer.similarity))
             if answer.similarity is not None
-            else Panel("1  photograph", partial(show_image, image=image)),
-            Panel("2  heatmap", partial(draw_heatmap, answer=answer)),
+            else FigurePanel("1  photograph", partial(show_image, image=image)),
+            FigurePanel("2  heatmap", partial(draw_heatmap, answer=answer)),
         ]
         between = _between(heatmap, image, answer.extraction)
-        last = Panel(f"{len(between) + 3}  boxes, the best in blue", partial(_boxes, answer=answer),
+        last = FigurePanel(f"{len(between) + 3}  boxes, the best in blue", partial(_boxes, answer=answer),
                      iou_caption(answer.grounding.boxes_xyxy, answer.annotated_xyxy))  # fmt: skip
         height, width = image.shape[:2]
-        rows.append(Row(answer.grounding.phrase, (width, height), [*first, *between, last]))
+        rows.append(FigureRow(answer.grounding.phrase, (width, height), [*first, *between, last]))
     return draw_rows(rows, title=title, annotated=any(answer.annotated_xyxy is not None for answer in answers))
 
 
-def _between(heatmap: np.ndarray, image: np.ndarray, extraction: ExtractionConfig) -> list[Panel]:
+def _between(heatmap: np.ndarray, image: np.ndarray, extraction: ExtractionConfig) -> list[FigurePanel]:
     """The steps from the heatmap to the boxes, which the methods do not share."""
     if extraction.method == "components":
         kept = kept_pixels(heatmap, relative_threshold=extraction.relative, absolute_threshold=extraction.absolute)
         level = contour_levels(heatmap, extraction)[0]
         count, regions = cv2.connectedComponents(kept.astype(np.uint8), connectivity=8)
         return [
-            Panel(f"3  threshold: heat of {level:.2f} or more", partial(show_image, image=_dimmed(image, ~kept))),
-            Panel(f"4  connected components: {count - 1}", partial(show_image, image=_coloured(image, regions))),
+            FigurePanel(f"3  threshold: heat of {level:.2f} or more", partial(show_image, image=_dimmed(image, ~kept))),
+            FigurePanel(f"4  connected components: {count - 1}", partial(show_image, image=_coloured(image, regions))),
         ]
     if extraction.method == "multi_threshold":
         boxes = candidate_regions(heatmap, levels=extraction.levels)
         heading = f"3  regions at {len(extraction.levels)} thresholds: {len(boxes)}"
-        return [Panel(heading, partial(_candidates, image=image, boxes_xyxy=boxes))]
+        return [FigurePanel(heading, partial(_candidates, image=image, boxes_xyxy=boxes))]
     if extraction.method == "rectangle":
         evidence = heatmap - extraction.offset * heatmap.max()
-        return [Panel("3  evidence for (red) and against (blue)", partial(_evidence, evidence=evidence))]
+        return [FigurePanel("3  evidence for (red) and against (blue)", partial(_evidence, evidence=evidence))]
     boxes = candidate_boxes(heatmap)
-    return [Panel(f"3  candidates, to be ranked: {len(boxes)}", partial(_candidates, image=image, boxes_xyxy=boxes))]
+    return [
+        FigurePanel(f"3  candidates, to be ranked: {len(boxes)}", partial(_candidates, image=image, boxes_xyxy=boxes))
+    ]
 
 
 def _dimmed(image: np.ndarray, where: np.ndarray) -> np.ndarray:
@@ -93,7 +94,7 @@ def _evidence(axis: Axes, *, evidence: np.ndarray) -> None:
     show_image(axis, evidence, cmap="RdBu_r", vmin=-most, vmax=most)
 
 
-def _boxes(axis: Axes, *, answer: Answer) -> None:
+def _boxes(axis: Axes, *, answer: MethodAnswer) -> None:
     show_image(axis, answer.grounding.image)
     boxes, scores = answer.grounding.boxes_xyxy[:BOXES], answer.grounding.scores[:BOXES]
     for index in reversed(range(len(boxes))):

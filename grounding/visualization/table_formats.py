@@ -1,24 +1,21 @@
-"""One table in four forms: plain text, Markdown, LaTeX (booktabs) and CSV."""
+"""One table of results in four forms: plain text, Markdown, LaTeX (booktabs) and CSV, all written by pandas."""
 
 from __future__ import annotations
 
-import csv
-import io
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from tabulate import LATEX_ESCAPE_RULES, SEPARATING_LINE, DataRow, Line, TableFormat, tabulate
+import pandas as pd
+from tabulate import LATEX_ESCAPE_RULES
 
 from grounding.errors import InputError
 
 FORMATS = ("text", "markdown", "latex", "csv")
 CAPTION_WIDTH = 120  # characters at which the text form breaks its caption
-# tabulate's "simple" without lines above and below; used without its headers, which it makes two characters too wide.
-TEXT = TableFormat(
-    lineabove=None, linebelowheader=Line("", "-", "  ", ""), linebetweenrows=None, linebelow=None,
-    headerrow=DataRow("", "  ", ""), datarow=DataRow("", "  ", ""), padding=0, with_header_hide=None,
-)  # fmt: skip
+# Markdown: a bar would end the cell, and what is between angles is taken for HTML.
+MARKDOWN_ESCAPES = str.maketrans({"<": "&lt;", "|": "\\|"})
+LATEX_ESCAPES = str.maketrans(LATEX_ESCAPE_RULES)
 # A table that is wider than the page is made smaller, which takes graphicx.
 LATEX_TABLE = r"""\begin{table*}
 \centering\scriptsize\setlength{\tabcolsep}{3pt}
@@ -31,15 +28,7 @@ LATEX_TABLE = r"""\begin{table*}
 
 
 @dataclass(frozen=True)
-class Cell:
-    """What is printed, and the unrounded values behind it: one for each of the column's `names`, None if absent."""
-
-    text: str
-    values: tuple[Any, ...]
-
-
-@dataclass(frozen=True)
-class Table:
+class ResultTable:
     """One table.
 
     Attributes:
@@ -47,64 +36,70 @@ class Table:
         title: what it shows.
         caption: under which conditions it was measured.
         headings: of the columns; the first one names the rows.
-        names: the columns' names in the CSV, as many as the cells of a row have values.
-        sections: title of a group of rows -> rows, each with one Cell per heading.
+        sections: title of a group of rows -> its rows as they are printed, a text per heading.
+        values: the unrounded numbers behind the rows, a row each, after a column "section"; None where there is none.
     """
 
     name: str
     title: str
     caption: str
     headings: tuple[str, ...]
-    names: tuple[str, ...]
-    sections: dict[str, list[list[Cell]]]
+    sections: dict[str, list[list[str]]]
+    values: pd.DataFrame
 
 
-def render(table: Table, fmt: str) -> str:
+def render(table: ResultTable, fmt: str) -> str:
     """A table with its title and caption in one of `FORMATS`, ending in a newline.
 
     Raises:
         InputError: there is no such format.
     """
     if fmt == "csv":
-        return _csv(table)
+        return table.values.to_csv(index=False, lineterminator="\n")
     if fmt == "text":
         above = "\n".join([table.title, *textwrap.wrap(table.caption, CAPTION_WIDTH)])
-        body = tabulate([table.headings, SEPARATING_LINE, *_rows(table)], tablefmt=TEXT, **_alignment(table))
-        return f"{above}\n\n{body}\n"
+        return f"{above}\n\n{_text(table)}\n"
+    sides = ("left", *["right"] * (len(table.headings) - 1))
     if fmt == "markdown":
-        # Markdown knows no line between rows; a bar would end the cell, and what is between angles is taken for HTML.
-        headings, *rows = (
-            [text.replace("<", "&lt;").replace("|", "\\|") for text in row]
-            for row in [table.headings, *_rows(table)]
-            if row != SEPARATING_LINE
+        body = _printed(table, MARKDOWN_ESCAPES).to_markdown(
+            index=False, tablefmt="github", disable_numparse=True, colalign=sides
         )
-        return f"## {table.title}\n\n{table.caption}\n\n{tabulate(rows, headings, 'github', **_alignment(table))}\n"
+        return f"## {table.title}\n\n{table.caption}\n\n{body}\n"
     if fmt == "latex":
-        title = "".join(LATEX_ESCAPE_RULES.get(letter, letter) for letter in f"{table.title}. {table.caption}")
-        body = tabulate(_rows(table), table.headings, "latex_booktabs", **_alignment(table))
-        return LATEX_TABLE % {"title": title, "name": table.name, "body": body}
+        body = _printed(table, LATEX_ESCAPES).to_latex(index=False, column_format="".join(side[0] for side in sides))
+        lines = _ruled(body.splitlines(), [title.translate(LATEX_ESCAPES) for title in table.sections], "\\midrule")
+        title = f"{table.title}. {table.caption}".translate(LATEX_ESCAPES)
+        return LATEX_TABLE % {"title": title, "name": table.name, "body": "\n".join(lines)}
     raise InputError(f"no table format {fmt!r}: choose from {', '.join(FORMATS)}")
 
 
-def _rows(table: Table) -> list[Any]:
-    """The printed rows; where there are several sections, under their titles and with a line between them."""
-    rows: list[Any] = []
-    for title, cells in table.sections.items():
+def _printed(table: ResultTable, escapes: dict[int, str] | None = None) -> pd.DataFrame:
+    """The printed rows; where there are several sections, each under a row with its title."""
+    rows: list[list[str]] = []
+    for title, of_section in table.sections.items():
         if len(table.sections) > 1:
-            rows += [SEPARATING_LINE] if rows else []
             rows.append([f"{title}:"] + [""] * (len(table.headings) - 1))
-        rows += [[cell.text for cell in row] for row in cells]
-    return rows
+        rows += of_section
+    escaped = [[text.translate(escapes or {}) for text in row] for row in [table.headings, *rows]]
+    return pd.DataFrame(escaped[1:], columns=escaped[0])
 
 
-def _alignment(table: Table) -> dict[str, Any]:
-    return {"disable_numparse": True, "colalign": ("left", *["right"] * (len(table.headings) - 1))}
+def _text(table: ResultTable) -> str:
+    """The table in columns, the first one on the left and two spaces between them."""
+    printed = _printed(table)
+    width = max(map(len, [table.headings[0], *printed.iloc[:, 0]]))
+    printed.iloc[:, 0] = printed.iloc[:, 0].str.ljust(width)
+    printed.iloc[:, 1:] = " " + printed.iloc[:, 1:]
+    printed.columns = pd.Index([table.headings[0].ljust(width), *(f" {each}" for each in table.headings[1:])])
+    head, *rows = (line.rstrip() for line in printed.to_string(index=False).splitlines())
+    return "\n".join([head, *_ruled(["-" * len(head), *rows], list(table.sections), "-" * len(head))])
 
 
-def _csv(table: Table) -> str:
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["section", *table.names])
-    for title, rows in table.sections.items():
-        writer.writerows([title, *(value for cell in row for value in cell.values)] for row in rows)
-    return file.getvalue()
+def _ruled(lines: Sequence[str], titles: Sequence[str], rule: str) -> list[str]:
+    """Lines of a table with a rule above the title of each section but the first."""
+    ruled: list[str] = []
+    for line in lines:
+        if any(line.startswith(f"{title}:") for title in titles[1:]):
+            ruled.append(rule)
+        ruled.append(line)
+    return ruled

@@ -3,10 +3,11 @@ import io
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from grounding.errors import InputError
-from grounding.visualization.table_formats import FORMATS, Cell, Table, render
+from grounding.visualization.table_formats import FORMATS, ResultTable, render
 from grounding.visualization.tables import (
     all_tables,
     breakdown_table,
@@ -45,31 +46,39 @@ def test_csv_holds_the_unrounded_numbers_in_order():
 
 
 def test_text_prints_each_number_under_its_heading():
+    """Fixed columns: a printed number ends where its heading does."""
+    table = main_table(RESULTS)
     lines = comparison_table(RESULTS, "text").splitlines()
     head = next(line for line in lines if line.startswith("method "))
-    for name in (*METHODS, *BOUNDS):
+    printed = dict(zip(table.headings[1:], zip(*[row[1:] for row in table.sections["methods"]], strict=True),
+                       strict=True))  # fmt: skip
+    for place, name in enumerate(METHODS):
         line = next(line for line in lines if line.startswith(f"{name} "))
-        record = {**RESULTS["methods"], **RESULTS["bounds"]}[name]
+        for heading, numbers in printed.items():
+            end = re.search(rf"  {re.escape(heading)}(?=  |$)", head).end()
+            assert line[:end].endswith(f" {numbers[place]}"), (name, heading)
+
+
+def test_printed_numbers_are_the_measured_ones():
+    metrics = {"Acc@0.25": "acc@0.25", "Acc@0.75": "acc@0.75", "mIoU": "miou", "GIoU": "giou", "Pointing": "pointing",
+               "Mass in": "mass_inside", "R@5": "recall@5", "Region acc": "region_accuracy",
+               "Cat. acc": "category_accuracy", "No box": "no_proposal"}  # fmt: skip
+    table = main_table(RESULTS)
+    assert [[row[0] for row in rows] for rows in table.sections.values()] == [list(METHODS), list(BOUNDS)]
+    for row in (row for rows in table.sections.values() for row in rows):
+        record = {**RESULTS["methods"], **RESULTS["bounds"]}[row[0]]
         low, high = record["intervals"]["acc@0.5"]
-        expected = {
-            "n": f"{record['n']}",
-            "s/image": f"{record['seconds']['per_image']:.3f}",
-            "ms/phrase": f"{record['seconds']['per_phrase'] * 1000:.1f}",
-            "Acc@0.5 [95 %]": f"{record['metrics']['acc@0.5']:.3f} [{low:.3f}, {high:.3f}]",
-            "mIoU": f"{record['metrics']['miou']:.3f}",
-            "Pointing": f"{record['metrics']['pointing']:.3f}",
-            "R@5": f"{record['metrics']['recall@5']:.3f}",
-        }
-        for heading, number in expected.items():
-            end = re.search(rf"(?:  ){re.escape(heading)}(?:  |$)", head)
-            stop = end.start() + 2 + len(heading)
-            assert line[:stop].endswith(f" {number}"), (name, heading)
+        expected = {heading: f"{record['metrics'][metric]:.3f}" for heading, metric in metrics.items()}
+        expected |= {"method": row[0], "n": str(record["n"]), "s/image": f"{record['seconds']['per_image']:.3f}",
+                     "ms/phrase": f"{record['seconds']['per_phrase'] * 1000:.1f}",
+                     "Acc@0.5 [95 %]": f"{record['metrics']['acc@0.5']:.3f} [{low:.3f}, {high:.3f}]"}  # fmt: skip
+        assert dict(zip(table.headings, row, strict=True)) == expected
 
 
 def test_bounds_stand_apart_and_are_named():
     lines = comparison_table(RESULTS, "text").splitlines()
     index = lines.index(next(line for line in lines if line.startswith("bounds, not methods")))
-    assert set(lines[index - 1]) == {"-", " "}
+    assert set(lines[index - 1]) == {"-"}
     assert [line.split()[0] for line in lines[index + 1 :]] == list(BOUNDS)
     assert lines[index - 2].startswith(METHODS[-1])
 
@@ -92,7 +101,7 @@ def test_differences():
     gradcam = next(line for line in text.splitlines() if line.startswith("gradcam"))
     difference = RESULTS["methods"]["gradcam"]["behind"]["acc@0.5"]["difference"]
     p_value = RESULTS["methods"]["gradcam"]["behind"]["acc@0.5"]["p_value"]
-    assert f"+{difference:.3f} [+0.050, +0.250]  {p_value:.4f} " in gradcam
+    assert f"+{difference:.3f} [+0.050, +0.250]  {p_value:.4f}  " in gradcam
 
 
 def test_semantic_columns_are_not_mixed_up():
@@ -195,8 +204,6 @@ def test_unknown_format():
 def test_names_of_strangers_are_no_markup():
     """Categories and subsets are called as a data set's annotations say."""
     name = "<script>|_x_ & 50 % {$y$}"
-    table = Table(
-        "t", "Title", "Caption", ("Group", "n"), ("group", "n"), {"": [[Cell(name, (name,)), Cell("1", (1,))]]}
-    )
+    table = ResultTable("t", "Title", "Caption", ("Group", "n"), {"": [[name, "1"]]}, pd.DataFrame())
     assert "| &lt;script>\\|_x_ & 50 % {$y$} |" in render(table, "markdown")
     assert r"\ensuremath{<}script\ensuremath{>}|\_x\_ \& 50 \% \{\$y\$\}" in render(table, "latex")

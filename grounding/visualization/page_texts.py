@@ -1,26 +1,6 @@
-"""A comparison as one HTML file that needs nothing beside it: pictures, style and text are all inside."""
+"""What the report says about methods, bounds and plots."""
 
 from __future__ import annotations
-
-from base64 import b64encode
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
-
-from grounding.runtime.files import write_text_atomic
-from grounding.visualization.galleries import Gallery
-from grounding.visualization.tables import (
-    breakdown_table,
-    caption,
-    difference_table,
-    localisation_table,
-    main_table,
-    semantic_table,
-    subsets_table,
-)
-from grounding.visualization.templates import fill
-
-FEW_QUERIES = 100  # below it, the page warns that little can be concluded
 
 RUN_SENTENCE = (
     "a small trained decoder turns CLIP's frozen dense features and the phrase into a heatmap, and that into boxes"
@@ -82,45 +62,3 @@ PLOTS = {
         "modest, below it too sure; the lower panel shows how often each score is given.",
     ),
 }
-
-
-def write_page(
-    results: Mapping[str, Any], plots: Mapping[str, Path], galleries: Sequence[Gallery], path: Path, *, command: str
-) -> None:
-    """Write the report, whole or not at all.
-
-    Args:
-        results: the dict that results.json holds; what it lacks is left out.
-        plots: name -> PNG file, as `plots.draw_plots` returns them.
-        galleries: in the order of the page; those without pictures are left out.
-        path: of the HTML file.
-        command: the command line that repeats the measurement.
-    """
-    methods, bounds = results["methods"], results.get("bounds", {})
-    least = min(record["n"] for record in methods.values())
-    text = fill(
-        "report.html",
-        results=results,
-        caption=caption(results),
-        methods={name: {**BOUND_SENTENCES, **METHOD_SENTENCES}.get(name, RUN_SENTENCE) for name in methods},
-        bounds={name: BOUND_SENTENCES.get(name, UNDESCRIBED) for name in bounds},
-        few=least if least < FEW_QUERIES else None,
-        main=main_table(results),
-        differences=difference_table(results),
-        localisation=localisation_table(results),
-        semantic=semantic_table(results),
-        subsets=subsets_table(results),
-        breakdowns=breakdown_table(results),
-        plots=[(name, *PLOTS[name], _data_uri(plots[name].read_bytes(), "png")) for name in PLOTS if name in plots],
-        galleries=[
-            (gallery, [(picture, _data_uri(picture.jpeg, "jpeg")) for picture in gallery.pictures])
-            for gallery in galleries
-            if gallery.pictures
-        ],
-        command=command,
-    )
-    write_text_atomic(path, text)
-
-
-def _data_uri(data: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{b64encode(data).decode('ascii')}"
