@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,21 +23,13 @@ from grounding.visualization.drawing import (
     show_image,
 )
 from grounding.visualization.example_choice import AnswerRow
-from grounding.visualization.layout import InchFigure, fitted, height_of, width_of
+from grounding.visualization.layout import PANEL, FigurePanel, FigureRow, draw_rows
 from grounding.visualization.selection import ExampleSelection, ShownExample
 
 DPI = 150
 COLUMNS = 4
 LINE_WIDTH = 1.8  # points, of a method's box
-# Inches.
-CELL, TALLEST = 2.5, 2.5  # at most, of a photograph
-GAP, MARGIN, ABOVE_PHRASE, BELOW = 0.2, 0.25, 0.06, 0.2
-ROOM = COLUMNS * CELL + (COLUMNS - 1) * GAP
-MOST_HEIGHT = 400.0  # a PNG of twice the height could not be written
-# Points.
-TITLE, HEADING, PHRASE, SMALL = 13.0, 11.0, 9.0, 8.5
-TITLE_LINES, EXPLANATION_LINES, PHRASE_LINES, NOTE_LINES = 2, 6, 4, 2
-SOFT = "#5B6470"
+MOST_EXAMPLES = 500  # a PNG of rows for twice as many could not be written
 
 
 def draw_example(
@@ -80,20 +72,6 @@ def note_of(answer: AnswerRow) -> str:
     return f"IoU {answer['iou']:.2f}, score {answer['scores'][0]:.2f}"
 
 
-@dataclass(frozen=True)
-class _Cell:
-    """One example of the figure: its picture, and the lines below it."""
-
-    picture: np.ndarray
-    phrase: list[str]
-    notes: list[str]
-
-    @property
-    def height(self) -> float:
-        text = height_of(PHRASE, self.phrase) + height_of(SMALL, self.notes)
-        return self.picture.shape[0] / DPI + ABOVE_PHRASE + text + BELOW
-
-
 def draw_gallery(selection: ExampleSelection, colours: Mapping[str, str], *, where: str) -> Figure:
     """A figure of all examples for a paper or a slide, to be saved at `DPI`: how they were chosen, and what is what.
 
@@ -106,63 +84,26 @@ def draw_gallery(selection: ExampleSelection, colours: Mapping[str, str], *, whe
         InputError: an image cannot be read, or there are more examples than a picture holds.
     """
     total = sum(len(section.examples) for section in selection.sections)
-    if total / COLUMNS * TALLEST > MOST_HEIGHT:
+    if total > MOST_EXAMPLES:
         raise InputError(f"a picture of {total} examples would be too tall: give a smaller --count")
-    title = fitted(selection.title(where, total), ROOM, TITLE, TITLE_LINES, weight="bold")
-    explanation = fitted(selection.explanation, ROOM, SMALL, EXPLANATION_LINES)
-    below_title = MARGIN + height_of(TITLE, title) + 0.05
-    above_legend = below_title + height_of(SMALL, explanation) + 0.06
-    head = above_legend + height_of(SMALL) + BELOW
-    bands: list[tuple[str, str] | list[_Cell]] = []
+    rows = []
     with tqdm(total=total, desc="picture", unit="example", disable=None) as bar:
         for section in selection.sections:
-            if section.title:
-                bands.append((section.title, section.note))
             for start in range(0, len(section.examples), COLUMNS):
                 part = section.examples[start : start + COLUMNS]
-                bands.append([_cell(example, colours) for example in part])
+                heading = (section.title, section.note) if start == 0 else ("", "")
+                rows.append(FigureRow([_panel(example, colours) for example in part], *heading))
                 bar.update(len(part))
-    page = InchFigure(Figure(figsize=(ROOM + 2 * MARGIN, head + sum(map(_height, bands)) + MARGIN), dpi=DPI))
-    page.write(MARGIN, MARGIN, title, TITLE, weight="bold")
-    page.write(MARGIN, below_title, explanation, SMALL, color=SOFT)
     legend = {f"best box of {name}": legend_line(colours[name], LINE_WIDTH) for name in selection.names}
     legend["annotated box"] = legend_line(**ANNOTATED_STYLE)
-    page.figure.legend(list[Any](legend.values()), list(legend), loc="upper left",
-                       bbox_to_anchor=page.place(MARGIN, above_legend), ncols=len(legend), frameon=False,
-                       fontsize=SMALL, borderpad=0, borderaxespad=0, handlelength=3, columnspacing=1.8)  # fmt: skip
-    top = head
-    for band in bands:
-        if isinstance(band, tuple):
-            heading, note = band
-            page.write(MARGIN, top, [heading], HEADING, weight="bold")
-            beside = MARGIN + width_of(heading, HEADING, weight="bold") + 0.12
-            page.write(beside, top + (HEADING - SMALL) / 72, [note], SMALL, color=SOFT)
-        else:
-            for column, cell in enumerate(band):
-                _draw_cell(page, cell, MARGIN + column * (CELL + GAP), top)
-        top += _height(band)
-    return page.figure
+    figure = draw_rows(rows, title=selection.title(where, total), explanation=selection.explanation, legend=legend)
+    figure.set_dpi(DPI)
+    return figure
 
 
-def _cell(example: ShownExample, colours: Mapping[str, str]) -> _Cell:
-    phrase = next(iter(example.values()))["phrase"]
+def _panel(example: ShownExample, colours: Mapping[str, str]) -> FigurePanel:
+    picture = draw_example(example, colours, width=round(PANEL * DPI), height=round(PANEL * DPI), dpi=DPI)
+    height, width = picture.shape[:2]
     notes = [f"{name}: " * (len(example) > 1) + note_of(answer) for name, answer in example.items()]
-    return _Cell(
-        draw_example(example, colours, width=round(CELL * DPI), height=round(TALLEST * DPI), dpi=DPI),
-        fitted(f"“{phrase}”", CELL, PHRASE, PHRASE_LINES),
-        [line for note in notes for line in fitted(note, CELL, SMALL, NOTE_LINES)],
-    )
-
-
-def _height(band: tuple[str, str] | list[_Cell]) -> float:
-    return height_of(HEADING) + 0.06 if isinstance(band, tuple) else max(cell.height for cell in band)
-
-
-def _draw_cell(page: InchFigure, cell: _Cell, left: float, top: float) -> None:
-    height, width = (side / DPI for side in cell.picture.shape[:2])
-    axis = page.axis(left, top, width, height)
-    show_image(axis, cell.picture)
-    axis.set_aspect("auto")
-    below = top + height + ABOVE_PHRASE
-    page.write(left, below, cell.phrase, PHRASE)
-    page.write(left, below + height_of(PHRASE, cell.phrase), cell.notes, SMALL, color=SOFT)
+    phrase = next(iter(example.values()))["phrase"]
+    return FigurePanel((width, height), partial(show_image, image=picture), phrase=f"“{phrase}”", notes=notes)

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from grounding.extraction import ExtractionConfig
+from grounding.geometry import box_iou
 from grounding.methods.dense import DenseGrounder, Grounder
 from grounding.methods.gradcam import GradCAMGrounder
 from grounding.types import Example, Grounding
-from grounding.visualization.drawing import BOX_COLOUR, COLOUR_MAP, INK, draw_boxes, heatmap_overlay, show_image
-from grounding.visualization.layout import FigurePanel, FigureRow, draw_annotated, draw_rows, iou_caption
+from grounding.visualization.drawing import (
+    ANNOTATED_STYLE,
+    BOX_COLOUR,
+    COLOUR_MAP,
+    INK,
+    draw_boxes,
+    heatmap_overlay,
+    keep_labels_inside,
+    legend_line,
+    show_image,
+)
+from grounding.visualization.layout import FigurePanel, FigureRow, draw_rows
 
 BOXES = 5  # drawn at most; the best one alone in full strength
 SHARE_OF_BEST = 0.5  # further boxes with less of the best one's score would only clutter the picture
@@ -68,18 +78,12 @@ def draw_figure(answers: Sequence[MethodAnswer], *, title: str) -> Figure:
     """
     rows = []
     for answer in answers:
-        height, width = answer.grounding.image.shape[:2]
-        panels = [
-            FigurePanel("photograph", partial(_photograph, answer=answer)),
-            FigurePanel("similarity map, before the decoder", partial(draw_similarity, similarity=answer.similarity))
-            if answer.similarity is not None
-            else None,
-            FigurePanel(_heatmap_heading(answer.extraction), partial(draw_heatmap, answer=answer)),
-            FigurePanel("boxes", partial(_boxes, answer=answer),
-                  iou_caption(answer.grounding.boxes_xyxy, answer.annotated_xyxy)),
-        ]  # fmt: skip
-        rows.append(FigureRow(answer.grounding.phrase, (width, height), [panel for panel in panels if panel]))
-    return draw_rows(rows, title=title, annotated=any(answer.annotated_xyxy is not None for answer in answers))
+        panels = [answer_panel("photograph", _photograph, answer)]
+        if answer.similarity is not None:
+            panels.append(answer_panel("similarity map, before the decoder", draw_similarity, answer))
+        panels.append(answer_panel(_heatmap_heading(answer.extraction), draw_heatmap, answer))
+        rows.append([*panels, answer_panel("boxes", _boxes, answer, iou=True)])
+    return draw_answers(answers, rows, title=title)
 
 
 def draw_comparison(answers: Sequence[Sequence[MethodAnswer]], *, title: str) -> Figure:
@@ -89,17 +93,30 @@ def draw_comparison(answers: Sequence[Sequence[MethodAnswer]], *, title: str) ->
         answers: per phrase, at least one, the answers of all methods in the same order.
         title: of the figure.
     """
-    rows = []
-    for of_phrase in answers:
-        height, width = of_phrase[0].grounding.image.shape[:2]
-        panels = [
-            FigurePanel(answer.method, partial(_best_box, answer=answer),
-                  iou_caption(answer.grounding.boxes_xyxy, answer.annotated_xyxy))
-            for answer in of_phrase
-        ]  # fmt: skip
-        rows.append(FigureRow(of_phrase[0].grounding.phrase, (width, height), panels))
-    annotated = any(answer.annotated_xyxy is not None for of_phrase in answers for answer in of_phrase)
-    return draw_rows(rows, title=title, annotated=annotated)
+    rows = [[answer_panel(answer.method, _best_box, answer, iou=True) for answer in of_phrase] for of_phrase in answers]
+    return draw_answers([of_phrase[0] for of_phrase in answers], rows, title=title)
+
+
+def draw_answers(answers: Sequence[MethodAnswer], rows: Sequence[Sequence[FigurePanel]], *, title: str) -> Figure:
+    """A figure of rows of panels, each under the phrase of its answer."""
+    legend = {"best box, with its score": legend_line(BOX_COLOUR, 1.8)}
+    if any(answer.annotated_xyxy is not None for answer in answers):
+        legend["annotated box"] = legend_line(**ANNOTATED_STYLE)
+    headed = [FigureRow(panels, f'"{answer.grounding.phrase}"') for answer, panels in zip(answers, rows, strict=True)]
+    figure = draw_rows(headed, title=title, legend=legend)
+    keep_labels_inside(figure)
+    return figure
+
+
+def answer_panel(
+    heading: str, draw: Callable[[Axes, MethodAnswer], None], answer: MethodAnswer, *, iou: bool = False
+) -> FigurePanel:
+    """A panel of an answer's image; with `iou` it says how well the best box fits the annotated one, where known."""
+    height, width = answer.grounding.image.shape[:2]
+    notes = []
+    if iou and answer.annotated_xyxy is not None:
+        notes = [f"IoU {box_iou(answer.grounding.boxes_xyxy[:1], answer.annotated_xyxy[None])[0, 0]:.2f}"]
+    return FigurePanel((width, height), lambda axis: draw(axis, answer), heading, notes=notes)
 
 
 def contour_levels(heatmap: np.ndarray, extraction: ExtractionConfig) -> list[float]:
@@ -143,17 +160,14 @@ def _heatmap_heading(extraction: ExtractionConfig | None) -> str:
     }.get(extraction.method, "")
 
 
-def _photograph(axis: Axes, *, answer: MethodAnswer) -> None:
-    show_image(axis, answer.grounding.image)
-    draw_annotated(axis, answer.annotated_xyxy)
+def draw_similarity(axis: Axes, answer: MethodAnswer) -> None:
+    """CLIP's own map, in colours from its lowest to its highest cosine."""
+    assert answer.similarity is not None
+    draw_map(axis, answer.similarity, low=float(answer.similarity.min()), high=float(answer.similarity.max()),
+             form=".2f")  # fmt: skip
 
 
-def draw_similarity(axis: Axes, *, similarity: np.ndarray) -> None:
-    """CLIP's own map (H, W), in colours from its lowest to its highest cosine."""
-    draw_map(axis, similarity, low=float(similarity.min()), high=float(similarity.max()), form=".2f")
-
-
-def draw_heatmap(axis: Axes, *, answer: MethodAnswer) -> None:
+def draw_heatmap(axis: Axes, answer: MethodAnswer) -> None:
     """The answer's heatmap, with the lines where the extraction cuts it."""
     heatmap = answer.grounding.heatmap
     draw_map(axis, heatmap, low=0, high=1, form="g")
@@ -161,7 +175,18 @@ def draw_heatmap(axis: Axes, *, answer: MethodAnswer) -> None:
         draw_contour(axis, heatmap, contour_levels(heatmap, answer.extraction))
 
 
-def _boxes(axis: Axes, *, answer: MethodAnswer) -> None:
+def draw_annotated(axis: Axes, answer: MethodAnswer) -> None:
+    """The annotated box, where there is one, after all others."""
+    if answer.annotated_xyxy is not None:
+        draw_boxes(axis, answer.annotated_xyxy[None], **ANNOTATED_STYLE)
+
+
+def _photograph(axis: Axes, answer: MethodAnswer) -> None:
+    show_image(axis, answer.grounding.image)
+    draw_annotated(axis, answer)
+
+
+def _boxes(axis: Axes, answer: MethodAnswer) -> None:
     grounding = answer.grounding
     show_image(axis, heatmap_overlay(grounding.image, grounding.heatmap, opacity=0.45))
     further = [index for index in range(1, min(len(grounding.scores), BOXES))
@@ -169,12 +194,12 @@ def _boxes(axis: Axes, *, answer: MethodAnswer) -> None:
     for index in reversed(further):
         draw_boxes(axis, grounding.boxes_xyxy[[index]], [f"{grounding.scores[index]:.2f}"], linewidth=1,
                    linestyle=(0, (3, 2)), fontsize=6.5)  # fmt: skip
-    draw_boxes(axis, grounding.boxes_xyxy[:1], [f"{grounding.scores[0]:.2f}"], colour=BOX_COLOUR)
-    draw_annotated(axis, answer.annotated_xyxy)
+    draw_boxes(axis, grounding.boxes_xyxy[:1], [f"{grounding.scores[0]:.2f}"])
+    draw_annotated(axis, answer)
 
 
-def _best_box(axis: Axes, *, answer: MethodAnswer) -> None:
+def _best_box(axis: Axes, answer: MethodAnswer) -> None:
     grounding = answer.grounding
     show_image(axis, heatmap_overlay(grounding.image, grounding.heatmap))
     draw_boxes(axis, grounding.boxes_xyxy[:1], [f"{grounding.scores[0]:.2f}"])
-    draw_annotated(axis, answer.annotated_xyxy)
+    draw_annotated(axis, answer)

@@ -10,7 +10,6 @@ import io
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,47 +22,11 @@ from grounding.runtime.files import write_text_atomic
 from grounding.visualization.drawing import ANNOTATED_COLOUR
 from grounding.visualization.example_choice import CORRECT_IOU
 from grounding.visualization.example_drawing import draw_example, note_of
-from grounding.visualization.page_texts import BOUND_SENTENCES, METHOD_SENTENCES, PLOTS, RUN_SENTENCE, UNDESCRIBED
 from grounding.visualization.selection import ExampleSelection, ShownExample
-from grounding.visualization.tables import (
-    breakdown_table,
-    caption,
-    difference_table,
-    localisation_table,
-    main_table,
-    semantic_table,
-    subsets_table,
-)
+from grounding.visualization.tables import all_tables, caption
 
-FEW_QUERIES = 100  # below it, the report warns that little can be concluded
 SIDE, DPI = 480, 200  # pixels of an example's picture, which is shown at half its size, and how many are an inch
 QUALITY = 82
-
-
-@dataclass(frozen=True)
-class ExampleCard:
-    """One example as a page shows it.
-
-    Attributes:
-        phrase: as annotated.
-        picture: data URI of a JPEG of at most `SIDE` pixels wide and high.
-        width, height: of the picture in pixels.
-        notes: method -> "IoU 0.91, score 0.80".
-        iou, score, words: to sort by.
-        right: whether the method's IoU is at least 0.5.
-        groups: axis -> kinds.
-    """
-
-    phrase: str
-    picture: str
-    width: int
-    height: int
-    notes: dict[str, str]
-    iou: float
-    score: float
-    words: int
-    right: bool
-    groups: Mapping[str, Sequence[str]]
 
 
 def write_report_page(
@@ -88,23 +51,14 @@ def write_report_page(
     Raises:
         InputError: an image cannot be read.
     """
-    methods, bounds = results["methods"], results.get("bounds", {})
-    least = min(record["n"] for record in methods.values())
     shown = [(gallery, _cards(gallery, colours)) for gallery in galleries if gallery.sections]
     text = _fill(
         "report.html",
         results=results,
         caption=caption(results),
-        methods={name: {**BOUND_SENTENCES, **METHOD_SENTENCES}.get(name, RUN_SENTENCE) for name in methods},
-        bounds={name: BOUND_SENTENCES.get(name, UNDESCRIBED) for name in bounds},
-        few=least if least < FEW_QUERIES else None,
-        main=main_table(results),
-        differences=difference_table(results),
-        localisation=localisation_table(results),
-        semantic=semantic_table(results),
-        subsets=subsets_table(results),
-        breakdowns=breakdown_table(results),
-        plots=[(name, *PLOTS[name], _data_uri(plots[name].read_bytes(), "png")) for name in PLOTS if name in plots],
+        queries=min(record["n"] for record in results["methods"].values()),
+        tables={table.name: table for table in all_tables(results)},
+        plots={name: _data_uri(file.read_bytes(), "png") for name, file in plots.items()},
         galleries=shown,
         colours={name: colours[name] for name in dict.fromkeys(name for each, _ in shown for name in each.names)},
         command=command,
@@ -153,37 +107,39 @@ def _fill(template: str, **values: Any) -> str:
     return environment.get_template(template).render(annotated_colour=ANNOTATED_COLOUR, **values)
 
 
-def _cards(selection: ExampleSelection, colours: Mapping[str, str]) -> list[ExampleCard]:
-    """Every example of a selection once."""
+def _cards(selection: ExampleSelection, colours: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Every example of a selection once, as `_card` makes it."""
     examples = [example for section in selection.sections for example in section.examples]
     once = {example[selection.names[0]]["sent_id"]: example for example in examples}
     return [_card(example, colours) for example in tqdm(once.values(), desc="page", unit="example", disable=None)]
 
 
-def _card(example: ShownExample, colours: Mapping[str, str]) -> ExampleCard:
+def _card(example: ShownExample, colours: Mapping[str, str]) -> dict[str, Any]:
+    """What a page shows of an example: the first method's row, and
+
+    picture: data URI of a JPEG of `width` x `height` pixels, at most `SIDE` of each;
+    notes: method -> "IoU 0.91, score 0.80";
+    right: whether the first method's IoU is at least 0.5.
+    """
     first = next(iter(example.values()))
     picture = Image.fromarray(draw_example(example, colours, width=SIDE, height=SIDE, dpi=DPI))
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=QUALITY)
-    return ExampleCard(
-        phrase=first["phrase"],
-        picture=_data_uri(file.getvalue(), "jpeg"),
-        width=picture.width,
-        height=picture.height,
-        notes={name: note_of(answer) for name, answer in example.items()},
-        iou=first["iou"],
-        score=first["scores"][0],
-        words=len(first["phrase"].split()),
-        right=first["iou"] >= CORRECT_IOU,
-        groups=first["groups"],
-    )
+    return {
+        **first,
+        "picture": _data_uri(file.getvalue(), "jpeg"),
+        "width": picture.width,
+        "height": picture.height,
+        "notes": {name: note_of(answer) for name, answer in example.items()},
+        "right": first["iou"] >= CORRECT_IOU,
+    }
 
 
-def _filters(cards: Sequence[ExampleCard]) -> dict[str, list[tuple[str, int]]]:
+def _filters(cards: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[str, int]]]:
     """Axis -> its kinds with the number of cards, where there is something to choose."""
     counted: dict[str, Counter[str]] = {}
     for card in cards:
-        for axis, kinds in card.groups.items():
+        for axis, kinds in card["groups"].items():
             counted.setdefault(axis, Counter()).update(kinds)
     return {
         axis: sorted(kinds.items(), key=lambda each: in_order(each[0]))

@@ -6,7 +6,7 @@ from matplotlib.colors import to_rgb
 from grounding.errors import InputError
 from grounding.visualization.drawing import ANNOTATED_COLOUR
 from grounding.visualization.example_drawing import DPI, draw_example, draw_gallery
-from grounding.visualization.layout import fitted, width_of
+from grounding.visualization.layout import PANEL, fitted, width_of
 from grounding.visualization.selection import SelectionRequest
 from tests.visualization.made_up_examples import COLOURS, WHERE, answers, chosen, extent, near, save_photograph
 
@@ -108,4 +108,4 @@ def test_too_tall_a_picture_is_refused():
 def test_a_photograph_fills_its_cell(tmp_path):
     rows = answers(photograph=save_photograph(tmp_path / "photograph.png"))
     figure = draw_gallery(chosen(rows, 6), COLOURS, where=WHERE)
-    assert [axis.get_window_extent().width for axis in figure.axes] == pytest.approx([2.5 * DPI] * 6, abs=1)
+    assert [axis.get_window_extent().width for axis in figure.axes] == pytest.approx([PANEL * DPI] * 6, abs=1)
