@@ -22,9 +22,8 @@ from grounding.visualization.drawing import (
     legend_line,
     show_image,
 )
-from grounding.visualization.example_choice import AnswerRow
 from grounding.visualization.layout import PANEL, FigurePanel, FigureRow, draw_rows
-from grounding.visualization.selection import ExampleSelection, ShownExample
+from grounding.visualization.selection import AnswerRow, ExampleSelection, ShownExample
 
 DPI = 150
 COLUMNS = 4
@@ -96,7 +95,9 @@ def draw_gallery(selection: ExampleSelection, colours: Mapping[str, str], *, whe
                 bar.update(len(part))
     legend = {f"best box of {name}": legend_line(colours[name], LINE_WIDTH) for name in selection.names}
     legend["annotated box"] = legend_line(**ANNOTATED_STYLE)
-    figure = draw_rows(rows, title=selection.title(where, total), explanation=selection.explanation, legend=legend)
+    figure = draw_rows(
+        rows, title=selection.title(where, total), explanation=selection.explanation, legend=legend, tallest=1
+    )
     figure.set_dpi(DPI)
     return figure
 

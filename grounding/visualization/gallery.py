@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import NonNegativeInt, PositiveInt
 
@@ -17,10 +18,9 @@ from grounding.evaluation.breakdowns import AXES
 from grounding.evaluation.predictions import read_predictions
 from grounding.evaluation.summary import summarise
 from grounding.visualization.drawing import BOX_COLOUR, save_figure
-from grounding.visualization.example_choice import SUBSET, AnswerRow, rival_of, rows_of
 from grounding.visualization.example_drawing import DPI, draw_gallery
 from grounding.visualization.html_pages import write_gallery_page
-from grounding.visualization.selection import SelectionRequest
+from grounding.visualization.selection import SUBSET, AnswerRow, OfGroup, Show, rival_of, rows_of, select_examples
 
 COUNT, OF_GROUP = 12, 4  # examples in a picture, and of each group in one
 MOST_GROUPS = 15  # in a picture
@@ -50,9 +50,9 @@ class GalleryConfig:
 
     comparison: Path
     method: str | None = None
-    show: Literal["random", "best", "worst", "disputed", "breakdown"] = "random"
+    show: Show = "random"
     by: str = "box area"
-    of_group: Literal["random", "extremes"] = "random"
+    of_group: OfGroup = "random"
     rival: str | None = None
     count: PositiveInt | None = None
     page_count: PositiveInt = 240
@@ -93,10 +93,9 @@ def gallery(config: GalleryConfig) -> list[Path]:
         )
     dataset = RefCOCOg(root, results["split"], split_by=results["split_by"], group_by="image")
     answers = {name: _rows(config.comparison, name, results["query"], dataset) for name in names}
-    wanted = SelectionRequest(config.show, config.by, config.of_group, config.seed)
-    few = wanted.choose(answers, config.count or (OF_GROUP if config.show == "breakdown" else COUNT),
-                        most_groups=MOST_GROUPS)  # fmt: skip
-    many = wanted.choose(answers, _page_count(config, answers[method]))
+    select = partial(select_examples, answers, config.show, by=config.by, of_group=config.of_group, seed=config.seed)
+    few = select(config.count or (OF_GROUP if config.show == "breakdown" else COUNT), most_groups=MOST_GROUPS)
+    many = select(_page_count(config, answers[method]))
     if not few.sections:
         raise InputError(f"no answer of {' and '.join(names)} is to be shown as {config.show!r}: choose another --show")
 

@@ -20,9 +20,8 @@ from tqdm import tqdm
 from grounding.evaluation.breakdowns import in_order
 from grounding.runtime.files import write_text_atomic
 from grounding.visualization.drawing import ANNOTATED_COLOUR
-from grounding.visualization.example_choice import CORRECT_IOU
 from grounding.visualization.example_drawing import draw_example, note_of
-from grounding.visualization.selection import ExampleSelection, ShownExample
+from grounding.visualization.selection import CORRECT_IOU, ExampleSelection, ShownExample
 from grounding.visualization.tables import all_tables, caption
 
 SIDE, DPI = 480, 200  # pixels of an example's picture, which is shown at half its size, and how many are an inch

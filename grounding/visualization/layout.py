@@ -19,7 +19,7 @@ PANEL, GAP, MARGIN = 2.8, 0.2, 0.1  # width of a panel, between panels and rows,
 HEADING_ROOM, BELOW = 0.26, 0.24  # above a panel that has a heading, and below each for what hangs from it
 BESIDE_PICTURE = 0.06  # between a picture and the text below it
 LEGEND_HANDLE = 0.75  # beside a name in the legend
-TALLEST, FLATTEST = 1.6, 0.45  # of a panel: height over width; stranger pictures get margins
+TALLEST, FLATTEST = 1.6, 0.45  # of a panel: height over width
 # Points.
 TITLE, HEADING, TEXT, SMALL = 11.0, 10.0, 9.0, 8.5
 MOST_LINES = {"title": 12, "heading": 3, "explanation": 6, "phrase": 4, "note": 2}
@@ -90,7 +90,14 @@ def legend_columns(names: Sequence[str], width: float, size: float) -> int:
     return max(1, min(len(names), int(width / (max(width_of(name, size) for name in names) + LEGEND_HANDLE))))
 
 
-def draw_rows(rows: Sequence[FigureRow], *, title: str, legend: Mapping[str, Any], explanation: str = "") -> Figure:
+def draw_rows(
+    rows: Sequence[FigureRow],
+    *,
+    title: str,
+    legend: Mapping[str, Any],
+    explanation: str = "",
+    tallest: float = TALLEST,
+) -> Figure:
     """A figure of all rows under one title.
 
     Args:
@@ -98,6 +105,7 @@ def draw_rows(rows: Sequence[FigureRow], *, title: str, legend: Mapping[str, Any
         title: of the figure; wrapped to its width.
         legend: what it explains -> matplotlib's handles.
         explanation: under the title.
+        tallest: height over width of a panel, at most; taller pictures get margins.
     """
     columns = max(len(row.panels) for row in rows)
     page = _Page(columns * (PANEL + GAP) - GAP)
@@ -109,7 +117,7 @@ def draw_rows(rows: Sequence[FigureRow], *, title: str, legend: Mapping[str, Any
     for row in rows:
         page.write(row.heading, HEADING, MOST_LINES["heading"], weight="bold")
         page.write(row.note, SMALL, 1, color=SOFT)
-        page.draw(row.panels)
+        page.draw(row.panels, tallest)
     figure = page.finished()
     figure.legend(list(legend.values()), legend_names, loc="upper left", ncols=across, frameon=False, fontsize=SMALL,
                   bbox_to_anchor=page.place(MARGIN, legend_top), borderpad=0, borderaxespad=0, handlelength=3,
@@ -130,11 +138,11 @@ class _Page:
         lines = fitted(text, HINTED * self.room, size, most_lines, weight=style.get("weight", "normal"))
         self.top = self._lines(lines, MARGIN, self.top, size, **style)
 
-    def draw(self, panels: Sequence[FigurePanel]) -> None:
+    def draw(self, panels: Sequence[FigurePanel], tallest: float) -> None:
         """Panels side by side, the texts of each right below its picture."""
         self.top += HEADING_ROOM if any(panel.heading for panel in panels) else BESIDE_PICTURE
         shapes = [panel.size[1] / panel.size[0] for panel in panels]
-        high = PANEL * min(max(*shapes, FLATTEST), TALLEST)
+        high = PANEL * min(max(*shapes, FLATTEST), tallest)
         bottoms = [self.top + high + BELOW]
         for column, (panel, shape) in enumerate(zip(panels, shapes, strict=True)):
             left = MARGIN + column * (PANEL + GAP)

@@ -11,10 +11,9 @@ from grounding.evaluation.compare import Comparison, compare
 from grounding.evaluation.config import EvaluateConfig, command_of
 from grounding.evaluation.score import ScoreConfig, score
 from grounding.evaluation.summary import Summary
-from grounding.visualization.example_choice import rival_of, rows_of
 from grounding.visualization.html_pages import write_report_page
 from grounding.visualization.plots import draw_plots, method_colours
-from grounding.visualization.selection import SelectionRequest
+from grounding.visualization.selection import rival_of, rows_of, select_examples
 from grounding.visualization.tables import comparison_table, write_tables
 
 PICTURES = 12  # in a gallery
@@ -71,9 +70,9 @@ def write_report(folder: Path, results: Mapping[str, Any], summaries: Mapping[st
     rival = rival_of(first, list(results["methods"]))
     answers = {name: rows_of(summaries[name]) for name in (first, rival) if name}
     galleries = [
-        SelectionRequest("best").choose({first: answers[first]}, PICTURES),
-        SelectionRequest("worst").choose({first: answers[first]}, PICTURES),
-        *([SelectionRequest("disputed").choose(answers, PICTURES)] if rival else []),
+        select_examples({first: answers[first]}, "best", PICTURES),
+        select_examples({first: answers[first]}, "worst", PICTURES),
+        *([select_examples(answers, "disputed", PICTURES)] if rival else []),
     ]
     write_report_page(
         results, plots, galleries, folder / "report.html", colours=method_colours(results), command=command

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from grounding.visualization.selection import SelectionRequest
+from grounding.visualization.selection import select_examples
 from tests.visualization.results_example import example_predictions
 
 HOSTILE = [
@@ -34,7 +34,7 @@ def answers(images=12, photograph="nowhere.png"):
 def chosen(rows, count, show="random", **options):
     """Of one method, or where `show` is "disputed" of both."""
     given = rows if show == "disputed" else {"demo": rows["demo"]}
-    return SelectionRequest(show, **options).choose(given, count)
+    return select_examples(given, show, count, **options)
 
 
 def ids(section):

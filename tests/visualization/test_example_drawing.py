@@ -7,7 +7,6 @@ from grounding.errors import InputError
 from grounding.visualization.drawing import ANNOTATED_COLOUR
 from grounding.visualization.example_drawing import DPI, draw_example, draw_gallery
 from grounding.visualization.layout import PANEL, fitted, width_of
-from grounding.visualization.selection import SelectionRequest
 from tests.visualization.made_up_examples import COLOURS, WHERE, answers, chosen, extent, near, save_photograph
 
 
@@ -95,7 +94,7 @@ def test_no_text_is_cut_off_or_lies_on_another(tmp_path, show, size):
 
 
 def test_only_the_most_frequent_groups_fit_a_picture():
-    kept = SelectionRequest("breakdown", "category").choose({"demo": answers()["demo"]}, 2, most_groups=1)
+    kept = chosen(answers(), 2, "breakdown", by="category", most_groups=1)
     assert [section.title for section in kept.sections] == ['cup\'s "<top>"']  # three quarters of the phrases
     assert "The 1 most frequent of 2 groups" in kept.explanation
 

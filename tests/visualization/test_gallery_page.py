@@ -7,8 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-from grounding.visualization.example_choice import choose_random
 from grounding.visualization.html_pages import write_gallery_page
+from grounding.visualization.selection import choose_random
 from tests.visualization.made_up_examples import COLOURS, WHERE, answers, chosen, save_photograph
 
 ROWS = choose_random(answers()["demo"], 1000, seed=0)

@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from grounding.visualization.example_choice import choose_best, choose_disputed, choose_random, choose_worst, rival_of
+from grounding.visualization.selection import choose_best, choose_disputed, choose_random, choose_worst, rival_of
 from tests.visualization.made_up_examples import answers, chosen, ids
 
 BOTH = answers()
