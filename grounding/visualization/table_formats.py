@@ -13,9 +13,11 @@ from grounding.errors import InputError
 
 FORMATS = ("text", "markdown", "latex", "csv")
 CAPTION_WIDTH = 120  # characters at which the text form breaks its caption
-# Markdown: a bar would end the cell, and what is between angles is taken for HTML.
-MARKDOWN_ESCAPES = str.maketrans({"<": "&lt;", "|": "\\|"})
-LATEX_ESCAPES = str.maketrans(LATEX_ESCAPE_RULES)
+ESCAPES = {
+    # A bar would end the cell, and what is between angles is taken for HTML.
+    "markdown": str.maketrans({"<": "&lt;", "|": "\\|"}),
+    "latex": str.maketrans(LATEX_ESCAPE_RULES),
+}
 # A table that is wider than the page is made smaller, which takes graphicx.
 LATEX_TABLE = r"""\begin{table*}
 \centering\scriptsize\setlength{\tabcolsep}{3pt}
@@ -51,55 +53,40 @@ class ResultTable:
 def render(table: ResultTable, fmt: str) -> str:
     """A table with its title and caption in one of `FORMATS`, ending in a newline.
 
+    Where it has several sections, each stands under a row with its title, and text and LaTeX have a line between them.
+
     Raises:
         InputError: there is no such format.
     """
+    if fmt not in FORMATS:
+        raise InputError(f"no table format {fmt!r}: choose from {', '.join(FORMATS)}")
     if fmt == "csv":
         return table.values.to_csv(index=False, lineterminator="\n")
-    if fmt == "text":
-        above = "\n".join([table.title, *textwrap.wrap(table.caption, CAPTION_WIDTH)])
-        return f"{above}\n\n{_text(table)}\n"
-    sides = ("left", *["right"] * (len(table.headings) - 1))
-    if fmt == "markdown":
-        body = _printed(table, MARKDOWN_ESCAPES).to_markdown(
-            index=False, tablefmt="github", disable_numparse=True, colalign=sides
-        )
-        return f"## {table.title}\n\n{table.caption}\n\n{body}\n"
-    if fmt == "latex":
-        body = _printed(table, LATEX_ESCAPES).to_latex(index=False, column_format="".join(side[0] for side in sides))
-        lines = _ruled(body.splitlines(), [title.translate(LATEX_ESCAPES) for title in table.sections], "\\midrule")
-        title = f"{table.title}. {table.caption}".translate(LATEX_ESCAPES)
-        return LATEX_TABLE % {"title": title, "name": table.name, "body": "\n".join(lines)}
-    raise InputError(f"no table format {fmt!r}: choose from {', '.join(FORMATS)}")
-
-
-def _printed(table: ResultTable, escapes: dict[int, str] | None = None) -> pd.DataFrame:
-    """The printed rows; where there are several sections, each under a row with its title."""
-    rows: list[list[str]] = []
+    rows: list[Sequence[str]] = []
+    starts = []  # of the sections
     for title, of_section in table.sections.items():
+        starts.append(len(rows))
         if len(table.sections) > 1:
-            rows.append([f"{title}:"] + [""] * (len(table.headings) - 1))
+            rows.append([f"{title}:", *[""] * (len(table.headings) - 1)])
         rows += of_section
-    escaped = [[text.translate(escapes or {}) for text in row] for row in [table.headings, *rows]]
-    return pd.DataFrame(escaped[1:], columns=escaped[0])
+    headings, *cells = [[text.translate(ESCAPES.get(fmt, {})) for text in row] for row in (table.headings, *rows)]
+    printed = pd.DataFrame(cells, columns=headings)
+    plain = {"index": False, "disable_numparse": True, "colalign": ("left", *["right"] * (len(headings) - 1))}
+    if fmt == "markdown":
+        return f"## {table.title}\n\n{table.caption}\n\n{printed.to_markdown(tablefmt='github', **plain)}\n"
+    if fmt == "latex":
+        lines = printed.to_latex(index=False, column_format="l" + "r" * (len(headings) - 1)).splitlines()
+        title = f"{table.title}. {table.caption}".translate(ESCAPES["latex"])
+        body = _ruled(lines, lines.index("\\midrule") + 1, starts, "\\midrule")
+        return LATEX_TABLE % {"title": title, "name": table.name, "body": body}
+    # As a row, for below headings tabulate makes columns two characters too wide.
+    head, *lines = pd.DataFrame([headings, *cells]).to_markdown(tablefmt="plain", headers=(), **plain).splitlines()
+    body = _ruled([head, "-" * len(head), *lines], 2, starts, "-" * len(head))
+    return "\n".join([table.title, *textwrap.wrap(table.caption, CAPTION_WIDTH), "", body, ""])
 
 
-def _text(table: ResultTable) -> str:
-    """The table in columns, the first one on the left and two spaces between them."""
-    printed = _printed(table)
-    width = max(map(len, [table.headings[0], *printed.iloc[:, 0]]))
-    printed.iloc[:, 0] = printed.iloc[:, 0].str.ljust(width)
-    printed.iloc[:, 1:] = " " + printed.iloc[:, 1:]
-    printed.columns = pd.Index([table.headings[0].ljust(width), *(f" {each}" for each in table.headings[1:])])
-    head, *rows = (line.rstrip() for line in printed.to_string(index=False).splitlines())
-    return "\n".join([head, *_ruled(["-" * len(head), *rows], list(table.sections), "-" * len(head))])
-
-
-def _ruled(lines: Sequence[str], titles: Sequence[str], rule: str) -> list[str]:
-    """Lines of a table with a rule above the title of each section but the first."""
-    ruled: list[str] = []
-    for line in lines:
-        if any(line.startswith(f"{title}:") for title in titles[1:]):
-            ruled.append(rule)
-        ruled.append(line)
-    return ruled
+def _ruled(lines: list[str], first: int, starts: Sequence[int], rule: str) -> str:
+    """The lines with a rule above each section but the first; rows begin at line `first`, sections at row `starts`."""
+    for start in reversed(starts[1:]):
+        lines.insert(first + start, rule)
+    return "\n".join(lines)

@@ -89,7 +89,7 @@ def main_table(results: Mapping[str, Any]) -> ResultTable:
                    "Mass in": "mass_inside", "R@5": "recall@5", "Region acc": "region_accuracy",
                    "Cat. acc": "category_accuracy", "No box": "no_proposal"}),
     ]  # fmt: skip
-    return _table("comparison", "Comparison of the methods", results, columns, _measures)
+    return _of_methods("comparison", "Comparison of the methods", results, columns, _measures)
 
 
 def difference_table(results: Mapping[str, Any]) -> ResultTable:
@@ -100,7 +100,7 @@ def difference_table(results: Mapping[str, Any]) -> ResultTable:
         columns += [Column(f"{heading} [95 %]", names, DIFFERENCE), Column("p", (f"{metric} p",), "{:.4f}")]
     first = next(iter(results["methods"]))
     note = "p: two-sided permutation test over images, not corrected for the number of comparisons."
-    return _table("differences", f"{first} minus each other method", results, columns, _differences, note)
+    return _of_methods("differences", f"{first} minus each other method", results, columns, _differences, note)
 
 
 def localisation_table(results: Mapping[str, Any]) -> ResultTable:
@@ -108,7 +108,7 @@ def localisation_table(results: Mapping[str, Any]) -> ResultTable:
     columns = _numbers({"Acc@0.3": "acc@0.3", "Acc@0.7": "acc@0.7", "Acc@0.9": "acc@0.9",
                         "Acc@0.5:0.95": "acc@0.5:0.95", "R@1": "recall@1", "R@10": "recall@10",
                         "ECE": "ece"})  # fmt: skip
-    return _table("localisation", "Further measures of localisation", results, columns, _measures)
+    return _of_methods("localisation", "Further measures of localisation", results, columns, _measures)
 
 
 def semantic_table(results: Mapping[str, Any]) -> ResultTable:
@@ -121,7 +121,7 @@ def semantic_table(results: Mapping[str, Any]) -> ResultTable:
         "Between CLIP's embeddings; text: the phrase and the crop of the best box; annotated text, for reference: the "
         "phrase and the crop of the annotated box; crop: the crops of the best and of the annotated box."
     )
-    return _table("semantic_similarity", "Semantic similarity", results, columns, _measures, note)
+    return _of_methods("semantic_similarity", "Semantic similarity", results, columns, _measures, note)
 
 
 def subsets_table(results: Mapping[str, Any]) -> ResultTable:
@@ -131,27 +131,20 @@ def subsets_table(results: Mapping[str, Any]) -> ResultTable:
         for tag, subset in record.get("subsets", {}).items():
             sizes.setdefault(tag, subset["n"])
     columns = [Column(f"{tag} (n = {size})", (f"{tag} acc@0.5", f"{tag} n"), "{0:.3f}") for tag, size in sizes.items()]
-    return _table("subsets", "Acc@0.5 on subsets", results, columns, _subsets)
+    return _of_methods("subsets", "Acc@0.5 on subsets", results, columns, _subsets)
 
 
 def breakdown_table(results: Mapping[str, Any]) -> ResultTable:
     """Acc@0.5 of the methods by phrase length, box area, category and what else was measured; n of the first one."""
     methods = results["methods"]
-    first, *_ = methods.values()
-    columns = [Column("n", ("n",), "{:.0f}"), *(Column(name, (name,)) for name in methods)]
-    sections, values = {}, []
-    for axis, groups in first.get("breakdowns", {}).items():
-        rows = {
+    sections: dict[str, dict[str, Values]] = {}
+    for axis, groups in next(iter(methods.values())).get("breakdowns", {}).items():
+        sections[axis] = {
             group: {"n": part["n"], **{name: _accuracy_of_group(each, axis, group) for name, each in methods.items()}}
             for group, part in groups.items()
         }
-        sections[axis] = [[group, *(column.text(row) for column in columns)] for group, row in rows.items()]
-        values += [[axis, group, *row.values()] for group, row in rows.items()]
-    headings = ("group", "n", *methods)
-    frame = pd.DataFrame(values, columns=["section", *headings], dtype=object)
-    return ResultTable(
-        "breakdowns", "Acc@0.5 by kind of phrase and object", caption(results), headings, sections, frame
-    )
+    columns = [Column("n", ("n",), "{:.0f}"), *(Column(name, (name,)) for name in methods)]
+    return _table("breakdowns", "Acc@0.5 by kind of phrase and object", caption(results), "group", columns, sections)
 
 
 def caption(results: Mapping[str, Any], note: str = "") -> str:
@@ -174,7 +167,7 @@ def _records(results: Mapping[str, Any]) -> dict[str, Any]:
     return {**results["methods"], **results.get("bounds", {})}
 
 
-def _table(
+def _of_methods(
     name: str,
     title: str,
     results: Mapping[str, Any],
@@ -182,21 +175,36 @@ def _table(
     values_of: Callable[[Mapping[str, Any]], Values],
     note: str = "",
 ) -> ResultTable:
-    """A table with a row per method and per bound, of the values that a record holds by their names."""
-    rows = {name: values_of(record) for name, record in _records(results).items()}
-    used = [column for column in columns if any(row.get(column.names[0]) is not None for row in rows.values())]
-    sections: dict[str, list[list[str]]] = {}
-    values = []
-    for section, members in ((METHODS, results["methods"]), (BOUNDS, results.get("bounds", {}))):
-        for member in members:
-            texts = [column.text(rows[member]) for column in used]
+    """A table with a row per method and per bound."""
+    sections = {
+        section: {member: values_of(record) for member, record in results.get(key, {}).items()}
+        for section, key in ((METHODS, "methods"), (BOUNDS, "bounds"))
+    }
+    return _table(name, title, caption(results, note), "method", columns, sections)
+
+
+def _table(
+    name: str,
+    title: str,
+    said: str,
+    heading: str,
+    columns: Sequence[Column],
+    sections: Mapping[str, Mapping[str, Values]],
+) -> ResultTable:
+    """A table of sections of rows, called by what is under the first heading; without what nothing was measured of."""
+    measured = [row for rows in sections.values() for row in rows.values()]
+    used = [column for column in columns if any(row.get(column.names[0]) is not None for row in measured)]
+    printed: dict[str, list[list[str]]] = {}
+    unrounded = []
+    for section, rows in sections.items():
+        for member, row in rows.items():
+            texts = [column.text(row) for column in used]
             if any(text != ABSENT for text in texts):
-                sections.setdefault(section, []).append([member, *texts])
-                values.append([section, member, *(rows[member].get(each) for column in used for each in column.names)])
-    names = ["section", "method", *(each for column in used for each in column.names)]
-    headings = ("method", *(column.heading for column in used))
-    frame = pd.DataFrame(values, columns=names, dtype=object)
-    return ResultTable(name, title, caption(results, note), headings, sections, frame)
+                printed.setdefault(section, []).append([member, *texts])
+                unrounded.append([section, member, *(row.get(each) for column in used for each in column.names)])
+    names = ["section", heading, *(each for column in used for each in column.names)]
+    frame = pd.DataFrame(unrounded, columns=names, dtype=object)
+    return ResultTable(name, title, said, (heading, *(column.heading for column in used)), printed, frame)
 
 
 def _numbers(metrics: Mapping[str, str]) -> list[Column]:
