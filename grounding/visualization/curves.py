@@ -5,12 +5,14 @@ A panel per loss, the learning rate, and a panel per validation measure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -19,15 +21,14 @@ from matplotlib.ticker import MaxNLocator
 from grounding.errors import InputError
 from grounding.training.run_folder import LEARNING_RATE, TOTAL_LOSS
 from grounding.visualization.drawing import save_figure
-from grounding.visualization.layout import width_of
+from grounding.visualization.layout import SOFT, legend_columns
 from grounding.visualization.plots import DASHES, PALETTE, padded_figure, tidy
-from grounding.visualization.run_logs import RunLog, Series, read_logs
+from grounding.visualization.run_logs import RunLog, read_logs
 
 DPI = 150
 MOST_COLUMNS = 4
-PANEL, LEAST_WIDTH, BESIDE = 3.4, 4.5, 0.8  # inches: of a panel, of a figure, and of a name's line in the legend
+PANEL, LEAST_WIDTH = 3.4, 4.5  # inches: of a panel and of a figure
 LEGEND = 10.0  # points
-SOFT = "#5B6470"
 MOST_MARKED = 30  # points: more markers would hide their line
 TITLES = {TOTAL_LOSS: "total loss", LEARNING_RATE: "learning rate", "acc@0.5": "validation Acc@0.5",
           "miou": "validation mIoU", "giou": "validation GIoU", "pointing": "validation pointing"}  # fmt: skip
@@ -83,7 +84,7 @@ def draw_curves(logs: Sequence[RunLog], *, metrics: Sequence[str], smoothing: fl
         metrics: validation measures to draw.
         smoothing: of losses, as `smoothed` takes it.
     """
-    losses = _names(log.steps for log in logs)
+    losses = list(dict.fromkeys(name for log in logs for name in log.steps))
     # The total before its parts, the learning rate after them.
     losses.sort(key=lambda name: (name == LEARNING_RATE, name != TOTAL_LOSS))
     measured = [name for name in metrics if any(name in log.epochs for log in logs)]
@@ -99,9 +100,8 @@ def draw_curves(logs: Sequence[RunLog], *, metrics: Sequence[str], smoothing: fl
         for axis in row[len(names) :]:
             axis.remove()
     handles = [Line2D([], [], linewidth=2, label=log.name, **style) for log, style in _styled(logs)]
-    entry = max(width_of(log.name, LEGEND) for log in logs) + BESIDE
-    figure.legend(handles=handles, loc="outside upper center", ncols=max(1, min(len(handles), int(width / entry))),
-                  frameon=False, fontsize=LEGEND)  # fmt: skip
+    columns = legend_columns([log.name for log in logs], width, LEGEND)
+    figure.legend(handles=handles, loc="outside upper center", ncols=columns, frameon=False, fontsize=LEGEND)
     if smoothing and any(name != LEARNING_RATE for name in losses):
         figure.supxlabel(f"Losses: each step faint, and their exponential mean with {smoothing:g} of it from before",
                          x=0.01, ha="left", fontsize=8, color=SOFT)  # fmt: skip
@@ -117,15 +117,8 @@ def smoothed(values: np.ndarray, smoothing: float) -> np.ndarray:
         values: (N,).
         smoothing: weight of the past beside that of the present, in [0, 1).
     """
-    mean, weight, means = 0.0, 0.0, []
-    for value in values:
-        if not np.isfinite(value):
-            means.append(np.nan)
-            continue
-        mean = smoothing * mean + (1 - smoothing) * value
-        weight = smoothing * weight + (1 - smoothing)
-        means.append(mean / weight)
-    return np.array(means)
+    finite = pd.Series(values, dtype=float).where(np.isfinite(values))
+    return finite.ewm(alpha=1 - smoothing, ignore_na=True).mean().where(finite.notna()).to_numpy()
 
 
 def _draw_panel(axis: Axes, name: str, logs: Sequence[RunLog], smoothing: float) -> None:
@@ -147,11 +140,7 @@ def _draw_panel(axis: Axes, name: str, logs: Sequence[RunLog], smoothing: float)
     tidy(axis)
 
 
-def _names(series: Iterable[dict[str, Series]]) -> list[str]:
-    return list(dict.fromkeys(name for of_run in series for name in of_run))
-
-
-def _styled(logs: Sequence[RunLog]) -> list[tuple[RunLog, dict[str, Any]]]:
+def _styled(logs: Sequence[RunLog]) -> Iterator[tuple[RunLog, dict[str, Any]]]:
     """Each run with its line: colours by turns, and once all are used, in dashes."""
-    styles = [{"color": colour, "linestyle": dash} for dash in ("-", *DASHES) for colour in PALETTE]
-    return [(log, styles[index % len(styles)]) for index, log in enumerate(logs)]
+    styles = ({"color": colour, "linestyle": dash} for dash in ("-", *DASHES) for colour in PALETTE)
+    return zip(logs, itertools.cycle(styles), strict=False)
