@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -95,7 +94,8 @@ def gallery(config: GalleryConfig) -> list[Path]:
     answers = {name: _rows(config.comparison, name, results["query"], dataset) for name in names}
     select = partial(select_examples, answers, config.show, by=config.by, of_group=config.of_group, seed=config.seed)
     few = select(config.count or (OF_GROUP if config.show == "breakdown" else COUNT), most_groups=MOST_GROUPS)
-    many = select(_page_count(config, answers[method]))
+    # The page has room for the examples of all sections together.
+    many = select(max(1, config.page_count // max(1, len(select(1).sections))))
     if not few.sections:
         raise InputError(f"no answer of {' and '.join(names)} is to be shown as {config.show!r}: choose another --show")
 
@@ -117,12 +117,11 @@ def _read_results(folder: Path) -> dict[str, Any]:
         raise InputError(f"there is no {path}: give a folder that evaluate.py compare has finished") from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged: make it again by evaluate.py compare") from error
-    if not isinstance(results, dict):
-        raise InputError(f"{path} is damaged: make it again by evaluate.py compare")
-    missing = [key for key in ("data", "split", "split_by", "query", "weights", "methods") if key not in results]
-    if missing:
-        raise InputError(f"{path} does not say {missing[0]!r}: make it again by evaluate.py compare")
-    return results
+    known = results if isinstance(results, dict) else {}
+    for key in ("data", "split", "split_by", "query", "weights", "methods"):
+        if key not in known:
+            raise InputError(f"{path} does not say {key!r}: make it again by evaluate.py compare")
+    return known
 
 
 def _rows(comparison: Path, method: str, query: str, dataset: RefCOCOg) -> list[AnswerRow]:
@@ -138,12 +137,3 @@ def _rows(comparison: Path, method: str, query: str, dataset: RefCOCOg) -> list[
     if len(rows) < len(predictions) or not rows:
         raise InputError(f"{path} answers what {dataset.root} does not ask: give the comparison's own data by --data")
     return rows
-
-
-def _page_count(config: GalleryConfig, rows: Sequence[AnswerRow]) -> int:
-    """Of each group where there are groups, so that the page has room for all."""
-    if config.show != "breakdown":
-        return config.page_count
-    groups = {kind for row in rows for kind in row["groups"].get(config.by, ())}
-    parts = len(groups) * (2 if config.of_group == "extremes" else 1)
-    return max(1, config.page_count // max(1, parts))

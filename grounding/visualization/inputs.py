@@ -143,12 +143,10 @@ def _of_data(dataset: RefCOCOg, name: str, *, count: int, seed: int) -> list[She
 
 def _named(paths: list[Path]) -> list[tuple[str, Path]]:
     """A name for each file's picture: its stem, and a number where another one has that already."""
-    named: list[tuple[str, Path]] = []
-    taken: set[str] = set()
+    named: dict[str, tuple[str, Path]] = {}
     for path in paths:
         name, number = path.stem, 2
-        while name.casefold() in taken:  # on some disks "A.png" and "a.png" are one file
+        while name.casefold() in named:  # on some disks "A.png" and "a.png" are one file
             name, number = f"{path.stem}_{number}", number + 1
-        taken.add(name.casefold())
-        named.append((name, path))
-    return named
+        named[name.casefold()] = name, path
+    return list(named.values())

@@ -7,7 +7,7 @@ apart; a method has one colour in every picture. Bounds are grey and dashed.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,21 +42,13 @@ def draw_plots(results: Mapping[str, Any], folder: Path) -> dict[str, Path]:
         Name of the plot -> its file, 150 dpi.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    drawn: dict[str, Callable[[Mapping[str, Any]], Figure | None]] = {
-        "accuracy_over_iou": accuracy_over_iou,
-        "accuracy_against_time": accuracy_against_time,
-        "breakdowns": breakdowns,
-        "iou_histogram": iou_histogram,
-        "confusion": confusion,
-        "reliability": reliability,
-        "risk_coverage": risk_coverage,
-    }
     paths = {}
-    for name, draw in drawn.items():
+    for draw in (accuracy_over_iou, accuracy_against_time, breakdowns, iou_histogram, confusion, reliability,
+                 risk_coverage):  # fmt: skip
         figure = draw(results)
         if figure is not None:
-            paths[name] = folder / f"{name}.png"
-            figure.savefig(paths[name], dpi=DPI)
+            paths[draw.__name__] = folder / f"{draw.__name__}.png"
+            figure.savefig(paths[draw.__name__], dpi=DPI)
     return paths
 
 
