@@ -4,7 +4,6 @@ import numpy as np
 from PIL import Image
 
 from grounding.visualization.selection import select_examples
-from tests.visualization.results_example import example_predictions
 
 HOSTILE = [
     "<script>document.title='hacked'</script>",
@@ -18,16 +17,27 @@ COLOURS = {"demo": "#56B4E9", "zero-shot": "#E69F00"}
 
 def answers(images=12, photograph="nowhere.png"):
     """Rows of two methods, all of one photograph, some phrases hostile, with three axes of groups."""
-    rows = example_predictions(images=images)
-    for row in (row for of_method in rows.values() for row in of_method):
-        number = row["sent_id"]
-        row["image_path"] = photograph
-        row["phrase"] = HOSTILE[number] if number < len(HOSTILE) else "word " * (number % 5) + f"number {number}"
-        row["groups"] = {
-            "box area": (("small", "medium", "large")[number % 3],),
-            "category": ('cup\'s "<top>"' if number % 4 else "plate",),
-            "subset": ("even", "all") if number % 2 == 0 else ("all",),
-        }
+    rng = np.random.default_rng(0)
+    rows = {name: [] for name in COLOURS}
+    for number in map(int, rng.permutation(3 * images)):
+        x, y = rng.uniform(0, 60, 2)
+        for of_method in rows.values():
+            dx, dy = rng.normal(0, 12, 2)
+            of_method.append({
+                "sent_id": number,
+                "image_id": number // 3,
+                "image_path": photograph,
+                "phrase": HOSTILE[number] if number < len(HOSTILE) else "word " * (number % 5) + f"number {number}",
+                "annotated_xyxy": [x, y, x + 40, y + 30],
+                "boxes_xyxy": [[x + dx, y + dy, x + dx + 40, y + dy + 30]],
+                "scores": [round(float(rng.random()), 1)],  # so that some are equal
+                "iou": round(max(0.0, 1 - abs(dx) / 20 - abs(dy) / 15), 1),
+                "groups": {
+                    "box area": (("small", "medium", "large")[number % 3],),
+                    "category": ('cup\'s "<top>"' if number % 4 else "plate",),
+                    "subset": ("even", "all") if number % 2 == 0 else ("all",),
+                },
+            })  # fmt: skip
     return rows
 
 

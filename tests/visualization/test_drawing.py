@@ -145,13 +145,6 @@ class TestLabels:
         assert len(rows) > 100
         assert rows.min() >= 99 and rows.max() <= 400 and columns.min() >= 99 and columns.max() <= 500
 
-    def test_label_of_a_box_with_room_is_at_its_corner(self) -> None:
-        figure, axis = bare_figure(np.zeros(SHAPE, dtype=np.uint8), longer_side=480)
-        draw_boxes(axis, np.array([[30, 30, 60, 50]]), ["0.73"], linewidth=0.1)
-        keep_labels_inside(figure)
-        rows, columns = np.nonzero(near(as_array(figure), BOX_COLOUR, within=5))
-        assert 160 < rows.min() < 180 and 176 <= columns.min() <= 184
-
     def test_label_wider_than_its_panel_stays_in_the_figure(self) -> None:
         figure = Figure(figsize=(4, 3), dpi=100)
         axis = figure.add_axes((0.9, 0.2, 0.05, 0.6))
@@ -179,31 +172,14 @@ class TestSaving:
             np.testing.assert_allclose(pixels[303::6, 3:80:6], image[50:, :13] * 0.6, atol=1)
 
     @pytest.mark.parametrize(("suffix", "magic"), [("svg", b"<?xml"), ("pdf", b"%PDF"), ("PNG", b"\x89PNG")])
-    def test_formats(self, tmp_path: Path, suffix: str, magic: bytes) -> None:
-        path = tmp_path / "new" / f"picture.{suffix}"
-        save_figure(bare_figure(photo())[0], path)
-        assert path.read_bytes().startswith(magic)
-        assert [file.name for file in path.parent.iterdir()] == [path.name]
-
-    def test_same_picture_is_the_same_file(self, tmp_path: Path) -> None:
-        for kind in ("pdf", "png", "svg"):
-            for name in ("a", "b"):
-                figure, axis = bare_figure(photo())
-                draw_boxes(axis, np.array([[10, 20, 50, 40]]), ["0.73"])
-                save_figure(figure, tmp_path / f"{name}.{kind}")
-            assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
-
-    def test_nothing_is_left_of_a_picture_that_could_not_be_written(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def full(_: Figure, path: Path, **__: object) -> None:
-            path.write_bytes(b"half")
-            raise OSError(28, "No space left on device")
-
-        monkeypatch.setattr(Figure, "savefig", full)
-        with pytest.raises(OSError, match="No space"):
-            save_figure(bare_figure(photo())[0], tmp_path / "picture.png")
-        assert not list(tmp_path.iterdir())
+    def test_same_picture_is_the_same_file(self, tmp_path: Path, suffix: str, magic: bytes) -> None:
+        paths = [tmp_path / "new" / f"{name}.{suffix}" for name in "ab"]
+        for path in paths:
+            figure, axis = bare_figure(photo())
+            draw_boxes(axis, np.array([[10, 20, 50, 40]]), ["0.73"])
+            save_figure(figure, path)
+        assert paths[0].read_bytes() == paths[1].read_bytes() and paths[0].read_bytes().startswith(magic)
+        assert sorted(paths[0].parent.iterdir()) == paths
 
     def test_labels_of_a_large_photo_are_as_legible_as_those_of_a_small_one(self, tmp_path: Path) -> None:
         shares = []
