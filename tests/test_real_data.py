@@ -68,8 +68,8 @@ def test_comparison_with_a_detectors_real_proposals(tmp_path, capsys):
     """The embedded CLIP has never seen a photograph, so its choice is poor; the detector's boxes are good."""
     outcome = run_script(capsys, "evaluate.py", "compare", "yolo-clip", "zero-shot", "reclip", "--data",
                          SHARED_DATA / REFCOCOG_MINI, "--proposals.detector",
-                         SHARED_DATA / "weights" / "yolox_nano.onnx", "--proposals.confidence", 0.05, "--device", "cpu", "--output",
-                         tmp_path / "out")  # fmt: skip
+                         SHARED_DATA / "weights" / "yolox_nano.onnx", "--proposals.confidence", 0.05, "--device", "cpu",
+                         "--output", tmp_path / "out")  # fmt: skip
     assert outcome.code == 0, outcome
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert list(results["methods"]) == ["yolo-clip", "zero-shot", "reclip"]
