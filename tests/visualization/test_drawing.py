@@ -84,13 +84,6 @@ class TestBareFigure:
         assert max(picture.shape[:2]) == 320
         assert abs(min(picture.shape[:2]) - max(1, 320 * min(size) / max(size))) <= 1
 
-    def test_enlarged_pixels_stay_aligned(self) -> None:
-        image = np.zeros(SHAPE, dtype=np.uint8)
-        image[20, 33] = 255
-        picture = as_array(bare_figure(image, longer_side=800)[0])
-        rows, columns = np.nonzero(picture.max(axis=2) > 128)
-        assert (rows.min(), rows.max() + 1, columns.min(), columns.max() + 1) == (200, 210, 330, 340)
-
 
 class TestBoxes:
     @pytest.mark.parametrize("colour", [BOX_COLOUR, ANNOTATED_COLOUR])
@@ -104,12 +97,6 @@ class TestBoxes:
         np.testing.assert_allclose(found, [10, 20, 50, 40], atol=2 / scale)
         inner = drawn[24 * scale : 36 * scale, 14 * scale : 46 * scale]
         assert not inner.any(), "only the outline is drawn"
-
-    def test_rim_is_seen_on_ground_of_the_lines_colour(self) -> None:
-        white = np.full(SHAPE, 255, dtype=np.uint8)
-        figure, axis = bare_figure(white, longer_side=400)
-        draw_boxes(axis, np.array([[10, 20, 50, 40]]), colour=ANNOTATED_COLOUR, linewidth=3)
-        assert (as_array(figure).max(axis=2) < 80).sum() > 500
 
     def test_every_box_is_drawn_and_can_be_removed(self) -> None:
         image = photo()
