@@ -6,8 +6,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from grounding.errors import InputError
 from grounding.runtime.cli import parse
-from grounding.visualization.curves import CurvesConfig, curves, draw_curves, smoothed
-from grounding.visualization.run_logs import read_logs
+from grounding.visualization.curves import CurvesConfig, curves, draw_curves, read_logs, smoothed
 
 METRICS = ("acc@0.5", "miou", "pointing")
 
