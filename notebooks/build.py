@@ -121,6 +121,7 @@ def needed_files() -> list[str]:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith((".html", ".md"))
     }
     needed |= {path for path in texts if path.is_file()}
+    needed |= {template for path in needed for template in path.parent.glob("templates/*.html")}
     return sorted(str(path.relative_to(ROOT).as_posix()) for path in needed)
 
 

@@ -1,1 +1,1 @@
-"""Pictures of a method at work: what it is asked (`asking`), what it answers, and how the answer comes about."""
+"""Pictures of a method at work, and of a comparison: what was asked, what was answered, and how good it is."""

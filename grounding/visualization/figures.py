@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -93,7 +94,8 @@ def draw_comparison(answers: Sequence[Sequence[MethodAnswer]], *, title: str) ->
         answers: per phrase, at least one, the answers of all methods in the same order.
         title: of the figure.
     """
-    rows = [[answer_panel(answer.method, _best_box, answer, iou=True) for answer in of_phrase] for of_phrase in answers]
+    best = partial(_boxes, most=1, opacity=0.55)
+    rows = [[answer_panel(answer.method, best, answer, iou=True) for answer in of_phrase] for of_phrase in answers]
     return draw_answers([of_phrase[0] for of_phrase in answers], rows, title=title)
 
 
@@ -186,20 +188,13 @@ def _photograph(axis: Axes, answer: MethodAnswer) -> None:
     draw_annotated(axis, answer)
 
 
-def _boxes(axis: Axes, answer: MethodAnswer) -> None:
+def _boxes(axis: Axes, answer: MethodAnswer, *, most: int = BOXES, opacity: float = 0.45) -> None:
     grounding = answer.grounding
-    show_image(axis, heatmap_overlay(grounding.image, grounding.heatmap, opacity=0.45))
-    further = [index for index in range(1, min(len(grounding.scores), BOXES))
+    show_image(axis, heatmap_overlay(grounding.image, grounding.heatmap, opacity=opacity))
+    further = [index for index in range(1, min(len(grounding.scores), most))
                if grounding.scores[index] >= SHARE_OF_BEST * grounding.scores[0]]  # fmt: skip
     for index in reversed(further):
         draw_boxes(axis, grounding.boxes_xyxy[[index]], [f"{grounding.scores[index]:.2f}"], linewidth=1,
                    linestyle=(0, (3, 2)), fontsize=6.5)  # fmt: skip
-    draw_boxes(axis, grounding.boxes_xyxy[:1], [f"{grounding.scores[0]:.2f}"])
-    draw_annotated(axis, answer)
-
-
-def _best_box(axis: Axes, answer: MethodAnswer) -> None:
-    grounding = answer.grounding
-    show_image(axis, heatmap_overlay(grounding.image, grounding.heatmap))
     draw_boxes(axis, grounding.boxes_xyxy[:1], [f"{grounding.scores[0]:.2f}"])
     draw_annotated(axis, answer)

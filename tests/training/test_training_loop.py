@@ -14,7 +14,7 @@ from grounding.methods.load import make_encoder
 from grounding.training.config import TrainConfig
 from grounding.training.step import running_mean, warmup_cosine
 from grounding.training.train import train
-from grounding.visualization.run_logs import read_logs
+from grounding.visualization.curves import read_logs
 from tests.training.runs import ALL_LOSSES, AUGMENTED, assert_killed_and_resumed_equals_uninterrupted, assert_same
 
 

@@ -30,7 +30,7 @@ from grounding.training.config import TrainConfig
 from grounding.training.criterion import ContrastConfig, LossConfig
 from grounding.training.run_folder import RunFolder
 from grounding.training.train import train
-from grounding.visualization.run_logs import read_logs
+from grounding.visualization.curves import read_logs
 from tests.ended import ending_both, no_space
 from tests.killed import Killed, killed_after
 from tests.scripts import ROOT

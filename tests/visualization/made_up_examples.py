@@ -1,6 +1,7 @@
 """Answers of two methods, made up, some with phrases that would break a page that does not escape."""
 
 import numpy as np
+from matplotlib.colors import to_rgb
 from PIL import Image
 
 from grounding.visualization.selection import select_examples
@@ -56,9 +57,9 @@ def save_photograph(path, size=(120, 100), colour=(128, 128, 128)):
     return path
 
 
-def near(picture, colour, tolerance=40):
-    """(H, W) bool: the pixels of a colour (r, g, b) of 0 to 255."""
-    return np.abs(picture.astype(int) - np.array(colour)).max(axis=2) < tolerance
+def near(picture: np.ndarray, colour: str, *, within: float = 40) -> np.ndarray:
+    """(H, W) bool: the pixels of a colour "#RRGGBB"."""
+    return np.abs(picture.astype(float) - np.array(to_rgb(colour)) * 255).max(axis=2) < within
 
 
 def extent(mask):

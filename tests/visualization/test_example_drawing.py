@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgb
 
 from grounding.errors import InputError
 from grounding.visualization.drawing import ANNOTATED_COLOUR
@@ -20,10 +19,6 @@ def drawn(path, size, annotated, boxes, colour=(150, 30, 60)):
     return picture
 
 
-def rgb(colour):
-    return np.array(to_rgb(colour)) * 255
-
-
 @pytest.mark.parametrize("size", [(144, 144), (640, 480), (100, 300), (600, 120)])
 def test_boxes_lie_where_they_belong(tmp_path, size):
     width, height = size
@@ -34,7 +29,7 @@ def test_boxes_lie_where_they_belong(tmp_path, size):
     high, wide = picture.shape[:2]
     assert wide / high == pytest.approx(width / height, rel=0.02) and (wide == 480 or high == 400)
     for box, colour in ((annotated, ANNOTATED_COLOUR), (demo, COLOURS["demo"]), (rival, COLOURS["zero-shot"])):
-        mask = near(picture, rgb(colour))
+        mask = near(picture, colour)
         np.testing.assert_allclose(extent(mask), box * wide / width, atol=4)
         x1, y1, x2, y2 = extent(mask)
         assert not mask[y1 + 8 : y2 - 8, x1 + 8 : x2 - 8].any(), "only the outline is drawn"
@@ -44,18 +39,18 @@ def test_boxes_lie_where_they_belong(tmp_path, size):
 def test_coinciding_boxes_are_both_seen_on_black_and_on_white(tmp_path, ground):
     box = (20, 20, 80, 80)
     picture = drawn(tmp_path, (100, 100), box, {"demo": box}, (ground,) * 3)
-    assert near(picture, rgb(COLOURS["demo"])).sum() > 300
+    assert near(picture, COLOURS["demo"]).sum() > 300
     across = picture[picture.shape[0] // 2].astype(int)
     assert (np.abs(across - ground).max(axis=1) > 60).sum() >= 6  # two lines of three pixels or more
     if ground == 0:
-        assert near(picture, rgb(ANNOTATED_COLOUR)).sum() > 300
+        assert near(picture, ANNOTATED_COLOUR).sum() > 300
 
 
 def test_a_box_past_the_border_is_seen_whole_within_it(tmp_path):
     whole = drawn(tmp_path, (200, 200), (50, 50, 60, 60), {"demo": (0, 0, 200, 200)})
     past = drawn(tmp_path, (200, 200), (50, 50, 60, 60), {"demo": (-50, -80, 300, 400)})
     np.testing.assert_array_equal(whole, past)
-    assert near(whole, rgb(COLOURS["demo"])).sum() > 4 * 390 * 3  # four sides of three pixels or more
+    assert near(whole, COLOURS["demo"]).sum() > 4 * 390 * 3  # four sides of three pixels or more
 
 
 def test_a_missing_image_is_named():

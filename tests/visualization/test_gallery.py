@@ -109,18 +109,14 @@ def test_pooled_queries_count_as_in_the_comparison(comparison):
     assert len(phrases_on(page)) == len(pooled) < len(stored(comparison, "demo"))
 
 
-def test_data_that_moved(comparison, tmp_path):
+def test_data_that_moved_and_other_data(comparison, tmp_path):
     (tmp_path / "data").rename(tmp_path / "elsewhere")
     with pytest.raises(InputError, match=r"results\.json says that the data set is in .*: give its folder as --data"):
         gallery(GalleryConfig(comparison))
     _, page = gallery(GalleryConfig(comparison, data=tmp_path / "elsewhere"))
     assert "on elsewhere, test" in page.read_text()
-
-
-def test_other_data_are_refused(comparison, tmp_path):
-    write_toy_data(tmp_path / "other", {"test": 2})
     with pytest.raises(InputError, match="does not ask"):
-        gallery(GalleryConfig(comparison, data=tmp_path / "other"))
+        gallery(GalleryConfig(comparison, data=write_toy_data(tmp_path / "other", {"test": 2})))
 
 
 @pytest.mark.parametrize(
@@ -140,23 +136,20 @@ def test_what_is_not_there_is_refused(comparison, options, said):
     assert not list(comparison.glob("gallery*"))
 
 
-def test_folders_that_are_no_comparison(comparison, tmp_path):
-    with pytest.raises(InputError, match=r"evaluate\.py compare"):
-        gallery(GalleryConfig(tmp_path / "nowhere"))
-    (comparison / "predictions/demo.jsonl").unlink()
-    with pytest.raises(InputError, match=r"demo\.jsonl"):
-        gallery(GalleryConfig(comparison))
-    (comparison / "results.json").write_text('{"methods": {}}')
-    with pytest.raises(InputError, match="does not say 'data'"):
-        gallery(GalleryConfig(comparison))
-    (comparison / "results.json").write_text("{")
-    with pytest.raises(InputError, match="damaged"):
-        gallery(GalleryConfig(comparison))
-
-
-def test_a_missing_image_is_named(comparison, tmp_path):
-    next((tmp_path / "data/images").glob("toy_003.png")).unlink()
-    with pytest.raises(InputError, match=r"toy_003\.png"):
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("results.json", None, r"evaluate\.py compare"),
+        ("results.json", "{", "damaged"),
+        ("results.json", '{"methods": {}}', "does not say 'data'"),
+        ("predictions/demo.jsonl", None, r"demo\.jsonl"),
+    ],
+)
+def test_folders_that_are_no_comparison(comparison, file, text, said):
+    (comparison / file).unlink()
+    if text is not None:
+        (comparison / file).write_text(text)
+    with pytest.raises(InputError, match=said):
         gallery(GalleryConfig(comparison))
 
 

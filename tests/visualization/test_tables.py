@@ -183,7 +183,7 @@ def test_latex_is_escaped_and_balanced():
     assert "\\toprule" in text and "\\bottomrule" in text
 
 
-def test_files(tmp_path: Path):
+def test_files_and_an_unknown_format(tmp_path: Path):
     paths = write_tables(RESULTS, tmp_path / "new")
     names = {path.name for path in paths}
     assert names == {path.name for path in (tmp_path / "new").iterdir()}
@@ -191,9 +191,6 @@ def test_files(tmp_path: Path):
     assert (tmp_path / "new/comparison.csv").read_text() == comparison_table(RESULTS, "csv")
     markdown = (tmp_path / "new/tables.md").read_text()
     assert all(f"## {table.title}" in markdown for table in all_tables(RESULTS))
-
-
-def test_unknown_format():
     with pytest.raises(InputError, match=", ".join(FORMATS)):
         comparison_table(RESULTS, "html")
 

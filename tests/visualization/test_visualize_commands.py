@@ -46,7 +46,7 @@ def drawn(outcome: Outcome) -> list[Path]:
     [
         ("", ["run"], ["data_test_run"]),
         ("figure", ["run", "zero-shot"], ["data_test_run", "data_test_zero-shot"]),
-        ("compare", ["run", "zero-shot", "gradcam"], ["data_test_compared"]),
+        ("compare", ["run", "zero-shot", "gradcam", "whole-image"], ["data_test_compared"]),
         ("steps", ["run"], ["data_test_run_steps"]),
     ],
 )
@@ -99,33 +99,27 @@ def test_answers_are_the_methods(made: Path) -> None:
     for answer, grounding, box in zip(answers(grounder, example), expected, example.boxes_xyxy, strict=True):
         np.testing.assert_array_equal(answer.grounding.boxes_xyxy, grounding.boxes_xyxy)
         np.testing.assert_array_equal(answer.annotated_xyxy, box)
-        (cosines,) = [
-            np.asarray(value)
-            for value in grounder.similarity_maps(encoded, [grounding.phrase])  # type: ignore[attr-defined]
-        ]
-        np.testing.assert_allclose(answer.similarity, cosines, atol=1e-6)
+        (cosines,) = grounder.similarity_maps(encoded, [grounding.phrase])  # type: ignore[attr-defined]
         assert answer.similarity is not None and answer.similarity.shape == grounding.heatmap.shape
+        np.testing.assert_allclose(answer.similarity, cosines, atol=1e-6)
     assert all(answer.similarity is None for answer in answers(load("gradcam"), example))
     blind = answers(load("whole-image"), example)[0]
     assert blind.similarity is None and blind.extraction is None
 
 
 def test_similarity_map_is_the_cosine(made: Path) -> None:
-    """At the image's centre, of an image as large as the model's square: the cosine of one cell, computed by hand."""
+    """At each cell's centre, of an image as large as the model's square: computed by hand."""
     grounder = load(made / "run")
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     (similarity,) = grounder.similarity_maps(image, ["the red box"])  # type: ignore[attr-defined]
     encoder = grounder.encoder  # type: ignore[attr-defined]
     cells = encoder.encode([image]).features.embeddings[0].numpy()
     phrase = encoder.encode_phrases(["the red box"]).embeddings[0].numpy()
-    stride = 64 // cells.shape[1]
-    for row in range(cells.shape[1]):
-        for column in range(cells.shape[2]):
-            cell = cells[:, row, column]
-            cosine = cell @ phrase / np.linalg.norm(cell) / np.linalg.norm(phrase)
-            low, high = int((row + 0.5) * stride), int((column + 0.5) * stride)
-            around = similarity[low - 1 : low + 1, high - 1 : high + 1].mean()  # the cell's centre is a pixel's corner
-            assert around == pytest.approx(cosine, abs=0.02)
+    cosines = np.einsum("ehw,e->hw", cells, phrase) / np.linalg.norm(cells, axis=0) / np.linalg.norm(phrase)
+    side, stride = len(cosines), 64 // len(cosines)
+    middle = (stride - 1) // 2  # the cell's centre is a pixel's corner: the mean of the four about it
+    blocks = similarity.reshape(side, stride, side, stride)[:, middle : middle + 2, :, middle : middle + 2]
+    np.testing.assert_allclose(blocks.mean(axis=(1, 3)), cosines, atol=0.02)
 
 
 def test_what_is_refused(made: Path, tmp_path: Path, capsys: Capture) -> None:
