@@ -32,9 +32,9 @@ def main() -> None:
     from grounding.training.train import train
     from grounding.visualization.commands import compare as side_by_side
     from grounding.visualization.commands import figure, steps
-    from grounding.visualization.config import VisualizeConfig
     from grounding.visualization.curves import CurvesConfig, curves
     from grounding.visualization.gallery import GalleryConfig, gallery
+    from grounding.visualization.inputs import VisualizeConfig
     from grounding.visualization.report import report_comparison
     from grounding.visualization.tables import comparison_table
 

@@ -39,7 +39,7 @@ def draw(command: str, words: list[str]) -> list[Path]:
         serve(parse(ServeConfig, "visualize", words, positional="run", command=command, section=command))
         return []
     from grounding.visualization import commands
-    from grounding.visualization.config import VisualizeConfig
+    from grounding.visualization.inputs import VisualizeConfig
 
     config = parse(VisualizeConfig, "visualize", words, positional="methods", command=command)
     return {"figure": commands.figure, "compare": commands.compare, "steps": commands.steps}[command](config)

@@ -24,17 +24,16 @@ import numpy as np
 from jsonargparse import auto_cli
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.measuring import Finding, peak_memory, report
-from grounding.deployment.bulk import Request
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import load
+from grounding.methods.stream import Request
 from grounding.runtime.cli import exit_on_input_error
-from grounding.visualization.plots import DPI, PADDING, PALETTE, tidy
+from grounding.visualization.plots import DPI, PALETTE, padded_figure, tidy
 
 COUNTS = {"phrases": (1, 10, 100, 1000), "images": (100, 1000, 10_000)}
 PHOTOGRAPH = (640, 480)  # of the phrases
@@ -107,7 +106,7 @@ def _findings(kind: str, curve: dict[int, tuple[float, float]], rounds: int) -> 
 
 
 def _draw(medians: dict[str, dict[int, tuple[float, float]]]) -> Figure:
-    figure = Figure(figsize=(7.4, 5.6), layout=ConstrainedLayoutEngine(w_pad=PADDING, h_pad=PADDING))
+    figure = padded_figure(7.4, 5.6)
     for row, (kind, curve) in zip(figure.subplots(2, 2), medians.items(), strict=True):
         counts, (seconds, peaks) = list(curve), zip(*curve.values(), strict=True)
         _panel(row[0], counts, seconds, PALETTE[0], kind, "seconds")

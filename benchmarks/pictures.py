@@ -11,7 +11,7 @@ from grounding.extraction import ExtractionConfig
 from grounding.methods.config import ModelConfig
 from grounding.runtime.cli import exit_on_input_error
 from grounding.visualization.commands import compare, figure, steps
-from grounding.visualization.config import VisualizeConfig
+from grounding.visualization.inputs import VisualizeConfig
 
 SEED = 3  # the first examples that it draws are shown, whatever they look like
 

@@ -17,7 +17,7 @@ import torch
 from jsonargparse import auto_cli
 from tqdm import tqdm
 
-import grounding.deployment.bulk.command
+import grounding.deployment.bulk
 import grounding.evaluation.compare
 import grounding.training.search  # noqa: F401  with the two above, all that the commands import
 from reliability.attempts import Attempt, Running, run

@@ -21,11 +21,11 @@ from PIL import Image
 
 from grounding import InputError, RefCOCOg
 from grounding.clip.backbone import tokenize
-from grounding.data.check import CheckConfig, check, told
+from grounding.data.archives import unpack
+from grounding.data.check import check, told
 from grounding.data.images import read_image
-from grounding.data.unpack import unpack
 from grounding.data.unpickle import load_plain_pickle
-from grounding.deployment.bulk.requests import open_requests
+from grounding.deployment.bulk import read_requests
 from grounding.evaluation.prediction_readers import read_coco, read_csv, read_jsonl
 from grounding.evaluation.predictions import Prediction, read_predictions
 from grounding.methods.config import ModelConfig
@@ -82,7 +82,7 @@ def _annotations(folder: Path) -> Reader:
         try:
             read(data)
         finally:
-            told(check(CheckConfig(folder, images=False)))
+            told(check(folder, images=False))
 
     seeds = tuple(which + content for which, content in right.items())
     inputs = st.one_of(
@@ -150,7 +150,7 @@ def _archives(folder: Path) -> Reader:
 
     def read() -> None:
         shutil.rmtree(target, ignore_errors=True)
-        unpack(path, target, hide_progress=True)
+        unpack(path, target)
 
     return Reader(_trial("archives", path, read), tuple(seeds), spoilt(seeds))
 
@@ -189,11 +189,7 @@ def _requests(folder: Path) -> Reader:
     seeds = (_in_json(request) + b"\n" + _in_json(request),)
     inputs = st.one_of(spoilt(seeds), misplaced([request], _in_json))
 
-    def read() -> None:
-        opened = open_requests(path)
-        assert sum(1 for _ in opened.read()) == opened.count
-
-    return Reader(_trial("requests in bulk", path, read), seeds, inputs)
+    return Reader(_trial("requests in bulk", path, lambda: list(read_requests(path, path.read_bytes()))), seeds, inputs)
 
 
 def _phrases(folder: Path) -> Reader:

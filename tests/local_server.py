@@ -2,6 +2,7 @@
 
 import re
 import threading
+from email.utils import parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -11,12 +12,10 @@ class LocalServer:
     Attributes:
         requests: (path, Range header or None) of every request so far.
         faults: what the next requests meet, one each: "drop" (half of the body, then the connection is cut),
-            "overstate" (a Content-Length larger than the body), "no-length", "other-range" (one byte
-            late), "short-range" (half of what was asked for, and whole by its own headers), or a status code.
+            "overstate" (a Content-Length larger than the body), "no-length", "other-range" (one byte late), or a
+            status code.
         ignore_range: answers 200 and the whole file, whatever range is asked for.
-        versions: headers of every answer that tell versions of a file apart ("ETag", "Last-Modified").
-        conditions: If-Range header or None of every request so far.
-        ignore_condition: sends the range that is asked for, whatever version If-Range says.
+        modified: seconds since the epoch at which the files were last changed.
     """
 
     def __init__(self, files):
@@ -24,9 +23,7 @@ class LocalServer:
         self.requests = []
         self.faults = []
         self.ignore_range = False
-        self.versions = {}
-        self.conditions = []
-        self.ignore_condition = False
+        self.modified = 0.0
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
 
@@ -47,40 +44,35 @@ class LocalServer:
             def do_GET(self):
                 path = self.path.lstrip("/")
                 asked = self.headers.get("Range")
-                condition = self.headers.get("If-Range")
+                condition = self.headers.get("If-Unmodified-Since")
                 server.requests.append((path, asked))
-                server.conditions.append(condition)
                 fault = server.faults.pop(0) if server.faults else None
                 if isinstance(fault, int) or path not in server.files:
                     self.send_error(fault if isinstance(fault, int) else 404)
                     return
+                if condition and server.modified > parsedate_to_datetime(condition).timestamp():
+                    self.send_error(412)
+                    return
                 content = server.files[path]
-                start, end = 0, len(content)
-                is_same = condition is None or condition in server.versions.values() or server.ignore_condition
-                if asked and is_same and not server.ignore_range:
+                start = 0
+                if asked and not server.ignore_range:
                     start = int(re.fullmatch(r"bytes=(\d+)-", asked).group(1))
                     if start >= len(content):
                         self.send_response(416)
                         self.send_header("Content-Range", f"bytes */{len(content)}")
                         self.send_header("Content-Length", "0")
-                        self.end_versions()
+                        self.end_headers()
                         return
                     start += fault == "other-range"
                     self.send_response(206)
-                    end = (start + len(content)) // 2 if fault == "short-range" else len(content)
-                    self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(content)}")
+                    self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
                 else:
                     self.send_response(200)
-                body = content[start:end]
+                body = content[start:]
                 if fault != "no-length":
                     self.send_header("Content-Length", str(len(body) + (1000 if fault == "overstate" else 0)))
-                self.end_versions()
-                self.wfile.write(body[: len(body) // 2] if fault == "drop" else body)
-
-            def end_versions(self):
-                for name, value in server.versions.items():
-                    self.send_header(name, value)
                 self.end_headers()
+                self.wfile.write(body[: len(body) // 2] if fault == "drop" else body)
 
             def log_message(self, *_):
                 pass

@@ -117,8 +117,7 @@ def ground_many(
 
     Args:
         grounder: the method.
-        requests: `Request`s; any iterable, it need not end. What it raises is raised after the answers to what came
-            before.
+        requests: `Request`s; any iterable, it need not end.
         ahead: how many requests at most are taken from the stream beyond the one that is being answered.
         phrases_at_once: of one image; of a large photograph fewer.
         readers: threads that decode image files.
@@ -128,8 +127,7 @@ def ground_many(
     Raises:
         InputError: an image cannot be read, or a phrase is empty or too long; unless these are skipped.
     """
-    failure: list[Exception] = []
-    stream = _until_it_fails(requests, failure)
+    stream = (Request(*each) for each in requests)
     waiting: deque[tuple[Request, Future[Any]]] = deque()
 
     def encoded(image: Future[np.ndarray]) -> Any:
@@ -142,8 +140,6 @@ def ground_many(
                     image = decoding.submit(as_image, request.image)
                     waiting.append((request, encoding.submit(encoded, image)))
                 if not waiting:
-                    for error in failure:
-                        raise error
                     return
                 request, future = waiting.popleft()
                 try:
@@ -157,16 +153,6 @@ def ground_many(
         finally:
             encoding.shutdown(wait=False, cancel_futures=True)
             decoding.shutdown(wait=False, cancel_futures=True)
-
-
-def _until_it_fails(
-    requests: Iterable[tuple[str, ImageLike, Sequence[str]]], failure: list[Exception]
-) -> Iterator[Request]:
-    try:
-        for request in requests:
-            yield Request(*request)
-    except Exception as error:
-        failure.append(error)
 
 
 def _answer(grounder: EncodeOnceGrounder, request: Request, encoded: Any, phrases_at_once: int) -> GroundedImage:

@@ -98,7 +98,7 @@ class YOLOCLIPGrounder:
     def ground_many(
         self, requests: Iterable[tuple[str, ImageLike, Sequence[str]]], **options: Any
     ) -> Iterator[GroundedImage]:
-        """Boxes for a stream of (key, image, phrases), in bounded memory; the options are `bulk.ground_many`'s."""
+        """Boxes for a stream of (key, image, phrases), in bounded memory; the options are `stream.ground_many`'s."""
         return ground_many(self, requests, **options)
 
     def _encode(self, images: Sequence[np.ndarray]) -> EncodedProposals:

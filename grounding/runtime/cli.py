@@ -36,7 +36,6 @@ def parse(
     command: str = "",
     section: str = "",
     own_section: str = "",
-    module: bool = False,
 ) -> Config:
     """Settings from the command line over a configuration file over the dataclass's defaults.
 
@@ -45,22 +44,26 @@ def parse(
 
     Args:
         config_class: dataclass of the script; its docstring is the help.
-        script: name of the script without its suffix, for the help.
+        script: name of the script without its suffix, or "-m" and a module's name, for the help.
         arguments: the command line without the program's name.
         positional: field that may also be given first and without its flag; a list field takes several words.
         command: word that the user gave before the arguments, for the help.
         section: of the configuration file, where it is not called like the script.
         own_section: of the configuration file too, where it has one; its settings go over those of `section`.
-        module: whether it is a module of `deployment`, started by `python -m grounding.deployment.SCRIPT`.
 
     Raises:
         InputError: the configuration file is missing, is no YAML, or lacks the section; or an argument is wrong.
     """
-    program = f"-m grounding.deployment.{script}" if module else f"{script}.py {command}".rstrip()
+    program = script if script.startswith("-m ") else f"{script}.py {command}".rstrip()
     section = section or script
     hints = get_type_hints(config_class)
     lists = {name for name, kind in hints.items() if any(get_origin(each) is list for each in (kind, *get_args(kind)))}
-    words = _with_flag(arguments, positional, takes_several=positional in lists)
+    words = list(arguments)
+    leading = list(takewhile(lambda word: not word.startswith("-"), words)) if positional else []
+    if leading and positional in lists:
+        words[: len(leading)] = [f"--{positional}", json.dumps(leading)]
+    elif leading:
+        words = [f"--{positional}", *words]
     for name in lists:  # of an option that is given twice the later one counts, and of a list nobody expects that
         times = sum(word.partition("=")[0] == f"--{name}" for word in words)
         if times > 1:
@@ -72,12 +75,14 @@ def parse(
         exit_on_error=False,
         allow_abbrev=False,
     )
-    own_help = f"or {own_section!r} " if own_section else ""
-    parser.add_argument("--config", help=f"YAML file; its section {section!r} {own_help}holds any of these")
+    holder = f"{section!r} or {own_section!r}" if own_section else repr(section)
+    parser.add_argument("--config", help=f"YAML file; its section {holder} holds any of these")
     parser.add_class_arguments(config_class)
+    before = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    before.add_argument("--config", type=Path)  # wherever it stands
     try:
-        file, words = _config_file(words)
-        for content in _sections(file, config_class, section, own_section) if file else ():
+        known, words = before.parse_known_args(words)
+        for content in _sections(known.config, config_class, section, own_section) if known.config else ():
             parser.set_defaults(content)
         given = parser.parse_args(words).as_dict()
         del given["config"]
@@ -106,14 +111,10 @@ def exit_on_input_error() -> Iterator[None]:
             raise
         place = error.filename or "a file that was being written"
         message = visible(f"{place} cannot be used ({error.strerror}): free or rename it, or name another place")
-    except Stopped as stopped:
+    except (Stopped, KeyboardInterrupt) as stopped:
         if is_main():
-            print(f"\n{stopped}", file=sys.stderr)
-        raise SystemExit(128 + stopped.signal_number) from None
-    except KeyboardInterrupt:
-        if is_main():
-            print("\nstopped; what is finished is kept", file=sys.stderr)
-        raise SystemExit(128 + signal.SIGINT) from None
+            print(f"\n{str(stopped) or 'stopped; what is finished is kept'}", file=sys.stderr)
+        raise SystemExit(128 + getattr(stopped, "signal_number", signal.SIGINT)) from None
     else:
         return
     if not is_main():
@@ -124,46 +125,25 @@ def exit_on_input_error() -> Iterator[None]:
     raise SystemExit(2)
 
 
-def _with_flag(arguments: Sequence[str], positional: str, *, takes_several: bool) -> list[str]:
-    """The command line with the leading words, which have no flag, as what the flag `--positional` takes."""
-    leading = list(takewhile(lambda word: not word.startswith("-"), arguments)) if positional else []
-    if not leading:
-        return list(arguments)
-    if not takes_several:
-        return [f"--{positional}", *arguments]
-    return [f"--{positional}", json.dumps(leading), *arguments[len(leading) :]]
-
-
-def _config_file(words: list[str]) -> tuple[Path | None, list[str]]:
-    """What --config names, wherever it stands, and the other words.
-
-    Raises:
-        argparse.ArgumentError: it names nothing.
-    """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--config", type=Path)
-    known, others = parser.parse_known_args(words)
-    return known.config, others
-
-
 def _sections(path: Path, config_class: type, section: str, own_section: str) -> Iterator[dict[str, Any]]:
     """What a configuration file says of a script, the more particular after the more general.
 
     Raises:
         InputError: as `parse`.
     """
+    compare = "compare it with configs/demo.yaml"
     try:
         content = read_yaml(path)
     except OSError as error:
         raise InputError(f"the configuration file {path} cannot be read: give an existing YAML file") from error
     except ValueError as error:
-        raise InputError(f"{path} is no YAML file ({error}): compare it with configs/demo.yaml") from error
+        raise InputError(f"{path} is no YAML file ({error}): {compare}") from error
     sections = content if isinstance(content, dict) else {}
     for name in (section, own_section) if own_section in sections else (section,):
         if not isinstance(sections.get(name), dict):
-            raise InputError(f"{path} has no section {name!r}: compare it with configs/demo.yaml")
+            raise InputError(f"{path} has no section {name!r}: {compare}")
         try:
             check_fields(sections[name], config_class)
         except ValueError as error:
-            raise InputError(f"{path}, section {name!r}: {error}; compare it with configs/demo.yaml") from error
+            raise InputError(f"{path}, section {name!r}: {error}; {compare}") from error
         yield sections[name]

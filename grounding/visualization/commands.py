@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from accelerate import Accelerator
@@ -11,15 +12,12 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from grounding.errors import InputError
-from grounding.methods.config import ModelConfig
+from grounding.evaluation.registry import MethodSettings, load_with_origin
 from grounding.methods.dense import DenseGrounder, Grounder
-from grounding.methods.load import TRAINING_FREE, load, shared_model
-from grounding.visualization.answers import Answer, answers
-from grounding.visualization.compared import draw_comparison
-from grounding.visualization.config import VisualizeConfig
+from grounding.methods.load import shared_model
 from grounding.visualization.drawing import save_figure
-from grounding.visualization.figures import draw_figure
-from grounding.visualization.inputs import Sheet, sheets
+from grounding.visualization.figures import MethodAnswer, answers, draw_comparison, draw_figure
+from grounding.visualization.inputs import Sheet, VisualizeConfig, sheets
 from grounding.visualization.steps import draw_steps
 
 PRINT_DPI = 150
@@ -49,59 +47,42 @@ def compare(config: VisualizeConfig) -> list[Path]:
     Raises:
         InputError: as `figure`; or two methods have one name.
     """
-    wanted = sheets(config)
-    methods = _load(config)
+    wanted, methods = sheets(config), _load(config)
 
     def draw(sheet: Sheet) -> Figure:
-        rows: list[list[Answer]] = []
+        rows: list[list[MethodAnswer]] = []
         for read in sheet.examples:
             example = read()
             rows += map(list, zip(*(answers(method, example) for method in methods), strict=True))
-        return draw_comparison(rows, title=_title(sheet, methods[0].weights))
+        return draw_comparison(rows, title=f"{sheet.name}, {methods[0].weights}")
 
-    return _write(config, [(sheet, f"{sheet.name}_compared", draw) for sheet in wanted])
+    return _write(config, {f"{sheet.name}_compared": partial(draw, sheet) for sheet in wanted})
 
 
 def _of_each_method(
     config: VisualizeConfig, suffix: str, draw: Callable[..., Figure], *, needs_heatmap: bool = False
 ) -> list[Path]:
-    wanted = sheets(config)
-    methods = _load(config)
+    wanted, methods = sheets(config), _load(config)
     for name, method in zip(config.methods, methods, strict=True):
         if needs_heatmap and not isinstance(method, DenseGrounder):
             raise InputError(
                 f"{name} makes no boxes from a heatmap, so there are no steps to show: give another method"
             )
 
-    def draw_with(method: Grounder) -> Callable[[Sheet], Figure]:
-        return lambda sheet: draw(
-            [answer for read in sheet.examples for answer in answers(method, read())],
-            title=_title(sheet, f"{method.name}: {method.weights}"),
-        )
+    def draw_sheet(method: Grounder, sheet: Sheet) -> Figure:
+        answered = [answer for read in sheet.examples for answer in answers(method, read())]
+        return draw(answered, title=f"{sheet.name}, {method.name}: {method.weights}")
 
-    jobs = [(sheet, f"{sheet.name}_{method.name}{suffix}", draw_with(method)) for method in methods for sheet in wanted]
-    return _write(config, jobs)
+    return _write(config, {f"{sheet.name}_{method.name}{suffix}": partial(draw_sheet, method, sheet)
+                           for method in methods for sheet in wanted})  # fmt: skip
 
 
 def _load(config: VisualizeConfig) -> list[Grounder]:
     if not config.methods:
         raise InputError("no method is named: give run folders or names, such as refshapes or zero-shot")
-    shared, own = (
-        shared_model(config.methods, config.model),
-        ModelConfig(trust_checkpoint=config.model.trust_checkpoint),
-    )
-    device = Accelerator(cpu=config.device == "cpu").device
-    methods = [
-        load(
-            name,
-            model=shared if name in TRAINING_FREE else own,
-            proposals=config.proposals,
-            scoring=config.scoring,
-            device=device,
-            precision=config.precision,
-        )
-        for name in config.methods
-    ]
+    settings = MethodSettings(shared_model(config.methods, config.model), config.proposals, config.scoring,
+                              Accelerator(cpu=config.device == "cpu").device, config.precision)  # fmt: skip
+    methods: list[Grounder] = [load_with_origin(name, settings)[0] for name in config.methods]
     names = [method.name for method in methods]
     for name in names:
         if names.count(name) > 1:
@@ -112,15 +93,12 @@ def _load(config: VisualizeConfig) -> list[Grounder]:
     return methods
 
 
-def _title(sheet: Sheet, words: str) -> str:
-    return f"{sheet.name}, {words}"
-
-
-def _write(config: VisualizeConfig, jobs: Sequence[tuple[Sheet, str, Callable[[Sheet], Figure]]]) -> list[Path]:
+def _write(config: VisualizeConfig, drawn: Mapping[str, Callable[[], Figure]]) -> list[Path]:
+    """Draw and write one figure after the other, given by the names of their files."""
     paths = []
-    for sheet, name, draw in tqdm(jobs, desc="pictures", unit="picture", disable=len(jobs) < 2):
+    for name, draw in tqdm(drawn.items(), desc="pictures", unit="picture", disable=len(drawn) < 2):
         path = config.output / f"{name}.{config.format}"
-        save_figure(draw(sheet), path, dpi=PRINT_DPI if config.format != "png" else None)
+        save_figure(draw(), path, dpi=PRINT_DPI if config.format != "png" else None)
         paths.append(path)
     if config.show:
         for path in paths:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -21,15 +22,15 @@ def confusion(results: Mapping[str, Any]) -> Figure | None:
     name, record = next(iter(results["methods"].items()))
     if not record.get("confusion"):
         return None
-    rows, columns, counts = confusion_matrix(record["confusion"])
-    totals = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
+    counts = confusion_matrix(record["confusion"])
+    totals, columns = counts.sum(axis=1), list(counts.columns)
+    shares = counts.div(totals, axis=0).to_numpy()
     side = max(4.5, 0.42 * len(columns) + 2.2)
     figure = Figure(figsize=(side + 1, side), layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
     axis = figure.subplots()
     picture = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    labels = [f"{row} (n = {total:.0f})" for row, total in zip(rows, totals[:, 0], strict=True)]
-    axis.set_yticks(range(len(rows)), labels, fontsize=9)
+    labels = [f"{row} (n = {total:.0f})" for row, total in totals.items()]
+    axis.set_yticks(range(len(labels)), labels, fontsize=9)
     axis.set_xticks(range(len(columns)), columns, fontsize=9, rotation=45, ha="right", rotation_mode="anchor")
     axis.set(xlabel="found", ylabel="wanted")
     axis.set_title(f"{name}: category under the best box", loc="left", fontsize=11)
@@ -41,27 +42,17 @@ def confusion(results: Mapping[str, Any]) -> Figure | None:
     return figure
 
 
-def confusion_matrix(
-    confusion: Mapping[str, Mapping[str, float]], most: int = MOST_CATEGORIES
-) -> tuple[list[str], list[str], np.ndarray]:
+def confusion_matrix(confusion: Mapping[str, Mapping[str, float]], most: int = MOST_CATEGORIES) -> pd.DataFrame:
     """Counts of (wanted, found) with the most often wanted category first, "background" last.
 
     Args:
         confusion: wanted category -> found category or "background" -> count.
         most: categories shown; where there are more, the rest are one, "other".
-
-    Returns:
-        Names of the rows, names of the columns, and (rows, columns) float64 counts.
     """
-    wanted = {category: sum(found.values()) for category, found in confusion.items()}
-    only_found = {category for found in confusion.values() for category in found} - set(wanted) - {BACKGROUND}
-    order = sorted(wanted, key=lambda category: (-wanted[category], category)) + sorted(only_found)
-    shown = order[:most]
-    columns = [*shown, *([OTHER] if len(order) > most else []), BACKGROUND]
-    counts = np.zeros((len(columns), len(columns)))
-    place = {category: index for index, category in enumerate(columns)}
-    for category, found in confusion.items():
-        for other, count in found.items():
-            counts[place.get(category, place.get(OTHER, 0)), place.get(other, place.get(OTHER, 0))] += count
-    rows = [index for index, category in enumerate(columns) if counts[index].sum() > 0]
-    return [columns[index] for index in rows], columns, counts[rows]
+    counts = pd.DataFrame.from_dict(confusion, orient="index").fillna(0.0)
+    wanted = sorted(counts.index, key=lambda category: (-counts.loc[category].sum(), category))
+    order = wanted + sorted(set(counts.columns) - {*wanted, BACKGROUND})
+    merged = dict.fromkeys(order[most:], OTHER)
+    counts = counts.rename(index=merged, columns=merged).groupby(level=0).sum().T.groupby(level=0).sum().T
+    columns = list(dict.fromkeys([*order[:most], *merged.values(), BACKGROUND]))
+    return counts.reindex(index=[each for each in columns if each in counts.index], columns=columns, fill_value=0.0)

@@ -1,15 +1,37 @@
-"""`visualize.py curves`: how training went, of one run or of several beside each other."""
+"""`visualize.py curves`: how training went, of one run or of several beside each other.
+
+A panel per loss, the learning rate, and a panel per validation measure.
+"""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from grounding.errors import InputError
-from grounding.visualization.curve_drawing import DPI, draw_curves
+from grounding.training.run_folder import LEARNING_RATE, TOTAL_LOSS
 from grounding.visualization.drawing import save_figure
-from grounding.visualization.run_logs import read_logs
+from grounding.visualization.layout import SOFT, legend_columns
+from grounding.visualization.plots import DASHES, PALETTE, padded_figure, tidy
+from grounding.visualization.run_logs import RunLog, read_logs
+
+DPI = 150
+MOST_COLUMNS = 4
+PANEL, LEAST_WIDTH = 3.4, 4.5  # inches: of a panel and of a figure
+LEGEND = 10.0  # points
+MOST_MARKED = 30  # points: more markers would hide their line
+TITLES = {TOTAL_LOSS: "total loss", LEARNING_RATE: "learning rate", "acc@0.5": "validation Acc@0.5",
+          "miou": "validation mIoU", "giou": "validation GIoU", "pointing": "validation pointing"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,3 +74,73 @@ def curves(config: CurvesConfig) -> list[Path]:
     path = (config.output or config.runs[0]) / f"curves.{config.format}"
     save_figure(draw_curves(logs, metrics=config.metrics, smoothing=config.smoothing), path, dpi=DPI)
     return [path]
+
+
+def draw_curves(logs: Sequence[RunLog], *, metrics: Sequence[str], smoothing: float) -> Figure:
+    """A figure with a panel for all that any of the runs logged, to be saved at `DPI`.
+
+    Args:
+        logs: at least one; each is a colour.
+        metrics: validation measures to draw.
+        smoothing: of losses, as `smoothed` takes it.
+    """
+    losses = list(dict.fromkeys(name for log in logs for name in log.steps))
+    # The total before its parts, the learning rate after them.
+    losses.sort(key=lambda name: (name == LEARNING_RATE, name != TOTAL_LOSS))
+    measured = [name for name in metrics if any(name in log.epochs for log in logs)]
+    # What goes over steps and what goes over epochs begin a row of their own.
+    columns = min(max(len(losses), len(measured)), MOST_COLUMNS)
+    rows = [of[start : start + columns] for of in (losses, measured) for start in range(0, len(of), columns)]
+    width = max(PANEL * columns, LEAST_WIDTH)
+    figure = padded_figure(width, 2.7 * len(rows) + 0.4)
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for row, names in zip(axes, rows, strict=True):
+        for name, axis in zip(names, row, strict=False):
+            _draw_panel(axis, name, logs, smoothing)
+        for axis in row[len(names) :]:
+            axis.remove()
+    handles = [Line2D([], [], linewidth=2, label=log.name, **style) for log, style in _styled(logs)]
+    columns = legend_columns([log.name for log in logs], width, LEGEND)
+    figure.legend(handles=handles, loc="outside upper center", ncols=columns, frameon=False, fontsize=LEGEND)
+    if smoothing and any(name != LEARNING_RATE for name in losses):
+        figure.supxlabel(f"Losses: each step faint, and their exponential mean with {smoothing:g} of it from before",
+                         x=0.01, ha="left", fontsize=8, color=SOFT)  # fmt: skip
+    return figure
+
+
+def smoothed(values: np.ndarray, smoothing: float) -> np.ndarray:
+    """Exponential means of the values up to each, (N,); unbiased, as if there were no values before the first.
+
+    Where a value is not finite, as the loss of a skipped step, there is NaN, a gap, and the mean goes on after it.
+
+    Args:
+        values: (N,).
+        smoothing: weight of the past beside that of the present, in [0, 1).
+    """
+    finite = pd.Series(values, dtype=float).where(np.isfinite(values))
+    return finite.ewm(alpha=1 - smoothing, ignore_na=True).mean().where(finite.notna()).to_numpy()
+
+
+def _draw_panel(axis: Axes, name: str, logs: Sequence[RunLog], smoothing: float) -> None:
+    over_steps = any(name in log.steps for log in logs)
+    for log, style in _styled(logs):
+        series = (log.steps if over_steps else log.epochs).get(name)
+        if series is None:
+            continue
+        x, y = list(series), np.array(list(series.values()))
+        if over_steps and name != LEARNING_RATE and smoothing:
+            axis.plot(x, y, linewidth=0.8, alpha=0.25, **style)
+            y = smoothed(y, smoothing)
+        # A line of one point is not seen.
+        marker = "o" if len(x) <= MOST_MARKED else None
+        axis.plot(x, y, linewidth=1.8, markersize=5, marker=marker, **style)
+    axis.set(xlabel="step" if over_steps else "epoch")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
+    axis.set_title(TITLES.get(name, name.replace("_", " ")), loc="left", fontsize=11)
+    tidy(axis)
+
+
+def _styled(logs: Sequence[RunLog]) -> Iterator[tuple[RunLog, dict[str, Any]]]:
+    """Each run with its line: colours by turns, and once all are used, in dashes."""
+    styles = ({"color": colour, "linestyle": dash} for dash in ("-", *DASHES) for colour in PALETTE)
+    return zip(logs, itertools.cycle(styles), strict=False)

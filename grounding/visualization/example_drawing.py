@@ -1,139 +1,110 @@
-"""Rows of examples in a picture, measured in inches: photographs with boxes, each over its phrase."""
+"""Examples as pictures: a photograph with the annotated box and each method's best one, alone or many in a figure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
+from tqdm import tqdm
 
-from grounding.visualization.drawing import ANNOTATED_STYLE, BOX_COLOUR, INK, draw_boxes, show_image
-from grounding.visualization.example_choice import Row
-from grounding.visualization.fitted_text import fitted, height_of, width_of
-from grounding.visualization.selection import Example
+from grounding.data.images import read_image
+from grounding.errors import InputError
+from grounding.visualization.drawing import (
+    ANNOTATED_STYLE,
+    RIM,
+    clear_figure,
+    draw_boxes,
+    laid_over,
+    legend_line,
+    show_image,
+)
+from grounding.visualization.layout import PANEL, FigurePanel, FigureRow, draw_rows
+from grounding.visualization.selection import AnswerRow, ExampleSelection, ShownExample
 
 DPI = 150
 COLUMNS = 4
-# Inches.
-ROOM, TALLEST = 10.6, 2.6  # width of a row, and at most the height of the photographs in it
-NARROWEST = 1.2  # of a panel: phrases need the width
-GAP, MARGIN, ABOVE_PHRASE, BELOW = 0.22, 0.25, 0.06, 0.2
-# Points.
-PHRASE, SMALL = 9.0, 8.5
-PHRASE_LINES, NOTE_LINES = 4, 2
-SOFT = "#5B6470"
-COLOURS = (BOX_COLOUR, "#E69F00")  # of the method and of its rival
+LINE_WIDTH = 1.8  # points, of a method's box
+MOST_EXAMPLES = 500  # a PNG of rows for twice as many could not be written
 
 
-@dataclass(frozen=True)
-class Page:
-    """A figure measured in inches from its upper left corner."""
+def draw_example(
+    example: ShownExample, colours: Mapping[str, str], *, width: int, height: int, dpi: float
+) -> np.ndarray:
+    """An example's photograph with the annotated box, dashed and over the others, and each method's best box.
 
-    figure: Figure
+    Args:
+        example: method -> its answer, whose "image_path" is read.
+        colours: method -> "#RRGGBB".
+        width, height: pixels that the picture may be wide and high; a small photograph is enlarged.
+        dpi: how many of them are an inch for the lines' widths.
 
-    def place(self, x: float, y: float) -> tuple[float, float]:
-        """As matplotlib counts: shares of the figure from its lower left corner."""
-        width, height = self.figure.get_size_inches()
-        return x / width, 1 - y / height
+    Returns:
+        (H, W, 3) uint8 RGB. Boxes that stick out of the photograph end at its border, within it.
 
-    def write(self, x: float, y: float, lines: Sequence[str], size: float, **style: Any) -> None:
-        """Lines of text, the first one's top at y."""
-        for index, line in enumerate(lines):
-            place = self.place(x, y + height_of(size) * index)
-            self.figure.text(*place, line, fontsize=size, va="top", parse_math=False, **{"color": INK, **style})
+    Raises:
+        InputError: the image cannot be read.
+    """
+    asked = next(iter(example.values()))
+    image = Image.fromarray(read_image(asked["image_path"]))
+    scale = min(width / image.width, height / image.height)
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    stretch = np.array([size[0] / image.width, size[1] / image.height] * 2)
+    figure, axis = clear_figure(size, dpi=dpi)
 
+    def outline(box_xyxy: Sequence[float], **style: Any) -> None:
+        inset = (LINE_WIDTH + RIM) / 2 * dpi / 72  # a line along the border is seen whole
+        box = np.clip(np.array(box_xyxy) * stretch, inset, np.array([*size, *size]) - inset)
+        draw_boxes(axis, box[None], **style)
 
-@dataclass(frozen=True)
-class _Panel:
-    """One example: its photograph at the size in which it is drawn, boxes in pixels of it, and what stands below."""
-
-    width: float
-    image: np.ndarray
-    annotated_xyxy: np.ndarray
-    boxes_xyxy: np.ndarray
-    phrase: list[str]
-    notes: list[str]
-
-    @classmethod
-    def of(cls, example: Example, notes: list[str], photograph: np.ndarray, high: float, least: float) -> _Panel:
-        height, width = photograph.shape[:2]
-        size = (max(1, round(DPI * high * width / height)), max(1, round(DPI * high)))
-        stretch = np.array([size[0] / width, size[1] / height] * 2)
-        room = max(size[0] / DPI, least)
-        return cls(
-            room,
-            np.asarray(Image.fromarray(photograph).resize(size, Image.Resampling.LANCZOS)),
-            np.array(example[0]["annotated_xyxy"]) * stretch,
-            np.array([answer["boxes_xyxy"][0] for answer in example]) * stretch,
-            fitted(f"“{example[0]['phrase']}”", room, PHRASE, PHRASE_LINES),
-            [line for note in notes for line in fitted(note, room, SMALL, NOTE_LINES)],
-        )
+    for name, answer in example.items():
+        outline(answer["boxes_xyxy"][0], colour=colours[name], linewidth=LINE_WIDTH)
+    outline(asked["annotated_xyxy"], **ANNOTATED_STYLE)
+    return laid_over(np.asarray(image.resize(size, Image.Resampling.LANCZOS)), figure)
 
 
-@dataclass(frozen=True)
-class ExampleRow:
-    """A row of examples, their photographs of one height (inches) so that a full row is as wide as the others."""
-
-    high: float
-    panels: list[_Panel]
-
-    @classmethod
-    def of(
-        cls, examples: Sequence[Example], names: Sequence[str], read: Callable[[int], np.ndarray], tallest: float
-    ) -> ExampleRow:
-        """A row of 1 to `COLUMNS` examples.
-
-        Args:
-            examples: each with an answer per name.
-            names: the method, and the rival where there is one.
-            read: image id -> (H, W, 3) uint8 RGB.
-            tallest: inches that photographs may be high.
-        """
-        photographs = [read(example[0]["image_id"]) for example in examples]
-        notes = [[note_of(answer, name if len(names) > 1 else "") for name, answer in zip(names, example, strict=True)]
-                 for example in examples]  # fmt: skip
-        longest = max(width_of(note, SMALL) for of_example in notes for note in of_example)
-        least = min(max(longest, NARROWEST), ROOM / COLUMNS - GAP)
-        high = _common_height([each.shape[1] / each.shape[0] for each in photographs], least, tallest)
-        panels = [_Panel.of(*each, high, least) for each in zip(examples, notes, photographs, strict=True)]
-        return cls(high, panels)
-
-    @property
-    def height(self) -> float:
-        """Inches with the text and the space below."""
-        text = max(height_of(PHRASE, each.phrase) + height_of(SMALL, each.notes) for each in self.panels)
-        return self.high + ABOVE_PHRASE + text + BELOW
-
-    def draw(self, page: Page, top: float) -> None:
-        """The row on a page, photographs from `top` on."""
-        left, bottom = MARGIN, top + self.high
-        for panel in self.panels:
-            (x1, y1), (x2, y2) = page.place(left, bottom), page.place(left + panel.image.shape[1] / DPI, top)
-            axis = page.figure.add_axes((x1, y1, x2 - x1, y2 - y1))
-            show_image(axis, panel.image)
-            axis.set_aspect("auto")
-            for box, colour in zip(panel.boxes_xyxy, COLOURS, strict=False):
-                draw_boxes(axis, box[None], colour=colour)
-            draw_boxes(axis, panel.annotated_xyxy[None], **ANNOTATED_STYLE)
-            page.write(left, bottom + ABOVE_PHRASE, panel.phrase, PHRASE)
-            page.write(left, bottom + ABOVE_PHRASE + height_of(PHRASE, panel.phrase), panel.notes, SMALL, color=SOFT)
-            left += panel.width + GAP
+def note_of(answer: AnswerRow) -> str:
+    """How good an answer is and how sure the method was: "IoU 0.91, score 0.80"."""
+    return f"IoU {answer['iou']:.2f}, score {answer['scores'][0]:.2f}"
 
 
-def _common_height(shapes: Sequence[float], least: float, tallest: float) -> float:
-    """The height at which photographs, of these widths per height, fill a row; none takes less than `least` inches."""
-    room = ROOM - GAP * (len(shapes) - 1)
-    low, high = 0.0, tallest
-    for _ in range(20):  # a millionth of the range
-        middle = (low + high) / 2
-        fits = sum(max(middle * shape, least) for shape in shapes) <= room
-        low, high = (middle, high) if fits else (low, middle)
-    return low
+def draw_gallery(selection: ExampleSelection, colours: Mapping[str, str], *, where: str) -> Figure:
+    """A figure of all examples for a paper or a slide, to be saved at `DPI`: how they were chosen, and what is what.
+
+    Args:
+        selection: at least one example.
+        colours: method -> "#RRGGBB".
+        where: data set and split, for the title.
+
+    Raises:
+        InputError: an image cannot be read, or there are more examples than a picture holds.
+    """
+    total = sum(len(section.examples) for section in selection.sections)
+    if total > MOST_EXAMPLES:
+        raise InputError(f"a picture of {total} examples would be too tall: give a smaller --count")
+    rows = []
+    with tqdm(total=total, desc="picture", unit="example", disable=None) as bar:
+        for section in selection.sections:
+            for start in range(0, len(section.examples), COLUMNS):
+                part = section.examples[start : start + COLUMNS]
+                heading = (section.title, section.note) if start == 0 else ("", "")
+                rows.append(FigureRow([_panel(example, colours) for example in part], *heading))
+                bar.update(len(part))
+    legend = {f"best box of {name}": legend_line(colours[name], LINE_WIDTH) for name in selection.names}
+    legend["annotated box"] = legend_line(**ANNOTATED_STYLE)
+    figure = draw_rows(
+        rows, title=selection.title(where, total), explanation=selection.explanation, legend=legend, tallest=1
+    )
+    figure.set_dpi(DPI)
+    return figure
 
 
-def note_of(answer: Row, name: str = "") -> str:
-    """How good an answer is and how sure the method was: "IoU 0.91, score 0.80", after the name where one is given."""
-    return f"{name}: " * bool(name) + f"IoU {answer['iou']:.2f}, score {answer['scores'][0]:.2f}"
+def _panel(example: ShownExample, colours: Mapping[str, str]) -> FigurePanel:
+    picture = draw_example(example, colours, width=round(PANEL * DPI), height=round(PANEL * DPI), dpi=DPI)
+    height, width = picture.shape[:2]
+    notes = [f"{name}: " * (len(example) > 1) + note_of(answer) for name, answer in example.items()]
+    phrase = next(iter(example.values()))["phrase"]
+    return FigurePanel((width, height), partial(show_image, image=picture), phrase=f"“{phrase}”", notes=notes)

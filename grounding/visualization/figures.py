@@ -1,24 +1,75 @@
-"""One method's answers as a figure: photograph, similarity map, heatmap, boxes."""
+"""What methods answer as figures: one method's photograph, maps and boxes, or several methods side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from grounding.extraction import ExtractionConfig
-from grounding.visualization.answers import Answer
-from grounding.visualization.drawing import BOX_COLOUR, COLOUR_MAP, INK, draw_boxes, heatmap_overlay, show_image
-from grounding.visualization.layout import Panel, Row, draw_annotated, draw_rows, iou_caption
+from grounding.geometry import box_iou
+from grounding.methods.dense import DenseGrounder, Grounder
+from grounding.methods.gradcam import GradCAMGrounder
+from grounding.types import Example, Grounding
+from grounding.visualization.drawing import (
+    ANNOTATED_STYLE,
+    BOX_COLOUR,
+    COLOUR_MAP,
+    INK,
+    draw_boxes,
+    heatmap_overlay,
+    keep_labels_inside,
+    legend_line,
+    show_image,
+)
+from grounding.visualization.layout import FigurePanel, FigureRow, draw_rows
 
 BOXES = 5  # drawn at most; the best one alone in full strength
 SHARE_OF_BEST = 0.5  # further boxes with less of the best one's score would only clutter the picture
 
 
-def draw_figure(answers: Sequence[Answer], *, title: str) -> Figure:
+@dataclass(frozen=True)
+class MethodAnswer:
+    """One method's answer to one expression.
+
+    Attributes:
+        method: its name.
+        grounding: the answer.
+        similarity: (H, W) float32, CLIP's own cosines before the decoder; None for methods that do not begin with them.
+        extraction: how boxes were made from the heatmap; None where they were not.
+        annotated_xyxy: (4,) the annotated box in pixels of the image; None where nobody knows it.
+    """
+
+    method: str
+    grounding: Grounding
+    similarity: np.ndarray | None
+    extraction: ExtractionConfig | None
+    annotated_xyxy: np.ndarray | None
+
+
+def answers(grounder: Grounder, example: Example) -> list[MethodAnswer]:
+    """The method's answers to all expressions of one image, which is encoded once."""
+    known = [None if np.isnan(box).any() else box for box in example.boxes_xyxy]
+    maps: Sequence[np.ndarray | None] = [None] * len(known)
+    extraction = None
+    if isinstance(grounder, DenseGrounder):
+        encoded = grounder.encode(example.image)
+        groundings = grounder.ground(encoded, example.phrases)
+        extraction = grounder.extraction
+        if not isinstance(grounder, GradCAMGrounder):
+            maps = grounder.similarity_maps(encoded, example.phrases)
+    else:
+        groundings = grounder.ground(example.image, example.phrases)
+    return [
+        MethodAnswer(grounder.name, grounding, similarity, extraction, box)
+        for grounding, similarity, box in zip(groundings, maps, known, strict=True)
+    ]
+
+
+def draw_figure(answers: Sequence[MethodAnswer], *, title: str) -> Figure:
     """A row per answer.
 
     Args:
@@ -27,18 +78,45 @@ def draw_figure(answers: Sequence[Answer], *, title: str) -> Figure:
     """
     rows = []
     for answer in answers:
-        height, width = answer.grounding.image.shape[:2]
-        panels = [
-            Panel("photograph", partial(_photograph, answer=answer)),
-            Panel("similarity map, before the decoder", partial(draw_similarity, similarity=answer.similarity))
-            if answer.similarity is not None
-            else None,
-            Panel(_heatmap_heading(answer.extraction), partial(draw_heatmap, answer=answer)),
-            Panel("boxes", partial(_boxes, answer=answer),
-                  iou_caption(answer.grounding.boxes_xyxy, answer.annotated_xyxy)),
-        ]  # fmt: skip
-        rows.append(Row(answer.grounding.phrase, (width, height), [panel for panel in panels if panel]))
-    return draw_rows(rows, title=title, annotated=any(answer.annotated_xyxy is not None for answer in answers))
+        panels = [answer_panel("photograph", _photograph, answer)]
+        if answer.similarity is not None:
+            panels.append(answer_panel("similarity map, before the decoder", draw_similarity, answer))
+        panels.append(answer_panel(_heatmap_heading(answer.extraction), draw_heatmap, answer))
+        rows.append([*panels, answer_panel("boxes", _boxes, answer, iou=True)])
+    return draw_answers(answers, rows, title=title)
+
+
+def draw_comparison(answers: Sequence[Sequence[MethodAnswer]], *, title: str) -> Figure:
+    """A row per phrase, a column per method: heatmap, best box with its score, and the IoU where it is known.
+
+    Args:
+        answers: per phrase, at least one, the answers of all methods in the same order.
+        title: of the figure.
+    """
+    rows = [[answer_panel(answer.method, _best_box, answer, iou=True) for answer in of_phrase] for of_phrase in answers]
+    return draw_answers([of_phrase[0] for of_phrase in answers], rows, title=title)
+
+
+def draw_answers(answers: Sequence[MethodAnswer], rows: Sequence[Sequence[FigurePanel]], *, title: str) -> Figure:
+    """A figure of rows of panels, each under the phrase of its answer."""
+    legend = {"best box, with its score": legend_line(BOX_COLOUR, 1.8)}
+    if any(answer.annotated_xyxy is not None for answer in answers):
+        legend["annotated box"] = legend_line(**ANNOTATED_STYLE)
+    headed = [FigureRow(panels, f'"{answer.grounding.phrase}"') for answer, panels in zip(answers, rows, strict=True)]
+    figure = draw_rows(headed, title=title, legend=legend)
+    keep_labels_inside(figure)
+    return figure
+
+
+def answer_panel(
+    heading: str, draw: Callable[[Axes, MethodAnswer], None], answer: MethodAnswer, *, iou: bool = False
+) -> FigurePanel:
+    """A panel of an answer's image; with `iou` it says how well the best box fits the annotated one, where known."""
+    height, width = answer.grounding.image.shape[:2]
+    notes = []
+    if iou and answer.annotated_xyxy is not None:
+        notes = [f"IoU {box_iou(answer.grounding.boxes_xyxy[:1], answer.annotated_xyxy[None])[0, 0]:.2f}"]
+    return FigurePanel((width, height), lambda axis: draw(axis, answer), heading, notes=notes)
 
 
 def contour_levels(heatmap: np.ndarray, extraction: ExtractionConfig) -> list[float]:
@@ -82,17 +160,14 @@ def _heatmap_heading(extraction: ExtractionConfig | None) -> str:
     }.get(extraction.method, "")
 
 
-def _photograph(axis: Axes, *, answer: Answer) -> None:
-    show_image(axis, answer.grounding.image)
-    draw_annotated(axis, answer.annotated_xyxy)
+def draw_similarity(axis: Axes, answer: MethodAnswer) -> None:
+    """CLIP's own map, in colours from its lowest to its highest cosine."""
+    assert answer.similarity is not None
+    draw_map(axis, answer.similarity, low=float(answer.similarity.min()), high=float(answer.similarity.max()),
+             form=".2f")  # fmt: skip
 
 
-def draw_similarity(axis: Axes, *, similarity: np.ndarray) -> None:
-    """CLIP's own map (H, W), in colours from its lowest to its highest cosine."""
-    draw_map(axis, similarity, low=float(similarity.min()), high=float(similarity.max()), form=".2f")
-
-
-def draw_heatmap(axis: Axes, *, answer: Answer) -> None:
+def draw_heatmap(axis: Axes, answer: MethodAnswer) -> None:
     """The answer's heatmap, with the lines where the extraction cuts it."""
     heatmap = answer.grounding.heatmap
     draw_map(axis, heatmap, low=0, high=1, form="g")
@@ -100,7 +175,18 @@ def draw_heatmap(axis: Axes, *, answer: Answer) -> None:
         draw_contour(axis, heatmap, contour_levels(heatmap, answer.extraction))
 
 
-def _boxes(axis: Axes, *, answer: Answer) -> None:
+def draw_annotated(axis: Axes, answer: MethodAnswer) -> None:
+    """The annotated box, where there is one, after all others."""
+    if answer.annotated_xyxy is not None:
+        draw_boxes(axis, answer.annotated_xyxy[None], **ANNOTATED_STYLE)
+
+
+def _photograph(axis: Axes, answer: MethodAnswer) -> None:
+    show_image(axis, answer.grounding.image)
+    draw_annotated(axis, answer)
+
+
+def _boxes(axis: Axes, answer: MethodAnswer) -> None:
     grounding = answer.grounding
     show_image(axis, heatmap_overlay(grounding.image, grounding.heatmap, opacity=0.45))
     further = [index for index in range(1, min(len(grounding.scores), BOXES))
@@ -108,5 +194,12 @@ def _boxes(axis: Axes, *, answer: Answer) -> None:
     for index in reversed(further):
         draw_boxes(axis, grounding.boxes_xyxy[[index]], [f"{grounding.scores[index]:.2f}"], linewidth=1,
                    linestyle=(0, (3, 2)), fontsize=6.5)  # fmt: skip
-    draw_boxes(axis, grounding.boxes_xyxy[:1], [f"{grounding.scores[0]:.2f}"], colour=BOX_COLOUR)
-    draw_annotated(axis, answer.annotated_xyxy)
+    draw_boxes(axis, grounding.boxes_xyxy[:1], [f"{grounding.scores[0]:.2f}"])
+    draw_annotated(axis, answer)
+
+
+def _best_box(axis: Axes, answer: MethodAnswer) -> None:
+    grounding = answer.grounding
+    show_image(axis, heatmap_overlay(grounding.image, grounding.heatmap))
+    draw_boxes(axis, grounding.boxes_xyxy[:1], [f"{grounding.scores[0]:.2f}"])
+    draw_annotated(axis, answer)

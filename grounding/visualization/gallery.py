@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 from pydantic import NonNegativeInt, PositiveInt
 
 from grounding.data.refcocog import RefCOCOg
@@ -17,17 +16,15 @@ from grounding.evaluation.aggregate_by_ref import aggregate_by_ref
 from grounding.evaluation.breakdowns import AXES
 from grounding.evaluation.predictions import read_predictions
 from grounding.evaluation.summary import summarise
-from grounding.visualization.drawing import save_figure
-from grounding.visualization.example_choice import Row, rival_of
-from grounding.visualization.example_drawing import DPI
-from grounding.visualization.gallery_page import write_example_page
-from grounding.visualization.gallery_picture import draw_gallery
-from grounding.visualization.rows import SUBSET, rows_of
-from grounding.visualization.selection import Wanted
+from grounding.visualization.drawing import BOX_COLOUR, save_figure
+from grounding.visualization.example_drawing import DPI, draw_gallery
+from grounding.visualization.html_pages import write_gallery_page
+from grounding.visualization.selection import SUBSET, AnswerRow, OfGroup, Show, rival_of, rows_of, select_examples
 
 COUNT, OF_GROUP = 12, 4  # examples in a picture, and of each group in one
 MOST_GROUPS = 15  # in a picture
 MOST_ON_PAGE = 2000  # about 40 kB each
+COLOURS = (BOX_COLOUR, "#E69F00")  # of the method and of its rival
 
 
 @dataclass(frozen=True)
@@ -52,9 +49,9 @@ class GalleryConfig:
 
     comparison: Path
     method: str | None = None
-    show: Literal["random", "best", "worst", "disputed", "breakdown"] = "random"
+    show: Show = "random"
     by: str = "box area"
-    of_group: Literal["random", "extremes"] = "random"
+    of_group: OfGroup = "random"
     rival: str | None = None
     count: PositiveInt | None = None
     page_count: PositiveInt = 240
@@ -95,24 +92,20 @@ def gallery(config: GalleryConfig) -> list[Path]:
         )
     dataset = RefCOCOg(root, results["split"], split_by=results["split_by"], group_by="image")
     answers = {name: _rows(config.comparison, name, results["query"], dataset) for name in names}
-    wanted = Wanted(config.show, config.by, config.of_group, config.seed)
-    few = wanted.choose(answers, config.count or (OF_GROUP if config.show == "breakdown" else COUNT),
-                        most_groups=MOST_GROUPS)  # fmt: skip
-    many = wanted.choose(answers, _page_count(config, answers[method]))
+    select = partial(select_examples, answers, config.show, by=config.by, of_group=config.of_group, seed=config.seed)
+    few = select(config.count or (OF_GROUP if config.show == "breakdown" else COUNT), most_groups=MOST_GROUPS)
+    # The page has room for the examples of all sections together.
+    many = select(max(1, config.page_count // max(1, len(select(1).sections))))
     if not few.sections:
         raise InputError(f"no answer of {' and '.join(names)} is to be shown as {config.show!r}: choose another --show")
-
-    of_image = {dataset.expressions_of(index)[0].image_id: index for index in range(len(dataset))}
-
-    def read(image_id: int) -> np.ndarray:
-        return dataset[of_image[image_id]].image
 
     where = f"{root.absolute().name}, {results['split']}"
     kind = f"breakdown_{config.by.replace(' ', '-')}_{config.of_group}" if config.show == "breakdown" else config.show
     folder = config.output or config.comparison
     picture, page = (folder / f"gallery_{method}_{kind}.{suffix}" for suffix in ("png", "html"))
-    save_figure(draw_gallery(few, read, where=where), picture, dpi=DPI)
-    write_example_page(many, read, page, where=where, weights=results["weights"])
+    colours = dict(zip(names, COLOURS, strict=False))
+    save_figure(draw_gallery(few, colours, where=where), picture, dpi=DPI)
+    write_gallery_page(many, page, colours=colours, where=where, weights=results["weights"])
     return [picture, page]
 
 
@@ -124,15 +117,14 @@ def _read_results(folder: Path) -> dict[str, Any]:
         raise InputError(f"there is no {path}: give a folder that evaluate.py compare has finished") from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged: make it again by evaluate.py compare") from error
-    if not isinstance(results, dict):
-        raise InputError(f"{path} is damaged: make it again by evaluate.py compare")
-    missing = [key for key in ("data", "split", "split_by", "query", "weights", "methods") if key not in results]
-    if missing:
-        raise InputError(f"{path} does not say {missing[0]!r}: make it again by evaluate.py compare")
-    return results
+    known = results if isinstance(results, dict) else {}
+    for key in ("data", "split", "split_by", "query", "weights", "methods"):
+        if key not in known:
+            raise InputError(f"{path} does not say {key!r}: make it again by evaluate.py compare")
+    return known
 
 
-def _rows(comparison: Path, method: str, query: str, dataset: RefCOCOg) -> list[Row]:
+def _rows(comparison: Path, method: str, query: str, dataset: RefCOCOg) -> list[AnswerRow]:
     """The method's answers with what was asked, as the comparison's numbers count them."""
     path = comparison / "predictions" / f"{method}.jsonl"
     if not path.is_file():
@@ -141,16 +133,7 @@ def _rows(comparison: Path, method: str, query: str, dataset: RefCOCOg) -> list[
     if query == "ref":
         predictions = aggregate_by_ref(predictions)
     expressions = {each.sent_id: each for each in dataset.expressions}
-    rows: list[Row] = list(rows_of(summarise(predictions, expressions, dataset.regions)) if predictions else [])
+    rows = rows_of(summarise(predictions, expressions, dataset.regions)) if predictions else []
     if len(rows) < len(predictions) or not rows:
         raise InputError(f"{path} answers what {dataset.root} does not ask: give the comparison's own data by --data")
     return rows
-
-
-def _page_count(config: GalleryConfig, rows: Sequence[Row]) -> int:
-    """Of each group where there are groups, so that the page has room for all."""
-    if config.show != "breakdown":
-        return config.page_count
-    groups = {kind for row in rows for kind in row["groups"].get(config.by, ())}
-    parts = len(groups) * (2 if config.of_group == "extremes" else 1)
-    return max(1, config.page_count // max(1, parts))

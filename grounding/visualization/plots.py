@@ -7,7 +7,7 @@ apart; a method has one colour in every picture. Bounds are grey and dashed.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,21 +42,13 @@ def draw_plots(results: Mapping[str, Any], folder: Path) -> dict[str, Path]:
         Name of the plot -> its file, 150 dpi.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    drawn: dict[str, Callable[[Mapping[str, Any]], Figure | None]] = {
-        "accuracy_over_iou": accuracy_over_iou,
-        "accuracy_against_time": accuracy_against_time,
-        "breakdowns": breakdowns,
-        "iou_histogram": iou_histogram,
-        "confusion": confusion,
-        "reliability": reliability,
-        "risk_coverage": risk_coverage,
-    }
     paths = {}
-    for name, draw in drawn.items():
+    for draw in (accuracy_over_iou, accuracy_against_time, breakdowns, iou_histogram, confusion, reliability,
+                 risk_coverage):  # fmt: skip
         figure = draw(results)
         if figure is not None:
-            paths[name] = folder / f"{name}.png"
-            figure.savefig(paths[name], dpi=DPI)
+            paths[draw.__name__] = folder / f"{draw.__name__}.png"
+            figure.savefig(paths[draw.__name__], dpi=DPI)
     return paths
 
 
@@ -125,7 +117,7 @@ def breakdowns(results: Mapping[str, Any]) -> Figure | None:
     wide = [[name] * 2 for name, groups in axes.items() if len(groups) > FEW_GROUPS]
     narrow = [name for name, groups in axes.items() if len(groups) <= FEW_GROUPS]
     rows = [[*narrow[start : start + 2], EMPTY][:2] for start in range(0, len(narrow), 2)] + wide
-    figure = Figure(figsize=(12, 3.1 * len(rows) + 0.5), layout=ConstrainedLayoutEngine(w_pad=PADDING, h_pad=PADDING))
+    figure = padded_figure(12, 3.1 * len(rows) + 0.5)
     panels = figure.subplot_mosaic(rows, empty_sentinel=EMPTY)
     for name in axes:
         _breakdown_panel(panels[name], name, results)
@@ -161,10 +153,7 @@ def iou_histogram(results: Mapping[str, Any]) -> Figure | None:
         return None
     columns = min(3, len(methods))
     rows = -(-len(methods) // columns)
-    figure = Figure(
-        figsize=(max(2.6 * columns, 4.5), 2.1 * rows + 0.3),
-        layout=ConstrainedLayoutEngine(w_pad=PADDING, h_pad=PADDING),
-    )
+    figure = padded_figure(max(2.6 * columns, 4.5), 2.1 * rows + 0.3)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axis in panels.flat[len(methods) :]:
         axis.remove()
@@ -187,7 +176,7 @@ def reliability(results: Mapping[str, Any]) -> Figure | None:
     methods = _with(results["methods"], "reliability")
     if not methods:
         return None
-    figure = Figure(figsize=(7, 6), layout=ConstrainedLayoutEngine(w_pad=PADDING, h_pad=PADDING))
+    figure = padded_figure(7, 6)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     upper.plot([0, 1], [0, 1], color="#999999", linestyle="--", linewidth=1, label="perfectly calibrated")
     for name, record in methods.items():
@@ -235,10 +224,15 @@ def _label(name: str, bounds: Mapping[str, Any]) -> str:
 
 
 def _one_panel() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(7.4, 4.2), layout=ConstrainedLayoutEngine(w_pad=PADDING, h_pad=PADDING))
+    figure = padded_figure(7.4, 4.2)
     axis = figure.subplots()
     tidy(axis)
     return figure, axis
+
+
+def padded_figure(width: float, height: float) -> Figure:
+    """An empty figure, in inches, whose panels keep clear of each other."""
+    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=PADDING, h_pad=PADDING))
 
 
 def tidy(axis: Axes) -> None:

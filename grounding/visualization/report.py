@@ -11,11 +11,9 @@ from grounding.evaluation.compare import Comparison, compare
 from grounding.evaluation.config import EvaluateConfig, command_of
 from grounding.evaluation.score import ScoreConfig, score
 from grounding.evaluation.summary import Summary
-from grounding.visualization.example_choice import rival_of
-from grounding.visualization.galleries import draw_galleries
+from grounding.visualization.html_pages import write_report_page
 from grounding.visualization.plots import draw_plots, method_colours
-from grounding.visualization.report_page import write_page
-from grounding.visualization.rows import rows_of
+from grounding.visualization.selection import rival_of, rows_of, select_examples
 from grounding.visualization.tables import comparison_table, write_tables
 
 PICTURES = 12  # in a gallery
@@ -70,8 +68,12 @@ def write_report(folder: Path, results: Mapping[str, Any], summaries: Mapping[st
     plots = draw_plots(results, folder / "plots")
     first = next(iter(results["methods"]))
     rival = rival_of(first, list(results["methods"]))
-    shown = [first, *([rival] if rival else [])]
-    galleries = draw_galleries(
-        {name: rows_of(summaries[name]) for name in shown}, method_colours(results), rival=rival, count=PICTURES
+    answers = {name: rows_of(summaries[name]) for name in (first, rival) if name}
+    galleries = [
+        select_examples({first: answers[first]}, "best", PICTURES),
+        select_examples({first: answers[first]}, "worst", PICTURES),
+        *([select_examples(answers, "disputed", PICTURES)] if rival else []),
+    ]
+    write_report_page(
+        results, plots, galleries, folder / "report.html", colours=method_colours(results), command=command
     )
-    write_page(results, plots, galleries, folder / "report.html", command=command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,15 +45,9 @@ def read_logs(folders: Sequence[Path]) -> list[RunLog]:
 
 def unique_names(folders: Sequence[Path]) -> list[str]:
     """The folders' names, each with as many of its parents' as tell it from the others."""
-    names = []
-    for folder in folders:
-        endings = ["/".join(folder.parts[-count:]) for count in range(1, len(folder.parts) + 1)]
-        others = [other for other in folders if other != folder]
-        names.append(next(
-            ending for count, ending in enumerate(endings, 1)
-            if all("/".join(other.parts[-count:]) != ending for other in others)
-        ))  # fmt: skip
-    return names
+    endings = [["/".join(folder.parts[-count:]) for count in range(1, len(folder.parts) + 1)] for folder in folders]
+    taken = Counter(ending for of_folder in endings for ending in of_folder)
+    return [next(ending for ending in of_folder if taken[ending] == 1) for of_folder in endings]
 
 
 def _read_log(folder: Path, name: str) -> RunLog:

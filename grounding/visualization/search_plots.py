@@ -29,25 +29,20 @@ ENOUGH_FOR_IMPORTANCES = 8  # finished trials; of fewer, chance decides which se
 
 
 def draw_search(folder: Path) -> dict[str, Path]:
-    """Draw the search that `train.py tune` keeps in a folder, beside it; the rest is as for `draw_study`."""
+    """Draw what the search that `train.py tune` keeps in a folder has the trials for, beside it.
+
+    Returns:
+        Name of the plot -> its PNG file, 150 dpi.
+    """
     storage = RDBStorage(f"sqlite:///{folder / STUDY_FILE}")
     try:
-        return draw_study(load_study(storage=storage, study_name=STUDY_NAME), folder)
+        return _draw(load_study(storage=storage, study_name=STUDY_NAME), folder)
     finally:
         storage.remove_session()
         storage.engine.dispose()
 
 
-def draw_study(study: Study, folder: Path) -> dict[str, Path]:
-    """Draw what a study has the trials for.
-
-    Args:
-        study: with validation Acc@0.5 as its value.
-        folder: where the PNG files go.
-
-    Returns:
-        Name of the plot -> its file, 150 dpi.
-    """
+def _draw(study: Study, folder: Path) -> dict[str, Path]:
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     drawn: dict[str, Callable[[], Any]] = {}
     if complete:

@@ -1,24 +1,23 @@
-"""One table in four forms: plain text, Markdown, LaTeX (booktabs) and CSV."""
+"""One table of results in four forms: plain text, Markdown, LaTeX (booktabs) and CSV, all written by pandas."""
 
 from __future__ import annotations
 
-import csv
-import io
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from tabulate import LATEX_ESCAPE_RULES, SEPARATING_LINE, DataRow, Line, TableFormat, tabulate
+import pandas as pd
+from tabulate import LATEX_ESCAPE_RULES
 
 from grounding.errors import InputError
 
 FORMATS = ("text", "markdown", "latex", "csv")
 CAPTION_WIDTH = 120  # characters at which the text form breaks its caption
-# tabulate's "simple" without lines above and below; used without its headers, which it makes two characters too wide.
-TEXT = TableFormat(
-    lineabove=None, linebelowheader=Line("", "-", "  ", ""), linebetweenrows=None, linebelow=None,
-    headerrow=DataRow("", "  ", ""), datarow=DataRow("", "  ", ""), padding=0, with_header_hide=None,
-)  # fmt: skip
+ESCAPES = {
+    # A bar would end the cell, and what is between angles is taken for HTML.
+    "markdown": str.maketrans({"<": "&lt;", "|": "\\|"}),
+    "latex": str.maketrans(LATEX_ESCAPE_RULES),
+}
 # A table that is wider than the page is made smaller, which takes graphicx.
 LATEX_TABLE = r"""\begin{table*}
 \centering\scriptsize\setlength{\tabcolsep}{3pt}
@@ -31,15 +30,7 @@ LATEX_TABLE = r"""\begin{table*}
 
 
 @dataclass(frozen=True)
-class Cell:
-    """What is printed, and the unrounded values behind it: one for each of the column's `names`, None if absent."""
-
-    text: str
-    values: tuple[Any, ...]
-
-
-@dataclass(frozen=True)
-class Table:
+class ResultTable:
     """One table.
 
     Attributes:
@@ -47,64 +38,55 @@ class Table:
         title: what it shows.
         caption: under which conditions it was measured.
         headings: of the columns; the first one names the rows.
-        names: the columns' names in the CSV, as many as the cells of a row have values.
-        sections: title of a group of rows -> rows, each with one Cell per heading.
+        sections: title of a group of rows -> its rows as they are printed, a text per heading.
+        values: the unrounded numbers behind the rows, a row each, after a column "section"; None where there is none.
     """
 
     name: str
     title: str
     caption: str
     headings: tuple[str, ...]
-    names: tuple[str, ...]
-    sections: dict[str, list[list[Cell]]]
+    sections: dict[str, list[list[str]]]
+    values: pd.DataFrame
 
 
-def render(table: Table, fmt: str) -> str:
+def render(table: ResultTable, fmt: str) -> str:
     """A table with its title and caption in one of `FORMATS`, ending in a newline.
+
+    Where it has several sections, each stands under a row with its title, and text and LaTeX have a line between them.
 
     Raises:
         InputError: there is no such format.
     """
+    if fmt not in FORMATS:
+        raise InputError(f"no table format {fmt!r}: choose from {', '.join(FORMATS)}")
     if fmt == "csv":
-        return _csv(table)
-    if fmt == "text":
-        above = "\n".join([table.title, *textwrap.wrap(table.caption, CAPTION_WIDTH)])
-        body = tabulate([table.headings, SEPARATING_LINE, *_rows(table)], tablefmt=TEXT, **_alignment(table))
-        return f"{above}\n\n{body}\n"
-    if fmt == "markdown":
-        # Markdown knows no line between rows; a bar would end the cell, and what is between angles is taken for HTML.
-        headings, *rows = (
-            [text.replace("<", "&lt;").replace("|", "\\|") for text in row]
-            for row in [table.headings, *_rows(table)]
-            if row != SEPARATING_LINE
-        )
-        return f"## {table.title}\n\n{table.caption}\n\n{tabulate(rows, headings, 'github', **_alignment(table))}\n"
-    if fmt == "latex":
-        title = "".join(LATEX_ESCAPE_RULES.get(letter, letter) for letter in f"{table.title}. {table.caption}")
-        body = tabulate(_rows(table), table.headings, "latex_booktabs", **_alignment(table))
-        return LATEX_TABLE % {"title": title, "name": table.name, "body": body}
-    raise InputError(f"no table format {fmt!r}: choose from {', '.join(FORMATS)}")
-
-
-def _rows(table: Table) -> list[Any]:
-    """The printed rows; where there are several sections, under their titles and with a line between them."""
-    rows: list[Any] = []
-    for title, cells in table.sections.items():
+        return table.values.to_csv(index=False, lineterminator="\n")
+    rows: list[Sequence[str]] = []
+    starts = []  # of the sections
+    for title, of_section in table.sections.items():
+        starts.append(len(rows))
         if len(table.sections) > 1:
-            rows += [SEPARATING_LINE] if rows else []
-            rows.append([f"{title}:"] + [""] * (len(table.headings) - 1))
-        rows += [[cell.text for cell in row] for row in cells]
-    return rows
+            rows.append([f"{title}:", *[""] * (len(table.headings) - 1)])
+        rows += of_section
+    headings, *cells = [[text.translate(ESCAPES.get(fmt, {})) for text in row] for row in (table.headings, *rows)]
+    printed = pd.DataFrame(cells, columns=headings)
+    plain = {"index": False, "disable_numparse": True, "colalign": ("left", *["right"] * (len(headings) - 1))}
+    if fmt == "markdown":
+        return f"## {table.title}\n\n{table.caption}\n\n{printed.to_markdown(tablefmt='github', **plain)}\n"
+    if fmt == "latex":
+        lines = printed.to_latex(index=False, column_format="l" + "r" * (len(headings) - 1)).splitlines()
+        title = f"{table.title}. {table.caption}".translate(ESCAPES["latex"])
+        body = _ruled(lines, lines.index("\\midrule") + 1, starts, "\\midrule")
+        return LATEX_TABLE % {"title": title, "name": table.name, "body": body}
+    # As a row, for below headings tabulate makes columns two characters too wide.
+    head, *lines = pd.DataFrame([headings, *cells]).to_markdown(tablefmt="plain", headers=(), **plain).splitlines()
+    body = _ruled([head, "-" * len(head), *lines], 2, starts, "-" * len(head))
+    return "\n".join([table.title, *textwrap.wrap(table.caption, CAPTION_WIDTH), "", body, ""])
 
 
-def _alignment(table: Table) -> dict[str, Any]:
-    return {"disable_numparse": True, "colalign": ("left", *["right"] * (len(table.headings) - 1))}
-
-
-def _csv(table: Table) -> str:
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["section", *table.names])
-    for title, rows in table.sections.items():
-        writer.writerows([title, *(value for cell in row for value in cell.values)] for row in rows)
-    return file.getvalue()
+def _ruled(lines: list[str], first: int, starts: Sequence[int], rule: str) -> str:
+    """The lines with a rule above each section but the first; rows begin at line `first`, sections at row `starts`."""
+    for start in reversed(starts[1:]):
+        lines.insert(first + start, rule)
+    return "\n".join(lines)

@@ -1,34 +1,44 @@
 """The numbers of a comparison as tables, made out of the dict that results.json holds.
 
-A column or a row of which nothing was measured is left out. `formats.render` prints a table; its printed cells are
-rounded, those of the CSV are not.
+A column or a row of which nothing was measured is left out. `table_formats.render` prints a table; its printed cells
+are rounded, its values are not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from grounding.visualization.table_formats import Cell, Table, render
+import pandas as pd
+
+from grounding.visualization.table_formats import ResultTable, render
 
 ABSENT = "-"
 METHODS, BOUNDS = "methods", "bounds, not methods"
+NUMBER, INTERVAL, DIFFERENCE = "{:.3f}", "{:.3f} [{:.3f}, {:.3f}]", "{:+.3f} [{:+.3f}, {:+.3f}]"
 QUERIES = {
     "expression": "one query per expression",
     "ref": "one query per object, its expressions pooled",
 }
+Values = Mapping[str, float | None]
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column: its printed heading, its names in the CSV, and the cell it takes from a method's record."""
+class Column(NamedTuple):
+    """A column: its printed heading, which of a row's values it shows and how, and what they are multiplied with."""
 
     heading: str
     names: tuple[str, ...]
-    cell: Callable[[Mapping[str, Any]], Cell]
+    form: str = NUMBER
+    unit: float = 1
+
+    def text(self, values: Values) -> str:
+        """The printed cell; without its interval where a row has none."""
+        shown = [values.get(name) for name in self.names]
+        if shown[0] is None:
+            return ABSENT
+        form = self.form if None not in shown else self.form.partition(" [")[0]
+        return form.format(*(value * self.unit for value in shown if value is not None))
 
 
 def comparison_table(results: Mapping[str, Any], fmt: str = "text") -> str:
@@ -58,95 +68,83 @@ def write_tables(results: Mapping[str, Any], folder: Path) -> list[Path]:
     return [folder / name for name in texts]
 
 
-def all_tables(results: Mapping[str, Any]) -> list[Table]:
+def all_tables(results: Mapping[str, Any]) -> list[ResultTable]:
     """Every table that these results have something for, the main one first."""
     makers = (main_table, difference_table, localisation_table, semantic_table, subsets_table, breakdown_table)
     return [table for table in (make(results) for make in makers) if table.sections]
 
 
-def main_table(results: Mapping[str, Any]) -> Table:
+def main_table(results: Mapping[str, Any]) -> ResultTable:
     """Methods and bounds: speed, localisation, and how often the region and the category were the right ones."""
+    accuracy = Column("Acc@0.5", ("acc@0.5",))
+    if any("acc@0.5" in record.get("intervals", {}) for record in _records(results).values()):
+        accuracy = Column("Acc@0.5 [95 %]", ("acc@0.5", "acc@0.5 low", "acc@0.5 high"), INTERVAL)
     columns = [
-        Column("n", ("n",), lambda record: _number(record["n"], 0)),
-        Column("s/image", ("seconds per image",), lambda record: _seconds(record, "per_image", 3)),
-        Column("ms/phrase", ("seconds per phrase",), lambda record: _seconds(record, "per_phrase", 1, unit=1000)),
-        _metric("Acc@0.25", "acc@0.25"),
-        _with_interval("Acc@0.5", "acc@0.5", results),
-        _metric("Acc@0.75", "acc@0.75"),
-        _metric("mIoU", "miou"),
-        _metric("GIoU", "giou"),
-        _metric("Pointing", "pointing"),
-        _metric("Mass in", "mass_inside"),
-        _metric("R@5", "recall@5"),
-        _metric("Region acc", "region_accuracy"),
-        _metric("Cat. acc", "category_accuracy"),
-        _metric("No box", "no_proposal"),
-    ]
-    return _table("comparison", "Comparison of the methods", results, columns)
+        Column("n", ("n",), "{:.0f}"),
+        Column("s/image", ("seconds per image",)),
+        Column("ms/phrase", ("seconds per phrase",), "{:.1f}", unit=1000),
+        Column("Acc@0.25", ("acc@0.25",)),
+        accuracy,
+        *_numbers({"Acc@0.75": "acc@0.75", "mIoU": "miou", "GIoU": "giou", "Pointing": "pointing",
+                   "Mass in": "mass_inside", "R@5": "recall@5", "Region acc": "region_accuracy",
+                   "Cat. acc": "category_accuracy", "No box": "no_proposal"}),
+    ]  # fmt: skip
+    return _of_methods("comparison", "Comparison of the methods", results, columns, _measures)
 
 
-def difference_table(results: Mapping[str, Any]) -> Table:
+def difference_table(results: Mapping[str, Any]) -> ResultTable:
     """By how much the first method is better than each other one."""
     columns = []
     for heading, metric in (("Acc@0.5", "acc@0.5"), ("mIoU", "miou"), ("Pointing", "pointing")):
         names = (f"{metric} difference", f"{metric} low", f"{metric} high")
-        columns.append(Column(f"{heading} [95 %]", names, partial(_difference, metric=metric)))
-        columns.append(Column("p", (f"{metric} p",), partial(_p_value, metric=metric)))
+        columns += [Column(f"{heading} [95 %]", names, DIFFERENCE), Column("p", (f"{metric} p",), "{:.4f}")]
     first = next(iter(results["methods"]))
     note = "p: two-sided permutation test over images, not corrected for the number of comparisons."
-    return _table("differences", f"{first} minus each other method", results, columns, note)
+    return _of_methods("differences", f"{first} minus each other method", results, columns, _differences, note)
 
 
-def localisation_table(results: Mapping[str, Any]) -> Table:
+def localisation_table(results: Mapping[str, Any]) -> ResultTable:
     """The localisation measures that the main table has no room for."""
-    metrics = {"Acc@0.3": "acc@0.3", "Acc@0.7": "acc@0.7", "Acc@0.9": "acc@0.9", "Acc@0.5:0.95": "acc@0.5:0.95",
-               "R@1": "recall@1", "R@10": "recall@10", "ECE": "ece"}  # fmt: skip
-    columns = [_metric(heading, metric) for heading, metric in metrics.items()]
-    return _table("localisation", "Further measures of localisation", results, columns)
+    columns = _numbers({"Acc@0.3": "acc@0.3", "Acc@0.7": "acc@0.7", "Acc@0.9": "acc@0.9",
+                        "Acc@0.5:0.95": "acc@0.5:0.95", "R@1": "recall@1", "R@10": "recall@10",
+                        "ECE": "ece"})  # fmt: skip
+    return _of_methods("localisation", "Further measures of localisation", results, columns, _measures)
 
 
-def semantic_table(results: Mapping[str, Any]) -> Table:
+def semantic_table(results: Mapping[str, Any]) -> ResultTable:
     """How alike phrase, found region and annotated region are in CLIP's joint space."""
-    metrics = {"Text cos": "text_cosine", "Text Eucl.": "text_euclidean",
-               "Annotated text cos": "annotated_text_cosine", "Annotated text Eucl.": "annotated_text_euclidean",
-               "Crop cos": "crop_cosine", "Crop Eucl.": "crop_euclidean"}  # fmt: skip
-    columns = [_metric(heading, metric) for heading, metric in metrics.items()]
+    columns = _numbers({"Text cos": "text_cosine", "Text Eucl.": "text_euclidean",
+                        "Annotated text cos": "annotated_text_cosine",
+                        "Annotated text Eucl.": "annotated_text_euclidean",
+                        "Crop cos": "crop_cosine", "Crop Eucl.": "crop_euclidean"})  # fmt: skip
     note = (
         "Between CLIP's embeddings; text: the phrase and the crop of the best box; annotated text, for reference: the "
         "phrase and the crop of the annotated box; crop: the crops of the best and of the annotated box."
     )
-    return _table("semantic_similarity", "Semantic similarity", results, columns, note)
+    return _of_methods("semantic_similarity", "Semantic similarity", results, columns, _measures, note)
 
 
-def subsets_table(results: Mapping[str, Any]) -> Table:
+def subsets_table(results: Mapping[str, Any]) -> ResultTable:
     """Acc@0.5 on the data set's named subsets."""
     sizes: dict[str, int] = {}
     for record in _records(results).values():
         for tag, subset in record.get("subsets", {}).items():
             sizes.setdefault(tag, subset["n"])
-    columns = [
-        Column(f"{tag} (n = {size})", (f"{tag} n", f"{tag} acc@0.5"), partial(_subset, tag=tag))
-        for tag, size in sizes.items()
-    ]
-    return _table("subsets", "Acc@0.5 on subsets", results, columns)
+    columns = [Column(f"{tag} (n = {size})", (f"{tag} acc@0.5", f"{tag} n"), "{0:.3f}") for tag, size in sizes.items()]
+    return _of_methods("subsets", "Acc@0.5 on subsets", results, columns, _subsets)
 
 
-def breakdown_table(results: Mapping[str, Any]) -> Table:
+def breakdown_table(results: Mapping[str, Any]) -> ResultTable:
     """Acc@0.5 of the methods by phrase length, box area, category and what else was measured; n of the first one."""
     methods = results["methods"]
-    first, *_ = methods.values()
-    sections = {}
-    for axis, groups in first.get("breakdowns", {}).items():
-        sections[axis] = [
-            [_name(group), _number(part["n"], 0)]
-            + [
-                _number(record.get("breakdowns", {}).get(axis, {}).get(group, {}).get("metrics", {}).get("acc@0.5"))
-                for record in methods.values()
-            ]
+    sections: dict[str, dict[str, Values]] = {}
+    for axis, groups in next(iter(methods.values())).get("breakdowns", {}).items():
+        sections[axis] = {
+            group: {"n": part["n"], **{name: _accuracy_of_group(each, axis, group) for name, each in methods.items()}}
             for group, part in groups.items()
-        ]
-    headings = ("group", "n", *methods)
-    return Table("breakdowns", "Acc@0.5 by kind of phrase and object", caption(results), headings, headings, sections)
+        }
+    columns = [Column("n", ("n",), "{:.0f}"), *(Column(name, (name,)) for name in methods)]
+    return _table("breakdowns", "Acc@0.5 by kind of phrase and object", caption(results), "group", columns, sections)
 
 
 def caption(results: Mapping[str, Any], note: str = "") -> str:
@@ -169,75 +167,73 @@ def _records(results: Mapping[str, Any]) -> dict[str, Any]:
     return {**results["methods"], **results.get("bounds", {})}
 
 
-def _table(name: str, title: str, results: Mapping[str, Any], columns: Sequence[Column], note: str = "") -> Table:
-    """A table with a row per method and per bound; no section is left where nothing was measured."""
-    used = [
-        column for column in columns if any(_measured(column.cell(record)) for record in _records(results).values())
-    ]
-    sections = {}
-    for section, records in ((METHODS, results["methods"]), (BOUNDS, results.get("bounds", {}))):
-        rows = [[_name(method), *(column.cell(record) for column in used)] for method, record in records.items()]
-        rows = [row for row in rows if any(_measured(cell) for cell in row[1:])]
-        if rows:
-            sections[section] = rows
-    headings = ("method", *(column.heading for column in used))
-    names = ("method", *(name for column in used for name in column.names))
-    return Table(name, title, caption(results, note), headings, names, sections)
+def _of_methods(
+    name: str,
+    title: str,
+    results: Mapping[str, Any],
+    columns: Sequence[Column],
+    values_of: Callable[[Mapping[str, Any]], Values],
+    note: str = "",
+) -> ResultTable:
+    """A table with a row per method and per bound."""
+    sections = {
+        section: {member: values_of(record) for member, record in results.get(key, {}).items()}
+        for section, key in ((METHODS, "methods"), (BOUNDS, "bounds"))
+    }
+    return _table(name, title, caption(results, note), "method", columns, sections)
 
 
-def _measured(cell: Cell) -> bool:
-    return cell.values[0] is not None
+def _table(
+    name: str,
+    title: str,
+    said: str,
+    heading: str,
+    columns: Sequence[Column],
+    sections: Mapping[str, Mapping[str, Values]],
+) -> ResultTable:
+    """A table of sections of rows, called by what is under the first heading; without what nothing was measured of."""
+    measured = [row for rows in sections.values() for row in rows.values()]
+    used = [column for column in columns if any(row.get(column.names[0]) is not None for row in measured)]
+    printed: dict[str, list[list[str]]] = {}
+    unrounded = []
+    for section, rows in sections.items():
+        for member, row in rows.items():
+            texts = [column.text(row) for column in used]
+            if any(text != ABSENT for text in texts):
+                printed.setdefault(section, []).append([member, *texts])
+                unrounded.append([section, member, *(row.get(each) for column in used for each in column.names)])
+    names = ["section", heading, *(each for column in used for each in column.names)]
+    frame = pd.DataFrame(unrounded, columns=names, dtype=object)
+    return ResultTable(name, title, said, (heading, *(column.heading for column in used)), printed, frame)
 
 
-def _name(text: str) -> Cell:
-    return Cell(text, (text,))
+def _numbers(metrics: Mapping[str, str]) -> list[Column]:
+    return [Column(heading, (metric,)) for heading, metric in metrics.items()]
 
 
-def _number(value: float | None, digits: int = 3, unit: float = 1) -> Cell:
-    return Cell(ABSENT if value is None else f"{value * unit:.{digits}f}", (value,))
+def _measures(record: Mapping[str, Any]) -> Values:
+    seconds = {f"seconds per {each}": record.get("seconds", {}).get(f"per_{each}") for each in ("image", "phrase")}
+    values = {"n": record["n"], **seconds, **record["metrics"]}
+    for metric, ends in record.get("intervals", {}).items():
+        values[f"{metric} low"], values[f"{metric} high"] = ends
+    return values
 
 
-def _metric(heading: str, metric: str) -> Column:
-    return Column(heading, (metric,), lambda record: _number(record["metrics"].get(metric)))
+def _differences(record: Mapping[str, Any]) -> Values:
+    values = {}
+    for metric, behind in record.get("behind", {}).items():
+        values[f"{metric} difference"], values[f"{metric} p"] = behind["difference"], behind["p_value"]
+        values[f"{metric} low"], values[f"{metric} high"] = behind["interval"]
+    return values
 
 
-def _with_interval(heading: str, metric: str, results: Mapping[str, Any]) -> Column:
-    """The metric and, where any method has one, its interval."""
-    if not any(metric in record.get("intervals", {}) for record in _records(results).values()):
-        return _metric(heading, metric)
-    names = (metric, f"{metric} low", f"{metric} high")
-    return Column(f"{heading} [95 %]", names, lambda record: _interval(record, metric))
+def _subsets(record: Mapping[str, Any]) -> Values:
+    values = {}
+    for tag, subset in record.get("subsets", {}).items():
+        values[f"{tag} n"], values[f"{tag} acc@0.5"] = subset["n"], subset["metrics"].get("acc@0.5")
+    return values
 
 
-def _seconds(record: Mapping[str, Any], key: str, digits: int, unit: float = 1) -> Cell:
-    return _number(record.get("seconds", {}).get(key), digits, unit)
-
-
-def _interval(record: Mapping[str, Any], metric: str) -> Cell:
-    value = record["metrics"].get(metric)
-    low, high = record.get("intervals", {}).get(metric, (None, None))
-    text = _number(value).text + (f" [{low:.3f}, {high:.3f}]" if low is not None else "")
-    return Cell(text, (value, low, high))
-
-
-def _difference(record: Mapping[str, Any], metric: str) -> Cell:
-    behind = record.get("behind", {}).get(metric)
-    if behind is None:
-        return Cell(ABSENT, (None, None, None))
-    low, high = behind["interval"]
-    return Cell(f"{behind['difference']:+.3f} [{low:+.3f}, {high:+.3f}]", (behind["difference"], low, high))
-
-
-def _p_value(record: Mapping[str, Any], metric: str) -> Cell:
-    behind = record.get("behind", {}).get(metric)
-    if behind is None:
-        return Cell(ABSENT, (None,))
-    return Cell(f"{behind['p_value']:.4f}", (behind["p_value"],))
-
-
-def _subset(record: Mapping[str, Any], tag: str) -> Cell:
-    subset = record.get("subsets", {}).get(tag)
-    if subset is None:
-        return Cell(ABSENT, (None, None))
-    accuracy = subset["metrics"].get("acc@0.5")
-    return Cell(_number(accuracy).text, (subset["n"], accuracy))
+def _accuracy_of_group(record: Mapping[str, Any], axis: str, group: str) -> float | None:
+    part = record.get("breakdowns", {}).get(axis, {}).get(group, {})
+    return part.get("metrics", {}).get("acc@0.5")

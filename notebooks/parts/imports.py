@@ -32,7 +32,6 @@ from grounding.visualization.drawing import (
     keep_labels_inside,
     show_image,
 )
-from grounding.visualization.example_choice import choose_worst
 from grounding.visualization.plots import (
     accuracy_against_time,
     accuracy_over_iou,
@@ -42,6 +41,7 @@ from grounding.visualization.plots import (
     tidy,
 )
 from grounding.visualization.report import report_comparison
+from grounding.visualization.selection import choose_worst
 from grounding.visualization.table_formats import render
 from grounding.visualization.tables import (
     difference_table,

@@ -14,9 +14,9 @@ from PIL import Image
 from grounding import InputError, ModelConfig, load
 from grounding.clip.text import TextEncoder
 from grounding.data.images import as_image
-from grounding.deployment.bulk import GroundedImage, Request, ground_many
 from grounding.methods import stream
 from grounding.methods.dense import DenseGrounder
+from grounding.methods.stream import GroundedImage, Request, ground_many
 from grounding.types import Grounding
 from tests.tiny_clip import loaded_tiny_clip, save_tiny_clip
 
@@ -154,14 +154,3 @@ def test_a_broken_request_stops_or_is_skipped(folder: Path, image, phrases, mess
     first, second, third = ground_many(dense(folder), requests, skip_broken=True)
     assert (first.error, third.error) == ("", "") and len(third.phrases) == 1
     assert second == GroundedImage("b", error=second.error) and second.error
-
-
-def test_what_came_before_a_streams_error_is_answered(folder: Path) -> None:
-    def failing() -> Iterator[Request]:
-        yield from (Request(str(number), folder / "0.png", PHRASES[:1]) for number in range(3))
-        raise RuntimeError("the source broke")
-
-    answers = ground_many(Counting(), failing(), ahead=5)
-    assert [next(answers).key for _ in range(3)] == ["0", "1", "2"]
-    with pytest.raises(RuntimeError, match="the source broke"):
-        next(answers)

@@ -25,14 +25,19 @@ def in_the_foreground() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+def small_run(folder: Path) -> TrainConfig:
+    """Six steps in two epochs, on data written into the folder."""
+    data = write_toy_data(folder / "data")
+    model = ModelConfig(clip=str(save_tiny_clip(folder / "clip.pt")), model_size=64, decoder=SMALL)
+    return TrainConfig(
+        data, folder / "run", model=model, epochs=2, images_per_batch=2, warmup_steps=2, device="cpu", save_every=1
+    )
+
+
 @pytest.fixture
 def config(tmp_path: Path) -> TrainConfig:
     """Six steps in two epochs."""
-    data = write_toy_data(tmp_path / "data")
-    model = ModelConfig(clip=str(save_tiny_clip(tmp_path / "clip.pt")), model_size=64, decoder=SMALL)
-    return TrainConfig(
-        data, tmp_path / "run", model=model, epochs=2, images_per_batch=2, warmup_steps=2, device="cpu", save_every=1
-    )
+    return small_run(tmp_path)
 
 
 @pytest.fixture
@@ -41,8 +46,9 @@ def everything(config: TrainConfig) -> TrainConfig:
     return replace(config, augmentation=AUGMENTED, losses=ALL_LOSSES, composed_per_image=1, boxes_fraction=0.34)
 
 
-@pytest.fixture
-def undisturbed(config: TrainConfig) -> TrainConfig:
-    other = replace(config, output=config.output.with_name("undisturbed"))
-    train(other)
-    return other
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    """The run that `config` makes, trained without any disturbance; not to be changed."""
+    run = small_run(tmp_path_factory.mktemp("undisturbed"))
+    train(run)
+    return run

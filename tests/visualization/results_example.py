@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
+
+from grounding.evaluation.calibration import reliability, risk_coverage
 
 METHODS = ("demo", "zero-shot", "gradcam", "yolo-clip", "reclip")
 BOUNDS = ("whole-image", "centred-box", "random-proposal", "yolo-oracle", "annotated-clip", "box-mask")
@@ -56,48 +59,19 @@ def foreign_results() -> dict[str, Any]:
     }
 
 
-def example_predictions(*, images: int = 12, phrases: int = 3, seed: int = 0) -> dict[str, list[dict[str, Any]]]:
-    """Rows of predictions of the first two methods; "image_path" names a file that does not exist."""
-    rng = np.random.default_rng(seed)
-    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in METHODS[:2]}
-    for sent_id in rng.permutation(images * phrases):
-        image_id = int(sent_id) // phrases
-        x, y = rng.uniform(0, 60, 2)
-        for name in rows:
-            dx, dy = rng.normal(0, 12, 2)
-            rows[name].append(
-                {
-                    "sent_id": int(sent_id),
-                    "image_id": image_id,
-                    "ref_id": int(sent_id),
-                    "phrase": f"phrase {sent_id}",
-                    "annotated_xyxy": [x, y, x + 40, y + 30],
-                    "boxes_xyxy": [[x + dx, y + dy, x + dx + 40, y + dy + 30]],
-                    "scores": [round(float(rng.random()), 1)],  # so that some are equal
-                    "iou": round(max(0.0, 1 - abs(dx) / 20 - abs(dy) / 15), 1),
-                    "image_path": f"{image_id}.png",
-                }
-            )
-    return rows
-
-
 def _record(rng: np.random.Generator, skill: float, n: int, categories: tuple[str, ...]) -> dict[str, Any]:
     ious = np.where(rng.random(n) < skill, rng.beta(8, 2, n), rng.beta(1, 9, n))
     scores = np.clip(0.6 * ious + 0.4 * rng.random(n), 0, 0.999)
     phrases = np.random.default_rng(n)  # every method is asked the same ones
     owner = phrases.integers(len(categories), size=n)
     found = np.where(ious > 0.3, owner, rng.integers(len(categories) + 1, size=n))
-    names = [*categories, "background"]
-    confusion: dict[str, dict[str, int]] = {}
-    for wanted, got in zip(owner, found, strict=True):
-        row = confusion.setdefault(names[wanted], {})
-        row[names[got]] = row.get(names[got], 0) + 1
+    names = np.array([*categories, "background"])
+    confusion = pd.crosstab(names[owner], names[found]).to_dict("index")
     thresholds = np.linspace(0, 1, 21)
     accuracies = [float((ious >= threshold).mean()) for threshold in thresholds]
     metrics = _metrics(rng, ious)
     breakdowns = {axis: _groups(groups, phrases.integers(len(groups), size=n), ious) for axis, groups in AXES.items()}
     breakdowns["category"] = _groups(categories, owner, ious)
-    order = np.argsort(-scores)
     return {
         "n": n,
         "seconds": {"per_image": 0.01 + rng.random() / 5, "per_phrase": 10 ** rng.uniform(-3, 0)},
@@ -108,11 +82,8 @@ def _record(rng: np.random.Generator, skill: float, n: int, categories: tuple[st
         },
         "breakdowns": breakdowns,
         "confusion": confusion,
-        "reliability": _reliability(scores, ious >= 0.5),
-        "risk_coverage": {
-            "coverage": [(k + 1) / n for k in range(n)],
-            "accuracy": list(np.cumsum(ious[order] >= 0.5) / np.arange(1, n + 1)),
-        },
+        "reliability": reliability(scores, ious >= 0.5),
+        "risk_coverage": risk_coverage(scores, ious >= 0.5),
         "accuracy_over_iou": {"threshold": list(thresholds), "accuracy": accuracies},
         "iou_histogram": {"edges": list(thresholds), "count": [int(c) for c in np.histogram(ious, thresholds)[0]]},
     }  # fmt: skip
@@ -134,13 +105,3 @@ def _groups(names: tuple[str, ...], owner: np.ndarray, ious: np.ndarray) -> dict
         for name, values in inside.items()
         if len(values)
     }
-
-
-def _reliability(scores: np.ndarray, correct: np.ndarray) -> list[dict[str, float]]:
-    bins = []
-    for low in np.arange(10) / 10:
-        inside = (scores >= low) & (scores < low + 0.1)
-        if inside.any():
-            share = {"score": float(scores[inside].mean()), "accuracy": float(correct[inside].mean())}
-            bins.append({"low": float(low), "high": float(low + 0.1), "n": int(inside.sum()), **share})
-    return bins

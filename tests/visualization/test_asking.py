@@ -8,8 +8,7 @@ import pytest
 from PIL import Image
 
 from grounding import InputError, RefCOCOg
-from grounding.visualization.config import VisualizeConfig
-from grounding.visualization.inputs import sheets
+from grounding.visualization.inputs import VisualizeConfig, sheets
 from tests.toy_data import write_toy_data
 
 

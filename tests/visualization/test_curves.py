@@ -7,8 +7,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from grounding.errors import InputError
 from grounding.runtime.cli import parse
-from grounding.visualization.curve_drawing import draw_curves, smoothed
-from grounding.visualization.curves import CurvesConfig, curves
+from grounding.visualization.curves import CurvesConfig, curves, draw_curves, smoothed
 from grounding.visualization.run_logs import read_logs
 
 METRICS = ("acc@0.5", "miou", "pointing")
@@ -79,17 +78,13 @@ def test_smoothing_by_hand(tmp_path):
         assert [points(line) for line in drawn[title].lines] == [written[TITLES[title]]]
 
 
-def test_smoothing_leaves_a_constant_alone():
-    np.testing.assert_allclose(smoothed(np.full(7, 3.5), 0.99), 3.5)
-    np.testing.assert_array_equal(smoothed(np.array([1.0, 5.0, 2.0]), 0.0), [1, 5, 2])
-
-
 def test_a_skipped_step_is_a_gap_and_no_end():
     values = np.random.default_rng(0).random(20)
-    with_gaps = np.insert(values, [0, 5, 12], [np.nan, np.inf, np.nan])
-    smooth = smoothed(with_gaps, 0.9)
+    smooth = smoothed(np.insert(values, [0, 5, 12], [np.nan, np.inf, np.nan]), 0.9)
     assert np.flatnonzero(~np.isfinite(smooth)).tolist() == [0, 6, 14]
     np.testing.assert_allclose(smooth[np.isfinite(smooth)], smoothed(values, 0.9))
+    np.testing.assert_allclose(smoothed(np.full(7, 3.5), 0.99), 3.5)
+    np.testing.assert_array_equal(smoothed(values, 0.0), values)
 
 
 def test_resumed_run_keeps_the_later_values(tmp_path):
@@ -112,29 +107,20 @@ def test_killed_run_is_drawn(tmp_path):
     with (tmp_path / "run/metrics.jsonl").open("a") as file:
         file.write('{"epoch": 4, "acc')
     drawn = panels(draw(tmp_path / "run"))
-    (line,) = drawn["total loss"].lines
-    assert points(line) == written["total_loss"]
+    assert points(drawn["total loss"].lines[0]) == written["total_loss"]
     assert len(points(drawn["learning rate"].lines[0])) == 39  # the last value is the one that was cut
     assert points(drawn["validation mIoU"].lines[0]) == written["miou"]
-
-
-def test_damage_in_the_middle_is_said(tmp_path):
-    write_run(tmp_path / "run")
-    path = tmp_path / "run/metrics.jsonl"
-    path.write_text(path.read_text().replace('{"epoch": 2', "{", 1))
-    with pytest.raises(InputError, match="line 2"):
-        read_logs([tmp_path / "run"])
 
 
 def test_without_events_only_validation(tmp_path):
     written = write_run(tmp_path / "run", epochs=1)
     next((tmp_path / "run").glob("events*")).unlink()
+    assert list(panels(draw(tmp_path / "run", metrics=["miou"]))) == ["validation mIoU"]
     drawn = panels(draw(tmp_path / "run", smoothing=0.9))
-    assert list(drawn) == ["validation Acc@0.5", "validation mIoU", "validation pointing"]
+    assert list(drawn) == list(TITLES)[4:]
     for title, axis in drawn.items():
-        (line,) = axis.lines
-        assert points(line) == written[TITLES[title]]
-        assert line.get_marker() == "o"  # a line of one point alone would not be seen
+        assert points(axis.lines[0]) == written[TITLES[title]]
+        assert axis.lines[0].get_marker() == "o"  # a line of one point alone would not be seen
 
 
 def test_without_metrics_file_events_say_it(tmp_path):
@@ -189,32 +175,32 @@ def test_formats(tmp_path, kind):
     assert path.parent == tmp_path / "run"
 
 
-def test_what_cannot_be_drawn_is_refused(tmp_path):
-    write_run(tmp_path / "run")
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "begun").mkdir()
-    (tmp_path / "begun/metrics.jsonl").write_text("")
-    for runs, options, said in [
-        ([tmp_path / "run", tmp_path / "empty"], {}, "empty holds neither"),
-        ([tmp_path / "nowhere"], {}, "nowhere holds neither"),
-        ([tmp_path / "begun"], {}, "nothing yet"),
+@pytest.mark.parametrize(
+    ("runs", "options", "said"),
+    [
+        (["run", "empty"], {}, "empty holds neither"),
+        (["nowhere"], {}, "nowhere holds neither"),
+        (["begun"], {}, "nothing yet"),
+        (["damaged"], {}, "line 2"),
         ([], {}, "no run"),
-        ([tmp_path / "run"], {"smoothing": 1.0}, "smoothing"),
-        ([tmp_path / "run"], {"smoothing": -0.1}, "smoothing"),
-        ([tmp_path / "run"], {"metrics": ["acc"]}, "acc@0.5, miou, pointing"),
-    ]:
-        with pytest.raises(InputError, match=said):
-            curves(CurvesConfig(runs, tmp_path / "out", **options))
-    next((tmp_path / "run").glob("events*")).unlink()
-    with pytest.raises(InputError, match="--metrics"):
-        curves(CurvesConfig([tmp_path / "run"], tmp_path / "out", metrics=[]))
+        (["run"], {"smoothing": 1.0}, "smoothing"),
+        (["run"], {"smoothing": -0.1}, "smoothing"),
+        (["run"], {"metrics": ["acc"]}, "acc@0.5, miou, pointing"),
+        (["silent"], {"metrics": []}, "--metrics"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(tmp_path, runs, options, said):
+    for name in ("run", "damaged", "silent"):
+        write_run(tmp_path / name)
+    for name in ("empty", "begun"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "begun/metrics.jsonl").write_text("")
+    path = tmp_path / "damaged/metrics.jsonl"
+    path.write_text(path.read_text().replace('{"epoch": 2', "{", 1))
+    next((tmp_path / "silent").glob("events*")).unlink()
+    with pytest.raises(InputError, match=said):
+        curves(CurvesConfig([tmp_path / name for name in runs], tmp_path / "out", **options))
     assert not (tmp_path / "out").exists()
-
-
-def test_chosen_measures_only(tmp_path):
-    write_run(tmp_path / "run")
-    drawn = panels(draw(tmp_path / "run", metrics=["miou"]))
-    assert [title for title in drawn if title.startswith("validation")] == ["validation mIoU"]
 
 
 def test_command_line(tmp_path):

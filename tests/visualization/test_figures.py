@@ -13,10 +13,8 @@ from matplotlib.text import Text
 
 from grounding.extraction import ExtractionConfig, extract
 from grounding.types import Grounding
-from grounding.visualization.answers import Answer
-from grounding.visualization.compared import draw_comparison
 from grounding.visualization.drawing import ANNOTATED_COLOUR, BOX_COLOUR, as_array
-from grounding.visualization.figures import contour_levels, draw_figure
+from grounding.visualization.figures import MethodAnswer, contour_levels, draw_comparison, draw_figure
 from grounding.visualization.steps import draw_steps
 
 COMPONENTS = ExtractionConfig(relative=0.5)
@@ -26,12 +24,12 @@ def answer(
     size: tuple[int, int] = (80, 60),
     *,
     phrase: str = "the cup",
-    method: str = "ours",
+    method: str = "demo",
     extraction: ExtractionConfig | None = COMPONENTS,
     heatmap: np.ndarray | None = None,
     annotated: tuple[float, ...] | None = None,
     similarity: bool = True,
-) -> Answer:
+) -> MethodAnswer:
     """An answer on a black image of (width, height) whose heat is a block in the lower right, unless given."""
     width, height = size
     if heatmap is None:
@@ -41,7 +39,7 @@ def answer(
     boxes, scores = extract(heatmap, extraction or COMPONENTS)
     cosines = np.linspace(-0.2, 0.4, width * height, dtype=np.float32).reshape(height, width) if similarity else None
     box = None if annotated is None else np.array(annotated, dtype=np.float32)
-    return Answer(method, Grounding(phrase, boxes, scores, heatmap, image), cosines, extraction, box)
+    return MethodAnswer(method, Grounding(phrase, boxes, scores, heatmap, image), cosines, extraction, box)
 
 
 def panels(figure: Figure) -> list[Axes]:
@@ -98,7 +96,7 @@ def test_one_hot_pixel_is_hot_in_its_place(x: int, y: int) -> None:
     hot = np.argwhere(picture[top + 1 : bottom - 1, left + 1 : right - 1] > 400) + 1
     centre = hot.mean(axis=0) + 0.5
     pixel = (bottom - top) / 60
-    np.testing.assert_allclose(centre, [(y + 0.5) * pixel, (x + 0.5) * pixel], atol=1.0)
+    np.testing.assert_allclose(centre, [(y + 0.5) * pixel, (x + 0.5) * pixel], atol=1.5)  # of 3.5
     assert len(hot) < (pixel + 2) ** 2
 
 
@@ -126,13 +124,13 @@ def test_comparison_has_a_column_per_method() -> None:
     left = np.zeros((60, 80), dtype=np.float32)
     left[10:30, 5:25] = 1
     row = [
-        answer(method="ours", annotated=(5, 10, 25, 30), heatmap=left),
+        answer(method="demo", annotated=(5, 10, 25, 30), heatmap=left),
         answer(method="zero-shot", annotated=(5, 10, 25, 30)),
     ]
     figure = draw_comparison([row, row], title="t")
     axes = panels(figure)
-    assert [axis.get_title() for axis in axes] == ["ours", "zero-shot"] * 2
-    assert [axis.texts[-1].get_text() for axis in axes][:2] == ["IoU 1.00", "IoU 0.00"]
+    assert [axis.get_title() for axis in axes] == ["demo", "zero-shot"] * 2
+    assert [text.get_text() for text in figure.texts if "IoU" in text.get_text()] == ["IoU 1.00", "IoU 0.00"] * 2
     picture = as_array(figure)
     assert colour_near(picture, place(figure, axes[0], 5, 20), BOX_COLOUR)
     assert not colour_near(picture, place(figure, axes[1], 5, 20), BOX_COLOUR)

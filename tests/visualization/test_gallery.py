@@ -12,8 +12,8 @@ from grounding.evaluation.breakdowns import AXES
 from grounding.evaluation.metrics import ious_with
 from grounding.evaluation.predictions import Prediction, read_predictions
 from grounding.runtime.cli import parse
-from grounding.visualization.example_choice import choose_random
 from grounding.visualization.gallery import GalleryConfig, gallery
+from grounding.visualization.selection import choose_random
 from tests.toy_data import write_toy_data
 
 

@@ -1,18 +1,15 @@
 import base64
-import io
 import re
 from html.parser import HTMLParser
 
 import pytest
-from PIL import Image
 
-from grounding.visualization.galleries import Gallery, Picture
-from grounding.visualization.plots import draw_plots
-from grounding.visualization.report_page import PLOTS, RUN_SENTENCE, write_page
+from grounding.visualization.html_pages import write_report_page
+from grounding.visualization.plots import draw_plots, method_colours
 from grounding.visualization.tables import all_tables
-from tests.visualization.results_example import BOUNDS, METHODS, example_results, foreign_results
+from tests.visualization.made_up_examples import answers, chosen, save_photograph
+from tests.visualization.results_example import example_results, foreign_results
 
-HOSTILE = "<script>alert('x')</script> & \"the cup\""
 COMMAND = "python compare.py --data 'a <b>' && echo done"
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 
@@ -51,24 +48,16 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def picture_bytes():
-    file = io.BytesIO()
-    Image.new("RGB", (8, 8), "red").save(file, "JPEG")
-    return file.getvalue()
-
-
-GALLERIES = [
-    Gallery("Best", "The best <ones>.", (Picture(picture_bytes(), HOSTILE, "demo: IoU 0.91"),)),
-    Gallery("Disputed", "Nothing to show.", ()),
-]
-
-
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     results = example_results()
     plots = draw_plots(results, folder / "plots")
-    write_page(results, plots, GALLERIES, folder / "out/report.html", command=COMMAND)
+    rows = answers(photograph=save_photograph(folder / "photograph.png"))
+    galleries = [chosen(rows, 3, "best"), chosen(rows, 3, "disputed"), chosen({"demo": []}, 3, "worst")]
+    write_report_page(
+        results, plots, galleries, folder / "out/report.html", colours=method_colours(results), command=COMMAND
+    )
     assert [path.name for path in (folder / "out").iterdir()] == ["report.html"]
     text = (folder / "out/report.html").read_text(encoding="utf-8")
     return results, plots, text, Page(text)
@@ -93,62 +82,53 @@ def test_links_lead_somewhere(written):
     assert len(targets) == 8 and set(targets) <= page.ids
 
 
-def test_pictures_are_the_files_whole(written):
+def test_plots_are_the_files_whole(written):
     _, plots, _, page = written
-    found = [base64.b64decode(image["src"].partition("base64,")[2]) for image in page.of("img")]
-    assert found == [*(plots[name].read_bytes() for name in PLOTS), GALLERIES[0].pictures[0].jpeg]
-    assert set(plots) == set(PLOTS)
-    assert all(image["alt"] for image in page.of("img"))
+    found = [base64.b64decode(image["src"].partition("base64,")[2]) for image in page.of("img") if image["alt"]]
+    assert len(plots) == 7 and sorted(found) == sorted(path.read_bytes() for path in plots.values())
 
 
-def test_every_number_is_the_measured_one(written):
-    results, _, _, page = written
-    head, *rows = page.tables["main"]
-    assert [row[0] for row in rows if len(row) == 1] == ["methods", "bounds, not methods"]
-    rows = [row for row in rows if len(row) > 1]
-    assert [row[0] for row in rows] == [*METHODS, *BOUNDS]
-    metrics = {"Acc@0.25": "acc@0.25", "Acc@0.75": "acc@0.75", "mIoU": "miou", "GIoU": "giou", "Pointing": "pointing",
-               "Mass in": "mass_inside", "R@5": "recall@5", "Region acc": "region_accuracy",
-               "Cat. acc": "category_accuracy", "No box": "no_proposal"}  # fmt: skip
-    for row in rows:
-        record = {**results["methods"], **results["bounds"]}[row[0]]
-        cells = dict(zip(head, row, strict=True))
-        low, high = record["intervals"]["acc@0.5"]
-        expected = {heading: f"{record['metrics'][metric]:.3f}" for heading, metric in metrics.items()}
-        expected["method"], expected["n"] = row[0], str(record["n"])
-        expected["s/image"] = f"{record['seconds']['per_image']:.3f}"
-        expected["ms/phrase"] = f"{record['seconds']['per_phrase'] * 1000:.1f}"
-        expected["Acc@0.5 [95 %]"] = f"{record['metrics']['acc@0.5']:.3f} [{low:.3f}, {high:.3f}]"
-        assert cells == expected
+def test_examples_are_shown_with_how_they_were_chosen(written):
+    _, _, text, page = written
+    said = [line for line in page.texts if "do not say how often this happens" in line]
+    assert [line.split()[0] for line in said] == ["The", "By"], "nothing is said of a gallery without examples"
+    phrases = [line for line in page.texts if line.startswith("“")]
+    expected = [example["demo"] for show in ("best", "disputed")
+                for example in chosen(answers(), 3, show).sections[0].examples]  # fmt: skip
+    assert phrases == [f"“{row['phrase']}”" for row in expected]
+    assert f"IoU {expected[0]['iou']:.2f}, score {expected[0]['scores'][0]:.2f}" in text
+    assert text.count("zero-shot: IoU") == 3 and "best box of zero-shot" in text
 
 
-def test_every_table_is_there_with_its_caption(written):
+def test_every_table_is_there_whole_with_its_caption(written):
     results, _, _, page = written
     text = " ".join(page.texts)
     for table in all_tables(results):
         assert table.title in text and table.caption in text
-    assert set(page.tables) == {"main", "differences", "localisation", "semantic", "subsets", "groups"}
-    third = list(results["methods"])[2]
-    assert page.tables["differences"][2][2] == f"{results['methods'][third]['behind']['acc@0.5']['p_value']:.4f}"
+    shown = ("main", "differences", "localisation", "semantic", "subsets", "groups")
+    for name, table in zip(shown, all_tables(results), strict=True):
+        titles = [[title] for title in table.sections] if len(table.sections) > 1 else []
+        rows = [row for of_section in table.sections.values() for row in of_section]
+        head, *found = page.tables[name]
+        assert tuple(head) == table.headings
+        assert [row for row in found if len(row) > 1] == rows and [row for row in found if len(row) == 1] == titles
 
 
 def test_methods_and_bounds_are_explained(written):
     *_, page = written
     text = " ".join(page.texts)
     assert "Selvaraju" in text and "These are no methods" in text
-    assert "given to the comparison under this name" not in text
+    assert "given to the comparison under this name" not in text and "queries:" not in text
 
 
 def test_text_is_escaped(written):
     _, _, text, page = written
-    assert page.of("img")[-1]["alt"] == HOSTILE and "<script" not in text
-    assert "The best <ones>." in page.texts and COMMAND in page.texts
-    assert "Nothing to show." not in text
+    assert "<script" not in text and "</button>" not in text and COMMAND in page.texts
 
 
 def test_little_was_measured(tmp_path):
     results = foreign_results()
-    write_page(results, {}, [], tmp_path / "report.html", command=COMMAND)
+    write_report_page(results, {}, [], tmp_path / "report.html", colours={}, command=COMMAND)
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     page = Page(text)
     assert set(page.tables) == {"main", "localisation"}
@@ -159,19 +139,14 @@ def test_little_was_measured(tmp_path):
     assert "These are no methods" not in text
 
 
-def test_many_queries_bring_no_warning(written):
-    *_, page = written
-    assert "queries:" not in " ".join(page.texts)
-
-
 def test_a_failing_page_leaves_the_old_one(tmp_path):
     path = tmp_path / "report.html"
     path.write_text("old")
     with pytest.raises(FileNotFoundError):
-        write_page(foreign_results(), {"confusion": tmp_path / "gone.png"}, [], path, command="")
+        write_report_page(foreign_results(), {"confusion": tmp_path / "gone.png"}, [], path, colours={}, command="")
     assert path.read_text() == "old"
 
 
 def test_a_run_is_described_whatever_its_folder_is_called(written):
     """Of the method that is known by no name of its own, "demo" here, and of no other one."""
-    assert "".join(written[3].texts).count(RUN_SENTENCE) == 1
+    assert "".join(written[3].texts).count("a small trained decoder") == 1

@@ -3,10 +3,11 @@ import io
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from grounding.errors import InputError
-from grounding.visualization.table_formats import FORMATS, Cell, Table, render
+from grounding.visualization.table_formats import FORMATS, ResultTable, render
 from grounding.visualization.tables import (
     all_tables,
     breakdown_table,
@@ -18,6 +19,9 @@ from grounding.visualization.tables import (
 from tests.visualization.results_example import BOUNDS, METHODS, example_results, foreign_results
 
 RESULTS = example_results()
+MAIN = {"Acc@0.25": "acc@0.25", "Acc@0.75": "acc@0.75", "mIoU": "miou", "GIoU": "giou", "Pointing": "pointing",
+        "Mass in": "mass_inside", "R@5": "recall@5", "Region acc": "region_accuracy",
+        "Cat. acc": "category_accuracy", "No box": "no_proposal"}  # fmt: skip
 
 
 def read_csv(text):
@@ -35,8 +39,7 @@ def test_csv_holds_the_unrounded_numbers_in_order():
     assert [row["section"] for row in rows] == ["methods"] * 5 + ["bounds, not methods"] * 6
     for row in rows:
         record = {**RESULTS["methods"], **RESULTS["bounds"]}[row["method"]]
-        for metric in ("acc@0.25", "acc@0.5", "acc@0.75", "miou", "giou", "pointing", "mass_inside", "recall@5",
-                       "region_accuracy", "category_accuracy", "no_proposal"):  # fmt: skip
+        for metric in ("acc@0.5", *MAIN.values()):
             assert float(row[metric]) == record["metrics"][metric]
         assert [float(row["acc@0.5 low"]), float(row["acc@0.5 high"])] == record["intervals"]["acc@0.5"]
         assert float(row["seconds per image"]) == record["seconds"]["per_image"]
@@ -45,31 +48,36 @@ def test_csv_holds_the_unrounded_numbers_in_order():
 
 
 def test_text_prints_each_number_under_its_heading():
+    """Fixed columns: a printed number ends where its heading does."""
+    table = main_table(RESULTS)
     lines = comparison_table(RESULTS, "text").splitlines()
     head = next(line for line in lines if line.startswith("method "))
-    for name in (*METHODS, *BOUNDS):
+    printed = dict(zip(table.headings[1:], zip(*[row[1:] for row in table.sections["methods"]], strict=True),
+                       strict=True))  # fmt: skip
+    for place, name in enumerate(METHODS):
         line = next(line for line in lines if line.startswith(f"{name} "))
-        record = {**RESULTS["methods"], **RESULTS["bounds"]}[name]
+        for heading, numbers in printed.items():
+            end = re.search(rf"  {re.escape(heading)}(?=  |$)", head).end()
+            assert line[:end].endswith(f" {numbers[place]}"), (name, heading)
+
+
+def test_printed_numbers_are_the_measured_ones():
+    table = main_table(RESULTS)
+    assert [[row[0] for row in rows] for rows in table.sections.values()] == [list(METHODS), list(BOUNDS)]
+    for row in (row for rows in table.sections.values() for row in rows):
+        record = {**RESULTS["methods"], **RESULTS["bounds"]}[row[0]]
         low, high = record["intervals"]["acc@0.5"]
-        expected = {
-            "n": f"{record['n']}",
-            "s/image": f"{record['seconds']['per_image']:.3f}",
-            "ms/phrase": f"{record['seconds']['per_phrase'] * 1000:.1f}",
-            "Acc@0.5 [95 %]": f"{record['metrics']['acc@0.5']:.3f} [{low:.3f}, {high:.3f}]",
-            "mIoU": f"{record['metrics']['miou']:.3f}",
-            "Pointing": f"{record['metrics']['pointing']:.3f}",
-            "R@5": f"{record['metrics']['recall@5']:.3f}",
-        }
-        for heading, number in expected.items():
-            end = re.search(rf"(?:  ){re.escape(heading)}(?:  |$)", head)
-            stop = end.start() + 2 + len(heading)
-            assert line[:stop].endswith(f" {number}"), (name, heading)
+        expected = {heading: f"{record['metrics'][metric]:.3f}" for heading, metric in MAIN.items()}
+        expected |= {"method": row[0], "n": str(record["n"]), "s/image": f"{record['seconds']['per_image']:.3f}",
+                     "ms/phrase": f"{record['seconds']['per_phrase'] * 1000:.1f}",
+                     "Acc@0.5 [95 %]": f"{record['metrics']['acc@0.5']:.3f} [{low:.3f}, {high:.3f}]"}  # fmt: skip
+        assert dict(zip(table.headings, row, strict=True)) == expected
 
 
 def test_bounds_stand_apart_and_are_named():
     lines = comparison_table(RESULTS, "text").splitlines()
     index = lines.index(next(line for line in lines if line.startswith("bounds, not methods")))
-    assert set(lines[index - 1]) == {"-", " "}
+    assert set(lines[index - 1]) == {"-"}
     assert [line.split()[0] for line in lines[index + 1 :]] == list(BOUNDS)
     assert lines[index - 2].startswith(METHODS[-1])
 
@@ -92,19 +100,17 @@ def test_differences():
     gradcam = next(line for line in text.splitlines() if line.startswith("gradcam"))
     difference = RESULTS["methods"]["gradcam"]["behind"]["acc@0.5"]["difference"]
     p_value = RESULTS["methods"]["gradcam"]["behind"]["acc@0.5"]["p_value"]
-    assert f"+{difference:.3f} [+0.050, +0.250]  {p_value:.4f} " in gradcam
+    assert f"+{difference:.3f} [+0.050, +0.250]  {p_value:.4f}  " in gradcam
 
 
 def test_semantic_columns_are_not_mixed_up():
     (row, *_) = read_csv(table_named("semantic_similarity", "csv"))
     metrics = RESULTS["methods"]["demo"]["metrics"]
-    names = {"text", "crop", "annotated_text"}
-    for name in (f"{sense}_{measure}" for sense in names for measure in ("cosine", "euclidean")):
-        assert float(row[name]) == metrics[name]
-    last = next(line for line in table_named("semantic_similarity", "text").splitlines() if line.startswith("demo "))
     order = ("text_cosine", "text_euclidean", "annotated_text_cosine", "annotated_text_euclidean", "crop_cosine",
              "crop_euclidean")  # fmt: skip
-    assert last.split()[1:] == [f"{metrics[name]:.3f}" for name in order]
+    assert {name: float(row[name]) for name in order} == {name: metrics[name] for name in order}
+    printed = next(line for line in table_named("semantic_similarity", "text").splitlines() if line.startswith("demo "))
+    assert printed.split()[1:] == [f"{metrics[name]:.3f}" for name in order]
 
 
 def test_subsets_say_their_size():
@@ -195,8 +201,6 @@ def test_unknown_format():
 def test_names_of_strangers_are_no_markup():
     """Categories and subsets are called as a data set's annotations say."""
     name = "<script>|_x_ & 50 % {$y$}"
-    table = Table(
-        "t", "Title", "Caption", ("Group", "n"), ("group", "n"), {"": [[Cell(name, (name,)), Cell("1", (1,))]]}
-    )
+    table = ResultTable("t", "Title", "Caption", ("Group", "n"), {"": [[name, "1"]]}, pd.DataFrame())
     assert "| &lt;script>\\|_x_ & 50 % {$y$} |" in render(table, "markdown")
     assert r"\ensuremath{<}script\ensuremath{>}|\_x\_ \& 50 \% \{\$y\$\}" in render(table, "latex")

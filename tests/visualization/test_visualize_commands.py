@@ -12,9 +12,9 @@ from PIL import Image
 
 from grounding import load
 from grounding.data.refcocog import RefCOCOg
-from grounding.visualization.answers import answers
 from grounding.visualization.commands import figure
-from grounding.visualization.config import VisualizeConfig
+from grounding.visualization.figures import answers
+from grounding.visualization.inputs import VisualizeConfig
 from tests.scripts import Outcome, assert_refused, run_script
 from tests.trained_run import make_trained_run
 

@@ -1,28 +1,46 @@
-"""`python -m grounding.deployment.bulk`: a file of requests into a file of boxes, resumed after a kill."""
+"""`python -m grounding.deployment.bulk --method METHOD --requests FILE --output FILE`: many images, boxes only.
+
+One machine works through a file of requests, and takes up after a kill where it was.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, StringConstraints
 from tqdm import tqdm
 
 from grounding.clip.precision import Precision, number_format, precision_name
-from grounding.deployment.bulk.requests import RequestsFile, open_requests
 from grounding.errors import InputError
 from grounding.evaluation.registry import MethodSettings, code_identity, load_with_origin
 from grounding.methods.config import ModelConfig
 from grounding.methods.load import BLIND
 from grounding.methods.proposal_clip import ScoringConfig
 from grounding.methods.proposals.loading import ProposalsConfig
-from grounding.methods.stream import AHEAD, PHRASES_AT_ONCE, READERS, EncodeOnceGrounder, GroundedImage, ground_many
+from grounding.methods.stream import (
+    AHEAD,
+    PHRASES_AT_ONCE,
+    READERS,
+    EncodeOnceGrounder,
+    GroundedImage,
+    Request,
+    ground_many,
+)
+from grounding.runtime.cli import exit_on_input_error, parse
+from grounding.runtime.config_io import from_plain
 from grounding.runtime.distributed import join_launch, refuse_several
 from grounding.runtime.files import locked
 from grounding.runtime.shards import ShardedFile
+
+Words = Annotated[str, StringConstraints(pattern=r"\S")]
 
 
 @dataclass(frozen=True)
@@ -64,8 +82,19 @@ class BulkConfig:
     compiled: bool = False
 
 
+@dataclass(frozen=True)
+class RequestLine:
+    """A line of the requests: an image's path, what to look for in it, and what to call the answer if not the path."""
+
+    image: Words
+    phrases: Annotated[list[Words], Field(min_length=1)]
+    key: str | None = None
+
+
 def ground_file(config: BulkConfig) -> str:
     """Answer the requests that are not answered yet, and return a sentence on what is there now.
+
+    Every line of the requests is checked first, so that hours of work do not end on a typing error.
 
     Raises:
         InputError: the requests, the method or an image cannot be used, the output is of something else, or another
@@ -76,31 +105,38 @@ def ground_file(config: BulkConfig) -> str:
         raise InputError(f"output is {config.output}: give a file that ends in .jsonl")
     if config.method in BLIND:
         raise InputError(f"method is {config.method!r}, which looks at no image: give a run folder, or zero-shot")
-    requests = open_requests(config.requests)
+    if not config.requests.is_file():
+        raise InputError(f"there is no file of requests {config.requests}: write one, with a JSON object a line")
+    requests = config.requests.read_bytes()  # once: a file that is edited meanwhile is not half taken for another
+    count = sum(1 for _ in read_requests(config.requests, requests))
+    if not count:
+        raise InputError(f"{config.requests} is empty: write a JSON object with image and phrases on each line")
     device = join_launch(config.device).device
     settings = MethodSettings(config.model, config.proposals, config.scoring, device, config.precision, config.compiled)
     grounder, made_from = load_with_origin(config.method, settings)
     origin = {"method": grounder.name, "weights": grounder.weights, "settings": made_from, "code": code_identity(),
-              "requests": requests.sha256, "images": requests.count, "block": int(config.block),
+              "requests": hashlib.sha256(requests).hexdigest(), "images": count, "block": int(config.block),
               "phrases_at_once": int(config.phrases_at_once), "device": device.type,
               "precision": precision_name(number_format(config.precision, device)),
               "compiled": config.compiled}  # fmt: skip
     with locked(config.output.with_suffix(".lock"), f"grounding of {config.output.name}"):
-        blocks = -(-requests.count // config.block)
-        file = ShardedFile(config.output, origin, blocks=blocks, replace=False)
+        file = ShardedFile(config.output, origin, blocks=-(-count // config.block), replace=False)
         if not file.is_complete:
-            _answer(grounder, requests, file, config)
+            _answer(grounder, config, file, requests, count)
             file.finish()
-    return f"{requests.count} images, {_count_broken(config.output)} of them broken, in {config.output}"
+    with config.output.open(encoding="utf-8") as lines:
+        broken = sum('"error"' in line and "error" in json.loads(line) for line in lines)
+    return f"{count} images, {broken} of them broken, in {config.output}"
 
 
-def _answer(grounder: EncodeOnceGrounder, requests: RequestsFile, file: ShardedFile, config: BulkConfig) -> None:
+def _answer(grounder: EncodeOnceGrounder, config: BulkConfig, file: ShardedFile, requests: bytes, count: int) -> None:
     """Make the blocks that are not there: one process makes them in their order, so those are the last ones."""
     blocks = file.unfinished()
-    number = blocks[0] * config.block if blocks else requests.count
-    answers = ground_many(grounder, requests.read(number), ahead=config.ahead, skip_broken=config.skip_broken,
+    number = blocks[0] * config.block if blocks else count
+    left = islice(read_requests(config.requests, requests), number, None)
+    answers = ground_many(grounder, left, ahead=config.ahead, skip_broken=config.skip_broken,
                           phrases_at_once=config.phrases_at_once, readers=config.readers)  # fmt: skip
-    with tqdm(initial=number, total=requests.count, desc=grounder.name, unit="image") as bar:
+    with tqdm(initial=number, total=count, desc=grounder.name, unit="image") as bar:
         for block in blocks:
             grounder.text.forget()  # what is answered in a block then depends on no other, to the last bit
             lines: list[str] = []
@@ -110,9 +146,7 @@ def _answer(grounder: EncodeOnceGrounder, requests: RequestsFile, file: ShardedF
                     number += 1
                     bar.update()
             except InputError as error:
-                requests.refuse_change()
-                raise InputError(f"{requests.path}, line {number + 1}: {error}") from error
-            requests.refuse_change()
+                raise InputError(f"{config.requests}, line {number + 1}: {error}") from error
             file.append(block, lines)
 
 
@@ -134,6 +168,31 @@ def _line(answer: GroundedImage) -> str:
     return json.dumps(record)
 
 
-def _count_broken(path: Path) -> int:
-    with path.open(encoding="utf-8") as file:
-        return sum('"error"' in line and "error" in json.loads(line) for line in file)
+def read_requests(path: Path, content: bytes) -> Iterator[Request]:
+    """What each line of a file of requests asks; images that are no absolute paths lie beside the file.
+
+    ::
+
+        {"image": "photos/street.jpg", "phrases": ["the red car", "a man with a hat"]}
+        {"image": "/elsewhere/park.jpg", "phrases": ["the dog"], "key": "park"}
+
+    Raises:
+        InputError: a line is no request.
+    """
+    for number, line in enumerate(BytesIO(content), start=1):
+        try:
+            asked = from_plain(json.loads(line), RequestLine, extra="ignore")
+        except (ValueError, RecursionError) as error:
+            example = '{"image": "a.jpg", "phrases": ["the dog"]}'
+            raise InputError(f"{path}, line {number}, cannot be used ({error}): write {example}") from error
+        yield Request(asked.image if asked.key is None else asked.key, path.parent / asked.image, asked.phrases)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command line, without the program's name."""
+    with exit_on_input_error():
+        print(ground_file(parse(BulkConfig, "-m grounding.deployment.bulk", arguments, section="bulk")))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
