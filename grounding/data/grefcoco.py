@@ -47,6 +47,7 @@ class GRefCOCO(Dataset[SetExample]):
         example.image.shape, [(each.phrase, each.boxes_xyxy) for each in example.expressions]
 
     Attributes:
+        split: as given.
         expressions: all expressions, in the order of the examples.
     """
 
@@ -62,6 +63,7 @@ class GRefCOCO(Dataset[SetExample]):
             InputError: a file is missing, cannot be read or lacks what another refers to, or the split is none of
                 its own.
         """
+        self.split = split
         layout = find_layout(Path(root), split_by, sets=True)
         references = read_references(layout.refs_file, split)
         regions, images = read_instances(layout.instances_file, references)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from grounding.evaluation.significance import interval_by_image
 from grounding.geometry import box_iou
 
 
@@ -70,13 +71,29 @@ def set_metrics(answers: Sequence[SetAnswer], threshold: float) -> dict[str, flo
     }
 
 
+def intervals_of(answers: Sequence[SetAnswer], threshold: float) -> dict[str, tuple[float, float]]:
+    """95 % intervals over images of the shares in `set_metrics`, where two images at least have a say in one."""
+    absent = np.array([len(answer.annotated_xyxy) == 0 for answer in answers])
+    silent = np.array([not (answer.scores >= threshold).any() for answer in answers])
+    right = np.array([is_right(answer, threshold) for answer in answers])
+    image_ids = np.array([answer.image_id for answer in answers])
+    shares = {"set_accuracy": (right, absent | ~absent), "n_acc": (silent, absent), "t_acc": (~silent, ~absent)}
+    return {
+        name: interval_by_image(values[about], image_ids[about])
+        for name, (values, about) in shares.items()
+        if len(np.unique(image_ids[about])) > 1
+    }
+
+
 def choose_threshold(answers: Sequence[SetAnswer]) -> float:
     """The threshold on scores with the best set accuracy, among 200 quantiles of all scores; the highest of several.
 
     Choose it on one split and measure on another.
     """
     scores = np.concatenate([answer.scores for answer in answers])
-    candidates = np.unique(np.quantile(scores, np.linspace(0, 1, 200), method="nearest")) if len(scores) else np.array([0.5])
+    candidates = (
+        np.unique(np.quantile(scores, np.linspace(0, 1, 200), method="nearest")) if len(scores) else np.array([0.5])
+    )
     accuracy = [np.mean([is_right(answer, threshold) for answer in answers]) for threshold in candidates]
     best = len(accuracy) - 1 - int(np.argmax(accuracy[::-1]))
     return float(candidates[best])
