@@ -33,6 +33,28 @@ class Expression:
 
 
 @dataclass(frozen=True)
+class SetExpression:
+    """One referring expression that names any number of objects, as in gRefCOCO.
+
+    Attributes:
+        phrase: the expression as written by the annotator.
+        boxes_xyxy: one (x1, y1, x2, y2) an object, in pixels of the original image; empty where nothing in the image
+            fits the phrase.
+        image_id, ref_id, sent_id: the identifiers of the data set.
+        image_path: file of the image.
+        tags: named subsets the expression belongs to.
+    """
+
+    phrase: str
+    boxes_xyxy: tuple[tuple[float, float, float, float], ...]
+    image_id: int
+    ref_id: int
+    sent_id: int
+    image_path: Path
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Region:
     """One annotated object, whether an expression refers to it or not.
 

@@ -33,8 +33,8 @@ class Layout:
     images_dir: Path
 
 
-def find_layout(root: Path, split_by: str) -> Layout:
-    """Where a data set's files are.
+def find_layout(root: Path, split_by: str, *, sets: bool = False) -> Layout:
+    """Where a data set's files are: its refs(SPLIT_BY).p, or with `sets` gRefCOCO's grefs(SPLIT_BY).json or .p.
 
     Annotations lie in `root/annotations` or, as the refer project unpacks them, in `root` itself; images in
     `root/images/train2014`, `root/images` or `root/train2014`: the first that exists.
@@ -49,14 +49,19 @@ def find_layout(root: Path, split_by: str) -> Layout:
             f"there is no data folder {root}: correct the path, or run {download} for RefCOCOg, "
             f"or {generate} for RefShapes"
         )
-    annotations = next((place for place in (root / "annotations", root) if any(place.glob("refs(*).p"))), None)
+    patterns = ("grefs(*).json", "grefs(*).p") if sets else ("refs(*).p",)
+    found = {
+        place: [file for pattern in patterns for file in place.glob(pattern)] for place in (root / "annotations", root)
+    }
+    annotations = next((place for place, files in found.items() if files), None)
+    wanted = " or ".join(pattern.replace("*", split_by) for pattern in patterns)
     if annotations is None:
-        raise InputError(f"{root} has no refs({split_by}).p, neither in annotations nor at its top: run {download}")
-    refs_file = annotations / f"refs({split_by}).p"
-    if not refs_file.is_file():
-        present = ", ".join(sorted(file.name for file in annotations.glob("refs(*).p")))
+        raise InputError(f"{root} has no {wanted}, neither in annotations nor at its top: run {download}")
+    refs_file = next((file for file in found[annotations] if file.stem.endswith(f"refs({split_by})")), None)
+    if refs_file is None:
+        present = ", ".join(sorted(file.name for file in found[annotations]))
         raise InputError(
-            f"{annotations} has no {refs_file.name}, only {present}: set split_by to one of these, or run {download}"
+            f"{annotations} has no {wanted}, only {present}: set split_by to one of these, or run {download}"
         )
     instances_file = annotations / "instances.json"
     if not instances_file.is_file():
@@ -88,7 +93,7 @@ def read_reference_records(path: Path) -> list[Any]:
     Raises:
         InputError: the file does not hold a list of entries.
     """
-    records = load_plain_pickle(path)
+    records = _read_json(path) if path.suffix == ".json" else load_plain_pickle(path)
     if not isinstance(records, list) or not records:
         raise InputError(f"{path} does not hold a list of references: {GET_AGAIN}")
     return records
@@ -104,7 +109,7 @@ def read_instances(path: Path, references: Iterable[Reference]) -> tuple[dict[in
     """
     content = read_instance_records(path)
     references = list(references)
-    referred = {reference.ann_id for reference in references}
+    referred = {ann_id for reference in references for ann_id in reference.ann_ids}
     wanted = {reference.image_id for reference in references}
     categories = dict(category_of(record, f"a category in {path}") for record in content["categories"])
     images = {}
@@ -127,12 +132,12 @@ def read_instances(path: Path, references: Iterable[Reference]) -> tuple[dict[in
         where = f"{path} does not fit the references: ref_id {reference.ref_id} needs"
         if reference.image_id not in images:
             raise InputError(f"{where} image_id {reference.image_id}, which it lacks: take both files from one source")
-        region = regions.get(reference.ann_id)
-        if region is None or region.image_id != reference.image_id:
-            raise InputError(
-                f"{where} ann_id {reference.ann_id} in image {reference.image_id}, which it lacks: "
-                "take both files from one source"
-            )
+        for ann_id in reference.ann_ids:
+            if ann_id not in regions or regions[ann_id].image_id != reference.image_id:
+                raise InputError(
+                    f"{where} ann_id {ann_id} in image {reference.image_id}, which it lacks: take both files from "
+                    "one source"
+                )
     return regions, images
 
 
@@ -143,16 +148,26 @@ def read_instance_records(path: Path) -> dict[str, list[Any]]:
         InputError: the file is no JSON object, or one of these is no list; categories may be left out.
     """
 
+    content = _read_json(path)
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds no 'images' and 'annotations': {GET_AGAIN}")
+    content.setdefault("categories", [])
+    return {name: field_of(content, name, list, str(path)) for name in ("categories", "images", "annotations")}
+
+
+def _read_json(path: Path) -> Any:
+    """What a JSON file holds, without polygons.
+
+    Raises:
+        InputError: it cannot be read, or is no JSON.
+    """
+
     def without_polygons(record: dict[str, Any]) -> dict[str, Any]:
         # COCO's file is 400 MB, most of it polygons: dropped as they are parsed, they never fill the memory.
         record.pop("segmentation", None)
         return record
 
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_hook=without_polygons)
+        return json.loads(path.read_text(encoding="utf-8"), object_hook=without_polygons)
     except (OSError, ValueError, RecursionError) as problem:
         raise InputError(f"{path} is not readable JSON ({problem}): {GET_AGAIN}") from problem
-    if not isinstance(content, dict):
-        raise InputError(f"{path} holds no 'images' and 'annotations': {GET_AGAIN}")
-    content.setdefault("categories", [])
-    return {name: field_of(content, name, list, str(path)) for name in ("categories", "images", "annotations")}

@@ -16,6 +16,7 @@ from grounding.types import Region
 Field = TypeVar("Field", int, str, list[Any])
 
 MAX_INT = 2**63 - 1  # as in NumPy and torch, whose arrays hold the ids
+NO_TARGET = -1  # in the place of an annotation's id
 GET_AGAIN = "get the file again from its source"
 
 
@@ -30,13 +31,31 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Reference:
-    """One referred object with its expressions."""
+    """The object, or in gRefCOCO any number of objects, that expressions are about.
+
+    Attributes:
+        ref_id, image_id, split, sentences: as in the file.
+        ann_ids: the objects; none where the expressions name nothing that is in the image.
+    """
 
     ref_id: int
-    ann_id: int
+    ann_ids: tuple[int, ...]
     image_id: int
     split: str
     sentences: tuple[Sentence, ...]
+
+    @property
+    def ann_id(self) -> int:
+        """The object, where there is one.
+
+        Raises:
+            InputError: there are several or none.
+        """
+        if len(self.ann_ids) != 1:
+            raise InputError(
+                f"ref_id {self.ref_id} names {len(self.ann_ids)} objects: data with sets of objects is read by GRefCOCO"
+            )
+        return self.ann_ids[0]
 
 
 @dataclass(frozen=True)
@@ -57,11 +76,22 @@ def reference_of(record: Any, where: str) -> Reference:
     where = f"{where}, ref_id {ref_id}"
     return Reference(
         ref_id,
-        ann_id=field_of(record, "ann_id", int, where),
+        ann_ids=_ann_ids(record, where),
         image_id=field_of(record, "image_id", int, where),
         split=field_of(record, "split", str, where),
         sentences=tuple(_sentence(item, where) for item in field_of(record, "sentences", list, where)),
     )
+
+
+def _ann_ids(record: dict[str, Any], where: str) -> tuple[int, ...]:
+    """One id as in RefCOCOg, or a list as in gRefCOCO, where -1 stands for no object."""
+    if not isinstance(record.get("ann_id"), list):
+        return (field_of(record, "ann_id", int, where),)
+    listed = field_of(record, "ann_id", list, where)
+    ids = tuple(field_of({"ann_id": each}, "ann_id", int, where) for each in listed)
+    if not ids or len(set(ids)) < len(ids):
+        raise InputError(f"{where} has ann_id {listed}, which is empty or names an object twice: {GET_AGAIN}")
+    return () if ids == (NO_TARGET,) else ids
 
 
 def _sentence(record: Any, where: str) -> Sentence:

@@ -147,6 +147,28 @@ def breakdown_table(results: Mapping[str, Any]) -> ResultTable:
     return _table("breakdowns", "Acc@0.5 by kind of phrase and object", caption(results), "group", columns, sections)
 
 
+def sets_table(results: Mapping[str, Any], fmt: str = "text") -> str:
+    """What `evaluate.py sets` measures, in one of `table_formats.FORMATS`.
+
+    Raises:
+        InputError: there is no such format.
+    """
+    shares = {"Set acc": "set_accuracy", "N-acc": "n_acc", "T-acc": "t_acc"}
+    columns = [
+        Column("n", ("n",), "{:.0f}"),
+        *(
+            Column(f"{heading} [95 %]", (name, f"{name} low", f"{name} high"), INTERVAL)
+            for heading, name in shares.items()
+        ),
+        *_numbers({"AUROC of presence": "presence_auroc", "Threshold": "threshold"}),
+    ]
+    note = (
+        "Set acc: every object has one box at IoU 0.5 and every box an object; N-acc, T-acc: no box where nothing "
+        f"fits, some where something does; threshold on scores chosen on {results['threshold_split']}."
+    )
+    return render(_of_methods("sets", "Sets of boxes", results, columns, _measures, note), fmt)
+
+
 def caption(results: Mapping[str, Any], note: str = "") -> str:
     """Under which conditions the numbers hold, in one line: data, split, n, query, IoU, intervals, weights."""
     sizes = sorted({record["n"] for record in _records(results).values()})
@@ -213,7 +235,7 @@ def _numbers(metrics: Mapping[str, str]) -> list[Column]:
 
 def _measures(record: Mapping[str, Any]) -> Values:
     seconds = {f"seconds per {each}": record.get("seconds", {}).get(f"per_{each}") for each in ("image", "phrase")}
-    values = {"n": record["n"], **seconds, **record["metrics"]}
+    values = {"n": record["n"], "threshold": record.get("threshold"), **seconds, **record["metrics"]}
     for metric, ends in record.get("intervals", {}).items():
         values[f"{metric} low"], values[f"{metric} high"] = ends
     return values

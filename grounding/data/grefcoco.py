@@ -1,0 +1,107 @@
+"""gRefCOCO, and every data set in its layout: images with phrases for several objects, for one, or for none.
+
+Liu et al. 2023, "GRES: Generalized Referring Expression Segmentation", section 3.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from grounding.data.annotations import find_layout, read_instances, read_references
+from grounding.data.images import read_image
+from grounding.errors import InputError
+from grounding.types import SetExpression
+
+
+@dataclass(frozen=True)
+class SetExample:
+    """One image with all its expressions.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB, upright.
+        expressions: at least one, all of this image.
+    """
+
+    image: np.ndarray
+    expressions: tuple[SetExpression, ...]
+
+    @property
+    def phrases(self) -> list[str]:
+        """The phrases, in the order of `expressions`."""
+        return [expression.phrase for expression in self.expressions]
+
+
+class GRefCOCO(Dataset[SetExample]):
+    """One split, an example an image, images by their id.
+
+    ::
+
+        dataset = GRefCOCO("data/grefcoco", "val")
+        example = dataset[0]
+        example.image.shape, [(each.phrase, each.boxes_xyxy) for each in example.expressions]
+
+    Attributes:
+        split: as given.
+        expressions: all expressions, in the order of the examples.
+    """
+
+    def __init__(self, root: str | os.PathLike[str], split: str = "val", *, split_by: str = "unc") -> None:
+        """Reads the annotations; images are read one by one, in `__getitem__`.
+
+        Args:
+            root: folder with `annotations/grefs(<split_by>).json` (or .p), `annotations/instances.json` and `images/`.
+            split: "train", "val", "testA" or "testB"; "test" of RefShapes.
+            split_by: the name in the file's brackets.
+
+        Raises:
+            InputError: a file is missing, cannot be read or lacks what another refers to, or the split is none of
+                its own.
+        """
+        self.split = split
+        layout = find_layout(Path(root), split_by, sets=True)
+        references = read_references(layout.refs_file, split)
+        regions, images = read_instances(layout.instances_file, references)
+        self._sizes = {image_id: record.size for image_id, record in images.items()}
+        expressions = [
+            SetExpression(
+                phrase=sentence.phrase,
+                boxes_xyxy=tuple(regions[ann_id].box_xyxy for ann_id in reference.ann_ids),
+                image_id=reference.image_id,
+                ref_id=reference.ref_id,
+                sent_id=sentence.sent_id,
+                image_path=layout.images_dir / images[reference.image_id].file_name,
+                tags=sentence.tags,
+            )
+            for reference in references
+            for sentence in reference.sentences
+        ]
+        if not expressions:
+            raise InputError(f"{layout.refs_file} has no sentence in split {split!r}: use another split")
+        self.expressions = tuple(sorted(expressions, key=lambda each: each.image_id))
+        self._examples = [tuple(group) for _, group in groupby(self.expressions, key=lambda each: each.image_id)]
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __getitem__(self, index: int) -> SetExample:
+        """The example with its image decoded.
+
+        Raises:
+            InputError: the image is missing, cannot be read, or has not the size that instances.json gives.
+        """
+        expressions = self._examples[index]
+        size = self._sizes[expressions[0].image_id]
+        image = read_image(expressions[0].image_path, size)
+        height, width = image.shape[:2]
+        if size is not None and size != (width, height):
+            raise InputError(
+                f"{expressions[0].image_path} has {width}x{height} pixels where instances.json says "
+                f"{size[0]}x{size[1]}, so the boxes do not fit it: put the original file back"
+            )
+        return SetExample(image, expressions)

@@ -1,0 +1,125 @@
+"""`evaluate.py sets`: methods on phrases for several objects, one, or none, as gRefCOCO has them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import NonNegativeInt, PositiveInt
+from tqdm import tqdm
+
+from grounding.clip.precision import Precision, precision_name
+from grounding.data.dataloader import ImageLoader
+from grounding.data.grefcoco import GRefCOCO
+from grounding.data.supervision import refuse_test_split
+from grounding.errors import InputError
+from grounding.evaluation.registry import MethodSettings, load_with_origin
+from grounding.evaluation.set_metrics import SetAnswer, choose_threshold, intervals_of, set_metrics
+from grounding.methods.config import ModelConfig
+from grounding.methods.dense import DenseGrounder, Grounder
+from grounding.methods.load import BLIND, run_name, shared_model
+from grounding.methods.proposal_clip import ScoringConfig
+from grounding.methods.proposals.loading import ProposalsConfig
+from grounding.runtime.distributed import join_launch, refuse_several
+from grounding.runtime.files import write_text_atomic
+
+
+@dataclass(frozen=True)
+class SetsConfig:
+    """Measure answers that are sets of boxes.
+
+    Attributes:
+        methods: the folder of a training run, and "zero-shot", "gradcam", "yolo-clip", "reclip".
+        data: root folder of the data set, in gRefCOCO's layout.
+        output: folder for sets.json.
+        split_by: the name in the brackets of grefs(...).json.
+        split: split to measure on; all of it is used.
+        threshold_split: split on which each method's threshold on scores is chosen, for the best set accuracy.
+        model: the CLIP and its input size where no method is a run; the first run's else.
+        proposals: the detector of "yolo-clip" and "reclip".
+        scoring: how CLIP looks at proposals.
+        images_per_batch: images that go through a method together; only the time depends on it.
+        device: "auto" (a GPU if there is one) or "cpu".
+        precision: what the methods compute in, as for `compare`.
+        workers: processes that read images; 0 reads in this one.
+    """
+
+    methods: list[str]
+    data: Path
+    output: Path
+    split_by: str = "unc"
+    split: str = "test"
+    threshold_split: str = "val"
+    model: ModelConfig = field(default_factory=ModelConfig)
+    proposals: ProposalsConfig = field(default_factory=ProposalsConfig)
+    scoring: ScoringConfig = field(default_factory=ScoringConfig)
+    images_per_batch: PositiveInt = 16
+    device: Literal["auto", "cpu"] = "auto"
+    precision: Precision = "float32"
+    workers: NonNegativeInt = 0
+
+
+def compare_sets(config: SetsConfig) -> dict[str, Any]:
+    """What sets.json holds, which is also written.
+
+    Raises:
+        InputError: a method, the data or an image cannot be used, or the threshold would be chosen on a test split.
+    """
+    if not config.methods:
+        raise InputError("no method is named: give run folders or names, such as zero-shot")
+    blind = sorted(BLIND.keys() & set(config.methods))
+    if blind:
+        raise InputError(f"{blind[0]} answers without a score to choose boxes by: name other methods")
+    refuse_several("evaluate.py sets")
+    refuse_test_split("threshold_split", config.threshold_split)
+    measured, chosen_on = (
+        GRefCOCO(config.data, split, split_by=config.split_by) for split in (config.split, config.threshold_split)
+    )
+    settings = MethodSettings(shared_model(config.methods, config.model), config.proposals, config.scoring,
+                              join_launch(config.device).device, config.precision)  # fmt: skip
+    methods: dict[str, Any] = {}
+    for name in config.methods:
+        grounder, _ = load_with_origin(name, settings)
+        clip = grounder.encoder.clip if isinstance(grounder, DenseGrounder) else grounder.scorer.clip
+        threshold = choose_threshold(_answers(grounder, chosen_on, config))
+        answers = _answers(grounder, measured, config)
+        methods[run_name(name) if Path(name).is_dir() else name] = {
+            "n": len(answers),
+            "metrics": set_metrics(answers, threshold),
+            "intervals": intervals_of(answers, threshold),
+            "threshold": threshold,
+            "weights": grounder.weights,
+            "precision": precision_name(clip.precision),
+        }
+    results = {"data": str(config.data), "split": config.split, "threshold_split": config.threshold_split,
+               "images": len(measured), "methods": methods}  # fmt: skip
+    write_text_atomic(config.output / "sets.json", json.dumps(results, indent=2) + "\n")
+    return results
+
+
+def _answers(grounder: Grounder, dataset: GRefCOCO, config: SetsConfig) -> list[SetAnswer]:
+    """Every phrase of a split asked once."""
+    batches = [
+        range(len(dataset))[i : i + config.images_per_batch] for i in range(0, len(dataset), config.images_per_batch)
+    ]
+    loader = ImageLoader(dataset, batch_sampler=batches, num_workers=config.workers, collate_fn=list)
+    found: list[SetAnswer] = []
+    with tqdm(total=len(dataset), desc=f"{grounder.name}, {dataset.split}", unit="image", leave=False) as bar:
+        for batch in loader:
+            groundings = grounder.ground_batch([each.image for each in batch], [each.phrases for each in batch])
+            for example, of_image in zip(batch, groundings, strict=True):
+                for expression, grounding in zip(example.expressions, of_image, strict=True):
+                    found.append(
+                        SetAnswer(grounding.boxes_xyxy, grounding.scores, _as_boxes(expression.boxes_xyxy),
+                                  float(grounding.scores[0]), expression.image_id)
+                    )  # fmt: skip
+            bar.update(len(batch))
+    return found
+
+
+def _as_boxes(boxes_xyxy: Sequence[tuple[float, float, float, float]]) -> np.ndarray:
+    return np.array(boxes_xyxy, dtype=np.float64).reshape(-1, 4)

@@ -1,0 +1,116 @@
+"""Measures of answers that are sets of boxes: several, one, or none where nothing in the image fits the phrase.
+
+The measures of gRefCOCO (Liu et al. 2023, "GRES", and He et al. 2023, "GREC: Generalized Referring Expression
+Comprehension", section 4), with IoU in the place of its authors' generalised IoU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from grounding.evaluation.significance import interval_by_image
+from grounding.geometry import box_iou
+
+
+@dataclass(frozen=True)
+class SetAnswer:
+    """One answer beside its annotation.
+
+    Attributes:
+        boxes_xyxy: (N, 4) all candidate boxes in pixels of the image, best first.
+        scores: (N,) theirs, in [0, 1].
+        annotated_xyxy: (M, 4) the annotated boxes; M = 0 where nothing in the image fits the phrase.
+        presence: how sure the method is that anything does, in [0, 1].
+        image_id: of the image.
+    """
+
+    boxes_xyxy: np.ndarray
+    scores: np.ndarray
+    annotated_xyxy: np.ndarray
+    presence: float
+    image_id: int
+
+
+def matched(boxes_xyxy: np.ndarray, annotated_xyxy: np.ndarray, *, min_iou: float = 0.5) -> int:
+    """How many boxes of two sets, (N, 4) and (M, 4), are each other's: greedily, the pair of largest IoU first."""
+    iou = box_iou(boxes_xyxy, annotated_xyxy).copy()
+    count = 0
+    while iou.size and iou.max() >= min_iou:
+        row, column = np.unravel_index(iou.argmax(), iou.shape)
+        iou = np.delete(np.delete(iou, row, axis=0), column, axis=1)
+        count += 1
+    return count
+
+
+def is_right(answer: SetAnswer, threshold: float) -> bool:
+    """Whether the boxes that score at least `threshold` are just the annotated ones: an F1 of 1 at IoU 0.5."""
+    chosen = answer.boxes_xyxy[answer.scores >= threshold]
+    return len(chosen) == len(answer.annotated_xyxy) == matched(chosen, answer.annotated_xyxy)
+
+
+def set_metrics(answers: Sequence[SetAnswer], threshold: float) -> dict[str, float]:
+    """The measures of one threshold on scores.
+
+    Returns:
+        "set_accuracy": share of phrases whose set of boxes is right (Pr@(F1=1, IoU>=0.5)); "n_acc": share of the
+        phrases that fit nothing which get no box; "t_acc": share of the others which get one or more;
+        "presence_auroc": how well `presence` separates the two. NaN where there is no phrase to tell.
+    """
+    absent = np.array([len(answer.annotated_xyxy) == 0 for answer in answers])
+    silent = np.array([not (answer.scores >= threshold).any() for answer in answers])
+    right = np.array([is_right(answer, threshold) for answer in answers])
+    presence = np.array([answer.presence for answer in answers])
+    return {
+        "set_accuracy": _mean(right),
+        "n_acc": _mean(silent[absent]),
+        "t_acc": _mean(~silent[~absent]),
+        "presence_auroc": auroc(presence[~absent], presence[absent]),
+    }
+
+
+def intervals_of(answers: Sequence[SetAnswer], threshold: float) -> dict[str, tuple[float, float]]:
+    """95 % intervals over images of the shares in `set_metrics`, where two images at least have a say in one."""
+    absent = np.array([len(answer.annotated_xyxy) == 0 for answer in answers])
+    silent = np.array([not (answer.scores >= threshold).any() for answer in answers])
+    right = np.array([is_right(answer, threshold) for answer in answers])
+    image_ids = np.array([answer.image_id for answer in answers])
+    shares = {"set_accuracy": (right, absent | ~absent), "n_acc": (silent, absent), "t_acc": (~silent, ~absent)}
+    return {
+        name: interval_by_image(values[about], image_ids[about])
+        for name, (values, about) in shares.items()
+        if len(np.unique(image_ids[about])) > 1
+    }
+
+
+def choose_threshold(answers: Sequence[SetAnswer]) -> float:
+    """The threshold on scores with the best set accuracy, among 200 quantiles of all scores; the highest of several.
+
+    Choose it on one split and measure on another.
+    """
+    scores = np.concatenate([answer.scores for answer in answers])
+    candidates = (
+        np.unique(np.quantile(scores, np.linspace(0, 1, 200), method="nearest")) if len(scores) else np.array([0.5])
+    )
+    accuracy = [np.mean([is_right(answer, threshold) for answer in answers]) for threshold in candidates]
+    best = len(accuracy) - 1 - int(np.argmax(accuracy[::-1]))
+    return float(candidates[best])
+
+
+def auroc(positive: np.ndarray, negative: np.ndarray) -> float:
+    """Probability that a value (N,) of the one kind exceeds one (M,) of the other, a tie counting half.
+
+    Equal to the area under the receiver operating characteristic; NaN where either is empty.
+    """
+    if not len(positive) or not len(negative):
+        return float("nan")
+    ordered = np.sort(negative)
+    below = np.searchsorted(ordered, positive, side="left")
+    up_to = np.searchsorted(ordered, positive, side="right")
+    return float((below + up_to).sum() / (2 * len(positive) * len(negative)))
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else float("nan")

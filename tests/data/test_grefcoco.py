@@ -1,0 +1,99 @@
+"""gRefCOCO's files: refs with lists of annotations, -1 for none, as JSON or as a pickle."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from grounding.data.grefcoco import GRefCOCO
+from grounding.data.refcocog import RefCOCOg
+from grounding.errors import InputError
+from tests.toy_data import write_toy_data
+
+
+def ref(ref_id: int, ann_ids: object, image_id: int, *phrases: str, split: str = "val") -> dict:
+    sentences = [{"sent_id": 10 * ref_id + i, "sent": phrase} for i, phrase in enumerate(phrases)]
+    return {"ref_id": ref_id, "ann_id": ann_ids, "image_id": image_id, "split": split, "sentences": sentences,
+            "category_id": [1], "file_name": f"toy_{image_id:03d}_{ref_id}.png"}  # fmt: skip
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    """Two images; annotations 1 and 2 are of image 1, 3 and 4 of image 2."""
+    root = write_toy_data(tmp_path / "toy", {"val": 2})
+    refs = [
+        ref(1, [3], 2, "the box on the left"),
+        ref(2, [1, 2], 1, "both boxes", "the two boxes"),
+        ref(3, [-1], 1, "a dog"),
+        ref(4, [4, 3], 2, "all boxes", split="train"),
+    ]
+    (root / "annotations" / "grefs(unc).json").write_text(json.dumps(refs))
+    return root
+
+
+def test_expressions_have_as_many_boxes_as_objects(root):
+    dataset = GRefCOCO(root, "val")
+    boxes = {region.ann_id: region.box_xyxy for some in RefCOCOg(root, "val").regions.values() for region in some}
+    assert [(each.phrase, each.boxes_xyxy) for each in dataset.expressions] == [
+        ("both boxes", (boxes[1], boxes[2])),
+        ("the two boxes", (boxes[1], boxes[2])),
+        ("a dog", ()),
+        ("the box on the left", (boxes[3],)),
+    ]
+    assert len(dataset) == 2
+    first = dataset[0]
+    assert first.phrases == ["both boxes", "the two boxes", "a dog"] and first.image.ndim == 3
+    assert GRefCOCO(root, "train").expressions[0].boxes_xyxy == (boxes[4], boxes[3])
+
+
+def test_a_pickle_is_read_as_json_is(root):
+    json_file = root / "annotations" / "grefs(unc).json"
+    expected = GRefCOCO(root, "val").expressions
+    (root / "annotations" / "grefs(unc).p").write_bytes(pickle.dumps(json.loads(json_file.read_text()), protocol=2))
+    json_file.unlink()
+    assert GRefCOCO(root, "val").expressions == expected
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (ref(1, [], 2, "x"), "ref_id 1 has ann_id [], which is empty or names an object twice"),
+        (ref(1, [3, 3], 2, "x"), "ref_id 1 has ann_id [3, 3], which is empty or names an object twice"),
+        (ref(1, [3, "4"], 2, "x"), "ref_id 1 has no int 'ann_id'"),
+        (ref(1, [3, 1], 2, "x"), "ref_id 1 needs ann_id 1 in image 2, which it lacks"),
+        (ref(1, [3, 99], 2, "x"), "ref_id 1 needs ann_id 99 in image 2, which it lacks"),
+        (ref(1, [3], 2), "has no sentence in split 'val'"),
+        (ref(1, [3], 2, "x", split="testA"), "has no split 'val': use one of testA"),
+    ],
+)
+def test_what_cannot_be_read_is_named(root, changed, said):
+    (root / "annotations" / "grefs(unc).json").write_text(json.dumps([changed]))
+    with pytest.raises(InputError) as caught:
+        GRefCOCO(root, "val")
+    assert said in str(caught.value)
+
+
+def test_the_file_that_is_missing_is_named(root):
+    (root / "annotations" / "grefs(unc).json").rename(root / "annotations" / "grefs(other).json")
+    with pytest.raises(InputError, match=r"has no grefs\(unc\)\.json or grefs\(unc\)\.p, only grefs\(other\)\.json"):
+        GRefCOCO(root, "val")
+    (root / "annotations" / "grefs(other).json").unlink()
+    with pytest.raises(InputError, match=r"has no grefs\(unc\)\.json or grefs\(unc\)\.p, neither in annotations nor"):
+        GRefCOCO(root, "val")
+
+
+def test_refcocog_refuses_refs_about_several_objects(root):
+    (root / "annotations" / "refs(umd).p").write_bytes(pickle.dumps([ref(2, [1, 2], 1, "both")], protocol=2))
+    with pytest.raises(InputError, match="ref_id 2 names 2 objects: data with sets"):
+        RefCOCOg(root, "val")
+
+
+def test_an_image_of_another_size_is_refused(root):
+    path = GRefCOCO(root, "val").expressions[0].image_path
+    Image.new("RGB", (5, 6)).save(path)
+    with pytest.raises(InputError, match=r"has 5x6 pixels where instances\.json says"):
+        GRefCOCO(root, "val")[0]

@@ -1,0 +1,66 @@
+"""`evaluate.py sets`: from gRefCOCO's files to a table, the threshold chosen elsewhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from grounding import ModelConfig, load
+from grounding.data.grefcoco import GRefCOCO
+from grounding.evaluation.set_metrics import SetAnswer, choose_threshold, set_metrics
+from tests.scripts import assert_refused, run_script
+from tests.tiny_clip import save_tiny_clip
+from tests.toy_data import write_toy_data
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four images a split, each with a phrase for both of its objects, one for the first and one for none."""
+    root = write_toy_data(tmp_path_factory.mktemp("sets") / "toy", {"val": 4, "test": 4})
+    refs = []
+    for image_id in range(1, 9):
+        first = 2 * image_id - 1
+        for phrase, ann_ids in (("both boxes", [first, first + 1]), ("the left box", [first]), ("a dog", [-1])):
+            sentence = {"sent_id": len(refs), "sent": phrase}
+            refs.append({"ref_id": len(refs), "ann_id": ann_ids, "image_id": image_id,
+                         "split": "val" if image_id <= 4 else "test", "sentences": [sentence]})  # fmt: skip
+    (root / "annotations" / "grefs(unc).json").write_text(json.dumps(refs))
+    save_tiny_clip(root.parent / "clip.pt")
+    return root
+
+
+def test_measures_are_those_of_the_methods_own_answers(data, tmp_path, capsys):
+    outcome = run_script(capsys, "evaluate.py", "sets", "zero-shot", "--data", data, "--output", tmp_path,
+                         "--model.clip", data.parent / "clip.pt", "--device", "cpu")  # fmt: skip
+    assert outcome.code == 0, outcome
+    [(name, measured)] = json.loads((tmp_path / "sets.json").read_text())["methods"].items()
+
+    grounder = load(
+        "zero-shot", model=ModelConfig(clip=str(data.parent / "clip.pt")), device="cpu", precision="float32"
+    )
+    answers: dict[str, list[SetAnswer]] = {"val": [], "test": []}
+    for split, found in answers.items():
+        for example in GRefCOCO(data, split):
+            for expression in example.expressions:
+                [answer] = grounder.ground(example.image, [expression.phrase])
+                annotated = np.array(expression.boxes_xyxy).reshape(-1, 4)
+                found.append(SetAnswer(answer.boxes_xyxy, answer.scores, annotated, float(answer.scores[0]), 0))
+    threshold = choose_threshold(answers["val"])
+    assert measured["threshold"] == pytest.approx(threshold, abs=1e-4)
+    expected = set_metrics(answers["test"], measured["threshold"])
+    assert measured["metrics"] == pytest.approx(expected, abs=1e-6)
+    assert measured["n"] == 12 and name in outcome.out and "AUROC" in outcome.out
+
+
+def test_a_threshold_is_not_chosen_on_a_test_split(data, tmp_path, capsys):
+    outcome = run_script(capsys, "evaluate.py", "sets", "zero-shot", "--data", data, "--output", tmp_path,
+                         "--threshold_split", "test")  # fmt: skip
+    assert_refused(outcome, "threshold_split is 'test'")
+
+
+def test_a_method_without_scores_is_refused(data, tmp_path, capsys):
+    outcome = run_script(capsys, "evaluate.py", "sets", "whole-image", "--data", data, "--output", tmp_path)
+    assert_refused(outcome, "whole-image answers without a score")
