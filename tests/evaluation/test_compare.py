@@ -21,7 +21,7 @@ from grounding.evaluation import registry
 from grounding.evaluation.config import EvaluateConfig
 from grounding.evaluation.evaluate import predict_blocks
 from grounding.evaluation.predictions import read_predictions
-from grounding.methods.proposal_clip import ScoringConfig
+from grounding.methods.yolo_clip import ScoringConfig
 from grounding.runtime import files
 from grounding.runtime.cli import parse
 from grounding.visualization import report as drawn

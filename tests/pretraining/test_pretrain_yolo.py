@@ -12,7 +12,7 @@ import torch
 from grounding.data.images import read_image
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
-from grounding.methods.proposals.loading import EMBEDDED_FILE
+from grounding.methods.proposals import EMBEDDED_FILE
 from grounding.methods.proposals.types import Selection
 from grounding.methods.proposals.yolox import YOLOXProposer, fit, import_onnxruntime
 from pretraining.yolo import (
