@@ -29,7 +29,7 @@ from benchmarks.pages import between
 from grounding.data.images import read_image
 from grounding.data.refshapes.vocabulary import COLOURS, SHAPES
 from grounding.methods.config import ModelConfig
-from grounding.methods.proposals.loading import ProposalsConfig
+from grounding.methods.proposals import ProposalsConfig
 from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import write_text_atomic
 from grounding.runtime.lru_cache import LRUCache

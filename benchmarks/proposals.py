@@ -18,7 +18,7 @@ from tqdm import tqdm
 from benchmarks.pages import between
 from grounding.data.refcocog import RefCOCOg
 from grounding.geometry import box_iou
-from grounding.methods.proposals.loading import ProposalsConfig, load_proposer
+from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import write_text_atomic
 

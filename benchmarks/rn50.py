@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from grounding.clip.backbone import CONTEXT_LENGTH, LoadedCLIP
+from grounding.clip.backbone import LoadedCLIP
 from grounding.clip.encoder import Encoder
 from grounding.clip.package import CLIP
 from grounding.clip.precision import number_format
+from grounding.clip.text import CONTEXT_LENGTH
 from grounding.extraction import ExtractionConfig
 from grounding.methods.dense import DenseGrounder, decoder_for
 from grounding.model.decoder import DecoderConfig

@@ -20,11 +20,10 @@ from grounding.clip.backbone import load_clip
 from grounding.clip.crops import VIEWS
 from grounding.data.refcocog import RefCOCOg
 from grounding.evaluation.metrics import ious_with
-from grounding.methods.proposal_clip import ProposalScorer, ScoringConfig
-from grounding.methods.proposals.loading import ProposalsConfig, load_proposer
+from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.methods.reclip import combine
 from grounding.methods.spatial_phrases import noun_phrases, parse_spatial_phrase
-from grounding.methods.yolo_clip import boxes_to_choose_from
+from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, boxes_to_choose_from
 from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import write_text_atomic
 

@@ -26,8 +26,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 
-from grounding.clip.backbone import CLIP, encode_tokens, normalise_pixels, tokenize
+from grounding.clip.backbone import CLIP, normalise_pixels
 from grounding.clip.dense import dense_embeddings, resnet_stages
+from grounding.clip.text import encode_tokens, tokenize
 from grounding.errors import InputError
 from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.config_io import plain

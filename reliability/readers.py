@@ -20,7 +20,7 @@ from hypothesis.strategies import SearchStrategy
 from PIL import Image
 
 from grounding import InputError, RefCOCOg
-from grounding.clip.backbone import tokenize
+from grounding.clip.text import tokenize
 from grounding.data.archives import unpack
 from grounding.data.check import check, told
 from grounding.data.images import read_image

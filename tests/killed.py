@@ -13,14 +13,14 @@ class Killed(Exception):
     pass
 
 
-def killed_after(patch: pytest.MonkeyPatch, steps: int) -> None:
-    """Ends the process's training by `Killed` in the middle of the step after `steps`."""
+def killed_after(patch: pytest.MonkeyPatch, steps: int, death: type[BaseException] = Killed) -> None:
+    """Ends the process's trainings in the middle of the step after `steps`, which are counted over all of them."""
     losses = TrainingCriterion.forward
     calls = iter(range(steps + 1))
 
     def dying(criterion: TrainingCriterion, batch: TrainingBatch) -> dict[str, torch.Tensor]:
         if next(calls) == steps:
-            raise Killed
+            raise death
         return losses(criterion, batch)
 
     patch.setattr(TrainingCriterion, "forward", dying)

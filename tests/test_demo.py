@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,7 @@ import yaml
 import demo
 from grounding import InputError, load
 from grounding.data.refshapes.writer import RECIPE_FILE
-from tests.scripts import ROOT
+from tests.scripts import ROOT, run_script
 
 
 @pytest.fixture
@@ -25,7 +23,7 @@ def small_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / demo.CONFIG).parent.mkdir()
     (tmp_path / demo.CONFIG).write_text(yaml.safe_dump(settings))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(demo, "IMAGES", {"train": 8, "val": 3, "test": 6})
+    monkeypatch.setattr(demo, "IMAGES", {"train": 4, "val": 2, "test": 4})
     return tmp_path
 
 
@@ -33,7 +31,7 @@ def test_demo(small_demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     demo.main()
     printed = capsys.readouterr().out
     results = json.loads((small_demo / "runs" / "demo" / "results.json").read_text())
-    assert results["data"] == "data/refshapes" and results["split"] == "test" and results["images"] == 6
+    assert results["data"] == "data/refshapes" and results["split"] == "test" and results["images"] == 4
     assert list(results["methods"]) == ["demo", "zero-shot", "gradcam", "yolo-clip", "reclip"]
     assert {"whole-image", "random-proposal", "yolo-oracle", "annotated-clip", "box-mask"} <= set(results["bounds"])
     assert "intervals" in results["methods"]["demo"]
@@ -74,7 +72,8 @@ def test_another_folder_is_told_before_anything_is_made(tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize(("word", "code"), [("--help", 0), ("runs/other", 2)])
-def test_words_start_no_demo(tmp_path: Path, word: str, code: int) -> None:
-    command = [sys.executable, str(ROOT / "demo.py"), word]
-    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True)
-    assert done.returncode == code and not list(tmp_path.iterdir())
+def test_words_start_no_demo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], word: str, code: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_script(capsys, "demo.py", word).code == code and not list(tmp_path.iterdir())

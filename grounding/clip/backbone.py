@@ -1,35 +1,40 @@
 """Which CLIP: by name, from OpenAI's file, or the small one that comes with this package.
 
 Radford et al. 2021, "Learning Transferable Visual Models From Natural Language Supervision". The classes are the
-`clip` package's own; this file finds weights for them and says where they came from.
+`clip` package's own; this file finds weights for them and says where they came from. It runs nothing that a stranger
+may have put into a file: safetensors and state dicts are data, but OpenAI publishes CLIP as TorchScript archives, and
+such an archive is a program that runs while it is read. One that OpenAI did not publish is read only where the user
+vouches for it.
 """
 
 from __future__ import annotations
 
 import copy
 import os
+import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from grounding.clip.checkpoint_files import read_state_dict
 from grounding.clip.package import CLIP, ModifiedResNet, Transformer, build_model, clip
 from grounding.clip.precision import refuse_without_compiler
-from grounding.errors import InputError, is_writable
+from grounding.errors import InputError
 from grounding.runtime.files import sha256_of
 
 RESNETS = ("RN50", "RN101", "RN50x4", "RN50x16")
 EMBEDDED = "embedded"
 EMBEDDED_FILE = Path(__file__).parents[1] / "weights" / "embedded_clip.safetensors"
-CONTEXT_LENGTH = 77
-MAX_CHARACTERS = 10_000  # of a phrase: more are never 77 tokens, and take seconds to be found so
 # Channel means and deviations of CLIP's preprocessing (the `clip` package, `clip.py`, `_transform`), for RGB in [0, 1].
 PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
 PIXEL_STD = (0.26862954, 0.26130258, 0.27577711)
+# The `clip` package compares its downloads with them: the last folder of each address.
+PUBLISHED_SHA256 = frozenset(address.split("/")[-2] for address in clip.clip._MODELS.values())
 
 
 @dataclass(frozen=True)
@@ -150,72 +155,6 @@ def normalise_pixels(images: Tensor) -> Tensor:
     return (images.float() / 255 - mean) / std
 
 
-def tokenize(phrases: list[str]) -> Tensor:
-    """Token ids (N, 77) int64 of phrases, zero after the end token.
-
-    Raises:
-        InputError: a phrase is empty, or longer than CLIP's 77 tokens, or holds half a character.
-    """
-    for phrase in phrases:
-        if not phrase.strip():
-            raise InputError("the phrase is empty: say in a few words what to look for")
-        if not is_writable(phrase):
-            raise InputError(f"the phrase {_beginning(phrase)} holds half a character: give it as whole Unicode text")
-        if len(phrase) > MAX_CHARACTERS:
-            raise InputError(f"the phrase {_beginning(phrase)} has {len(phrase)} characters: shorten it")
-    try:
-        return clip.tokenize(phrases, context_length=CONTEXT_LENGTH).long()
-    except RuntimeError:
-        pass
-    for phrase in phrases:  # find the one to name
-        try:
-            clip.tokenize(phrase, context_length=CONTEXT_LENGTH)
-        except RuntimeError:
-            raise InputError(
-                f"the phrase {_beginning(phrase)} is longer than CLIP's {CONTEXT_LENGTH} tokens: shorten it"
-            ) from None
-    raise AssertionError("tokenizing fails for the list and for none of its phrases")
-
-
-def _beginning(phrase: str) -> str:
-    return repr(phrase if len(phrase) <= 60 else phrase[:60] + "...")
-
-
-def encode_tokens(model: CLIP, tokens: Tensor, *, transformer: Transformer | None = None) -> tuple[Tensor, Tensor]:
-    """Text embeddings, running the tower only as far as the longest phrase of the batch.
-
-    The text tower is causal: a position sees only those before it, and CLIP reads the phrase at its end token.
-    What follows that token can therefore be left out without changing the result.
-
-    Args:
-        model: the CLIP.
-        tokens: (N, 77) int64; the end token has the highest id.
-        transformer: in place of the model's own, such as `LoadedCLIP.text_transformer`.
-
-    Returns:
-        (N, E) float32 embeddings, not normalised, as `model.encode_text` gives them, and (N, L, W) the states that the
-        tower ends with at each token, up to the end token of the longest phrase.
-    """
-    length = int(tokens.argmax(dim=-1).max()) + 1
-    return text_states(model, tokens[:, :length], transformer=transformer)
-
-
-def text_states(model: CLIP, tokens: Tensor, *, transformer: Transformer | None = None) -> tuple[Tensor, Tensor]:
-    """As `encode_tokens`, of (N, L) tokens that are all run, L at most 77: no step depends on their values."""
-    length = tokens.shape[1]
-    x = model.token_embedding(tokens) + model.positional_embedding[:length]
-    blocks = (transformer or model.transformer).resblocks
-    mask = blocks[0].attn_mask[:length, :length]
-    x = x.permute(1, 0, 2).to(blocks[0].mlp.c_fc.weight.dtype)  # the transformer takes (length, N, width)
-    for block in blocks:
-        attended = block.ln_1(x)
-        x = x + block.attn(attended, attended, attended, need_weights=False, attn_mask=mask.to(x))[0]
-        x = x + block.mlp(block.ln_2(x))
-    states = model.ln_final(x.permute(1, 0, 2).float())
-    ends = tokens.argmax(dim=-1)
-    return states[torch.arange(states.shape[0], device=states.device), ends] @ model.text_projection, states
-
-
 def _from_file(path: Path, *, trust_checkpoint: bool) -> CLIP:
     state_dict = read_state_dict(path, trust_checkpoint=trust_checkpoint)
     if not isinstance(state_dict, dict) or "text_projection" not in state_dict:
@@ -229,3 +168,47 @@ def _from_file(path: Path, *, trust_checkpoint: bool) -> CLIP:
         raise InputError(f"{path} is an incomplete CLIP checkpoint: fetch the file again") from error
     assert isinstance(model.visual, ModifiedResNet)
     return model
+
+
+def read_state_dict(path: Path, *, trust_checkpoint: bool = False) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, a saved state dict or a TorchScript archive; no pickled code is run.
+
+    Args:
+        path: the file.
+        trust_checkpoint: whether a TorchScript archive may run its code, although OpenAI did not publish it.
+
+    Returns:
+        Name -> tensor on the CPU, unchecked: a state dict may hold other things than a CLIP's weights.
+
+    Raises:
+        InputError: the file cannot be read as any of these, or is an archive that nobody vouches for.
+    """
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"{path} cannot be read as safetensors: fetch or make the file again") from error
+    archive = _is_torchscript(path)
+    if archive and not trust_checkpoint and sha256_of(path) not in PUBLISHED_SHA256:
+        raise InputError(
+            f"{path} is a TorchScript archive, which runs code when it is read, and none that OpenAI published: "
+            "give its state dict, as .safetensors for example, or set trust_checkpoint if you trust its source"
+        )
+    try:
+        if archive:
+            return torch.jit.load(path, map_location="cpu").state_dict()
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever its readers met in a foreign file
+        raise InputError(f"{path} is no CLIP checkpoint that torch can read: give OpenAI's file") from error
+
+
+def _is_torchscript(path: Path) -> bool:
+    """Whether a zip file has the member that tells TorchScript from a state dict, for which torch looks too.
+
+    Where the two read a file's directory differently nothing is lost: `torch.load` refuses an archive.
+    """
+    try:
+        with zipfile.ZipFile(path) as members:
+            return any(name.rpartition("/")[2] == "constants.pkl" for name in members.namelist())
+    except Exception:  # a zip file's directory may be damaged in any way, and the legacy form is no zip file
+        return False

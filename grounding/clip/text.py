@@ -11,10 +11,13 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
-from grounding.clip.backbone import LoadedCLIP, encode_tokens, tokenize
-from grounding.errors import InputError
+from grounding.clip.backbone import LoadedCLIP
+from grounding.clip.package import CLIP, Transformer, clip
+from grounding.errors import InputError, is_writable
 from grounding.runtime.lru_cache import LRUCache
 
+CONTEXT_LENGTH = 77
+MAX_CHARACTERS = 10_000  # of a phrase: more are never 77 tokens, and take seconds to be found so
 BATCH_SIZE = 256
 BUDGET = 2**26  # bytes of phrases asked in passing: some thousands
 MANY_BATCHES = 20
@@ -152,3 +155,69 @@ class TextEncoder:
                     batch_ids[row, :length].clone(), embeddings[row].clone(), states[row, :length].half()
                 )
         return encoded
+
+
+def tokenize(phrases: list[str]) -> Tensor:
+    """Token ids (N, 77) int64 of phrases, zero after the end token.
+
+    Raises:
+        InputError: a phrase is empty, or longer than CLIP's 77 tokens, or holds half a character.
+    """
+    for phrase in phrases:
+        if not phrase.strip():
+            raise InputError("the phrase is empty: say in a few words what to look for")
+        if not is_writable(phrase):
+            raise InputError(f"the phrase {_beginning(phrase)} holds half a character: give it as whole Unicode text")
+        if len(phrase) > MAX_CHARACTERS:
+            raise InputError(f"the phrase {_beginning(phrase)} has {len(phrase)} characters: shorten it")
+    try:
+        return clip.tokenize(phrases, context_length=CONTEXT_LENGTH).long()
+    except RuntimeError:
+        pass
+    for phrase in phrases:  # find the one to name
+        try:
+            clip.tokenize(phrase, context_length=CONTEXT_LENGTH)
+        except RuntimeError:
+            raise InputError(
+                f"the phrase {_beginning(phrase)} is longer than CLIP's {CONTEXT_LENGTH} tokens: shorten it"
+            ) from None
+    raise AssertionError("tokenizing fails for the list and for none of its phrases")
+
+
+def _beginning(phrase: str) -> str:
+    return repr(phrase if len(phrase) <= 60 else phrase[:60] + "...")
+
+
+def encode_tokens(model: CLIP, tokens: Tensor, *, transformer: Transformer | None = None) -> tuple[Tensor, Tensor]:
+    """Text embeddings, running the tower only as far as the longest phrase of the batch.
+
+    The text tower is causal: a position sees only those before it, and CLIP reads the phrase at its end token.
+    What follows that token can therefore be left out without changing the result.
+
+    Args:
+        model: the CLIP.
+        tokens: (N, 77) int64; the end token has the highest id.
+        transformer: in place of the model's own, such as `LoadedCLIP.text_transformer`.
+
+    Returns:
+        (N, E) float32 embeddings, not normalised, as `model.encode_text` gives them, and (N, L, W) the states that the
+        tower ends with at each token, up to the end token of the longest phrase.
+    """
+    length = int(tokens.argmax(dim=-1).max()) + 1
+    return text_states(model, tokens[:, :length], transformer=transformer)
+
+
+def text_states(model: CLIP, tokens: Tensor, *, transformer: Transformer | None = None) -> tuple[Tensor, Tensor]:
+    """As `encode_tokens`, of (N, L) tokens that are all run, L at most 77: no step depends on their values."""
+    length = tokens.shape[1]
+    x = model.token_embedding(tokens) + model.positional_embedding[:length]
+    blocks = (transformer or model.transformer).resblocks
+    mask = blocks[0].attn_mask[:length, :length]
+    x = x.permute(1, 0, 2).to(blocks[0].mlp.c_fc.weight.dtype)  # the transformer takes (length, N, width)
+    for block in blocks:
+        attended = block.ln_1(x)
+        x = x + block.attn(attended, attended, attended, need_weights=False, attn_mask=mask.to(x))[0]
+        x = x + block.mlp(block.ln_2(x))
+    states = model.ln_final(x.permute(1, 0, 2).float())
+    ends = tokens.argmax(dim=-1)
+    return states[torch.arange(states.shape[0], device=states.device), ends] @ model.text_projection, states

@@ -23,8 +23,7 @@ from grounding.errors import InputError
 from grounding.evaluation.registry import MethodSettings, code_identity, load_with_origin
 from grounding.methods.config import ModelConfig
 from grounding.methods.load import BLIND
-from grounding.methods.proposal_clip import ScoringConfig
-from grounding.methods.proposals.loading import ProposalsConfig
+from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.stream import (
     AHEAD,
     PHRASES_AT_ONCE,
@@ -34,6 +33,7 @@ from grounding.methods.stream import (
     Request,
     ground_many,
 )
+from grounding.methods.yolo_clip import ScoringConfig
 from grounding.runtime.cli import exit_on_input_error, parse
 from grounding.runtime.config_io import from_plain
 from grounding.runtime.distributed import join_launch, refuse_several

@@ -20,8 +20,8 @@ from tokenizers.models import BPE
 from tokenizers.processors import TemplateProcessing
 from tqdm import tqdm
 
-from grounding.clip.backbone import CONTEXT_LENGTH
 from grounding.clip.package import SimpleTokenizer
+from grounding.clip.text import CONTEXT_LENGTH
 from grounding.deployment.networks import onnx_networks
 from grounding.errors import InputError
 from grounding.geometry import PADDING_RGB

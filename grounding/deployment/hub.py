@@ -16,7 +16,7 @@ from safetensors import safe_open
 from grounding.clip.package import clip
 from grounding.deployment.model_card import model_card, read_measured
 from grounding.errors import InputError
-from grounding.extraction.stored import QUALITY_FILE
+from grounding.extraction.settings import QUALITY_FILE
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.hub_download import NAME, PREFIX, PUBLISHED_CLIPS, hub_failures
 from grounding.methods.load import CLIP_SHA256, CONFIG_FILE, DECODER_FILE, RUN_FILES, folder_of, load, read_model_config

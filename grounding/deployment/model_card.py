@@ -10,7 +10,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from grounding.clip.backbone import CONTEXT_LENGTH
+from grounding.clip.text import CONTEXT_LENGTH
 from grounding.errors import InputError
 
 TEMPLATE = Path(__file__).with_name("model_card.md")

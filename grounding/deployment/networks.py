@@ -17,11 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.export import Dim
 
-from grounding.clip.backbone import CONTEXT_LENGTH, normalise_pixels, text_states, tokenize
+from grounding.clip.backbone import normalise_pixels
 from grounding.clip.dense import DenseCLIP, DenseFeatures
 from grounding.clip.encoder import Encoder
 from grounding.clip.package import CLIP
-from grounding.clip.text import PhraseFeatures
+from grounding.clip.text import CONTEXT_LENGTH, PhraseFeatures, text_states, tokenize
 from grounding.model.decoder import STAGES_READ, HeatmapDecoder
 
 OPSET = 18

@@ -15,9 +15,8 @@ from grounding.data.supervision import box_masks
 from grounding.evaluation.metrics import ious_with
 from grounding.extraction import ExtractionConfig, extract
 from grounding.geometry import Letterbox
-from grounding.methods.proposal_clip import ProposalScorer, grounding_of_boxes
 from grounding.methods.proposals.types import Proposer
-from grounding.methods.yolo_clip import boxes_to_choose_from
+from grounding.methods.yolo_clip import ProposalScorer, boxes_to_choose_from, grounding_of_boxes
 from grounding.types import Example, Grounding
 
 

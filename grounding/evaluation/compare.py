@@ -22,17 +22,15 @@ from grounding.data.annotations import find_layout
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.supervision import refuse_test_split
 from grounding.errors import InputError
-from grounding.evaluation.aggregate_by_ref import aggregate_by_ref
 from grounding.evaluation.clip_similarity import CLIPSimilarity
-from grounding.evaluation.coco_results import write_coco_results
 from grounding.evaluation.config import EvaluateConfig
 from grounding.evaluation.evaluate import EvaluatedMethod, block_size, predict_blocks
-from grounding.evaluation.predictions import Prediction, read_predictions
+from grounding.evaluation.extraction_sweep import ExtractionTuner
+from grounding.evaluation.predictions import Prediction, aggregate_by_ref, read_predictions, write_coco_results
 from grounding.evaluation.registry import MethodSettings, code_identity, make_bound, make_method
 from grounding.evaluation.summary import Summary, summarise
-from grounding.evaluation.tune_on_split import ExtractionTuner
 from grounding.methods.load import BLIND, RECLIP, TRAINING_FREE, YOLO_CLIP, run_name, shared_model
-from grounding.methods.proposals.loading import load_proposer
+from grounding.methods.proposals import load_proposer
 from grounding.runtime.distributed import failing_together, join_launch, share_name, sharing
 from grounding.runtime.files import locked, sha256_of, write_text_atomic
 from grounding.runtime.shards import ShardedFile

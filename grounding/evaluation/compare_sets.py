@@ -22,8 +22,8 @@ from grounding.evaluation.set_metrics import SetAnswer, choose_threshold, interv
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder, Grounder
 from grounding.methods.load import BLIND, run_name, shared_model
-from grounding.methods.proposal_clip import ScoringConfig
-from grounding.methods.proposals.loading import ProposalsConfig
+from grounding.methods.proposals import ProposalsConfig
+from grounding.methods.yolo_clip import ScoringConfig
 from grounding.runtime.distributed import join_launch, refuse_several
 from grounding.runtime.files import write_text_atomic
 

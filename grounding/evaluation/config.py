@@ -13,8 +13,8 @@ from pydantic import NonNegativeInt, PositiveInt
 from grounding.clip.precision import Precision
 from grounding.evaluation.registry import BOUNDS
 from grounding.methods.config import ModelConfig
-from grounding.methods.proposal_clip import ScoringConfig
-from grounding.methods.proposals.loading import ProposalsConfig
+from grounding.methods.proposals import ProposalsConfig
+from grounding.methods.yolo_clip import ScoringConfig
 from grounding.runtime.config_io import plain
 
 

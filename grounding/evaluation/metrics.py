@@ -1,8 +1,10 @@
-"""The measures, as pure functions on arrays: boxes against boxes, and what becomes of a score per phrase.
+"""The measures, as pure functions on arrays: boxes against boxes, what becomes of a score per phrase, and its worth.
 
 Localisation: Acc@t and mIoU of the best box (Mao et al. 2016, section 6); GIoU (Rezatofighi et al. 2019, section 3).
 Pointing accuracy: Zhang et al. 2016, "Top-down Neural Attention by Excitation Backprop", section 4.2, without a
-tolerance margin. Recall at k: Plummer et al. 2015, "Flickr30k Entities", section 5.
+tolerance margin. Recall at k: Plummer et al. 2015, "Flickr30k Entities", section 5. Expected calibration error: Guo et
+al. 2017, "On Calibration of Modern Neural Networks", section 2. Risk-coverage: Geifman and El-Yaniv 2017, "Selective
+Classification for Deep Neural Networks", section 2, drawn as accuracy.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from grounding.geometry import box_area, box_iou
 ACCURACY_THRESHOLDS = (0.25, 0.3, 0.5, 0.7, 0.75, 0.9)
 AVERAGED_THRESHOLDS = np.linspace(0.5, 0.95, 10)  # as COCO averages them
 RECALL_AT = (1, 5, 10)
+BINS = 10
+COVERAGES = np.linspace(0.05, 1, 20)
 
 
 def ious_with(boxes_xyxy: np.ndarray, annotated_xyxy: np.ndarray) -> np.ndarray:
@@ -72,3 +76,49 @@ def most_overlapped(box_xyxy: np.ndarray, regions_xyxy: np.ndarray) -> int | Non
         return None
     ious = ious_with(regions_xyxy, box_xyxy)
     return int(ious.argmax()) if ious.max() > 0 else None
+
+
+def reliability(scores: np.ndarray, right: np.ndarray) -> list[dict[str, float]]:
+    """Mean score beside accuracy, in ten bins of equal width over [0, 1]; empty bins are left out.
+
+    Args:
+        scores: (P,) in [0, 1]; a score on the edge of two bins belongs to the lower one.
+        right: (P,) 0 or 1.
+
+    Returns:
+        One {"low", "high", "n", "score", "accuracy"} per bin.
+    """
+    edges = np.linspace(0, 1, BINS + 1)
+    bin_of = np.clip(np.searchsorted(edges, scores, side="left") - 1, 0, BINS - 1)
+    return [
+        {
+            "low": float(edges[index]),
+            "high": float(edges[index + 1]),
+            "n": int((bin_of == index).sum()),
+            "score": float(scores[bin_of == index].mean()),
+            "accuracy": float(right[bin_of == index].mean()),
+        }
+        for index in range(BINS)
+        if (bin_of == index).any()
+    ]
+
+
+def expected_calibration_error(scores: np.ndarray, right: np.ndarray) -> float:
+    """Mean distance of score and accuracy over the bins of `reliability`, weighted by their counts."""
+    bins = reliability(scores, right)
+    return sum(each["n"] * abs(each["score"] - each["accuracy"]) for each in bins) / len(scores)
+
+
+def risk_coverage(scores: np.ndarray, right: np.ndarray) -> dict[str, list[float]]:
+    """Accuracy on the surest share of the phrases, for shares from 5 % to all.
+
+    Returns:
+        {"coverage": (20,), "accuracy": (20,)}. Of equal scores, the mean stands for each, so that their order in the
+        data set does not matter.
+    """
+    _, owner, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    of_equals = (np.bincount(owner, weights=right) / counts)[owner]
+    surest_first = of_equals[np.argsort(-scores, kind="stable")]
+    kept = np.maximum(1, np.round(COVERAGES * len(scores))).astype(int)
+    accuracy = (np.cumsum(surest_first)[kept - 1] / kept).tolist()
+    return {"coverage": COVERAGES.tolist(), "accuracy": accuracy}

@@ -16,15 +16,14 @@ from grounding.clip.precision import Precision, precision_name
 from grounding.errors import InputError
 from grounding.evaluation.bounds import annotated_clip, box_mask, random_proposal, yolo_oracle
 from grounding.evaluation.evaluate import EvaluatedMethod, method_of
-from grounding.evaluation.tune_on_split import ExtractionTuner
-from grounding.extraction.stored import EXTRACTION_FILE, QUALITY_FILE
+from grounding.evaluation.extraction_sweep import ExtractionTuner
+from grounding.extraction.settings import EXTRACTION_FILE, QUALITY_FILE
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import BLIND, DECODER_FILE, TRAINING_FREE, folder_of, load, read_model_config
-from grounding.methods.proposal_clip import ProposalScorer, ScoringConfig
-from grounding.methods.proposals.loading import ProposalsConfig, load_proposer
+from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.methods.proposals.types import CachedProposer
-from grounding.methods.yolo_clip import YOLOCLIPGrounder
+from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
 from grounding.runtime.config_io import plain
 from grounding.runtime.files import sha256_of
 from grounding.types import Example, Grounding

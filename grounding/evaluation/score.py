@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
-from grounding.evaluation.aggregate_by_ref import aggregate_by_ref
 from grounding.evaluation.compare import IOU, write_results
 from grounding.evaluation.prediction_readers import UNKNOWN_IMAGE, read_coco, read_csv, read_jsonl
+from grounding.evaluation.predictions import aggregate_by_ref
 from grounding.evaluation.summary import summarise
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from grounding.evaluation.breakdowns import AXES, in_order, kinds_of
-from grounding.evaluation.calibration import expected_calibration_error, reliability, risk_coverage
 from grounding.evaluation.metrics import (
     ACCURACY_THRESHOLDS,
     AVERAGED_THRESHOLDS,
     RECALL_AT,
+    expected_calibration_error,
     expected_recall_at,
     gious_with,
     hits,
@@ -22,6 +22,8 @@ from grounding.evaluation.metrics import (
     most_overlapped,
     point_inside,
     recall_at,
+    reliability,
+    risk_coverage,
 )
 from grounding.evaluation.predictions import Prediction, scores_are_probabilities
 from grounding.evaluation.significance import intervals_by_image, paired_differences

@@ -1,11 +1,26 @@
-"""Which way leads from a heatmap to boxes, and its parameters."""
+"""Which way leads from a heatmap to boxes: its parameters, the call, and the choice that a run folder keeps.
+
+The choice is extraction.yaml, and box_quality.safetensors if it asks so. Both are written beside their place and
+renamed, the network before the file that names it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
-from grounding.errors import SettingsError
+import numpy as np
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from grounding.errors import InputError, SettingsError
+from grounding.extraction.components import boxes_from_heatmap, distinct_boxes
+from grounding.extraction.quality import BoxQualityHead, boxes_by_quality
+from grounding.extraction.rectangle import rectangles_from_heatmap
+from grounding.runtime.config_io import from_plain, plain, read_yaml
+from grounding.runtime.files import atomic_write, write_text_atomic
 
 PARAMETERS = {
     "components": ("relative", "absolute"),
@@ -13,6 +28,8 @@ PARAMETERS = {
     "rectangle": ("offset",),
     "quality": (),
 }
+EXTRACTION_FILE = "extraction.yaml"
+QUALITY_FILE = "box_quality.safetensors"
 
 
 @dataclass(frozen=True)
@@ -52,3 +69,91 @@ class ExtractionConfig:
     def parameters(self) -> dict[str, Any]:
         """The parameters that the method looks at, by name."""
         return {name: getattr(self, name) for name in PARAMETERS[self.method]}
+
+
+def extract(
+    heatmap: np.ndarray, config: ExtractionConfig, quality_head: BoxQualityHead | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes from a heatmap.
+
+    Args:
+        heatmap: (H, W) float32 in [0, 1].
+        config: the method and its parameters.
+        quality_head: for the method "quality".
+
+    Returns:
+        boxes_xyxy (N, 4) float32 in heatmap pixels, x2/y2 exclusive, and scores (N,) float32 in [0, 1], best first;
+        N >= 1.
+
+    Raises:
+        SettingsError: the method is "quality" and there is no head.
+        ValueError: heatmap is not 2-D or empty, or holds NaN.
+    """
+    if config.method == "multi_threshold":
+        return distinct_boxes(heatmap, levels=config.levels)
+    if config.method == "rectangle":
+        return rectangles_from_heatmap(heatmap, offset=config.offset)
+    if config.method == "quality":
+        return boxes_by_quality(heatmap, required_head(config, quality_head))
+    return boxes_from_heatmap(heatmap, relative_threshold=config.relative, absolute_threshold=config.absolute)
+
+
+def required_head(config: ExtractionConfig, quality_head: BoxQualityHead | None) -> BoxQualityHead:
+    """The head that the method "quality" needs.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    if quality_head is None:
+        raise SettingsError(
+            f"extraction.method is {config.method!r}, which ranks boxes by a network fitted for a trained run: "
+            "give another method, or run train.py extraction on the run"
+        )
+    return quality_head
+
+
+def save_extraction(folder: Path, config: ExtractionConfig, quality_head: BoxQualityHead | None = None) -> None:
+    """Keep a choice in a run folder, in place of an earlier one.
+
+    Raises:
+        InputError: the method is "quality" and there is no head.
+    """
+    path = folder / QUALITY_FILE
+    if config.method == "quality":
+        head = required_head(config, quality_head)
+        with atomic_write(path) as unfinished:
+            save_file(head.state_dict(), unfinished)
+    write_text_atomic(folder / EXTRACTION_FILE, yaml.safe_dump(plain(config), sort_keys=False))
+    if config.method != "quality":
+        path.unlink(missing_ok=True)
+
+
+def read_extraction(folder: Path) -> tuple[ExtractionConfig, BoxQualityHead | None] | None:
+    """The choice kept in a run folder; None where nothing was chosen.
+
+    Raises:
+        InputError: a file is damaged, or box_quality.safetensors is named and missing.
+    """
+    path = folder / EXTRACTION_FILE
+    if not path.is_file():
+        return None
+    try:
+        config = from_plain(read_yaml(path), ExtractionConfig)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path} is damaged ({error}): remove it to go back to the run's config.yaml, "
+            "then choose again with train.py extraction"
+        ) from error
+    return config, _read_head(folder / QUALITY_FILE) if config.method == "quality" else None
+
+
+def _read_head(path: Path) -> BoxQualityHead:
+    head = BoxQualityHead()
+    try:
+        head.load_state_dict(load_file(path))
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise InputError(
+            f"{path}, which {EXTRACTION_FILE} needs, is missing or damaged: remove {EXTRACTION_FILE}, "
+            "then choose again with train.py extraction"
+        ) from error
+    return head.eval().requires_grad_(False)

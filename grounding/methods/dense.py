@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,9 +17,9 @@ from grounding.clip.text import PhraseFeatures, TextEncoder, as_phrases
 from grounding.data.augmentation_rules import can_be_mirrored, mirrored_phrase
 from grounding.data.images import ImageLike, as_image
 from grounding.extraction import ExtractionConfig, extract
-from grounding.extraction.choice import required_head
 from grounding.extraction.quality import BoxQualityHead
-from grounding.methods.stream import GroundedImage, ground_many
+from grounding.extraction.settings import required_head
+from grounding.methods.stream import EncodeOnceGrounder
 from grounding.model.decoder import DecoderConfig, HeatmapDecoder
 from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
@@ -48,7 +48,7 @@ class Grounder(Protocol):
         ...
 
 
-class DenseGrounder:
+class DenseGrounder(EncodeOnceGrounder):
     """Heatmaps from dense CLIP features, boxes from heatmaps.
 
     Args:
@@ -129,12 +129,6 @@ class DenseGrounder:
         if not any(map(len, phrases)):
             return [[] for _ in phrases]
         return self._ground_encoded(self._encode(images), phrases)
-
-    def ground_many(
-        self, requests: Iterable[tuple[str, ImageLike, Sequence[str]]], **options: Any
-    ) -> Iterator[GroundedImage]:
-        """Boxes for a stream of (key, image, phrases), in bounded memory; the options are `stream.ground_many`'s."""
-        return ground_many(self, requests, **options)
 
     @torch.inference_mode()
     def similarity_maps(self, image: ImageLike | EncodedImages, phrases: Sequence[str]) -> list[np.ndarray]:

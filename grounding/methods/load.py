@@ -15,16 +15,15 @@ from grounding.clip.backbone import LoadedCLIP, load_clip
 from grounding.clip.encoder import Encoder
 from grounding.clip.precision import Precision, number_format
 from grounding.errors import InputError
-from grounding.extraction.stored import EXTRACTION_FILE, QUALITY_FILE, read_extraction
+from grounding.extraction.settings import EXTRACTION_FILE, QUALITY_FILE, read_extraction
 from grounding.methods.chance import CentredBoxGrounder, WholeImageGrounder
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder, Grounder, decoder_for
 from grounding.methods.gradcam import GradCAMGrounder
 from grounding.methods.hub_download import PREFIX, could_be_hub_name, fetched, is_hub_name
-from grounding.methods.proposal_clip import ProposalScorer, ScoringConfig
-from grounding.methods.proposals.loading import ProposalsConfig, load_proposer
+from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.methods.reclip import ReCLIPGrounder
-from grounding.methods.yolo_clip import YOLOCLIPGrounder
+from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
 from grounding.runtime.config_io import from_plain, read_yaml
 
 CONFIG_FILE = "config.yaml"

@@ -100,6 +100,12 @@ class EncodeOnceGrounder(Protocol):
         """Where each phrase is in one image."""
         ...
 
+    def ground_many(
+        self, requests: Iterable[tuple[str, ImageLike, Sequence[str]]], **options: Any
+    ) -> Iterator[GroundedImage]:
+        """Boxes for a stream of (key, image, phrases), in bounded memory; the options are those of `ground_many`."""
+        return ground_many(self, requests, **options)
+
 
 def ground_many(
     grounder: EncodeOnceGrounder,

@@ -16,7 +16,7 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.data.supervision import WithoutBroken, images_with_boxes, refuse_test_split
 from grounding.errors import InputError
 from grounding.evaluation.extraction_sweep import GRID, fit_head, sweep, sweep_table
-from grounding.extraction.stored import save_extraction
+from grounding.extraction.settings import save_extraction
 from grounding.methods.load import CONFIG_FILE, DECODER_FILE, TRAINING_FREE, load
 from grounding.runtime.config_io import plain, read_yaml
 from grounding.runtime.files import write_text_atomic

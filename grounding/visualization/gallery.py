@@ -12,9 +12,8 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
-from grounding.evaluation.aggregate_by_ref import aggregate_by_ref
 from grounding.evaluation.breakdowns import AXES
-from grounding.evaluation.predictions import read_predictions
+from grounding.evaluation.predictions import aggregate_by_ref, read_predictions
 from grounding.evaluation.summary import summarise
 from grounding.visualization.drawing import BOX_COLOUR, save_figure
 from grounding.visualization.example_drawing import DPI, draw_gallery

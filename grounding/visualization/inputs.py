@@ -18,8 +18,8 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig
 from grounding.methods.config import ModelConfig
-from grounding.methods.proposal_clip import ScoringConfig
-from grounding.methods.proposals.loading import ProposalsConfig
+from grounding.methods.proposals import ProposalsConfig
+from grounding.methods.yolo_clip import ScoringConfig
 from grounding.types import Example, Expression
 
 ROWS = 6  # examples of a data set that share a picture

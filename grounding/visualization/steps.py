@@ -12,9 +12,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from grounding.extraction.components import kept_pixels
-from grounding.extraction.features import candidate_boxes
-from grounding.extraction.multi_threshold import candidate_regions
+from grounding.extraction.components import candidate_regions, kept_pixels
+from grounding.extraction.quality import candidate_boxes
 from grounding.visualization.drawing import BOX_COLOUR, draw_boxes, show_image
 from grounding.visualization.figures import (
     MethodAnswer,

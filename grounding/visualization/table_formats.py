@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pandas as pd
 from tabulate import LATEX_ESCAPE_RULES
@@ -18,6 +19,9 @@ ESCAPES = {
     "markdown": str.maketrans({"<": "&lt;", "|": "\\|"}),
     "latex": str.maketrans(LATEX_ESCAPE_RULES),
 }
+ABSENT = "-"  # in a printed cell of which nothing was measured
+NUMBER = "{:.3f}"
+Values = Mapping[str, float | None]
 # A table that is wider than the page is made smaller, which takes graphicx.
 LATEX_TABLE = r"""\begin{table*}
 \centering\scriptsize\setlength{\tabcolsep}{3pt}
@@ -27,6 +31,23 @@ LATEX_TABLE = r"""\begin{table*}
 \ifdim\wd0>\textwidth\resizebox{\textwidth}{!}{\usebox0}\else\usebox0\fi
 \end{table*}
 """
+
+
+class Column(NamedTuple):
+    """A column: its printed heading, which of a row's values it shows and how, and what they are multiplied with."""
+
+    heading: str
+    names: tuple[str, ...]
+    form: str = NUMBER
+    unit: float = 1
+
+    def text(self, values: Values) -> str:
+        """The printed cell; without its interval where a row has none."""
+        shown = [values.get(name) for name in self.names]
+        if shown[0] is None:
+            return ABSENT
+        form = self.form if None not in shown else self.form.partition(" [")[0]
+        return form.format(*(value * self.unit for value in shown if value is not None))
 
 
 @dataclass(frozen=True)

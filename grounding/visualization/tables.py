@@ -8,37 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
-from grounding.visualization.table_formats import ResultTable, render
+from grounding.visualization.table_formats import ABSENT, Column, ResultTable, Values, render
 
-ABSENT = "-"
 METHODS, BOUNDS = "methods", "bounds, not methods"
-NUMBER, INTERVAL, DIFFERENCE = "{:.3f}", "{:.3f} [{:.3f}, {:.3f}]", "{:+.3f} [{:+.3f}, {:+.3f}]"
+INTERVAL, DIFFERENCE = "{:.3f} [{:.3f}, {:.3f}]", "{:+.3f} [{:+.3f}, {:+.3f}]"
 QUERIES = {
     "expression": "one query per expression",
     "ref": "one query per object, its expressions pooled",
 }
-Values = Mapping[str, float | None]
-
-
-class Column(NamedTuple):
-    """A column: its printed heading, which of a row's values it shows and how, and what they are multiplied with."""
-
-    heading: str
-    names: tuple[str, ...]
-    form: str = NUMBER
-    unit: float = 1
-
-    def text(self, values: Values) -> str:
-        """The printed cell; without its interval where a row has none."""
-        shown = [values.get(name) for name in self.names]
-        if shown[0] is None:
-            return ABSENT
-        form = self.form if None not in shown else self.form.partition(" [")[0]
-        return form.format(*(value * self.unit for value in shown if value is not None))
 
 
 def comparison_table(results: Mapping[str, Any], fmt: str = "text") -> str:

@@ -19,10 +19,9 @@ from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.gradcam import GradCAMGrounder
 from grounding.methods.load import BLIND, TRAINING_FREE, folder_of, load, make_encoder, read_model_config, zero_shot
-from grounding.methods.proposal_clip import ProposalScorer, ScoringConfig
-from grounding.methods.proposals.loading import ProposalsConfig, load_proposer
+from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.methods.reclip import ReCLIPGrounder
-from grounding.methods.yolo_clip import EncodedProposals, YOLOCLIPGrounder
+from grounding.methods.yolo_clip import EncodedProposals, ProposalScorer, ScoringConfig, YOLOCLIPGrounder
 from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
 from grounding.webapp.uploads import Photo, pixels_of, receive

@@ -18,7 +18,7 @@ from grounding.clip.backbone import EMBEDDED
 from grounding.errors import InputError
 from grounding.methods.config import ModelConfig
 from grounding.methods.load import TRAINING_FREE, folder_of, read_model_config
-from grounding.methods.proposals.loading import ProposalsConfig
+from grounding.methods.proposals import ProposalsConfig
 from grounding.runtime.lru_cache import LRUCache
 from grounding.webapp.answers import Answerer, load_methods
 from grounding.webapp.uploads import examples_from_data, generated_examples

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from grounding import ModelConfig, load
-from grounding.clip import checkpoint_files as clip_files
+from grounding.clip import backbone
 from grounding.clip.backbone import load_clip
 from grounding.errors import InputError
 from tests.clip.saved_clip import error, images, save_archive
@@ -89,15 +89,15 @@ def test_an_archive_that_openai_published_needs_no_trust(tmp_path, monkeypatch):
     path = save_archive(tmp_path / "archive.pt")
     assert "none that OpenAI published" in error(path, trust_checkpoint=False)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    monkeypatch.setattr(clip_files, "PUBLISHED_SHA256", frozenset({digest}))
+    monkeypatch.setattr(backbone, "PUBLISHED_SHA256", frozenset({digest}))
     torch.testing.assert_close(load_clip(path).model.encode_image(images()), tiny_clip().encode_image(images()))
 
 
 def test_the_published_hashes_are_those_of_the_clip_package():
     # RN50's as OpenAI's repository has it, clip/clip.py.
-    assert "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762" in clip_files.PUBLISHED_SHA256
-    assert len(clip_files.PUBLISHED_SHA256) == len(clip.available_models())
-    assert all(len(each) == 64 and int(each, 16) for each in clip_files.PUBLISHED_SHA256)
+    assert "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762" in backbone.PUBLISHED_SHA256
+    assert len(backbone.PUBLISHED_SHA256) == len(clip.available_models())
+    assert all(len(each) == 64 and int(each, 16) for each in backbone.PUBLISHED_SHA256)
 
 
 def test_a_method_takes_the_users_word_from_its_model(tmp_path):

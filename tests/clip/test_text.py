@@ -1,14 +1,26 @@
+"""Phrases reach CLIP's text tower as its own functions would give them, each once, and the tower stops early."""
+
+from __future__ import annotations
+
+import json
+
 import clip
+import numpy as np
 import pytest
 import torch
+from clip.clip import _transform
+from PIL import Image
 
 from grounding.clip import text
-from grounding.clip.backbone import LoadedCLIP
-from grounding.clip.text import TextEncoder
+from grounding.clip.backbone import LoadedCLIP, normalise_pixels
+from grounding.clip.text import TextEncoder, encode_tokens, tokenize
 from grounding.errors import InputError
-from tests.tiny_clip import EMBED_DIM, loaded_tiny_clip, tiny_clip
+from tests.clip.saved_clip import PHRASES
+from tests.shared_data import SHARED_DATA, needs_shared_data
+from tests.tiny_clip import EMBED_DIM, RESOLUTION, loaded_tiny_clip, tiny_clip
 
-PHRASES = ["a cat", "the man in the red coat to the left of the tree", "bicycle", "a dog on a mat"]
+PLAIN = ["a cat", "the man in the red coat to the left of the tree", "bicycle", "a dog on a mat"]  # a token a word
+LONGEST = " ".join(["cat"] * 75)  # and the start and the end token
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +57,11 @@ def assert_clips_own(model, embeddings, phrases):
 def test_tokens_are_clips_own_up_to_the_end_token(model, encoder):
     seen = []
     hook = model.ln_final.register_forward_hook(lambda module, arguments, output: seen.append(output))
-    ids = clip.tokenize(PHRASES)
+    ids = clip.tokenize(PLAIN)
     model.encode_text(ids)
     hook.remove()
-    features = encoder(PHRASES)
-    lengths = [len(phrase.split()) + 2 for phrase in PHRASES]  # every word is one token
+    features = encoder(PLAIN)
+    lengths = [len(phrase.split()) + 2 for phrase in PLAIN]  # every word is one token
     assert features.tokens.shape == (4, max(lengths), encoder.token_width)
     words, states = features.tokens.chunk(2, dim=-1)
     for row, length in enumerate(lengths):
@@ -63,20 +75,20 @@ def test_tokens_are_clips_own_up_to_the_end_token(model, encoder):
 
 def test_order_is_kept_over_batches_of_like_length(model, encoder, monkeypatch, encoded):
     monkeypatch.setattr(text, "BATCH_SIZE", 2)
-    phrases = [*PHRASES, "cup", "the second cup from the right"]
+    phrases = [*PLAIN, "cup", "the second cup from the right"]
     assert_clips_own(model, encoder(phrases).embeddings, phrases)
     assert encoded == [2, 2, 2]
 
 
 def test_a_phrase_is_encoded_once_and_given_in_the_order_asked(model, encoder, encoded):
     for asked, runs in (([0, 1, 0], [2]), ([1, 2, 0, 1], [2, 1]), ([0, 1, 2], [2, 1])):
-        phrases = [PHRASES[index] for index in asked]
+        phrases = [PLAIN[index] for index in asked]
         assert_clips_own(model, encoder(phrases).embeddings, phrases)
         assert encoded == runs
 
 
 def test_phrases_asked_in_passing_are_forgotten_within_a_budget_of_bytes(model, monkeypatch, encoded):
-    short, long = PHRASES[0], PHRASES[1]
+    short, long = PLAIN[0], PLAIN[1]
     bytes_of_state = 2 * 64 * (len(long.split()) + 2)  # half precision, of each word, the start and the end
     monkeypatch.setattr(text, "BUDGET", 2 * bytes_of_state)
     encoder = TextEncoder(loaded_tiny_clip())
@@ -93,8 +105,8 @@ def test_phrases_asked_in_passing_are_forgotten_within_a_budget_of_bytes(model, 
 
 
 def test_in_bfloat16_phrases_stay_where_they_were(model, encoder):
-    halved = TextEncoder(LoadedCLIP(model, "tiny", "tiny", "0", torch.bfloat16))(PHRASES)
-    exact = encoder(PHRASES).embeddings
+    halved = TextEncoder(LoadedCLIP(model, "tiny", "tiny", "0", torch.bfloat16))(PLAIN)
+    exact = encoder(PLAIN).embeddings
     assert halved.embeddings.dtype == halved.tokens.dtype == torch.float32
     assert (halved.embeddings * exact).sum(dim=-1).min() > 0.9995
     assert not torch.equal(halved.embeddings, exact)
@@ -102,15 +114,15 @@ def test_in_bfloat16_phrases_stay_where_they_were(model, encoder):
 
 
 def test_two_encoders_share_nothing():
-    one, other = (TextEncoder(loaded_tiny_clip(seed))(PHRASES).embeddings for seed in (0, 1))
+    one, other = (TextEncoder(loaded_tiny_clip(seed))(PLAIN).embeddings for seed in (0, 1))
     assert (one - other).abs().max() > 0.1
 
 
 def test_embeddings_asked_for_while_evaluating_serve_training_later(encoder):
     with torch.inference_mode():
-        encoder(PHRASES)
+        encoder(PLAIN)
     weight = torch.ones(EMBED_DIM, requires_grad=True)
-    embeddings = encoder(PHRASES).embeddings
+    embeddings = encoder(PLAIN).embeddings
     assert not embeddings.requires_grad
     (embeddings * weight).sum().backward()  # autograd keeps `embeddings`, which it refuses for an inference tensor
     torch.testing.assert_close(weight.grad, embeddings.sum(dim=0))
@@ -118,11 +130,85 @@ def test_embeddings_asked_for_while_evaluating_serve_training_later(encoder):
 
 def test_embeddings_asked_for_under_autocast_are_the_same(encoder):
     with torch.autocast("cpu", torch.bfloat16):
-        halved = encoder(PHRASES).embeddings
-    torch.testing.assert_close(halved, TextEncoder(loaded_tiny_clip())(PHRASES).embeddings, atol=0, rtol=0)
+        halved = encoder(PLAIN).embeddings
+    torch.testing.assert_close(halved, TextEncoder(loaded_tiny_clip())(PLAIN).embeddings, atol=0, rtol=0)
 
 
 def test_unusable_phrase_is_refused_and_not_remembered(encoder):
     for _ in range(2):
         with pytest.raises(InputError, match="empty"):
             encoder(["a cat", " "])
+
+
+def test_pixels_are_normalised_as_clip_does():
+    image = np.random.default_rng(0).integers(0, 256, (RESOLUTION, RESOLUTION, 3), dtype=np.uint8)
+    expected = _transform(RESOLUTION)(Image.fromarray(image))
+    result = normalise_pixels(torch.from_numpy(image).permute(2, 0, 1)[None])
+    torch.testing.assert_close(result[0], expected, atol=1e-6, rtol=0)
+
+
+def test_tokens_are_clips_own():
+    tokens = tokenize(PHRASES)
+    assert tokens.dtype == torch.int64 and tokens.shape == (len(PHRASES), 77)
+    np.testing.assert_array_equal(tokens, clip.tokenize(PHRASES))
+
+
+@pytest.mark.parametrize(
+    ("phrase", "message"),
+    [
+        ("", "empty"),
+        ("\n\t", "empty"),
+        ("a \ud83d cat", r"the phrase 'a \\ud83d cat' holds half a character"),
+        ("dog" + " cat" * 76, r"'dog cat cat.*77 tokens"),
+        ("日本語" * 20, f"'{'日本語' * 20}' is longer"),
+    ],
+)
+def test_what_clip_cannot_read_is_refused(phrase, message):
+    with pytest.raises(InputError, match=message) as info:
+        tokenize(["a cat", phrase, LONGEST])
+    assert len(str(info.value)) < 150
+    assert (tokenize([LONGEST]) != 0).all()
+
+
+@pytest.mark.parametrize("phrase", ["a" * 100_000, "日" * 20_000, " " * 100_000 + "cat"])
+def test_very_long_phrases_are_refused_before_they_are_tokenized(phrase, monkeypatch):
+    monkeypatch.setattr(clip, "tokenize", None)
+    with pytest.raises(InputError, match=rf"has {len(phrase)} characters: shorten it"):
+        tokenize(["a cat", phrase])
+
+
+@pytest.mark.parametrize("phrase", ["a \x00 cat", "\x1b[31mcat", "\u202etac", "z" + "\u0301" * 20, "$x$", "{{7*7}}"])
+def test_odd_characters_are_text_like_any_other(phrase):
+    np.testing.assert_array_equal(tokenize([phrase]), clip.tokenize([phrase]))
+
+
+@pytest.mark.parametrize(
+    "phrases",
+    [PHRASES, PHRASES[:1], [LONGEST], [LONGEST, "dog", " ".join(["the tree"] * 20)]],
+    ids=["mixed", "one short", "77 tokens", "77 tokens among others"],
+)
+def test_the_text_tower_stopped_early_equals_the_whole(model, phrases):
+    tokens = clip.tokenize(phrases)
+    with torch.no_grad():
+        expected = model.encode_text(tokens)
+        assert (encode_tokens(model, tokens)[0] - expected).abs().max() < 1e-5
+    assert expected.std() > 0.1
+
+
+def test_the_text_tower_runs_no_further_than_the_longest_phrase(model):
+    lengths = []
+    hook = model.ln_final.register_forward_hook(lambda module, arguments, output: lengths.append(output.shape[1]))
+    encode_tokens(model, clip.tokenize(["cat", "a dog on a mat"]))
+    hook.remove()
+    assert lengths == [7]  # five words between the start and the end token
+
+
+@needs_shared_data("google-refexp-val5000")
+def test_the_text_tower_stopped_early_equals_the_whole_on_real_expressions(model):
+    lines = (SHARED_DATA / "google-refexp-val5000" / "expressions.jsonl").read_text().splitlines()
+    sentences = [json.loads(line)["sent"] for line in lines]
+    assert len(sentences) == 5000
+    with torch.no_grad():
+        for start in range(0, len(sentences), 500):
+            tokens = tokenize(sentences[start : start + 500])
+            assert (encode_tokens(model, tokens)[0] - model.encode_text(tokens)).abs().max() < 1e-5

@@ -21,7 +21,7 @@ from grounding.evaluation import registry
 from grounding.evaluation.config import EvaluateConfig
 from grounding.evaluation.evaluate import predict_blocks
 from grounding.evaluation.predictions import read_predictions
-from grounding.methods.proposal_clip import ScoringConfig
+from grounding.methods.yolo_clip import ScoringConfig
 from grounding.runtime import files
 from grounding.runtime.cli import parse
 from grounding.visualization import report as drawn
@@ -121,20 +121,20 @@ def test_a_finished_method_is_not_asked_again(made, monkeypatch) -> None:
     results = read(config)
     assert results["query"] == "ref" and results["methods"]["yolo-clip"]["n"] == 14  # objects
     assert "pooled" in pooled
-    report_comparison(config)
+    comparison.compare(config)
 
 
 def test_killed_midway_nothing_is_lost_or_repeated(tmp_path: Path, monkeypatch) -> None:
-    data = write_toy_data(tmp_path / "data", {"val": 1, "test": 35})
+    data = write_toy_data(tmp_path / "data", {"val": 1, "test": 19})
     model = ModelConfig(clip=str(save_tiny_clip(tmp_path / "clip.pt")), model_size=64)
     config = EvaluateConfig(["zero-shot", "yolo-clip"], data, tmp_path / "whole", bounds=[], model=model, device="cpu")
-    report_comparison(config)
+    comparison.compare(config)
     again = replace(config, output=tmp_path / "again")
     asked: list[tuple[str, int]] = []
 
     def killed_once(method, dataset, blocks, **options):
         for of_block in predict_blocks(method, dataset, blocks, **options):
-            if method.name == "yolo-clip" and len(asked) == 35 + 16:
+            if method.name == "yolo-clip" and len(asked) == 19 + 16:
                 asked.append(("killed", 0))
                 raise KeyboardInterrupt
             asked.extend((method.name, of_image[0].image_id) for of_image in of_block)
@@ -142,10 +142,10 @@ def test_killed_midway_nothing_is_lost_or_repeated(tmp_path: Path, monkeypatch) 
 
     monkeypatch.setattr(comparison, "predict_blocks", killed_once)
     with pytest.raises(KeyboardInterrupt):
-        report_comparison(again)
+        comparison.compare(again)
     assert not (again.output / "results.json").exists()
-    report_comparison(again)
-    assert len(asked) == len(set(asked)) == 2 * 35 + 1
+    comparison.compare(again)
+    assert len(asked) == len(set(asked)) == 2 * 19 + 1
     for name in config.methods:
         one, other = (
             [replace(each, seconds=0) for each in read_predictions(folder / "predictions" / f"{name}.jsonl")]
@@ -156,10 +156,10 @@ def test_killed_midway_nothing_is_lost_or_repeated(tmp_path: Path, monkeypatch) 
 
 def test_changed_settings_are_measured_anew(made, tmp_path: Path) -> None:
     config = replace(made[0], output=tmp_path / "out", methods=["whole-image", "yolo-clip"], bounds=[])
-    report_comparison(config)
+    comparison.compare(config)
     path = config.output / "predictions" / "yolo-clip.jsonl"
     before = path.stat().st_mtime_ns, (path.parent / "whole-image.jsonl").stat().st_mtime_ns
-    report_comparison(replace(config, proposals=replace(config.proposals, max_proposals=1)))
+    comparison.compare(replace(config, proposals=replace(config.proposals, max_proposals=1)))
     assert path.stat().st_mtime_ns != before[0]
     assert (path.parent / "whole-image.jsonl").stat().st_mtime_ns == before[1]
     assert all(len(each.boxes_xyxy) == 1 for each in read_predictions(path))
@@ -177,14 +177,14 @@ def test_changed_settings_are_measured_anew(made, tmp_path: Path) -> None:
 def test_wrong_names_are_refused(made, tmp_path: Path, changed: dict, message: str) -> None:
     config = replace(made[0], output=tmp_path / "out", **changed)
     with pytest.raises(InputError, match=message):
-        report_comparison(config)
+        comparison.compare(config)
     assert not config.output.exists()
 
 
 def test_a_blind_method_takes_its_bounds_place(made, tmp_path: Path) -> None:
     config = replace(made[0], output=tmp_path / "it's here", methods=["whole-image", "zero-shot"],
                      bounds=["whole-image", "centred-box"])  # fmt: skip
-    report_comparison(config)
+    comparison.compare(config)
     results = read(config)
     assert list(results["methods"]) == ["whole-image", "zero-shot"] and list(results["bounds"]) == ["centred-box"]
     assert "clip.pt" in results["weights"] and results["proposals"] == ""
@@ -203,7 +203,7 @@ def test_the_command_repeats_the_comparison(made, tmp_path: Path) -> None:
 
 def test_old_measures_never_lie_beside_new_predictions(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = replace(made[0], output=tmp_path / "out", bounds=[])
-    report_comparison(replace(config, methods=["zero-shot"]))
+    comparison.compare(replace(config, methods=["zero-shot"]))
     asked = comparison.predict_blocks
 
     def looked_at(*arguments: object, **named: object) -> Iterator[object]:
@@ -211,7 +211,7 @@ def test_old_measures_never_lie_beside_new_predictions(made, tmp_path: Path, mon
         return asked(*arguments, **named)
 
     monkeypatch.setattr(comparison, "predict_blocks", looked_at)
-    report_comparison(replace(config, methods=["zero-shot", "gradcam"]))
+    comparison.compare(replace(config, methods=["zero-shot", "gradcam"]))
     assert (config.output / "results.json").is_file()
 
 
@@ -220,14 +220,14 @@ def test_one_comparison_at_a_time_in_a_folder(made, tmp_path: Path, monkeypatch:
     config = replace(made[0], output=tmp_path / "out")
     config.output.mkdir()
     with FileLock(config.output / "compare.lock"), pytest.raises(InputError, match="another comparison works in"):
-        report_comparison(config)
+        comparison.compare(config)
 
 
 def test_every_heatmap_method_is_tuned_on_val_and_the_results_say_how(made, tmp_path: Path) -> None:
     bounds = ["yolo-oracle", "annotated-clip"]
     config = replace(made[0], output=tmp_path / "out", methods=["zero-shot", "gradcam", "yolo-clip"], bounds=bounds,
                      precision="bfloat16")  # fmt: skip
-    report_comparison(config)
+    comparison.compare(config)
     results = json.loads((config.output / "results.json").read_text())
     halved = dict.fromkeys(config.methods, "bfloat16")
     assert results["precision"] == halved | dict.fromkeys(bounds, "float32"), "bounds are measured in float32"
@@ -241,10 +241,10 @@ def test_every_heatmap_method_is_tuned_on_val_and_the_results_say_how(made, tmp_
 
 def test_the_split_that_is_measured_chooses_nothing(made, tmp_path: Path) -> None:
     config = replace(made[0], output=tmp_path / "out")
-    report_comparison(replace(config, methods=["zero-shot"], bounds=[], split="val"))
+    comparison.compare(replace(config, methods=["zero-shot"], bounds=[], split="val"))
     assert not (config.output / "extraction").exists()
     with pytest.raises(InputError, match="extraction_split"):
-        report_comparison(replace(config, methods=["zero-shot"], bounds=[], split="val", extraction_split="test"))
+        comparison.compare(replace(config, methods=["zero-shot"], bounds=[], split="val", extraction_split="test"))
 
 
 def test_answers_are_not_asked_again_for_the_sake_of_a_page() -> None:
@@ -259,10 +259,10 @@ def test_data_without_a_val_split(tmp_path: Path) -> None:
     data = write_toy_data(tmp_path / "data", {"test": 2})
     model = ModelConfig(clip=str(save_tiny_clip(tmp_path / "clip.pt")), model_size=64)
     config = EvaluateConfig(["yolo-clip"], data, tmp_path / "out", bounds=[], model=model, device="cpu")
-    report_comparison(config)  # nothing to choose
+    comparison.compare(config)  # nothing to choose
     with pytest.raises(InputError, match=r"has no split 'val'.*--extraction_split null"):
-        report_comparison(replace(config, methods=["zero-shot"]))
-    report_comparison(replace(config, methods=["zero-shot"], extraction_split=None))
+        comparison.compare(replace(config, methods=["zero-shot"]))
+    comparison.compare(replace(config, methods=["zero-shot"], extraction_split=None))
     results = json.loads((config.output / "results.json").read_text())
     assert results["methods"]["zero-shot"]["extraction_chosen_on"] == "none: as configured"
 

@@ -24,8 +24,8 @@ from grounding.evaluation.registry import MethodSettings, make_method
 from grounding.extraction import ExtractionConfig
 from grounding.extraction.quality import BoxQualityHead
 from grounding.methods.dense import DenseGrounder
-from grounding.methods.proposal_clip import ScoringConfig
-from grounding.methods.proposals.loading import ProposalsConfig
+from grounding.methods.proposals import ProposalsConfig
+from grounding.methods.yolo_clip import ScoringConfig
 from grounding.training.tune_extraction import GRID, SWEEP_FILE, TuneExtractionConfig, tune_extraction
 from grounding.types import Grounding
 from tests.scripts import assert_refused, run_script

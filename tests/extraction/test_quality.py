@@ -13,9 +13,8 @@ from torchvision.ops import box_iou
 
 from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig, extract
-from grounding.extraction.features import FEATURES, box_features, candidate_boxes
-from grounding.extraction.quality import BoxQualityHead, fit_quality_head
-from grounding.extraction.stored import EXTRACTION_FILE, QUALITY_FILE, read_extraction, save_extraction
+from grounding.extraction.quality import FEATURES, BoxQualityHead, box_features, candidate_boxes, fit_quality_head
+from grounding.extraction.settings import EXTRACTION_FILE, QUALITY_FILE, read_extraction, save_extraction
 
 QUALITY = ExtractionConfig(method="quality")
 

@@ -16,9 +16,8 @@ from grounding import InputError
 from grounding.evaluation.bounds import annotated_clip, box_mask, random_proposal, yolo_oracle
 from grounding.extraction import ExtractionConfig
 from grounding.geometry import hottest_point
-from grounding.methods.proposal_clip import ProposalScorer, ScoringConfig
 from grounding.methods.reclip import ReCLIPGrounder
-from grounding.methods.yolo_clip import YOLOCLIPGrounder
+from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
 from grounding.types import Example, Expression, Region
 from tests.fake_proposer import FakeProposer
 from tests.tiny_clip import RESOLUTION, loaded_tiny_clip

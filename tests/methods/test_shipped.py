@@ -1,16 +1,18 @@
-"""The decoder that comes with the package: it works without training, on scenes that nobody has used before."""
+"""What comes with the package works without training: on scenes that nobody has used before, or asked nothing."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+import pytest
 import yaml
 
+import grounding
 from grounding import RefCOCOg, load
 from grounding.data.refshapes.writer import write_refshapes
 from grounding.evaluation.evaluate import evaluate
-from grounding.methods.load import SHIPPED, read_model_config
+from grounding.methods.load import SHIPPED, TRAINING_FREE, read_model_config
 
 UNUSED_SEED = 20_261_124  # neither its training scenes nor those that its settings were chosen on come from it
 
@@ -42,3 +44,14 @@ def test_the_configuration_that_trained_it_is_the_published_one() -> None:
         return all(holds(v, whole[k]) if isinstance(v, dict) else whole[k] == v for k, v in part.items())
 
     assert holds(published, shipped)
+
+
+@pytest.mark.parametrize("name", ["refshapes", *TRAINING_FREE])
+def test_images_without_phrases(name: str) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    method = grounding.load(name)
+    answers = method.ground_batch([image, image, image], [["a"], [], ["a", "b"]])
+    assert [len(of_image) for of_image in answers] == [1, 0, 2]
+    assert method.ground_batch([image], [[]]) == [[]]
+    assert method.ground_batch([], []) == []
+    assert method.ground(image, []) == []

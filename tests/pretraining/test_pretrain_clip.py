@@ -11,7 +11,8 @@ from jsonargparse import ArgumentError, ArgumentParser
 from safetensors.torch import load_file
 from torch import Tensor
 
-from grounding.clip.backbone import load_clip, tokenize
+from grounding.clip.backbone import load_clip
+from grounding.clip.text import tokenize
 from grounding.errors import InputError
 from grounding.runtime.config_io import plain
 from pretraining import clip as pretrain_module

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from grounding.evaluation.calibration import reliability, risk_coverage
+from grounding.evaluation.metrics import reliability, risk_coverage
 
 METHODS = ("demo", "zero-shot", "gradcam", "yolo-clip", "reclip")
 BOUNDS = ("whole-image", "centred-box", "random-proposal", "yolo-oracle", "annotated-clip", "box-mask")

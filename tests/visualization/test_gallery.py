@@ -7,10 +7,9 @@ from PIL import Image
 
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
-from grounding.evaluation.aggregate_by_ref import aggregate_by_ref
 from grounding.evaluation.breakdowns import AXES
 from grounding.evaluation.metrics import ious_with
-from grounding.evaluation.predictions import Prediction, read_predictions
+from grounding.evaluation.predictions import Prediction, aggregate_by_ref, read_predictions
 from grounding.runtime.cli import parse
 from grounding.visualization.gallery import GalleryConfig, gallery
 from grounding.visualization.selection import choose_random

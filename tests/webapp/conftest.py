@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from grounding.methods.config import ModelConfig
-from grounding.methods.proposals.loading import ProposalsConfig
+from grounding.methods.proposals import ProposalsConfig
 from grounding.runtime.lru_cache import LRUCache
 from grounding.webapp.answers import Answerer, PageMethod, load_methods
 from grounding.webapp.serving import ServeConfig, launch

@@ -10,8 +10,8 @@ from torchvision.ops import box_iou
 
 from grounding.data.refshapes.writer import make_split_scene
 from grounding.errors import InputError
-from grounding.methods.proposals import loading
-from grounding.methods.proposals.loading import EMBEDDED_FILE, ProposalsConfig, load_proposer
+from grounding.methods import proposals
+from grounding.methods.proposals import EMBEDDED_FILE, ProposalsConfig, load_proposer
 from grounding.methods.proposals.types import CachedProposer, Proposals
 from tests.fake_proposer import FakeProposer
 
@@ -58,7 +58,7 @@ def test_each_name_leads_to_its_detector(monkeypatch, tmp_path):
     assert other.weights == f"copy.ONNX (copy.ONNX, sha256 {digest[:12]}...)"
 
     asked: list[object] = []
-    monkeypatch.setattr(loading, "UltralyticsProposer", lambda *given, **named: asked.append((given, named)))
+    monkeypatch.setattr(proposals, "UltralyticsProposer", lambda *given, **named: asked.append((given, named)))
     config = ProposalsConfig(0.1, 0.4, 7, "yolov8n.pt")
     load_proposer(config, "cuda")
     assert asked == [(("yolov8n.pt", config), {"device": "cuda"})]

@@ -16,7 +16,7 @@ from torchvision.ops import box_iou
 from grounding.data.images import read_image
 from grounding.errors import InputError
 from grounding.geometry import box_xywh_to_xyxy
-from grounding.methods.proposals.loading import EMBEDDED_FILE
+from grounding.methods.proposals import EMBEDDED_FILE
 from grounding.methods.proposals.types import Selection, best_proposals
 from grounding.methods.proposals.yolox import YOLOXProposer, decode, fit, import_onnxruntime
 from tests.shared_data import SHARED_DATA, needs_shared_data

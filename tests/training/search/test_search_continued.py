@@ -22,25 +22,12 @@ from optuna.exceptions import StorageInternalError
 import grounding.training.search as tuning
 from grounding import InputError, RefCOCOg
 from grounding.training.config import TrainConfig
-from grounding.training.criterion import TrainingCriterion
 from grounding.training.search import TuneConfig, trial_folder, tune
 from grounding.training.train import train
+from tests.killed import killed_after
 from tests.scripts import ROOT
 from tests.training.disturbing import at_step, not_a_number
 from tests.training.search.searches import logged, rows
-
-
-def dying_in_step(monkeypatch: pytest.MonkeyPatch, step: int, death: type[BaseException]) -> None:
-    """Ends the process's trainings in the middle of their optimiser step `step`, counted over all of them from 0."""
-    losses = TrainingCriterion.forward
-    calls = iter(range(step + 1))
-
-    def dying(*arguments: Any) -> Any:
-        if next(calls) == step:
-            raise death
-        return losses(*arguments)
-
-    monkeypatch.setattr(TrainingCriterion, "forward", dying)
 
 
 @pytest.mark.parametrize(("step", "death"), [(4, SystemExit), (7, KeyboardInterrupt)], ids=["epoch 1", "epoch 2"])
@@ -48,7 +35,7 @@ def test_a_killed_search_goes_on(
     config: TuneConfig, monkeypatch: pytest.MonkeyPatch, step: int, death: type[BaseException]
 ) -> None:
     with monkeypatch.context() as patch:  # two steps an epoch, four a trial: in trial 1
-        dying_in_step(patch, step, death)
+        killed_after(patch, step, death)
         with pytest.raises(death):
             tune(config)
     first = trial_folder(config.output, 0)
@@ -80,7 +67,7 @@ def test_a_killed_search_goes_on(
 def test_a_trial_is_repeated_only_once(config: TuneConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(2):
         with monkeypatch.context() as patch:
-            dying_in_step(patch, 0, SystemExit)
+            killed_after(patch, 0, SystemExit)
             with pytest.raises(SystemExit):
                 tune(config)
     tune(replace(config, trials=1))
