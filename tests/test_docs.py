@@ -132,7 +132,7 @@ def test_command(page: str, line: str, place: Path, capsys: Capture) -> None:
     if name == "-m":
         sys_argv, sys.argv = sys.argv, arguments
         try:
-            runpy.run_module(arguments[0], run_name="__main__")
+            runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
         finally:
             sys.argv = sys_argv
         return
