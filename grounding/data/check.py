@@ -59,11 +59,13 @@ def check(data: Path, split_by: str = "umd", images: bool = True) -> Iterator[Pr
             yield f"{name} given twice", f"{value}, {times} times"
     splits = defaultdict(set)
     for reference in references:
-        where, region = f"ref_id {reference.ref_id}", regions.get(reference.ann_id)
+        where = f"ref_id {reference.ref_id}"
         splits[reference.image_id].add(reference.split)
         if reference.image_id not in by_id:
             yield "reference to an image without a sound entry", where
-        if region is None or region.image_id != reference.image_id:
+        if len(reference.ann_ids) != 1:
+            yield "reference that is not about one object", where
+        if any(each not in regions or regions[each].image_id != reference.image_id for each in reference.ann_ids):
             yield "reference to an annotation of its image without a sound entry", where
         if not reference.sentences:
             yield "reference without sentences", where

@@ -57,6 +57,7 @@ DAMAGE: dict[str, tuple[Callable[[list[dict], dict], None], str]] = {
     "reference without sentences": (of_first("sentences", []), "ref_id 1"),
     "reference to an image without a sound entry": (of_first("image_id", 999), "ref_id 1"),
     "reference to an annotation of its image without a sound entry": (of_first("image_id", 2), "ref_id 1"),
+    "reference that is not about one object": (of_first("ann_id", [1, 2]), "ref_id 1"),
     "ref_id given twice": (of_first("ref_id", 2), "2, 2 times"),
     "sent_id given twice": (lambda r, i: r[0]["sentences"][0].update(sent_id=1), "1, 2 times"),
     "image in more than one split": (of_first("split", "test"), "image_id 1: ['test', 'train']"),
