@@ -37,6 +37,7 @@ ELSEWHERE = {
     "pip install": "as above",
     "conda ": "as above",
     "python demo.py": "tests/test_demo.py runs it on a few images",
+    "python -m grounding.data.refshapes": "draws 7,825 images; tests/data/refshapes runs it for a few",
     "python -m grounding.data.download": "needs the network; tests/data/download has a server of its own",
     "torchrun": "tests/runtime/test_distributed.py starts two processes by it",
     "python -m grounding.deployment.export": "takes half a minute; tests/deployment/export runs it",
