@@ -22,7 +22,7 @@ from PIL import Image
 from grounding import InputError, RefCOCOg
 from grounding.clip.text import tokenize
 from grounding.data.archives import unpack
-from grounding.data.check import check, told
+from grounding.data.check import check, summary_text
 from grounding.data.images import read_image
 from grounding.data.unpickle import load_plain_pickle
 from grounding.deployment.bulk import read_requests
@@ -82,7 +82,7 @@ def _annotations(folder: Path) -> Reader:
         try:
             read(data)
         finally:
-            told(check(folder, images=False))
+            summary_text(check(folder, images=False))
 
     seeds = tuple(which + content for which, content in right.items())
     inputs = st.one_of(

@@ -102,7 +102,7 @@ def _read(name: str, records: list[Any], read: Callable[[Any, str], Entry]) -> G
     return entries
 
 
-def told(problems: Iterable[Problem]) -> str:
+def summary_text(problems: Iterable[Problem]) -> str:
     """A line per kind of problem with its number, and the first few of each."""
     by_kind: dict[str, list[str]] = defaultdict(list)
     for kind, where in problems:
@@ -116,6 +116,8 @@ def told(problems: Iterable[Problem]) -> str:
 
 if __name__ == "__main__":
     with exit_on_input_error():
-        found = told(auto_cli(check, args=sys.argv[1:], as_positional=False, prog="python -m grounding.data.check"))
+        found = summary_text(
+            auto_cli(check, args=sys.argv[1:], as_positional=False, prog="python -m grounding.data.check")
+        )
         print(found or "nothing is wrong")
         sys.exit(1 if found else 0)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from grounding.data.check import SHOWN, check, told
+from grounding.data.check import SHOWN, check, summary_text
 from grounding.data.images import read_image
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
@@ -36,7 +36,7 @@ def change(root: Path, how: Callable[[list[dict], dict], None]) -> None:
 
 def test_a_sound_one_has_no_problem(root: Path) -> None:
     assert list(check(root)) == []
-    assert told([]) == ""
+    assert summary_text([]) == ""
 
 
 def of_first(field: str, value: Any) -> Callable[[list[dict], dict], None]:
@@ -130,7 +130,7 @@ def test_images_are_looked_for_and_decoded(root: Path) -> None:
 
 
 def test_of_many_the_first_are_shown() -> None:
-    text = told(("empty box", f"annotation {number}") for number in range(SHOWN + 3))
+    text = summary_text(("empty box", f"annotation {number}") for number in range(SHOWN + 3))
     assert text.splitlines()[0] == f"{SHOWN + 3} x empty box" and text.splitlines()[-1] == "    and 3 more"
 
 
@@ -172,7 +172,7 @@ def test_a_field_of_any_kind_is_told_where_it_is_refused(root: Path, place: str,
         record[field] = value
 
     change(root, put)
-    assert told(check(root, images=False)) or not refuses(root)
+    assert summary_text(check(root, images=False)) or not refuses(root)
 
 
 @pytest.mark.parametrize(
@@ -193,5 +193,5 @@ def test_a_file_that_lacks_a_list_is_said(root: Path, spoil: Callable[..., Any],
 
 
 def test_what_is_told_is_a_line_for_each_place() -> None:
-    shown = told([("missing image", "a\x1b[31m\nb" + "x" * 1000)])
+    shown = summary_text([("missing image", "a\x1b[31m\nb" + "x" * 1000)])
     assert shown.splitlines()[1].startswith("    a\\x1b[31m\\nbxxx") and len(shown) < 300
