@@ -14,7 +14,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from grounding.data.annotations import find_layout, read_instances, read_references
-from grounding.data.images import read_image
+from grounding.data.images import read_annotated_image
 from grounding.errors import InputError
 from grounding.types import SetExpression
 
@@ -67,6 +67,9 @@ class GRefCOCO(Dataset[SetExample]):
         layout = find_layout(Path(root), split_by, sets=True)
         references = read_references(layout.refs_file, split)
         regions, images = read_instances(layout.instances_file, references)
+        unsized = next((image_id for image_id, record in images.items() if record.size is None), None)
+        if unsized is not None:  # its boxes could reach beyond it
+            raise InputError(f"{layout.instances_file}, image {unsized}, has no width and height: get COCO's own file")
         self._sizes = {image_id: record.size for image_id, record in images.items()}
         expressions = [
             SetExpression(
@@ -97,11 +100,4 @@ class GRefCOCO(Dataset[SetExample]):
         """
         expressions = self._examples[index]
         size = self._sizes[expressions[0].image_id]
-        image = read_image(expressions[0].image_path, size)
-        height, width = image.shape[:2]
-        if size is not None and size != (width, height):
-            raise InputError(
-                f"{expressions[0].image_path} has {width}x{height} pixels where instances.json says "
-                f"{size[0]}x{size[1]}, so the boxes do not fit it: put the original file back"
-            )
-        return SetExample(image, expressions)
+        return SetExample(read_annotated_image(expressions[0].image_path, size), expressions)

@@ -159,3 +159,19 @@ def _sixteen_bit_to_rgb(image: Image.Image) -> Image.Image:
 def _reason(problem: Exception) -> str:
     # PIL names the BytesIO in its own message, which says nothing to a reader.
     return "unknown format" if isinstance(problem, UnidentifiedImageError) else str(problem)
+
+
+def read_annotated_image(path: Path, size: tuple[int, int] | None) -> np.ndarray:
+    """`read_image` of an image to which boxes belong, whose (width, height) instances.json gives, or None.
+
+    Raises:
+        InputError: it cannot be read, or has another size, so that the boxes would not fit it.
+    """
+    image = read_image(path, size)
+    height, width = image.shape[:2]
+    if size is not None and size != (width, height):
+        raise InputError(
+            f"{path} has {width}x{height} pixels where instances.json says {size[0]}x{size[1]}, so the boxes do "
+            "not fit it: put the original file back"
+        )
+    return image

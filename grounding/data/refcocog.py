@@ -13,7 +13,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from grounding.data.annotations import find_layout, read_instances, read_references
-from grounding.data.images import read_image
+from grounding.data.images import read_annotated_image
 from grounding.data.records import box_in_image
 from grounding.errors import InputError
 from grounding.geometry import box_xyxy_to_xywh
@@ -123,13 +123,8 @@ class RefCOCOg(Dataset[Example]):
         expressions = self._examples[index]
         path = expressions[0].image_path
         size = self._image_sizes[expressions[0].image_id]
-        image = read_image(path, size)
+        image = read_annotated_image(path, size)
         height, width = image.shape[:2]
-        if size is not None and size != (width, height):
-            raise InputError(
-                f"{path} has {width}x{height} pixels where instances.json says {size[0]}x{size[1]}, so the boxes do "
-                "not fit it: put the original file back"
-            )
         regions = self.regions[expressions[0].image_id]
         if size is not None:
             return Example(image, expressions, regions)

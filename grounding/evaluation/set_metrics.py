@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import mannwhitneyu
 
 from grounding.evaluation.significance import interval_by_image
 from grounding.geometry import box_iou
@@ -57,32 +58,40 @@ def set_metrics(answers: Sequence[SetAnswer], threshold: float) -> dict[str, flo
     Returns:
         "set_accuracy": share of phrases whose set of boxes is right (Pr@(F1=1, IoU>=0.5)); "n_acc": share of the
         phrases that fit nothing which get no box; "t_acc": share of the others which get one or more;
-        "presence_auroc": how well `presence` separates the two. NaN where there is no phrase to tell.
+        "presence_auroc": the probability that `presence` is higher where something fits than where nothing does, a
+        tie counting half. A measure of which there is no phrase to tell is left out.
     """
-    absent = np.array([len(answer.annotated_xyxy) == 0 for answer in answers])
-    silent = np.array([not (answer.scores >= threshold).any() for answer in answers])
-    right = np.array([is_right(answer, threshold) for answer in answers])
-    presence = np.array([answer.presence for answer in answers])
-    return {
-        "set_accuracy": _mean(right),
-        "n_acc": _mean(silent[absent]),
-        "t_acc": _mean(~silent[~absent]),
-        "presence_auroc": auroc(presence[~absent], presence[absent]),
+    measured = {name: float(values.mean()) for name, (values, _) in _shares(answers, threshold).items()}
+    presence = {
+        kind: [each.presence for each in answers if bool(len(each.annotated_xyxy)) is kind] for kind in (True, False)
     }
+    if all(presence.values()):
+        pairs = len(presence[True]) * len(presence[False])
+        measured["presence_auroc"] = float(mannwhitneyu(presence[True], presence[False]).statistic) / pairs
+    return measured
 
 
 def intervals_of(answers: Sequence[SetAnswer], threshold: float) -> dict[str, tuple[float, float]]:
     """95 % intervals over images of the shares in `set_metrics`, where two images at least have a say in one."""
+    return {
+        name: interval_by_image(values, image_ids)
+        for name, (values, image_ids) in _shares(answers, threshold).items()
+        if len(np.unique(image_ids)) > 1
+    }
+
+
+def _shares(answers: Sequence[SetAnswer], threshold: float) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Name of a share -> for each phrase that it is about, whether it counts, and the image's id."""
     absent = np.array([len(answer.annotated_xyxy) == 0 for answer in answers])
     silent = np.array([not (answer.scores >= threshold).any() for answer in answers])
     right = np.array([is_right(answer, threshold) for answer in answers])
     image_ids = np.array([answer.image_id for answer in answers])
-    shares = {"set_accuracy": (right, absent | ~absent), "n_acc": (silent, absent), "t_acc": (~silent, ~absent)}
-    return {
-        name: interval_by_image(values[about], image_ids[about])
-        for name, (values, about) in shares.items()
-        if len(np.unique(image_ids[about])) > 1
+    shares = {
+        "set_accuracy": (right, image_ids),
+        "n_acc": (silent[absent], image_ids[absent]),
+        "t_acc": (~silent[~absent], image_ids[~absent]),
     }
+    return {name: share for name, share in shares.items() if len(share[0])}
 
 
 def choose_threshold(answers: Sequence[SetAnswer]) -> float:
@@ -97,20 +106,3 @@ def choose_threshold(answers: Sequence[SetAnswer]) -> float:
     accuracy = [np.mean([is_right(answer, threshold) for answer in answers]) for threshold in candidates]
     best = len(accuracy) - 1 - int(np.argmax(accuracy[::-1]))
     return float(candidates[best])
-
-
-def auroc(positive: np.ndarray, negative: np.ndarray) -> float:
-    """Probability that a value (N,) of the one kind exceeds one (M,) of the other, a tie counting half.
-
-    Equal to the area under the receiver operating characteristic; NaN where either is empty.
-    """
-    if not len(positive) or not len(negative):
-        return float("nan")
-    ordered = np.sort(negative)
-    below = np.searchsorted(ordered, positive, side="left")
-    up_to = np.searchsorted(ordered, positive, side="right")
-    return float((below + up_to).sum() / (2 * len(positive) * len(negative)))
-
-
-def _mean(values: np.ndarray) -> float:
-    return float(values.mean()) if len(values) else float("nan")

@@ -97,3 +97,12 @@ def test_an_image_of_another_size_is_refused(root):
     Image.new("RGB", (5, 6)).save(path)
     with pytest.raises(InputError, match=r"has 5x6 pixels where instances\.json says"):
         GRefCOCO(root, "val")[0]
+
+
+def test_an_image_without_a_size_is_refused(root):
+    path = root / "annotations" / "instances.json"
+    content = json.loads(path.read_text())
+    del content["images"][0]["width"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="image 1, has no width and height"):
+        GRefCOCO(root, "val")
