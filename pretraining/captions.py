@@ -1,7 +1,6 @@
-"""Image-caption pairs for contrastive pretraining: views of generated scenes and what may be said of them.
+"""Image-caption pairs for contrastive pretraining: pictures of the catalogue with alt texts as a crawl has them.
 
-No box leaves this file: a pair is a picture, a caption, and the attribute sets needed to tell which other
-captions of a batch are true of the picture as well.
+Captions are incomplete, now and then of another picture, and place things at random. No box is part of a pair.
 """
 
 from __future__ import annotations
@@ -12,113 +11,125 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from grounding.data.refshapes.meaning import Attributes, Description, has_attributes
-from grounding.data.refshapes.phrases import attributes_of, describe, say
-from grounding.data.refshapes.scenes import Scene, SceneObject, make_scene
-from grounding.geometry import PADDING_RGB, Letterbox
+from grounding.data.refshapes.phrases import noun_phrase
+from grounding.data.refshapes.vocabulary import RELATIONS, SIZES
+from pretraining.catalogue import CLIP_ART_SHARE, Depicted, draw_picture
 
-RELATION_VIEWS = 0.35
-PRETRAINING_STREAM = 7_001  # keeps these scenes apart from every benchmark split's
+PRETRAINING_STREAM = 7_002  # keeps these pictures apart from every benchmark split's
+WRONG_SHARE = 0.1  # of captions that are about something else
+Attributes = tuple[tuple[str, str], ...]
+
+NAMED = (  # which attributes a caption names of a thing, and how often
+    (("texture", "material", "colour", "shape"), 0.36),
+    (("texture", "colour", "shape"), 0.22),
+    (("material", "colour", "shape"), 0.12),
+    (("colour", "shape"), 0.16),
+    (("texture", "shape"), 0.05),
+    (("material", "shape"), 0.03),
+    (("texture", "colour"), 0.03),
+    (("shape",), 0.03),
+)
+BEFORE = (
+    "",
+    "",
+    "",
+    "",
+    "",
+    "",
+    "",
+    "a picture of ",
+    "image of ",
+    "photo: ",
+    "free clip art of ",
+    "isolated ",
+    "a drawing of ",
+)
+AFTER = (
+    "",
+    "",
+    "",
+    "",
+    "",
+    "",
+    "",
+    " icon",
+    " stock image",
+    " on a background",
+    " illustration",
+    ", vector",
+    " hd wallpaper",
+)
 
 
 @dataclass(frozen=True)
-class CaptionedView:
+class CaptionedPicture:
     """One pair for pretraining.
 
     Attributes:
         image: (S, S, 3) uint8 RGB.
-        caption: a phrase about what is shown.
-        mentions: the attribute sets of the objects the caption is about.
-        shows: the objects in the image; of a view zoomed onto one object, that object only.
+        caption: an alt text.
+        mentions: the attributes of each thing the caption names.
+        shows: the things in the picture.
     """
 
     image: np.ndarray
     caption: str
     mentions: tuple[Attributes, ...]
-    shows: tuple[SceneObject, ...]
+    shows: tuple[Depicted, ...]
 
 
-def captioned_views(seed: int, image_size: int, *, stream: int = 0) -> Iterator[CaptionedView]:
-    """Endless views, two of every three zoomed onto one object.
+def captioned_pictures(
+    seed: int, image_size: int, *, stream: int = 0, clip_art: float = CLIP_ART_SHARE
+) -> Iterator[CaptionedPicture]:
+    """Endless pairs; the same seed and stream give the same ones.
 
     Args:
-        seed: of the whole stream.
-        image_size: side of the views in pixels.
-        stream: views of different streams come from different scenes.
+        seed: of all streams.
+        image_size: side of the pictures in pixels.
+        stream: different streams have different pictures.
+        clip_art: as for `draw_picture`.
     """
     rng = np.random.default_rng([PRETRAINING_STREAM, seed, stream])
     while True:
-        scene = make_scene(rng, allow_novel=False)
-        for index in rng.permutation(len(scene.objects))[:2]:
-            yield _object_view(scene, int(index), image_size, rng)
-        relation = _relation(scene, int(rng.integers(len(scene.objects))), rng)
-        if relation is None:
-            yield _scene_view(scene, image_size, rng)
-        else:
-            yield _relation_view(scene, relation, image_size, rng)
+        image, shows = draw_picture(rng, clip_art=clip_art)
+        image = cv2.resize(image, (image_size, image_size), interpolation=cv2.INTER_AREA)
+        named = draw_picture(rng)[1] if rng.random() < WRONG_SHARE else shows
+        count = min(int(rng.choice([1, 2, 3], p=(0.55, 0.35, 0.1))), len(named))
+        chosen = [named[index] for index in rng.permutation(len(named))[:count]]
+        mentions = tuple(_mention(thing, rng) for thing in chosen)
+        yield CaptionedPicture(image, _alt_text(mentions, rng), mentions, shows)
 
 
-def captions_true_of(views: list[CaptionedView]) -> np.ndarray:
-    """(N, N) bool: entry [i, j] says that image i shows all that caption j is about, whatever the relation."""
-    return np.array([[_mentions_are_shown(caption, image) for caption in views] for image in views])
+def captions_true_of(pictures: list[CaptionedPicture]) -> np.ndarray:
+    """(N, N) bool: entry [i, j] says that picture i shows all that caption j names."""
+    return np.array([[_shows(picture, caption.mentions) for caption in pictures] for picture in pictures])
 
 
-def _mentions_are_shown(caption: CaptionedView, image: CaptionedView) -> bool:
-    return all(any(has_attributes(item, attributes) for item in image.shows) for attributes in caption.mentions)
+def _shows(picture: CaptionedPicture, mentions: tuple[Attributes, ...]) -> bool:
+    return all(
+        any(all(getattr(thing, name) == value for name, value in mention) for thing in picture.shows)
+        for mention in mentions
+    )
 
 
-def _relation(scene: Scene, index: int, rng: np.random.Generator) -> Description | None:
-    """Now and then, where the scene has one: the object with the given index, placed by another object."""
-    return describe(scene.objects, index, rng, kind="relation") if rng.random() < RELATION_VIEWS else None
+def _mention(thing: Depicted, rng: np.random.Generator) -> Attributes:
+    subsets, shares = zip(*NAMED, strict=True)
+    names = subsets[rng.choice(len(subsets), p=shares)]
+    usual = {"plain", "matte"}  # nobody says so, but now and then
+    values = [(name, getattr(thing, name)) for name in names]
+    return tuple((name, value) for name, value in values if value not in usual or rng.random() < 0.3)
 
 
-def _object_view(scene: Scene, index: int, image_size: int, rng: np.random.Generator) -> CaptionedView:
-    """A square window about one object, one to two and a half times its size, with a caption of the object."""
-    item = scene.objects[index]
-    left, top, side = item.patch
-    reach = side * rng.uniform(0.95, 2.5)
-    slack = max(reach - side, 0) / 2
-    x = left + side / 2 + rng.uniform(-slack, slack)
-    y = top + side / 2 + rng.uniform(-slack, slack)
-    scale = image_size / reach
-    matrix = np.array([[scale, 0, (reach / 2 - x) * scale], [0, scale, (reach / 2 - y) * scale]])
-    image = cv2.warpAffine(
-        scene.image, matrix, (image_size, image_size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT,
-        borderValue=PADDING_RGB,
-    )  # fmt: skip
-    description = _relation(scene, index, rng)
-    if description is None or not description.attributes:
-        description = Description(attributes_of(item, _names(rng)))
-    # The window may show neighbours, and the caption may name one, but both are about the object in the middle.
-    return CaptionedView(_relight(image, rng), say(description, rng), (description.attributes,), (item,))
-
-
-def _scene_view(scene: Scene, image_size: int, rng: np.random.Generator) -> CaptionedView:
-    """The whole scene with a caption that lists one to three of its objects."""
-    count = min(int(rng.integers(1, 4)), len(scene.objects))
-    chosen = rng.permutation(len(scene.objects))[:count]
-    listed = tuple(attributes_of(scene.objects[index], _names(rng)) for index in chosen)
-    caption = " and ".join(say(Description(attributes), rng) for attributes in listed)
-    return CaptionedView(_whole(scene, image_size, rng), caption, listed, scene.objects)
-
-
-def _relation_view(scene: Scene, description: Description, image_size: int, rng: np.random.Generator) -> CaptionedView:
-    """The whole scene with a caption that places one object by another."""
-    mentions = (description.attributes, description.anchor)
-    return CaptionedView(_whole(scene, image_size, rng), say(description, rng), mentions, scene.objects)
-
-
-def _whole(scene: Scene, image_size: int, rng: np.random.Generator) -> np.ndarray:
-    height, width = scene.image.shape[:2]
-    return _relight(Letterbox.fit((width, height), image_size).apply(scene.image), rng)
-
-
-def _names(rng: np.random.Generator) -> tuple[str, ...]:
-    """Which attributes a caption names: mostly all that a single object shows."""
-    subsets = (("texture", "colour", "shape"), ("colour", "shape"), ("texture", "shape"), ("texture", "colour"))
-    return subsets[rng.choice(4, p=[0.6, 0.2, 0.1, 0.1])]
-
-
-def _relight(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The image with slightly other brightness and contrast, uint8."""
-    return cv2.convertScaleAbs(image, alpha=rng.uniform(0.88, 1.12), beta=rng.uniform(-12, 12))
+def _alt_text(mentions: tuple[Attributes, ...], rng: np.random.Generator) -> str:
+    parts = []
+    for mention in mentions:
+        size = str(rng.choice(SIZES[("large", "small")[rng.integers(2)]])) + " " if rng.random() < 0.1 else ""
+        parts.append(("a ", "a ", "the ", "")[rng.integers(4)] + size + noun_phrase(mention, rng))
+    if len(parts) == 1:
+        text = parts[0]
+    elif rng.random() < 0.35:  # whatever the picture shows
+        words = RELATIONS[list(RELATIONS)[rng.integers(len(RELATIONS))]]
+        text = f" {words[rng.integers(len(words))]} ".join(parts)
+    else:
+        text = (" and ", ", ", " with ")[rng.integers(3)].join(parts)
+    return BEFORE[rng.integers(len(BEFORE))] + text + AFTER[rng.integers(len(AFTER))]

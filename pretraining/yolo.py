@@ -1,9 +1,8 @@
-"""`python -m pretraining.yolo`: the embedded YOLOX, trained from nothing on the boxes of RefShapes' scenes.
+"""`python -m pretraining.yolo`: the embedded YOLOX, trained from nothing on the boxes of `detection_pictures`.
 
 YOLOX (Ge et al. 2021, "YOLOX: Exceeding YOLO Series in 2021"): network, SimOTA assignment and losses are the
 `pixeltable-yolox` package's own, which `INSTALLATION` installs. Every object is of one class, "something", since what
-it is will be asked of CLIP. Only scenes of the training split are seen: the colour-shape pairs of the "novel" subset
-are in none of them.
+it is will be asked of CLIP. No scene of RefShapes is seen.
 """
 
 from __future__ import annotations
@@ -21,11 +20,9 @@ import torch
 from jsonargparse import auto_cli
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 
-from grounding.data.images import read_image
-from grounding.data.refcocog import RefCOCOg
 from grounding.deployment.networks import to_onnx
 from grounding.errors import InputError
 from grounding.geometry import box_area
@@ -33,12 +30,13 @@ from grounding.methods.proposals.yolox import PADDING
 from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import atomic_write
 from grounding.training.step import warmup_cosine
+from pretraining.detection_pictures import detection_picture
 
 if TYPE_CHECKING:
     from yolox.models import YoloxModule
 
 INSTALLATION = "pip install -r requirements-yolo.txt && pip install --no-deps pixeltable-yolox==0.4.3"
-INPUT_SIZE = 192  # side in pixels of the square that the network sees
+INPUT_SIZE = 256  # side in pixels of the square that the network sees
 DEPTH, WIDTH = 0.33, 0.125  # of the layers and channels of YOLOX-L; YOLOX-nano is (0.33, 0.25)
 VISIBLE_SHARE = 0.5  # of an object's box, below which it is no longer asked for
 
@@ -48,48 +46,22 @@ class PretrainYoloConfig:
     """Training of the embedded YOLOX.
 
     Attributes:
-        data: root folder of RefShapes; its training split is used.
         output: ONNX file to write.
-        epochs: passes over the training images.
-        batch_size: images per step, at most as many as the split has.
+        steps: optimiser steps.
+        batch_size: images per step.
         learning_rate: peak of the cosine schedule.
         weight_decay: of AdamW, for convolution weights only.
         warmup_steps: linear warm-up.
-        seed: of the weights, the order and the jitter.
+        seed: of the weights and the pictures.
     """
 
-    data: Path = Path("data/refshapes")
     output: Path = Path("grounding/weights/embedded_yolox.onnx")
-    epochs: PositiveInt = 3
+    steps: PositiveInt = 1200
     batch_size: PositiveInt = 32
     learning_rate: float = 4e-3
     weight_decay: float = 0.05
     warmup_steps: NonNegativeInt = 50
     seed: NonNegativeInt = 0
-
-
-@dataclass(frozen=True)
-class DetectorImage:
-    """A training image and all its objects: boxes_xyxy (N, 4) float32 in pixels of the image."""
-
-    image_path: Path
-    boxes_xyxy: np.ndarray
-
-
-def training_scenes(root: Path) -> list[DetectorImage]:
-    """All images of the training split with all their annotated boxes, also of objects that no phrase refers to.
-
-    Raises:
-        InputError: the data set is missing or damaged.
-    """
-    dataset = RefCOCOg(root, "train", group_by="image")
-    images = [dataset.expressions_of(index)[0] for index in range(len(dataset))]
-    return [
-        DetectorImage(
-            image.image_path, np.array([region.box_xyxy for region in dataset.regions[image.image_id]], np.float32)
-        )
-        for image in images
-    ]
 
 
 def jitter(image: np.ndarray, boxes_xyxy: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -122,19 +94,18 @@ def jitter(image: np.ndarray, boxes_xyxy: np.ndarray, rng: np.random.Generator) 
     return square, inside[box_area(inside) >= VISIBLE_SHARE * box_area(whole)].astype(np.float32)
 
 
-class JitteredScenes(Dataset[tuple[np.ndarray, np.ndarray]]):
-    """Scenes read and jittered anew each epoch: BGR squares and boxes; the draws depend on (seed, epoch, index)."""
+class JitteredPictures(IterableDataset[tuple[Tensor, Tensor]]):
+    """The batches of a training, as `collate` makes them; each step has pictures of its own."""
 
-    def __init__(self, scenes: list[DetectorImage], seed: int) -> None:
-        self.scenes, self.seed, self.epoch = scenes, seed, 0
+    def __init__(self, config: PretrainYoloConfig) -> None:
+        self.config = config
 
-    def __len__(self) -> int:
-        return len(self.scenes)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        scene = self.scenes[index]
-        bgr = np.ascontiguousarray(read_image(scene.image_path)[..., ::-1])
-        return jitter(bgr, scene.boxes_xyxy, np.random.default_rng([self.seed, self.epoch, index]))
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for step in range(self.config.steps):
+            rng = np.random.default_rng([self.config.seed, step])
+            pictures = [detection_picture(rng) for _ in range(self.config.batch_size)]
+            # The network takes BGR.
+            yield collate([jitter(np.ascontiguousarray(image[..., ::-1]), boxes, rng) for image, boxes in pictures])
 
 
 def collate(samples: list[tuple[np.ndarray, np.ndarray]]) -> tuple[Tensor, Tensor]:
@@ -175,8 +146,7 @@ def pretrain(config: PretrainYoloConfig) -> YoloxModule:
     order give the same file each time.
 
     Raises:
-        InputError: the data set is missing, damaged or smaller than a batch, or the `pixeltable-yolox` package is not
-            installed; nothing is written then.
+        InputError: the `pixeltable-yolox` package is not installed; nothing is written then.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -192,28 +162,20 @@ def pretrain(config: PretrainYoloConfig) -> YoloxModule:
 
 
 def _train(config: PretrainYoloConfig) -> YoloxModule:
-    scenes = JitteredScenes(training_scenes(config.data), config.seed)
-    if len(scenes) < config.batch_size:  # incomplete batches are dropped: there would be no step at all
-        raise InputError(
-            f"{config.data} has {len(scenes)} training images, fewer than one batch of {config.batch_size}: "
-            f"give --batch_size {len(scenes)} or less, or more images"
-        )
     torch.manual_seed(config.seed)
     model = new_embedded_yolox().to(memory_format=torch.channels_last)
-    # The worker reads and jitters while the model trains.
-    loader = DataLoader(scenes, config.batch_size, shuffle=True, drop_last=True, num_workers=1, collate_fn=collate,
-                        generator=torch.Generator().manual_seed(config.seed))  # fmt: skip
+    # One worker draws while the model trains.
+    loader = DataLoader(JitteredPictures(config), batch_size=None, num_workers=1, prefetch_factor=4)
     weights = [p for p in model.parameters() if p.ndim >= 2]
     others = [p for p in model.parameters() if p.ndim < 2]
     groups = [{"params": weights, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
-    steps = config.epochs * len(loader)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: warmup_cosine(step, config.warmup_steps, steps)
+        optimizer, lambda step: warmup_cosine(step, config.warmup_steps, config.steps)
     )
 
     model.train()
-    progress = tqdm(_epochs(loader, scenes, config.epochs), total=steps, desc="training YOLOX")
+    progress = tqdm(loader, total=config.steps, desc="training YOLOX")
     for images, labels in progress:
         losses = model(images.contiguous(memory_format=torch.channels_last), labels)
         optimizer.zero_grad(set_to_none=True)
@@ -230,14 +192,6 @@ def export(model: YoloxModule, path: Path) -> None:
     model.head.decode_in_inference = False
     images = torch.zeros(1, 3, INPUT_SIZE, INPUT_SIZE)
     path.write_bytes(to_onnx(model, (images,), inputs=["images"], outputs=["output"]))
-
-
-def _epochs(
-    loader: DataLoader[tuple[np.ndarray, np.ndarray]], scenes: JitteredScenes, epochs: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    for epoch in range(epochs):
-        scenes.epoch = epoch
-        yield from loader
 
 
 if __name__ == "__main__":

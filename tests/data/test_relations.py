@@ -8,15 +8,14 @@ import pytest
 
 from grounding.data.batches import TrainingItems
 from grounding.data.refcocog import RefCOCOg
-from grounding.data.refshapes.meaning import Description, is_unique
-from grounding.data.refshapes.scenes import SceneObject
-from grounding.data.refshapes.vocabulary import RELATION_PHRASES
+from grounding.data.refshapes.meaning import Description, is_one, is_unique
+from grounding.data.refshapes.scenes import Scene
 from grounding.data.refshapes.writer import SPLITS, make_split_scene, write_refshapes
-from grounding.data.relations import composed_expressions, stands
+from grounding.data.relations import CONNECTORS, composed_expressions, stands
 from grounding.types import Expression, Region
 from tests.toy_data import write_toy_data
 
-WORDING = {wording: relation for relation, wordings in RELATION_PHRASES.items() for wording in wordings}
+WORDING = {wording: relation for relation, wordings in CONNECTORS.items() for wording in wordings}
 
 
 def expression(ann_id: int, phrase: str, box: tuple[float, ...], category: str) -> Expression:
@@ -65,13 +64,14 @@ def refshapes(tmp_path_factory: pytest.TempPathFactory) -> RefCOCOg:
 
 def test_the_generator_agrees(refshapes: RefCOCOg) -> None:
     """Each composed phrase, read as the generator means it, denotes its object and no other."""
-    scenes: dict[str, tuple[SceneObject, ...]] = {
-        f"refshapes_train_{index:06d}.jpg": make_split_scene(SPLITS[0], index, 0)[0].objects for index in range(60)
+    scenes: dict[str, Scene] = {
+        f"refshapes_train_{index:06d}.jpg": make_split_scene(SPLITS[0], index, 0)[0] for index in range(60)
     }
     found = composed_expressions(refshapes.expressions, refshapes.regions, per_image=6, seed=0)
     assert len(found) > 100
     for each in found:
-        objects = scenes[each.image_path.name]
+        scene = scenes[each.image_path.name]
+        objects = scene.objects
         target = next(i for i, item in enumerate(objects) if tuple(map(float, item.box_xyxy)) == each.box_xyxy)
         _, head, rest = each.phrase.split(" ", 2)
         connector = max((wording for wording in WORDING if rest.startswith(wording + " ")), key=len)
@@ -83,15 +83,13 @@ def test_the_generator_agrees(refshapes: RefCOCOg) -> None:
         ]
         assert head == objects[target].shape and anchors
         anchor = next(i for i, item in enumerate(objects) if tuple(map(float, item.box_xyxy)) == anchors[0].box_xyxy)
-        everything = tuple((name, getattr(objects[anchor], name)) for name in ("size", "texture", "colour", "shape"))
-        meaning = Description((("shape", head),), WORDING[connector], everything)
-        # Where the anchor has a double, only its place tells them apart; that is the annotator's phrase's business.
-        if [vars_of(item) for item in objects].count(vars_of(objects[anchor])) == 1:
-            assert is_unique(meaning, objects, target), each.phrase
-
-
-def vars_of(item: SceneObject) -> tuple[str, ...]:
-    return item.size, item.texture, item.colour, item.shape
+        everything = tuple(
+            (name, getattr(objects[anchor], name)) for name in ("texture", "material", "colour", "shape")
+        )
+        meaning = Description((("shape", head),), "relation", WORDING[connector], everything)
+        # Where the anchor's looks are not its own, or too small to see, its phrase says more than they do.
+        if is_one(Description(everything), scene):
+            assert is_unique(meaning, scene, target), each.phrase
 
 
 def test_they_are_drawn_beside_the_annotators_phrases(refshapes: RefCOCOg) -> None:

@@ -3,130 +3,199 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations, product
+from itertools import combinations
 
 import numpy as np
 
-from grounding.data.refshapes.meaning import Attributes, Description, has_attributes, is_unique
-from grounding.data.refshapes.scenes import SceneObject
+from grounding.data.refshapes.meaning import (
+    TOO_SMALL_FOR_TEXTURE,
+    Attributes,
+    Description,
+    denotes,
+    is_one,
+    is_unique,
+    related,
+)
+from grounding.data.refshapes.scenes import Scene, SceneObject
 from grounding.data.refshapes.vocabulary import (
     ADJECTIVES,
     ANY_NOUN,
+    CLAUSES,
     NOUNS,
-    RELATION_PHRASES,
-    TEXTURE_CLAUSES,
+    PLACES,
+    PLURALS,
+    RANKS,
+    RANKS_OF_TWO,
+    RELATIONS,
+    SIZES,
 )
-from grounding.data.relations import stands
 
-ORDER = ("size", "texture", "colour", "shape")  # English adjective order
+ORDER = ("texture", "material", "colour", "shape")  # of adjectives in English
 SUBSETS = tuple(names for length in range(5) for names in combinations(ORDER, length))
-MAX_WORDS = 14
-RELATION_SHARE = 0.1
-# Size can be judged only against the other objects, so few phrases may depend on it.
-SIZE_SHARE = 0.15
-HEAD_SUBSETS = ((), ("shape",), ("colour",), ("colour", "shape"), ("texture", "shape"))
-ANCHOR_SUBSETS = (("shape",), ("colour",), ("colour", "shape"), ("texture", "shape"), ("texture", "colour", "shape"))
+HEADS = ((), ("shape",), ("colour",), ("colour", "shape"), ("texture", "shape"), ("texture", "colour", "shape"))
+ANCHORS = (
+    ("shape",), ("colour", "shape"), ("texture", "shape"), ("material", "shape"), ("texture", "colour", "shape"),
+    ("material", "colour", "shape"), ("colour",),
+)  # fmt: skip
+# How often a phrase has a clue beside what its object looks like, and how often looks alone would not do then.
+CLUE_SHARES = {"": 0.42, "relation": 0.34, "rank": 0.07, "size": 0.04, "place": 0.13}
+NEEDED = 0.6
+MAX_TRIES = 40  # of clues for one phrase
+DEFAULTS = ("plain", "matte")  # what nobody mentions without need
+SLIP_SHARE = 0.04  # phrases with a letter left out or doubled, as people type
 
 
 def attributes_of(item: SceneObject, names: Sequence[str]) -> Attributes:
-    """The named attributes of an object with their values."""
-    return tuple((name, getattr(item, name)) for name in names)
+    """The named attributes of an object with their values, without those that cannot be seen on it."""
+    hidden = ("texture", "material") if item.extent < TOO_SMALL_FOR_TEXTURE else ()
+    return tuple((name, getattr(item, name)) for name in names if name not in hidden)
 
 
-def describe(
-    objects: Sequence[SceneObject], target: int, rng: np.random.Generator, *, kind: str | None = None
-) -> Description | None:
+def describe(scene: Scene, target: int, rng: np.random.Generator, *, kind: str | None = None) -> Description | None:
     """A description that is unique in the scene.
 
     Args:
-        objects: the scene's.
+        scene: what is seen.
         target: index of the object to describe.
         rng: source of all randomness.
-        kind: "attribute" or "relation"; drawn where None.
+        kind: of the clue, a key of `CLUE_SHARES`; drawn where None, and then replaced by another where there is none.
 
     Returns:
         The description, or None where this scene has no unique one of the kind for this object.
     """
-    if kind is None:
-        kind = "relation" if rng.random() < RELATION_SHARE else "attribute"
-    return (_by_relation if kind == "relation" else _by_attributes)(objects, target, rng)
+    if kind is not None:
+        return _by_looks(scene, target, rng) if kind == "" else _by_clue(kind, scene, target, rng)
+    kinds = rng.choice(list(CLUE_SHARES), size=len(CLUE_SHARES), replace=False, p=list(CLUE_SHARES.values()))
+    for each in kinds:
+        description = describe(scene, target, rng, kind=str(each))
+        if description is not None:
+            return description
+    return None
 
 
-def _by_attributes(objects: Sequence[SceneObject], target: int, rng: np.random.Generator) -> Description | None:
-    unique = [
-        names for names in SUBSETS if is_unique(Description(attributes_of(objects[target], names)), objects, target)
-    ]
-    without_need_of_size = [names for names in unique if tuple(n for n in names if n != "size") in unique]
-    choices = unique if rng.random() < SIZE_SHARE else without_need_of_size
-    if not choices:
+def _by_looks(scene: Scene, target: int, rng: np.random.Generator) -> Description | None:
+    item = scene.objects[target]
+    choices = {attributes_of(item, names) for names in SUBSETS}
+    unique = [each for each in sorted(choices) if is_unique(Description(each), scene, target)]
+    if not unique:
         return None
-    # People name the shape nearly always, and seldom more than is needed.
-    weights = np.array([(4.0 if "shape" in names else 1.0) * 0.6 ** len(names) for names in choices])
-    names = choices[rng.choice(len(choices), p=weights / weights.sum())]
-    return Description(attributes_of(objects[target], names))
+    weights = [_naturalness(dict(each)) for each in unique]
+    return Description(unique[rng.choice(len(unique), p=np.array(weights) / sum(weights))])
 
 
-def _by_relation(objects: Sequence[SceneObject], target: int, rng: np.random.Generator) -> Description | None:
-    """A relation to an anchor that is unique by its attributes; seldom where the target's own would do."""
-    needed: list[Description] = []
-    needless: list[Description] = []
-    heads = [attributes_of(objects[target], names) for names in HEAD_SUBSETS]
-    enough_alone = [is_unique(Description(head), objects, target) for head in heads]
-    for other, anchor in enumerate(objects):
-        relations = [
-            relation
-            for relation in RELATION_PHRASES
-            if other != target and stands(relation, objects[target].box_xyxy, anchor.box_xyxy, strictly=True)
-        ]
-        anchors = [attributes_of(anchor, names) for names in ANCHOR_SUBSETS] if relations else []
-        anchors = [attributes for attributes in anchors if is_unique(Description(attributes), objects, other)]
-        for relation in relations:
-            # `is_unique` with the parts worked out once that do not change: only these could be meant instead.
-            rivals = [
-                item
-                for index, item in enumerate(objects)
-                if index not in (target, other) and stands(relation, item.box_xyxy, anchor.box_xyxy, strictly=False)
-            ]
-            clear = [not any(has_attributes(rival, head) for rival in rivals) for head in heads]
-            for anchor_attributes, (head, is_clear, alone) in product(
-                anchors, zip(heads, clear, enough_alone, strict=True)
-            ):
-                if is_clear:
-                    (needless if alone else needed).append(Description(head, relation, anchor_attributes))
-    choices = needed if needed and rng.random() < 0.8 else needless or needed
-    if not choices:
-        return None
-    return choices[rng.integers(len(choices))]
+def _naturalness(values: dict[str, str]) -> float:
+    """People name the shape nearly always, mostly the colour, often more than is needed, and seldom what is usual."""
+    weight = 1.35 ** len(values) * (6.0 if "shape" in values else 1.0) * (2.5 if "colour" in values else 1.0)
+    for name in ("texture", "material"):
+        if name in values:
+            weight *= 0.15 if values[name] in DEFAULTS else 1.6
+    return weight
 
 
-def say(description: Description, rng: np.random.Generator) -> str:
-    """One wording of a description, in 2 to 14 words."""
-    while True:
-        phrase = _noun_phrase(description.attributes, rng)
-        if description.relation:
-            joint = " that is " if rng.random() < 0.15 else " "
-            relation = _pick(RELATION_PHRASES[description.relation], rng)
-            phrase += joint + relation + " " + _noun_phrase(description.anchor, rng, definite=True)
-        if 2 <= len(phrase.split()) <= MAX_WORDS:
-            return phrase
+def _by_clue(kind: str, scene: Scene, target: int, rng: np.random.Generator) -> Description | None:
+    """A clue of one kind; mostly one without which the rest of the phrase would fit several objects."""
+    heads = sorted({attributes_of(scene.objects[target], names) for names in HEADS})
+    if kind in ("rank", "size") or rng.random() < NEEDED:
+        heads = [head for head in heads if len(denotes(Description(head), scene, strictly=False)) > 1]
+    if kind == "relation":
+        clues = _relations(scene, target)
+    else:
+        words = {"rank": RANKS, "size": SIZES, "place": PLACES}[kind]
+        clues = [(word, ()) for word in words]
+    for number in rng.permutation(len(heads) * len(clues))[:MAX_TRIES]:
+        head, (word, anchor) = heads[number % len(heads)], clues[number // len(heads)]
+        description = Description(head, kind, word, anchor)  # type: ignore[arg-type]
+        if is_unique(description, scene, target):
+            return description
+    return None
 
 
-def _noun_phrase(attributes: Attributes, rng: np.random.Generator, *, definite: bool = False) -> str:
+def _relations(scene: Scene, target: int) -> list[tuple[str, Attributes]]:
+    """How the target surely stands to other objects, with attributes that fit each of these alone."""
+    found = []
+    for other, item in enumerate(scene.objects):
+        words = [word for word in RELATIONS if other != target and related(word, target, other, scene, strictly=True)]
+        names_of_anchor = {attributes_of(item, names) for names in ANCHORS} if words else set()
+        anchors = sorted(each for each in names_of_anchor if is_one(Description(each), scene))
+        found += [(word, anchor) for word in words for anchor in anchors]
+    return found
+
+
+def say(description: Description, scene: Scene, rng: np.random.Generator) -> str:
+    """One wording of a description of an object in the scene."""
+    word, clue = description.word, description.clue
+    if clue == "rank":
+        rivals = denotes(Description(description.attributes), scene, strictly=False)
+        if len(rivals) == 2 and word in RANKS_OF_TWO and rng.random() < 0.6:
+            plural = noun_phrase(description.attributes, rng, plural=True, with_tail=False)
+            return _pick(RANKS_OF_TWO[word], rng).format(plural)
+        return _pick(RANKS[word], rng).format(noun_phrase(description.attributes, rng, with_tail=False))
+    noun = noun_phrase(description.attributes, rng)
+    phrase = _with_article(f"{_pick(SIZES[word], rng)} {noun}" if clue == "size" else noun, rng)
+    if clue in ("place", "relation"):
+        phrase += (
+            " "
+            + _joint(word, rng, goes_on=" that " in phrase)
+            + _pick((PLACES if clue == "place" else RELATIONS)[word], rng)
+        )
+    if clue == "relation":
+        phrase += " the " + noun_phrase(description.anchor, rng)
+    elif clue == "" and rng.random() < 0.15:
+        phrase += rng.choice([" in the picture", " in this scene", " that you can see"])
+    return phrase
+
+
+def _joint(word: str, rng: np.random.Generator, *, goes_on: bool) -> str:
+    """What ties a place or relation to the noun; after another relative clause, it `goes_on`."""
+    verb = "" if word == "front" or rng.random() < 0.4 else ("lying ", "sitting ", "placed ")[rng.integers(3)]
+    if goes_on:
+        return "and is " + verb
+    return ("that is " if rng.random() < 0.4 else "") + verb if rng.random() < 0.6 else ""
+
+
+def with_slip(phrase: str, rng: np.random.Generator) -> str:
+    """The phrase as somebody mistyped it: in one of its longer words, a letter is missing or doubled."""
+    words = phrase.split()
+    long = [index for index, word in enumerate(words) if len(word) >= 5]
+    if long:
+        index = long[rng.integers(len(long))]
+        word, at = words[index], int(rng.integers(1, len(words[index]) - 1))
+        words[index] = word[:at] + (word[at + 1 :] if rng.random() < 0.5 else word[at] + word[at:])
+    return " ".join(words)
+
+
+def noun_phrase(
+    attributes: Attributes, rng: np.random.Generator, *, plural: bool = False, with_tail: bool = True
+) -> str:
+    """A noun with adjectives before it and, where allowed, a clause after it; no article."""
     values = dict(attributes)
     noun = _pick(NOUNS[values["shape"]], rng) if "shape" in values else str(rng.choice(ANY_NOUN))
-    words = {name: _pick(ADJECTIVES[values[name]], rng) for name in ("size", "texture", "colour") if name in values}
+    if plural:
+        noun = PLURALS.get(noun, noun + "s")
+    adjectives: list[str] = []
     tail = ""
-    if "texture" in words and rng.random() < 0.25:
-        del words["texture"]
-        tail = " " + TEXTURE_CLAUSES[values["texture"]]
-    elif list(words) == ["colour"] and rng.random() < 0.12:
-        tail = " that is " + words.pop("colour")
-    determiner = ["the"] if definite or rng.random() < 0.75 else []
-    return " ".join([*determiner, *words.values(), noun]) + tail
+    for name in ORDER[:-1]:
+        if name not in values:
+            continue
+        value = values[name]
+        if with_tail and not tail and value in CLAUSES and rng.random() < 0.4:
+            tail = " " + _pick(CLAUSES[value], rng)
+        elif with_tail and not tail and name == "colour" and rng.random() < 0.12:
+            tail = f" that is {_pick(ADJECTIVES[value], rng)}"
+        else:
+            adjectives.append(_pick(ADJECTIVES[value], rng))
+    if plural:
+        tail = tail.replace(" does ", " do ").replace(" looks ", " look ").replace(" on it", " on them")
+    return " ".join([*adjectives, noun]) + tail
+
+
+def _with_article(words: str, rng: np.random.Generator) -> str:
+    indefinite = "an " if words[0] in "aeiou" and not words.startswith("one") else "a "
+    return ("the ", "the ", "the ", indefinite, "")[rng.integers(5)] + words
 
 
 def _pick(words: Sequence[str], rng: np.random.Generator) -> str:
-    """The first word two times in three, else one of its synonyms."""
-    if len(words) == 1 or rng.random() < 2 / 3:
+    """The first word three times in five, else one of its synonyms."""
+    if len(words) == 1 or rng.random() < 0.6:
         return words[0]
     return words[1 + int(rng.integers(len(words) - 1))]

@@ -1,4 +1,4 @@
-"""RefShapes on disk, in RefCOCOg's own layout: refs(umd).p, instances.json and JPEG files."""
+"""RefShapes on disk: RefCOCOg's layout (refs(umd).p) and gRefCOCO's (grefs(unc).json) on the same JPEG files."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 import os
 import pickle
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from itertools import chain
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,20 +18,25 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from grounding.data.refshapes.phrases import describe, say
+from grounding.data.refshapes.meaning import Description, is_unique
+from grounding.data.refshapes.phrases import SLIP_SHARE, describe, say, with_slip
 from grounding.data.refshapes.scenes import Scene, make_scene
+from grounding.data.refshapes.sets import absent, several, single
 from grounding.data.refshapes.vocabulary import SHAPES
 from grounding.errors import InputError
 from grounding.geometry import box_xyxy_to_xywh
 
-FORMAT_VERSION = 2  # part of every seed: raised when the generator changes, so that old folders are made anew
+FORMAT_VERSION = 3  # part of every seed: raised when the generator changes, so that old folders are made anew
 SPLITS = ("train", "val", "test")
-# The benchmark's size. About three scenes in a hundred hold look-alikes only: nobody could say which one is meant, so
-# they have no expressions, and 6,000, 500 and 1,000 images remain.
-IMAGES = MappingProxyType({"train": 6250, "val": 525, "test": 1050})
+IMAGES = MappingProxyType({"train": 6000, "val": 500, "test": 1000})
 RECIPE_FILE = "refshapes.json"  # what the folder was made from; written last
-PHRASES_PER_OBJECT = 2
+REFERRED, PHRASES_PER_OBJECT = 4, 2  # objects of a scene that phrases are written for, at most, and phrases for each
+CROWD_WEIGHT = 2.0  # of an object that shares its shape with two or more others, when referred objects are drawn
+SET_PHRASES = 2  # per scene
+SET_KINDS = MappingProxyType({"several": 0.25, "absent": 0.25, "single": 0.5})
 NOVEL_SCENE_SHARE = 0.4  # of test scenes
+OCCLUDED, SMALL = 0.15, 0.1  # share hidden, and square root of the image's share covered, for the tags of these names
+TAG_OF_CLUE = {"relation": "relation", "rank": "comparison", "size": "comparison", "place": "location"}
 
 
 def write_refshapes(root: Path, images: Mapping[str, int], *, seed: int = 0) -> None:
@@ -69,7 +74,7 @@ def write_refshapes(root: Path, images: Mapping[str, int], *, seed: int = 0) -> 
     jobs = [(split, index) for split in SPLITS for index in range(images[split])]
     work = partial(_write_image, folder=unfinished / "images", seed=seed)
     with ProcessPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
-        chunks = pool.map(work, jobs, chunksize=64)
+        chunks = pool.map(work, jobs, chunksize=32)
         scenes = list(tqdm(chunks, total=len(jobs), desc="RefShapes", unit="image"))
     _write_annotations(unfinished / "annotations", scenes)
     (unfinished / RECIPE_FILE).write_bytes(recipe.encode())
@@ -88,67 +93,108 @@ def make_split_scene(split: str, index: int, seed: int) -> tuple[Scene, np.rando
     return make_scene(rng, allow_novel=allow_novel), rng
 
 
+def tags_of(description: Description, scene: Scene, target: int) -> list[str]:
+    """What a result is broken down by: how the phrase makes its object the only one, and what the object is like."""
+    item = scene.objects[target]
+    height, width = scene.image.shape[:2]
+    x1, y1, x2, y2 = item.box_xyxy
+    looks_are_enough = is_unique(Description(description.attributes), scene, target)
+    tags = ["attribute" if looks_are_enough else TAG_OF_CLUE[description.clue]]
+    if item.hidden >= OCCLUDED:
+        tags.append("occluded")
+    if (x2 - x1) * (y2 - y1) < SMALL**2 * width * height:
+        tags.append("small")
+    if item.is_novel:
+        tags.append("novel")
+    return tags
+
+
 def _write_image(job: tuple[str, int], *, folder: Path, seed: int) -> dict[str, Any]:
     """Writes one JPEG; returns what the annotations say of it, identifiers still to be given."""
     split, index = job
     scene, rng = make_split_scene(split, index, seed)
     name = f"refshapes_{split}_{index:06d}.jpg"
-    Image.fromarray(scene.image).save(folder / name, quality=92)
-    described = []
-    for target, item in enumerate(scene.objects):
-        sentences: dict[str, list[str]] = {}
+    Image.fromarray(scene.image).save(folder / name, quality=int(rng.integers(60, 96)))
+    referred: dict[int, dict[str, list[str]]] = {}
+    for target in _referred(scene, rng):
         for _ in range(PHRASES_PER_OBJECT):
-            description = describe(scene.objects, target, rng)
-            if description is None:
-                continue
-            tags = ["relation" if description.relation else "attribute", *(["novel"] if item.is_novel else [])]
-            sentences.setdefault(say(description, rng), tags)
-        described.append((item, sentences))
-    return {"split": split, "file_name": name, "shape": scene.image.shape[:2], "objects": described}
+            description = describe(scene, target, rng)
+            if description is not None:
+                phrase = _typed(say(description, scene, rng), rng)
+                referred.setdefault(target, {}).setdefault(phrase, tags_of(description, scene, target))
+    boxes = [item.box_xyxy for item in scene.objects]
+    return {"split": split, "file_name": name, "shape": scene.image.shape[:2], "boxes": boxes, "referred": referred,
+            "shapes": [item.shape for item in scene.objects], "sets": _sets(scene, rng)}  # fmt: skip
+
+
+def _referred(scene: Scene, rng: np.random.Generator) -> list[int]:
+    """Indices of the objects that phrases are written for, in order: mostly those with others of their shape."""
+    shapes = [item.shape for item in scene.objects]
+    weights = np.array([CROWD_WEIGHT if shapes.count(shape) > 2 else 1.0 for shape in shapes])
+    chosen = rng.choice(len(shapes), size=min(REFERRED, len(shapes)), replace=False, p=weights / weights.sum())
+    return sorted(int(index) for index in chosen)
+
+
+def _sets(scene: Scene, rng: np.random.Generator) -> list[tuple[str, list[int]]]:
+    """Phrases with the indices of the objects that each fits."""
+    found: dict[str, list[int]] = {}
+    for kind in rng.choice(list(SET_KINDS), size=SET_PHRASES, p=list(SET_KINDS.values())):
+        answer = {"several": several, "absent": absent, "single": single}[str(kind)](scene, rng)
+        if answer is not None:
+            found.setdefault(_typed(answer[0], rng), answer[1])
+    return list(found.items())
+
+
+def _typed(phrase: str, rng: np.random.Generator) -> str:
+    return with_slip(phrase, rng) if rng.random() < SLIP_SHARE else phrase
 
 
 def _write_annotations(folder: Path, scenes: list[dict[str, Any]]) -> None:
     refs: list[dict[str, Any]] = []
+    grefs: list[dict[str, Any]] = []
     instances: dict[str, list[dict[str, Any]]] = {
         "images": [],
         "annotations": [],
         "categories": [{"id": number, "name": shape} for number, shape in enumerate(SHAPES, start=1)],
     }
-    sentence_ids = iter(range(sum(len(s) for s in chain.from_iterable(_sentences(scene) for scene in scenes))))
+    ref_sentences, set_sentences = count(), count()
     for image_id, scene in enumerate(scenes, start=1):
         height, width = scene["shape"]
         image = {"id": image_id, "file_name": scene["file_name"], "width": width, "height": height}
         instances["images"].append(image)
-        for item, sentences in scene["objects"]:
-            ann_id = len(instances["annotations"]) + 1
-            category_id = SHAPES.index(item.shape) + 1
-            box_xywh = [float(value) for value in box_xyxy_to_xywh(np.array(item.box_xyxy))]
-            annotation = {"id": ann_id, "image_id": image_id, "category_id": category_id, "bbox": box_xywh,
+        first = len(instances["annotations"]) + 1
+        category_ids = [SHAPES.index(shape) + 1 for shape in scene["shapes"]]
+        for number, (box, category_id) in enumerate(zip(scene["boxes"], category_ids, strict=True)):
+            box_xywh = [float(value) for value in box_xyxy_to_xywh(np.array(box))]
+            annotation = {"id": first + number, "image_id": image_id, "category_id": category_id, "bbox": box_xywh,
                           "area": box_xywh[2] * box_xywh[3], "iscrowd": 0}  # fmt: skip
             instances["annotations"].append(annotation)
-            if not sentences:
-                continue
-            said = [
-                {"sent_id": next(sentence_ids), "sent": phrase, "raw": phrase, "tokens": phrase.split(), "tags": tags}
-                for phrase, tags in sentences.items()
-            ]
-            stem = Path(scene["file_name"]).stem
-            refs.append(
-                {
-                    "ref_id": len(refs) + 1,
-                    "ann_id": ann_id,
-                    "image_id": image_id,
-                    "category_id": category_id,
-                    "split": scene["split"],
-                    "file_name": f"{stem}_{ann_id}.jpg",
-                    "sent_ids": [sentence["sent_id"] for sentence in said],
-                    "sentences": said,
-                }
-            )
+        for target, sentences in scene["referred"].items():
+            names = {"ann_id": first + target, "category_id": category_ids[target]}
+            refs.append(_ref(len(refs) + 1, image, scene["split"], names, sentences, ref_sentences))
+        for phrase, targets in scene["sets"]:
+            names = {
+                "ann_id": [first + target for target in targets] or [-1],
+                "category_id": [category_ids[target] for target in targets] or [-1],
+            }
+            grefs.append(_ref(len(grefs) + 1, image, scene["split"], names, {phrase: []}, set_sentences))
     with (folder / "refs(umd).p").open("wb") as file:
         pickle.dump(refs, file, protocol=2)
+    (folder / "grefs(unc).json").write_text(json.dumps(grefs))
     (folder / "instances.json").write_text(json.dumps(instances))
 
 
-def _sentences(scene: dict[str, Any]) -> list[dict[str, list[str]]]:
-    return [sentences for _, sentences in scene["objects"]]
+def _ref(
+    ref_id: int, image: dict[str, Any], split: str, names: dict[str, Any], sentences: dict[str, list[str]],
+    sentence_ids: Iterator[int],
+) -> dict[str, Any]:  # fmt: skip
+    """One ref in the layout of the `refer` package, with the field "tags" beside each sentence's own."""
+    said = [
+        {"sent_id": next(sentence_ids), "sent": phrase, "raw": phrase, "tokens": phrase.split()}
+        | ({"tags": tags} if tags else {})
+        for phrase, tags in sentences.items()
+    ]
+    stem = Path(image["file_name"]).stem
+    ann_id = names["ann_id"] if isinstance(names["ann_id"], int) else names["ann_id"][0]
+    return {"ref_id": ref_id, "image_id": image["id"], "split": split, "file_name": f"{stem}_{ann_id}.jpg", **names,
+            "sent_ids": [sentence["sent_id"] for sentence in said], "sentences": said}  # fmt: skip

@@ -1,189 +1,141 @@
-"""What the benchmark promises of its phrases and scenes, held against a reader of its own."""
+"""No two objects of a scene satisfy one phrase: held against a reader that shares no code with the writer."""
 
 from __future__ import annotations
 
-import hashlib
+import json
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from grounding.data.refshapes import scenes as scenes_module
-from grounding.data.refshapes.drawing import shape_mask
-from grounding.data.refshapes.meaning import Description, is_unique
-from grounding.data.refshapes.phrases import ANCHOR_SUBSETS, attributes_of, describe
-from grounding.data.refshapes.scenes import MIN_VISIBLE, Scene
-from grounding.data.refshapes.vocabulary import ADJECTIVES, ANY_NOUN, COLOURS, NOUNS, RELATION_PHRASES, TEXTURE_CLAUSES
-from grounding.data.refshapes.writer import make_split_scene
-from tests.data.refshapes.benchmark import Benchmark, things, written_benchmark
-from tests.data.refshapes.reader import Meaning, denoted
+from grounding.data.refcocog import RefCOCOg
+from grounding.data.refshapes.outlines import coverage
+from grounding.data.refshapes.scenes import IMAGE_SIZES, MAX_HIDDEN, Scene
+from grounding.data.refshapes.vocabulary import COLOURS, MATERIALS, NOVEL_PAIRS, SHAPES, TEXTURES
+from grounding.data.refshapes.writer import make_split_scene, write_refshapes
+from tests.data.refshapes.phrase_reader import Meaning, Thing, denoted, read_phrase, read_set
 
-COUNTS = {"train": 250, "val": 200, "test": 250}
+COUNTS = {"train": 130, "val": 60, "test": 90}
 
 
 @pytest.fixture(scope="module")
-def benchmark(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
-    return written_benchmark(tmp_path_factory.mktemp("data") / "refshapes", COUNTS)
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "refshapes"
+    write_refshapes(folder, COUNTS)
+    return folder
 
 
-def alternatives(words: dict[str, tuple[str, ...]]) -> set[str]:
-    return {word for group in words.values() for word in group}
+@pytest.fixture(scope="module")
+def scenes() -> dict[str, list[Scene]]:
+    return {split: [make_split_scene(split, i, 0)[0] for i in range(number)] for split, number in COUNTS.items()}
 
 
-def test_every_phrase_fits_its_target_for_certain_and_nothing_else_at_all(benchmark):
-    for told in benchmark.everything_told:
-        assert 2 <= len(told.expression.phrase.split()) <= 14
-        seen = things(told.scene.objects)
-        assert denoted(told.meaning, seen, strictly=True) == [told.target], told.expression.phrase
-        assert denoted(told.meaning, seen, strictly=False) == [told.target], told.expression.phrase
-        if told.meaning.relation:
-            assert len(denoted(Meaning(told.meaning.anchor), seen, strictly=False)) == 1, told.expression.phrase
-
-
-def test_every_word_relation_and_kind_of_phrase_occurs(benchmark):
-    phrases = [told.expression.phrase for told in benchmark.everything_told]
-    text = "\n".join(f" {phrase} " for phrase in phrases)
-    words = alternatives(dict(ADJECTIVES)) | alternatives(dict(NOUNS)) | alternatives(dict(RELATION_PHRASES))
-    missing = [word for word in {*words, *ANY_NOUN, *TEXTURE_CLAUSES.values(), "that is"} if f" {word} " not in text]
-    assert not missing
-    assert min(len(phrase.split()) for phrase in phrases) == 2
-    assert max(len(phrase.split()) for phrase in phrases) >= 12
-    for split, told in benchmark.told.items():
-        relations = Counter(one.meaning.relation for one in told)
-        assert set(relations) == {"", *RELATION_PHRASES}, split
-        assert 0.05 < 1 - relations[""] / len(told) < 0.2
-
-
-def test_tags_box_and_category_are_those_of_phrase_and_object(benchmark):
-    seen_in_training = {(item.colour, item.shape) for scene in benchmark.scenes["train"] for item in scene.objects}
-    for told in benchmark.everything_told:
-        assert told.expression.box_xyxy == told.item.box_xyxy
-        assert told.expression.category == told.item.shape
-        kind = "relation" if told.meaning.relation else "attribute"
-        is_new = (told.item.colour, told.item.shape) not in seen_in_training
-        assert told.expression.tags == ((kind, "novel") if is_new else (kind,)), told.expression
-
-
-def test_no_single_word_is_enough_for_most_objects(benchmark):
-    # Attributes drawn independently would give a half of the objects a partner of the same shape or colour.
-    objects = [(item, scene) for split in benchmark.scenes.values() for scene in split for item in scene.objects]
-    has_partner = [
-        any(other is not item and (other.shape == item.shape or other.colour == item.colour) for other in scene.objects)
-        for item, scene in objects
+def things(scene: Scene) -> list[Thing]:
+    names = ("shape", "colour", "texture", "material")
+    return [
+        Thing({name: getattr(item, name) for name in names}, item.box_xyxy, item.patch[2], scene.covers[index])
+        for index, item in enumerate(scene.objects)
     ]
-    assert np.mean(has_partner) > 0.8
 
 
-@pytest.mark.parametrize("kind", ["shape", "colour", "texture", "size"])
-def test_a_listener_to_one_kind_of_word_finds_little_more_than_half(benchmark, kind):
-    # It guesses among what fits the one word it understands; without any word it would be right three times in ten.
-    chances = []
-    for told in benchmark.everything_told:
-        heard = {name: value for name, value in told.meaning.attributes.items() if name == kind}
-        chances.append(1 / len(denoted(Meaning(heard), things(told.scene.objects), strictly=False)))
-    assert np.mean(chances) < 0.6
+def scene_of(scenes: dict[str, list[Scene]], image_id: int) -> tuple[Scene, int]:
+    """The scene of an image, and the ann_id of its first object."""
+    ordered = [scene for split in COUNTS for scene in scenes[split]]
+    return ordered[image_id - 1], 1 + sum(len(scene.objects) for scene in ordered[: image_id - 1])
 
 
-def test_nearly_every_image_has_a_phrase_and_few_phrases_hang_on_size(benchmark):
-    for split, count in COUNTS.items():
-        assert len({told.expression.image_id for told in benchmark.told[split]}) > 0.94 * count
-    hang_on_size = 0
-    for told in benchmark.everything_told:
-        without = {name: value for name, value in told.meaning.attributes.items() if name != "size"}
-        meaning = Meaning(without, told.meaning.relation, told.meaning.anchor)
-        hang_on_size += denoted(meaning, things(told.scene.objects), strictly=False) != [told.target]
-    assert 0 < hang_on_size < 0.05 * len(benchmark.everything_told)
+def test_every_phrase_fits_its_object_for_certain_and_nothing_else_at_all(root, scenes):
+    for split in COUNTS:
+        for expression in RefCOCOg(root, split).expressions:
+            scene, first = scene_of(scenes, expression.image_id)
+            meaning, size = read_phrase(expression.phrase), scene.image.shape[1::-1]
+            target = expression.ann_id - first
+            assert scene.objects[target].box_xyxy == expression.box_xyxy
+            for strictly in (True, False):
+                found = denoted(meaning, things(scene), size, strictly=strictly)
+                assert found == [target], expression.phrase
+            if meaning.relation:
+                anchors = denoted(Meaning(meaning.anchor), things(scene), size, strictly=False)
+                assert len(anchors) == 1, expression.phrase
 
 
-def test_a_relation_is_unique_by_the_package_exactly_where_the_scene_allows_it():
-    # `describe` takes a short cut for relations; `is_unique` is what it must agree with.
-    rng = np.random.default_rng(0)
-    for index in range(40):
-        objects = make_split_scene("val", index, 5)[0].objects
-        for target in range(len(objects)):
-            possible = any(
-                is_unique(Description(attributes_of(objects[target], head), relation, attributes), objects, target)
-                for head in (("shape",), ("colour", "shape"))
-                for relation in RELATION_PHRASES
-                for other in range(len(objects))
-                for attributes in [attributes_of(objects[other], names) for names in ANCHOR_SUBSETS]
-                if other != target
-            )
-            found = [describe(objects, target, rng, kind="relation") for _ in range(3)]
-            assert all(d is not None and is_unique(d, objects, target) for d in found) or not (possible or any(found))
+def test_every_set_phrase_fits_just_its_objects(root, scenes):
+    for ref in json.loads((root / "annotations" / "grefs(unc).json").read_text()):
+        scene, first = scene_of(scenes, ref["image_id"])
+        phrase = ref["sentences"][0]["sent"]
+        targets = [] if ref["ann_id"] == [-1] else [number - first for number in ref["ann_id"]]
+        meanings = read_set(phrase) if len(targets) > 1 else [read_phrase(phrase)]
+        for strictly in (True, False):
+            found = [denoted(each, things(scene), scene.image.shape[1::-1], strictly=strictly) for each in meanings]
+            assert sorted(index for some in found for index in some) == targets, phrase
 
 
-def test_scenes_hold_everything_that_the_benchmark_promises(benchmark):
-    for split, of_split in benchmark.scenes.items():
-        objects = [item for scene in of_split for item in scene.objects]
-        assert {len(scene.objects) for scene in of_split} == {2, 3, 4, 5}, split
-        assert {item.colour for item in objects} == set(COLOURS)
-        assert {item.shape for item in objects} == set(NOUNS)
-        assert {item.texture for item in objects} == {"plain", "striped", "dotted"}
-        assert {item.size for item in objects} == {"small", "large"}
-        shapes = {scene.image.shape for scene in of_split}
-        assert len(shapes) >= 5 and min(h / w for h, w, _ in shapes) < 0.7 and max(h / w for h, w, _ in shapes) > 1.3
+def test_tags_say_what_makes_the_object_the_only_one(root, scenes):
+    for expression in RefCOCOg(root, "test").expressions:
+        scene, first = scene_of(scenes, expression.image_id)
+        meaning, size = read_phrase(expression.phrase), scene.image.shape[1::-1]
+        item = scene.objects[expression.ann_id - first]
+        alone = denoted(Meaning(meaning.attributes), things(scene), size, strictly=False)
+        by_looks = alone == denoted(Meaning(meaning.attributes), things(scene), size, strictly=True) and len(alone) == 1
+        clue = "relation" if meaning.relation else "location" if meaning.place else "comparison"
+        x1, y1, x2, y2 = expression.box_xyxy
+        expected = {"attribute" if by_looks else clue}
+        expected |= {"novel"} if (item.colour, item.shape) in NOVEL_PAIRS else set()
+        expected |= {"small"} if (x2 - x1) * (y2 - y1) < 0.01 * size[0] * size[1] else set()
+        expected |= {"occluded"} if item.hidden >= 0.15 else set()
+        assert set(expression.tags) == expected, expression
 
 
-def test_held_out_combinations_are_in_the_test_split_alone(benchmark):
-    pairs = {
-        split: {(item.colour, item.shape) for scene in of_split for item in scene.objects}
-        for split, of_split in benchmark.scenes.items()
-    }
-    novel = {(told.item.colour, told.item.shape) for told in benchmark.told["test"] if "novel" in told.expression.tags}
-    assert len(novel) == 10
-    assert not novel & (pairs["train"] | pairs["val"])
-    assert len(pairs["train"]) == len(COLOURS) * len(NOUNS) - len(novel)
-    share = np.mean(["novel" in told.expression.tags for told in benchmark.told["test"]])
-    assert 0.05 < share < 0.3
+def test_phrases_are_as_long_and_as_relational_as_in_refcocog(root):
+    expressions = [one for split in COUNTS for one in RefCOCOg(root, split).expressions]
+    assert 7 <= np.mean([len(one.phrase.split()) for one in expressions]) <= 9
+    assert 0.35 <= np.mean(["attribute" not in one.tags for one in expressions]) <= 0.5
+    refs = json.loads((root / "annotations" / "grefs(unc).json").read_text())
+    kinds = Counter("absent" if ref["ann_id"] == [-1] else min(len(ref["ann_id"]), 2) for ref in refs)
+    assert kinds["absent"] / len(refs) == pytest.approx(0.25, abs=0.06)
+    assert kinds[2] / len(refs) == pytest.approx(0.25, abs=0.06)
 
 
-def visible_parts(scene: Scene) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Which object is on top at each pixel (-1: none), and each object's whole pixels, painted one by one."""
-    on_top = np.full(scene.image.shape[:2], -1)
-    wholes = []
-    for index, item in enumerate(scene.objects):
-        left, top, side = item.patch
-        whole = np.zeros(on_top.shape, dtype=bool)
-        whole[top : top + side, left : left + side] = shape_mask(item.shape, side, item.rotation) > 0.5
-        on_top[whole] = index
-        wholes.append(whole)
-    return on_top, wholes
+def test_scenes_are_crowded_hidden_in_part_and_of_every_look(scenes):
+    every = [scene for split in scenes.values() for scene in split]
+    objects = [item for scene in every for item in scene.objects]
+    crowded = [max(Counter(item.shape for item in scene.objects).values()) >= 3 for scene in every]
+    assert np.mean(crowded) >= 0.6
+    assert {item.shape for item in objects} == set(SHAPES)
+    assert {item.colour for item in objects} == set(COLOURS)
+    assert {item.texture for item in objects} == set(TEXTURES)
+    assert {item.material for item in objects} == set(MATERIALS)
+    assert {scene.image.shape[1::-1] for scene in every} == set(IMAGE_SIZES)
+    hidden = np.array([item.hidden for item in objects])
+    assert np.mean(hidden >= 0.15) > 0.08 and hidden.max() <= MAX_HIDDEN
+    assert min(len(scene.objects) for scene in every) >= 3 and max(len(scene.objects) for scene in every) <= 9
 
 
-def test_boxes_are_tight_about_what_is_visible_and_enough_is_visible(benchmark):
-    visible_shares = []
-    for scene in benchmark.scenes["train"] + benchmark.scenes["test"]:
-        on_top, wholes = visible_parts(scene)
-        for index, item in enumerate(scene.objects):
-            rows, columns = np.nonzero(on_top == index)
-            assert item.box_xyxy == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-            visible_shares.append(len(rows) / wholes[index].sum())
-    assert min(visible_shares) >= MIN_VISIBLE
-    assert 0.02 < np.mean(np.array(visible_shares) < 1) < 0.5  # objects do hide each other
+def test_novel_combinations_are_in_the_test_split_only(scenes):
+    novel = {split: [item.is_novel for scene in some for item in scene.objects] for split, some in scenes.items()}
+    assert not any(novel["train"]) and not any(novel["val"])
+    assert 0.05 < np.mean(novel["test"]) < 0.3
 
 
-def test_boxes_are_where_the_picture_shows_the_object(benchmark, monkeypatch):
-    # The same scene with other paint for one colour differs exactly where that object is seen.
-    repainted = {name: tuple(255 - np.array(value)) for name, value in COLOURS.items()}
-    checked = 0
-    for index, scene in enumerate(benchmark.scenes["val"][:60]):
-        colours = Counter(item.colour for item in scene.objects)
+def test_boxes_and_covers_are_those_of_the_drawn_pixels(scenes):
+    for scene in scenes["val"]:
+        height, width = scene.image.shape[:2]
+        layers = []
         for item in scene.objects:
-            if colours[item.colour] > 1:
-                continue
-            monkeypatch.setattr(scenes_module, "COLOURS", {**COLOURS, item.colour: repainted[item.colour]})
-            other = make_split_scene("val", index, 0)[0]
-            rows, columns = np.nonzero((other.image != scene.image).any(axis=2))
-            seen = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
-            # The antialiased edge reaches past the pixels that count as covered.
-            assert np.abs(seen - item.box_xyxy).max() <= 2, (index, item, seen)
-            checked += 1
-    assert checked > 50
-
-
-def test_splits_share_no_image(benchmark):
-    digests = Counter(hashlib.sha256(path.read_bytes()).digest() for path in (benchmark.root / "images").iterdir())
-    assert len(digests) == sum(COUNTS.values())
-    pixels = {scene.image.tobytes() for of_split in benchmark.scenes.values() for scene in of_split}
-    assert len(pixels) == sum(COUNTS.values())
+            left, top, side = item.patch
+            margin = side  # patches may reach over the edge
+            canvas = np.zeros((height + 2 * margin, width + 2 * margin), bool)
+            solid = coverage(item.shape, side, item.rotation, item.aspect) > 127
+            canvas[top + margin : top + margin + side, left + margin : left + margin + side] = solid
+            layers.append(canvas[margin : margin + height, margin : margin + width])
+        for far, item in enumerate(scene.objects):
+            covered = np.any([np.zeros_like(layers[0]), *layers[far + 1 :]], axis=0)
+            visible = layers[far] & ~covered
+            rows, columns = np.nonzero(visible)
+            assert item.box_xyxy == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+            assert item.hidden == pytest.approx(1 - visible.sum() / layers[far].sum())
+            for near in range(len(layers)):
+                above = np.any([np.zeros_like(layers[0]), *layers[near + 1 :]], axis=0)
+                share = (layers[near] & layers[far] & ~above).sum() / layers[far].sum() if near > far else 0
+                assert scene.covers[near, far] == pytest.approx(share, abs=1e-6)

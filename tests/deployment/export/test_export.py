@@ -83,8 +83,8 @@ def scenes(count: int) -> list[tuple[np.ndarray, list[str]]]:
     drawn: list[tuple[np.ndarray, list[str]]] = []
     for index in range(2 * count):
         scene, rng = make_split_scene("test", index, UNUSED_SEED)
-        described = [describe(scene.objects, target, rng) for target in range(len(scene.objects))]
-        phrases = [say(each, rng) for each in described if each is not None]
+        described = [describe(scene, target, rng) for target in range(len(scene.objects))]
+        phrases = [say(each, scene, rng) for each in described if each is not None]
         drawn += [(scene.image, phrases[:2])] if phrases else []
     return drawn[:count]
 
