@@ -1,7 +1,8 @@
-"""Tables of docs/results.md out of comparisons: `python -m benchmarks.results --results runs/demo/results.json`.
+"""Tables of README and docs/results.md out of comparisons: `python -m benchmarks.results`.
 
-Every number of our own is taken from results.json. What others have published on RefCOCOg stands in a table of its
-own, read from published_refcocog.csv, where each figure has its source.
+Every number of our own is taken from results.json, and those of the README go through docs/claims.json. What others
+have published on RefCOCOg stands in a table of its own, read from published_refcocog.csv, where each figure has its
+source.
 """
 
 from __future__ import annotations
@@ -14,23 +15,30 @@ from typing import Any
 
 from jsonargparse import auto_cli
 
+from benchmarks.claims import CLAIMS, Claim, claims_under, record
 from benchmarks.pages import between
 from grounding.errors import InputError
 from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import write_text_atomic
 from grounding.visualization.table_formats import render
-from grounding.visualization.tables import all_tables, difference_table, main_table, subsets_table
+from grounding.visualization.tables import all_tables, difference_table, main_table
 
 SHORT = {"Acc@0.5": "acc@0.5", "mIoU": "miou", "Pointing": "pointing", "R@5": "recall@5", "Text cos": "text_cosine"}
 BEGIN, END = "<!-- Written by python -m benchmarks.results -->", "<!-- End of what it writes -->"
 PUBLISHED = Path(__file__).with_name("published_refcocog.csv")
-SHIPPED = """
-## The decoder that comes with the package
+LADDER = "ladder/"  # claims about the methods on the whole test split
+COMMAND = "python evaluate.py compare --config configs/refshapes.yaml"
+NAMES = {
+    "refshapes": "ours, with boxes: the decoder that comes with the package",
+    "refshapes-weak": "ours, without any box",
+    "yolo-oracle": "the best of YOLO's proposals",
+    "annotated-clip": "annotated boxes, chosen by CLIP",
+    "random-proposal": "one of YOLO's proposals, at random",
+}
+DEMO = """
+## The demo
 
-`grounding.load("refshapes")`: configs/refshapes.yaml says how it was trained. Measured by
-
-    python evaluate.py compare refshapes zero-shot --bounds '[box-mask]' --data data/refshapes \\
-        --output runs/refshapes/test
+What `make demo` prints: a decoder trained in the minutes that it takes, and every method on a smaller test split.
 """
 ELSEWHERE = """
 ## On RefCOCOg, by others
@@ -41,50 +49,67 @@ expressions), as published; of the first row the boxes are published, and `evalu
 
 
 def main(
-    results: Path = Path("runs/demo/results.json"),
-    shipped: Path = Path("runs/refshapes/test/results.json"),
+    results: Path = Path("runs/refshapes/test/results.json"),
+    demo: Path = Path("runs/demo/results.json"),
     output: Path = Path("docs/results.md"),
     readme: Path = Path("README.md"),
+    claims: Path = CLAIMS,
 ) -> None:
-    """Write the tables of the page, and the short one of the README, each between its two marks.
+    """Write the tables of the page, the short one of the README, each between its two marks, and the claims.
 
     Args:
-        results: of `evaluate.py compare`, by the demo.
-        shipped: of the same, for the decoder that comes with the package.
+        results: of `evaluate.py compare --config configs/refshapes.yaml`.
+        demo: of `make demo`.
         output: Markdown file with the marks.
         readme: likewise.
+        claims: file that the README's numbers are read from.
     """
-    for path in (results, shipped):
+    for path in (results, demo):
         if not path.is_file():
-            raise InputError(f"there is no {path}: run make demo, and evaluate.py compare refshapes")
-    of_demo, of_shipped = (json.loads(path.read_text(encoding="utf-8")) for path in (results, shipped))
-    of_readme = between(readme, BEGIN, END, short_table(of_demo, of_shipped))
-    tables = [render(table, "markdown") for table in all_tables(of_demo)]
-    few = [render(make(of_shipped), "markdown") for make in (main_table, difference_table, subsets_table)]
+            raise InputError(f"there is no {path}: run make demo, and {COMMAND}")
+    of_ladder, of_demo = (json.loads(path.read_text(encoding="utf-8")) for path in (results, demo))
+    record(ladder_claims(of_ladder), claims)
+    of_readme = between(readme, BEGIN, END, ladder_table(claims_under(LADDER, claims)))
+    tables = [render(table, "markdown") for table in all_tables(of_ladder)]
+    few = [render(make(of_demo), "markdown") for make in (main_table, difference_table)]
     with PUBLISHED.open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
     published = [f"| {' | '.join(row)} |" for row in rows]
     published.insert(1, "| --- " * len(rows[0]) + "|")
-    of_page = between(output, BEGIN, END, "\n".join(["", *tables, SHIPPED, *few, ELSEWHERE, *published]))
+    of_page = between(output, BEGIN, END, "\n".join(["", *tables, DEMO, *few, ELSEWHERE, *published]))
     write_text_atomic(output, of_page)
     write_text_atomic(readme, of_readme)
 
 
-def short_table(demo: dict[str, Any], shipped: dict[str, Any]) -> str:
-    """The measures that most readers look for, of the demo's methods and of the shipped decoder, as Markdown."""
-    trained, comes_with_the_package = next(iter(demo["methods"])), next(iter(shipped["methods"].values()))
-    rows = {"ours, the decoder that comes with the package": comes_with_the_package}
-    rows |= {
-        "ours, as `make demo` trains it" if name == trained else name: record
-        for name, record in demo["methods"].items()
+def ladder_claims(results: dict[str, Any]) -> dict[str, Claim]:
+    """Every method's and bound's measures of `SHORT`, as "ladder/METHOD MEASURE"."""
+    return {
+        f"{LADDER}{name} {metric}": Claim(
+            report["metrics"][metric], COMMAND, report["intervals"].get(metric), report["n"]
+        )
+        for name, report in {**results["methods"], **results["bounds"]}.items()
+        for metric in SHORT.values()
+        if metric in report["metrics"]
     }
-    lines = [f"| test split of RefShapes, {demo['methods'][trained]['n']:,} expressions | {' | '.join(SHORT)} |",
-             "| --- |" + " --- |" * len(SHORT)]  # fmt: skip
-    for name, record in rows.items():
-        low, high = record["intervals"]["acc@0.5"]
-        cells = [f"{record['metrics'][metric]:.3f}" for metric in SHORT.values()]
+
+
+def ladder_table(claims: dict[str, dict[str, Any]]) -> str:
+    """The measures that most readers look for, best Acc@0.5 first, as Markdown.
+
+    Args:
+        claims: by "METHOD MEASURE".
+    """
+    methods = sorted({name.rpartition(" ")[0] for name in claims}, key=lambda m: -claims[f"{m} acc@0.5"]["value"])
+    n = claims[f"{methods[0]} acc@0.5"]["n"]
+    lines = [f"| test split of RefShapes, {n:,} expressions | {' | '.join(SHORT)} |", "| --- |" + " --- |" * len(SHORT)]
+    for method in methods:
+        cells = []
+        for metric in SHORT.values():
+            claim = claims.get(f"{method} {metric}")
+            cells.append("-" if claim is None else f"{claim['value']:.3f}")
+        low, high = claims[f"{method} acc@0.5"]["interval"]
         cells[0] += f" [{low:.3f}, {high:.3f}]"
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        lines.append(f"| {NAMES.get(method, method)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

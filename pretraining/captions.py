@@ -13,7 +13,7 @@ import numpy as np
 
 from grounding.data.refshapes.phrases import noun_phrase
 from grounding.data.refshapes.vocabulary import RELATIONS, SIZES
-from pretraining.catalogue import CLIP_ART_SHARE, Depicted, draw_picture
+from pretraining.catalogue import SIMPLE_SHARE, Depicted, draw_picture
 
 PRETRAINING_STREAM = 7_002  # keeps these pictures apart from every benchmark split's
 WRONG_SHARE = 0.1  # of captions that are about something else
@@ -79,7 +79,7 @@ class CaptionedPicture:
 
 
 def captioned_pictures(
-    seed: int, image_size: int, *, stream: int = 0, clip_art: float = CLIP_ART_SHARE
+    seed: int, image_size: int, *, stream: int = 0, simple_share: float = SIMPLE_SHARE
 ) -> Iterator[CaptionedPicture]:
     """Endless pairs; the same seed and stream give the same ones.
 
@@ -87,15 +87,17 @@ def captioned_pictures(
         seed: of all streams.
         image_size: side of the pictures in pixels.
         stream: different streams have different pictures.
-        clip_art: as for `draw_picture`.
+        simple_share: as for `draw_picture`.
     """
     rng = np.random.default_rng([PRETRAINING_STREAM, seed, stream])
     while True:
-        image, shows = draw_picture(rng, clip_art=clip_art)
+        image, shows = draw_picture(rng, simple_share=simple_share)
         image = cv2.resize(image, (image_size, image_size), interpolation=cv2.INTER_AREA)
         named = draw_picture(rng)[1] if rng.random() < WRONG_SHARE else shows
         count = min(int(rng.choice([1, 2, 3], p=(0.55, 0.35, 0.1))), len(named))
-        chosen = [named[index] for index in rng.permutation(len(named))[:count]]
+        sizes = np.array([np.ptp(np.reshape(thing.box_xyxy, (2, 2)), axis=0).prod() for thing in named]) + 1.0
+        order = rng.choice(len(named), size=count, replace=False, p=sizes / sizes.sum())  # what is large is named first
+        chosen = [named[index] for index in order]
         mentions = tuple(_mention(thing, rng) for thing in chosen)
         yield CaptionedPicture(image, _alt_text(mentions, rng), mentions, shows)
 

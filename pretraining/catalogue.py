@@ -13,10 +13,12 @@ import cv2
 import numpy as np
 
 from grounding.data.refshapes.vocabulary import COLOURS, MATERIALS, SHAPES, TEXTURES
+from pretraining.contours import contours
+from pretraining.paint import drop_shadow, embossed, patterned, shine
 
 STYLES = ("filled", "outlined", "shaded", "icon", "sketched")
 BACKGROUNDS = ("white", "pastel", "gradient", "paper", "blotches", "dark")
-CLIP_ART_SHARE = 0.25
+SIMPLE_SHARE = 0.25
 CANVAS = 160  # side in pixels that pictures are drawn at
 # Hue, saturation and brightness, each a range, for every colour word; the hue in turns.
 HSV = {
@@ -52,21 +54,24 @@ class Depicted:
 
 
 def draw_picture(
-    rng: np.random.Generator, *, clip_art: float = CLIP_ART_SHARE
+    rng: np.random.Generator, *, simple_share: float = SIMPLE_SHARE
 ) -> tuple[np.ndarray, tuple[Depicted, ...]]:
     """A picture of one to four things in one style, anywhere in it and of any size, and what they are.
 
     Args:
         rng: source of all randomness.
-        clip_art: share of pictures that are the simplest: one plain thing, large, on a quiet background.
+        simple_share: share of pictures that are the simplest: one plain thing, large, on a quiet background.
 
     Returns:
         (CANVAS, CANVAS, 3) uint8 RGB and the things.
     """
-    simple = rng.random() < clip_art
+    simple = rng.random() < simple_share
     style = str(rng.choice(STYLES[:3] if simple else STYLES, p=None if simple else (0.32, 0.1, 0.32, 0.14, 0.12)))
     image = _background(str(rng.choice(BACKGROUNDS[:3] if simple else BACKGROUNDS)), rng)
-    count = 1 if simple else int(rng.choice([1, 2, 3, 4], p=(0.5, 0.25, 0.15, 0.1)))
+    if not simple and rng.random() < 0.5:
+        _litter(image, rng)
+    count = 1 if simple else int(rng.choice([1, 2, 3, 4], p=(0.4, 0.25, 0.2, 0.15)))
+    apart = rng.uniform(0.4, 0.9)  # things overlap in some pictures
     things: list[Depicted] = []
     centres: list[tuple[float, float, float]] = []
     for _ in range(count):
@@ -77,22 +82,20 @@ def draw_picture(
             "matte" if simple else str(rng.choice(MATERIALS, p=(0.5, 0.28, 0.22))),
         )
         for _ in range(8):
-            if simple or (count == 1 and rng.random() < 0.7):  # as products are photographed
+            if simple or (not things and rng.random() < 0.7):  # as products are photographed
                 reach = CANVAS * rng.uniform(0.26, 0.46)
                 x, y = CANVAS / 2 + rng.normal(0, 0.05 * CANVAS, 2)
             else:
-                reach = CANVAS * rng.uniform(0.1, 0.28)
-                x, y = rng.uniform(0.85 * reach, CANVAS - 0.85 * reach, 2)
-            if all(np.hypot(x - u, y - v) > 0.75 * (reach + r) for u, v, r in centres):
+                reach = CANVAS * rng.uniform(0.1, 0.32)
+                x, y = rng.uniform(0.4 * reach, CANVAS - 0.4 * reach, 2)
+            if all(np.hypot(x - u, y - v) > apart * (reach + r) for u, v, r in centres):
                 centres.append((x, y, reach))
                 box = _draw(image, thing, style, (x, y), reach, rng)
                 things.append(replace(thing, box_xyxy=box))
                 break
     image = image * rng.uniform(0.85, 1.1) + rng.uniform(-10, 10)
-    if rng.random() < 0.2:
-        image = cv2.blur(image, (3, 3))
-    if rng.random() < 0.15:
-        image = image + rng.standard_normal(image.shape[:2], dtype=np.float32)[..., None] * rng.uniform(2, 9)
+    if not simple and rng.random() < 0.6:
+        image = _snapshot(image, rng)
     return np.clip(image, 0, 255).astype(np.uint8), tuple(things)
 
 
@@ -114,7 +117,9 @@ def _draw(
         badge = np.zeros_like(mask)
         cv2.circle(badge, (round(centre[0]), round(centre[1])), round(1.25 * reach), 1.0, -1, cv2.LINE_AA)
         image += (_badge_tone(colour, rng) - image) * badge[..., None]
-    paint = _patterned(thing.texture, colour, image.shape[0], reach, rng)
+    if style in ("filled", "shaded") and rng.random() < 0.4:
+        drop_shadow(image, mask, reach, rng)
+    paint = patterned(thing.texture, colour, image.shape[0], reach, rng)
     strength = mask
     if thing.material == "glass":
         strength = mask * rng.uniform(0.4, 0.6)
@@ -127,9 +132,11 @@ def _draw(
         x, y = (2 * centre[0] / CANVAS - 1 - 0.2 * reach / CANVAS), (2 * centre[1] / CANVAS - 1 - 0.3 * reach / CANVAS)
         distance = np.hypot(across[None] - x, across[:, None] - y) * CANVAS / (2 * reach)
         paint = paint * np.clip(1.2 - 0.45 * distance, 0.4, 1.2)[..., None]
+        if rng.random() < 0.6:  # like a button
+            paint = paint * (1 + embossed(mask, reach, rng))[..., None]
     image += (paint - image) * strength[..., None]
     if thing.material != "matte":
-        _shine(image, mask, centre, reach, rng, strong=thing.material == "shiny")
+        shine(image, mask, centre, reach, rng, strong=thing.material == "shiny")
     if style in ("outlined", "sketched") or thing.material == "glass" or rng.random() < 0.25:
         width = max(1, round(reach * rng.uniform(0.03, 0.09)))
         edge = colour * 0.55 if thing.material != "glass" else colour * 0.5 + 120
@@ -138,77 +145,6 @@ def _draw(
             cv2.polylines(image, [each], True, line.tolist(), width, cv2.LINE_AA, 4)
     (x1, y1), (x2, y2) = np.clip(polygons[0].min(axis=0), 0, CANVAS), np.clip(polygons[0].max(axis=0) + 1, 0, CANVAS)
     return float(x1), float(y1), float(x2), float(y2)
-
-
-def contours(shape: str, rng: np.random.Generator) -> list[np.ndarray]:
-    """Outer edge and holes of one rendering of a shape, (N, 2) each within about [-1, 1]; y points down."""
-
-    def arc(start: float, stop: float, radius: float, x: float = 0.0, y: float = 0.0, n: int = 24) -> np.ndarray:
-        angle = np.linspace(start, stop, n) * 2 * np.pi
-        return np.stack([x + radius * np.cos(angle), y + radius * np.sin(angle)], axis=1)
-
-    def spikes(points: int, inner: float) -> np.ndarray:
-        angle = np.arange(2 * points) * np.pi / points - np.pi / 2
-        radius = np.where(np.arange(2 * points) % 2, inner, 1.0)
-        return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
-
-    def mirrored(half: list[tuple[float, float]]) -> np.ndarray:
-        right = np.array(half)
-        return np.concatenate([right, right[::-1] * [-1, 1]])
-
-    match shape:
-        case "circle":
-            return [arc(0, 1, 1.0)]
-        case "ring":
-            return [arc(0, 1, 1.0), arc(0, 1, rng.uniform(0.45, 0.75))]
-        case "square":
-            corner = rng.uniform(0, 0.25)
-            return [mirrored([(0.9 - corner, -0.9), (0.9, -0.9 + corner), (0.9, 0.9 - corner), (0.9 - corner, 0.9)])]
-        case "triangle":
-            return [mirrored([(0.0, -1.0), (rng.uniform(0.75, 1.05), 0.75)])]
-        case "star":
-            return [spikes(int(rng.choice([5, 5, 5, 4, 6])), rng.uniform(0.36, 0.52))]
-        case "cross":
-            arm = rng.uniform(0.22, 0.4)
-            return [mirrored([(arm, -1.0), (arm, -arm), (1.0, -arm), (1.0, arm), (arm, arm), (arm, 1.0)])]
-        case "heart":
-            dip = rng.uniform(-0.55, -0.35)
-            lobe = [(0.0, dip), *map(tuple, arc(0.56, 1.04, 0.5, 0.48, -0.4, 14)), (0.0, 0.95)]
-            return [mirrored(lobe)]
-        case "diamond":
-            return [mirrored([(0.0, -1.0), (rng.uniform(0.55, 0.8), 0.0), (0.0, 1.0)])]
-        case "hexagon":
-            return [spikes(3, 1.0)]
-        case "crescent":
-            thickness = rng.uniform(0.3, 0.5)
-            bow = arc(0.12, 0.88, 1.0)
-            inner = np.stack([bow[::-1, 0] * (1 - thickness) + thickness * 0.73, bow[::-1, 1] * 0.97], axis=1)
-            return [np.concatenate([bow, inner])]
-        case "arrow":
-            shaft, neck = rng.uniform(0.15, 0.32), rng.uniform(-0.05, 0.35)
-            upper = [(1.0, 0.0), (neck, -0.75), (neck, -shaft), (-1.0, -shaft)]
-            return [np.array(upper + [(x, -y) for x, y in upper[::-1]])]
-        case "drop":
-            return [np.concatenate([arc(-0.06, 0.56, 0.66, 0.0, 0.34), [[0.0, -1.0]]])]
-        case "flower":
-            petals, depth = int(rng.integers(5, 8)), rng.uniform(0.15, 0.32)
-            angle = np.linspace(0, 2 * np.pi, 60, endpoint=False)
-            radius = 1 - depth + depth * np.cos(petals * angle)
-            return [np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)]
-        case "leaf":
-            x = np.linspace(-0.9, 0.9, 16)
-            bulge = rng.uniform(0.35, 0.55) * (1 - (x / 0.9) ** 2) * (1 - 0.25 * x)
-            stem = [[1.0, 0.04], [1.3, 0.04], [1.3, -0.04], [1.0, -0.04]]
-            return [np.concatenate([np.stack([x, bulge], 1), stem, np.stack([x[::-1], -bulge[::-1]], 1)]) * 0.85]
-        case "house":
-            eaves = rng.uniform(-0.25, 0.05)
-            walls = rng.uniform(0.6, 0.85)
-            return [mirrored([(0.0, -1.0), (1.0, eaves), (walls, eaves), (walls, 0.95)])]
-        case "fish":
-            body = arc(0.08, 0.92, 1.0) * [0.68, rng.uniform(0.4, 0.56)] - [0.3, 0]
-            tail = rng.uniform(0.4, 0.6)
-            return [np.concatenate([body, [[0.95, -tail], [0.75, 0.0], [0.95, tail]]])]
-    raise ValueError(f"no contour for the shape {shape!r}")
 
 
 def _colour(word: str, rng: np.random.Generator) -> np.ndarray:
@@ -222,58 +158,26 @@ def _badge_tone(colour: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.clip(light + rng.uniform(-20, 20, 3), 0, 255).astype(np.float32)
 
 
-def _patterned(texture: str, colour: np.ndarray, side: int, reach: float, rng: np.random.Generator) -> np.ndarray:
-    """(side, side, 3) float32: the colour with a pattern of lines or spots drawn over it, mostly white or dark."""
-    canvas = np.empty((side, side, 3), np.float32)
-    canvas[:] = colour
-    if texture == "plain":
-        return canvas
-    ink = colour * rng.uniform(0.15, 0.5) if colour.mean() > 110 or rng.random() < 0.3 else colour * 0.2 + 200
-    ink = ink.tolist()
-    step = max(reach * rng.uniform(0.22, 0.4), 3)
-    count = int(2.9 * side / step)
-    width = max(1, round(step * 0.45))
-    if texture == "striped":
-        for index in range(-count, count):
-            at = round(index * step)
-            cv2.line(canvas, (at, 0), (at + side // 3, side), ink, width)
-    elif texture == "dotted":
-        for u, v in np.argwhere(np.ones((count // 2, count // 2))) * step:
-            shift = rng.uniform(-0.15, 0.15, 2) * step
-            cv2.circle(canvas, (round(u + shift[0]), round(v + shift[1])), max(1, round(step * 0.28)), ink, -1)
-    elif texture == "checked":
-        rows, columns = np.mgrid[0:side, 0:side] // max(int(step * 0.7), 2)
-        canvas[(rows + columns) % 2 == 0] = ink
-    elif texture == "zigzag":
-        for index in range(-1, count):
-            x = np.arange(0, side + step, step / 2)
-            y = index * step + (np.arange(len(x)) % 2) * step * 0.6
-            cv2.polylines(canvas, [np.stack([x, y], 1).astype(np.int32)], False, ink, max(1, width // 2 + 1))
-    else:  # marbled: wandering veins
-        for _ in range(max(count, 10)):
-            walk = np.cumsum(rng.normal(0, step * 0.8, (10, 2)), axis=0) + rng.uniform(0, side, 2)
-            cv2.polylines(canvas, [walk.astype(np.int32)], False, ink, max(1, width // 2), cv2.LINE_AA)
-        cv2.blur(canvas, (3, 3), dst=canvas)
-    matrix = cv2.getRotationMatrix2D((side / 2, side / 2), float(rng.uniform(0, 180)), 1.0)
-    turned: np.ndarray = cv2.warpAffine(canvas, matrix, (side, side), borderMode=cv2.BORDER_REFLECT)
-    return turned
+def _litter(image: np.ndarray, rng: np.random.Generator) -> None:
+    """Strokes, specks and scraps that no caption names; the image changes."""
+    for _ in range(int(rng.integers(2, 14))):
+        tone = rng.uniform(0, 255, 3).tolist()
+        at = rng.uniform(0, CANVAS, 2)
+        points = np.cumsum(rng.normal(0, rng.uniform(2, 18), (int(rng.integers(2, 6)), 2)), axis=0) + at
+        if rng.random() < 0.6:
+            cv2.polylines(image, [points.astype(np.int32)], False, tone, int(rng.integers(1, 4)), cv2.LINE_AA)
+        else:
+            cv2.fillPoly(image, [points.astype(np.int32)], tone, cv2.LINE_AA)
 
 
-def _shine(
-    image: np.ndarray, mask: np.ndarray, centre: tuple[float, float], reach: float, rng: np.random.Generator,
-    *, strong: bool,
-) -> None:  # fmt: skip
-    """White reflections inside the mask: ellipses and streaks, as icons have them."""
-    gloss = np.zeros_like(mask)
-    for _ in range(2 if strong else 1):
-        x, y = np.array(centre) + rng.uniform(-0.55, 0.1, 2) * reach
-        axes = (max(1, round(reach * rng.uniform(0.12, 0.4))), max(1, round(reach * rng.uniform(0.05, 0.14))))
-        cv2.ellipse(gloss, (round(x), round(y)), axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1, cv2.LINE_AA)
-    size = max(1, round(0.06 * reach)) * 2 + 1
-    gloss = cv2.blur(gloss, (size, size)) * mask * (0.9 if strong else 0.55)
-    image += (255 - image) * gloss[..., None]
-    if strong:
-        image *= 1 + 0.25 * mask[..., None] * np.linspace(1, -1, len(mask), dtype=np.float32)[:, None, None]
+def _snapshot(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The picture (H, W, 3) float32 as a cheap camera has it: dim or pale, tinted, unsharp, grainy."""
+    gain = rng.uniform(0.45, 1.1) * (1 + rng.normal(0, 0.05, 3))
+    image = image * gain.astype(np.float32) + rng.uniform(-5, 35)
+    side = round(CANVAS * rng.uniform(0.25, 1))
+    small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+    image = cv2.resize(small, (CANVAS, CANVAS), interpolation=cv2.INTER_LINEAR)
+    return image + rng.standard_normal(image.shape[:2], dtype=np.float32)[..., None] * rng.uniform(0, 10)
 
 
 def _background(kind: str, rng: np.random.Generator) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Pictures with the boxes of all that is in them, to train a detector on: half of the catalogue, half scattered things.
+"""Pictures with the boxes of all that is in them, to train a detector on: some of the catalogue, most of scattered things.
 
 The scattered ones are painted as RefShapes' are, since a detector for photographs has seen photographs; but what lies
 where, how large and among what is drawn at random, so that nothing of how RefShapes' scenes are built can be learnt.
@@ -12,13 +12,14 @@ from grounding.data.refshapes.scenes import IMAGE_SIZES, SceneObject, compose
 from grounding.data.refshapes.vocabulary import COLOURS, MATERIALS, SHAPES, TEXTURES
 from pretraining.catalogue import draw_picture
 
+CATALOGUE_SHARE = 0.3
 OBJECTS = (1, 12)
 SIDE_SHARES = (0.05, 0.6)  # of the image's shorter side
 
 
 def detection_picture(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """One picture: (H, W, 3) uint8 RGB and the boxes of all its objects, (N, 4) float32 in pixels."""
-    image, boxes = _catalogue_picture(rng) if rng.random() < 0.5 else _scattered(rng)
+    image, boxes = _catalogue_picture(rng) if rng.random() < CATALOGUE_SHARE else _scattered(rng)
     return image, np.array(boxes, np.float32).reshape(-1, 4)
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from yolox.models import YoloxModule
 
 INSTALLATION = "pip install -r requirements-yolo.txt && pip install --no-deps pixeltable-yolox==0.4.3"
-INPUT_SIZE = 256  # side in pixels of the square that the network sees
+INPUT_SIZE = 320  # side in pixels of the square that the network sees
 DEPTH, WIDTH = 0.33, 0.125  # of the layers and channels of YOLOX-L; YOLOX-nano is (0.33, 0.25)
 VISIBLE_SHARE = 0.5  # of an object's box, below which it is no longer asked for
 
@@ -56,9 +56,9 @@ class PretrainYoloConfig:
     """
 
     output: Path = Path("grounding/weights/embedded_yolox.onnx")
-    steps: PositiveInt = 1200
-    batch_size: PositiveInt = 32
-    learning_rate: float = 4e-3
+    steps: PositiveInt = 2600
+    batch_size: PositiveInt = 16
+    learning_rate: float = 3e-3
     weight_decay: float = 0.05
     warmup_steps: NonNegativeInt = 50
     seed: NonNegativeInt = 0

@@ -18,12 +18,15 @@ from tests.scripts import ROOT, run_script
 @pytest.fixture
 def small_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder with the shipped configuration made smaller; returns the folder."""
-    settings = yaml.safe_load((ROOT / demo.CONFIG).read_text())
-    settings["train"] |= {"epochs": 1, "subset": None, "validation_subset": None, "model": {"model_size": 64}}
-    (tmp_path / demo.CONFIG).parent.mkdir()
-    (tmp_path / demo.CONFIG).write_text(yaml.safe_dump(settings))
+    (tmp_path / "configs").mkdir()
+    for name in (demo.CONFIG, demo.FULL_CONFIG):
+        settings = yaml.safe_load((ROOT / name).read_text())
+        settings["train"] |= {"epochs": 1, "subset": None, "validation_subset": None, "start_from": None,
+                              "model": {"model_size": 64}}  # fmt: skip
+        (tmp_path / name).write_text(yaml.safe_dump(settings))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(demo, "IMAGES", {"train": 4, "val": 2, "test": 4})
+    for images in ("IMAGES", "FEWER_IMAGES"):
+        monkeypatch.setattr(demo, images, {"train": 4, "val": 2, "test": 4})
     return tmp_path
 
 
@@ -31,17 +34,21 @@ def test_demo(small_demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     demo.main()
     printed = capsys.readouterr().out
     results = json.loads((small_demo / "runs" / "demo" / "results.json").read_text())
-    assert results["data"] == "data/refshapes" and results["split"] == "test" and results["images"] == 4
+    assert results["data"] == "data/refshapes-demo" and results["split"] == "test" and results["images"] == 4
     assert list(results["methods"]) == ["demo", "zero-shot", "gradcam", "yolo-clip", "reclip"]
-    assert {"whole-image", "random-proposal", "yolo-oracle", "annotated-clip", "box-mask"} <= set(results["bounds"])
+    assert list(results["bounds"]) == ["random-proposal", "centred-box"]
+    assert "before any training, YOLO + CLIP: Acc@0.5 0." in printed.partition("== 2/4")[0]
     assert "intervals" in results["methods"]["demo"]
-    assert {"novel", "attribute", "relation"} >= set(results["methods"]["demo"]["subsets"])
+    tags = {"attribute", "relation", "comparison", "location", "occluded", "small", "novel"}
+    assert tags >= set(results["methods"]["demo"]["subsets"])
     for name, result in results["methods"].items():
         row = next(line for line in printed.splitlines() if line.startswith(name + " "))
         assert f"{result['metrics']['pointing']:.3f}" in row
-    for place in ("data/refshapes", "runs/demo/results.json", "runs/demo/predictions", "runs/demo/report.html",
-                  "runs/demo/pictures/refshapes_test_demo.png", "runs/demo/pictures/refshapes_test_demo_steps.png",
-                  "runs/demo/pictures/refshapes_test_compared.png", "runs/demo/pictures/curves.png",
+    for place in ("data/refshapes-demo", "runs/demo/results.json", "runs/demo/predictions", "runs/demo/report.html",
+                  "runs/demo/pictures/refshapes-demo_test_demo.png",
+                  "runs/demo/pictures/refshapes-demo_test_demo_steps.png",
+                  "runs/demo/pictures/refshapes-demo_val_compared.png",
+                  "runs/demo/pictures/refshapes-demo_test_compared.png", "runs/demo/pictures/curves.png",
                   "runs/demo/pictures/gallery_demo_random.html"):  # fmt: skip
         assert Path(place).exists() and place in printed
     assert load("runs/demo").name == "demo"
@@ -59,9 +66,16 @@ def test_demo(small_demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = [line for line in printed.splitlines() if line.startswith(("demo ", "zero-shot "))]
     assert len(table) == 2 and all(line in again for line in table)
 
-    os.utime(small_demo / "data" / "refshapes" / RECIPE_FILE)
-    with pytest.raises(InputError, match=r"runs/demo/decoder\.safetensors is older than data/refshapes"):
+    os.utime(small_demo / "data" / "refshapes-demo" / RECIPE_FILE)
+    with pytest.raises(InputError, match=r"runs/demo/decoder\.safetensors is older than data/refshapes-demo"):
         demo.main()
+
+
+def test_the_full_demo_measures_all_bounds_on_all_of_refshapes(small_demo: Path) -> None:
+    demo.main(full=True)
+    results = json.loads((small_demo / "runs" / "demo-full" / "results.json").read_text())
+    assert results["data"] == "data/refshapes"
+    assert {"whole-image", "random-proposal", "yolo-oracle", "annotated-clip", "box-mask"} <= set(results["bounds"])
 
 
 def test_another_folder_is_told_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

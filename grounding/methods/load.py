@@ -24,6 +24,7 @@ from grounding.methods.hub_download import PREFIX, could_be_hub_name, fetched, i
 from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
+from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.config_io import from_plain, read_yaml
 
 CONFIG_FILE = "config.yaml"
@@ -94,6 +95,23 @@ def load(
         encoder = make_encoder(config, device, precision=precision, compiled=compiled)
     except InputError as error:
         raise InputError(f"{folder / CONFIG_FILE}, model: {error}") from error
+    decoder = read_decoder(folder, encoder, config)
+    extraction, quality_head = read_extraction(folder) or (config.extraction, None)
+    return DenseGrounder(encoder, decoder, extraction=extraction, quality_head=quality_head,
+                         name=run_name(name), sizes=config.inference_sizes, flip=config.inference_flip)  # fmt: skip
+
+
+def read_decoder(folder: Path, encoder: Encoder, config: ModelConfig) -> HeatmapDecoder:
+    """A run's trained decoder, on the encoder's device.
+
+    Args:
+        folder: of the run.
+        encoder: the CLIP that the decoder was trained on, dense.
+        config: what the decoder looks like.
+
+    Raises:
+        InputError: there is no decoder yet, its file is damaged, or it is of another architecture or another CLIP.
+    """
     decoder = decoder_for(encoder, config.decoder)
     path = folder / DECODER_FILE
     if not path.is_file():
@@ -106,16 +124,14 @@ def load(
         raise InputError(f"{path} cannot be read as safetensors: train again") from error
     except RuntimeError as error:
         raise InputError(
-            f"{path} does not fit the decoder and the CLIP ({config.clip}) that {folder / CONFIG_FILE} names: "
-            "it belongs to another architecture, restore the run's own files or train again"
+            f"{path} does not fit the decoder and the CLIP ({config.clip}) that are configured: it belongs to another "
+            "architecture, restore the run's own files or train again"
         ) from error
     if trained_on != encoder.clip.sha256:
         raise InputError(
             f"{path} was trained on another CLIP file than {encoder.clip.weights}: restore that file or train again"
         )
-    extraction, quality_head = read_extraction(folder) or (config.extraction, None)
-    return DenseGrounder(encoder, decoder.to(device), extraction=extraction, quality_head=quality_head,
-                         name=run_name(name), sizes=config.inference_sizes, flip=config.inference_flip)  # fmt: skip
+    return decoder.to(encoder.device)
 
 
 def folder_of(name: str | os.PathLike[str]) -> Path:

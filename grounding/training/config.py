@@ -32,6 +32,8 @@ class TrainConfig:
             more) or "mixed" (the boxes of some images).
         boxes_fraction: of "mixed": share of the images whose boxes are used.
         model: the CLIP, its input size, the decoder and the extraction.
+        start_from: run whose decoder the training starts from, of the same CLIP and decoder settings: a folder, or
+            "refshapes"; null for new weights.
         losses: what the decoder is trained on.
         epochs: passes over the training images.
         images_per_batch: images of one optimiser step.
@@ -68,6 +70,7 @@ class TrainConfig:
     supervision: Literal["boxes", "weak", "mixed"] = "boxes"
     boxes_fraction: float = 0.1
     model: ModelConfig = field(default_factory=ModelConfig)
+    start_from: str | None = None
     losses: LossConfig = field(default_factory=LossConfig)
     epochs: PositiveInt = 10
     images_per_batch: PositiveInt = 16

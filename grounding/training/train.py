@@ -23,7 +23,7 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError, SettingsError
 from grounding.evaluation.evaluate import evaluate
 from grounding.methods.dense import DenseGrounder, decoder_for
-from grounding.methods.load import make_encoder
+from grounding.methods.load import folder_of, make_encoder, read_decoder
 from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.distributed import PATIENCE, any_process, failing_together, gather, is_main, on_cpu
 from grounding.runtime.signals import Stopped, StopRequest
@@ -198,7 +198,22 @@ def _set_up(config: TrainConfig) -> _Setup:
         # All phrases at once, in a fixed order: an embedding is then the same to the last bit in a resumed run.
         asked = {expression.phrase for expression in (validation.expressions if validation else ())}
         encoder.encode_phrases.remember(sorted(items.phrases | asked))
-        criterion = TrainingCriterion(encoder, decoder_for(encoder, config.model.decoder), config.losses)
+        decoder = _first_decoder(encoder, config)
+        criterion = TrainingCriterion(encoder, decoder, config.losses)
     loader = ImageLoader(items, batch_sampler=order, collate_fn=collate, num_workers=config.workers)
     step = make_step(criterion, config, accelerator, total_steps=config.epochs * len(order))
     return _Setup(encoder, items, order, loader, validation, broken, step)
+
+
+def _first_decoder(encoder: Encoder, config: TrainConfig) -> HeatmapDecoder:
+    """New weights, or those of another run.
+
+    Raises:
+        InputError: there is no such run, or as `read_decoder`.
+    """
+    if config.start_from is None:
+        return decoder_for(encoder, config.model.decoder)
+    folder = folder_of(config.start_from)
+    if not folder.is_dir():
+        raise InputError(f"start_from: no run folder {config.start_from!r}; leave it out to train new weights")
+    return read_decoder(folder, encoder, config.model)

@@ -16,17 +16,20 @@ from grounding.clip.text import tokenize
 from grounding.errors import InputError
 from grounding.runtime.config_io import plain
 from pretraining import clip as pretrain_module
+from pretraining.catalogue import SIMPLE_SHARE
 from pretraining.clip import (
     CaptionedBatches,
     PretrainConfig,
-    contrastive_loss,
+    all_steps,
+    learning_rate,
     new_embedded_clip,
     pretrain,
-    pretraining_loss,
+    simple_share,
 )
+from pretraining.losses import WordPrediction, contrast_loss, symmetric_infonce, word_loss
 from pretraining.yolo import PretrainYoloConfig
 
-TINY = PretrainConfig(steps=4, batch_size=4, save_every=2, warmup_steps=2, dense_from=1)
+TINY = PretrainConfig(word_steps=2, contrast_steps=2, batch_size=4, save_every=2, warmup_steps=1, word_image_size=32)
 RESOLUTION = 64
 
 
@@ -64,7 +67,7 @@ def random_pairs(count: int = 6) -> tuple[Tensor, Tensor]:
     return logits, also_true | torch.eye(count, dtype=torch.bool)
 
 
-def test_contrastive_loss_is_the_mean_over_images_and_texts_of_minus_log_probability():
+def test_symmetric_infonce_is_the_mean_over_images_and_texts_of_minus_log_probability():
     logits, also_true = random_pairs()
     terms = []
     for i in range(len(logits)):
@@ -72,13 +75,13 @@ def test_contrastive_loss_is_the_mean_over_images_and_texts_of_minus_log_probabi
         images = [j for j in range(len(logits)) if j == i or not also_true[j, i]]
         terms.append(-logits[i, i] + torch.stack([logits[i, j] for j in texts]).exp().sum().log())
         terms.append(-logits[i, i] + torch.stack([logits[j, i] for j in images]).exp().sum().log())
-    torch.testing.assert_close(contrastive_loss(logits, also_true), torch.stack(terms).mean())
+    torch.testing.assert_close(symmetric_infonce(logits, also_true), torch.stack(terms).mean())
 
 
 def test_pairs_that_are_also_true_are_neither_pushed_nor_pulled():
     logits, also_true = random_pairs()
     logits.requires_grad_()
-    contrastive_loss(logits, also_true).backward()
+    symmetric_infonce(logits, also_true).backward()
     own = torch.eye(len(logits), dtype=torch.bool)
     assert (logits.grad[also_true & ~own] == 0).all()
     assert (logits.grad[~also_true] > 0).all()
@@ -87,7 +90,7 @@ def test_pairs_that_are_also_true_are_neither_pushed_nor_pulled():
 
 def test_a_batch_in_which_everything_is_true_has_no_loss():
     logits = torch.randn(4, 4, requires_grad=True)
-    loss = contrastive_loss(logits, torch.ones(4, 4, dtype=torch.bool))
+    loss = symmetric_infonce(logits, torch.ones(4, 4, dtype=torch.bool))
     loss.backward()
     assert loss == 0 and (logits.grad == 0).all()
 
@@ -99,16 +102,54 @@ def test_pictures_and_positions_are_both_set_against_the_captions_not_mentioned(
     def record(logits: Tensor, also_true: Tensor) -> Tensor:
         assert logits.shape == also_true.shape
         seen.append(also_true)
-        return contrastive_loss(logits, also_true)
+        return symmetric_infonce(logits, also_true)
 
-    monkeypatch.setattr(pretrain_module, "contrastive_loss", record)
-    batch = next(iter(CaptionedBatches(replace(TINY, batch_size=32), RESOLUTION, 0)))
+    monkeypatch.setattr("pretraining.losses.symmetric_infonce", record)
+    batch = next(iter(CaptionedBatches(replace(TINY, word_steps=0, batch_size=32), RESOLUTION, 0)))
     model = tiny_untrained_clip()
-    whole = pretraining_loss(model, batch, dense=False)
-    assert len(seen) == 1
-    both = pretraining_loss(model, batch, dense=True)
-    assert torch.isfinite(both) and both > whole > 0
-    assert len(seen) == 3 and all(torch.equal(also_true, batch.mentioned) for also_true in seen)
+    words = WordPrediction(model.visual._inplanes)
+    of_words = word_loss(model, words, batch)
+    assert not seen and of_words > 0
+    together = contrast_loss(model, words, batch)
+    assert torch.isfinite(together) and together > of_words
+    assert len(seen) == 2 and all(torch.equal(also_true, batch.mentioned) for also_true in seen)
+
+
+def test_word_prediction_is_a_cross_entropy_with_the_words_of_the_caption():
+    torch.manual_seed(0)
+    words = WordPrediction(8)
+    features = torch.randn(2, 8, 2, 3)
+    captions = ["a red star with a blue ring", "photo of nothing known"]
+    loss = words(features, tokenize(captions))
+    known = words.ids.tolist()
+    expected = 0.0
+    for image, caption in zip(features, captions, strict=True):
+        said = [known.index(token) for token in tokenize([caption])[0].tolist() if token in known]
+        for logits in (
+            words.linear(image.mean(dim=(1, 2))),
+            torch.stack([words.linear(image[:, y, x]) for y in range(2) for x in range(3)]).logsumexp(dim=0),
+        ):
+            log_share = logits.log_softmax(dim=0)
+            expected -= sum(log_share[index] for index in said) / max(len(said), 1) / len(captions)
+    torch.testing.assert_close(loss, expected)
+    assert {int(tokenize([word])[0, 1]) for word in ("red", "star", "striped", "glass")} <= set(known)
+
+
+def test_pictures_are_small_and_simple_first():
+    config = PretrainConfig(word_steps=10, contrast_steps=10, simple_steps=4, mixed_from=8)
+    assert [simple_share(config, step) for step in (0, 4)] == [1, 1]
+    assert simple_share(config, 6) == pytest.approx((1 + SIMPLE_SHARE) / 2)
+    assert [simple_share(config, step) for step in (8, 19)] == pytest.approx([SIMPLE_SHARE] * 2)
+    sizes = [batch.images.shape[-1] for batch in CaptionedBatches(TINY, RESOLUTION, 0)]
+    assert sizes == [32, 32, RESOLUTION, RESOLUTION]
+
+
+def test_each_stage_warms_up_and_ends_at_zero():
+    config = replace(TINY, word_steps=100, contrast_steps=200, warmup_steps=10)
+    rates = [learning_rate(config, step) for step in range(all_steps(config))]
+    for stage, peak in ((rates[:100], config.word_learning_rate), (rates[100:], config.contrast_learning_rate)):
+        assert max(stage) == pytest.approx(peak) and stage.index(max(stage)) in (9, 10)
+        assert stage[0] < 0.2 * peak and stage[-1] < 1e-3 * peak
 
 
 def test_batches_from_a_later_step_are_those_of_a_whole_run():
@@ -118,7 +159,7 @@ def test_batches_from_a_later_step_are_those_of_a_whole_run():
     for expected, batch in zip(whole[2:], resumed, strict=True):
         for name in ("images", "tokens", "mentioned"):
             assert torch.equal(getattr(batch, name), getattr(expected, name))
-    assert whole[0].images.shape == (4, 3, RESOLUTION, RESOLUTION) and whole[0].images.dtype == torch.uint8
+    assert whole[2].images.shape == (4, 3, RESOLUTION, RESOLUTION) and whole[0].images.dtype == torch.uint8
     assert not torch.equal(whole[0].images, whole[1].images)
 
 
@@ -127,15 +168,16 @@ def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path, monkeypatch):
     whole, resumed = (replace(TINY, output=tmp_path / name / "clip.safetensors") for name in ("whole", "resumed"))
     pretrain(whole)
     with monkeypatch.context() as patch:
-        patch.setattr(pretrain_module, "pretraining_loss", _InterruptAtCall(4))
+        patch.setattr(pretrain_module, "contrast_loss", _InterruptAtCall(2))
         with pytest.raises(KeyboardInterrupt):
             pretrain(resumed)
     assert not resumed.output.exists()
-    steps: list[bool] = []
+    done: list[str] = []
     with monkeypatch.context() as patch:
-        patch.setattr(pretrain_module, "pretraining_loss", lambda *a, dense: steps.append(dense) or _loss(*a, dense))
+        patch.setattr(pretrain_module, "word_loss", lambda *a: done.append("words") or word_loss(*a))
+        patch.setattr(pretrain_module, "contrast_loss", lambda *a: done.append("contrast") or contrast_loss(*a))
         pretrain(resumed)
-    assert steps == [True, True]  # steps 3 and 4: the third, done but not saved, is done again
+    assert done == ["contrast", "contrast"]  # the third step, done but not saved, is done again
     assert whole.output.read_bytes() == resumed.output.read_bytes()
     assert [path.name for path in resumed.output.parent.iterdir()] == ["clip.safetensors"]
 
@@ -144,11 +186,11 @@ def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path, monkeypatch):
 def test_a_state_of_other_settings_is_refused(tmp_path, monkeypatch):
     config = replace(TINY, output=tmp_path / "clip.safetensors")
     with monkeypatch.context() as patch:
-        patch.setattr(pretrain_module, "pretraining_loss", _InterruptAtCall(4))
+        patch.setattr(pretrain_module, "contrast_loss", _InterruptAtCall(2))
         with pytest.raises(KeyboardInterrupt):
             pretrain(config)
     with pytest.raises(InputError, match=r"clip\.state\.pt belongs to a run with other settings"):
-        pretrain(replace(config, steps=2, seed=1))
+        pretrain(replace(config, contrast_steps=1, seed=1))
 
 
 @pytest.mark.usefixtures("tiny_and_repeatable")
@@ -165,8 +207,8 @@ def test_a_damaged_state_is_refused_in_a_sentence(tmp_path, damage):
 
 @pytest.mark.parametrize(
     ("config_class", "name"),
-    [(PretrainConfig, "steps"), (PretrainConfig, "batch_size"), (PretrainConfig, "save_every"),
-     (PretrainYoloConfig, "epochs"), (PretrainYoloConfig, "batch_size")],
+    [(PretrainConfig, "contrast_steps"), (PretrainConfig, "batch_size"), (PretrainConfig, "save_every"),
+     (PretrainYoloConfig, "steps"), (PretrainYoloConfig, "batch_size")],
 )  # fmt: skip
 def test_counts_below_one_are_refused(config_class, name):
     parser = ArgumentParser(exit_on_error=False)
@@ -180,7 +222,7 @@ def test_counts_below_one_are_refused(config_class, name):
 
 @pytest.mark.usefixtures("tiny_and_repeatable")
 def test_the_written_file_is_a_clip_and_another_seed_another_one(tmp_path):
-    config = replace(TINY, output=tmp_path / "clip.safetensors", steps=2)
+    config = replace(TINY, output=tmp_path / "clip.safetensors", contrast_steps=1)
     trained = pretrain(config)
     weights = load_file(config.output)
     assert {tensor.dtype for tensor in weights.values()} == {torch.float16}
@@ -211,17 +253,13 @@ def test_the_real_architecture_fits_in_sixteen_megabytes_and_is_rebuilt_from_its
 
 
 class _InterruptAtCall:
-    """`pretraining_loss` until the given call, and then what Ctrl-C raises."""
+    """`contrast_loss` until the given call, and then what Ctrl-C raises."""
 
     def __init__(self, last: int) -> None:
         self.last, self.calls = last, 0
 
-    def __call__(self, *arguments: Any, dense: bool) -> Tensor:
+    def __call__(self, *arguments: Any) -> Tensor:
         self.calls += 1
         if self.calls == self.last:
             raise KeyboardInterrupt
-        return _loss(*arguments, dense)
-
-
-def _loss(model: CLIP, batch: pretrain_module.PretrainingBatch, dense: bool) -> Tensor:
-    return pretraining_loss(model, batch, dense=dense)
+        return contrast_loss(*arguments)

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 import grounding.training.train as training
+from grounding.errors import InputError
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import make_encoder
 from grounding.training.config import TrainConfig
@@ -53,6 +54,25 @@ def test_training_leaves_clip_alone(config: TrainConfig, monkeypatch: pytest.Mon
     after = encoders[0].clip.model.state_dict()
     assert before
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_run_starts_from_the_decoder_of_another_one(config: TrainConfig, undisturbed: TrainConfig) -> None:
+    # With a learning rate next to nothing, what is kept is what it started from.
+    train(replace(config, epochs=1, learning_rate=1e-12, weight_decay=0.0, start_from=str(undisturbed.output)))
+    first, kept = (load_file(run.output / "decoder.safetensors") for run in (undisturbed, config))
+    assert all(torch.allclose(first[name], kept[name], atol=1e-6) for name in first)
+
+
+@pytest.mark.parametrize("what", ["no folder", "another decoder"])
+def test_a_start_that_cannot_be_is_told(config: TrainConfig, undisturbed: TrainConfig, what: str) -> None:
+    if what == "no folder":
+        config, said = replace(config, start_from="runs/nowhere"), "start_from: no run folder 'runs/nowhere'"
+    else:
+        wider = replace(config.model, decoder=replace(config.model.decoder, width=32))
+        config, said = replace(config, start_from=str(undisturbed.output), model=wider), "does not fit the decoder"
+    with pytest.raises(InputError, match=said):
+        train(config)
+    assert not (config.output / "decoder.safetensors").exists()
 
 
 def test_losses_and_learning_rate_are_logged(config: TrainConfig) -> None:

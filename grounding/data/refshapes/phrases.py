@@ -39,7 +39,7 @@ ANCHORS = (
 )  # fmt: skip
 # How often a phrase has a clue beside what its object looks like, and how often looks alone would not do then.
 CLUE_SHARES = {"": 0.42, "relation": 0.34, "rank": 0.07, "size": 0.04, "place": 0.13}
-NEEDED = 0.6
+NEEDED = 0.35
 MAX_TRIES = 40  # of clues for one phrase
 DEFAULTS = ("plain", "matte")  # what nobody mentions without need
 SLIP_SHARE = 0.04  # phrases with a letter left out or doubled, as people type

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from grounding.data.refshapes.vocabulary import COLOURS, MATERIALS, NOVEL_PAIRS,
 from grounding.data.refshapes.writer import make_split_scene, write_refshapes
 from tests.data.refshapes.phrase_reader import Meaning, Thing, denoted, read_phrase, read_set
 
-COUNTS = {"train": 130, "val": 60, "test": 90}
+# REFSHAPES_SCENES=3000 asks for as many as have 20,000 phrases.
+COUNTS = {"train": int(os.environ.get("REFSHAPES_SCENES", "130")), "val": 60, "test": 90}
 
 
 @pytest.fixture(scope="module")
