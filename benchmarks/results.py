@@ -21,13 +21,16 @@ from grounding.errors import InputError
 from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import write_text_atomic
 from grounding.visualization.table_formats import render
-from grounding.visualization.tables import all_tables, difference_table, main_table
+from grounding.visualization.tables import all_tables, difference_table, main_table, sets_table
 
 SHORT = {"Acc@0.5": "acc@0.5", "mIoU": "miou", "Pointing": "pointing", "R@5": "recall@5", "Text cos": "text_cosine"}
 BEGIN, END = "<!-- Written by python -m benchmarks.results -->", "<!-- End of what it writes -->"
 PUBLISHED = Path(__file__).with_name("published_refcocog.csv")
 LADDER = "ladder/"  # claims about the methods on the whole test split
 COMMAND = "python evaluate.py compare --config configs/refshapes.yaml"
+SETS_COMMAND = (
+    "python evaluate.py sets runs/refshapes zero-shot yolo-clip --data data/refshapes --output runs/refshapes/sets"
+)
 NAMES = {
     "refshapes": "ours, with boxes: the decoder that comes with the package",
     "refshapes-weak": "ours, without any box",
@@ -40,6 +43,12 @@ DEMO = """
 
 What `make demo` prints: a decoder trained in the minutes that it takes, and every method on a smaller test split.
 """
+SETS = f"""
+Phrases of `grefs(unc).json`, about several objects, one, or none; [evaluation.md](evaluation.md#sets-of-boxes) explains
+the measures. No method has learned that something is not there.
+
+    {SETS_COMMAND}
+"""
 ELSEWHERE = """
 ## On RefCOCOg, by others
 
@@ -51,6 +60,7 @@ expressions), as published; of the first row the boxes are published, and `evalu
 def main(
     results: Path = Path("runs/refshapes/test/results.json"),
     demo: Path = Path("runs/demo/results.json"),
+    sets: Path = Path("runs/refshapes/sets/sets.json"),
     output: Path = Path("docs/results.md"),
     readme: Path = Path("README.md"),
     claims: Path = CLAIMS,
@@ -60,15 +70,16 @@ def main(
     Args:
         results: of `evaluate.py compare --config configs/refshapes.yaml`.
         demo: of `make demo`.
+        sets: of `evaluate.py sets`.
         output: Markdown file with the marks.
         readme: likewise.
         claims: file that the README's numbers are read from.
     """
-    for path in (results, demo):
+    for path in (results, demo, sets):
         if not path.is_file():
-            raise InputError(f"there is no {path}: run make demo, and {COMMAND}")
-    of_ladder, of_demo = (json.loads(path.read_text(encoding="utf-8")) for path in (results, demo))
-    record(ladder_claims(of_ladder), claims)
+            raise InputError(f"there is no {path}: run make demo, {COMMAND} and {SETS_COMMAND}")
+    of_ladder, of_demo, of_sets = (json.loads(path.read_text(encoding="utf-8")) for path in (results, demo, sets))
+    record(ladder_claims(of_ladder) | sets_claims(of_sets), claims)
     of_readme = between(readme, BEGIN, END, ladder_table(claims_under(LADDER, claims)))
     tables = [render(table, "markdown") for table in all_tables(of_ladder)]
     few = [render(make(of_demo), "markdown") for make in (main_table, difference_table)]
@@ -76,7 +87,12 @@ def main(
         rows = list(csv.reader(file))
     published = [f"| {' | '.join(row)} |" for row in rows]
     published.insert(1, "| --- " * len(rows[0]) + "|")
-    of_page = between(output, BEGIN, END, "\n".join(["", *tables, DEMO, *few, ELSEWHERE, *published]))
+    of_page = between(
+        output,
+        BEGIN,
+        END,
+        "\n".join(["", *tables, DEMO, *few, sets_table(of_sets, "markdown"), SETS, ELSEWHERE, *published]),
+    )
     write_text_atomic(output, of_page)
     write_text_atomic(readme, of_readme)
 
@@ -90,6 +106,15 @@ def ladder_claims(results: dict[str, Any]) -> dict[str, Claim]:
         for name, report in {**results["methods"], **results["bounds"]}.items()
         for metric in SHORT.values()
         if metric in report["metrics"]
+    }
+
+
+def sets_claims(results: dict[str, Any]) -> dict[str, Claim]:
+    """Every method's measures of sets, as "sets/METHOD MEASURE"."""
+    return {
+        f"sets/{name} {measure}": Claim(value, SETS_COMMAND, report["intervals"].get(measure), report["n"])
+        for name, report in results["methods"].items()
+        for measure, value in report["metrics"].items()
     }
 
 

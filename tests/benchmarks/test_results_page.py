@@ -15,15 +15,31 @@ from tests.scripts import ROOT
 from tests.visualization.results_example import example_results
 
 RESULTS = example_results()
+SETS = {
+    "data": "data/refshapes", "split": "test", "threshold_split": "val", "images": 2,
+    "methods": {
+        "demo": {"n": 4, "threshold": 0.5, "weights": "a CLIP",
+                 "metrics": {"set_accuracy": 0.25, "n_acc": 0.125, "t_acc": 0.75, "presence_auroc": 0.5625},
+                 "intervals": {"set_accuracy": [0.1, 0.4], "n_acc": [0.0, 0.2], "t_acc": [0.6, 0.9]}},
+    },
+}  # fmt: skip
 
 
-def test_page_and_readme(tmp_path: Path) -> None:
-    (tmp_path / "results.json").write_text(json.dumps(RESULTS))
+@pytest.fixture
+def measured(tmp_path: Path) -> list[Path]:
+    """results.json of the ladder and of the demo, and sets.json."""
+    contents = {"results.json": RESULTS, "demo.json": RESULTS, "sets.json": SETS}
+    for name, content in contents.items():
+        (tmp_path / name).write_text(json.dumps(content))
+    return [tmp_path / name for name in contents]
+
+
+def test_page_and_readme(tmp_path: Path, measured: list[Path]) -> None:
     readme, page, claims = tmp_path / "README.md", tmp_path / "page.md", tmp_path / "claims.json"
     for path in (readme, page):
         path.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     for _ in range(2):  # writing it again changes nothing
-        main(tmp_path / "results.json", tmp_path / "results.json", page, readme, claims)
+        main(*measured, page, readme, claims)
         table = ladder_table(claims_under(LADDER, claims))
         assert readme.read_text() == f"before\n{BEGIN}\n{table}\n{END}\nafter\n"
     assert page.read_text().startswith(f"before\n{BEGIN}\n") and page.read_text().endswith(f"{END}\nafter\n")
@@ -40,14 +56,16 @@ def test_page_and_readme(tmp_path: Path) -> None:
         assert cells[1:] == ["-" if value is None else f"{value:.3f}" for value in wanted]
     accuracies = [float(row.split("|")[2].split()[0]) for row in rows[2:]]
     assert accuracies == sorted(accuracies, reverse=True)
+    held = json.loads(claims.read_text())
+    assert held["sets/demo n_acc"]["value"] == 0.125 and held["sets/demo n_acc"]["interval"] == [0.0, 0.2]
+    assert held["sets/demo presence_auroc"]["value"] == 0.5625 and "0.562" in page.read_text()
 
 
-def test_readme_without_the_marks_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "results.json").write_text(json.dumps(RESULTS))
+def test_readme_without_the_marks_is_left_alone(tmp_path: Path, measured: list[Path]) -> None:
     readme = tmp_path / "README.md"
     readme.write_text("before\n")
     with pytest.raises(InputError, match="between which this goes"):
-        main(*[tmp_path / "results.json"] * 2, tmp_path / "page.md", readme, tmp_path / "claims.json")
+        main(*measured, tmp_path / "page.md", readme, tmp_path / "claims.json")
     assert readme.read_text() == "before\n"
     assert not (tmp_path / "page.md").exists()
 

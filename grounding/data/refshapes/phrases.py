@@ -38,8 +38,8 @@ ANCHORS = (
     ("material", "colour", "shape"), ("colour",),
 )  # fmt: skip
 # How often a phrase has a clue beside what its object looks like, and how often looks alone would not do then.
-CLUE_SHARES = {"": 0.42, "relation": 0.34, "rank": 0.07, "size": 0.04, "place": 0.13}
-NEEDED = 0.35
+CLUE_SHARES = {"": 0.54, "relation": 0.26, "rank": 0.06, "size": 0.03, "place": 0.11}
+NEEDED = 0.7
 MAX_TRIES = 40  # of clues for one phrase
 DEFAULTS = ("plain", "matte")  # what nobody mentions without need
 SLIP_SHARE = 0.04  # phrases with a letter left out or doubled, as people type
@@ -85,10 +85,10 @@ def _by_looks(scene: Scene, target: int, rng: np.random.Generator) -> Descriptio
 
 def _naturalness(values: dict[str, str]) -> float:
     """People name the shape nearly always, mostly the colour, often more than is needed, and seldom what is usual."""
-    weight = 1.35 ** len(values) * (6.0 if "shape" in values else 1.0) * (2.5 if "colour" in values else 1.0)
+    weight = 2.0 ** len(values) * (6.0 if "shape" in values else 1.0) * (2.5 if "colour" in values else 1.0)
     for name in ("texture", "material"):
         if name in values:
-            weight *= 0.15 if values[name] in DEFAULTS else 1.6
+            weight *= 0.15 if values[name] in DEFAULTS else 1.0
     return weight
 
 
@@ -140,7 +140,7 @@ def say(description: Description, scene: Scene, rng: np.random.Generator) -> str
         )
     if clue == "relation":
         phrase += " the " + noun_phrase(description.anchor, rng)
-    elif clue == "" and rng.random() < 0.15:
+    elif clue == "" and rng.random() < 0.25:
         phrase += rng.choice([" in the picture", " in this scene", " that you can see"])
     return phrase
 

@@ -23,7 +23,7 @@ SHARED = (
     ("colour", "texture", "material"),
     (),
 )
-SHARED_PROBABILITIES = (0.22, 0.14, 0.2, 0.14, 0.12, 0.18)
+SHARED_PROBABILITIES = (0.2, 0.2, 0.12, 0.08, 0.05, 0.35)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def make_scene(rng: np.random.Generator, *, allow_novel: bool) -> Scene:
     """
     while True:  # a draw that leaves too few objects in sight is thrown away as a whole
         width, height = IMAGE_SIZES[rng.integers(len(IMAGE_SIZES))]
-        count = int(rng.integers(OBJECTS[0], OBJECTS[1] + 1))
+        count = OBJECTS[0] + int(rng.binomial(OBJECTS[1] - OBJECTS[0], 0.3))
         placed = _place(_draw_attributes(count, allow_novel, rng), width, height, rng)
         scene = compose(placed, width, height, rng) if len(placed) >= OBJECTS[0] else None
         if scene is not None:
@@ -115,13 +115,13 @@ def _draw_attributes(count: int, allow_novel: bool, rng: np.random.Generator) ->
         fresh = SceneObject(
             shape=crowd_shape if len(drawn) < crowd else str(rng.choice(SHAPES)),
             colour=str(rng.choice(list(COLOURS))),
-            texture="plain" if rng.random() < 0.35 else str(rng.choice(TEXTURES)),
-            material=str(rng.choice(MATERIALS, p=(0.5, 0.3, 0.2))),
+            texture="plain" if rng.random() < 0.4 else str(rng.choice(TEXTURES)),
+            material=str(rng.choice(MATERIALS, p=(0.56, 0.3, 0.14))),
         )
         if allow_novel and rng.random() < 0.35:
             pairs = sorted(pair for pair in NOVEL_PAIRS if pair[1] == fresh.shape)
             fresh = replace(fresh, colour=pairs[rng.integers(len(pairs))][0]) if pairs else fresh
-        if drawn and rng.random() < 0.75:
+        if drawn and rng.random() < 0.6:
             model = drawn[rng.integers(len(drawn))]
             shared = SHARED[rng.choice(len(SHARED), p=SHARED_PROBABILITIES)]
             fresh = replace(fresh, **{name: getattr(model, name) for name in shared})
@@ -135,10 +135,10 @@ def _place(objects: list[SceneObject], width: int, height: int, rng: np.random.G
     short = min(width, height)
     placed: list[SceneObject] = []
     for item in objects:
-        share = np.clip(np.exp(rng.normal(np.log(0.25), 0.45)), *SIDE_SHARES)
+        share = np.clip(np.exp(rng.normal(np.log(0.3), 0.45)), *SIDE_SHARES)
         side = max(round(float(share) * short), 12)
         for _ in range(12):
-            if placed and rng.random() < 0.45:  # beside or in front of another one
+            if placed and rng.random() < 0.3:  # beside or in front of another one
                 left, top, other = placed[rng.integers(len(placed))].patch
                 reach = (side + other) * rng.uniform(0.22, 0.5)
                 turn = rng.uniform(0, 2 * np.pi)
