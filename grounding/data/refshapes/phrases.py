@@ -140,7 +140,7 @@ def say(description: Description, scene: Scene, rng: np.random.Generator) -> str
         )
     if clue == "relation":
         phrase += " the " + noun_phrase(description.anchor, rng)
-    elif clue == "" and rng.random() < 0.25:
+    elif clue == "" and rng.random() < 0.35:
         phrase += rng.choice([" in the picture", " in this scene", " that you can see"])
     return phrase
 
