@@ -1,4 +1,4 @@
-"""Pictures with the boxes of all that is in them, to train a detector on: some of the catalogue, most of scattered things.
+"""Pictures with the boxes of all that is in them, to train a detector on: some of the catalogue, most scattered things.
 
 The scattered ones are painted as RefShapes' are, since a detector for photographs has seen photographs; but what lies
 where, how large and among what is drawn at random, so that nothing of how RefShapes' scenes are built can be learnt.

@@ -62,7 +62,7 @@ def shine(
 
 def drop_shadow(image: np.ndarray, mask: np.ndarray, reach: float, rng: np.random.Generator) -> None:
     """Darken what lies beside a mask (H, W), as if it floated above; the image changes."""
-    shift = np.float32([[1, 0, rng.uniform(-0.2, 0.2) * reach], [0, 1, rng.uniform(0.02, 0.25) * reach]])
+    shift = np.array([[1, 0, rng.uniform(-0.2, 0.2) * reach], [0, 1, rng.uniform(0.02, 0.25) * reach]])
     size = max(1, round(rng.uniform(0.05, 0.2) * reach)) * 2 + 1
     dark = cv2.GaussianBlur(cv2.warpAffine(mask, shift, mask.shape[::-1]), (size, size), 0)
     image *= 1 - rng.uniform(0.2, 0.6) * dark[..., None]
@@ -75,6 +75,6 @@ def embossed(mask: np.ndarray, reach: float, rng: np.random.Generator) -> np.nda
     direction = rng.uniform(-2.8, -0.3)
     x, y = 0.5 * size * np.cos(direction), 0.5 * size * np.sin(direction)
     nearer, farther = (
-        cv2.warpAffine(soft, np.float32([[1, 0, sign * x], [0, 1, sign * y]]), mask.shape[::-1]) for sign in (1, -1)
+        cv2.warpAffine(soft, np.array([[1, 0, sign * x], [0, 1, sign * y]]), mask.shape[::-1]) for sign in (1, -1)
     )
     return (farther - nearer) * rng.uniform(-0.7, -0.2)

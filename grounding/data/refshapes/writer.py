@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import pickle
@@ -14,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import cv2
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
@@ -73,7 +75,7 @@ def write_refshapes(root: Path, images: Mapping[str, int], *, seed: int = 0) -> 
     (unfinished / "annotations").mkdir()
     jobs = [(split, index) for split in SPLITS for index in range(images[split])]
     work = partial(_write_image, folder=unfinished / "images", seed=seed)
-    with ProcessPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
+    with ProcessPoolExecutor(min(os.cpu_count() or 1, 8), initializer=_begin_worker) as pool:
         chunks = pool.map(work, jobs, chunksize=32)
         scenes = list(tqdm(chunks, total=len(jobs), desc="RefShapes", unit="image"))
     _write_annotations(unfinished / "annotations", scenes)
@@ -81,6 +83,16 @@ def write_refshapes(root: Path, images: Mapping[str, int], *, seed: int = 0) -> 
     if root.exists():
         shutil.rmtree(root)
     unfinished.rename(root)
+
+
+def _begin_worker() -> None:
+    """Leave what a forked process has inherited alone.
+
+    To collect a session of ONNX Runtime there, or to use the threads of OpenCV, would wait for threads that only the
+    parent has.
+    """
+    gc.freeze()
+    cv2.setNumThreads(0)
 
 
 def make_split_scene(split: str, index: int, seed: int) -> tuple[Scene, np.random.Generator]:
