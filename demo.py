@@ -76,6 +76,8 @@ def main(*, full: bool = False) -> None:
     examples = gallery(parse(GalleryConfig, "visualize", from_file, section="gallery"))
 
     print(f"\n{comparison_table(json.loads(results.read_text()))}\n")
+    if training.start_from is not None:
+        print(f"{training.output.name} started from {training.start_from!r}, trained on scenes of another seed.\n")
     print(f"data set     {data}")
     print(f"run          {training.output}  (grounding.load({str(training.output)!r}))")
     print(f"results      {results}, {evaluation.output / 'predictions'}, {evaluation.output / 'tables'}")

@@ -37,7 +37,7 @@ ELSEWHERE = {
     "pip install": "as above",
     "conda ": "as above",
     "python demo.py": "tests/test_demo.py runs it on a few images",
-    "python -m grounding.data.refshapes": "draws 7,825 images; tests/data/refshapes runs it for a few",
+    "python -m grounding.data.refshapes": "draws 7,500 images; tests/data/refshapes runs it for a few",
     "python -m grounding.data.download": "needs the network; tests/data/download has a server of its own",
     "torchrun": "tests/runtime/test_distributed.py starts two processes by it",
     "python -m grounding.deployment.export": "takes half a minute; tests/deployment/export runs it",
@@ -88,13 +88,15 @@ def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in sorted((ROOT / "configs").glob("*.yaml")):
         settings = yaml.safe_load(path.read_text())
         settings["train"] |= {"model": model, "epochs": 1, "warmup_steps": 1, "workers": 0, "device": "cpu",
-                              "mixed_precision": "no", "subset": None, "validation_subset": None}  # fmt: skip
+                              "mixed_precision": "no", "subset": None, "validation_subset": None,
+                              "start_from": None}  # fmt: skip
         settings["evaluate"] = {**settings.get("evaluate", {"methods": []}), "device": "cpu", "proposals": {}}
         (folder / "configs" / path.name).write_text(yaml.safe_dump(settings))
     refcocog = write_toy_data(folder / "data" / "refcocog")
     for split_by in ("google", "unc"):
         shutil.copy(refcocog / "annotations" / "refs(umd).p", refcocog / "annotations" / f"refs({split_by}).p")
-    write_refshapes(folder / "data" / "refshapes", {"train": 6, "val": 3, "test": 3})
+    for name in ("refshapes", "refshapes-demo"):
+        write_refshapes(folder / "data" / name, {"train": 6, "val": 3, "test": 3})
     image = next((refcocog / "images").iterdir())
     Image.open(image).convert("RGB").save(folder / "street.jpg")
     (folder / "requests.jsonl").write_text('{"image": "street.jpg", "phrases": ["the red car"]}\n')
