@@ -18,7 +18,7 @@ from grounding.clip.package import ModifiedResNet
 BATCH_SIZE = 32
 VIEWS = ("tight", "context", "blur")
 # Side of the square crop over the box's longer side. A squashed crop turns a diamond into a square, and CLIP has
-# learned from pictures with surroundings; chosen on the validation split of RefShapes among 1, 1.15, 1.25 and 1.4.
+# learned from pictures with surroundings; chosen on the validation split of the first RefShapes among 1 to 1.4.
 CONTEXT = 1.25
 # Deviation of the Gaussian over the picture's side: a hundred pixels on COCO's photographs, as ReCLIP has it.
 BLUR = 0.15

@@ -1,4 +1,4 @@
-CONFIG = "configs/demo.yaml" if OFFLINE else "configs/refcocog.yaml"
+CONFIG = "configs/demo-full.yaml" if OFFLINE else "configs/refcocog.yaml"
 PRECISION = "no"
 if DEVICE == "cuda":  # a T4 computes bf16, but slowly
     PRECISION = "bf16" if torch.cuda.get_device_capability() >= (8, 0) else "fp16"
