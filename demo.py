@@ -95,5 +95,5 @@ def _announce(step: str) -> None:
 if __name__ == "__main__":
     with exit_on_input_error():
         parser = ArgumentParser(prog="python demo.py", description="Make the data, train, evaluate and draw.")
-        parser.add_argument("--full", action="store_true", help="all of RefShapes and all bounds, in half an hour")
+        parser.add_argument("--full", action="store_true", help="all of RefShapes and all bounds")
         main(full=parser.parse_args().full)
