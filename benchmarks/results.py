@@ -32,8 +32,8 @@ SETS_COMMAND = (
     "python evaluate.py sets runs/refshapes zero-shot yolo-clip --data data/refshapes --output runs/refshapes/sets"
 )
 NAMES = {
-    "refshapes": "ours, with boxes: the decoder that comes with the package",
-    "refshapes-weak": "ours, without any box",
+    "refshapes": "ours, trained with boxes: the decoder that comes with the package",
+    "refshapes-weak": "ours, trained without boxes",
     "reclip": "ReCLIP-style rules on YOLO + CLIP",
     "yolo-clip": "YOLO + CLIP",
     "zero-shot": "the untrained map (zero-shot)",

@@ -29,36 +29,9 @@ NAMED = (  # which attributes a caption names of a thing, and how often
     (("texture", "colour"), 0.03),
     (("shape",), 0.03),
 )
-BEFORE = (
-    "",
-    "",
-    "",
-    "",
-    "",
-    "",
-    "",
-    "a picture of ",
-    "image of ",
-    "photo: ",
-    "free clip art of ",
-    "isolated ",
-    "a drawing of ",
-)
-AFTER = (
-    "",
-    "",
-    "",
-    "",
-    "",
-    "",
-    "",
-    " icon",
-    " stock image",
-    " on a background",
-    " illustration",
-    ", vector",
-    " hd wallpaper",
-)
+NOTHING = ("",) * 7  # before or after more than half of the captions
+BEFORE = (*NOTHING, "a picture of ", "image of ", "photo: ", "free clip art of ", "isolated ", "a drawing of ")
+AFTER = (*NOTHING, " icon", " stock image", " on a background", " illustration", ", vector", " hd wallpaper")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from grounding.data.relations import CONNECTORS
+
 COLOURS = MappingProxyType(
     {
         "red": (205, 40, 40),
@@ -127,11 +129,7 @@ PLACES = MappingProxyType(
 )
 RELATIONS = MappingProxyType(
     {
-        "left": ("left of", "to the left of", "on the left side of"),
-        "right": ("right of", "to the right of", "on the right side of"),
-        "above": ("above", "over"),
-        "below": ("below", "under", "beneath"),
-        "near": ("next to", "beside", "close to"),
+        **CONNECTORS,
         "front": ("in front of", "partly covering", "overlapping"),
         "behind": ("behind", "partly hidden by", "partly covered by"),
     }

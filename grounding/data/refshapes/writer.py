@@ -88,8 +88,8 @@ def write_refshapes(root: Path, images: Mapping[str, int], *, seed: int = 0) -> 
 def _begin_worker() -> None:
     """Leave what a forked process has inherited alone.
 
-    To collect a session of ONNX Runtime there, or to use the threads of OpenCV, would wait for threads that only the
-    parent has.
+    To collect a session of ONNX Runtime there, or to use the threads of OpenCV, crashes or hangs: those threads are
+    in the parent only.
     """
     gc.freeze()
     cv2.setNumThreads(0)

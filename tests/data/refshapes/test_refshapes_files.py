@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import subprocess
 import sys
 from pathlib import Path
@@ -125,3 +126,27 @@ def test_the_command(tmp_path):
     outcome = run_module("--root", tmp_path)
     assert outcome.returncode == 2 and "Traceback" not in outcome.stderr
     assert outcome.stderr.startswith("error: ") and "mine.txt" in outcome.stderr
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no process is forked here")
+def test_a_forked_worker_leaves_a_session_of_its_parent_alone() -> None:
+    """Collected in the child, where its threads are not, such a session ends or stops the process."""
+    program = """
+import gc, multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+import onnxruntime
+from grounding.data.refshapes.writer import _begin_worker
+from grounding.methods.proposals import EMBEDDED_FILE
+
+gc.disable()
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = 4
+cycle = [onnxruntime.InferenceSession(EMBEDDED_FILE, options, providers=["CPUExecutionProvider"])]
+cycle.append(cycle)
+del cycle
+context = multiprocessing.get_context("fork")
+with ProcessPoolExecutor(1, initializer=_begin_worker, mp_context=context) as pool:
+    print(pool.submit(gc.collect).result() >= 0)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert done.stdout.strip() == "True", done.stderr

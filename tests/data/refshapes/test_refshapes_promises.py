@@ -15,7 +15,8 @@ from grounding.data.refshapes.outlines import coverage
 from grounding.data.refshapes.scenes import IMAGE_SIZES, MAX_HIDDEN, Scene
 from grounding.data.refshapes.vocabulary import COLOURS, MATERIALS, NOVEL_PAIRS, SHAPES, TEXTURES
 from grounding.data.refshapes.writer import make_split_scene, write_refshapes
-from tests.data.refshapes.phrase_reader import Meaning, Thing, denoted, read_phrase, read_set
+from tests.data.refshapes.phrase_judge import Thing, denoted
+from tests.data.refshapes.phrase_reader import Meaning, read_phrase, read_set
 
 # REFSHAPES_SCENES=3000 asks for as many as have 20,000 phrases.
 COUNTS = {"train": int(os.environ.get("REFSHAPES_SCENES", "130")), "val": 60, "test": 90}
