@@ -1,8 +1,9 @@
-"""Train the decoder: `python train.py --config configs/refcocog.yaml --data DIR --output runs/NAME`.
+"""Train the decoder, or adapters: `python train.py --config configs/refcocog.yaml --data DIR --output runs/NAME`.
 
 `torchrun --nproc-per-node 2 train.py ...` shares the work of a step between two processes (docs/training.md).
 `python train.py extraction --run runs/NAME --data DIR` then chooses how boxes are made from the run's heatmaps, and
-`python train.py tune --config configs/refcocog.yaml --output runs/search` searches for better hyper-parameters.
+`python train.py tune --config configs/refcocog.yaml --output runs/search` searches for better hyper-parameters, and
+`python train.py pseudo_boxes --run runs/NAME --data DIR` annotates a data set with what a run without boxes answers.
 """
 
 import sys
@@ -10,6 +11,7 @@ import sys
 from grounding.runtime.cli import exit_on_input_error, parse
 from grounding.runtime.distributed import is_main, leave, refuse_several
 from grounding.training.config import TrainConfig
+from grounding.training.pseudo_boxes import PseudoBoxesConfig, write_pseudo_boxes
 from grounding.training.search import TuneConfig, tune
 from grounding.training.train import train
 from grounding.training.tune_extraction import TuneExtractionConfig, tune_extraction
@@ -17,6 +19,7 @@ from grounding.visualization.search_plots import draw_search
 
 MORE = """usage: train.py extraction RUN --data DIR [--option VALUE ...]   chooses how boxes are made (--help)
 usage: train.py tune --data DIR --output DIR [--option VALUE ...]   searches hyper-parameters (--help)
+usage: train.py pseudo_boxes RUN --data DIR [--option VALUE ...]    makes boxes to train with (--help)
 """
 
 if __name__ == "__main__":
@@ -26,6 +29,10 @@ if __name__ == "__main__":
             refuse_several("train.py extraction")
             settings = parse(TuneExtractionConfig, "train", words[1:], positional="run", command="extraction")
             print(tune_extraction(settings))
+        elif words[:1] == ["pseudo_boxes"]:
+            refuse_several("train.py pseudo_boxes")
+            wanted = parse(PseudoBoxesConfig, "train", words[1:], positional="run", command="pseudo_boxes")
+            print(write_pseudo_boxes(wanted))
         elif words[:1] == ["tune"]:
             refuse_several("train.py tune")
             search = parse(TuneConfig, "train", words[1:], command="tune", own_section="tune")

@@ -23,7 +23,7 @@ from jsonargparse import auto_cli
 from jsonargparse.typing import PositiveInt
 from tqdm import tqdm
 
-from benchmarks.ablation_report import FULL, write_report
+from benchmarks.ablation_report import FULL, WITHOUT_BOXES, write_report
 from grounding.data.augment import AugmentationConfig
 from grounding.data.refcocog import RefCOCOg
 from grounding.evaluation.evaluate import method_of, predict
@@ -44,13 +44,11 @@ from grounding.training.config import TrainConfig
 from grounding.training.criterion import ContrastConfig, LossConfig
 from grounding.training.train import train
 from grounding.training.tune_extraction import GRID
-from grounding.training.weak import WeakConfig
 
 RESULT = "ablation.json"
 MEASURES = ("acc@0.5", "miou", "pointing")
 SIZES_OF_ZERO_SHOT = ((384,), (320, 384, 448, 512))
 CHOSEN_ON, FITTED_ON = 100, 150  # images of val for extractions and thresholds, and of train for the network
-SHARES = (1, 5, 10, 25)  # per cent of the images
 
 
 @dataclass(frozen=True)
@@ -68,24 +66,19 @@ def trainings(data: Path, images: int | None) -> dict[str, TrainConfig]:
     model = ModelConfig(model_size=320, output_stride=32)
     bare = replace(model, decoder=DecoderConfig(adapter=False))
     no_contrast = ContrastConfig(weight=0.0)
-    by_heatmap = ContrastConfig(weight=0.1, pooling="heatmap")
     base = TrainConfig(
         data, Path(), model=model, subset=images, validation_subset=20, epochs=1, images_per_batch=8,
         phrases_per_image=2, composed_per_image=2, warmup_steps=50, device="cpu",
     )  # fmt: skip
-    full = replace(base, losses=LossConfig(contrast=replace(by_heatmap, pooling="box")))
-    weak = replace(
-        base, supervision="weak", losses=LossConfig(contrast=by_heatmap, weak=WeakConfig(teacher_sizes=(448,)))
-    )
-    mixed = replace(full, supervision="mixed", losses=replace(full.losses, weak=WeakConfig(map_weight=0.3)))
+    full = replace(base, losses=LossConfig(contrast=ContrastConfig(weight=0.1)))
+    adapters = replace(model, output_stride=16, decoder=DecoderConfig(kind="adapters"), spatial_rules=True,
+                       extraction=ExtractionConfig("grabcut"))  # fmt: skip
     return {
         "box masks only": replace(base, model=bare, losses=LossConfig(contrast=no_contrast)),
-        "+ contrast": replace(base, model=bare, losses=LossConfig(contrast=by_heatmap)),
+        "+ adapter": replace(base, losses=LossConfig(contrast=no_contrast)),
         FULL: full,
         "+ augmentation": replace(full, augmentation=AugmentationConfig(flip=True)),
-        "weak": weak,
-        "weak, no contrast": replace(weak, losses=replace(weak.losses, contrast=no_contrast)),
-        **{f"boxes of {share} %": replace(mixed, boxes_fraction=share / 100) for share in SHARES},
+        WITHOUT_BOXES: replace(base, model=adapters, images_per_batch=32, learning_rate=2e-3, composed_per_image=0),
     }
 
 
@@ -188,7 +181,7 @@ def _measure_extractions(job: Job, data: Path, run: Path) -> None:
         for answer, annotated in zip(answers, example.boxes_xyxy, strict=True):
             points = float(point_inside(hottest_point(answer.heatmap), annotated))
             for label, setting in chosen.items():
-                iou = float(ious_with(extract(answer.heatmap, setting, head)[0][:1], annotated)[0])
+                iou = float(ious_with(extract(answer.heatmap, setting, head, answer.image)[0][:1], annotated)[0])
                 values[label].append([float(iou >= 0.5), iou, points])
     results = {
         label: _result(dict(zip(MEASURES, np.transpose(values[label]), strict=True)), dataset)

@@ -26,10 +26,10 @@ from grounding.methods.dense import decoder_for
 from grounding.runtime.cli import exit_on_input_error, parse
 from grounding.runtime.files import write_text_atomic
 from grounding.training.config import TrainConfig
-from grounding.training.criterion import TrainingCriterion
+from grounding.training.criterion import criterion_for
 
 BEGIN, END = "<!-- Written by python -m benchmarks.refcocog_cost -->", "<!-- End of what it writes -->"
-CONFIGS = ("refcocog", "refcocog-weak", "refcocog-mixed")
+CONFIGS = ("refcocog", "refcocog-weak")
 SMALLER = ("--images_per_batch 8", "--model.model_size 320", "--model.output_stride 32")  # of the first of them
 # The split `umd` of RefCOCOg, by TensorFlow Datasets' catalogue: phrases of train and val, tokens of one on average.
 TRAIN_IMAGES, PHRASES, TOKENS = 21_899, 80_512 + 4_896, 8.4 + 2
@@ -50,11 +50,10 @@ TFLOP/s by the datasheets) are reached, an assumption, and reading images is no 
 
 @dataclass(frozen=True)
 class Step:
-    """One training step: FLOPs of the frozen tower, of the same at teacher sizes, and of what is trained; bytes that
-    stay from step to step, and that the forward pass keeps for the backward pass."""
+    """One training step: FLOPs of the frozen tower and of what is trained; bytes that stay from step to step, and that
+    the forward pass keeps for the backward pass."""
 
     tower: float
-    teachers: float
     trained: float
     constant: float
     saved: float
@@ -68,7 +67,7 @@ def step_of(config: TrainConfig, clip: LoadedCLIP) -> Step:
         clip: any of the architecture that the configuration names; its weights do not matter.
     """
     encoder = Encoder(clip, model_size=config.model.model_size, output_stride=config.model.output_stride)
-    criterion = TrainingCriterion(encoder, decoder_for(encoder, config.model.decoder), config.losses)
+    criterion = criterion_for(encoder, decoder_for(encoder, config.model.decoder), config.losses)
     batch = batch_of(config)
     encoder.encode_phrases(batch.phrases)  # as in training, once for all steps: the criterion looks them up
     weights = {each.data_ptr() for each in criterion.parameters()}
@@ -84,16 +83,13 @@ def step_of(config: TrainConfig, clip: LoadedCLIP) -> Step:
     with FlopCounterMode(display=False) as whole, autocast, saved_tensors_hooks(keep, lambda tensor: tensor):
         losses = criterion(batch)  # which keep what is saved where it is
     tower = tower_flops(encoder, MEASURED)
-    unboxed = len(batch.image_index[~batch.boxed].unique())
-    sizes = config.losses.weak.teacher_sizes if unboxed and config.losses.weak.map_weight else ()
-    teachers = sum(tower_flops(encoder.at(size), unboxed) for size in sizes)
-    decoder = whole.get_total_flops() - tower - teachers
+    decoder = whole.get_total_flops() - tower
     trained = sum(each.numel() for each in criterion.parameters())
     frozen = sum(each.numel() for part in (clip.model, encoder.dense) for each in part.parameters())
     features = PHRASES * (4 * RN50["embed_dim"] + TOKENS * (2 * RN50["transformer_width"] + 8))
     constant = 4 * (5 * trained + frozen) + features  # float32: weight, gradient, running mean, AdamW's two moments
     batches, kept = config.images_per_batch / MEASURED, sum(saved.values()) if losses else 0
-    return Step(batches * tower, batches * teachers, batches * (1 + BACKWARD) * decoder, constant, batches * kept)
+    return Step(batches * tower, batches * (1 + BACKWARD) * decoder, constant, batches * kept)
 
 
 def tower_flops(encoder: Encoder, images: int) -> int:
@@ -104,17 +100,16 @@ def tower_flops(encoder: Encoder, images: int) -> int:
 
 
 def batch_of(config: TrainConfig) -> TrainingBatch:
-    """`MEASURED` images, boxes on as many of them as the supervision has; of "mixed", half, as in training."""
+    """`MEASURED` images with boxes, which adapters do not look at."""
     size, count = config.model.model_size, MEASURED * config.phrases_per_image
     image_index = torch.arange(count) // config.phrases_per_image
-    boxed = image_index < MEASURED * {"boxes": 1.0, "mixed": 0.5, "weak": 0.0}[config.supervision]
-    cells = 4 * size // config.model.output_stride
+    cells = size // config.model.heatmap_stride
     return TrainingBatch(
         squares=torch.zeros(MEASURED, size, size, 3, dtype=torch.uint8),
         valid=torch.ones(MEASURED, cells, cells, dtype=torch.bool),
         image_ids=torch.arange(MEASURED), phrases=[f"phrase {index}" for index in range(count)],
-        boxes_xyxy=torch.tensor([0.0, 0.0, size / 2, size / 2]).where(boxed[:, None], torch.nan),
-        boxed=boxed, image_index=image_index, region_ids=torch.where(boxed, 1, -1) * torch.arange(1, count + 1),
+        boxes_xyxy=torch.tensor([0.0, 0.0, size / 2, size / 2]).expand(count, -1),
+        image_index=image_index, region_ids=torch.arange(count),
     )  # fmt: skip
 
 
@@ -123,14 +118,14 @@ def section(configs: dict[str, TrainConfig], clip: LoadedCLIP) -> str:
     costs, times = [], []
     for name, config in configs.items():
         step = step_of(config, clip)
-        parts = [step.tower, step.teachers, step.trained]
+        parts = [step.tower, step.trained]
         costs.append([name, *(each / 1e12 for each in (*parts, sum(parts))), step.constant / 2**30, step.saved / 2**30])
         for gpu, peak in PEAKS.items():
             slow, fast = (peak * 1e12 * share / sum(parts) * config.images_per_batch for share in SHARES)  # images / s
             minutes, hours = TRAIN_IMAGES * config.epochs / 60, 1e7 / 3600
             times.append([name, gpu, f"{slow:,.0f} to {fast:,.0f}", f"{minutes / fast:.0f} to {minutes / slow:.0f}",
                           f"{hours / fast:.0f} to {hours / slow:.0f}"])  # fmt: skip
-    step_columns = ("configuration", "frozen tower", "teachers", "trained", "step", "constant, GiB", "saved, GiB")
+    step_columns = ("configuration", "frozen tower", "trained", "step", "constant, GiB", "saved, GiB")
     time_columns = ("configuration", "GPU", "images a second", "minutes a run", "hours for 10 million images")
     return "\n\n".join((EXPLAINED, tabulate(costs, step_columns, "pipe", floatfmt=".2f"), ASSUMED,
                         tabulate(times, time_columns, "pipe")))  # fmt: skip

@@ -24,9 +24,12 @@ import psutil
 import torch
 from jsonargparse import auto_cli
 from PIL import Image
+from tabulate import tabulate
 from tqdm import tqdm
 
+from benchmarks.claims import Claim, record
 from benchmarks.measuring import hardware
+from benchmarks.pages import between
 from benchmarks.rn50 import random_rn50
 from grounding.errors import InputError
 from grounding.runtime.cli import exit_on_input_error
@@ -41,11 +44,25 @@ WORDS = (
     "white", "striped", "shirt", "table", "big", "near",
 )  # fmt: skip
 TRAINING_STEPS, IMAGES_PER_BATCH = 50, 16
+COMMAND = "python -m benchmarks.rehearsal --photos FOLDER"
+PARTS = {
+    "check": "`grounding.data.check`, every image decoded",
+    "load": "loading the train split",
+    "train": f"`train.py`: start, {TRAINING_STEPS} steps of {IMAGES_PER_BATCH} images at 448 pixels, validation",
+    "compare": "`evaluate.py compare` on the whole test split, zero-shot and the centred box",
+}
+BEGIN, END = "<!-- Written by python -m benchmarks.rehearsal -->", "<!-- End of benchmarks.rehearsal -->"
 OUTPUTS = {"train": "run", "compare": "compared"}  # folders in the working folder
 LOADING = "from grounding import RefCOCOg; print(len(RefCOCOg({root!r}, 'train', group_by='image')))"
 
 
-def main(photos: Path, work: Path = Path("runs/rehearsal"), share: float = 1.0, parts: list[str] | None = None) -> None:
+def main(
+    photos: Path,
+    work: Path = Path("runs/rehearsal"),
+    share: float = 1.0,
+    parts: list[str] | None = None,
+    page: Path = Path("docs/performance.md"),
+) -> None:
     """Make the data set once, then time each part in a process of its own.
 
     Args:
@@ -53,6 +70,7 @@ def main(photos: Path, work: Path = Path("runs/rehearsal"), share: float = 1.0, 
         work: folder for the data set, the runs and rehearsal.json.
         share: of the full size, above 0 and at most 1.
         parts: which of "check", "load", "train" and "compare"; all, where they are not given.
+        page: Markdown file with the marks for the table, which is written at full size.
 
     Raises:
         InputError: there are no photographs, or a part fails.
@@ -70,8 +88,9 @@ def main(photos: Path, work: Path = Path("runs/rehearsal"), share: float = 1.0, 
                   work / OUTPUTS["train"], "--epochs", 1, "--workers", 1, "--mixed_precision", "no",
                   "--subset", max(1, round(share * TRAINING_STEPS)) * IMAGES_PER_BATCH,
                   "--validation_subset", max(1, min(8, round(share * SPLITS["val"][0])))],
-        "compare": ["evaluate.py", "compare", "zero-shot", "--bounds", "[centred-box]", "--data", root, "--output",
-                    work / OUTPUTS["compare"], *model, "--model.model_size", 448, "--extraction_split", "null"],
+        "compare": ["evaluate.py", "compare", "zero-shot", "centred-box", "--bounds", "[]", "--data", root,
+                    "--output", work / OUTPUTS["compare"], *model, "--model.model_size", 448,
+                    "--extraction_split", "null"],
     }  # fmt: skip
     results_file = work / "rehearsal.json"
     results = json.loads(results_file.read_text()) if results_file.is_file() else {}
@@ -83,9 +102,29 @@ def main(photos: Path, work: Path = Path("runs/rehearsal"), share: float = 1.0, 
                          "machine": hardware()}  # fmt: skip
         write_text_atomic(results_file, json.dumps(results, indent=2) + "\n")
         print(f"{name:<8} {seconds:8.1f} s {peak / 1e9:6.2f} GB", flush=True)
-    page = work / OUTPUTS["compare"] / "report.html"
-    if page.is_file():
-        print(f"report   {page.stat().st_size / 1e6:.1f} MB")
+    report = work / OUTPUTS["compare"] / "report.html"
+    if report.is_file():
+        print(f"report   {report.stat().st_size / 1e6:.1f} MB")
+    if share == 1:
+        record(rehearsal_claims(results))
+        write_text_atomic(page, between(page, BEGIN, END, table(results)))
+
+
+def rehearsal_claims(results: dict[str, Any]) -> dict[str, Claim]:
+    """Time and memory of each part, as "rehearsal/PART seconds" and "rehearsal/PART peak GB"."""
+    return {
+        f"rehearsal/{part} {name}": Claim(measured[key], COMMAND)
+        for part, measured in results.items()
+        for name, key in (("seconds", "seconds"), ("peak GB", "peak_gb"))
+    }
+
+
+def table(results: dict[str, Any]) -> str:
+    """Time and memory of each part that was measured, as Markdown."""
+    rows = [(PARTS[part], f"{measured['seconds']:.0f}", f"{measured['peak_gb']:.1f}")
+            for part, measured in results.items()]  # fmt: skip
+    machine = "; ".join(dict.fromkeys(measured["machine"] for measured in results.values()))
+    return f"\n{tabulate(rows, ['', 'seconds', 'peak GB'], 'github')}\n\n{machine}.\n"
 
 
 def timed(command: list[str]) -> tuple[float, int]:

@@ -31,9 +31,16 @@ COMMAND = "python evaluate.py compare --config configs/refshapes.yaml"
 SETS_COMMAND = (
     "python evaluate.py sets runs/refshapes zero-shot yolo-clip --data data/refshapes --output runs/refshapes/sets"
 )
+RULES = "zero-shot-rules"
+RULES_COMMAND = (
+    "python evaluate.py compare zero-shot --data data/refshapes --model.spatial_rules true --model.extraction.method "
+    'grabcut --model.output_stride 16 --model.inference_sizes "[320, 416]" --model.inference_flip true --bounds "[]" '
+    f"--output runs/{RULES}"
+)
 NAMES = {
     "refshapes": "ours, trained with boxes: the decoder that comes with the package",
-    "refshapes-weak": "ours, trained without boxes",
+    "refshapes-weak": "ours, trained without boxes: adapters, rules for places and GrabCut",
+    RULES: "the untrained map with the same rules and GrabCut",
     "reclip": "ReCLIP-style rules on YOLO + CLIP",
     "yolo-clip": "YOLO + CLIP",
     "zero-shot": "the untrained map (zero-shot)",
@@ -66,6 +73,7 @@ def main(
     results: Path = Path("runs/refshapes/test/results.json"),
     demo: Path = Path("runs/demo/results.json"),
     sets: Path = Path("runs/refshapes/sets/sets.json"),
+    rules: Path = Path(f"runs/{RULES}/results.json"),
     output: Path = Path("docs/results.md"),
     readme: Path = Path("README.md"),
     claims: Path = CLAIMS,
@@ -76,15 +84,19 @@ def main(
         results: of `evaluate.py compare --config configs/refshapes.yaml`.
         demo: of `make demo`.
         sets: of `evaluate.py sets`.
+        rules: of `RULES_COMMAND`.
         output: Markdown file with the marks.
         readme: likewise.
         claims: file that the README's numbers are read from.
     """
-    for path in (results, demo, sets):
+    for path in (results, demo, sets, rules):
         if not path.is_file():
-            raise InputError(f"there is no {path}: run make demo, {COMMAND} and {SETS_COMMAND}")
-    of_ladder, of_demo, of_sets = (json.loads(path.read_text(encoding="utf-8")) for path in (results, demo, sets))
-    record(ladder_claims(of_ladder) | sets_claims(of_sets), claims)
+            raise InputError(f"there is no {path}: run make demo, {COMMAND}, {SETS_COMMAND} and {RULES_COMMAND}")
+    of_ladder, of_demo, of_sets, of_rules = (
+        json.loads(path.read_text(encoding="utf-8")) for path in (results, demo, sets, rules)
+    )
+    of_rules = {"methods": {RULES: of_rules["methods"]["zero-shot"]}, "bounds": {}}
+    record(ladder_claims(of_ladder) | ladder_claims(of_rules, RULES_COMMAND) | sets_claims(of_sets), claims)
     of_readme = between(readme, BEGIN, END, ladder_table(claims_under(LADDER, claims)))
     tables = [render(table, "markdown") for table in all_tables(of_ladder)]
     few = [render(make(of_demo), "markdown") for make in (main_table, difference_table)]
@@ -102,11 +114,11 @@ def main(
     write_text_atomic(readme, of_readme)
 
 
-def ladder_claims(results: dict[str, Any]) -> dict[str, Claim]:
+def ladder_claims(results: dict[str, Any], command: str = COMMAND) -> dict[str, Claim]:
     """The measures of `SHORT` of what has a name in `NAMES`, as "ladder/METHOD MEASURE"."""
     return {
         f"{LADDER}{name} {metric}": Claim(
-            report["metrics"][metric], COMMAND, report["intervals"].get(metric), report["n"]
+            report["metrics"][metric], command, report["intervals"].get(metric), report["n"]
         )
         for name, report in {**results["methods"], **results["bounds"]}.items()
         for metric in SHORT.values()

@@ -87,7 +87,7 @@ def main(rounds: int = 3, images_per_batch: int = 8, output: Path | None = None)
         config = parse(TrainConfig, "train", ["--config", "configs/demo.yaml"])
         config = replace(
             config, data=folder / "data", images_per_batch=images_per_batch, epochs=EPOCHS, patience=EPOCHS,
-            supervision="mixed", boxes_fraction=0.5, subset=None, validation_subset=None, warmup_steps=5,
+            subset=None, validation_subset=None, warmup_steps=5,
             augmentation=AugmentationConfig(crop=True, scale=True, flip=True, colour=True, blur=True),
             losses=LossConfig(contrast=ContrastConfig(weight=0.1)),
         )  # fmt: skip

@@ -33,7 +33,7 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.methods.dense import decoder_for
 from grounding.runtime.cli import exit_on_input_error, parse
 from grounding.training.config import TrainConfig
-from grounding.training.criterion import TrainingCriterion
+from grounding.training.criterion import criterion_for
 
 COMMAND = "python -m benchmarks.training_speed"
 CONFIG = Path("configs/refcocog.yaml")
@@ -66,7 +66,7 @@ class Training:
                                     phrases_per_image=config.phrases_per_image, seed=0)  # fmt: skip
         encoder.encode_phrases.remember(sorted(self._items.phrases))
         torch.manual_seed(0)
-        self._criterion = TrainingCriterion(encoder, decoder_for(encoder, config.model.decoder), config.losses)
+        self._criterion = criterion_for(encoder, decoder_for(encoder, config.model.decoder), config.losses)
         self._optimizer = torch.optim.AdamW(self._criterion.parameters(), lr=config.learning_rate, fused=True)
         self._clip_norm = config.clip_norm
         self._size = PHRASES_PER_STEP if way == "image by phrase" else IMAGES_PER_STEP

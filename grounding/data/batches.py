@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,8 +28,7 @@ class TrainingBatch:
         valid: (B, S / stride, S / stride) bool, False on letterbox padding.
         image_ids: (B,) int64.
         phrases: P phrases.
-        boxes_xyxy: (P, 4) float32 in model pixels; NaN where the image is used without its boxes.
-        boxed: (P,) bool, whether there is a box.
+        boxes_xyxy: (P, 4) float32 in model pixels; NaN where images are used without their boxes.
         image_index: (P,) int64, the image of each phrase.
         region_ids: (P,) int64, equal where two phrases are known to refer to the same annotated object.
     """
@@ -39,7 +38,6 @@ class TrainingBatch:
     image_ids: Tensor
     phrases: list[str]
     boxes_xyxy: Tensor
-    boxed: Tensor
     image_index: Tensor
     region_ids: Tensor
 
@@ -57,7 +55,6 @@ class TrainingItem:
     image_id: int
     phrases: list[str]
     boxes_xyxy: np.ndarray
-    boxed: bool
     region_ids: list[int]
 
 
@@ -69,8 +66,8 @@ class TrainingItems(Dataset[TrainingItem]):
         model_size: side of the letterbox in pixels.
         stride: model pixels per cell of the `valid` masks.
         phrases_per_image: at most so many are drawn in an epoch, of as many different objects as there are.
-        composed_per_image: so many phrases composed from annotations are drawn beside them, where there are boxes.
-        boxed: ids of the images whose boxes are used; None for all. Of the others, no box leaves this class.
+        composed_per_image: so many phrases composed from annotations are drawn beside them.
+        boxed: whether boxes are used; else none leaves this class, and nothing is composed of any.
         augmentation: what happens to images at random, where the phrases drawn permit it.
         seed: together with the epoch and the index, of all draws.
 
@@ -86,7 +83,7 @@ class TrainingItems(Dataset[TrainingItem]):
         stride: int,
         phrases_per_image: int,
         composed_per_image: int = 0,
-        boxed: Collection[int] | None = None,
+        boxed: bool = True,
         augmentation: AugmentationConfig = UNCHANGED,
         seed: int,
     ) -> None:
@@ -94,13 +91,11 @@ class TrainingItems(Dataset[TrainingItem]):
         self.phrases_per_image, self.composed_per_image = phrases_per_image, composed_per_image
         self.augmentation, self.seed = augmentation, seed
         self.epoch = 0
-        image_ids = np.array([dataset.expressions_of(index)[0].image_id for index in range(len(dataset))])
-        self._boxed = np.ones(len(dataset), bool) if boxed is None else np.isin(image_ids, sorted(boxed))
-        self._composed: dict[int, list[Expression]] = {}  # by image id, of images with boxes
-        if composed_per_image:
-            known = set(image_ids[self._boxed].tolist())
+        self.boxed = boxed
+        self._composed: dict[int, list[Expression]] = {}  # by image id
+        if composed_per_image and boxed:
             pool = composed_expressions(
-                [each for each in dataset.expressions if each.image_id in known],
+                dataset.expressions,
                 dataset.regions,
                 per_image=COMPOSED_POOL * composed_per_image,
                 seed=seed,
@@ -124,19 +119,17 @@ class TrainingItems(Dataset[TrainingItem]):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, slot: int) -> TrainingItem:
-        """What is drawn in this epoch for a place in its order, 0 <= slot < len(self)."""
-        index = self._image_of(slot)
-        boxed = bool(self._boxed[index])
-        example = self.dataset[index] if boxed else without_boxes(self.dataset[index])
+    def __getitem__(self, index: int) -> TrainingItem:
+        """What is drawn in this epoch of an image."""
+        example = self.dataset[index] if self.boxed else without_boxes(self.dataset[index])
         annotated = example.expressions
         image_id = annotated[0].image_id
         composed = self._composed.get(image_id, [])
         example = replace(example, expressions=(*annotated, *composed))
 
         # One generator for all draws of the item: their order is part of what a seed means.
-        rng = np.random.default_rng([self.seed, self.epoch, slot])
-        drawn = self._draw(_region_ids(annotated, boxed), rng)
+        rng = np.random.default_rng([self.seed, self.epoch, index])
+        drawn = self._draw(_region_ids(annotated, self.boxed), rng)
         drawn_composed = len(annotated) + rng.permutation(len(composed))[: self.composed_per_image]
         chosen = np.sort(np.concatenate([drawn, drawn_composed])).tolist()
         asked, letterbox = augment(example, chosen, self.augmentation, model_size=self.model_size, rng=rng)
@@ -147,26 +140,9 @@ class TrainingItems(Dataset[TrainingItem]):
             valid=letterbox.valid_mask(self.stride),
             image_id=image_id,
             phrases=asked.phrases,
-            boxes_xyxy=boxes if boxed else np.full_like(boxes, np.nan),
-            boxed=boxed,
-            region_ids=_region_ids(asked.expressions, boxed),
+            boxes_xyxy=boxes if self.boxed else np.full_like(boxes, np.nan),
+            region_ids=_region_ids(asked.expressions, self.boxed),
         )
-
-    def _image_of(self, slot: int) -> int:
-        """Index of a slot's image: the slot itself, unless fewer than half of the images have boxes.
-
-        Then the first half of the slots goes through the images with boxes and the second half through the others,
-        each from where the epoch before has ended.
-        """
-        with_boxes, without = np.flatnonzero(self._boxed), np.flatnonzero(~self._boxed)
-        half = len(self) // 2
-        if not 0 < len(with_boxes) < half:
-            return slot
-        if slot < half:
-            images, position = with_boxes, self.epoch * half + slot
-        else:
-            images, position = without, self.epoch * (len(self) - half) + slot - half
-        return int(images[position % len(images)])
 
     def _draw(self, region_ids: Sequence[int], rng: np.random.Generator) -> np.ndarray:
         """Indices of expressions at random: one of every region first, for regions are each other's negatives."""
@@ -190,7 +166,6 @@ def collate(items: Sequence[TrainingItem]) -> TrainingBatch:
         image_ids=torch.tensor([item.image_id for item in items]),
         phrases=[phrase for item in items for phrase in item.phrases],
         boxes_xyxy=torch.from_numpy(np.concatenate([item.boxes_xyxy for item in items])),
-        boxed=torch.repeat_interleave(torch.tensor([item.boxed for item in items]), counts),
         image_index=torch.repeat_interleave(torch.arange(len(items)), counts),
         region_ids=torch.tensor([region for item in items for region in item.region_ids]),
     )

@@ -28,6 +28,7 @@ from grounding.geometry import PADDING_RGB
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import DECODER_FILE, folder_of, load, read_model_config
+from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import flush_file, flush_folder, sha256_of
 
@@ -58,7 +59,7 @@ def export_run(run: str, output: Path) -> dict[str, Any]:
     output = output.resolve()
     _refuse_existing(output)
     grounder = load(run, precision="float32")
-    if not isinstance(grounder, DenseGrounder) or grounder.decoder is None:
+    if not isinstance(grounder, DenseGrounder) or not isinstance(grounder.decoder, HeatmapDecoder):
         raise InputError(f"{run!r} has no trained decoder to export: give the folder of a run")
     folder = folder_of(run)
     settings = settings_of(read_model_config(folder), grounder, decoder_sha256=sha256_of(folder / DECODER_FILE))

@@ -98,7 +98,7 @@ def _content(run: str | os.PathLike[str], repo: str, results: Path | None, licen
         "decoder": f"{parameters:,} parameters, sha256 {hashes[DECODER_FILE][:12]}...",
         "boxes from heatmaps by": f"`{grounder.extraction.method}`",
         "trained on": f"{data}, split {config.get('split', 'unknown')} ({config.get('split_by', 'unknown')})",
-        "supervision": config.get("supervision", "unknown"),
+        "supervision": "no boxes" if model["decoder"]["kind"] == "adapters" else "boxes",
         "input sizes": ", ".join(map(str, model.get("inference_sizes") or [model["model_size"]])),
         "licence of the weights": licence,
     }

@@ -67,6 +67,6 @@ def box_mask(example: Example, *, model_size: int, stride: int, extraction: Extr
     answers = []
     for phrase, mask in zip(example.phrases, masks, strict=True):
         heatmap = letterbox.map_to_image(mask)
-        boxes_xyxy, scores = extract(heatmap, extraction)
+        boxes_xyxy, scores = extract(heatmap, extraction, image=example.image)
         answers.append(Grounding(phrase, boxes_xyxy, scores, heatmap, example.image))
     return answers

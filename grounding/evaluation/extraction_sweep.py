@@ -24,7 +24,7 @@ from grounding.extraction.quality import BoxQualityHead, box_features, candidate
 from grounding.methods.dense import DenseGrounder, Grounder
 from grounding.runtime.config_io import plain
 from grounding.runtime.files import write_text_atomic
-from grounding.types import Example
+from grounding.types import Example, Grounding
 
 GRID = (
     *(ExtractionConfig("components", relative=relative) for relative in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)),
@@ -34,9 +34,11 @@ GRID = (
     ),
     *(ExtractionConfig("rectangle", offset=offset) for offset in (0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)),
     ExtractionConfig("quality"),
+    ExtractionConfig("grabcut"),
 )
-# The quality head is fitted on boxes, which a training-free method has not seen.
-SETTINGS = [setting for setting in GRID if setting.method != "quality"]
+# The quality head is fitted on boxes, which a training-free method has not seen, and GrabCut takes longer than most
+# methods do: it is for those that are configured with it.
+SETTINGS = [setting for setting in GRID if setting.method not in ("quality", "grabcut")]
 
 
 def sweep(
@@ -72,10 +74,10 @@ def sweep(
         quality_head = grounder.quality_head
     settings = list(dict.fromkeys(settings))
     values: dict[ExtractionConfig, list[tuple[float, ...]]] = {setting: [] for setting in settings}
-    for heatmap, annotated in _heatmaps(grounder, dataset, images_per_batch, workers, description):
+    for answer, annotated in _answers(grounder, dataset, images_per_batch, workers, description):
         for setting in settings:
             began = time.perf_counter()
-            boxes, _ = extract(heatmap, setting, quality_head)
+            boxes, _ = extract(answer.heatmap, setting, quality_head, answer.image)
             seconds = time.perf_counter() - began
             ious = ious_with(boxes, annotated)
             values[setting].append((float(hits(ious[:1], 0.5)[0]), float(ious[0]), recall_at(ious, 5), 1000 * seconds))
@@ -106,9 +108,9 @@ def fit_head(
         InputError: an image cannot be read.
     """
     features, ious = [], []
-    for heatmap, annotated in _heatmaps(grounder, dataset, images_per_batch, workers, description):
-        boxes = candidate_boxes(heatmap)
-        features.append(box_features(heatmap, boxes))
+    for answer, annotated in _answers(grounder, dataset, images_per_batch, workers, description):
+        boxes = candidate_boxes(answer.heatmap)
+        features.append(box_features(answer.heatmap, boxes))
         ious.append(ious_with(boxes, annotated))
     return fit_quality_head(np.concatenate(features), np.concatenate(ious), seed=seed)
 
@@ -133,10 +135,10 @@ def _shown(value: Any) -> str:
     return " ".join(f"{each:g}" for each in value) if isinstance(value, tuple) else f"{value:g}"
 
 
-def _heatmaps(
+def _answers(
     grounder: Grounder, dataset: Dataset[Example], images_per_batch: int, workers: int, description: str
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(heatmap (H, W), annotated box (4,)) of every expression, in the order of the data set."""
+) -> Iterator[tuple[Grounding, np.ndarray]]:
+    """(answer, annotated box (4,)) of every expression, in the order of the data set."""
     loader = ImageLoader(dataset, batch_size=images_per_batch, num_workers=workers, collate_fn=list)
     total = len(dataset) if isinstance(dataset, Sized) else None
     with tqdm(total=total, desc=description, unit="image", leave=False) as bar:
@@ -144,7 +146,7 @@ def _heatmaps(
             answers = grounder.ground_batch([each.image for each in batch], [each.phrases for each in batch])
             for example, groundings in zip(batch, answers, strict=True):
                 for grounding, annotated in zip(groundings, example.boxes_xyxy, strict=True):
-                    yield grounding.heatmap, annotated
+                    yield grounding, annotated
                 bar.update()
 
 

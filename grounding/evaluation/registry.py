@@ -66,8 +66,8 @@ def make_method(name: str, settings: MethodSettings, tune: ExtractionTuner | Non
     Args:
         name: of the method, or a run folder.
         settings: what all methods share.
-        tune: chooses how boxes are made from the heatmaps of a method that brings no choice of its own; None leaves
-            all as they are.
+        tune: chooses how boxes are made from the heatmaps of a method that brings no choice of its own and is not
+            configured with GrabCut; None leaves all as they are.
 
     Raises:
         InputError: as `grounding.load`.
@@ -79,7 +79,7 @@ def make_method(name: str, settings: MethodSettings, tune: ExtractionTuner | Non
         extraction, chosen_on = grounder.extraction, "none: as configured"
         if name not in TRAINING_FREE and (folder_of(name) / EXTRACTION_FILE).is_file():
             chosen_on = EXTRACTION_FILE
-        elif tune is not None:
+        elif tune is not None and extraction.method != "grabcut":
             extraction, chosen_on = tune(grounder, made_from), tune.chosen_on
         grounder.extraction = extraction
         made_from |= {"extraction": plain(extraction), "extraction_chosen_on": chosen_on}

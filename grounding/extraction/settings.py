@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from grounding.errors import InputError, SettingsError
 from grounding.extraction.components import boxes_from_heatmap, distinct_boxes
+from grounding.extraction.grabcut import boxes_by_grabcut
 from grounding.extraction.quality import BoxQualityHead, boxes_by_quality
 from grounding.extraction.rectangle import rectangles_from_heatmap
 from grounding.runtime.config_io import from_plain, plain, read_yaml
@@ -27,6 +28,7 @@ PARAMETERS = {
     "multi_threshold": ("levels",),
     "rectangle": ("offset",),
     "quality": (),
+    "grabcut": (),
 }
 EXTRACTION_FILE = "extraction.yaml"
 QUALITY_FILE = "box_quality.safetensors"
@@ -38,15 +40,16 @@ class ExtractionConfig:
 
     Attributes:
         method: "components" (connected regions above a threshold), "multi_threshold" (regions above several, the
-            most distinct first), "rectangle" (the rectangle that gathers the most evidence), or "quality"
-            (candidates of both, ranked by a small network that is fitted for one run).
+            most distinct first), "rectangle" (the rectangle that gathers the most evidence), "quality" (candidates of
+            both, ranked by a small network that is fitted for one run), or "grabcut" (what GrabCut makes of the image,
+            started by the heatmap; for maps that do not know objects' edges).
         relative: of "components": share of the heatmap's maximum that a pixel must reach.
         absolute: of "components": heat that it must reach besides.
         levels: of "multi_threshold": its thresholds, as shares of the maximum.
         offset: of "rectangle": share of the maximum above which heat speaks for a box, and below against it.
     """
 
-    method: Literal["components", "multi_threshold", "rectangle", "quality"] = "components"
+    method: Literal["components", "multi_threshold", "rectangle", "quality", "grabcut"] = "components"
     relative: float = 0.5
     absolute: float = 0.0
     levels: tuple[float, ...] = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
@@ -72,7 +75,10 @@ class ExtractionConfig:
 
 
 def extract(
-    heatmap: np.ndarray, config: ExtractionConfig, quality_head: BoxQualityHead | None = None
+    heatmap: np.ndarray,
+    config: ExtractionConfig,
+    quality_head: BoxQualityHead | None = None,
+    image: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Boxes from a heatmap.
 
@@ -80,19 +86,24 @@ def extract(
         heatmap: (H, W) float32 in [0, 1].
         config: the method and its parameters.
         quality_head: for the method "quality".
+        image: (H, W, 3) uint8 RGB, for the method "grabcut".
 
     Returns:
         boxes_xyxy (N, 4) float32 in heatmap pixels, x2/y2 exclusive, and scores (N,) float32 in [0, 1], best first;
         N >= 1.
 
     Raises:
-        SettingsError: the method is "quality" and there is no head.
+        SettingsError: the method is "quality" and there is no head, or "grabcut" and there is no image.
         ValueError: heatmap is not 2-D or empty, or holds NaN.
     """
     if config.method == "multi_threshold":
         return distinct_boxes(heatmap, levels=config.levels)
     if config.method == "rectangle":
         return rectangles_from_heatmap(heatmap, offset=config.offset)
+    if config.method == "grabcut":
+        if image is None:
+            raise SettingsError("extraction.method is 'grabcut', which needs the image, and here is only a heatmap")
+        return boxes_by_grabcut(image, heatmap)
     if config.method == "quality":
         return boxes_by_quality(heatmap, required_head(config, quality_head))
     return boxes_from_heatmap(heatmap, relative_threshold=config.relative, absolute_threshold=config.absolute)

@@ -22,7 +22,9 @@ class ModelConfig:
         inference_flip: whether mirrored images are asked mirrored phrases besides, and these heatmaps averaged too.
         output_stride: of the dense embeddings: 32 as CLIP was trained, or 16 for twice as many positions of the same
             picture; a heatmap has four times as many along each side.
-        decoder: size of the decoder.
+        decoder: what turns features into a heatmap.
+        spatial_rules: whether a phrase's "left of", "leftmost" and the like act on similarity maps by rules
+            (`methods.spatial_maps`); the convolutional decoder learns such words itself and takes none.
         extraction: how boxes are made from heatmaps; what `train.py extraction` chose for a run goes before it.
         trust_checkpoint: whether a CLIP in a TorchScript archive may run the archive's code, although OpenAI did not
             publish it; no run's own configuration can say so.
@@ -34,10 +36,11 @@ class ModelConfig:
     inference_flip: bool = False
     output_stride: Literal[16, 32] = 32
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    spatial_rules: bool = False
     extraction: ExtractionConfig = field(default_factory=ExtractionConfig)
     trust_checkpoint: bool = field(default=False, metadata=PERMISSION)
 
     @property
     def heatmap_stride(self) -> int:
-        """Model pixels per cell of the decoder's heatmap."""
-        return self.output_stride // 4
+        """Model pixels per cell of the heatmap."""
+        return self.output_stride if self.decoder.kind == "adapters" else self.output_stride // 4

@@ -12,14 +12,17 @@ import torch
 from torch import Tensor
 
 from grounding.clip.encoder import EncodedImages, EncodedView, Encoder
-from grounding.clip.similarity import min_max_normalize, similarity_of
-from grounding.clip.text import PhraseFeatures, TextEncoder, as_phrases
+from grounding.clip.similarity import similarity_of
+from grounding.clip.text import TextEncoder, as_phrases
 from grounding.data.augmentation_rules import can_be_mirrored, mirrored_phrase
 from grounding.data.images import ImageLike, as_image
+from grounding.errors import SettingsError
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.quality import BoxQualityHead
 from grounding.extraction.settings import required_head
+from grounding.methods.similarity_maps import similarity_heatmaps
 from grounding.methods.stream import EncodeOnceGrounder
+from grounding.model.adaptation import STAGE, EmbeddingAdapters
 from grounding.model.decoder import DecoderConfig, HeatmapDecoder
 from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
@@ -53,7 +56,8 @@ class DenseGrounder(EncodeOnceGrounder):
 
     Args:
         encoder: the frozen CLIP, dense.
-        decoder: refines the similarity map; None leaves it as it is: the zero-shot form.
+        decoder: refines the similarity map; adapters correct the embeddings that it is made of; None leaves it as it
+            is: the zero-shot form.
         extraction: how boxes are made from heatmaps.
         name: of the method, in reports.
         sizes: input sizes whose heatmaps are averaged; none for the encoder's own. A network that is asked at a
@@ -63,33 +67,40 @@ class DenseGrounder(EncodeOnceGrounder):
             averaged with the others: the mirrored question then has exactly the mirrored answer. A phrase that no
             mirror leaves true is not asked there.
         quality_head: for an extraction by "quality".
+        spatial_rules: whether what a phrase says about places acts on similarity maps by rules
+            (`spatial_maps.combine_maps`).
 
     Attributes:
         known_images: those that `ground` was asked about lately, encoded.
 
     Raises:
-        InputError: the extraction needs a quality head and there is none, or a size is no positive multiple of 32.
+        InputError: the extraction needs a quality head and there is none, a size is no positive multiple of 32, or
+            rules are asked of a decoder, which makes no similarity map.
     """
 
     def __init__(
         self,
         encoder: Encoder,
-        decoder: HeatmapDecoder | None,
+        decoder: HeatmapDecoder | EmbeddingAdapters | None,
         *,
         extraction: ExtractionConfig,
         name: str,
         sizes: Sequence[int] = (),
         flip: bool = False,
         quality_head: BoxQualityHead | None = None,
+        spatial_rules: bool = False,
     ) -> None:
         if extraction.method == "quality":
             required_head(extraction, quality_head)
+        if spatial_rules and isinstance(decoder, HeatmapDecoder):
+            raise SettingsError("spatial_rules act on similarity maps, and a decoder makes none: leave them out")
         self.encoder = encoder
         self._encoders = [encoder.at(size) for size in sizes] or [encoder]
         self.flip = flip
         self.decoder = decoder.eval() if decoder is not None else None
         self.extraction = extraction
         self.quality_head = quality_head
+        self.spatial_rules = spatial_rules
         self.name = name
         self.weights = encoder.clip.weights
         self.known_images = LRUCache(IMAGE_BUDGET)
@@ -183,33 +194,31 @@ class DenseGrounder(EncodeOnceGrounder):
         if not image_of:
             return [[] for _ in phrases]
         flat = [phrase for asked in phrases for phrase in asked]
-        features = {False: self.encoder.encode_phrases(flat)}  # by whether the view is mirrored
+        asked_of = {False: flat}  # by whether the view is mirrored
         if any(view.mirrored for view in encoded.views):
-            turned = [mirrored_phrase(phrase) if can_be_mirrored(phrase) else phrase for phrase in flat]
-            features[True] = self.encoder.encode_phrases(turned)
+            asked_of[True] = [mirrored_phrase(phrase) if can_be_mirrored(phrase) else phrase for phrase in flat]
         image_index = torch.tensor(image_of, device=self.encoder.device)
-        maps = [self._maps(view, features[view.mirrored], image_index) for view in encoded.views]
+        maps = [self._maps(view, asked_of[view.mirrored], image_index) for view in encoded.views]
         answers: list[list[Grounding]] = [[] for _ in phrases]
         for index, phrase, *maps_of_phrase in zip(image_of, flat, *maps, strict=True):
             answers[index].append(self._grounding(encoded, index, phrase, maps_of_phrase))
         return answers
 
-    def _maps(self, view: EncodedView, phrases: PhraseFeatures, image_index: Tensor) -> np.ndarray:
-        """(P, h, w) float32 in [0, 1] over the model's square; a limited number goes through the decoder at a time."""
-        parts = torch.arange(len(image_index), device=image_index.device).split(PHRASES_TOGETHER)
+    def _maps(self, view: EncodedView, phrases: Sequence[str], image_index: Tensor) -> np.ndarray:
+        """(P, h, w) float32 in [0, 1] over the model's square; a limited number goes through the network at a time."""
+        parts = [slice(first, first + PHRASES_TOGETHER) for first in range(0, len(phrases), PHRASES_TOGETHER)]
         return np.concatenate(
             [self._heatmaps(view, phrases[part], image_index[part]).float().cpu().numpy() for part in parts]
         )
 
-    def _heatmaps(self, view: EncodedView, phrases: PhraseFeatures, image_index: Tensor) -> Tensor:
+    def _heatmaps(self, view: EncodedView, phrases: Sequence[str], image_index: Tensor) -> Tensor:
         """(P, h, w) in [0, 1] over the model's square."""
-        if self.decoder is not None:
+        if isinstance(self.decoder, HeatmapDecoder):
             precision, device = self.encoder.clip.precision, image_index.device.type
             with torch.autocast(device, precision, enabled=precision != torch.float32):
-                return self.decoder(view.features, phrases, image_index).sigmoid()
-        similarity = similarity_of(view.features.embeddings, phrases.embeddings, image_index)
-        valid = view.valid_mask(self.encoder.dense.output_stride)[image_index]
-        return min_max_normalize(similarity, valid)
+                return self.decoder(view.features, self.encoder.encode_phrases(phrases), image_index).sigmoid()
+        return similarity_heatmaps(self.encoder, self.decoder, view, phrases, image_index,
+                                   spatial_rules=self.spatial_rules)  # fmt: skip
 
     def _grounding(self, encoded: EncodedImages, index: int, phrase: str, maps: Sequence[np.ndarray]) -> Grounding:
         over_image = []
@@ -219,13 +228,16 @@ class DenseGrounder(EncodeOnceGrounder):
             heat = view.letterboxes[index].map_to_image(values)
             over_image.append(heat[:, ::-1] if view.mirrored else heat)
         heatmap = np.mean(over_image, axis=0)
-        boxes_xyxy, scores = extract(heatmap, self.extraction, self.quality_head)
+        boxes_xyxy, scores = extract(heatmap, self.extraction, self.quality_head, encoded.images[index])
         return Grounding(phrase, boxes_xyxy, scores, heatmap, encoded.images[index])
 
 
-def decoder_for(encoder: Encoder, config: DecoderConfig) -> HeatmapDecoder:
-    """A new decoder that fits the encoder's CLIP."""
+def decoder_for(encoder: Encoder, config: DecoderConfig) -> HeatmapDecoder | EmbeddingAdapters:
+    """A new decoder, or new adapters, that fit the encoder's CLIP."""
     dense = encoder.dense
+    if config.kind == "adapters":
+        adapters = EmbeddingAdapters(dense.embed_dim, dense.pyramid_channels[STAGE])
+        return adapters.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     decoder = HeatmapDecoder(config, embed_dim=dense.embed_dim, token_width=encoder.encode_phrases.token_width,
                              pyramid_channels=dense.pyramid_channels, output_stride=dense.output_stride)  # fmt: skip
     return decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # halves a step on the CPU

@@ -5,13 +5,14 @@ Selvaraju et al. 2017, "Grad-CAM", section 3, with the cosine of image and phras
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from grounding.clip.backbone import LoadedCLIP
 from grounding.clip.encoder import EncodedView, Encoder
-from grounding.clip.text import PhraseFeatures
 from grounding.extraction import ExtractionConfig
 from grounding.methods.dense import DenseGrounder
 
@@ -31,15 +32,16 @@ class GradCAMGrounder(DenseGrounder):
         super().__init__(encoder, None, extraction=extraction, name="gradcam")
         self._pool = clip.model.visual.attnpool
 
-    def _heatmaps(self, view: EncodedView, phrases: PhraseFeatures, image_index: Tensor) -> Tensor:
+    def _heatmaps(self, view: EncodedView, phrases: Sequence[str], image_index: Tensor) -> Tensor:
         """(P, h, w) in [0, 1] over the model's square; 0 where nothing speaks for the phrase, and on padding."""
         valid = view.valid_mask(STRIDE)[image_index]
+        asked = self.encoder.encode_phrases(phrases).embeddings
         # Autograd cannot work on what was made in inference mode, so both sides are copied outside of it.
         with torch.inference_mode(False), torch.enable_grad():
             # One copy of its image's stage per phrase: the gradient of the sum of all scores is then each phrase's own.
             activations = view.features.pyramid["layer4"][image_index].float().clone().requires_grad_()
             images = F.normalize(self._pool(activations), dim=-1)
-            (gradients,) = torch.autograd.grad((images * phrases.embeddings.clone()).sum(), activations)
+            (gradients,) = torch.autograd.grad((images * asked.clone()).sum(), activations)
         weights = gradients.mean(dim=(2, 3), keepdim=True)
         cam = (weights * activations.detach()).sum(dim=1).relu() * valid
         return cam / cam.amax(dim=(1, 2), keepdim=True).clamp(min=torch.finfo(cam.dtype).tiny)

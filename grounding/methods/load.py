@@ -24,6 +24,7 @@ from grounding.methods.hub_download import PREFIX, could_be_hub_name, fetched, i
 from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
+from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.config_io import from_plain, read_yaml
 
@@ -98,11 +99,12 @@ def load(
     decoder = read_decoder(folder, encoder, config)
     extraction, quality_head = read_extraction(folder) or (config.extraction, None)
     return DenseGrounder(encoder, decoder, extraction=extraction, quality_head=quality_head,
-                         name=run_name(name), sizes=config.inference_sizes, flip=config.inference_flip)  # fmt: skip
+                         name=run_name(name), sizes=config.inference_sizes, flip=config.inference_flip,
+                         spatial_rules=config.spatial_rules)  # fmt: skip
 
 
-def read_decoder(folder: Path, encoder: Encoder, config: ModelConfig) -> HeatmapDecoder:
-    """A run's trained decoder, on the encoder's device.
+def read_decoder(folder: Path, encoder: Encoder, config: ModelConfig) -> HeatmapDecoder | EmbeddingAdapters:
+    """A run's trained decoder or adapters, on the encoder's device.
 
     Args:
         folder: of the run.
@@ -210,7 +212,7 @@ def _encoder_of(clip: LoadedCLIP, config: ModelConfig) -> Encoder:
 def zero_shot(encoder: Encoder, config: ModelConfig) -> DenseGrounder:
     """The training-free form: the similarity map itself is the heatmap."""
     return DenseGrounder(encoder, None, extraction=config.extraction, name=ZERO_SHOT, sizes=config.inference_sizes,
-                         flip=config.inference_flip)  # fmt: skip
+                         flip=config.inference_flip, spatial_rules=config.spatial_rules)  # fmt: skip
 
 
 def read_model_config(folder: Path, *, trust_checkpoint: bool = False) -> ModelConfig:

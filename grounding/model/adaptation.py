@@ -1,17 +1,31 @@
-"""RegionAdapter: CLIP's dense embeddings, corrected by a small learned term while CLIP itself stays as it is."""
+"""CLIP's embeddings, corrected by small learned terms while CLIP itself stays as it is.
+
+Every correction starts at zero: the adapted embeddings begin as CLIP's own, and leaving the adapters out gives these
+back.
+"""
 
 from __future__ import annotations
 
+import math
+from typing import cast
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from grounding.clip.dense import DenseFeatures
+from grounding.clip.similarity import similarity_of
+from grounding.clip.text import PhraseFeatures
+
+STAGE = "layer4"  # whose features the attention pool's projections have dropped a part of
+SHARPNESS = 15.0  # at the start
 
 
 class RegionAdapter(nn.Module):
     """A residual on the dense embeddings, made from the features of a stage (Gao et al. 2021, "CLIP-Adapter", 3.2).
 
     CLIP-Adapter corrects an embedding by a function of that embedding; the stage's features still hold what the
-    attention pool's projections dropped. The correction starts at zero: the region embeddings begin as CLIP's own, and
-    leaving the adapter out gives these back.
+    attention pool's projections dropped.
 
     Args:
         channels: of the stage.
@@ -26,3 +40,50 @@ class RegionAdapter(nn.Module):
     def forward(self, embeddings: Tensor, stage: Tensor) -> Tensor:
         """(B, E, h, w) L2-normalised embeddings and (B, C, h, w) features to (B, E, h, w), L2-normalised."""
         return F.normalize(embeddings + self.correction(stage), dim=1)
+
+
+class EmbeddingAdapters(nn.Module):
+    """Residual adapters of both of CLIP's embeddings, dense and of phrases: what can be learned without any box.
+
+    A position's correction sees its neighbours too: what an object is shows beyond a single cell.
+
+    Args:
+        embed_dim: E of CLIP's joint space.
+        channels: of CLIP's stage "layer4".
+        hidden: channels between.
+
+    Attributes:
+        log_sharpness: () logarithm of how sharply positions are told apart by their cosines, where these are taken for
+            logits; `training.contrast.ImagePhraseContrast` learns it.
+    """
+
+    def __init__(self, embed_dim: int, channels: int, *, hidden: int = 128) -> None:
+        super().__init__()
+        to_regions, to_phrases = nn.Conv2d(hidden, embed_dim, 1), nn.Linear(2 * hidden, embed_dim)
+        for last in (to_regions, to_phrases):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(cast(Tensor, last.bias))
+        self.regions = nn.Sequential(
+            nn.Conv2d(embed_dim + channels, hidden, 1),
+            nn.GELU(),
+            nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden),
+            nn.GELU(),
+            to_regions,
+        )
+        self.phrases = nn.Sequential(nn.Linear(embed_dim, 2 * hidden), nn.GELU(), to_phrases)
+        self.log_sharpness = nn.Parameter(torch.tensor(math.log(SHARPNESS)))
+
+    def region_embeddings(self, features: DenseFeatures) -> Tensor:
+        """(B, E, h, w) L2-normalised: CLIP's dense embeddings, corrected."""
+        embeddings, stage = features.embeddings, features.pyramid[STAGE]
+        # To the embeddings' size. Without a learned scale, which the convolution after it has anyway.
+        correction = self.regions(torch.cat([embeddings, F.group_norm(stage, 1)], dim=1))
+        return F.normalize(embeddings + correction, dim=1)
+
+    def phrase_embeddings(self, embeddings: Tensor) -> Tensor:
+        """(P, E) L2-normalised to (P, E), L2-normalised: CLIP's phrase embeddings, corrected."""
+        return F.normalize(embeddings + self.phrases(embeddings), dim=-1)
+
+    def forward(self, features: DenseFeatures, phrases: PhraseFeatures, image_index: Tensor) -> Tensor:
+        """(P, h, w) in [-1, 1]: similarity maps of P phrases, each about image `image_index` of the B."""
+        return similarity_of(self.region_embeddings(features), self.phrase_embeddings(phrases.embeddings), image_index)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -30,9 +31,11 @@ HEADS = 4  # of the phrase reader's transformer
 
 @dataclass(frozen=True)
 class DecoderConfig:
-    """Size of the decoder.
+    """What turns CLIP's features into a heatmap, and its size.
 
     Attributes:
+        kind: "convolutional", the `HeatmapDecoder`, which is trained with boxes; or "adapters", `EmbeddingAdapters`,
+            trained without any, whose similarity map is the heatmap. What follows is of the former.
         width: channels at the output stride; half of them at half of it, a quarter at a quarter.
         blocks: convolutional blocks at the output stride.
         queries: query vectors per phrase, besides the phrase embedding itself.
@@ -41,6 +44,7 @@ class DecoderConfig:
         adapter: whether CLIP's dense embeddings are corrected by a learned term (`RegionAdapter`).
     """
 
+    kind: Literal["convolutional", "adapters"] = "convolutional"
     width: int = 96
     blocks: int = 3
     queries: int = 8

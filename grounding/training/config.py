@@ -15,11 +15,10 @@ from grounding.training.criterion import LossConfig
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Train the decoder on a data set in RefCOCOg's layout.
+    """Train on a data set in RefCOCOg's layout: the decoder with its boxes, or adapters without any.
 
     Attributes:
-        data: root folder of the data set; for weak supervision also a JSON-lines file of image-phrase pairs
-            (`data.pairs`).
+        data: root folder of the data set; for adapters also a JSON-lines file of image-phrase pairs (`data.pairs`).
         output: run folder to make.
         split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
         split: split to train on.
@@ -28,10 +27,7 @@ class TrainConfig:
             it, the last epoch is kept.
         subset: images to train on: a count, a fraction below 1, or null for all.
         validation_subset: images to validate on, likewise.
-        supervision: "boxes" (all annotated boxes), "weak" (none: phrases are known to be about their image and no
-            more) or "mixed" (the boxes of some images).
-        boxes_fraction: of "mixed": share of the images whose boxes are used.
-        model: the CLIP, its input size, the decoder and the extraction.
+        model: the CLIP, its input size, what is trained on top (`decoder.kind`) and the extraction.
         start_from: run whose decoder the training starts from, of the same CLIP and decoder settings: a folder, or
             "refshapes"; null for new weights.
         losses: what the decoder is trained on.
@@ -39,7 +35,7 @@ class TrainConfig:
         images_per_batch: images of one optimiser step.
         phrases_per_image: at most so many phrases of an image are drawn in an epoch.
         composed_per_image: so many phrases per image, composed from boxes and categories, are drawn beside them
-            (`data.composed`), of images whose boxes are used.
+            (`data.relations`); none for adapters.
         learning_rate: peak of the schedule, after a linear warm-up and before a cosine.
         weight_decay: of AdamW, for matrices and kernels.
         warmup_steps: steps of linear warm-up.
@@ -67,8 +63,6 @@ class TrainConfig:
     subset: int | float | None = None
     validation_subset: int | float | None = None
     validation_data: Path | None = None
-    supervision: Literal["boxes", "weak", "mixed"] = "boxes"
-    boxes_fraction: float = 0.1
     model: ModelConfig = field(default_factory=ModelConfig)
     start_from: str | None = None
     losses: LossConfig = field(default_factory=LossConfig)

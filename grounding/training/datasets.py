@@ -1,11 +1,11 @@
-"""What a training run learns from and is validated on, and of which images it may see the boxes."""
+"""What a training run learns from and is validated on."""
 
 from __future__ import annotations
 
 from grounding.data.batches import TrainingItems
 from grounding.data.pairs import ImagePhrasePairs
 from grounding.data.refcocog import RefCOCOg
-from grounding.data.supervision import Supervised, WithoutBroken, find_broken, images_with_boxes, refuse_test_split
+from grounding.data.supervision import Supervised, WithoutBroken, find_broken, refuse_test_split
 from grounding.errors import InputError, SettingsError
 from grounding.runtime.distributed import failing_together, gather, is_main, process_count, process_index
 from grounding.training.config import TrainConfig
@@ -17,15 +17,15 @@ def training_data(config: TrainConfig) -> tuple[Supervised, RefCOCOg | None]:
 
     Raises:
         InputError: the data cannot be used, or one of the two is a test split; a `SettingsError` where another
-            supervision could use them.
+            kind of decoder could use them.
     """
     refuse_test_split("split", config.split)
     refuse_test_split("validation_split", config.validation_split)
     dataset: Supervised
     only_pairs = config.data.suffix == ".jsonl"
-    if only_pairs and config.supervision != "weak":
+    if only_pairs and config.model.decoder.kind != "adapters":
         raise SettingsError(
-            f"{config.data} holds pairs without boxes: give --supervision weak, or a data set with boxes"
+            f"{config.data} holds pairs without boxes: give --model.decoder.kind adapters, or a data set with boxes"
         )
     if only_pairs and config.subset is not None:
         raise InputError(f"subset is {config.subset}: of {config.data} all pairs are used, leave it out")
@@ -43,24 +43,6 @@ def training_data(config: TrainConfig) -> tuple[Supervised, RefCOCOg | None]:
     if not config.skip_broken:
         dataset.check_images()
     return dataset, validation
-
-
-def boxed_images(config: TrainConfig, dataset: Supervised) -> set[int] | None:
-    """The ids of the images whose boxes are used; None for all.
-
-    Raises:
-        SettingsError: the share of boxes is none, or images without boxes have no loss.
-    """
-    if config.supervision == "boxes":
-        return None
-    if not 0 <= config.boxes_fraction <= 1:
-        raise SettingsError(f"boxes_fraction is {config.boxes_fraction}: give a share between 0 and 1")
-    contrast, weak = config.losses.contrast, config.losses.weak
-    if not any((contrast.weight, weak.map_weight, weak.colour_weight)):
-        weights = "losses.contrast.weight and the weights of losses.weak"
-        raise SettingsError(f"{weights} are 0: give images without boxes a loss")
-    fraction = 0.0 if config.supervision == "weak" else config.boxes_fraction
-    return images_with_boxes(dataset, fraction, seed=config.seed)
 
 
 def broken_images(config: TrainConfig, dataset: Supervised) -> dict[int, str]:
@@ -86,5 +68,5 @@ def training_items(config: TrainConfig, dataset: Supervised, broken: dict[int, s
     return TrainingItems(
         dataset, model_size=config.model.model_size, stride=config.model.heatmap_stride,
         phrases_per_image=config.phrases_per_image, composed_per_image=config.composed_per_image,
-        boxed=boxed_images(config, dataset), augmentation=config.augmentation, seed=config.seed,
+        boxed=config.model.decoder.kind != "adapters", augmentation=config.augmentation, seed=config.seed,
     )  # fmt: skip

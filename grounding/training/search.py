@@ -33,7 +33,7 @@ from grounding.methods.load import make_encoder
 from grounding.runtime.config_io import plain
 from grounding.runtime.files import write_text_atomic
 from grounding.training.config import TrainConfig
-from grounding.training.datasets import boxed_images, training_data
+from grounding.training.datasets import training_data
 from grounding.training.run_folder import MAY_DIFFER_ON_RESUME, STATES_FOLDER
 from grounding.training.search_space import DEFAULT_SPACE, read_space, values_in_space, with_values
 from grounding.training.train import SHOWN, train
@@ -82,8 +82,7 @@ def tune(config: TuneConfig) -> str:
     """
     start = TrainConfig(**{each.name: getattr(config, each.name) for each in fields(TrainConfig)})
     space = read_space(config.space or DEFAULT_SPACE, start)
-    dataset, validation = training_data(start)
-    boxed_images(start, dataset)
+    _, validation = training_data(start)
     if validation is None:
         raise InputError(f"{config.data} has no validation split to choose on: give --validation_data")
     make_encoder(config.model, "cpu")  # an unusable CLIP is said before there is a study

@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
 from grounding.data.batches import TrainingBatch
+from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.distributed import mean_over_processes
 from grounding.training.config import TrainConfig
@@ -61,7 +62,7 @@ class TrainingStep:
     criterion: nn.Module
     optimizer: Optimizer
     schedule: LRScheduler
-    decoder: HeatmapDecoder
+    decoder: HeatmapDecoder | EmbeddingAdapters
     mean: AveragedModel
     clip_norm: float
 

@@ -24,12 +24,14 @@ from grounding.errors import InputError, SettingsError
 from grounding.evaluation.evaluate import evaluate
 from grounding.methods.dense import DenseGrounder, decoder_for
 from grounding.methods.load import folder_of, make_encoder, read_decoder
+from grounding.methods.spatial_phrases import noun_phrases, parse_spatial_phrase
+from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.distributed import PATIENCE, any_process, failing_together, gather, is_main, on_cpu
 from grounding.runtime.signals import Stopped, StopRequest
 from grounding.training.checkpoint import Progress, save_unwrapped
 from grounding.training.config import TrainConfig
-from grounding.training.criterion import TrainingCriterion
+from grounding.training.criterion import criterion_for
 from grounding.training.datasets import broken_images, training_data, training_items
 from grounding.training.run_folder import SKIPPED_FILE, TOTAL_LOSS, RunFolder, refuse_another_run
 from grounding.training.step import TrainingStep, make_step
@@ -166,9 +168,10 @@ class _Setup:
         """The measures of the decoder's running mean; none without validation data."""
         if self.validation is None:
             return {}
-        model, decoder = config.model, cast(HeatmapDecoder, self.step.mean.module)
+        model, decoder = config.model, cast(HeatmapDecoder | EmbeddingAdapters, self.step.mean.module)
         grounder = DenseGrounder(self.encoder, decoder, extraction=model.extraction, name=config.output.name,
-                                 sizes=model.inference_sizes, flip=model.inference_flip)  # fmt: skip
+                                 sizes=model.inference_sizes, flip=model.inference_flip,
+                                 spatial_rules=model.spatial_rules)  # fmt: skip
         return evaluate(grounder, self.validation, workers=config.workers, description="validating")
 
 
@@ -197,15 +200,17 @@ def _set_up(config: TrainConfig) -> _Setup:
         accelerator.print(f"training on {len(items)} images of {config.data}; frozen weights: {encoder.clip.weights}")
         # All phrases at once, in a fixed order: an embedding is then the same to the last bit in a resumed run.
         asked = {expression.phrase for expression in (validation.expressions if validation else ())}
+        if config.model.spatial_rules:  # which ask for noun phrases in the place of phrases
+            asked = {noun for phrase in asked for noun in noun_phrases(parse_spatial_phrase(phrase))}
         encoder.encode_phrases.remember(sorted(items.phrases | asked))
         decoder = _first_decoder(encoder, config)
-        criterion = TrainingCriterion(encoder, decoder, config.losses)
+        criterion = criterion_for(encoder, decoder, config.losses)
     loader = ImageLoader(items, batch_sampler=order, collate_fn=collate, num_workers=config.workers)
     step = make_step(criterion, config, accelerator, total_steps=config.epochs * len(order))
     return _Setup(encoder, items, order, loader, validation, broken, step)
 
 
-def _first_decoder(encoder: Encoder, config: TrainConfig) -> HeatmapDecoder:
+def _first_decoder(encoder: Encoder, config: TrainConfig) -> HeatmapDecoder | EmbeddingAdapters:
     """New weights, or those of another run.
 
     Raises:

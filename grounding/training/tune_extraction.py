@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,11 +13,11 @@ from pydantic import NonNegativeInt, PositiveInt
 from torch.utils.data import Subset
 
 from grounding.data.refcocog import RefCOCOg
-from grounding.data.supervision import WithoutBroken, images_with_boxes, refuse_test_split
+from grounding.data.supervision import WithoutBroken, refuse_test_split
 from grounding.errors import InputError
 from grounding.evaluation.extraction_sweep import GRID, fit_head, sweep, sweep_table
 from grounding.extraction.settings import save_extraction
-from grounding.methods.load import CONFIG_FILE, DECODER_FILE, TRAINING_FREE, load
+from grounding.methods.load import CONFIG_FILE, DECODER_FILE, TRAINING_FREE, load, read_model_config
 from grounding.runtime.config_io import plain, read_yaml
 from grounding.runtime.files import write_text_atomic
 from grounding.training.run_folder import read_broken
@@ -32,12 +32,12 @@ class TuneExtractionConfig:
     Attributes:
         run: folder of a training run.
         data: root folder of the data set, in RefCOCOg's layout.
-        split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
+        split_by: who made the split, "umd" for example; null for the run's own, so that what was trained on
+            pseudo-boxes has its network fitted on these.
         split: split to choose on; not a test split, whose numbers would then be too good.
         subset: images to choose on: a count, a fraction below 1, or null for all.
-        fit_split: split that the box-quality network is fitted on. Of the split that the run was trained on, images
-            whose boxes it was trained with; of another split all images, after training with all boxes. Where that
-            leaves none, as after weak supervision, this method is left out.
+        fit_split: split that the box-quality network is fitted on. After training without boxes there is none to fit
+            on, and this method is left out.
         fit_images: on so many images of it, or on all of these where there are fewer.
         criterion: "miou", or "acc@0.5", which can hardly tell settings apart that draw the same box a little
             differently; of equals the one that comes first in the table is chosen.
@@ -49,7 +49,7 @@ class TuneExtractionConfig:
 
     run: Path
     data: Path
-    split_by: str = "umd"
+    split_by: str | None = None
     split: str = "val"
     subset: int | float | None = None
     fit_split: str = "train"
@@ -71,9 +71,10 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
         refuse_test_split(name, getattr(config, name))
     if str(config.run) in TRAINING_FREE or not (config.run / DECODER_FILE).is_file():
         raise InputError(f"{config.run} holds no trained run: give a folder in which train.py finished an epoch")
-    dataset = RefCOCOg(config.data, config.split, split_by=config.split_by, group_by="image",
+    config = replace(config, split_by=config.split_by or read_yaml(config.run / CONFIG_FILE).get("split_by", "umd"))
+    dataset = RefCOCOg(config.data, config.split, split_by=str(config.split_by), group_by="image",
                        subset=config.subset, seed=config.seed)  # fmt: skip
-    to_fit_on, seen = _images_seen_with_boxes(config)
+    to_fit_on, seen = _images_to_fit_on(config)
     for needed in (dataset, to_fit_on):
         needed.check_images()
     grounder = load(config.run, device=Accelerator(cpu=config.device == "cpu").device, precision="float32")
@@ -98,25 +99,19 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
     return f"{title}\n{sweep_table(measured, best)}\nchosen by {config.criterion} and kept in {config.run}"
 
 
-def _images_seen_with_boxes(config: TuneExtractionConfig) -> tuple[RefCOCOg | WithoutBroken, list[int]]:
-    """What to fit on, and the indices of its images: of the run's own split those whose boxes its training used.
+def _images_to_fit_on(config: TuneExtractionConfig) -> tuple[RefCOCOg | WithoutBroken, list[int]]:
+    """What to fit on, and the indices of its images: of the run's own split those that it was trained on.
 
     What was trained without boxes would not be without them any more if a part of it were fitted to some.
     """
     trained = read_yaml(config.run / CONFIG_FILE)
-    supervision, seed = trained.get("supervision", "boxes"), trained.get("seed", 0)
     is_own = config.fit_split == trained.get("split", "train")
     dataset: RefCOCOg | WithoutBroken = RefCOCOg(
-        config.data, config.fit_split, split_by=config.split_by, group_by="image",
-        subset=trained.get("subset") if is_own else None, seed=seed,
+        config.data, config.fit_split, split_by=str(config.split_by), group_by="image",
+        subset=trained.get("subset") if is_own else None, seed=trained.get("seed", 0),
     )  # fmt: skip
     broken = read_broken(config.run)
     if broken:
         dataset = WithoutBroken(dataset, broken)
-    everything = list(range(len(dataset)))
-    if supervision == "boxes":
-        return dataset, everything
-    if supervision == "weak" or not is_own:
-        return dataset, []
-    boxed = images_with_boxes(dataset, trained["boxes_fraction"], seed=seed)
-    return dataset, [i for i in everything if dataset.expressions_of(i)[0].image_id in boxed]
+    without_boxes = read_model_config(config.run).decoder.kind == "adapters"
+    return dataset, [] if without_boxes else list(range(len(dataset)))

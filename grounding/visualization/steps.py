@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from grounding.extraction.components import candidate_regions, kept_pixels
+from grounding.extraction.grabcut import LIKELY
 from grounding.extraction.quality import candidate_boxes
 from grounding.visualization.drawing import BOX_COLOUR, draw_boxes, show_image
 from grounding.visualization.figures import (
@@ -73,6 +74,9 @@ def _between(answer: MethodAnswer) -> list[tuple[str, Callable[[Axes, MethodAnsw
         evidence = heatmap - extraction.offset * heatmap.max()
         most = float(np.abs(evidence).max()) or 1.0
         return [("evidence for (red) and against (blue)", _picture(evidence, cmap="RdBu_r", vmin=-most, vmax=most))]
+    if extraction.method == "grabcut":
+        level = heatmap.min() + LIKELY * np.ptp(heatmap)
+        return [(f"GrabCut starts where the heat is {level:.2f} or more", _picture(_dimmed(image, heatmap < level)))]
     boxes = candidate_boxes(heatmap)
     return [(f"candidates, to be ranked: {len(boxes)}", _candidates(boxes))]
 

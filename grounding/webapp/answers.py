@@ -114,7 +114,8 @@ def chosen_boxes(answer: Grounding, method: PageMethod, choice: BoxChoice) -> Gr
     boxes_xyxy, scores = answer.boxes_xyxy, answer.scores
     # Parameters that the extraction does not look at may differ.
     if own and extraction and (extraction.method, extraction.parameters) != (own.method, own.parameters):
-        boxes_xyxy, scores = extract(answer.heatmap, extraction, getattr(method, "quality_head", None))
+        boxes_xyxy, scores = extract(answer.heatmap, extraction, getattr(method, "quality_head", None),
+                                     answer.image)  # fmt: skip
     count = min(choice.most_boxes, int((scores >= choice.lowest_score).sum()))  # the best come first
     return replace(answer, boxes_xyxy=boxes_xyxy[:count], scores=scores[:count])
 

@@ -16,13 +16,14 @@ from grounding.evaluation.evaluate import method_of, predict
 from grounding.evaluation.predictions import read_predictions
 from grounding.evaluation.significance import interval_by_image, paired_difference
 from grounding.evaluation.summary import summarise
+from grounding.extraction import ExtractionConfig
 from grounding.geometry import box_iou
+from grounding.model.decoder import DecoderConfig
 from grounding.runtime.cli import parse
 from grounding.training.config import TrainConfig
 from grounding.training.criterion import LossConfig
 from grounding.training.step import warmup_cosine
 from grounding.training.train import train
-from grounding.training.weak import WeakConfig
 from grounding.visualization.confusion import confusion
 from grounding.visualization.drawing import (
     ANNOTATED_COLOUR,

@@ -1,12 +1,13 @@
-SHARES = (0.0, 0.05, 0.1, 0.5)
-weakly = WeakConfig(teacher_sizes=(128,) if FAST else (448,) if OFFLINE else (640,))
-supervised = {}
-for share in SHARES:
-    # Beside true boxes the teacher counts for less.
-    losses = replace(SHORT.losses, weak=weakly if share == 0 else replace(weakly, map_weight=0.3))
-    kind = "weak" if share == 0 else "mixed"
-    supervised[share] = run(
-        f"boxes of {100 * share:.0f} %", replace(SHORT, supervision=kind, boxes_fraction=share, losses=losses)
-    )
-supervised[1.0] = arms["all parts"]  # the same images, phrases and steps, with every box
-untrained = measures_on_validation(load("zero-shot", model=model, device=DEVICE))
+from_phrases = replace(model, output_stride=16, decoder=DecoderConfig(kind="adapters"), spatial_rules=True,
+                       extraction=ExtractionConfig("grabcut"))  # fmt: skip
+UNBOXED = replace(SHORT, model=from_phrases, losses=LossConfig(), composed_per_image=0, images_per_batch=32,
+                  learning_rate=2e-3)  # fmt: skip
+untrained, with_rules = (
+    measures_on_validation(load("zero-shot", model=each, device=DEVICE)) for each in (model, from_phrases)
+)
+supervised = {
+    "zero-shot": untrained,
+    "zero-shot, rules and GrabCut": with_rules,
+    "adapters, no box": run("adapters, no box", UNBOXED),
+    "all parts, every box": arms["all parts"],
+}

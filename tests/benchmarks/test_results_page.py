@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.claims import claims_under
-from benchmarks.results import BEGIN, END, LADDER, NAMES, SHORT, ladder_table, main
+from benchmarks.results import BEGIN, END, LADDER, NAMES, RULES, SHORT, ladder_table, main
 from grounding import InputError
 from tests.scripts import ROOT
 from tests.visualization.results_example import example_results
@@ -27,8 +27,8 @@ SETS = {
 
 @pytest.fixture
 def measured(tmp_path: Path) -> list[Path]:
-    """results.json of the ladder and of the demo, and sets.json."""
-    contents = {"results.json": RESULTS, "demo.json": RESULTS, "sets.json": SETS}
+    """results.json of the ladder and of the demo, sets.json, and results.json of the map with rules."""
+    contents = {"results.json": RESULTS, "demo.json": RESULTS, "sets.json": SETS, "rules.json": RESULTS}
     for name, content in contents.items():
         (tmp_path / name).write_text(json.dumps(content))
     return [tmp_path / name for name in contents]
@@ -47,6 +47,7 @@ def test_page_and_readme(tmp_path: Path, measured: list[Path]) -> None:
     rows = [line for line in readme.read_text().splitlines() if line.startswith("|")]
     everything = {name: each for name, each in {**RESULTS["methods"], **RESULTS["bounds"]}.items() if name in NAMES}
     assert len(everything) > 2
+    everything[RULES] = RESULTS["methods"]["zero-shot"]
     assert len(rows) == 2 + len(everything)
     for name, record in everything.items():
         row = next(line for line in rows[2:] if line.startswith(f"| {NAMES[name]} |"))

@@ -17,7 +17,7 @@ from torchvision.ops import box_iou
 
 import grounding.training.tune_extraction as tuning
 from grounding import ModelConfig, RefCOCOg, load
-from grounding.data.supervision import WithoutBroken, images_with_boxes
+from grounding.data.supervision import WithoutBroken
 from grounding.evaluation.evaluate import evaluate
 from grounding.evaluation.extraction_sweep import fit_head, sweep
 from grounding.evaluation.registry import MethodSettings, make_method
@@ -26,6 +26,9 @@ from grounding.extraction.quality import BoxQualityHead
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.yolo_clip import ScoringConfig
+from grounding.model.decoder import DecoderConfig
+from grounding.training.config import TrainConfig
+from grounding.training.train import train
 from grounding.training.tune_extraction import GRID, SWEEP_FILE, TuneExtractionConfig, tune_extraction
 from grounding.types import Grounding
 from tests.scripts import assert_refused, run_script
@@ -117,7 +120,7 @@ def test_the_best_is_kept_and_loaded(made: Path, run: Path, capsys: Capture) -> 
     assert outcome.code == 0, outcome
     swept = json.loads((run / SWEPT).read_text())
     assert len(swept["rows"]) == len(GRID) and {row["extraction"]["method"] for row in swept["rows"]} == {
-        "components", "multi_threshold", "rectangle", "quality"}  # fmt: skip
+        "components", "multi_threshold", "rectangle", "quality", "grabcut"}  # fmt: skip
     best = max(swept["rows"], key=lambda row: row["miou"])
     assert swept["best"] == best["extraction"] == yaml.safe_load((run / CHOSEN).read_text())
     assert (run / NETWORK).exists() == (best["extraction"]["method"] == "quality")
@@ -193,17 +196,15 @@ def test_what_cannot_be_used_is_one_sentence(made: Path, run: Path, tmp_path: Pa
     assert "train.py extraction RUN" in run_script(capsys, "train.py", "--help").out
 
 
-@pytest.mark.parametrize("supervision", ["weak", "mixed", "boxes"])
 @pytest.mark.parametrize("reduced", [False, True])
 @pytest.mark.parametrize("own_split", [False, True])
 def test_the_network_sees_boxes_of_no_image_that_training_did_not(
-    made: Path, run: Path, monkeypatch: pytest.MonkeyPatch, supervision: str, reduced: bool, own_split: bool
+    made: Path, run: Path, monkeypatch: pytest.MonkeyPatch, reduced: bool, own_split: bool
 ) -> None:
     whole = RefCOCOg(made / "data", "train", group_by="image", subset=4 if reduced else None)
     broken = [whole.expressions_of(1)[0].image_id] if reduced else []
     config = yaml.safe_load((run / "config.yaml").read_text())
-    config.update(supervision=supervision, boxes_fraction=0.5, subset=4 if reduced else None, seed=0,
-                  split="train" if own_split else "val")  # fmt: skip
+    config.update(subset=4 if reduced else None, seed=0, split="train" if own_split else "val")
     (run / "config.yaml").write_text(yaml.safe_dump(config))
     if reduced:
         (run / "broken.json").write_text(json.dumps({str(broken[0]): "truncated"}))
@@ -217,9 +218,13 @@ def test_the_network_sees_boxes_of_no_image_that_training_did_not(
     tune_extraction(TuneExtractionConfig(run, made / "data", device="cpu"))
     if not own_split:
         whole = RefCOCOg(made / "data", "train", group_by="image")
-    left = WithoutBroken(whole, broken)
-    everything = {expression.image_id for expression in left.expressions}
-    expected = {"weak": [], "mixed": [images_with_boxes(left, 0.5, seed=0)] * own_split, "boxes": [everything]}
-    assert seen == expected[supervision]
+    assert seen == [{expression.image_id for expression in WithoutBroken(whole, broken).expressions}]
+
+
+def test_after_training_without_boxes_no_network_is_fitted_to_any(made: Path, tmp_path: Path) -> None:
+    model = ModelConfig(clip=str(made / "clip.pt"), model_size=64, decoder=DecoderConfig(kind="adapters"))
+    run = tmp_path / "run"
+    train(TrainConfig(made / "data", run, model=model, epochs=1, images_per_batch=2, device="cpu"))
+    tune_extraction(TuneExtractionConfig(run, made / "data", device="cpu"))
     swept = {row["extraction"]["method"] for row in json.loads((run / SWEPT).read_text())["rows"]}
-    assert ("quality" in swept) == bool(seen)
+    assert swept == {"components", "multi_threshold", "rectangle", "grabcut"}

@@ -52,7 +52,7 @@ def test_runs_from_top_to_bottom(executed: tuple[Path, NotebookNode]) -> None:
     assert len(pictures) >= 12
     shown = "\n".join(each.data.get("text/markdown", "") for each in outputs if "data" in each)
     for row in ("| main ", "| zero-shot ", "| gradcam ", "| yolo-clip ", "| reclip ", "| yolo-oracle ", "| masks only ",
-                "| boxes of 10 % ", "### 7.3 Weaknesses"):  # fmt: skip
+                "| adapters, no box ", "### 7.3 Weaknesses"):  # fmt: skip
         assert row in shown
     assert (folder / "work" / "runs" / "main" / "decoder.safetensors").is_file()
     assert str(folder) not in shown

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from grounding.methods.config import ModelConfig
+from grounding.model.decoder import DecoderConfig
 from grounding.training.config import TrainConfig
 from grounding.training.train import train
 from tests.tiny_clip import save_tiny_clip
@@ -43,7 +44,13 @@ def config(tmp_path: Path) -> TrainConfig:
 @pytest.fixture
 def everything(config: TrainConfig) -> TrainConfig:
     """All augmentation and losses, and composed phrases."""
-    return replace(config, augmentation=AUGMENTED, losses=ALL_LOSSES, composed_per_image=1, boxes_fraction=0.34)
+    return replace(config, augmentation=AUGMENTED, losses=ALL_LOSSES, composed_per_image=1)
+
+
+@pytest.fixture
+def unboxed(everything: TrainConfig) -> TrainConfig:
+    """The same data for adapters, which see no box."""
+    return replace(everything, model=replace(everything.model, decoder=DecoderConfig(kind="adapters")))
 
 
 @pytest.fixture(scope="session")

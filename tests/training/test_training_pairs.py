@@ -33,9 +33,9 @@ def pairs_of(config: TrainConfig) -> Path:
     return folder / "train.jsonl"
 
 
-def test_pairs_alone_are_enough_to_train(everything: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = replace(everything, data=pairs_of(everything), supervision="weak")
-    shutil.rmtree(everything.data)
+def test_pairs_alone_are_enough_to_train(unboxed: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(unboxed, data=pairs_of(unboxed))
+    shutil.rmtree(unboxed.data)
     assert_killed_and_resumed_equals_uninterrupted(config, monkeypatch, 4)
     epochs = [json.loads(line)["epoch"] for line in (config.output / "metrics.jsonl").read_text().splitlines()]
     assert epochs == [1, 2]
@@ -44,7 +44,7 @@ def test_pairs_alone_are_enough_to_train(everything: TrainConfig, monkeypatch: p
     assert result.heatmap.shape == result.image.shape[:2]
 
 
-def test_of_pairs_alone_the_last_epoch_is_kept(everything: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_pairs_alone_the_last_epoch_is_kept(unboxed: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = []
 
     def remembered(run: training.RunFolder, decoder: torch.nn.Module, *, clip_sha256: str) -> None:
@@ -53,7 +53,7 @@ def test_of_pairs_alone_the_last_epoch_is_kept(everything: TrainConfig, monkeypa
 
     save = training.RunFolder.save_decoder
     monkeypatch.setattr(training.RunFolder, "save_decoder", remembered)
-    config = replace(everything, data=pairs_of(everything), supervision="weak", epochs=3, patience=1)
+    config = replace(unboxed, data=pairs_of(unboxed), epochs=3, patience=1)
     assert train(config) == {}
     assert len(kept) == 3
     found = load_file(config.output / "decoder.safetensors")
@@ -63,7 +63,7 @@ def test_of_pairs_alone_the_last_epoch_is_kept(everything: TrainConfig, monkeypa
 
 @pytest.mark.parametrize("flip", [False, True])
 def test_every_phrase_is_encoded_before_the_first_step(
-    everything: TrainConfig, monkeypatch: pytest.MonkeyPatch, flip: bool
+    unboxed: TrainConfig, monkeypatch: pytest.MonkeyPatch, flip: bool
 ) -> None:
     """The mirrored ones too: encoded with others, an embedding is another one in its last bits."""
     encoded: list[int] = []
@@ -71,13 +71,13 @@ def test_every_phrase_is_encoded_before_the_first_step(
     monkeypatch.setattr(
         text, "encode_tokens", lambda model, ids, **more: (encoded.append(len(ids)), encode(model, ids, **more))[1]
     )
-    pairs = pairs_of(everything)
+    pairs = pairs_of(unboxed)
     lines = [json.loads(line) for line in pairs.read_text().splitlines()]
     placed = [
         line | {"phrase": f"{line['phrase']} on the {('left', 'far right')[i % 2]}"} for i, line in enumerate(lines)
     ]
     pairs.write_text("\n".join(map(json.dumps, lines + placed)))
-    config = replace(everything, data=pairs, supervision="weak", augmentation=AugmentationConfig(flip=flip))
+    config = replace(unboxed, data=pairs, augmentation=AugmentationConfig(flip=flip))
     train(config)
     assert len(encoded) == 1
     phrases = {line["phrase"] for line in lines + placed}
@@ -85,25 +85,20 @@ def test_every_phrase_is_encoded_before_the_first_step(
     assert encoded == [len(phrases | mirrored if flip else phrases)] and not mirrored <= phrases
 
 
-def test_pairs_can_be_validated_on_another_data_set(everything: TrainConfig) -> None:
-    config = replace(everything, data=pairs_of(everything), validation_data=everything.data, supervision="weak")
+def test_pairs_can_be_validated_on_another_data_set(unboxed: TrainConfig) -> None:
+    config = replace(unboxed, data=pairs_of(unboxed), validation_data=unboxed.data)
     assert 0 <= train(config)["acc@0.5"] <= 1
 
 
-def test_pairs_from_the_command_line(
-    everything: TrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pairs = pairs_of(everything)
+def test_pairs_from_the_command_line(unboxed: TrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pairs = pairs_of(unboxed)
     options = ("--data", pairs, "--output", tmp_path / "run", "--device", "cpu", "--epochs", 1, "--model.clip",
-               everything.model.clip, "--model.model_size", 64)  # fmt: skip
-    for supervision in ("boxes", "mixed"):
-        assert_refused(run_script(capsys, "train.py", *options, "--supervision", supervision), pairs, "weak")
-    weak = (*options, "--supervision", "weak")
-    assert_refused(run_script(capsys, "train.py", *weak, "--subset", 3), "subset is 3", pairs)
-    no_adapter = ("--model.decoder.adapter", "false", "--losses.contrast.weight", 0.1)
-    assert_refused(run_script(capsys, "train.py", *weak, *no_adapter), "contrast.pooling is 'box'", "decoder.adapter")
+               unboxed.model.clip, "--model.model_size", 64)  # fmt: skip
+    assert_refused(run_script(capsys, "train.py", *options), pairs, "decoder.kind adapters")
+    adapters = (*options, "--model.decoder.kind", "adapters")
+    assert_refused(run_script(capsys, "train.py", *adapters, "--subset", 3), "subset is 3", pairs)
     assert not (tmp_path / "run").exists()
-    trained = run_script(capsys, "train.py", *weak, *no_adapter, "--losses.contrast.pooling", "heatmap")
+    trained = run_script(capsys, "train.py", *adapters)
     assert trained.code == 0, trained
     assert trained.out.strip().endswith(f"the run is in {tmp_path / 'run'}")
     assert (tmp_path / "run" / "decoder.safetensors").is_file()

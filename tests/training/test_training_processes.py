@@ -20,9 +20,7 @@ from grounding.data.augment import AugmentationConfig
 from grounding.data.batches import TrainingItems
 from grounding.data.dataloader import GlobalBatches
 from grounding.data.refcocog import RefCOCOg
-from grounding.data.supervision import images_with_boxes
 from grounding.methods.config import ModelConfig
-from grounding.model.decoder import DecoderConfig
 from grounding.runtime.distributed import is_main
 from grounding.runtime.signals import Stopped
 from grounding.training.checkpoint import Checkpoints
@@ -37,9 +35,9 @@ from tests.scripts import ROOT
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
 from tests.training.disturbing import at_step, signalled
-from tests.training.runs import newest_state
+from tests.training.runs import SMALL, newest_state
 
-SUPERVISIONS = ("boxes", "weak", "mixed")
+KINDS = ("convolutional", "adapters")
 IMAGES, IMAGES_PER_BATCH, EPOCHS = 15, 4, 3  # 4 steps an epoch, the last one filled up
 KILLED_AFTER = 7  # steps: in the middle of the second epoch
 AS_ONE = 1e-5
@@ -98,11 +96,11 @@ def uneven_data(root: Path) -> Path:
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
     folder = tmp_path_factory.mktemp("processes")
-    model = ModelConfig(clip=str(save_tiny_clip(folder / "clip.pt")), model_size=64, decoder=DecoderConfig(16, 1, 2, 8))
+    model = ModelConfig(clip=str(save_tiny_clip(folder / "clip.pt")), model_size=64, decoder=SMALL)
     losses = LossConfig(contrast=ContrastConfig(weight=0.1))
     return TrainConfig(
         uneven_data(folder / "data"), folder / "run", model=model, losses=losses,
-        supervision="mixed", boxes_fraction=0.34, composed_per_image=1, epochs=EPOCHS, patience=EPOCHS,
+        composed_per_image=1, epochs=EPOCHS, patience=EPOCHS,
         images_per_batch=IMAGES_PER_BATCH, warmup_steps=5, device="cpu", save_every=1,
         augmentation=AugmentationConfig(crop=True, scale=True, flip=True, colour=True, blur=True),
     )  # fmt: skip
@@ -113,8 +111,9 @@ def runs(config: TrainConfig) -> Path:
     """The folder of all runs: by one process, by two, begun by the one and ended by the others, stopped, failed."""
     folder = config.output.parent
     by_one, by_two = (
-        [replace(config, output=folder / f"{name}_{supervision}", supervision=supervision)
-         for supervision in SUPERVISIONS]
+        [replace(config, output=folder / f"{name}_{kind}",
+                 model=replace(config.model, decoder=replace(SMALL, kind=kind)))
+         for kind in KINDS]
         for name in ("one", "two")
     )  # fmt: skip
     one_then_two, two_then_one = (replace(config, output=folder / name) for name in ("one_then_two", "two_then_one"))
@@ -127,9 +126,9 @@ def runs(config: TrainConfig) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("supervision", SUPERVISIONS)
-def test_two_processes_equal_one(runs: Path, supervision: str) -> None:
-    one, two = runs / f"one_{supervision}", runs / f"two_{supervision}"
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_processes_equal_one(runs: Path, kind: str) -> None:
+    one, two = runs / f"one_{kind}", runs / f"two_{kind}"
     assert largest_difference(one, two) < AS_ONE
     alone, shared = (read_logs([folder])[0] for folder in (one, two))
     assert set(shared.steps) == set(alone.steps) > {"contrast_loss", "learning_rate"}
@@ -140,7 +139,7 @@ def test_two_processes_equal_one(runs: Path, supervision: str) -> None:
 
 @pytest.mark.parametrize("name", ["one_then_two", "two_then_one"])
 def test_a_killed_run_is_ended_by_another_number_of_processes(runs: Path, name: str) -> None:
-    assert largest_difference(runs / "one_mixed", runs / name) < AS_ONE
+    assert largest_difference(runs / "one_convolutional", runs / name) < AS_ONE
     epochs = [json.loads(line)["epoch"] for line in (runs / name / "metrics.jsonl").read_text().splitlines()]
     assert epochs == [1, 2, 3]
 
@@ -157,28 +156,24 @@ def test_a_failure_in_the_main_process_ends_both(runs: Path) -> None:
 
 def test_the_main_process_alone_writes(runs: Path) -> None:
     names = [
-        sorted(path.name for path in (runs / f"{by}_mixed").rglob("*") if "tfevents" not in path.name)
+        sorted(path.name for path in (runs / f"{by}_convolutional").rglob("*") if "tfevents" not in path.name)
         for by in ("one", "two")
     ]
     assert names[0] == names[1] and "random_states_0.pkl" in names[0]
-    assert len(list((runs / "two_mixed").glob("*tfevents*"))) == 1
-    assert len((runs / "two_mixed" / "metrics.jsonl").read_text().splitlines()) == EPOCHS
+    assert len(list((runs / "two_convolutional").glob("*tfevents*"))) == 1
+    assert len((runs / "two_convolutional" / "metrics.jsonl").read_text().splitlines()) == EPOCHS
 
 
-def test_a_process_had_no_box_where_the_other_had(config: TrainConfig) -> None:
-    """Else the tests above would not show that this is shared rightly."""
+def test_the_processes_had_unlike_numbers_of_phrases(config: TrainConfig) -> None:
+    """Else the tests above would not show that means over them are shared rightly."""
     dataset = RefCOCOg(config.data, "train", group_by="image")
-    items = TrainingItems(dataset, model_size=64, stride=4, phrases_per_image=6, seed=config.seed,
-                          boxed=images_with_boxes(dataset, config.boxes_fraction, seed=config.seed))  # fmt: skip
-    seen: list[list[tuple[bool, int]]] = [[], []]
+    items = TrainingItems(dataset, model_size=64, stride=4, phrases_per_image=6, seed=config.seed)
+    phrases: list[list[int]] = [[], []]
     for process in range(2):
         order = GlobalBatches(IMAGES, IMAGES_PER_BATCH, seed=config.seed, process=process, processes=2)
         for epoch in range(EPOCHS):
             items.epoch = order.epoch = epoch
-            parts = [[items[slot] for slot in part] for part in order]
-            seen[process] += [(any(i.boxed for i in part), sum(len(i.phrases) for i in part)) for part in parts]
-    with_boxes, phrases = ([[each[i] for each in process] for process in seen] for i in (0, 1))
-    assert with_boxes[0] != with_boxes[1]
+            phrases[process] += [sum(len(items[slot].phrases) for slot in part) for part in order]
     assert phrases[0] != phrases[1]
 
 

@@ -1,91 +1,141 @@
-"""Weak and mixed supervision: the weights depend on no box that training may not see."""
+"""Training without boxes, from the contrast to the decoder that is trained on its pseudo-boxes: none has any part."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+import pickle
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from grounding import InputError
 from grounding.data.refcocog import RefCOCOg
-from grounding.data.supervision import images_with_boxes
+from grounding.methods.config import ModelConfig
 from grounding.training.config import TrainConfig
-from grounding.training.criterion import ContrastConfig, LossConfig
+from grounding.training.pseudo_boxes import PseudoBoxesConfig, write_pseudo_boxes
 from grounding.training.train import train
-from grounding.training.weak import WeakConfig
 from tests.toy_data import copy_with_noise_boxes
-from tests.training.runs import ALL_LOSSES, assert_killed_and_resumed_equals_uninterrupted
+from tests.training.runs import assert_killed_and_resumed_equals_uninterrupted
 
 
-def weights_after(config: TrainConfig, name: str) -> dict[str, torch.Tensor]:
-    """The decoder kept by a run in a folder of that name, and the last step's criterion, which has the temperature."""
-    output = config.output.with_name(name)
-    train(replace(config, output=output))
-    last = load_file(max((output / "states").iterdir()) / "model.safetensors")
-    return load_file(output / "decoder.safetensors") | {f"last.{key}": value for key, value in last.items()}
+def train_ids(config: TrainConfig) -> set[int]:
+    return {each.image_id for each in RefCOCOg(config.data, "train").expressions}
 
 
-def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
-    """To the last bit."""
-    assert set(first) == set(second) and any("decoder" in name for name in first)
-    return all(torch.equal(first[name], second[name]) for name in first)
+def with_noise(config: TrainConfig) -> TrainConfig:
+    """The same, with other boxes on all training images."""
+    copy = copy_with_noise_boxes(config.data, config.data.with_name("noise"), train_ids(config))
+    return replace(config, data=copy, output=config.output.with_name("noise_run"))
 
 
-def trained_on(config: TrainConfig) -> tuple[set[int], set[int]]:
-    """The ids of all training images, and of those whose boxes mixed supervision uses."""
-    dataset = RefCOCOg(config.data, "train", group_by="image")
-    every = {expression.image_id for expression in dataset.expressions}
-    return every, images_with_boxes(dataset, config.boxes_fraction, seed=config.seed)
+def pipeline(config: TrainConfig, decoder: TrainConfig) -> dict[str, torch.Tensor]:
+    """The weights of the adapters, and of a decoder trained on their pseudo-boxes, at the last step of each."""
+    train(config)
+    write_pseudo_boxes(PseudoBoxesConfig(config.output, config.data, least_score=0.0, device="cpu"))
+    second = config.output.with_name(f"{config.output.name}_decoder")
+    train(replace(decoder, data=config.data, output=second, split_by="pseudo"))
+    found = {}
+    for run in (config.output, second):
+        last = load_file(max((run / "states").iterdir()) / "model.safetensors")
+        found |= {f"{len(found)}.{name}": value for name, value in last.items()}
+    return found
 
 
-def with_noise(config: TrainConfig, image_ids: Collection[int]) -> TrainConfig:
-    copy = config.data.with_name(f"noise_{len(list(config.data.parent.iterdir()))}")
-    return replace(config, data=copy_with_noise_boxes(config.data, copy, image_ids))
+def test_no_box_reaches_what_is_trained_without(everything: TrainConfig, unboxed: TrainConfig) -> None:
+    """With noise in place of every training box, all weights are the same to the last bit; with boxes they are not."""
+    expected, found = (pipeline(each, everything) for each in (unboxed, with_noise(unboxed)))
+    assert set(expected) == set(found) and len(expected) > 20
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    boxes = []
+    for each in (everything, replace(everything, data=everything.data.with_name("noise"))):
+        train(replace(each, output=each.data.with_name(f"{each.data.name}_boxes")))
+        boxes.append(load_file(each.data.with_name(f"{each.data.name}_boxes") / "decoder.safetensors"))
+    assert not all(torch.equal(boxes[0][name], boxes[1][name]) for name in boxes[0])
 
 
-@pytest.mark.parametrize("pooling", ["box", "heatmap"])
-def test_weak_supervision_sees_no_box(everything: TrainConfig, pooling: str) -> None:
-    """With noise in place of every training box, the weights are the same to the last bit; with boxes they are not."""
-    contrast = replace(ALL_LOSSES.contrast, pooling=pooling)
-    boxes = replace(everything, losses=replace(ALL_LOSSES, contrast=contrast))
-    weak = replace(boxes, supervision="weak")
-    every, _ = trained_on(weak)
-    assert equal(weights_after(weak, "weak"), weights_after(with_noise(weak, every), "weak_noise"))
-    assert not equal(weights_after(boxes, "boxes"), weights_after(with_noise(boxes, every), "boxes_noise"))
-
-
-def test_mixed_supervision_sees_the_boxes_of_its_images_alone(everything: TrainConfig) -> None:
-    mixed = replace(everything, supervision="mixed")
-    every, boxed = trained_on(mixed)
-    assert len(boxed) == 2 and len(every) == 6
-    expected = weights_after(mixed, "mixed")
-    assert equal(expected, weights_after(with_noise(mixed, every - boxed), "elsewhere"))
-    assert not equal(expected, weights_after(with_noise(mixed, boxed), "here"))
-
-
-@pytest.mark.parametrize("supervision", ["weak", "mixed"])
 @pytest.mark.parametrize("steps", [2, 4])
 def test_resumed_run_equals_uninterrupted_without_boxes_too(
-    everything: TrainConfig, monkeypatch: pytest.MonkeyPatch, supervision: str, steps: int
+    unboxed: TrainConfig, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
-    config = replace(everything, supervision=supervision)
-    assert_killed_and_resumed_equals_uninterrupted(config, monkeypatch, steps)
+    assert_killed_and_resumed_equals_uninterrupted(unboxed, monkeypatch, steps)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    """A run of adapters."""
+    from tests.training.conftest import small_run
+
+    config = small_run(tmp_path_factory.mktemp("pseudo"))
+    model: ModelConfig = replace(config.model, decoder=replace(config.model.decoder, kind="adapters"))
+    config = replace(config, model=model, epochs=1)
+    train(config)
+    return config
+
+
+def pseudo(config: TrainConfig, **changes: object) -> list[RefCOCOg]:
+    """The original training split, and that with pseudo-boxes."""
+    wanted = PseudoBoxesConfig(config.output, config.data, **{"least_score": 0.0, "device": "cpu", **changes})  # type: ignore[arg-type]
+    write_pseudo_boxes(wanted)
+    return [RefCOCOg(config.data, "train", split_by=split_by) for split_by in ("umd", "pseudo")]
+
+
+def test_pseudo_boxes_are_the_runs_answers(made: TrainConfig) -> None:
+    from grounding import load
+
+    before, after = pseudo(made)
+    answers = {}
+    grounder = load(made.output, precision="float32")
+    for index in range(len(before)):
+        expression = before.expressions_of(index)[0]
+        answers[expression.sent_id] = grounder.ground(expression.image_path, [expression.phrase])[0].boxes_xyxy[0]
+    assert {each.sent_id: each.phrase for each in after.expressions} == {
+        each.sent_id: each.phrase for each in before.expressions
+    }
+    for each in after.expressions:
+        np.testing.assert_allclose(each.box_xyxy, answers[each.sent_id], atol=0.02)
+    assert len({each.ann_id for each in after.expressions}) == len(after.expressions)
+    val = [RefCOCOg(made.data, "val", split_by=split_by).expressions for split_by in ("umd", "pseudo")]
+    assert val[0] == val[1]
+
+
+def test_a_share_of_images_keeps_its_annotated_boxes(made: TrainConfig) -> None:
+    before, after = pseudo(made, boxes_fraction=0.5)
+    annotated = {each.sent_id: each.box_xyxy for each in before.expressions}
+    kept = {each.image_id for each in after.expressions if each.box_xyxy == annotated[each.sent_id]}
+    assert len(kept) == 3 and len({each.image_id for each in after.expressions}) == 6
+
+
+def test_unsure_answers_and_other_images_are_left_out(made: TrainConfig) -> None:
+    scores = [json.loads(line)[2] for line in (made.output / "pseudo_boxes.jsonl").read_text().splitlines()]
+    middle = sorted(scores)[len(scores) // 2]
+    _, after = pseudo(made, least_score=middle)
+    assert len(after.expressions) == sum(score >= middle for score in scores)
+    _, after = pseudo(made, subset=2)
+    assert len({each.image_id for each in after.expressions}) == 2
+
+
+def test_what_was_asked_is_not_asked_again(made: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    pseudo(made)
+    monkeypatch.setattr("grounding.training.pseudo_boxes.load", None)
+    pseudo(made, least_score=0.1)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"boxes_fraction": 1.5}, r"boxes_fraction is 1\.5: give a share between 0 and 1"),
-        (
-            {"losses": LossConfig(contrast=ContrastConfig(weight=0), weak=WeakConfig(map_weight=0, colour_weight=0))},
-            "give images without boxes a loss",
-        ),
+        ({"split": "test"}, "split is 'test'"),
+        ({"boxes_fraction": 1.0}, r"boxes_fraction is 1\.0: give a share"),
+        ({"least_score": 2.0}, "scores 2.0 or more: give a lower --least_score"),
+        ({"name": "umd"}, "annotations of another origin: give another --name"),
+        ({"run": Path("nowhere")}, "nowhere holds no trained run"),
     ],
 )
-def test_supervision_without_sense_is_refused(everything: TrainConfig, changes: dict, message: str) -> None:
+def test_what_cannot_be_annotated_is_refused(made: TrainConfig, changes: dict, message: str) -> None:
+    before = pickle.loads((made.data / "annotations" / "refs(umd).p").read_bytes())
     with pytest.raises(InputError, match=message):
-        train(replace(everything, supervision="mixed", **changes))
-    assert not everything.output.exists()
+        write_pseudo_boxes(replace(PseudoBoxesConfig(made.output, made.data, device="cpu"), **changes))
+    assert pickle.loads((made.data / "annotations" / "refs(umd).p").read_bytes()) == before

@@ -29,7 +29,7 @@ def ids_of(dataset: RefCOCOg) -> list[int]:
     return [dataset.expressions_of(index)[0].image_id for index in range(len(dataset))]
 
 
-def with_everything(dataset: RefCOCOg, boxed: Collection[int] | None) -> TrainingItems:
+def with_everything(dataset: RefCOCOg, *, boxed: bool) -> TrainingItems:
     """All augmentation, and composed phrases."""
     return TrainingItems(dataset, model_size=64, stride=4, phrases_per_image=3, composed_per_image=2,
                          boxed=boxed, augmentation=ALL, seed=0)  # fmt: skip

@@ -71,7 +71,7 @@ def test_objects_come_first_in_the_draw() -> None:
             assert len(set(item.region_ids)) == objects
             phrases.update(item.phrases)
     assert len(phrases) == 12  # and each has its turn
-    items = TrainingItems(scene, model_size=32, stride=4, phrases_per_image=3, seed=0, boxed=())
+    items = TrainingItems(scene, model_size=32, stride=4, phrases_per_image=3, seed=0, boxed=False)
     of_the_third = 0
     for items.epoch in range(100):
         of_the_third += sum(phrase.startswith("phrase 9") for phrase in items[0].phrases)

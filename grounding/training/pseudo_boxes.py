@@ -1,0 +1,198 @@
+"""`train.py pseudo_boxes`: where a run that never saw a box says that phrases are, as annotations to train with.
+
+Self-training (Lee 2013, "Pseudo-Label"): what a first model says of the training images, where it is sure, supervises a
+second one (Jiang et al. 2022, "Pseudo-Q", section 3, trains grounding on made annotations likewise). The trainer cannot
+tell pseudo-boxes from annotated ones.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+from accelerate import Accelerator
+from pydantic import NonNegativeInt
+from tqdm import tqdm
+
+from grounding.data.annotations import find_layout, read_instance_records, read_reference_records
+from grounding.data.dataloader import ImageLoader
+from grounding.data.refcocog import RefCOCOg
+from grounding.data.supervision import images_with_boxes, refuse_test_split, without_boxes
+from grounding.errors import InputError, SettingsError
+from grounding.evaluation.registry import code_identity
+from grounding.geometry import box_xyxy_to_xywh
+from grounding.methods.dense import Grounder
+from grounding.methods.load import DECODER_FILE, RUN_FILES, load
+from grounding.runtime.files import atomic_write, sha256_of, write_text_atomic
+from grounding.runtime.shards import ShardedFile
+from grounding.types import Example
+
+IMAGES_PER_BLOCK = 16
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class PseudoBoxesConfig:
+    """Annotate a split with a run's answers, under another name beside the data set's own annotations.
+
+    Attributes:
+        run: folder of a training run; its answers are kept in it too, as pseudo_boxes.jsonl.
+        data: root folder of the data set. Its annotations folder gets refs(NAME).p and instances(NAME).json, to be
+            read with `split_by` NAME: the split with pseudo-boxes, the other splits as they are.
+        name: of the new annotations.
+        split_by: of the annotations whose phrases are taken.
+        split: split to annotate.
+        subset: images of it: a count, a fraction below 1, or null for all.
+        least_score: phrases whose answer scores less are left out.
+        boxes_fraction: share of the images that keep their annotated boxes.
+        device: "auto" (a GPU if there is one) or "cpu".
+        workers: processes that read images; 0 reads in this one.
+        seed: of the subset and of the images that keep their boxes.
+    """
+
+    run: Path
+    data: Path
+    name: str = "pseudo"
+    split_by: str = "umd"
+    split: str = "train"
+    subset: int | float | None = None
+    least_score: float = 0.3
+    boxes_fraction: float = 0.0
+    device: Literal["auto", "cpu"] = "auto"
+    workers: NonNegativeInt = 0
+    seed: NonNegativeInt = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A run's answer to one phrase: its best box in pixels of the image, and the score of that."""
+
+    sent_id: int
+    box_xyxy: Box
+    score: float
+
+
+def write_pseudo_boxes(config: PseudoBoxesConfig) -> str:
+    """Ask the run every phrase of the split, write the annotations, and say how many there are.
+
+    Killed and started again, it goes on where it was.
+
+    Raises:
+        InputError: the run or the data cannot be used, the split is a test split, the name is another annotation's, or
+            no answer scores enough.
+    """
+    refuse_test_split("split", config.split)
+    if not 0 <= config.boxes_fraction < 1:
+        raise SettingsError(f"boxes_fraction is {config.boxes_fraction}: give a share from 0 to below 1")
+    layout = find_layout(config.data, config.split_by)
+    refs_file, instances_file = (
+        layout.refs_file.with_name(f"refs({config.name}).p"),
+        layout.instances_file.with_name(f"instances({config.name}).json"),
+    )
+    if refs_file.is_file() and not instances_file.is_file():
+        raise InputError(f"{refs_file} holds annotations of another origin: give another --name")
+    dataset = RefCOCOg(config.data, config.split, split_by=config.split_by, group_by="image",
+                       subset=config.subset, seed=config.seed)  # fmt: skip
+    dataset.check_images()
+    boxed = images_with_boxes(dataset, config.boxes_fraction, seed=config.seed)
+    answers = [each for each in _answers(config, dataset, layout.refs_file) if each.score >= config.least_score]
+    if not answers:
+        raise InputError(f"no answer of {config.run} scores {config.least_score} or more: give a lower --least_score")
+    refs, instances = reannotated(
+        read_reference_records(layout.refs_file), read_instance_records(layout.instances_file), answers,
+        split=config.split, images={each.image_id for each in dataset.expressions}, boxed=boxed,
+    )  # fmt: skip
+    write_text_atomic(instances_file, json.dumps(instances))
+    with atomic_write(refs_file) as unfinished:
+        unfinished.write_bytes(pickle.dumps(refs, protocol=2))
+    return (
+        f"{len(answers)} of {len(dataset.expressions)} phrases of {config.split} have a pseudo-box, {len(boxed)} "
+        f"images their annotated ones: {refs_file}, to be read with --split_by {config.name}"
+    )
+
+
+def reannotated(
+    refs: Sequence[dict[str, Any]],
+    instances: dict[str, Any],
+    answers: Sequence[Answer],
+    *,
+    split: str,
+    images: set[int],
+    boxed: set[int],
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """A data set's entries with answers in the place of a split's annotations; every phrase has a box of its own.
+
+    Args:
+        refs: entries of refs(...).p.
+        instances: content of instances.json.
+        answers: to phrases of the split.
+        split: which is annotated anew.
+        images: ids of its images that take part; the others are left out.
+        boxed: ids of those that keep their annotations, and have no pseudo-boxes.
+
+    Returns:
+        Entries and content, in the same form.
+    """
+    replaced = images - boxed
+    boxes = {answer.sent_id: answer.box_xyxy for answer in answers}
+    kept = [ref for ref in refs if ref["split"] != split or ref["image_id"] in boxed]
+    seen = {ref["image_id"] for ref in kept}
+    old = [each for each in instances["annotations"] if each["image_id"] in seen]
+    next_ann = max((each["id"] for each in instances["annotations"]), default=0) + 1
+    next_ref = max(ref["ref_id"] for ref in refs) + 1
+    made_refs: list[dict[str, Any]] = []
+    made: list[dict[str, Any]] = []
+    for ref in refs:
+        if ref["split"] != split or ref["image_id"] not in replaced:
+            continue
+        for sentence in ref["sentences"]:
+            box = boxes.get(sentence["sent_id"])
+            if box is None:
+                continue
+            x, y, width, height = (round(float(side), 2) for side in box_xyxy_to_xywh(np.array(box)))
+            ann_id, ref_id = next_ann + len(made), next_ref + len(made)
+            made.append({"id": ann_id, "image_id": ref["image_id"], "category_id": 0, "bbox": [x, y, width, height],
+                         "area": width * height, "iscrowd": 0})  # fmt: skip
+            made_refs.append({"ref_id": ref_id, "ann_id": ann_id, "image_id": ref["image_id"], "category_id": 0,
+                              "split": split, "file_name": ref["file_name"], "sentences": [sentence],
+                              "sent_ids": [sentence["sent_id"]]})  # fmt: skip
+    return [*kept, *made_refs], {**instances, "annotations": [*old, *made]}
+
+
+def _answers(config: PseudoBoxesConfig, dataset: RefCOCOg, refs_file: Path) -> list[Answer]:
+    """The run's answer to every phrase, read from its folder where it is there already."""
+    weights = config.run / DECODER_FILE
+    if not weights.is_file():
+        raise InputError(f"{config.run} holds no trained run: give a folder in which train.py finished an epoch")
+    made_from = {**{name: sha256_of(config.run / name) for name in RUN_FILES if (config.run / name).is_file()},
+                 "data": sha256_of(refs_file), "split": config.split, "subset": config.subset,
+                 "seed": int(config.seed), "code": code_identity()}  # fmt: skip
+    blocks = [range(i, min(i + IMAGES_PER_BLOCK, len(dataset))) for i in range(0, len(dataset), IMAGES_PER_BLOCK)]
+    file = ShardedFile(config.run / "pseudo_boxes.jsonl", made_from, blocks=len(blocks), replace=True)
+    if not file.is_complete:
+        grounder = load(config.run, device=Accelerator(cpu=config.device == "cpu").device, precision="float32")
+        unfinished = file.unfinished()
+        loader = ImageLoader(dataset, batch_sampler=[list(blocks[block]) for block in unfinished],
+                             num_workers=config.workers, collate_fn=list)  # fmt: skip
+        bar = tqdm(zip(unfinished, loader, strict=True), desc="asking", unit="block", total=len(blocks),
+                   initial=len(blocks) - len(unfinished))  # fmt: skip
+        for block, examples in bar:
+            file.append(block, list(_ask(grounder, examples)))
+        file.finish()
+    with file.path.open(encoding="utf-8") as lines:
+        return [Answer(sent_id, cast(Box, tuple(box)), score) for sent_id, box, score in map(json.loads, lines)]
+
+
+def _ask(grounder: Grounder, examples: Sequence[Example]) -> Iterator[str]:
+    """One line of JSON a phrase. The boxes are taken away first: no answer can depend on one."""
+    unboxed = [without_boxes(example) for example in examples]
+    found = grounder.ground_batch([each.image for each in unboxed], [each.phrases for each in unboxed])
+    for example, groundings in zip(unboxed, found, strict=True):
+        for expression, grounding in zip(example.expressions, groundings, strict=True):
+            box = [round(float(side), 2) for side in grounding.boxes_xyxy[0]]
+            yield json.dumps([expression.sent_id, box, round(float(grounding.scores[0]), 4)])

@@ -1,0 +1,71 @@
+"""Boxes by GrabCut: the object under a blurred heatmap, in any size, and something where there is nothing to cut."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from grounding.errors import InputError
+from grounding.extraction import ExtractionConfig, boxes_from_heatmap, extract
+from grounding.extraction.grabcut import LIKELY, boxes_by_grabcut
+from grounding.geometry import box_iou
+
+GRABCUT = ExtractionConfig("grabcut")
+
+
+def scene(width: int, height: int, box: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """A red box on noise, and a round spot of heat within it that is smaller than it."""
+    rng = np.random.default_rng(0)
+    image = rng.integers(90, 150, (height, width, 3), dtype=np.uint8)
+    x1, y1, x2, y2 = box
+    image[y1:y2, x1:x2] = np.add((200, 40, 40), rng.integers(-20, 20, (y2 - y1, x2 - x1, 3)))
+    y, x = np.mgrid[:height, :width]
+    spread = 0.2 * (x2 - x1 + y2 - y1)
+    heat = np.exp(-((x - (x1 + x2) / 2) ** 2 + (y - (y1 + y2) / 2) ** 2) / (2 * spread**2))
+    return image, heat.astype(np.float32)
+
+
+@pytest.mark.parametrize(("width", "height"), [(120, 90), (640, 480), (300, 700)])
+def test_the_box_is_that_of_the_object_and_not_of_the_heat(width: int, height: int) -> None:
+    side = min(width, height) // 2
+    box = width // 4, height // 3, width // 4 + side, height // 3 + side
+    image, heatmap = scene(width, height, box)
+    boxes, scores = boxes_by_grabcut(image, heatmap)
+    by_heat, _ = boxes_from_heatmap(heatmap, relative_threshold=LIKELY)
+    iou, iou_by_heat = (box_iou(each[:1], np.array([box]))[0, 0] for each in (boxes, by_heat))
+    assert iou > 0.85 > iou_by_heat
+    assert boxes.dtype == scores.dtype == np.float32 and (np.diff(scores) <= 0).all()
+    assert scores[0] == pytest.approx(box_iou(boxes[:1], by_heat[:1])[0, 0], abs=1e-5)
+    assert (boxes[:, :2] >= 0).all() and (boxes[:, 2:] <= (width, height)).all() and (boxes[:, 2:] > boxes[:, :2]).all()
+
+
+def test_the_same_every_time() -> None:
+    image, heatmap = scene(200, 160, (40, 40, 120, 100))
+    first = boxes_by_grabcut(image, heatmap)
+    cv2.setRNGSeed(99)
+    assert all(np.array_equal(*pair) for pair in zip(first, boxes_by_grabcut(image, heatmap), strict=True))
+
+
+@pytest.mark.parametrize("heatmap", [np.zeros((40, 60)), np.full((40, 60), 0.5), np.eye(60)[:40]])
+@pytest.mark.parametrize("colour", [0, 128])
+def test_where_nothing_can_be_cut_the_heatmap_answers(heatmap: np.ndarray, colour: int) -> None:
+    heatmap = heatmap.astype(np.float32)
+    boxes, scores = boxes_by_grabcut(np.full((40, 60, 3), colour, np.uint8), heatmap)
+    assert len(boxes) == len(scores) >= 1 and np.isfinite(boxes).all() and ((scores >= 0) & (scores <= 1)).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 30), (2, 400)])
+def test_tiny_and_thin_images(size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    boxes, _ = boxes_by_grabcut(rng.integers(0, 256, (*size, 3), dtype=np.uint8), rng.random(size, dtype=np.float32))
+    assert (boxes[:, 2:] > boxes[:, :2]).all() and (boxes[:, 2:] <= (size[1], size[0])).all()
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    image, heatmap = scene(60, 40, (10, 10, 30, 30))
+    with pytest.raises(ValueError, match="give both in the same size"):
+        boxes_by_grabcut(image[:20], heatmap)
+    with pytest.raises(InputError, match="needs the image"):
+        extract(heatmap, GRABCUT)
+    assert np.array_equal(extract(heatmap, GRABCUT, image=image)[0], boxes_by_grabcut(image, heatmap)[0])
