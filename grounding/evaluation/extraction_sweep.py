@@ -145,8 +145,7 @@ def _answers(
         for batch in loader:
             answers = grounder.ground_batch([each.image for each in batch], [each.phrases for each in batch])
             for example, groundings in zip(batch, answers, strict=True):
-                for grounding, annotated in zip(groundings, example.boxes_xyxy, strict=True):
-                    yield grounding, annotated
+                yield from zip(groundings, example.boxes_xyxy, strict=True)
                 bar.update()
 
 

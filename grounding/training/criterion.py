@@ -16,7 +16,8 @@ from grounding.errors import SettingsError
 from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.distributed import scale_to_global_means
-from grounding.training.contrast import ImagePhraseContrast, ImagesAndPhrases, Pairs, RegionPhraseContrast
+from grounding.training.contrast import Pairs, RegionPhraseContrast
+from grounding.training.image_phrase_contrast import ImagePhraseContrast, ImagesAndPhrases
 from grounding.training.losses import mask_loss
 
 LOSSES = ("mask_loss", "contrast_loss")  # all that a batch may have

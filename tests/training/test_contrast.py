@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from grounding.runtime.distributed import scale_to_global_means
-from grounding.training.contrast import MAX_SCALE, Pairs, RegionPhraseContrast
+from grounding.training.contrast import Pairs, RegionPhraseContrast
+from grounding.training.info_nce import MAX_SCALE
 
 # Image 1: regions 11 (two phrases) and 12. Image 2: region 21, its phrase in the words of region 11's first, and 22.
 # Image 3: regions 31 and 32, the latter's phrase in the words of region 12's.

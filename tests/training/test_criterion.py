@@ -15,8 +15,9 @@ from grounding.data.supervision import box_masks
 from grounding.errors import InputError
 from grounding.methods.dense import decoder_for
 from grounding.model.decoder import DecoderConfig
-from grounding.training.contrast import ImagePhraseContrast, ImagesAndPhrases, Pairs, RegionPhraseContrast
+from grounding.training.contrast import Pairs, RegionPhraseContrast
 from grounding.training.criterion import ContrastConfig, LossConfig, TrainingCriterion, criterion_for
+from grounding.training.image_phrase_contrast import ImagePhraseContrast, ImagesAndPhrases
 from grounding.training.losses import mask_loss
 from tests.tiny_clip import loaded_tiny_clip
 
