@@ -29,6 +29,7 @@ class Claim:
         interval: 95 % confidence interval of it; None where it has none.
         n: on how many expressions, scenes or repetitions.
         goal: (least, most) that it is held against, either may be None; None where it is only reported.
+        surely: whether the whole interval has to keep to the goal, and not the value alone.
         date, machine: when and on which CPU; given by `record`.
     """
 
@@ -37,16 +38,18 @@ class Claim:
     interval: tuple[float, float] | None = None
     n: int | None = None
     goal: tuple[float | None, float | None] | None = None
+    surely: bool = False
     date: str = ""
     machine: str = ""
 
     @property
     def met(self) -> bool | None:
-        """Whether the value keeps to its goal; None where there is none."""
+        """Whether the value, or with `surely` its interval, keeps to its goal; None where there is none."""
         if self.goal is None:
             return None
         least, most = self.goal
-        return (least is None or self.value >= least) and (most is None or self.value <= most)
+        low, high = self.interval if self.surely and self.interval is not None else (self.value, self.value)
+        return (least is None or low >= least) and (most is None or high <= most)
 
 
 def record(claims: Mapping[str, Claim], path: Path = CLAIMS) -> None:
@@ -54,7 +57,9 @@ def record(claims: Mapping[str, Claim], path: Path = CLAIMS) -> None:
     held = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     for name, claim in claims.items():
         dated = replace(claim, date=date.today().isoformat(), machine=hardware())
-        held[name] = {**asdict(dated), "met": claim.met}
+        facts = asdict(dated)
+        del facts["surely"]  # what it leads to is "met"
+        held[name] = {**facts, "met": claim.met}
     write_text_atomic(path, json.dumps(dict(sorted(held.items())), indent=2) + "\n")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,17 +84,17 @@ def write_pseudo_boxes(config: PseudoBoxesConfig) -> str:
     Killed and started again, it goes on where it was.
 
     Raises:
-        InputError: the run or the data cannot be used, the split is a test split, the name is another annotation's, or
-            no answer scores enough.
+        InputError: the run or the data cannot be used, the split is a test split, the name is none or another
+            annotation's, or no answer scores enough.
     """
     refuse_test_split("split", config.split)
     if not 0 <= config.boxes_fraction < 1:
         raise SettingsError(f"boxes_fraction is {config.boxes_fraction}: give a share from 0 to below 1")
     layout = find_layout(config.data, config.split_by)
-    refs_file, instances_file = (
-        layout.refs_file.with_name(f"refs({config.name}).p"),
-        layout.instances_file.with_name(f"instances({config.name}).json"),
-    )
+    if re.fullmatch(r"[\w-]+", config.name) is None or config.name == config.split_by:
+        raise InputError(f"name is {config.name!r}: give letters and digits, and not those of --split_by")
+    refs_file = layout.refs_file.with_name(f"refs({config.name}).p")
+    instances_file = layout.refs_file.with_name(f"instances({config.name}).json")
     if refs_file.is_file() and not instances_file.is_file():
         raise InputError(f"{refs_file} holds annotations of another origin: give another --name")
     dataset = RefCOCOg(config.data, config.split, split_by=config.split_by, group_by="image",
@@ -110,8 +111,9 @@ def write_pseudo_boxes(config: PseudoBoxesConfig) -> str:
     write_text_atomic(instances_file, json.dumps(instances))
     with atomic_write(refs_file) as unfinished:
         unfinished.write_bytes(pickle.dumps(refs, protocol=2))
+    made = sum(ref["split"] == config.split and ref["image_id"] not in boxed for ref in refs)
     return (
-        f"{len(answers)} of {len(dataset.expressions)} phrases of {config.split} have a pseudo-box, {len(boxed)} "
+        f"{made} of {len(dataset.expressions)} phrases of {config.split} have a pseudo-box, {len(boxed)} "
         f"images their annotated ones: {refs_file}, to be read with --split_by {config.name}"
     )
 

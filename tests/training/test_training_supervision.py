@@ -130,7 +130,9 @@ def test_what_was_asked_is_not_asked_again(made: TrainConfig, monkeypatch: pytes
         ({"split": "test"}, "split is 'test'"),
         ({"boxes_fraction": 1.0}, r"boxes_fraction is 1\.0: give a share"),
         ({"least_score": 2.0}, "scores 2.0 or more: give a lower --least_score"),
-        ({"name": "umd"}, "annotations of another origin: give another --name"),
+        ({"name": "umd"}, "name is 'umd': give letters and digits, and not those of --split_by"),
+        ({"name": "../umd"}, "give letters and digits"),
+        ({"name": "umd", "split_by": "pseudo"}, "annotations of another origin: give another --name"),
         ({"run": Path("nowhere")}, "nowhere holds no trained run"),
     ],
 )

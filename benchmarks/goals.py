@@ -1,0 +1,136 @@
+"""What the learner is to be worth, as differences to other methods on the same phrases: `python -m benchmarks.goals`.
+
+Reads the predictions of the ladder's comparison and of the map with rules, and writes docs/claims.json and a table of
+docs/results.md. A goal that is not met stays in the table, as it is.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jsonargparse import auto_cli
+from tabulate import tabulate
+
+from benchmarks.claims import CLAIMS, Claim, claims_under, record
+from benchmarks.pages import between
+from benchmarks.results import NAMES, RULES
+from grounding.data.refcocog import RefCOCOg
+from grounding.errors import InputError
+from grounding.evaluation.metrics import hits, ious_with, point_inside
+from grounding.evaluation.predictions import Prediction, read_predictions
+from grounding.evaluation.significance import paired_difference
+from grounding.runtime.cli import exit_on_input_error
+from grounding.runtime.files import write_text_atomic
+
+BEGIN, END = "<!-- Written by python -m benchmarks.goals -->", "<!-- End of benchmarks.goals -->"
+COMMAND, PREFIX = "python -m benchmarks.goals", "goals/"
+MEASURES = {"acc@0.5": "Acc@0.5", "pointing": "pointing"}
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One method is to be better than another by so much.
+
+    Attributes:
+        method, other: names of predictions.
+        measure: one of `MEASURES`.
+        least: of the difference; 0 asks for a whole interval above it.
+        tag: of the expressions that it is about; all where it is empty.
+    """
+
+    method: str
+    other: str
+    measure: str
+    least: float
+    tag: str = ""
+
+    @property
+    def name(self) -> str:
+        """In docs/claims.json."""
+        of = f", {self.tag}" if self.tag else ""
+        return f"{PREFIX}{self.method} minus {self.other} {self.measure}{of}"
+
+
+TAGS = ("attribute", "relation", "comparison", "occluded", "small", "novel")
+GOALS = (
+    *(Goal("refshapes-weak", other, measure, 0.1) for other in ("zero-shot", RULES) for measure in MEASURES),
+    Goal("refshapes-weak", "yolo-clip", "acc@0.5", 0.0),
+    Goal("refshapes", "reclip", "acc@0.5", 0.15),
+    *(Goal("refshapes", "reclip", "acc@0.5", 0.0, tag) for tag in TAGS),
+)
+
+
+def main(
+    predictions: Path = Path("runs/refshapes/test/predictions"),
+    rules: Path = Path(f"runs/{RULES}/predictions/zero-shot.jsonl"),
+    data: Path = Path("data/refshapes"),
+    output: Path = Path("docs/results.md"),
+    claims: Path = CLAIMS,
+) -> None:
+    """Measure every goal and write the table.
+
+    Args:
+        predictions: folder of the ladder's comparison.
+        rules: predictions of the map with rules and GrabCut.
+        data: the data set, for its expressions' tags.
+        output: Markdown file with the two marks.
+        claims: file that the results go into.
+
+    Raises:
+        InputError: predictions are missing, or are not of the same expressions.
+    """
+    tags = {each.sent_id: each.tags for each in RefCOCOg(data, "test").expressions}
+    names = {name for goal in GOALS for name in (goal.method, goal.other)}
+    paths = {name: rules if name == RULES else predictions / f"{name}.jsonl" for name in names}
+    for path in paths.values():
+        if not path.is_file():
+            raise InputError(f"there is no {path}: run what benchmarks.results asks for")
+    answers = {name: list(read_predictions(path)) for name, path in paths.items()}
+    record({goal.name: measured(goal, answers, tags) for goal in GOALS}, claims)
+    write_text_atomic(output, between(output, BEGIN, END, table(claims_under(PREFIX, claims))))
+
+
+def measured(goal: Goal, answers: dict[str, list[Prediction]], tags: dict[int, tuple[str, ...]]) -> Claim:
+    """The difference with its 95 % interval over images.
+
+    Raises:
+        InputError: the two methods did not answer the same expressions.
+    """
+    ours, theirs = answers[goal.method], answers[goal.other]
+    if [each.sent_id for each in ours] != [each.sent_id for each in theirs]:
+        raise InputError(f"{goal.method} and {goal.other} answered other expressions: compare them on one split")
+    chosen = [i for i, each in enumerate(ours) if not goal.tag or goal.tag in tags[each.sent_id]]
+    mine, other = (np.array([_value(goal.measure, side[i]) for i in chosen]) for side in (ours, theirs))
+    found = paired_difference(mine, other, np.array([ours[i].image_id for i in chosen]))
+    return Claim(found.difference, COMMAND, found.interval, len(chosen), goal=(goal.least, None),
+                 surely=goal.least == 0)  # fmt: skip
+
+
+def _value(measure: str, prediction: Prediction) -> float:
+    annotated = np.array(prediction.annotated_xyxy)
+    if measure == "pointing":
+        return float(prediction.point_xy is not None and point_inside(prediction.point_xy, annotated))
+    return float(hits(ious_with(np.array(prediction.boxes_xyxy[:1]), annotated), 0.5)[0])
+
+
+def table(claims: dict[str, dict[str, Any]]) -> str:
+    """The claims that are `GOALS`, in their order, as Markdown."""
+    rows = []
+    for goal in GOALS:
+        claim = claims[goal.name.removeprefix(PREFIX)]
+        low, high = claim["interval"]
+        what = f"{NAMES[goal.method]}, minus {NAMES[goal.other]}"
+        measure = MEASURES[goal.measure] + (f", {goal.tag}" if goal.tag else "")
+        asked = f">= {goal.least:+.2f}" if goal.least else "interval > 0"
+        rows.append([what, measure, f"{claim['value']:+.3f} [{low:+.3f}, {high:+.3f}]", asked,
+                     "yes" if claim["met"] else "no", f"{claim['n']:,}"])  # fmt: skip
+    return tabulate(rows, ["difference", "measure", "value [95 %]", "goal", "met", "n"], "github")
+
+
+if __name__ == "__main__":
+    with exit_on_input_error():
+        auto_cli(main, args=sys.argv[1:], as_positional=False, prog=COMMAND)

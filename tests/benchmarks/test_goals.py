@@ -1,0 +1,63 @@
+"""Goals are differences on the same expressions, worked out by hand here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.goals import GOALS, PREFIX, Goal, measured, table
+from benchmarks.results import NAMES
+from grounding.errors import InputError
+from grounding.evaluation.predictions import Prediction
+
+ANNOTATED = (0.0, 0.0, 10.0, 10.0)
+RIGHT, HALF, WRONG = ANNOTATED, (0.0, 0.0, 10.0, 5.0), (0.0, 0.0, 10.0, 4.0)
+
+
+def answers(*boxes: tuple[float, ...], point: tuple[float, float] | None = None) -> list[Prediction]:
+    """One expression an image, all of the same annotated box."""
+    return [
+        Prediction(image_id=i, ref_id=i, ann_id=i, sent_id=i, phrase="x", annotated_xyxy=ANNOTATED, boxes_xyxy=(box,),
+                   scores=(0.5,), point_xy=point)
+        for i, box in enumerate(boxes)
+    ]  # fmt: skip
+
+
+TAGS = {0: ("small",), 1: (), 2: ("small", "novel"), 3: ()}
+
+
+def test_differences_by_hand() -> None:
+    found = {"a": answers(RIGHT, HALF, HALF, WRONG), "b": answers(RIGHT, WRONG, WRONG, WRONG)}
+    whole = measured(Goal("a", "b", "acc@0.5", 0.4), found, TAGS)
+    assert whole.value == pytest.approx(0.5) and whole.n == 4 and whole.met
+    assert not replace(whole, goal=(0.6, None)).met
+    small = measured(Goal("a", "b", "acc@0.5", 0.0, "small"), found, TAGS)
+    assert small.value == pytest.approx(0.5) and small.n == 2
+    # A goal of 0 is one for the interval, which reaches up to 0 and not beyond here, or below it.
+    assert small.met and not replace(small, interval=(-0.1, 0.9)).met
+    novel = measured(Goal("b", "a", "acc@0.5", 0.0, "small"), found, TAGS)
+    assert novel.value == pytest.approx(-0.5) and not novel.met
+
+
+def test_pointing_is_the_hottest_points() -> None:
+    found = {"a": answers(RIGHT, RIGHT, point=(3.0, 3.0)), "b": answers(RIGHT, RIGHT, point=(10.0, 3.0))}
+    assert measured(Goal("a", "b", "pointing", 0.1), found, TAGS).value == 1.0
+
+
+def test_other_expressions_are_refused() -> None:
+    found = {"a": answers(RIGHT, RIGHT), "b": answers(RIGHT)}
+    with pytest.raises(InputError, match="a and b answered other expressions"):
+        measured(Goal("a", "b", "acc@0.5", 0.0), found, TAGS)
+
+
+def test_the_table_has_every_goal_met_or_not() -> None:
+    claims = {
+        goal.name.removeprefix(PREFIX): {"value": 0.01 * i, "interval": [0.0, 0.1], "n": 1000 + i, "met": i % 2 == 0}
+        for i, goal in enumerate(GOALS)
+    }
+    rows = table(claims).splitlines()[2:]
+    assert len(rows) == len(GOALS) == len({goal.name for goal in GOALS})
+    for i, (goal, row) in enumerate(zip(GOALS, rows, strict=True)):
+        assert NAMES[goal.method] in row and f"{0.01 * i:+.3f} [+0.000, +0.100]" in row and f"1,{i:03d}" in row
+        assert (" no " in row) == bool(i % 2)
