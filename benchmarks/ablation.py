@@ -2,7 +2,7 @@
 
 Every experiment is trained from several seeds, for one pass over the same images, and measured on the whole test split.
 Each run leaves its result in its folder as soon as it has one: killed and started again, only what is missing is done.
-Writes a part of docs/results.md, its figure, and the numbers behind them as JSON.
+Writes a part of docs/results.md, and the numbers behind it as JSON.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def main(
     Args:
         data: root folder of a data set in RefCOCOg's layout.
         runs: folder of the runs, one for each experiment and seed.
-        output: Markdown file with the two marks; its figure goes to images/ beside it, the numbers to ablations.json.
+        output: Markdown file with the two marks; the numbers go to ablations.json beside it.
         images: train on so many images; null for all.
         seeds: runs of each experiment.
         jobs: measurements at a time, each on an equal share of the cores.

@@ -29,7 +29,7 @@ class Claim:
         interval: 95 % confidence interval of it; None where it has none.
         n: on how many expressions, scenes or repetitions.
         goal: (least, most) that it is held against, either may be None; None where it is only reported.
-        surely: whether the whole interval has to keep to the goal, and not the value alone.
+        surely: whether the whole interval has to lie beyond the goal, and not the value alone.
         date, machine: when and on which CPU; given by `record`.
     """
 
@@ -48,8 +48,9 @@ class Claim:
         if self.goal is None:
             return None
         least, most = self.goal
-        low, high = self.interval if self.surely and self.interval is not None else (self.value, self.value)
-        return (least is None or low >= least) and (most is None or high <= most)
+        if self.surely and self.interval is not None:
+            return (least is None or self.interval[0] > least) and (most is None or self.interval[1] < most)
+        return (least is None or self.value >= least) and (most is None or self.value <= most)
 
 
 def record(claims: Mapping[str, Claim], path: Path = CLAIMS) -> None:

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from jsonargparse import auto_cli
+from jsonargparse.typing import PositiveInt
 
 from benchmarks.claims import CLAIMS, Claim, record
 from grounding.errors import InputError
@@ -26,7 +27,7 @@ COMMAND = "python -m benchmarks.demo"
 RESULTS = "runs/demo/results.json"
 
 
-def main(clones: int = 3, claims: Path = CLAIMS) -> None:
+def main(clones: PositiveInt = 3, claims: Path = CLAIMS) -> None:
     """Time the demo of the last commit, one clone after the other, and keep the slowest as a claim.
 
     Args:

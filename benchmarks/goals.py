@@ -98,12 +98,16 @@ def measured(goal: Goal, answers: dict[str, list[Prediction]], tags: dict[int, t
     """The difference with its 95 % interval over images.
 
     Raises:
-        InputError: the two methods did not answer the same expressions.
+        InputError: the two methods did not answer the same expressions, or none of them has the tag.
     """
     ours, theirs = answers[goal.method], answers[goal.other]
     if [each.sent_id for each in ours] != [each.sent_id for each in theirs]:
         raise InputError(f"{goal.method} and {goal.other} answered other expressions: compare them on one split")
-    chosen = [i for i, each in enumerate(ours) if not goal.tag or goal.tag in tags[each.sent_id]]
+    chosen = [i for i, each in enumerate(ours) if not goal.tag or goal.tag in tags.get(each.sent_id, ())]
+    if not chosen:
+        raise InputError(
+            f"no expression that was answered has the tag {goal.tag!r}: give the data set of the comparison"
+        )
     mine, other = (np.array([_value(goal.measure, side[i]) for i in chosen]) for side in (ours, theirs))
     found = paired_difference(mine, other, np.array([ours[i].image_id for i in chosen]))
     return Claim(found.difference, COMMAND, found.interval, len(chosen), goal=(goal.least, None),

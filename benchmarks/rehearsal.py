@@ -75,12 +75,14 @@ def main(
     Raises:
         InputError: there are no photographs, or a part fails.
     """
-    root, clip = work / "data", work / "RN50-random.pt"
+    root, clip = work / f"data-{share:g}", work / "RN50-random.pt"
     if not (root / "annotations" / "instances.json").is_file():
         make(root, sorted([*photos.glob("*.jpg"), *photos.glob("*.jpeg")]), share)
     if not clip.is_file():
         torch.save(random_rn50().model.state_dict(), clip)
     model = ["--model.clip", clip, "--device", "cpu"]
+    if unknown := set(parts or []) - set(PARTS):
+        raise InputError(f"parts has {', '.join(sorted(unknown))}: give some of {', '.join(PARTS)}")
     commands: dict[str, list[Any]] = {
         "check": ["-m", "grounding.data.check", "--data", root],
         "load": ["-c", LOADING.format(root=str(root))],
@@ -94,6 +96,7 @@ def main(
     }  # fmt: skip
     results_file = work / "rehearsal.json"
     results = json.loads(results_file.read_text()) if results_file.is_file() else {}
+    results = {name: measured for name, measured in results.items() if measured["share"] == share}
     for name in parts or commands:
         if name in OUTPUTS:  # what was made before would not be made again
             shutil.rmtree(work / OUTPUTS[name], ignore_errors=True)

@@ -49,10 +49,6 @@ class PhraseFeatures:
     tokens: Tensor
     is_token: Tensor
 
-    def __getitem__(self, chosen: Tensor) -> PhraseFeatures:
-        """Those of some of the phrases, by index."""
-        return PhraseFeatures(self.embeddings[chosen], self.tokens[chosen], self.is_token[chosen])
-
 
 @dataclass(frozen=True)
 class _Encoded:

@@ -36,7 +36,7 @@ class Layout:
 def find_layout(root: Path, split_by: str, *, sets: bool = False) -> Layout:
     """Where a data set's files are: its refs(SPLIT_BY).p, or with `sets` gRefCOCO's grefs(SPLIT_BY).json or .p.
 
-    The boxes are in instances.json, or where annotations have boxes of their own in instances(SPLIT_BY).json.
+    The boxes are in instances.json, or where refs(SPLIT_BY).p has boxes of its own in instances(SPLIT_BY).json.
 
     Annotations lie in `root/annotations` or, as the refer project unpacks them, in `root` itself; images in
     `root/images/train2014`, `root/images` or `root/train2014`: the first that exists.
@@ -66,7 +66,7 @@ def find_layout(root: Path, split_by: str, *, sets: bool = False) -> Layout:
             f"{annotations} has no {wanted}, only {present}: set split_by to one of these, or run {download}"
         )
     instances_file = annotations / f"instances({split_by}).json"
-    if not instances_file.is_file():
+    if sets or not instances_file.is_file():
         instances_file = annotations / "instances.json"
     if not instances_file.is_file():
         raise InputError(f"{instances_file} is missing: copy it beside {refs_file.name}, or run {download}")

@@ -1,4 +1,4 @@
-"""What training may see of a data set: boxes of all, some or no images, as masks, and which images are left out."""
+"""What training may see of a data set: its boxes, as masks, or none of them, and which images are left out."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def without_boxes(example: Example) -> Example:
 
 
 def images_with_boxes(dataset: Supervised, fraction: float, *, seed: int) -> set[int]:
-    """The ids of the images whose boxes are used: a share of all, which contains every smaller one of the same seed.
+    """The ids of images that keep their annotated boxes: a share of all, which contains every smaller one of the seed.
 
     Args:
         dataset: grouped by image.

@@ -138,36 +138,24 @@ def mean_over_processes(values: Mapping[str, Tensor]) -> dict[str, float]:
     return dict(zip(values, stacked.tolist(), strict=True))
 
 
-def scale_to_global_means(
-    means: Mapping[str, tuple[Tensor, int | Tensor]], names: Sequence[str], device: torch.device
-) -> dict[str, Tensor]:
+def scale_to_global_means(means: Mapping[str, tuple[Tensor, int]]) -> dict[str, Tensor]:
     """This process's means, scaled so that their average over the processes is the mean over all things.
 
     `DistributedDataParallel` averages gradients over processes, however many things each of them took its mean over.
     A mean m over n of the N things that W processes hold is therefore multiplied by W n / N.
 
     Args:
-        means: name, one of `names` -> () mean, and over how many things it was taken.
-        names: of all means that any process may have, in one order for all.
-        device: of the means.
-
-    Returns:
-        the means that any process has, in the order of `names`; 0 where this one has none.
+        means: name -> () mean, and over how many things it was taken; the same names in all processes, in one order.
     """
     if process_count() == 1:
-        return {name: means[name][0] for name in names if name in means}
-    zero = torch.zeros((), device=device)
-    own = [means.get(name, (zero, 0)) for name in names]
-    counts = torch.tensor([[int(count), int(name in means)] for name, (_, count) in zip(names, own, strict=True)],
-                          device=device)  # fmt: skip
-    totals = counts.clone()
-    dist.all_reduce(totals)
+        return {name: mean for name, (mean, _) in means.items()}
+    device = next(iter(means.values()))[0].device
+    counts = torch.tensor([count for _, count in means.values()], device=device)
+    dist.all_reduce(counts)
+    totals = counts.tolist()
     return {
         name: mean * (process_count() * count / max(1, total))
-        for name, (mean, _), (count, _), (total, holders) in zip(
-            names, own, counts.tolist(), totals.tolist(), strict=True
-        )
-        if holders
+        for (name, (mean, count)), total in zip(means.items(), totals, strict=True)
     }
 
 

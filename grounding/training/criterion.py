@@ -20,9 +20,8 @@ from grounding.training.contrast import Pairs, RegionPhraseContrast
 from grounding.training.image_phrase_contrast import ImagePhraseContrast, ImagesAndPhrases
 from grounding.training.losses import mask_loss
 
-LOSSES = ("mask_loss", "contrast_loss")  # all that a batch may have
 # A loss, a () mean times its weight, and how many phrases it is a mean over.
-WeightedMean = tuple[Tensor, int | Tensor]
+WeightedMean = tuple[Tensor, int]
 
 
 @dataclass(frozen=True)
@@ -88,8 +87,8 @@ class TrainingCriterion(nn.Module):
         self._encoder = encoder
 
     def forward(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        """The weighted losses of one batch, () each, by name, some of `LOSSES`."""
-        return scale_to_global_means(self.weighted_means(batch), LOSSES, self._encoder.device)
+        """The weighted losses of one batch, () each, by name: "mask_loss", "contrast_loss", or both."""
+        return scale_to_global_means(self.weighted_means(batch))
 
     def weighted_means(self, batch: TrainingBatch) -> dict[str, WeightedMean]:
         """This process's losses by name, times their weights."""

@@ -62,6 +62,25 @@ def broken_images(config: TrainConfig, dataset: Supervised) -> dict[int, str]:
     return broken
 
 
+def refuse_what_teaches_nothing(config: TrainConfig, images: int) -> None:
+    """Does nothing, unless the settings and the number of images leave nothing to learn, or nothing to measure with.
+
+    Raises:
+        SettingsError: they do.
+    """
+    adapters = config.model.decoder.kind == "adapters"
+    if adapters and min(config.images_per_batch, images) < 2:
+        raise SettingsError(
+            f"a step has {min(config.images_per_batch, images)} image: adapters learn by telling images apart, "
+            "give images_per_batch 2 or more, and as many images"
+        )
+    if config.model.spatial_rules and not adapters:
+        raise SettingsError(
+            "model.spatial_rules is true and model.decoder.kind 'convolutional', which makes no similarity map: "
+            "give spatial_rules false"
+        )
+
+
 def training_items(config: TrainConfig, dataset: Supervised, broken: dict[int, str]) -> TrainingItems:
     """What is drawn from the data set, without its broken images."""
     dataset = WithoutBroken(dataset, broken) if broken else dataset

@@ -28,8 +28,8 @@ from grounding.errors import InputError, SettingsError
 from grounding.evaluation.registry import code_identity
 from grounding.geometry import box_xyxy_to_xywh
 from grounding.methods.dense import Grounder
-from grounding.methods.load import DECODER_FILE, RUN_FILES, load
-from grounding.runtime.files import atomic_write, sha256_of, write_text_atomic
+from grounding.methods.load import DECODER_FILE, RUN_FILES, load, read_model_config
+from grounding.runtime.files import atomic_write, locked, sha256_of, write_text_atomic
 from grounding.runtime.shards import ShardedFile
 from grounding.types import Example
 
@@ -84,10 +84,14 @@ def write_pseudo_boxes(config: PseudoBoxesConfig) -> str:
     Killed and started again, it goes on where it was.
 
     Raises:
-        InputError: the run or the data cannot be used, the split is a test split, the name is none or another
-            annotation's, or no answer scores enough.
+        InputError: the run or the data cannot be used, the split is a test split or shares images with another one,
+            the name is none or another annotation's, or no answer scores enough.
     """
     refuse_test_split("split", config.split)
+    if not (config.run / DECODER_FILE).is_file():
+        raise InputError(f"{config.run} holds no trained run: give a folder in which train.py finished an epoch")
+    if read_model_config(config.run).decoder.kind != "adapters":
+        raise InputError(f"{config.run} was trained with boxes: give a run of --model.decoder.kind adapters")
     if not 0 <= config.boxes_fraction < 1:
         raise SettingsError(f"boxes_fraction is {config.boxes_fraction}: give a share from 0 to below 1")
     layout = find_layout(config.data, config.split_by)
@@ -95,19 +99,22 @@ def write_pseudo_boxes(config: PseudoBoxesConfig) -> str:
         raise InputError(f"name is {config.name!r}: give letters and digits, and not those of --split_by")
     refs_file = layout.refs_file.with_name(f"refs({config.name}).p")
     instances_file = layout.refs_file.with_name(f"instances({config.name}).json")
-    if refs_file.is_file() and not instances_file.is_file():
-        raise InputError(f"{refs_file} holds annotations of another origin: give another --name")
+    sets = [path for path in layout.refs_file.parent.glob("grefs(*).*") if path.stem == f"grefs({config.name})"]
+    if sets or (refs_file.is_file() and not instances_file.is_file()):
+        raise InputError(f"{[*sets, refs_file][0]} holds annotations of another origin: give another --name")
     dataset = RefCOCOg(config.data, config.split, split_by=config.split_by, group_by="image",
                        subset=config.subset, seed=config.seed)  # fmt: skip
     dataset.check_images()
     boxed = images_with_boxes(dataset, config.boxes_fraction, seed=config.seed)
-    answers = [each for each in _answers(config, dataset, layout.refs_file) if each.score >= config.least_score]
+    with locked(config.run / "pseudo_boxes.lock", "train.py pseudo_boxes", "--run"):
+        answers = [each for each in _answers(config, dataset, layout.refs_file) if each.score >= config.least_score]
     if not answers:
         raise InputError(f"no answer of {config.run} scores {config.least_score} or more: give a lower --least_score")
     refs, instances = reannotated(
         read_reference_records(layout.refs_file), read_instance_records(layout.instances_file), answers,
         split=config.split, images={each.image_id for each in dataset.expressions}, boxed=boxed,
     )  # fmt: skip
+    refs_file.unlink(missing_ok=True)  # killed between the two, no refs of before lead to boxes of now
     write_text_atomic(instances_file, json.dumps(instances))
     with atomic_write(refs_file) as unfinished:
         unfinished.write_bytes(pickle.dumps(refs, protocol=2))
@@ -139,11 +146,19 @@ def reannotated(
 
     Returns:
         Entries and content, in the same form.
+
+    Raises:
+        InputError: an image of the split is in another split too.
     """
     replaced = images - boxed
     boxes = {answer.sent_id: answer.box_xyxy for answer in answers}
     kept = [ref for ref in refs if ref["split"] != split or ref["image_id"] in boxed]
     seen = {ref["image_id"] for ref in kept}
+    if seen & replaced:
+        raise InputError(
+            f"{len(seen & replaced)} images of {split} are in other splits too, whose boxes would show in training: "
+            "give a split_by whose splits share no image, such as umd"
+        )
     old = [each for each in instances["annotations"] if each["image_id"] in seen]
     next_ann = max((each["id"] for each in instances["annotations"]), default=0) + 1
     next_ref = max(ref["ref_id"] for ref in refs) + 1
@@ -168,9 +183,6 @@ def reannotated(
 
 def _answers(config: PseudoBoxesConfig, dataset: RefCOCOg, refs_file: Path) -> list[Answer]:
     """The run's answer to every phrase, read from its folder where it is there already."""
-    weights = config.run / DECODER_FILE
-    if not weights.is_file():
-        raise InputError(f"{config.run} holds no trained run: give a folder in which train.py finished an epoch")
     made_from = {**{name: sha256_of(config.run / name) for name in RUN_FILES if (config.run / name).is_file()},
                  "data": sha256_of(refs_file), "split": config.split, "subset": config.subset,
                  "seed": int(config.seed), "code": code_identity()}  # fmt: skip

@@ -35,7 +35,7 @@ from grounding.runtime.files import write_text_atomic
 from grounding.training.config import TrainConfig
 from grounding.training.datasets import training_data
 from grounding.training.run_folder import MAY_DIFFER_ON_RESUME, STATES_FOLDER
-from grounding.training.search_space import DEFAULT_SPACE, read_space, values_in_space, with_values
+from grounding.training.search_space import default_space, read_space, values_in_space, with_values
 from grounding.training.train import SHOWN, train
 
 STUDY_NAME = "search"
@@ -81,7 +81,7 @@ def tune(config: TuneConfig) -> str:
             something cannot be written, or the folder holds another study.
     """
     start = TrainConfig(**{each.name: getattr(config, each.name) for each in fields(TrainConfig)})
-    space = read_space(config.space or DEFAULT_SPACE, start)
+    space = read_space(config.space or default_space(start), start)
     _, validation = training_data(start)
     if validation is None:
         raise InputError(f"{config.data} has no validation split to choose on: give --validation_data")

@@ -27,9 +27,17 @@ DEFAULT_SPACE: dict[str, Any] = {
     "model.decoder.width": {"low": 64, "high": 160, "step": 32},
     "model.decoder.blocks": {"low": 1, "high": 4},
 }
+OF_THE_DECODER = ("losses.", "model.decoder.")  # which adapters do not read
 # What is learned, on what, and by which luck: trials that differ in these cannot be compared.
 FIXED = {"data", "output", "split_by", "split", "validation_split", "validation_data", "subset", "validation_subset",
-         "device", "workers", "save_every", "seed", "resume"}  # fmt: skip
+         "model.decoder.kind", "device", "workers", "save_every", "seed", "resume"}  # fmt: skip
+
+
+def default_space(config: TrainConfig) -> dict[str, Any]:
+    """`DEFAULT_SPACE`, as far as what is trained reads it."""
+    if config.model.decoder.kind != "adapters":
+        return DEFAULT_SPACE
+    return {name: values for name, values in DEFAULT_SPACE.items() if not name.startswith(OF_THE_DECODER)}
 
 
 def read_space(space: Mapping[str, Any], config: TrainConfig) -> dict[str, BaseDistribution]:
@@ -95,7 +103,7 @@ def _settings(config_class: type[Any], prefix: str = "") -> Iterator[tuple[str, 
     for name, kind in get_type_hints(config_class).items():
         if is_dataclass(kind):
             yield from _settings(kind, f"{prefix}{name}.")  # type: ignore[arg-type]
-        elif prefix or name not in FIXED:
+        elif prefix + name not in FIXED:
             yield prefix + name, kind
 
 

@@ -32,7 +32,7 @@ from grounding.runtime.signals import Stopped, StopRequest
 from grounding.training.checkpoint import Progress, save_unwrapped
 from grounding.training.config import TrainConfig
 from grounding.training.criterion import criterion_for
-from grounding.training.datasets import broken_images, training_data, training_items
+from grounding.training.datasets import broken_images, refuse_what_teaches_nothing, training_data, training_items
 from grounding.training.run_folder import SKIPPED_FILE, TOTAL_LOSS, RunFolder, refuse_another_run
 from grounding.training.step import TrainingStep, make_step
 
@@ -196,6 +196,7 @@ def _set_up(config: TrainConfig) -> _Setup:
         items = training_items(config, dataset, broken)
         order = GlobalBatches(len(items), config.images_per_batch, seed=config.seed,
                               process=accelerator.process_index, processes=accelerator.num_processes)  # fmt: skip
+        refuse_what_teaches_nothing(config, len(items))
         encoder = make_encoder(config.model, accelerator.device)
         accelerator.print(f"training on {len(items)} images of {config.data}; frozen weights: {encoder.clip.weights}")
         # All phrases at once, in a fixed order: an embedding is then the same to the last bit in a resumed run.

@@ -34,8 +34,8 @@ def test_differences_by_hand() -> None:
     assert not replace(whole, goal=(0.6, None)).met
     small = measured(Goal("a", "b", "acc@0.5", 0.0, "small"), found, TAGS)
     assert small.value == pytest.approx(0.5) and small.n == 2
-    # A goal of 0 is one for the interval, which reaches up to 0 and not beyond here, or below it.
-    assert small.met and not replace(small, interval=(-0.1, 0.9)).met
+    # A goal of 0 is one for the whole interval, which begins at 0 here.
+    assert not small.met and replace(small, interval=(0.1, 0.9)).met
     novel = measured(Goal("b", "a", "acc@0.5", 0.0, "small"), found, TAGS)
     assert novel.value == pytest.approx(-0.5) and not novel.met
 

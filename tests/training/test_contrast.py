@@ -180,7 +180,7 @@ def averaged_gradient(pairs: Pairs) -> Tensor:
     """Of a correction of all regions, as `DistributedDataParallel` would average it over processes."""
     correction = torch.eye(EMBED_DIM, requires_grad=True)
     mean = RegionPhraseContrast(0.3)(replace(pairs, regions=pairs.regions @ correction))
-    weighed = scale_to_global_means({"contrast": (mean, len(pairs.regions))}, ("contrast",), mean.device)
+    weighed = scale_to_global_means({"contrast": (mean, len(pairs.regions))})
     (gradient,) = torch.autograd.grad(weighed["contrast"], correction)
     torch.distributed.all_reduce(gradient)
     return gradient / 2

@@ -16,7 +16,7 @@ from grounding import InputError
 from grounding.data.refcocog import RefCOCOg
 from grounding.methods.config import ModelConfig
 from grounding.training.config import TrainConfig
-from grounding.training.pseudo_boxes import PseudoBoxesConfig, write_pseudo_boxes
+from grounding.training.pseudo_boxes import Answer, PseudoBoxesConfig, reannotated, write_pseudo_boxes
 from grounding.training.train import train
 from tests.toy_data import copy_with_noise_boxes
 from tests.training.runs import assert_killed_and_resumed_equals_uninterrupted
@@ -132,12 +132,45 @@ def test_what_was_asked_is_not_asked_again(made: TrainConfig, monkeypatch: pytes
         ({"least_score": 2.0}, "scores 2.0 or more: give a lower --least_score"),
         ({"name": "umd"}, "name is 'umd': give letters and digits, and not those of --split_by"),
         ({"name": "../umd"}, "give letters and digits"),
+        ({"name": "unc"}, r"grefs\(unc\)\.json holds annotations of another origin"),
         ({"name": "umd", "split_by": "pseudo"}, "annotations of another origin: give another --name"),
         ({"run": Path("nowhere")}, "nowhere holds no trained run"),
     ],
 )
 def test_what_cannot_be_annotated_is_refused(made: TrainConfig, changes: dict, message: str) -> None:
     before = pickle.loads((made.data / "annotations" / "refs(umd).p").read_bytes())
+    (made.data / "annotations" / "grefs(unc).json").write_text("[]")
     with pytest.raises(InputError, match=message):
         write_pseudo_boxes(replace(PseudoBoxesConfig(made.output, made.data, device="cpu"), **changes))
     assert pickle.loads((made.data / "annotations" / "refs(umd).p").read_bytes()) == before
+
+
+def test_a_run_with_boxes_annotates_nothing(config: TrainConfig) -> None:
+    train(replace(config, epochs=1))
+    with pytest.raises(InputError, match="was trained with boxes: give a run of"):
+        write_pseudo_boxes(PseudoBoxesConfig(config.output, config.data, device="cpu"))
+
+
+def test_an_image_of_two_splits_shows_no_annotated_box() -> None:
+    refs = [
+        {"ref_id": i, "ann_id": i, "image_id": 1, "split": split, "file_name": "x", "sentences": [{"sent_id": i}]}
+        for i, split in ((1, "train"), (2, "val"))
+    ]
+    instances = {"annotations": [{"id": i, "image_id": 1} for i in (1, 2)], "images": [], "categories": []}
+    with pytest.raises(InputError, match="1 images of train are in other splits too"):
+        reannotated(refs, instances, [Answer(1, (0, 0, 1, 1), 1.0)], split="train", images={1}, boxed=set())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"images_per_batch": 1}, "a step has 1 image: adapters learn by"), ({"subset": 1}, "a step has 1 image")],
+)
+def test_one_image_tells_adapters_nothing(unboxed: TrainConfig, changes: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        train(replace(unboxed, **changes))
+
+
+def test_rules_for_a_decoder_are_refused_before_it_is_trained(config: TrainConfig) -> None:
+    with pytest.raises(InputError, match="makes no similarity map: give spatial_rules false"):
+        train(replace(config, model=replace(config.model, spatial_rules=True)))
+    assert not (config.output / "config.yaml").exists()

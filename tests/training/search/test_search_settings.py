@@ -10,9 +10,16 @@ import pytest
 import yaml
 
 from grounding import InputError
+from grounding.model.decoder import DecoderConfig
 from grounding.training.config import TrainConfig
 from grounding.training.search import TuneConfig, tune
-from grounding.training.search_space import DEFAULT_SPACE, read_space, values_in_space, with_values
+from grounding.training.search_space import (
+    DEFAULT_SPACE,
+    default_space,
+    read_space,
+    values_in_space,
+    with_values,
+)
 from tests.scripts import assert_refused, run_script
 from tests.training.search.searches import SPACE
 
@@ -39,6 +46,7 @@ Capture = pytest.CaptureFixture[str]
         ({"model.inference_sizes": [[64], [96]]}, "single value"),
         ({"mixed_precision": {"low": 0, "high": 1}}, "it is no number"),
         ({"mixed_precision": ["no", "fp8"]}, "mixed_precision cannot be searched"),
+        ({"model.decoder.kind": ["convolutional", "adapters"]}, "'model.decoder.kind' is no setting to search"),
     ],
 )
 def test_a_wrong_space_is_refused(config: TuneConfig, space: dict[str, Any], fragment: str) -> None:
@@ -54,6 +62,9 @@ def test_spaces(config: TuneConfig) -> None:
     defaults = TrainConfig(config.data, config.output)
     assert list(values_in_space(defaults, space)) == list(DEFAULT_SPACE)  # each is searched about its default
     assert "model.decoder.width" not in values_in_space(config, space)
+    adapters = replace(config, model=replace(config.model, decoder=DecoderConfig(kind="adapters")))
+    assert default_space(config) == DEFAULT_SPACE
+    assert list(default_space(adapters)) == ["learning_rate", "weight_decay", "ema_decay", "phrases_per_image"]
     # As YAML reads numbers without a point.
     same = read_space({"learning_rate": {"low": "1e-4", "high": "1e-2", "log": True}}, config)
     assert same["learning_rate"] == space["learning_rate"]
