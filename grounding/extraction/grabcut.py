@@ -31,7 +31,7 @@ def boxes_by_grabcut(image: np.ndarray, heatmap: np.ndarray) -> tuple[np.ndarray
     Returns:
         boxes_xyxy (N, 4) float32 in pixels of both, x2/y2 exclusive, and scores (N,) float32 in [0, 1], best first:
         how far each part's box agrees, by IoU, with that of the hottest region in the heatmap alone. N >= 1: where
-        GrabCut finds no object, the boxes of what is likely.
+        GrabCut finds no object, the boxes of what is likely, which nothing agrees with: their scores are 0.
 
     Raises:
         ValueError: heatmap is not 2-D or empty, or holds NaN, or image is not of its size.
@@ -47,7 +47,8 @@ def boxes_by_grabcut(image: np.ndarray, heatmap: np.ndarray) -> tuple[np.ndarray
     cut = _foreground(cv2.resize(image, size, interpolation=cv2.INTER_AREA), heat)
     count, _, stats, _ = cv2.connectedComponentsWithStats(cut, connectivity=4)
     if count == 1:  # the background alone
-        return boxes_from_heatmap(heatmap, relative_threshold=LIKELY)
+        boxes, _ = boxes_from_heatmap(heatmap, relative_threshold=LIKELY)
+        return boxes, np.zeros(len(boxes), np.float32)
     left, top, wide, high = stats[1:, :4].T  # label 0 is the background; then cv2.CC_STAT_LEFT, TOP, WIDTH, HEIGHT
     boxes = np.stack([left, top, left + wide, top + high], axis=1) * (np.array([width, height] * 2) / np.tile(size, 2))
     (likely, *_), _ = boxes_from_heatmap(heatmap, relative_threshold=LIKELY)

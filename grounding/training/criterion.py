@@ -164,7 +164,7 @@ class ContrastCriterion(TrainingCriterion):
         adapted = self.decoder.phrase_embeddings(phrases.embeddings)
         image_ids = batch.image_ids.to(device)
         with torch.autocast(device.type, enabled=False):
-            own = ImagesAndPhrases(
+            own = ImagesAndPhrases(  # unit length again: half precision has rounded it
                 regions=F.normalize(regions.float(), dim=1),
                 valid=batch.valid.to(device),
                 phrases=F.normalize(adapted.float(), dim=1),

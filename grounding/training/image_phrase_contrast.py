@@ -62,18 +62,23 @@ class ImagePhraseContrast(nn.Module):
             log_sharpness.clamp_(max=math.log(MAX_SCALE))
         scale, sharpness = self.log_scale.exp(), log_sharpness.exp()
         equal_words = same_words(own.unadapted, everyone.unadapted)  # (P, all P)
+        to_phrases = scale * pooled_similarity(own.regions, own.valid, everyone.phrases, sharpness).T  # (B, all P)
+        if everyone is own:  # one process: the same scores, and most of the loss's time
+            to_images = to_phrases.T
+        else:
+            to_images = scale * pooled_similarity(
+                everyone.regions, everyone.valid, own.phrases, sharpness
+            )  # (P, all B)
 
         # Each phrase picks its image. Images that others describe in the same words are no negatives.
         is_image = own.about[:, None] == everyone.image_ids[None, :]  # (P, all B)
         described = everyone.about[:, None] == everyone.image_ids[None, :]  # (all P, all B)
         also_fits = (equal_words.float() @ described.float()) > 0
-        to_images = scale * pooled_similarity(everyone.regions, everyone.valid, own.phrases, sharpness)
         phrase_to_image = info_nce(to_images, is_image, also_fits & ~is_image)
 
         # The image of each phrase picks that phrase, among those of other images and of other words.
         positive = (own.about[:, None] == everyone.about[None, :]) & equal_words
         ignored = ((own.about[:, None] == everyone.about[None, :]) | equal_words) & ~positive
-        to_phrases = scale * pooled_similarity(own.regions, own.valid, everyone.phrases, sharpness).T  # (B, all P)
         row = (own.about[:, None] == own.image_ids[None, :]).int().argmax(dim=1)
         image_to_phrase = info_nce(to_phrases.index_select(0, row), positive, ignored)
         return (phrase_to_image + image_to_phrase) / 2

@@ -13,20 +13,19 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
-import numpy as np
 from accelerate import Accelerator
 from pydantic import NonNegativeInt
 from tqdm import tqdm
 
 from grounding.data.annotations import find_layout, read_instance_records, read_reference_records
 from grounding.data.dataloader import ImageLoader
+from grounding.data.reannotation import Answer, Box, reannotated, refuse_shared_images
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.supervision import images_with_boxes, refuse_test_split, without_boxes
 from grounding.errors import InputError, SettingsError
 from grounding.evaluation.registry import code_identity
-from grounding.geometry import box_xyxy_to_xywh
 from grounding.methods.dense import Grounder
 from grounding.methods.load import DECODER_FILE, RUN_FILES, load, read_model_config
 from grounding.runtime.files import atomic_write, locked, sha256_of, write_text_atomic
@@ -34,7 +33,6 @@ from grounding.runtime.shards import ShardedFile
 from grounding.types import Example
 
 IMAGES_PER_BLOCK = 16
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -69,15 +67,6 @@ class PseudoBoxesConfig:
     seed: NonNegativeInt = 0
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A run's answer to one phrase: its best box in pixels of the image, and the score of that."""
-
-    sent_id: int
-    box_xyxy: Box
-    score: float
-
-
 def write_pseudo_boxes(config: PseudoBoxesConfig) -> str:
     """Ask the run every phrase of the split, write the annotations, and say how many there are.
 
@@ -105,14 +94,16 @@ def write_pseudo_boxes(config: PseudoBoxesConfig) -> str:
     dataset = RefCOCOg(config.data, config.split, split_by=config.split_by, group_by="image",
                        subset=config.subset, seed=config.seed)  # fmt: skip
     dataset.check_images()
+    images = {each.image_id for each in dataset.expressions}
     boxed = images_with_boxes(dataset, config.boxes_fraction, seed=config.seed)
+    before = read_reference_records(layout.refs_file)
+    refuse_shared_images(before, split=config.split, images=images - boxed)
     with locked(config.run / "pseudo_boxes.lock", "train.py pseudo_boxes", "--run"):
         answers = [each for each in _answers(config, dataset, layout.refs_file) if each.score >= config.least_score]
     if not answers:
         raise InputError(f"no answer of {config.run} scores {config.least_score} or more: give a lower --least_score")
     refs, instances = reannotated(
-        read_reference_records(layout.refs_file), read_instance_records(layout.instances_file), answers,
-        split=config.split, images={each.image_id for each in dataset.expressions}, boxed=boxed,
+        before, read_instance_records(layout.instances_file), answers, split=config.split, images=images, boxed=boxed,
     )  # fmt: skip
     refs_file.unlink(missing_ok=True)  # killed between the two, no refs of before lead to boxes of now
     write_text_atomic(instances_file, json.dumps(instances))
@@ -123,62 +114,6 @@ def write_pseudo_boxes(config: PseudoBoxesConfig) -> str:
         f"{made} of {len(dataset.expressions)} phrases of {config.split} have a pseudo-box, {len(boxed)} "
         f"images their annotated ones: {refs_file}, to be read with --split_by {config.name}"
     )
-
-
-def reannotated(
-    refs: Sequence[dict[str, Any]],
-    instances: dict[str, Any],
-    answers: Sequence[Answer],
-    *,
-    split: str,
-    images: set[int],
-    boxed: set[int],
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """A data set's entries with answers in the place of a split's annotations; every phrase has a box of its own.
-
-    Args:
-        refs: entries of refs(...).p.
-        instances: content of instances.json.
-        answers: to phrases of the split.
-        split: which is annotated anew.
-        images: ids of its images that take part; the others are left out.
-        boxed: ids of those that keep their annotations, and have no pseudo-boxes.
-
-    Returns:
-        Entries and content, in the same form.
-
-    Raises:
-        InputError: an image of the split is in another split too.
-    """
-    replaced = images - boxed
-    boxes = {answer.sent_id: answer.box_xyxy for answer in answers}
-    kept = [ref for ref in refs if ref["split"] != split or ref["image_id"] in boxed]
-    seen = {ref["image_id"] for ref in kept}
-    if seen & replaced:
-        raise InputError(
-            f"{len(seen & replaced)} images of {split} are in other splits too, whose boxes would show in training: "
-            "give a split_by whose splits share no image, such as umd"
-        )
-    old = [each for each in instances["annotations"] if each["image_id"] in seen]
-    next_ann = max((each["id"] for each in instances["annotations"]), default=0) + 1
-    next_ref = max(ref["ref_id"] for ref in refs) + 1
-    made_refs: list[dict[str, Any]] = []
-    made: list[dict[str, Any]] = []
-    for ref in refs:
-        if ref["split"] != split or ref["image_id"] not in replaced:
-            continue
-        for sentence in ref["sentences"]:
-            box = boxes.get(sentence["sent_id"])
-            if box is None:
-                continue
-            x, y, width, height = (round(float(side), 2) for side in box_xyxy_to_xywh(np.array(box)))
-            ann_id, ref_id = next_ann + len(made), next_ref + len(made)
-            made.append({"id": ann_id, "image_id": ref["image_id"], "category_id": 0, "bbox": [x, y, width, height],
-                         "area": width * height, "iscrowd": 0})  # fmt: skip
-            made_refs.append({"ref_id": ref_id, "ann_id": ann_id, "image_id": ref["image_id"], "category_id": 0,
-                              "split": split, "file_name": ref["file_name"], "sentences": [sentence],
-                              "sent_ids": [sentence["sent_id"]]})  # fmt: skip
-    return [*kept, *made_refs], {**instances, "annotations": [*old, *made]}
 
 
 def _answers(config: PseudoBoxesConfig, dataset: RefCOCOg, refs_file: Path) -> list[Answer]:

@@ -40,11 +40,28 @@ def test_the_box_is_that_of_the_object_and_not_of_the_heat(width: int, height: i
     assert (boxes[:, :2] >= 0).all() and (boxes[:, 2:] <= (width, height)).all() and (boxes[:, 2:] > boxes[:, :2]).all()
 
 
+def test_of_two_parts_the_one_under_the_hottest_heat_comes_first() -> None:
+    left, right = (10, 20, 50, 60), (90, 20, 130, 60)
+    image, heatmap = scene(140, 80, right)
+    other, weaker = scene(140, 80, left)
+    image[:, :70] = other[:, :70]
+    boxes, scores = boxes_by_grabcut(image, np.maximum(heatmap, 0.95 * weaker))
+    assert len(boxes) == 2 and scores[0] > scores[1]
+    assert box_iou(boxes, np.array([right, left])).diagonal().min() > 0.8
+
+
 def test_the_same_every_time() -> None:
-    image, heatmap = scene(200, 160, (40, 40, 120, 100))
-    first = boxes_by_grabcut(image, heatmap)
-    cv2.setRNGSeed(99)
-    assert all(np.array_equal(*pair) for pair in zip(first, boxes_by_grabcut(image, heatmap), strict=True))
+    """On blurred noise, where colours are hard to tell apart and the cut depends on where k-means began."""
+    for number in range(40):
+        rng = np.random.default_rng(number)
+        image = cv2.GaussianBlur(rng.integers(0, 256, (40, 60, 3), dtype=np.uint8), (0, 0), 2)
+        heatmap = cv2.GaussianBlur(rng.random((40, 60), dtype=np.float32), (0, 0), 5)
+        heatmap = (heatmap - heatmap.min()) / np.ptp(heatmap)
+        found = []
+        for state in (1, 2, 99):  # of the generator, as whoever used it before has left it
+            cv2.setRNGSeed(state)
+            found.append(boxes_by_grabcut(image, heatmap))
+        assert all(np.array_equal(*pair) for other in found[1:] for pair in zip(found[0], other, strict=True))
 
 
 @pytest.mark.parametrize("heatmap", [np.zeros((40, 60)), np.full((40, 60), 0.5), np.eye(60)[:40]])
@@ -52,7 +69,9 @@ def test_the_same_every_time() -> None:
 def test_where_nothing_can_be_cut_the_heatmap_answers(heatmap: np.ndarray, colour: int) -> None:
     heatmap = heatmap.astype(np.float32)
     boxes, scores = boxes_by_grabcut(np.full((40, 60, 3), colour, np.uint8), heatmap)
-    assert len(boxes) == len(scores) >= 1 and np.isfinite(boxes).all() and ((scores >= 0) & (scores <= 1)).all()
+    assert len(boxes) == len(scores) >= 1 and np.isfinite(boxes).all()
+    if np.ptp(heatmap) == 0:  # there is nothing to start from, and nothing to be sure of
+        assert (scores == 0).all()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 30), (2, 400)])

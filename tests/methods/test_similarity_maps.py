@@ -14,6 +14,8 @@ from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig
 from grounding.methods.dense import DenseGrounder, decoder_for
 from grounding.methods.load import make_encoder
+from grounding.methods.similarity_maps import similarity_heatmaps
+from grounding.methods.spatial_maps import LEAST
 from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.decoder import DecoderConfig
 from tests.tiny_clip import save_tiny_clip
@@ -71,6 +73,26 @@ def test_rules_change_the_map_of_a_phrase_that_has_one_alone(model: ModelConfig,
 
 def plain_of(method: DenseGrounder, image: np.ndarray) -> np.ndarray:
     return method.ground(image, ["the box"])[0].heatmap
+
+
+def test_padding_has_no_part_in_rules(model: ModelConfig, image: np.ndarray) -> None:
+    """The map of a rule made of the positions inside the image alone; the image is wider than high."""
+    method, (noun, ring) = grounder(model, trained=True, rules=True), ("the box", "the blue ring")
+    view = method.encoder.encode([image])
+    inside = view.valid_mask(16)[0]
+    assert not inside.all()
+    adapters = method.decoder
+    assert isinstance(adapters, EmbeddingAdapters)
+    with torch.no_grad():
+        cosines = adapters(view.features, method.encoder.encode_phrases([noun, ring]), torch.tensor([0, 0]))
+        found = similarity_heatmaps(method.encoder, adapters, view, [PHRASES[1]], torch.tensor([0]), spatial_rules=True)
+    likely = [(adapters.log_sharpness.exp() * each[inside]).softmax(0) for each in cosines]
+    columns = inside.nonzero()[:, 1]
+    right = torch.stack([likely[1][columns > column].sum() for column in columns]).clamp(min=LEAST)
+    expected = (likely[0] * right).log()
+    expected = (expected - expected.min()) / (expected.max() - expected.min())
+    torch.testing.assert_close(found[0][inside], expected.detach(), atol=1e-4, rtol=0)
+    assert (found[0][~inside] == 0).all()
 
 
 @pytest.mark.parametrize("together", [True, False])

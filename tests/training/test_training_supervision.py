@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from grounding import InputError
 from grounding.data.refcocog import RefCOCOg
 from grounding.methods.config import ModelConfig
 from grounding.training.config import TrainConfig
-from grounding.training.pseudo_boxes import Answer, PseudoBoxesConfig, reannotated, write_pseudo_boxes
+from grounding.training.pseudo_boxes import PseudoBoxesConfig, write_pseudo_boxes
 from grounding.training.train import train
 from tests.toy_data import copy_with_noise_boxes
 from tests.training.runs import assert_killed_and_resumed_equals_uninterrupted
@@ -107,6 +108,9 @@ def test_a_share_of_images_keeps_its_annotated_boxes(made: TrainConfig) -> None:
     annotated = {each.sent_id: each.box_xyxy for each in before.expressions}
     kept = {each.image_id for each in after.expressions if each.box_xyxy == annotated[each.sent_id]}
     assert len(kept) == 3 and len({each.image_id for each in after.expressions}) == 6
+    assert sorted(each.sent_id for each in after.expressions) == sorted(
+        annotated
+    )  # each once, with one box or the other
 
 
 def test_unsure_answers_and_other_images_are_left_out(made: TrainConfig) -> None:
@@ -151,14 +155,17 @@ def test_a_run_with_boxes_annotates_nothing(config: TrainConfig) -> None:
         write_pseudo_boxes(PseudoBoxesConfig(config.output, config.data, device="cpu"))
 
 
-def test_an_image_of_two_splits_shows_no_annotated_box() -> None:
-    refs = [
-        {"ref_id": i, "ann_id": i, "image_id": 1, "split": split, "file_name": "x", "sentences": [{"sent_id": i}]}
-        for i, split in ((1, "train"), (2, "val"))
-    ]
-    instances = {"annotations": [{"id": i, "image_id": 1} for i in (1, 2)], "images": [], "categories": []}
+def test_images_of_two_splits_are_refused_before_anything_is_asked(
+    made: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = shutil.copytree(made.data, tmp_path / "data")
+    refs = pickle.loads((data / "annotations" / "refs(umd).p").read_bytes())
+    first = next(ref for ref in refs if ref["split"] == "train")
+    refs.append({**first, "split": "val", "ref_id": 999, "sentences": [{**first["sentences"][0], "sent_id": 999}]})
+    (data / "annotations" / "refs(shared).p").write_bytes(pickle.dumps(refs))
+    monkeypatch.setattr("grounding.training.pseudo_boxes.load", None)
     with pytest.raises(InputError, match="1 images of train are in other splits too"):
-        reannotated(refs, instances, [Answer(1, (0, 0, 1, 1), 1.0)], split="train", images={1}, boxed=set())
+        write_pseudo_boxes(PseudoBoxesConfig(made.output, data, split_by="shared", seed=7, device="cpu"))
 
 
 @pytest.mark.parametrize(
