@@ -18,7 +18,7 @@ from benchmarks.measuring import Finding, report, take_turns
 from benchmarks.rn50 import DECODER, MODEL_SIZE, OUTPUT_STRIDE, random_rn50
 from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch
-from grounding.methods.dense import decoder_for
+from grounding.model.build import decoder_for
 from grounding.training.criterion import LossConfig, TrainingCriterion, criterion_for
 
 COMMAND = "python -m benchmarks.gpu"
@@ -88,6 +88,7 @@ def _batch(squares: Tensor) -> TrainingBatch:
         image_ids=torch.arange(images),
         phrases=[f"the man in a red shirt left of number {number}" for number in range(phrases)],
         boxes_xyxy=corner.expand(phrases, -1),
+        box_counts=torch.ones(phrases, dtype=torch.long),
         image_index=torch.arange(images).repeat_interleave(PHRASES),
         region_ids=torch.arange(phrases),
     )

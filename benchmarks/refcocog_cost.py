@@ -22,7 +22,7 @@ from benchmarks.rn50 import RN50, random_rn50
 from grounding.clip.backbone import LoadedCLIP
 from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch
-from grounding.methods.dense import decoder_for
+from grounding.model.build import decoder_for
 from grounding.runtime.cli import exit_on_input_error, parse
 from grounding.runtime.files import write_text_atomic
 from grounding.training.config import TrainConfig
@@ -109,7 +109,7 @@ def batch_of(config: TrainConfig) -> TrainingBatch:
         valid=torch.ones(MEASURED, cells, cells, dtype=torch.bool),
         image_ids=torch.arange(MEASURED), phrases=[f"phrase {index}" for index in range(count)],
         boxes_xyxy=torch.tensor([0.0, 0.0, size / 2, size / 2]).expand(count, -1),
-        image_index=image_index, region_ids=torch.arange(count),
+        box_counts=torch.ones(count, dtype=torch.long), image_index=image_index, region_ids=torch.arange(count),
     )  # fmt: skip
 
 

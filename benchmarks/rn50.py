@@ -16,7 +16,8 @@ from grounding.clip.package import CLIP
 from grounding.clip.precision import number_format
 from grounding.clip.text import CONTEXT_LENGTH
 from grounding.extraction import ExtractionConfig
-from grounding.methods.dense import DenseGrounder, decoder_for
+from grounding.methods.dense import DenseGrounder
+from grounding.model.build import decoder_for
 from grounding.model.decoder import DecoderConfig
 from grounding.runtime.lru_cache import LRUCache
 

@@ -30,7 +30,7 @@ from grounding.clip.backbone import LoadedCLIP
 from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch, TrainingItems, collate
 from grounding.data.refcocog import RefCOCOg
-from grounding.methods.dense import decoder_for
+from grounding.model.build import decoder_for
 from grounding.runtime.cli import exit_on_input_error, parse
 from grounding.training.config import TrainConfig
 from grounding.training.criterion import criterion_for

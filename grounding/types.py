@@ -40,6 +40,7 @@ class SetExpression:
         phrase: the expression as written by the annotator.
         boxes_xyxy: one (x1, y1, x2, y2) an object, in pixels of the original image; empty where nothing in the image
             fits the phrase.
+        ann_ids: the annotation of each.
         image_id, ref_id, sent_id: the identifiers of the data set.
         image_path: file of the image.
         tags: named subsets the expression belongs to.
@@ -47,6 +48,7 @@ class SetExpression:
 
     phrase: str
     boxes_xyxy: tuple[tuple[float, float, float, float], ...]
+    ann_ids: tuple[int, ...]
     image_id: int
     ref_id: int
     sent_id: int
@@ -96,6 +98,32 @@ class Example:
 
 
 @dataclass(frozen=True)
+class SetExample:
+    """One image with expressions that each name any number of its objects.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB, upright.
+        expressions: all of this image.
+        regions: every annotated object of the image, where these are known.
+    """
+
+    image: np.ndarray
+    expressions: tuple[SetExpression, ...]
+    regions: tuple[Region, ...] = ()
+
+    @property
+    def phrases(self) -> list[str]:
+        """The phrases, in the order of `expressions`."""
+        return [expression.phrase for expression in self.expressions]
+
+    @property
+    def boxes_xyxy(self) -> np.ndarray:
+        """(N, 4) float32 all boxes of all expressions, in their order, in pixels of the original image."""
+        boxes = [box for expression in self.expressions for box in expression.boxes_xyxy]
+        return np.array(boxes, dtype=np.float32).reshape(-1, 4)
+
+
+@dataclass(frozen=True)
 class Grounding:
     """Where a phrase is in an image.
 
@@ -106,6 +134,9 @@ class Grounding:
         heatmap: (H, W) float32 in [0, 1], of the original image's size.
         image: (H, W, 3) uint8 RGB, the original image.
         no_proposal: True where a method that chooses among proposals had none, and answers with the whole image.
+        presence: how sure the method is that anything in the image fits the phrase, in [0, 1]; a probability where it
+            is calibrated, 1 where the method cannot tell.
+        threshold: what a score must reach for its box to be in the answer; None where scores are not calibrated.
     """
 
     phrase: str
@@ -114,6 +145,18 @@ class Grounding:
     heatmap: np.ndarray
     image: np.ndarray
     no_proposal: bool = False
+    presence: float = 1.0
+    threshold: float | None = None
+
+    @property
+    def found_xyxy(self) -> np.ndarray:
+        """(M, 4) the answer: the boxes whose scores reach the threshold, none where nothing fits the phrase.
+
+        Without a threshold, the best box: nothing tells whether it is there, or whether there are more.
+        """
+        if self.threshold is None:
+            return self.boxes_xyxy[:1]
+        return self.boxes_xyxy[self.scores >= self.threshold]
 
     def save(self, path: str | Path) -> None:
         """Write a picture of the heatmap and the boxes over the image, a small one enlarged.

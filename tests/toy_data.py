@@ -62,6 +62,24 @@ def write_toy_data(root: Path, images: dict[str, int] | None = None, *, seed: in
     return root
 
 
+def write_toy_sets(root: Path) -> Path:
+    """Beside the toy data's refs: of each image a phrase for both boxes, one for the first, one for none; the root."""
+    with (root / "annotations" / "refs(umd).p").open("rb") as file:
+        refs = pickle.load(file)
+    of_images: dict[int, list[dict]] = {}
+    for ref in refs:
+        of_images.setdefault(ref["image_id"], []).append(ref)
+    sets: list[dict] = []
+    for image_id, own in of_images.items():
+        ann_ids = [ref["ann_id"] for ref in own]
+        for phrase, named in (("both boxes", ann_ids), ("the left box", ann_ids[:1]), ("a dog", [-1])):
+            sentence = {"sent_id": len(sets), "sent": phrase}
+            sets.append({"ref_id": len(sets), "ann_id": named, "image_id": image_id, "split": own[0]["split"],
+                         "sentences": [sentence]})  # fmt: skip
+    (root / "annotations" / "grefs(unc).json").write_text(json.dumps(sets))
+    return root
+
+
 def copy_with_noise_boxes(root: Path, copy: Path, image_ids: Collection[int], *, seed: int = 0) -> Path:
     """The data set again, with another box at random for every annotated object of the given images; returns `copy`."""
     rng = np.random.default_rng(seed)

@@ -6,12 +6,14 @@ projections, applied to every position by itself, keep a position's embedding co
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from grounding.clip.package import AttentionPool2d, Bottleneck, ModifiedResNet
 
@@ -52,8 +54,9 @@ class DenseCLIP(nn.Module):
             raise ValueError(f"output_stride is {output_stride}: choose 16 or 32")
         self.visual = visual.requires_grad_(False).eval()
         self.output_stride = output_stride
-        tower = _Tower(visual, output_stride)
-        self._tower = _compiled(tower) if compiled else tower
+        self.compiled = compiled
+        self._tower = _Tower(visual, output_stride)
+        self._frozen_tower = _compiled(self._tower) if compiled else self._tower
 
     def train(self, mode: bool = True) -> DenseCLIP:
         """Stays in evaluation mode: training statistics would change the frozen batch norms."""
@@ -69,12 +72,12 @@ class DenseCLIP(nn.Module):
         """Channels of every stage."""
         return {stage: getattr(self.visual, stage)[-1].conv3.out_channels for stage in STAGES}
 
-    @torch.no_grad()
-    def forward(self, pixels: Tensor) -> DenseFeatures:
+    def forward(self, pixels: Tensor, updates: Mapping[str, Tensor] | None = None) -> DenseFeatures:
         """Dense features of a batch.
 
         Args:
             pixels: (B, 3, H, W) float32, normalised as CLIP expects; H and W multiples of 32.
+            updates: what is added to weights of the image tower, by their names in `visual`; gradients reach them.
 
         Raises:
             ValueError: H or W is no multiple of 32.
@@ -82,8 +85,23 @@ class DenseCLIP(nn.Module):
         height, width = pixels.shape[-2:]
         if height % 32 or width % 32:
             raise ValueError(f"the input is {width}x{height} pixels: both must be multiples of 32")
-        pyramid, projected = self._tower(pixels.to(self.visual.conv1.weight.dtype))
+        pixels = pixels.to(self.visual.conv1.weight.dtype)
+        if updates is None:
+            with torch.no_grad():
+                pyramid, projected = self._frozen_tower(pixels)
+        else:
+            updated = {f"visual.{name}": self.visual.get_parameter(name) + added for name, added in updates.items()}
+            pyramid, projected = functional_call(self._tower, updated, (pixels,))
         return DenseFeatures(pyramid, F.normalize(projected.float(), dim=1))
+
+    @torch.no_grad()
+    def with_updates(self, updates: Mapping[str, Tensor]) -> DenseCLIP:
+        """A copy with the updates added for good, which costs no more than this one."""
+        visual = copy.deepcopy(self.visual)
+        for name, added in updates.items():
+            weight = visual.get_parameter(name)
+            weight.copy_(weight + added.to(weight))
+        return DenseCLIP(visual, output_stride=self.output_stride, compiled=self.compiled)
 
 
 def _compiled(tower: _Tower) -> Callable[[Tensor], tuple[dict[str, Tensor], Tensor]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,6 +93,12 @@ class Encoder:
         other.model_size = _checked(model_size)
         return other
 
+    def updated(self, updates: Mapping[str, Tensor]) -> Encoder:
+        """The same with what training adds to weights of the image tower, as `DenseCLIP.with_updates`."""
+        other = copy.copy(self)
+        other.dense = self.dense.with_updates(updates)
+        return other
+
     @torch.no_grad()
     def encode(self, images: Sequence[np.ndarray]) -> EncodedView:
         """Dense features of images (H, W, 3) uint8 RGB, each of any size."""
@@ -100,10 +106,13 @@ class Encoder:
         squares = np.stack([box.apply(image) for box, image in zip(letterboxes, images, strict=True)])
         return EncodedView(letterboxes, self.encode_squares(torch.from_numpy(squares)))
 
-    def encode_squares(self, squares: Tensor) -> DenseFeatures:
-        """Dense features of letterboxed images (B, model_size, model_size, 3) uint8 RGB."""
+    def encode_squares(self, squares: Tensor, updates: Mapping[str, Tensor] | None = None) -> DenseFeatures:
+        """Dense features of letterboxed images (B, model_size, model_size, 3) uint8 RGB.
+
+        `updates` are as for `DenseCLIP`, and gradients reach them.
+        """
         pixels = normalise_pixels(squares.to(self.device).permute(0, 3, 1, 2))
-        return self.dense(pixels.contiguous(memory_format=torch.channels_last))
+        return self.dense(pixels.contiguous(memory_format=torch.channels_last), updates)
 
 
 def _checked(model_size: int) -> int:

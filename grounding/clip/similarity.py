@@ -46,6 +46,23 @@ def gather_own_image(of_all_images: Tensor, image_index: Tensor) -> Tensor:
     return of_all_images[torch.arange(image_index.shape[0], device=image_index.device), image_index]
 
 
+def soft_maximum(similarity: Tensor, valid: Tensor, sharpness: Tensor) -> Tensor:
+    """Log-sum-exp pooling of similarity maps (Pinheiro and Collobert 2015, "From Image-level to Pixel-level Labeling
+    with Convolutional Networks", section 3.2).
+
+    Args:
+        similarity: (..., h, w).
+        valid: (..., h, w) bool, or of fewer leading dimensions; at least one True per map.
+        sharpness: () above 0: towards 0 the mean over the valid positions, towards infinity their maximum.
+
+    Returns:
+        (...), between the least and the largest value of a map.
+    """
+    inside = valid.flatten(-2)
+    logits = (sharpness * similarity.flatten(-2)).masked_fill(~inside, -torch.inf)
+    return (logits.logsumexp(dim=-1) - inside.sum(dim=-1).log()) / sharpness
+
+
 def min_max_normalize(similarity: Tensor, valid: Tensor) -> Tensor:
     """Similarity maps stretched so that the valid positions of each span [0, 1]; padding becomes 0.
 

@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # importing it would otherwise look for a newer version online
 
@@ -25,7 +26,7 @@ from grounding.data.augmentation_rules import (
     names_sharpness,
 )
 from grounding.geometry import Letterbox
-from grounding.types import Example
+from grounding.types import SetExample
 
 OFTEN, SELDOM = 0.5, 0.2
 LEAST_SIDE = 0.5  # of the picture's side that a crop leaves
@@ -55,12 +56,12 @@ UNCHANGED = AugmentationConfig()
 
 
 def augment(
-    example: Example, drawn: Sequence[int], config: AugmentationConfig, *, model_size: int, rng: np.random.Generator
-) -> tuple[Example, Letterbox]:
+    example: SetExample, drawn: Sequence[int], config: AugmentationConfig, *, model_size: int, rng: np.random.Generator
+) -> tuple[SetExample, Letterbox]:
     """An example as it is trained on: with the drawn expressions only, transformed as far as these permit.
 
     Args:
-        example: one image with all its expressions.
+        example: one image with all its expressions, of which one at least names an object.
         drawn: which of them are asked, at least one.
         config: what may happen. Where nothing may, the picture, boxes and phrases stay as they are, to the last bit.
         model_size: side of the letterbox in pixels.
@@ -120,7 +121,7 @@ def _photometric(permitted: AugmentationConfig) -> list[A.BasicTransform]:
     return transforms
 
 
-def _kept(example: Example, phrases: Sequence[str]) -> np.ndarray:
+def _kept(example: SetExample, phrases: Sequence[str]) -> np.ndarray:
     """(x1, y1, x2, y2) around all that a crop must keep.
 
     A phrase that ties its object to another one needs that one in the picture as well. Which of the annotated objects
@@ -133,7 +134,7 @@ def _kept(example: Example, phrases: Sequence[str]) -> np.ndarray:
 
 
 def _window(
-    example: Example, phrases: Sequence[str], rng: np.random.Generator, *, crops: bool, zoom: float
+    example: SetExample, phrases: Sequence[str], rng: np.random.Generator, *, crops: bool, zoom: float
 ) -> tuple[int, int, int, int]:
     """x1, y1, x2, y2 in whole pixels of a crop around all that it must keep.
 
@@ -162,7 +163,7 @@ def _smaller(letterbox: Letterbox, zoom: float, rng: np.random.Generator) -> Let
     return replace(letterbox, content_size=(width, height), offset=(left, top))
 
 
-def _moved(example: Example, transforms: list[A.BasicTransform]) -> Example:
+def _moved(example: SetExample, transforms: list[A.BasicTransform]) -> SetExample:
     """The example with its image and boxes transformed."""
     height, width = example.image.shape[:2]
     transform = A.Compose(
@@ -173,8 +174,9 @@ def _moved(example: Example, transforms: list[A.BasicTransform]) -> Example:
     out = transform(image=example.image, bboxes=boxes, order=np.arange(len(boxes)))
     moved = boxes.copy()
     moved[np.asarray(out["order"], dtype=int)] = np.asarray(out["bboxes"], dtype=np.float32).reshape(-1, 4)
+    in_order = map(tuple, moved.tolist())
     expressions = tuple(
-        replace(expression, box_xyxy=tuple(box))
-        for expression, box in zip(example.expressions, moved.tolist(), strict=True)
+        replace(expression, boxes_xyxy=tuple(islice(in_order, len(expression.boxes_xyxy))))
+        for expression in example.expressions
     )
     return replace(example, image=out["image"], expressions=expressions)

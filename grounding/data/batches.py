@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -13,8 +14,9 @@ from torch.utils.data import Dataset
 from grounding.data.augment import UNCHANGED, AugmentationConfig, augment
 from grounding.data.augmentation_rules import can_be_mirrored, mirrored_phrase
 from grounding.data.relations import composed_expressions
+from grounding.data.sets import as_set
 from grounding.data.supervision import Supervised, without_boxes
-from grounding.types import Expression
+from grounding.types import Expression, SetExample, SetExpression
 
 COMPOSED_POOL = 2  # composed phrases kept per image for each one drawn in an epoch
 
@@ -28,7 +30,8 @@ class TrainingBatch:
         valid: (B, S / stride, S / stride) bool, False on letterbox padding.
         image_ids: (B,) int64.
         phrases: P phrases.
-        boxes_xyxy: (P, 4) float32 in model pixels; NaN where images are used without their boxes.
+        boxes_xyxy: (N, 4) float32 in model pixels, phrase by phrase; NaN where images are used without their boxes.
+        box_counts: (P,) int64, how many of these each phrase has: as many as it names objects, which may be none.
         image_index: (P,) int64, the image of each phrase.
         region_ids: (P,) int64, equal where two phrases are known to refer to the same annotated object.
     """
@@ -38,6 +41,7 @@ class TrainingBatch:
     image_ids: Tensor
     phrases: list[str]
     boxes_xyxy: Tensor
+    box_counts: Tensor
     image_index: Tensor
     region_ids: Tensor
 
@@ -55,6 +59,7 @@ class TrainingItem:
     image_id: int
     phrases: list[str]
     boxes_xyxy: np.ndarray
+    box_counts: list[int]
     region_ids: list[int]
 
 
@@ -67,6 +72,8 @@ class TrainingItems(Dataset[TrainingItem]):
         stride: model pixels per cell of the `valid` masks.
         phrases_per_image: at most so many are drawn in an epoch, of as many different objects as there are.
         composed_per_image: so many phrases composed from annotations are drawn beside them.
+        sets: image id -> expressions of the image that name several objects or none.
+        sets_per_image: so many of them are drawn beside the others.
         boxed: whether boxes are used; else none leaves this class, and nothing is composed of any.
         augmentation: what happens to images at random, where the phrases drawn permit it.
         seed: together with the epoch and the index, of all draws.
@@ -83,16 +90,21 @@ class TrainingItems(Dataset[TrainingItem]):
         stride: int,
         phrases_per_image: int,
         composed_per_image: int = 0,
+        sets: Mapping[int, Sequence[SetExpression]] = MappingProxyType({}),
+        sets_per_image: int = 0,
         boxed: bool = True,
         augmentation: AugmentationConfig = UNCHANGED,
         seed: int,
     ) -> None:
         self.dataset, self.model_size, self.stride = dataset, model_size, stride
         self.phrases_per_image, self.composed_per_image = phrases_per_image, composed_per_image
+        self.sets_per_image = sets_per_image
         self.augmentation, self.seed = augmentation, seed
         self.epoch = 0
         self.boxed = boxed
         self._composed: dict[int, list[Expression]] = {}  # by image id
+        image_ids = {expression.image_id for expression in dataset.expressions}
+        self._sets = {image_id: list(of_image) for image_id, of_image in sets.items() if image_id in image_ids}
         if composed_per_image and boxed:
             pool = composed_expressions(
                 dataset.expressions,
@@ -111,7 +123,8 @@ class TrainingItems(Dataset[TrainingItem]):
     @property
     def phrases(self) -> set[str]:
         """All phrases that may be drawn, in any epoch: where images are mirrored, the mirrored ones too."""
-        written = {expression.phrase for expression in (*self.dataset.expressions, *self.composed)}
+        of_sets = [expression.phrase for of_image in self._sets.values() for expression in of_image]
+        written = {expression.phrase for expression in (*self.dataset.expressions, *self.composed)} | set(of_sets)
         if not self.augmentation.flip:
             return written
         return written | {mirrored_phrase(phrase) for phrase in written if can_be_mirrored(phrase)}
@@ -121,17 +134,20 @@ class TrainingItems(Dataset[TrainingItem]):
 
     def __getitem__(self, index: int) -> TrainingItem:
         """What is drawn in this epoch of an image."""
-        example = self.dataset[index] if self.boxed else without_boxes(self.dataset[index])
-        annotated = example.expressions
-        image_id = annotated[0].image_id
-        composed = self._composed.get(image_id, [])
-        example = replace(example, expressions=(*annotated, *composed))
+        annotated = self.dataset[index] if self.boxed else without_boxes(self.dataset[index])
+        image_id = annotated.expressions[0].image_id
+        named = list(map(as_set, annotated.expressions))
+        composed, sets = list(map(as_set, self._composed.get(image_id, ()))), self._sets.get(image_id, [])
+        example = SetExample(annotated.image, (*named, *composed, *sets), annotated.regions)
 
         # One generator for all draws of the item: their order is part of what a seed means.
         rng = np.random.default_rng([self.seed, self.epoch, index])
-        drawn = self._draw(_region_ids(annotated, self.boxed), rng)
-        drawn_composed = len(annotated) + rng.permutation(len(composed))[: self.composed_per_image]
-        chosen = np.sort(np.concatenate([drawn, drawn_composed])).tolist()
+        drawn = [
+            self._draw(_region_ids(named, self.boxed), rng),
+            len(named) + rng.permutation(len(composed))[: self.composed_per_image],
+            len(named) + len(composed) + rng.permutation(len(sets))[: self.sets_per_image],
+        ]
+        chosen = np.sort(np.concatenate(drawn)).tolist()
         asked, letterbox = augment(example, chosen, self.augmentation, model_size=self.model_size, rng=rng)
 
         boxes = letterbox.boxes_to_model(asked.boxes_xyxy)
@@ -141,6 +157,7 @@ class TrainingItems(Dataset[TrainingItem]):
             image_id=image_id,
             phrases=asked.phrases,
             boxes_xyxy=boxes if self.boxed else np.full_like(boxes, np.nan),
+            box_counts=[len(each.boxes_xyxy) for each in asked.expressions],
             region_ids=_region_ids(asked.expressions, self.boxed),
         )
 
@@ -152,9 +169,9 @@ class TrainingItems(Dataset[TrainingItem]):
         return order[np.concatenate([np.sort(first), later])][: self.phrases_per_image]
 
 
-def _region_ids(expressions: Sequence[Expression], boxed: bool) -> list[int]:
-    """Equal where two expressions are known to be of one object; without boxes all differ, and are negative."""
-    return [each.ann_id if boxed else -1 - each.sent_id for each in expressions]
+def _region_ids(expressions: Sequence[SetExpression], boxed: bool) -> list[int]:
+    """Equal where two expressions are known to be of one object; all others differ, and are negative."""
+    return [each.ann_ids[0] if boxed and len(each.ann_ids) == 1 else -1 - each.sent_id for each in expressions]
 
 
 def collate(items: Sequence[TrainingItem]) -> TrainingBatch:
@@ -166,6 +183,7 @@ def collate(items: Sequence[TrainingItem]) -> TrainingBatch:
         image_ids=torch.tensor([item.image_id for item in items]),
         phrases=[phrase for item in items for phrase in item.phrases],
         boxes_xyxy=torch.from_numpy(np.concatenate([item.boxes_xyxy for item in items])),
+        box_counts=torch.tensor([count for item in items for count in item.box_counts]),
         image_index=torch.repeat_interleave(torch.arange(len(items)), counts),
         region_ids=torch.tensor([region for item in items for region in item.region_ids]),
     )

@@ -6,35 +6,15 @@ Liu et al. 2023, "GRES: Generalized Referring Expression Segmentation", section 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-import numpy as np
 from torch.utils.data import Dataset
 
 from grounding.data.annotations import find_layout, read_instances, read_references
 from grounding.data.images import read_annotated_image
 from grounding.errors import InputError
-from grounding.types import SetExpression
-
-
-@dataclass(frozen=True)
-class SetExample:
-    """One image with all its expressions.
-
-    Attributes:
-        image: (H, W, 3) uint8 RGB, upright.
-        expressions: at least one, all of this image.
-    """
-
-    image: np.ndarray
-    expressions: tuple[SetExpression, ...]
-
-    @property
-    def phrases(self) -> list[str]:
-        """The phrases, in the order of `expressions`."""
-        return [expression.phrase for expression in self.expressions]
+from grounding.types import SetExample, SetExpression
 
 
 class GRefCOCO(Dataset[SetExample]):
@@ -75,6 +55,7 @@ class GRefCOCO(Dataset[SetExample]):
             SetExpression(
                 phrase=sentence.phrase,
                 boxes_xyxy=tuple(regions[ann_id].box_xyxy for ann_id in reference.ann_ids),
+                ann_ids=reference.ann_ids,
                 image_id=reference.image_id,
                 ref_id=reference.ref_id,
                 sent_id=sentence.sent_id,

@@ -128,16 +128,31 @@ def box_masks(boxes_xyxy: Tensor, size: int, stride: int) -> Tensor:
     """What a heatmap is supervised with, 1 inside the annotated box and 0 outside: of every cell, the share it covers.
 
     Args:
-        boxes_xyxy: (P, 4) in model pixels.
+        boxes_xyxy: (N, 4) in model pixels.
         size: cells along a side.
         stride: model pixels per cell.
 
     Returns:
-        (P, size, size) float32 in [0, 1].
+        (N, size, size) float32 in [0, 1].
     """
     edges = torch.arange(size + 1, device=boxes_xyxy.device, dtype=torch.float32) * stride
     low, high = edges[:-1], edges[1:]
-    x1, y1, x2, y2 = boxes_xyxy.float()[:, :, None].unbind(dim=1)  # (P, 1) each
+    x1, y1, x2, y2 = boxes_xyxy.float()[:, :, None].unbind(dim=1)  # (N, 1) each
     across = (torch.minimum(x2, high) - torch.maximum(x1, low)).clamp(min=0) / stride
     down = (torch.minimum(y2, high) - torch.maximum(y1, low)).clamp(min=0) / stride
     return down[:, :, None] * across[:, None, :]
+
+
+def phrase_masks(masks: Tensor, counts: Tensor) -> Tensor:
+    """The masks of each phrase's boxes as one: the larger share where two cover a cell, 0 where there is no box.
+
+    Args:
+        masks: (N, h, w) in [0, 1], phrase by phrase.
+        counts: (P,) int64, how many each phrase has.
+
+    Returns:
+        (P, h, w).
+    """
+    phrase_of = torch.repeat_interleave(torch.arange(len(counts), device=masks.device), counts)
+    merged = masks.new_zeros(len(counts), *masks.shape[1:])
+    return merged.scatter_reduce(0, phrase_of[:, None, None].expand_as(masks), masks, "amax")

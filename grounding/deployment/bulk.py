@@ -161,6 +161,8 @@ def _line(answer: GroundedImage) -> str:
                 "boxes_xyxy": [[round(float(edge), 3) for edge in box] for box in each.boxes_xyxy],
                 "scores": [round(float(score), 5) for score in each.scores],
                 "point_xy": each.point_xy,
+                "found": each.found,
+                "presence": round(each.presence, 5),
             }
             for each in answer.phrases
         ]

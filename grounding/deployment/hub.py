@@ -88,6 +88,8 @@ def _content(run: str | os.PathLike[str], repo: str, results: Path | None, licen
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
     made_from = {"decoder": hashes[DECODER_FILE], "extraction": plain(grounder.extraction),
                  "model": plain(read_model_config(folder))}  # fmt: skip
+    if grounder.calibration is not None:
+        made_from["calibration"] = plain(grounder.calibration)
     if grounder.quality_head is not None:
         made_from["box_quality"] = hashes[QUALITY_FILE]
     measured = read_measured(results, made_from) if results is not None else None

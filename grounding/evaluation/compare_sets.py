@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import NonNegativeInt, PositiveInt
-from tqdm import tqdm
 
 from grounding.clip.precision import Precision, precision_name
-from grounding.data.dataloader import ImageLoader
 from grounding.data.grefcoco import GRefCOCO
 from grounding.data.supervision import refuse_test_split
 from grounding.errors import InputError
+from grounding.evaluation.fit_calibration import calibrated_answer, fit_calibration
 from grounding.evaluation.registry import MethodSettings, load_with_origin
-from grounding.evaluation.set_metrics import SetAnswer, choose_threshold, intervals_of, set_metrics
+from grounding.evaluation.set_answers import set_answers
+from grounding.evaluation.set_metrics import intervals_of, set_metrics
 from grounding.methods.config import ModelConfig
-from grounding.methods.dense import DenseGrounder, Grounder
+from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import BLIND, run_name, shared_model
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.yolo_clip import ScoringConfig
@@ -38,7 +37,8 @@ class SetsConfig:
         output: folder for sets.json.
         split_by: the name in the brackets of grefs(...).json.
         split: split to measure on; all of it is used.
-        threshold_split: split on which each method's threshold on scores is chosen, for the best set accuracy.
+        threshold_split: split on which the scores of a method that brings no calibration are calibrated, and its
+            threshold is chosen for the best set accuracy.
         model: the CLIP and its input size where no method is a run; the first run's else.
         proposals: the detector of "yolo-clip" and "reclip".
         scoring: how CLIP looks at proposals.
@@ -85,13 +85,20 @@ def compare_sets(config: SetsConfig) -> dict[str, Any]:
     for name in config.methods:
         grounder, _ = load_with_origin(name, settings)
         clip = grounder.encoder.clip if isinstance(grounder, DenseGrounder) else grounder.scorer.clip
-        threshold = choose_threshold(_answers(grounder, chosen_on, config))
-        answers = _answers(grounder, measured, config)
+        ask = partial(set_answers, grounder, images_per_batch=config.images_per_batch, workers=config.workers)
+        calibration = grounder.calibration if isinstance(grounder, DenseGrounder) else None
+        fitted = calibration is None
+        answers = ask(measured)
+        if calibration is None:
+            calibration = fit_calibration(ask(chosen_on))
+            answers = [calibrated_answer(each, calibration) for each in answers]
+        threshold = calibration.threshold
         methods[run_name(name) if Path(name).is_dir() else name] = {
             "n": len(answers),
             "metrics": set_metrics(answers, threshold),
             "intervals": intervals_of(answers, threshold),
             "threshold": threshold,
+            "calibrated_on": config.threshold_split if fitted else "its own",
             "weights": grounder.weights,
             "precision": precision_name(clip.precision),
         }
@@ -99,27 +106,3 @@ def compare_sets(config: SetsConfig) -> dict[str, Any]:
                "images": len(measured), "methods": methods}  # fmt: skip
     write_text_atomic(config.output / "sets.json", json.dumps(results, indent=2) + "\n")
     return results
-
-
-def _answers(grounder: Grounder, dataset: GRefCOCO, config: SetsConfig) -> list[SetAnswer]:
-    """Every phrase of a split asked once."""
-    batches = [
-        range(len(dataset))[i : i + config.images_per_batch] for i in range(0, len(dataset), config.images_per_batch)
-    ]
-    loader = ImageLoader(dataset, batch_sampler=batches, num_workers=config.workers, collate_fn=list)
-    found: list[SetAnswer] = []
-    with tqdm(total=len(dataset), desc=f"{grounder.name}, {dataset.split}", unit="image", leave=False) as bar:
-        for batch in loader:
-            groundings = grounder.ground_batch([each.image for each in batch], [each.phrases for each in batch])
-            for example, of_image in zip(batch, groundings, strict=True):
-                for expression, grounding in zip(example.expressions, of_image, strict=True):
-                    found.append(
-                        SetAnswer(grounding.boxes_xyxy, grounding.scores, _as_boxes(expression.boxes_xyxy),
-                                  float(grounding.scores[0]), expression.image_id)
-                    )  # fmt: skip
-            bar.update(len(batch))
-    return found
-
-
-def _as_boxes(boxes_xyxy: Sequence[tuple[float, float, float, float]]) -> np.ndarray:
-    return np.array(boxes_xyxy, dtype=np.float64).reshape(-1, 4)

@@ -107,6 +107,8 @@ def load_with_origin(name: str, settings: MethodSettings) -> tuple[DenseGrounder
     folder = folder_of(name)
     made_from = {"model": plain(read_model_config(folder)), "decoder": sha256_of(folder / DECODER_FILE),
                  "extraction": plain(grounder.extraction)}  # fmt: skip
+    if grounder.calibration is not None:
+        made_from["calibration"] = plain(grounder.calibration)
     if grounder.quality_head is not None:
         made_from["box_quality"] = sha256_of(folder / QUALITY_FILE)
     return grounder, made_from

@@ -20,10 +20,11 @@ from grounding.errors import SettingsError
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.quality import BoxQualityHead
 from grounding.extraction.settings import required_head
+from grounding.methods.calibration import Calibration, calibrated
 from grounding.methods.similarity_maps import similarity_heatmaps
 from grounding.methods.stream import EncodeOnceGrounder
-from grounding.model.adaptation import STAGE, EmbeddingAdapters
-from grounding.model.decoder import DecoderConfig, HeatmapDecoder
+from grounding.model.adaptation import EmbeddingAdapters
+from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
 
@@ -69,6 +70,7 @@ class DenseGrounder(EncodeOnceGrounder):
         quality_head: for an extraction by "quality".
         spatial_rules: whether what a phrase says about places acts on similarity maps by rules
             (`spatial_maps.combine_maps`).
+        calibration: makes probabilities of scores and presence, and says which boxes are the answer.
 
     Attributes:
         known_images: those that `ground` was asked about lately, encoded.
@@ -89,11 +91,14 @@ class DenseGrounder(EncodeOnceGrounder):
         flip: bool = False,
         quality_head: BoxQualityHead | None = None,
         spatial_rules: bool = False,
+        calibration: Calibration | None = None,
     ) -> None:
         if extraction.method == "quality":
             required_head(extraction, quality_head)
         if spatial_rules and isinstance(decoder, HeatmapDecoder):
             raise SettingsError("spatial_rules act on similarity maps, and a decoder makes none: leave them out")
+        if isinstance(decoder, HeatmapDecoder) and decoder.updates is not None:
+            encoder = encoder.updated(decoder.updates())
         self.encoder = encoder
         self._encoders = [encoder.at(size) for size in sizes] or [encoder]
         self.flip = flip
@@ -101,6 +106,7 @@ class DenseGrounder(EncodeOnceGrounder):
         self.extraction = extraction
         self.quality_head = quality_head
         self.spatial_rules = spatial_rules
+        self.calibration = calibration
         self.name = name
         self.weights = encoder.clip.weights
         self.known_images = LRUCache(IMAGE_BUDGET)
@@ -198,46 +204,40 @@ class DenseGrounder(EncodeOnceGrounder):
         if any(view.mirrored for view in encoded.views):
             asked_of[True] = [mirrored_phrase(phrase) if can_be_mirrored(phrase) else phrase for phrase in flat]
         image_index = torch.tensor(image_of, device=self.encoder.device)
-        maps = [self._maps(view, asked_of[view.mirrored], image_index) for view in encoded.views]
+        of_views = [self._heatmaps(view, asked_of[view.mirrored], image_index) for view in encoded.views]
         answers: list[list[Grounding]] = [[] for _ in phrases]
-        for index, phrase, *maps_of_phrase in zip(image_of, flat, *maps, strict=True):
-            answers[index].append(self._grounding(encoded, index, phrase, maps_of_phrase))
+        for row, (index, phrase) in enumerate(zip(image_of, flat, strict=True)):
+            own = [(maps[row], presence[row]) for maps, presence in of_views]
+            answers[index].append(self._grounding(encoded, index, phrase, own))
         return answers
 
-    def _maps(self, view: EncodedView, phrases: Sequence[str], image_index: Tensor) -> np.ndarray:
-        """(P, h, w) float32 in [0, 1] over the model's square; a limited number goes through the network at a time."""
+    def _heatmaps(self, view: EncodedView, phrases: Sequence[str], image_index: Tensor) -> list[np.ndarray]:
+        """Of one view (P, h, w) and (P,) float32, as `_some_heatmaps`: so many go through the network at a time."""
         parts = [slice(first, first + PHRASES_TOGETHER) for first in range(0, len(phrases), PHRASES_TOGETHER)]
-        return np.concatenate(
-            [self._heatmaps(view, phrases[part], image_index[part]).float().cpu().numpy() for part in parts]
-        )
+        answers = [self._some_heatmaps(view, phrases[part], image_index[part]) for part in parts]
+        return [torch.cat(each).float().cpu().numpy() for each in zip(*answers, strict=True)]
 
-    def _heatmaps(self, view: EncodedView, phrases: Sequence[str], image_index: Tensor) -> Tensor:
-        """(P, h, w) in [0, 1] over the model's square."""
+    def _some_heatmaps(self, view: EncodedView, phrases: Sequence[str], image_index: Tensor) -> tuple[Tensor, Tensor]:
+        """(P, h, w) in [0, 1] over the model's square, and (P,) in [0, 1] whether anything there fits the phrase."""
         if isinstance(self.decoder, HeatmapDecoder):
             precision, device = self.encoder.clip.precision, image_index.device.type
+            valid = view.valid_mask(self.decoder.heatmap_stride)[image_index]
             with torch.autocast(device, precision, enabled=precision != torch.float32):
-                return self.decoder(view.features, self.encoder.encode_phrases(phrases), image_index).sigmoid()
+                return self.decoder.answer(view.features, self.encoder.encode_phrases(phrases), image_index, valid)
         return similarity_heatmaps(self.encoder, self.decoder, view, phrases, image_index,
                                    spatial_rules=self.spatial_rules)  # fmt: skip
 
-    def _grounding(self, encoded: EncodedImages, index: int, phrase: str, maps: Sequence[np.ndarray]) -> Grounding:
-        over_image = []
-        for view, values in zip(encoded.views, maps, strict=True):
+    def _grounding(
+        self, encoded: EncodedImages, index: int, phrase: str, answers: Sequence[tuple[np.ndarray, float]]
+    ) -> Grounding:
+        over_image, present = [], []
+        for view, (values, presence) in zip(encoded.views, answers, strict=True):
             if view.mirrored and not can_be_mirrored(phrase):  # "the sign that says STOP"
                 continue
             heat = view.letterboxes[index].map_to_image(values)
             over_image.append(heat[:, ::-1] if view.mirrored else heat)
+            present.append(presence)
         heatmap = np.mean(over_image, axis=0)
         boxes_xyxy, scores = extract(heatmap, self.extraction, self.quality_head, encoded.images[index])
-        return Grounding(phrase, boxes_xyxy, scores, heatmap, encoded.images[index])
-
-
-def decoder_for(encoder: Encoder, config: DecoderConfig) -> HeatmapDecoder | EmbeddingAdapters:
-    """A new decoder, or new adapters, that fit the encoder's CLIP."""
-    dense = encoder.dense
-    if config.kind == "adapters":
-        adapters = EmbeddingAdapters(dense.embed_dim, dense.pyramid_channels[STAGE])
-        return adapters.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    decoder = HeatmapDecoder(config, embed_dim=dense.embed_dim, token_width=encoder.encode_phrases.token_width,
-                             pyramid_channels=dense.pyramid_channels, output_stride=dense.output_stride)  # fmt: skip
-    return decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # halves a step on the CPU
+        answer = Grounding(phrase, boxes_xyxy, scores, heatmap, encoded.images[index], presence=float(np.mean(present)))
+        return answer if self.calibration is None else calibrated(answer, self.calibration)

@@ -32,8 +32,9 @@ class GradCAMGrounder(DenseGrounder):
         super().__init__(encoder, None, extraction=extraction, name="gradcam")
         self._pool = clip.model.visual.attnpool
 
-    def _heatmaps(self, view: EncodedView, phrases: Sequence[str], image_index: Tensor) -> Tensor:
-        """(P, h, w) in [0, 1] over the model's square; 0 where nothing speaks for the phrase, and on padding."""
+    def _some_heatmaps(self, view: EncodedView, phrases: Sequence[str], image_index: Tensor) -> tuple[Tensor, Tensor]:
+        """(P, h, w) in [0, 1] over the model's square, 0 where nothing speaks for the phrase and on padding; and (P,)
+        in [0, 1] the cosine of image and phrase, brought there from -1 to 1."""
         valid = view.valid_mask(STRIDE)[image_index]
         asked = self.encoder.encode_phrases(phrases).embeddings
         # Autograd cannot work on what was made in inference mode, so both sides are copied outside of it.
@@ -41,7 +42,9 @@ class GradCAMGrounder(DenseGrounder):
             # One copy of its image's stage per phrase: the gradient of the sum of all scores is then each phrase's own.
             activations = view.features.pyramid["layer4"][image_index].float().clone().requires_grad_()
             images = F.normalize(self._pool(activations), dim=-1)
-            (gradients,) = torch.autograd.grad((images * asked.clone()).sum(), activations)
+            cosines = (images * asked.clone()).sum(dim=1)
+            (gradients,) = torch.autograd.grad(cosines.sum(), activations)
         weights = gradients.mean(dim=(2, 3), keepdim=True)
         cam = (weights * activations.detach()).sum(dim=1).relu() * valid
-        return cam / cam.amax(dim=(1, 2), keepdim=True).clamp(min=torch.finfo(cam.dtype).tiny)
+        heat = cam / cam.amax(dim=(1, 2), keepdim=True).clamp(min=torch.finfo(cam.dtype).tiny)
+        return heat, (1 + cosines.detach()) / 2

@@ -16,21 +16,23 @@ from grounding.clip.encoder import Encoder
 from grounding.clip.precision import Precision, number_format
 from grounding.errors import InputError
 from grounding.extraction.settings import EXTRACTION_FILE, QUALITY_FILE, read_extraction
+from grounding.methods.calibration import CALIBRATION_FILE, read_calibration
 from grounding.methods.chance import CentredBoxGrounder, WholeImageGrounder
 from grounding.methods.config import ModelConfig
-from grounding.methods.dense import DenseGrounder, Grounder, decoder_for
+from grounding.methods.dense import DenseGrounder, Grounder
 from grounding.methods.gradcam import GradCAMGrounder
 from grounding.methods.hub_download import PREFIX, could_be_hub_name, fetched, is_hub_name
 from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
 from grounding.model.adaptation import EmbeddingAdapters
+from grounding.model.build import decoder_for
 from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.config_io import from_plain, read_yaml
 
 CONFIG_FILE = "config.yaml"
 DECODER_FILE = "decoder.safetensors"
-RUN_FILES = (CONFIG_FILE, DECODER_FILE, EXTRACTION_FILE, QUALITY_FILE)  # all that loading a run needs
+RUN_FILES = (CONFIG_FILE, DECODER_FILE, EXTRACTION_FILE, QUALITY_FILE, CALIBRATION_FILE)  # all that loading a run needs
 CLIP_SHA256 = "clip_sha256"  # in the decoder file's metadata
 ZERO_SHOT, GRADCAM = "zero-shot", "gradcam"
 YOLO_CLIP, RECLIP = YOLOCLIPGrounder.name, ReCLIPGrounder.name
@@ -100,7 +102,7 @@ def load(
     extraction, quality_head = read_extraction(folder) or (config.extraction, None)
     return DenseGrounder(encoder, decoder, extraction=extraction, quality_head=quality_head,
                          name=run_name(name), sizes=config.inference_sizes, flip=config.inference_flip,
-                         spatial_rules=config.spatial_rules)  # fmt: skip
+                         spatial_rules=config.spatial_rules, calibration=read_calibration(folder))  # fmt: skip
 
 
 def read_decoder(folder: Path, encoder: Encoder, config: ModelConfig) -> HeatmapDecoder | EmbeddingAdapters:

@@ -78,18 +78,31 @@ class ProposalScorer:
             phrases: as for a call.
         """
         scale = self.clip.model.logit_scale.exp()
-        distributions = []
-        for of_image, asked in zip(crops, phrases, strict=True):
-            if not asked:
-                distributions.append(np.zeros((0, of_image.shape[1]), dtype=np.float32))
-                continue
-            similarity = torch.einsum("pe,vne->pn", self.encode_phrases(asked).embeddings, of_image) / len(of_image)
-            distributions.append((scale * similarity).softmax(dim=1).cpu().numpy())
-        return distributions
+        return [(scale * each).softmax(dim=1).cpu().numpy() for each in self.similarities(crops, phrases)]
+
+    def similarities(self, crops: Sequence[Tensor], phrases: Sequence[Sequence[str]]) -> list[Tensor]:
+        """Per image (P, N) in [-1, 1] the cosine of each phrase with each box, the mean over its views.
+
+        Args:
+            crops: per image (V, N, E).
+            phrases: as for a call.
+        """
+        return [
+            torch.einsum("pe,vne->pn", self.encode_phrases(asked).embeddings, of_image) / len(of_image)
+            if asked
+            else of_image.new_zeros(0, of_image.shape[1])
+            for of_image, asked in zip(crops, phrases, strict=True)
+        ]
 
 
 def grounding_of_boxes(
-    phrase: str, boxes_xyxy: np.ndarray, scores: np.ndarray, image: np.ndarray, *, no_proposal: bool = False
+    phrase: str,
+    boxes_xyxy: np.ndarray,
+    scores: np.ndarray,
+    image: np.ndarray,
+    *,
+    no_proposal: bool = False,
+    presence: float = 1.0,
 ) -> Grounding:
     """The answer of a method that scores boxes; the best one comes first, of equals the earlier.
 
@@ -100,7 +113,7 @@ def grounding_of_boxes(
     order = np.argsort(-scores, kind="stable")
     boxes, scores = boxes_xyxy[order].astype(np.float32), scores[order].astype(np.float32)
     heatmap = heatmap_of_boxes(boxes, scores, image.shape[:2])
-    return Grounding(phrase, boxes, scores, heatmap, image, no_proposal)
+    return Grounding(phrase, boxes, scores, heatmap, image, no_proposal, presence)
 
 
 @dataclass(frozen=True)
@@ -187,13 +200,15 @@ class YOLOCLIPGrounder(EncodeOnceGrounder):
 
     def _ground_encoded(self, encoded: EncodedProposals, phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
         probabilities = self._probabilities(encoded, phrases)
+        # From -1 to 1, brought to 0 to 1: the phrase's cosine with the crop that fits it best.
+        present = [(1 + each.amax(dim=1)) / 2 for each in self.scorer.similarities(encoded.crops, phrases)]
         return [
             [
-                grounding_of_boxes(phrase, boxes, scores, image, no_proposal=not found)
-                for phrase, scores in zip(asked, distributions, strict=True)
+                grounding_of_boxes(phrase, boxes, scores, image, no_proposal=not found, presence=presence)
+                for phrase, scores, presence in zip(asked, distributions, of_image.tolist(), strict=True)
             ]
-            for image, boxes, found, asked, distributions in zip(
-                encoded.images, encoded.boxes_xyxy, encoded.found, phrases, probabilities, strict=True
+            for image, boxes, found, asked, distributions, of_image in zip(
+                encoded.images, encoded.boxes_xyxy, encoded.found, phrases, probabilities, present, strict=True
             )
         ]
 

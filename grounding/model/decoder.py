@@ -22,11 +22,13 @@ from grounding.clip.similarity import similarity_of
 from grounding.clip.text import PhraseFeatures
 from grounding.errors import SettingsError
 from grounding.model.adaptation import RegionAdapter
+from grounding.model.blocks import ModulatedBlock, PresenceHead, coordinates, expand_to_phrases, upsampled
+from grounding.model.lora import LowRankUpdates
+from grounding.model.phrase_reader import PhraseReader
 
 # The stages that a decoder reads, coarse to fine, by the output stride of the dense embeddings.
 STAGES_READ = {16: ("layer3", "layer2", "layer1"), 32: ("layer4", "layer3", "layer2")}
 SIMILARITY_SCALE = 10.0  # brings cosines, of which CLIP uses a narrow band, to the size of the queries' products
-HEADS = 4  # of the phrase reader's transformer
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,9 @@ class DecoderConfig:
         query_dim: dimension of these, in which they are compared with positions.
         reader_layers: transformer layers that read the phrase.
         adapter: whether CLIP's dense embeddings are corrected by a learned term (`RegionAdapter`).
+        lora_rank: of the low-rank updates of CLIP's last stages (`LowRankUpdates`); 0 leaves CLIP as it is.
+        presence: whether it learns to say that what a phrase names is not there (`PresenceHead`); training then needs
+            phrases of which that is so.
     """
 
     kind: Literal["convolutional", "adapters"] = "convolutional"
@@ -51,9 +56,11 @@ class DecoderConfig:
     query_dim: int = 128
     reader_layers: int = 2
     adapter: bool = True
+    lora_rank: int = 0
+    presence: bool = False
 
     def __post_init__(self) -> None:
-        least = {"width": 4, "blocks": 0, "queries": 0, "query_dim": 1, "reader_layers": 1}
+        least = {"width": 4, "blocks": 0, "queries": 0, "query_dim": 1, "reader_layers": 1, "lora_rank": 0}
         for name, lowest in least.items():
             if getattr(self, name) < lowest:
                 raise SettingsError(f"decoder.{name} is {getattr(self, name)}: give at least {lowest}")
@@ -68,9 +75,12 @@ class HeatmapDecoder(nn.Module):
         token_width: of the vectors of a phrase's tokens.
         pyramid_channels: channels of the CLIP stages "layer1" to "layer4".
         output_stride: s of the dense embeddings, 16 or 32.
+        updates: of the image tower whose features it reads, where it learns some.
 
     Attributes:
         heatmap_stride: model pixels per cell of the heatmap, s / 4.
+        updates: as given.
+        presence: the presence head, where it has one.
     """
 
     def __init__(
@@ -81,9 +91,11 @@ class HeatmapDecoder(nn.Module):
         token_width: int,
         pyramid_channels: Mapping[str, int],
         output_stride: int,
+        updates: LowRankUpdates | None = None,
     ) -> None:
         super().__init__()
         self.config = config
+        self.updates = updates
         self.heatmap_stride = output_stride // 4
         self._stages = STAGES_READ[output_stride]
         coarse, middle, fine = (pyramid_channels[stage] for stage in self._stages)
@@ -106,6 +118,7 @@ class HeatmapDecoder(nn.Module):
         self.head = nn.Conv2d(width // 4, 1, 3, padding=1)
         # Boxes are small: most of a heatmap starts and stays low.
         self.head.bias = nn.Parameter(torch.full((1,), -2.0))
+        self.presence = PresenceHead(width, dim) if config.presence else None
 
     def region_embeddings(self, features: DenseFeatures) -> Tensor:
         """(B, E, H / s, W / s) L2-normalised: CLIP's dense embeddings, corrected where there is an adapter."""
@@ -132,14 +145,45 @@ class HeatmapDecoder(nn.Module):
         Returns:
             (P, H / heatmap_stride, W / heatmap_stride) logits, float32 or, under autocast, of its type.
         """
+        x, summary = self.compare(features, phrases, image_index, regions)
+        return self.refine(x, summary, features, image_index)
+
+    def answer(
+        self, features: DenseFeatures, phrases: PhraseFeatures, image_index: Tensor, valid: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Heatmaps of P phrases about B images, and whether anything there fits each phrase.
+
+        Args:
+            features, phrases, image_index: as for `forward`.
+            valid: (P, H / heatmap_stride, W / heatmap_stride) bool, False on padding.
+
+        Returns:
+            (P, H / heatmap_stride, W / heatmap_stride) in [0, 1], and (P,) in [0, 1]: of the presence head, or without
+            one the highest heat.
+        """
+        x, summary = self.compare(features, phrases, image_index)
+        heat = self.refine(x, summary, features, image_index).sigmoid()
+        if self.presence is None:
+            return heat, heat.masked_fill(~valid, 0).amax(dim=(1, 2))
+        return heat, self.presence(x, summary, valid).sigmoid()
+
+    def compare(
+        self,
+        features: DenseFeatures,
+        phrases: PhraseFeatures,
+        image_index: Tensor,
+        regions: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """What each phrase finds at each position, at the output stride; arguments as for `forward`.
+
+        Returns:
+            (P, width, H / s, W / s), and (P, query_dim) a summary of each phrase.
+        """
         if regions is None:
             regions = self.region_embeddings(features)
         # What depends on the image alone is computed once per image, then expanded to its phrases.
-        coarse_stage, middle_stage, fine_stage = (features.pyramid[stage] for stage in self._stages)
-        image = torch.cat([regions, coarse_stage], dim=1)  # (B, E + C, h, w) at stride s
-        coarse = expand_to_phrases(self.coarse_in(torch.cat([image, _coordinates(image)], dim=1)), image_index)
-        middle = expand_to_phrases(self.middle_in(middle_stage), image_index)
-        fine = expand_to_phrases(self.fine_in(fine_stage), image_index)
+        image = torch.cat([regions, features.pyramid[self._stages[0]]], dim=1)  # (B, E + C, h, w)
+        coarse = expand_to_phrases(self.coarse_in(torch.cat([image, coordinates(image)], dim=1)), image_index)
 
         # The phrase meets the image: one map of cosines and one for each query, (P, 1 + Q, h, w).
         similarity = SIMILARITY_SCALE * similarity_of(regions, phrases.embeddings, image_index)
@@ -147,90 +191,16 @@ class HeatmapDecoder(nn.Module):
         keys = expand_to_phrases(self.keys(image), image_index)
         query_maps = torch.einsum("pdhw,pqd->pqhw", keys, queries) / self.config.query_dim**0.5
         x = coarse + self.maps_in(torch.cat([similarity[:, None], query_maps], dim=1))
-
-        # Refinement: at stride s, s / 2 and s / 4.
         for block in self.coarse:
             x = block(x, summary)
-        x = _upsampled(self.middle_up(x), middle) + middle
+        return x, summary
+
+    def refine(self, x: Tensor, summary: Tensor, features: DenseFeatures, image_index: Tensor) -> Tensor:
+        """Heatmap logits, as `forward` has them, from what `compare` gave: at stride s / 2 and s / 4."""
+        _, middle_stage, fine_stage = (features.pyramid[stage] for stage in self._stages)
+        middle = expand_to_phrases(self.middle_in(middle_stage), image_index)
+        fine = expand_to_phrases(self.fine_in(fine_stage), image_index)
+        x = upsampled(self.middle_up(x), middle) + middle
         x = self.middle(x, summary)
-        x = _upsampled(self.fine_up(x), fine) + fine
+        x = upsampled(self.fine_up(x), fine) + fine
         return self.head(F.gelu(x))[:, 0]
-
-
-class ModulatedBlock(nn.Module):
-    """A residual depthwise-separable block whose channels the phrase scales and shifts."""
-
-    def __init__(self, width: int, phrase_dim: int, *, kernel_size: int) -> None:
-        super().__init__()
-        self.depthwise = nn.Conv2d(width, width, kernel_size, padding=kernel_size // 2, groups=width)
-        self.norm = nn.GroupNorm(1, width)
-        self.modulation = nn.Linear(phrase_dim, 2 * width)
-        self.expand = nn.Conv2d(width, 2 * width, 1)
-        self.project = nn.Conv2d(2 * width, width, 1)
-
-    def forward(self, x: Tensor, summary: Tensor) -> Tensor:
-        """(P, C, h, w) and (P, D) phrase summaries to (P, C, h, w)."""
-        scale, shift = self.modulation(summary)[..., None, None].chunk(2, dim=1)
-        out = self.norm(self.depthwise(x)) * (1 + scale) + shift
-        return x + self.project(F.gelu(self.expand(out)))
-
-
-class PhraseReader(nn.Module):
-    """From a phrase's features to query vectors for the image and one vector that sums the phrase up.
-
-    CLIP's phrase embedding says what a phrase mentions, and little of who does what to whom: "the star left of the
-    ring" and "the ring left of the star" lie close together (Yuksekgonul et al. 2023, "When and why vision-language
-    models behave like bags-of-words", section 2). The token states still hold it, and a small transformer reads them.
-
-    Args:
-        embed_dim: E of CLIP's joint space.
-        token_width: of the vectors of single tokens.
-        queries: query vectors per phrase.
-        dim: of every vector that comes out.
-        layers: of the transformer.
-    """
-
-    def __init__(self, *, embed_dim: int, token_width: int, queries: int, dim: int, layers: int) -> None:
-        super().__init__()
-        if dim % HEADS:
-            raise SettingsError(f"decoder.query_dim is {dim}: give a multiple of {HEADS}")
-        self.from_embedding = nn.Linear(embed_dim, dim)
-        self.from_tokens = nn.Sequential(nn.LayerNorm(token_width), nn.Linear(token_width, dim))
-        self.slots = nn.Parameter(torch.randn(queries, dim) / dim**0.5)
-        layer = nn.TransformerEncoderLayer(
-            dim, HEADS, dim_feedforward=2 * dim, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
-        )
-        self.transformer = nn.TransformerEncoder(layer, layers, norm=nn.LayerNorm(dim), enable_nested_tensor=False)
-
-    def forward(self, phrases: PhraseFeatures) -> tuple[Tensor, Tensor]:
-        """Query vectors (P, Q, D) and summaries (P, D) of P phrases."""
-        count, queries = phrases.embeddings.shape[0], len(self.slots)
-        summary = self.from_embedding(phrases.embeddings)[:, None]
-        x = torch.cat([summary, self.slots.expand(count, -1, -1), self.from_tokens(phrases.tokens)], dim=1)
-        own = phrases.is_token.new_ones(count, 1 + queries)
-        x = self.transformer(x, src_key_padding_mask=~torch.cat([own, phrases.is_token], dim=1))
-        return x[:, 1 : 1 + queries], x[:, 0]
-
-
-def expand_to_phrases(x: Tensor, image_index: Tensor) -> Tensor:
-    """(B, ...) of images to (P, ...) of their phrases; a single image's (1, ...) is left to broadcasting."""
-    # Not x[image_index]: its gradient adds up the phrases of an image in an order that depends on threads.
-    return x if x.shape[0] == 1 else x.index_select(0, image_index)
-
-
-def _coordinates(x: Tensor) -> Tensor:
-    """(B, 2, h, w): column and row of every position, from -1 to 1."""
-    rows, columns = (_evenly_spaced(count, like=x) for count in x.shape[2:])
-    grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy"))
-    # In the layout of the features beside which they are put: a mixture of layouts is slow to concatenate.
-    return grid.expand(x.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
-
-
-def _evenly_spaced(count: int, *, like: Tensor) -> Tensor:
-    """(count,) from -1 to 1. Not `torch.linspace`, which the export to ONNX can trace for one count only."""
-    steps = torch.arange(count, device=like.device)
-    return ((2 * steps + 1 - count) / max(count - 1, 1)).to(like.dtype)
-
-
-def _upsampled(x: Tensor, like: Tensor) -> Tensor:
-    return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)

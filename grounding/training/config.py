@@ -36,6 +36,10 @@ class TrainConfig:
         phrases_per_image: at most so many phrases of an image are drawn in an epoch.
         composed_per_image: so many phrases per image, composed from boxes and categories, are drawn beside them
             (`data.relations`); none for adapters.
+        sets_per_image: so many phrases per image that name several objects or none are drawn beside them; of the
+            latter some are phrases of other images. For a decoder with a presence head.
+        sets_split_by: who made the split of the data set's own phrases for several objects or none, "unc" for gRefCOCO;
+            null where there are none.
         learning_rate: peak of the schedule, after a linear warm-up and before a cosine.
         weight_decay: of AdamW, for matrices and kernels.
         warmup_steps: steps of linear warm-up.
@@ -70,6 +74,8 @@ class TrainConfig:
     images_per_batch: PositiveInt = 16
     phrases_per_image: PositiveInt = 6
     composed_per_image: NonNegativeInt = 0
+    sets_per_image: NonNegativeInt = 0
+    sets_split_by: str | None = None
     learning_rate: PositiveFloat = 1e-3
     weight_decay: NonNegativeFloat = 0.02
     warmup_steps: NonNegativeInt = 100

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from grounding.clip.encoder import Encoder
 from grounding.clip.similarity import pool
 from grounding.data.batches import TrainingBatch
-from grounding.data.supervision import box_masks
+from grounding.data.supervision import box_masks, phrase_masks
 from grounding.errors import SettingsError
 from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.decoder import HeatmapDecoder
@@ -46,14 +46,17 @@ class LossConfig:
 
     Attributes:
         mask_weight: of BCE + Dice on box masks.
+        presence_weight: of the cross-entropy of whether anything fits the phrase, where the decoder has a presence
+            head.
         contrast: regions and phrases find each other.
     """
 
     mask_weight: float = 1.0
+    presence_weight: float = 0.5
     contrast: ContrastConfig = field(default_factory=ContrastConfig)
 
     def __post_init__(self) -> None:
-        _refuse_negative("losses", mask_weight=self.mask_weight)
+        _refuse_negative("losses", mask_weight=self.mask_weight, presence_weight=self.presence_weight)
 
 
 def _refuse_negative(section: str, **weights: float) -> None:
@@ -87,7 +90,7 @@ class TrainingCriterion(nn.Module):
         self._encoder = encoder
 
     def forward(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        """The weighted losses of one batch, () each, by name: "mask_loss", "contrast_loss", or both."""
+        """The weighted losses of one batch, () each, by name: "mask_loss", "presence_loss", "contrast_loss"."""
         return scale_to_global_means(self.weighted_means(batch))
 
     def weighted_means(self, batch: TrainingBatch) -> dict[str, WeightedMean]:
@@ -123,20 +126,31 @@ class BoxCriterion(TrainingCriterion):
         """As `TrainingCriterion`."""
         device = self._encoder.device
         image_index = batch.image_index.to(device)
-        features = self._encoder.encode_squares(batch.squares)
+        updates = self.decoder.updates() if self.decoder.updates is not None else None
+        features = self._encoder.encode_squares(batch.squares, updates)
         phrases = self._encoder.encode_phrases(batch.phrases)
         regions = self.decoder.region_embeddings(features)
-        logits = self.decoder(features, phrases, image_index, regions)
-        masks = box_masks(batch.boxes_xyxy.to(device), logits.shape[-1], self.decoder.heatmap_stride)
+        valid = batch.valid.to(device)[image_index]
+        counts = batch.box_counts.to(device)
+        x, summary = self.decoder.compare(features, phrases, image_index, regions)
+        logits = self.decoder.refine(x, summary, features, image_index)
+        of_boxes = box_masks(batch.boxes_xyxy.to(device), logits.shape[-1], self.decoder.heatmap_stride)
+        masks = phrase_masks(of_boxes, counts)
         with torch.autocast(device.type, enabled=False):  # logarithms and temperatures need float32
-            loss = mask_loss(logits.float(), masks, batch.valid.to(device)[image_index])
-            losses: dict[str, WeightedMean] = {"mask_loss": (self.config.mask_weight * loss, len(logits))}
+            losses: dict[str, WeightedMean] = {
+                "mask_loss": (self.config.mask_weight * mask_loss(logits.float(), masks, valid), len(logits))
+            }
+            if self.decoder.presence is not None:
+                present = self.decoder.presence(x.float(), summary.float(), valid)
+                loss = F.binary_cross_entropy_with_logits(present, (counts > 0).to(present.dtype))
+                losses["presence_loss"] = self.config.presence_weight * loss, len(present)
             if self.contrast is not None:
+                one = counts == 1  # the pairs of a region and its phrase
                 pairs = Pairs(
-                    regions=pool(regions.float(), masks, image_index),
-                    phrases=phrases.embeddings,
-                    region_ids=batch.region_ids.to(device),
-                    image_ids=batch.image_ids.to(device)[image_index],
+                    regions=pool(regions.float(), masks[one], image_index[one]),
+                    phrases=phrases.embeddings[one],
+                    region_ids=batch.region_ids.to(device)[one],
+                    image_ids=batch.image_ids.to(device)[image_index][one],
                 )
                 losses["contrast_loss"] = self.config.contrast.weight * self.contrast(pairs), len(pairs.regions)
         return losses

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from grounding.data.batches import TrainingItems
+from grounding.data.grefcoco import GRefCOCO
 from grounding.data.pairs import ImagePhrasePairs
 from grounding.data.refcocog import RefCOCOg
+from grounding.data.sets import absent_expressions
 from grounding.data.supervision import Supervised, WithoutBroken, find_broken, refuse_test_split
 from grounding.errors import InputError, SettingsError
 from grounding.runtime.distributed import failing_together, gather, is_main, process_count, process_index
 from grounding.training.config import TrainConfig
 from grounding.training.run_folder import BROKEN_FILE, read_broken
+from grounding.types import SetExpression
 
 
 def training_data(config: TrainConfig) -> tuple[Supervised, RefCOCOg | None]:
@@ -69,6 +72,16 @@ def refuse_what_teaches_nothing(config: TrainConfig, images: int) -> None:
         SettingsError: they do.
     """
     adapters = config.model.decoder.kind == "adapters"
+    if config.model.decoder.presence and not config.sets_per_image:
+        raise SettingsError(
+            "model.decoder.presence is true and sets_per_image 0: without phrases that fit nothing there is no "
+            "presence to learn, give sets_per_image 1 or more"
+        )
+    if config.sets_per_image and adapters:
+        raise SettingsError(
+            f"sets_per_image is {config.sets_per_image} and model.decoder.kind 'adapters', which learn without boxes: "
+            "give sets_per_image 0"
+        )
     if adapters and min(config.images_per_batch, images) < 2:
         raise SettingsError(
             f"a step has {min(config.images_per_batch, images)} image: adapters learn by telling images apart, "
@@ -87,5 +100,21 @@ def training_items(config: TrainConfig, dataset: Supervised, broken: dict[int, s
     return TrainingItems(
         dataset, model_size=config.model.model_size, stride=config.model.heatmap_stride,
         phrases_per_image=config.phrases_per_image, composed_per_image=config.composed_per_image,
+        sets=_sets(config, dataset) if config.sets_per_image else {}, sets_per_image=config.sets_per_image,
         boxed=config.model.decoder.kind != "adapters", augmentation=config.augmentation, seed=config.seed,
     )  # fmt: skip
+
+
+def _sets(config: TrainConfig, dataset: Supervised) -> dict[int, list[SetExpression]]:
+    """Image id -> phrases that name several of its objects or none, those for none from other images too.
+
+    Raises:
+        InputError: the data set has no such phrases of its own, where they are asked for.
+    """
+    absent = absent_expressions(dataset.expressions, dataset.regions, seed=config.seed)
+    sets = {image_id: [expression] for image_id, expression in absent.items()}
+    if config.sets_split_by is not None:
+        for expression in GRefCOCO(config.data, config.split, split_by=config.sets_split_by).expressions:
+            if len(expression.boxes_xyxy) != 1:
+                sets.setdefault(expression.image_id, []).append(expression)
+    return sets

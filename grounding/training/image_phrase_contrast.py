@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from grounding.clip.similarity import soft_maximum
 from grounding.training.info_nce import MAX_SCALE, TEMPERATURE, gathered, info_nce, same_words
 
 
@@ -36,9 +37,8 @@ class ImagePhraseContrast(nn.Module):
     """InfoNCE between images and phrases, where a phrase fits an image as well as it fits some of its positions.
 
     Multiple-instance learning: of an image it is known that a phrase fits a part of it, and not which. The score of
-    a pair is a soft maximum of the cosines at all positions (Ilse et al. 2018, "Attention-based Deep Multiple Instance
-    Learning", section 2, for the setting; log-sum-exp pooling after Pinheiro and Collobert 2015, "From Image-level to
-    Pixel-level Labeling with Convolutional Networks", section 3.2). The phrases of an image are not each other's
+    a pair is a soft maximum of the cosines at all positions (`soft_maximum`; Ilse et al. 2018, "Attention-based Deep
+    Multiple Instance Learning", section 2, for the setting). The phrases of an image are not each other's
     negatives, since they may mean the same object, nor are phrases of equal words.
 
     Args:
@@ -96,7 +96,4 @@ def pooled_similarity(regions: Tensor, valid: Tensor, phrases: Tensor, sharpness
     Returns:
         (P, B) in [-1, 1].
     """
-    similarity = torch.einsum("behw,pe->pbhw", regions, phrases).flatten(2)
-    inside = valid.flatten(1)
-    logits = (sharpness * similarity).masked_fill(~inside, -torch.inf)
-    return (logits.logsumexp(dim=2) - inside.sum(dim=1).log()) / sharpness
+    return soft_maximum(torch.einsum("behw,pe->pbhw", regions, phrases), valid, sharpness)

@@ -22,10 +22,11 @@ from grounding.data.dataloader import GlobalBatches, ImageLoader, TimedLoader
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError, SettingsError
 from grounding.evaluation.evaluate import evaluate
-from grounding.methods.dense import DenseGrounder, decoder_for
+from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import folder_of, make_encoder, read_decoder
 from grounding.methods.spatial_phrases import noun_phrases, parse_spatial_phrase
 from grounding.model.adaptation import EmbeddingAdapters
+from grounding.model.build import decoder_for
 from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.distributed import PATIENCE, any_process, failing_together, gather, is_main, on_cpu
 from grounding.runtime.signals import Stopped, StopRequest

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from accelerate import Accelerator
 from pydantic import NonNegativeInt, PositiveInt
 from torch.utils.data import Subset
 
+from grounding.data.grefcoco import GRefCOCO
 from grounding.data.refcocog import RefCOCOg
+from grounding.data.sets import WithAbsent
 from grounding.data.supervision import WithoutBroken, refuse_test_split
 from grounding.errors import InputError
 from grounding.evaluation.extraction_sweep import GRID, fit_head, sweep, sweep_table
+from grounding.evaluation.fit_calibration import fit_calibration
+from grounding.evaluation.set_answers import set_answers
 from grounding.extraction.settings import save_extraction
+from grounding.methods.calibration import Calibration, save_calibration
+from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import CONFIG_FILE, DECODER_FILE, TRAINING_FREE, load, read_model_config
 from grounding.runtime.config_io import plain, read_yaml
 from grounding.runtime.files import write_text_atomic
@@ -34,6 +41,8 @@ class TuneExtractionConfig:
         data: root folder of the data set, in RefCOCOg's layout.
         split_by: who made the split, "umd" for example; null for the run's own, so that what was trained on
             pseudo-boxes has its network fitted on these.
+        sets_split_by: who made the split of the phrases for several objects or none, "unc" for gRefCOCO: scores and
+            presence are calibrated on these as well; null for phrases of other images in their place.
         split: split to choose on; not a test split, whose numbers would then be too good.
         subset: images to choose on: a count, a fraction below 1, or null for all.
         fit_split: split that the box-quality network is fitted on. After training without boxes there is none to fit
@@ -50,6 +59,7 @@ class TuneExtractionConfig:
     run: Path
     data: Path
     split_by: str | None = None
+    sets_split_by: str | None = None
     split: str = "val"
     subset: int | float | None = None
     fit_split: str = "train"
@@ -77,7 +87,9 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
     to_fit_on, seen = _images_to_fit_on(config)
     for needed in (dataset, to_fit_on):
         needed.check_images()
-    grounder = load(config.run, device=Accelerator(cpu=config.device == "cpu").device, precision="float32")
+    grounder = cast(
+        DenseGrounder, load(config.run, device=Accelerator(cpu=config.device == "cpu").device, precision="float32")
+    )
     chosen = np.random.default_rng(config.seed).permutation(seen)[: config.fit_images]
     batch, workers = int(config.images_per_batch), config.workers
     head = None
@@ -95,8 +107,26 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
         config.run / SWEEP_FILE, json.dumps({**facts, "best": plain(best), "rows": rows}, indent=2) + "\n"
     )
     save_extraction(config.run, best, head if best.method == "quality" else None)
+    grounder.extraction, grounder.quality_head, grounder.calibration = best, head, None
+    calibration = _calibration_of(grounder, dataset, config)
+    save_calibration(config.run, calibration)
     title = f"{config.split}, {len(dataset)} images, {len(dataset.expressions)} expressions"
-    return f"{title}\n{sweep_table(measured, best)}\nchosen by {config.criterion} and kept in {config.run}"
+    meant = "scores are calibrated" if calibration else "scores are not calibrated: no phrase is known to fit nothing"
+    table = sweep_table(measured, best)
+    return f"{title}\n{table}\nchosen by {config.criterion} and kept in {config.run}; {meant}"
+
+
+def _calibration_of(grounder: DenseGrounder, dataset: RefCOCOg, config: TuneExtractionConfig) -> Calibration | None:
+    """What the scores mean: of phrases for any number of objects where the data set has them, beside its own.
+
+    None where no phrase is known to fit nothing: the data set's images all hold objects of the same categories.
+    """
+    ask = partial(set_answers, grounder, images_per_batch=int(config.images_per_batch), workers=config.workers)
+    own = ask(WithAbsent(dataset, seed=config.seed))
+    if config.sets_split_by is None:
+        return fit_calibration(own) if any(not len(each.annotated_xyxy) for each in own) else None
+    sets = ask(GRefCOCO(config.data, config.split, split_by=config.sets_split_by))
+    return fit_calibration(sets, single=[each for each in own if len(each.annotated_xyxy)])
 
 
 def _images_to_fit_on(config: TuneExtractionConfig) -> tuple[RefCOCOg | WithoutBroken, list[int]]:

@@ -93,7 +93,7 @@ def as_json(photo: Photo, answers: Sequence[Grounding], method: PageMethod, choi
         "most_boxes": choice.most_boxes,
         "answers": [
             {"phrase": one.phrase, "boxes_xyxy": one.boxes_xyxy.tolist(), "scores": one.scores.tolist(),
-             "no_proposal": one.no_proposal}
+             "presence": one.presence, "no_proposal": one.no_proposal}
             for one in answers
         ],
     }  # fmt: skip

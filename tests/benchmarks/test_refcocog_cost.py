@@ -14,7 +14,8 @@ from benchmarks.rn50 import RN50
 from grounding.clip.encoder import Encoder
 from grounding.clip.package import CLIP
 from grounding.methods.config import ModelConfig
-from grounding.model.decoder import DecoderConfig, ModulatedBlock
+from grounding.model.blocks import ModulatedBlock
+from grounding.model.decoder import DecoderConfig
 from grounding.runtime.cli import parse
 from grounding.training.config import TrainConfig
 from tests.scripts import ROOT

@@ -14,7 +14,7 @@ import grounding.data.augment as transforms
 from grounding.data.augment import AugmentationConfig, augment
 from grounding.data.relations import stands
 from grounding.geometry import Letterbox
-from grounding.types import Example, Expression, Region
+from grounding.types import Region, SetExample, SetExpression
 
 Box = tuple[int, int, int, int]
 ALL = AugmentationConfig(**{field.name: True for field in fields(AugmentationConfig)})
@@ -22,16 +22,18 @@ MOVES = replace(ALL, colour=False, blur=False)
 BACKGROUND, PAINT = (10, 200, 20), [(255, 0, 250), (250, 5, 10)]
 
 
-def painted(size: tuple[int, int], boxes: list[Box], phrases: list[str], regions: list[Box] | None = None) -> Example:
+def painted(
+    size: tuple[int, int], boxes: list[Box], phrases: list[str], regions: list[Box] | None = None
+) -> SetExample:
     """An image with each box filled in its own colour."""
     image = np.full((size[1], size[0], 3), BACKGROUND, dtype=np.uint8)
     for (x1, y1, x2, y2), colour in zip([*boxes, *(regions or [])], PAINT, strict=False):
         image[y1:y2, x1:x2] = colour
     expressions = tuple(
-        Expression(phrase, tuple(map(float, box)), 1, i, i, i, Path("a.jpg"))  # type: ignore[arg-type]
+        SetExpression(phrase, (tuple(map(float, box)),), (i,), 1, i, i, Path("a.jpg"))  # type: ignore[arg-type]
         for i, (phrase, box) in enumerate(zip(phrases, boxes, strict=True))
     )
-    return Example(image, expressions, tuple(
+    return SetExample(image, expressions, tuple(
         Region(i, 1, tuple(map(float, box)), "") for i, box in enumerate([*boxes, *(regions or [])])  # type: ignore[arg-type]
     ))  # fmt: skip
 
@@ -42,7 +44,7 @@ def extent(mask: np.ndarray) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def run(example: Example, config: AugmentationConfig, seed: int, drawn: tuple[int, ...] = (0,)) -> tuple:
+def run(example: SetExample, config: AugmentationConfig, seed: int, drawn: tuple[int, ...] = (0,)) -> tuple:
     return augment(example, drawn, config, model_size=64, rng=np.random.default_rng(seed))
 
 
@@ -62,7 +64,7 @@ def test_the_box_is_where_the_object_is(names: list[str], placed: tuple[tuple[in
     found = (out.image == PAINT[0]).all(axis=2)
     assert found.sum() == (box[2] - box[0]) * (box[3] - box[1])
     assert out.boxes_xyxy[0] == pytest.approx(extent(found), abs=1e-3)
-    assert out.expressions[0].box_xyxy == pytest.approx(extent(found), abs=1e-3)
+    assert out.expressions[0].boxes_xyxy[0] == pytest.approx(extent(found), abs=1e-3)
 
     square = letterbox.apply(out.image)
     red, green = square[..., 0].astype(int), square[..., 1].astype(int)
@@ -99,7 +101,7 @@ def test_scale_goes_both_ways_and_anywhere() -> None:
     assert len(smaller) > 20
 
 
-def box_of(out: tuple[Example, Letterbox]) -> np.ndarray:
+def box_of(out: tuple[SetExample, Letterbox]) -> np.ndarray:
     return out[1].boxes_to_model(out[0].boxes_xyxy)[0]
 
 
@@ -201,7 +203,7 @@ def test_the_same_seed_gives_the_same() -> None:
 
 def test_nothing_happens_unless_asked_for() -> None:
     example = painted((40, 30), [(15, 10, 20, 15), (0, 0, 4, 4)], ["the left cup", "a cup"])
-    example = replace(example, expressions=(replace(example.expressions[0], box_xyxy=(14.7, 10.1, 20.3, 15.9)),))
+    example = replace(example, expressions=(replace(example.expressions[0], boxes_xyxy=((14.7, 10.1, 20.3, 15.9),)),))
     for seed in range(20):
         out, letterbox = run(example, AugmentationConfig(), seed)
         assert out.image is example.image and out.expressions == example.expressions
@@ -214,7 +216,7 @@ def test_nothing_happens_unless_asked_for() -> None:
 )
 def test_boxes_between_pixels_or_over_the_edge(box: tuple[float, float, float, float]) -> None:
     example = painted((40, 30), [(15, 10, 20, 15)], ["a cup"])
-    example = replace(example, expressions=(replace(example.expressions[0], box_xyxy=box),))
+    example = replace(example, expressions=(replace(example.expressions[0], boxes_xyxy=(box,)),))
     inside = np.clip(box, 0, [40, 30, 40, 30])
     for seed in range(20):
         out, _ = run(example, AugmentationConfig(crop=True), seed)

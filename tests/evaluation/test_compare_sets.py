@@ -10,24 +10,17 @@ import pytest
 
 from grounding import ModelConfig, load
 from grounding.data.grefcoco import GRefCOCO
-from grounding.evaluation.set_metrics import SetAnswer, choose_threshold, set_metrics
+from grounding.evaluation.fit_calibration import calibrated_answer, fit_calibration
+from grounding.evaluation.set_metrics import SetAnswer, set_metrics
 from tests.scripts import assert_refused, run_script
 from tests.tiny_clip import save_tiny_clip
-from tests.toy_data import write_toy_data
+from tests.toy_data import write_toy_data, write_toy_sets
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four images a split, each with a phrase for both of its objects, one for the first and one for none."""
-    root = write_toy_data(tmp_path_factory.mktemp("sets") / "toy", {"val": 4, "test": 4})
-    refs = []
-    for image_id in range(1, 9):
-        first = 2 * image_id - 1
-        for phrase, ann_ids in (("both boxes", [first, first + 1]), ("the left box", [first]), ("a dog", [-1])):
-            sentence = {"sent_id": len(refs), "sent": phrase}
-            refs.append({"ref_id": len(refs), "ann_id": ann_ids, "image_id": image_id,
-                         "split": "val" if image_id <= 4 else "test", "sentences": [sentence]})  # fmt: skip
-    (root / "annotations" / "grefs(unc).json").write_text(json.dumps(refs))
+    root = write_toy_sets(write_toy_data(tmp_path_factory.mktemp("sets") / "toy", {"val": 4, "test": 4}))
     save_tiny_clip(root.parent / "clip.pt")
     return root
 
@@ -47,10 +40,11 @@ def test_measures_are_those_of_the_methods_own_answers(data, tmp_path, capsys):
             for expression in example.expressions:
                 [answer] = grounder.ground(example.image, [expression.phrase])
                 annotated = np.array(expression.boxes_xyxy).reshape(-1, 4)
-                found.append(SetAnswer(answer.boxes_xyxy, answer.scores, annotated, float(answer.scores[0]), 0))
-    threshold = choose_threshold(answers["val"])
-    assert measured["threshold"] == pytest.approx(threshold, abs=1e-4)
-    expected = set_metrics(answers["test"], measured["threshold"])
+                found.append(SetAnswer(answer.boxes_xyxy, answer.scores, annotated, answer.presence, 0))
+    calibration = fit_calibration(answers["val"])
+    assert measured["threshold"] == pytest.approx(calibration.threshold, abs=1e-4)
+    assert measured["calibrated_on"] == "val"
+    expected = set_metrics([calibrated_answer(each, calibration) for each in answers["test"]], measured["threshold"])
     assert measured["metrics"] == pytest.approx(expected, abs=1e-6)
     assert measured["n"] == 12 and name in outcome.out and "AUROC" in outcome.out
 

@@ -17,12 +17,16 @@ from torchvision.ops import box_iou
 
 import grounding.training.tune_extraction as tuning
 from grounding import ModelConfig, RefCOCOg, load
+from grounding.data.grefcoco import GRefCOCO
 from grounding.data.supervision import WithoutBroken
 from grounding.evaluation.evaluate import evaluate
 from grounding.evaluation.extraction_sweep import fit_head, sweep
+from grounding.evaluation.fit_calibration import fit_calibration
 from grounding.evaluation.registry import MethodSettings, make_method
+from grounding.evaluation.set_metrics import SetAnswer
 from grounding.extraction import ExtractionConfig
 from grounding.extraction.quality import BoxQualityHead
+from grounding.methods.calibration import read_calibration
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.yolo_clip import ScoringConfig
@@ -32,6 +36,7 @@ from grounding.training.train import train
 from grounding.training.tune_extraction import GRID, SWEEP_FILE, TuneExtractionConfig, tune_extraction
 from grounding.types import Grounding
 from tests.scripts import assert_refused, run_script
+from tests.toy_data import write_toy_sets
 from tests.trained_run import make_trained_run
 
 Capture = pytest.CaptureFixture[str]
@@ -160,6 +165,40 @@ def test_quality_is_kept_with_its_network_and_a_new_choice_replaces_it(
     made_from.append(contender())
     assert json.loads((run / SWEPT).read_text())["fitted on"] == "3 images of train"
     assert all(one != other for one, other in pairwise(made_from)), "else answers are reused"
+
+
+def test_scores_are_calibrated_where_phrases_fit_nothing(made: Path, run: Path, tmp_path: Path) -> None:
+    """On the choice's own answers; a choice without such phrases leaves no calibration of another one behind."""
+    data = write_toy_sets(Path(shutil.copytree(made / "data", tmp_path / "data")))
+    made_from = {}
+    for sets, said in (("unc", "scores are calibrated"), (None, "scores are not calibrated: no phrase")):
+        table = tune_extraction(TuneExtractionConfig(run, data, device="cpu", sets_split_by=sets))
+        assert said in table
+        settings = MethodSettings(ModelConfig(), ProposalsConfig(), ScoringConfig(), "cpu")
+        made_from[sets] = make_method(str(run), settings).made_from
+        calibration = read_calibration(run)
+        assert (calibration is None) == (sets is None)
+        if calibration is None:
+            continue
+        grounder = load(run, precision="float32")
+        assert isinstance(grounder, DenseGrounder) and grounder.calibration == calibration
+        grounder.calibration = None
+        single, several = (
+            [
+                SetAnswer(answer.boxes_xyxy, answer.scores, np.array(boxes).reshape(-1, 4), answer.presence, 0)
+                for example in dataset
+                for expression, boxes in zip(example.expressions, boxes_of(example), strict=True)
+                for answer in grounder.ground(example.image, [expression.phrase])
+            ]
+            for dataset, boxes_of in (
+                (RefCOCOg(data, "val"), lambda example: [[each.box_xyxy] for each in example.expressions]),
+                (GRefCOCO(data, "val"), lambda example: [each.boxes_xyxy for each in example.expressions]),
+            )
+        )
+        expected = fit_calibration(several, single)
+        assert calibration.presence == pytest.approx(expected.presence, abs=1e-2)
+        assert calibration.score == pytest.approx(expected.score, abs=1e-2)
+    assert made_from["unc"] != made_from[None], "else answers are reused"
 
 
 def test_the_criterion_chooses(made: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

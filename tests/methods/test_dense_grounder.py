@@ -12,8 +12,9 @@ import torch
 import grounding.methods.dense as grounder_module
 from grounding import InputError, ModelConfig
 from grounding.extraction import ExtractionConfig
-from grounding.methods.dense import DenseGrounder, decoder_for
+from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import load, make_encoder
+from grounding.model.build import decoder_for
 from tests.tiny_clip import save_tiny_clip
 
 PHRASES = ["a cat", "the man in the red coat"]
@@ -81,6 +82,33 @@ def test_the_mirrored_question_has_the_mirrored_answer(
         np.testing.assert_allclose(both.ground(mirrored, [opposite])[0].heatmap, found[:, ::-1], atol=1e-5)
         np.testing.assert_allclose(both.ground(both.encode(image), [phrase])[0].heatmap, found, atol=1e-5)
         assert np.abs(straight - flipped[:, ::-1]).max() > 1e-3, "else nothing is averaged"
+
+
+def test_presence_is_the_highest_heat_or_what_the_head_says(model: ModelConfig, image: np.ndarray) -> None:
+    """Over the image without its padding; the mean over the views."""
+    wide = np.concatenate([image, image], axis=1)
+    alone = grounder(model, (64, 96), trained=True)
+    [plain] = alone.ground(wide, PHRASES[:1])
+    highest = []
+    for size in (64, 96):
+        [answer] = grounder(model, (size,), trained=True).ground(wide, PHRASES[:1])
+        highest.append(answer.presence)
+        assert answer.presence >= answer.heatmap.max() - 1e-4  # which is interpolated between cells
+    assert plain.presence == pytest.approx(np.mean(highest), abs=1e-5)
+
+    headed = replace(model, decoder=replace(model.decoder, presence=True))
+    both, single = (grounder(headed, sizes, trained=True) for sizes in ((64, 96), (64,)))
+    said = [each.presence for each in both.ground(wide, PHRASES)]
+    assert len(set(said)) == len(PHRASES) and all(0 < each < 1 for each in said)
+    view = single.encoder.at(64).encode([wide])
+    index, asked = torch.tensor([0]), single.encoder.encode_phrases(PHRASES[:1])
+    with torch.no_grad():
+        found, summary = single.decoder.compare(view.features, asked, index)
+        inside = view.valid_mask(single.decoder.heatmap_stride)
+        expected = single.decoder.presence(found, summary, inside).sigmoid()
+    assert not inside.all()
+    [answer] = single.ground(wide, PHRASES[:1])
+    assert answer.presence == pytest.approx(float(expected), abs=1e-5)
 
 
 def test_what_no_mirror_leaves_true_is_not_asked_in_one(model: ModelConfig, image: np.ndarray) -> None:

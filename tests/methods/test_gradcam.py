@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import clip
 import numpy as np
+import pytest
 import torch
 
 from grounding.clip.backbone import normalise_pixels
@@ -35,6 +36,15 @@ def by_hand(model: torch.nn.Module, image: np.ndarray, phrase: str) -> np.ndarra
     return letterbox.map_to_image((cam / max(cam.max(), 1e-30)).astype(np.float32))
 
 
+@torch.no_grad()
+def cosine_by_hand(model: torch.nn.Module, image: np.ndarray, phrase: str) -> float:
+    """Of image and phrase, from -1 to 1 brought to 0 to 1."""
+    square = Letterbox.fit((image.shape[1], image.shape[0]), RESOLUTION).apply(image)
+    embedding = model.encode_image(normalise_pixels(torch.from_numpy(square).permute(2, 0, 1)[None]))
+    text = model.encode_text(clip.tokenize([phrase]))
+    return float(1 + torch.nn.functional.cosine_similarity(embedding, text)[0]) / 2
+
+
 def test_equals_one_phrase_at_a_time_and_clip_stays_frozen():
     loaded = loaded_tiny_clip()
     grounder = GradCAMGrounder(loaded, extraction=ExtractionConfig())
@@ -48,6 +58,7 @@ def test_equals_one_phrase_at_a_time_and_clip_stays_frozen():
                 expected = by_hand(loaded.model, image, phrase)
                 assert grounding.heatmap.shape == image.shape[:2] and len(grounding.boxes_xyxy) >= 1
                 np.testing.assert_allclose(grounding.heatmap, expected, atol=2e-4)
+                assert grounding.presence == pytest.approx(cosine_by_hand(loaded.model, image, phrase), abs=1e-5)
                 hot += expected.max() > 0.5
     assert hot >= 6  # most maps are more than zeros
     assert all(parameter.grad is None for parameter in loaded.model.parameters())

@@ -62,6 +62,20 @@ def test_the_crop_that_clip_prefers_wins(image, scorer) -> None:
         assert hottest_point(answer.heatmap) == pytest.approx(((x1 + x2) / 2, (y1 + y2) / 2), abs=0.6)
 
 
+@pytest.mark.parametrize("method", [YOLOCLIPGrounder, ReCLIPGrounder])
+def test_presence_is_the_cosine_with_the_best_crop(image, scorer, method) -> None:
+    """Of the whole phrase, whatever ReCLIP makes of it."""
+    model = loaded_tiny_clip().model
+    scale = float(model.logit_scale.exp())
+    preprocess = clip.clip._transform(RESOLUTION)
+    crops = torch.stack([preprocess(Image.fromarray(image).crop(tuple(map(int, box)))) for box in BOXES])
+    with torch.no_grad():
+        _, per_text = model(crops, clip.tokenize(PHRASES))
+    found = [answer.presence for answer in method(FakeProposer(BOXES), scorer).ground(image, PHRASES)]
+    expected = (1 + per_text.amax(dim=1) / scale) / 2
+    assert found == pytest.approx(expected.tolist(), abs=1e-5)
+
+
 def test_of_several_views_the_mean_similarity_counts(image) -> None:
     def scores(*views: str) -> np.ndarray:
         boxes = np.array(BOXES, dtype=np.float32)

@@ -12,11 +12,12 @@ import torch
 from grounding import ModelConfig, load
 from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig
-from grounding.methods.dense import DenseGrounder, decoder_for
+from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import make_encoder
 from grounding.methods.similarity_maps import similarity_heatmaps
 from grounding.methods.spatial_maps import LEAST
 from grounding.model.adaptation import EmbeddingAdapters
+from grounding.model.build import decoder_for
 from grounding.model.decoder import DecoderConfig
 from tests.tiny_clip import save_tiny_clip
 
@@ -85,7 +86,9 @@ def test_padding_has_no_part_in_rules(model: ModelConfig, image: np.ndarray) -> 
     assert isinstance(adapters, EmbeddingAdapters)
     with torch.no_grad():
         cosines = adapters(view.features, method.encoder.encode_phrases([noun, ring]), torch.tensor([0, 0]))
-        found = similarity_heatmaps(method.encoder, adapters, view, [PHRASES[1]], torch.tensor([0]), spatial_rules=True)
+        found, _ = similarity_heatmaps(
+            method.encoder, adapters, view, [PHRASES[1]], torch.tensor([0]), spatial_rules=True
+        )
     likely = [(adapters.log_sharpness.exp() * each[inside]).softmax(0) for each in cosines]
     columns = inside.nonzero()[:, 1]
     right = torch.stack([likely[1][columns > column].sum() for column in columns]).clamp(min=LEAST)
@@ -116,3 +119,19 @@ def test_a_decoder_takes_no_rules(model: ModelConfig) -> None:
     decoder = decoder_for(encoder, DecoderConfig(width=16, blocks=1, queries=2, query_dim=8))
     with pytest.raises(InputError, match="a decoder makes none: leave them out"):
         DenseGrounder(encoder, decoder, extraction=ExtractionConfig(), name="a", spatial_rules=True)
+
+
+@pytest.mark.parametrize("rules", [True, False])
+def test_presence_is_how_well_the_whole_phrase_fits_some_position(
+    model: ModelConfig, image: np.ndarray, rules: bool
+) -> None:
+    """A soft maximum over the positions inside the image, whatever rules do to the map."""
+    method = grounder(model, trained=True, rules=rules)
+    view, adapters = method.encoder.encode([image]), method.decoder
+    assert isinstance(adapters, EmbeddingAdapters)
+    with torch.no_grad():
+        cosines = adapters(view.features, method.encoder.encode_phrases([PHRASES[1]]), torch.tensor([0]))[0]
+    inside, sharpness = cosines[view.valid_mask(16)[0]].double(), float(adapters.log_sharpness.exp())
+    expected = (sharpness * inside).exp().mean().log() / sharpness
+    [answer] = method.ground(image, [PHRASES[1]])
+    assert answer.presence == pytest.approx((1 + float(expected)) / 2, abs=1e-4)

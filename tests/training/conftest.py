@@ -14,7 +14,7 @@ from grounding.model.decoder import DecoderConfig
 from grounding.training.config import TrainConfig
 from grounding.training.train import train
 from tests.tiny_clip import save_tiny_clip
-from tests.toy_data import write_toy_data
+from tests.toy_data import write_toy_data, write_toy_sets
 from tests.training.runs import ALL_LOSSES, AUGMENTED, SMALL
 
 
@@ -43,14 +43,18 @@ def config(tmp_path: Path) -> TrainConfig:
 
 @pytest.fixture
 def everything(config: TrainConfig) -> TrainConfig:
-    """All augmentation and losses, and composed phrases."""
-    return replace(config, augmentation=AUGMENTED, losses=ALL_LOSSES, composed_per_image=1)
+    """All that is learned of boxes, all augmentation, composed phrases, and phrases for several objects or none."""
+    write_toy_sets(config.data)
+    decoder = replace(config.model.decoder, lora_rank=2, presence=True)
+    return replace(config, model=replace(config.model, decoder=decoder), augmentation=AUGMENTED, losses=ALL_LOSSES,
+                   composed_per_image=1, sets_per_image=1, sets_split_by="unc")  # fmt: skip
 
 
 @pytest.fixture
 def unboxed(everything: TrainConfig) -> TrainConfig:
     """The same data for adapters, which see no box."""
-    return replace(everything, model=replace(everything.model, decoder=DecoderConfig(kind="adapters")))
+    return replace(everything, model=replace(everything.model, decoder=DecoderConfig(kind="adapters")),
+                   sets_per_image=0, sets_split_by=None)  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch
 from grounding.data.supervision import box_masks
 from grounding.errors import InputError
-from grounding.methods.dense import decoder_for
+from grounding.model.build import decoder_for
 from grounding.model.decoder import DecoderConfig
 from grounding.training.contrast import Pairs, RegionPhraseContrast
 from grounding.training.criterion import ContrastConfig, LossConfig, TrainingCriterion, criterion_for
@@ -23,6 +24,7 @@ from tests.tiny_clip import loaded_tiny_clip
 
 SIZE, STRIDE, OUTPUT_STRIDE = 64, 4, 16
 PHRASES = ["the left box", "a red box", "the third box", "the box on the left", "number 7"]
+SETS = torch.tensor([2, 1, 0, 1, 1])  # how many boxes each phrase has, in a batch with sets
 EVERYTHING = LossConfig(contrast=ContrastConfig(weight=0.1))
 KINDS = ("convolutional", "adapters")
 
@@ -33,11 +35,11 @@ def encoder() -> Encoder:
 
 
 def make_criterion(
-    encoder: Encoder, losses: LossConfig = EVERYTHING, *, kind: str = "convolutional", adapter: bool = True
+    encoder: Encoder, losses: LossConfig = EVERYTHING, *, kind: str = "convolutional", **decoder: Any
 ) -> TrainingCriterion:
     """Corrections of embeddings are not at zero, where they start: else they would hide what lies before them."""
     torch.manual_seed(0)
-    config = DecoderConfig(kind=kind, width=16, blocks=1, queries=2, query_dim=8, adapter=adapter)  # type: ignore[arg-type]
+    config = DecoderConfig(kind=kind, width=16, blocks=1, queries=2, query_dim=8, **decoder)  # type: ignore[arg-type]
     criterion = criterion_for(encoder, decoder_for(encoder, config), losses)
     for name, parameter in criterion.decoder.named_parameters():
         if name in ("adapter.correction.weight", "regions.4.weight", "phrases.2.weight"):
@@ -59,6 +61,7 @@ def make_batch(kind: str = "convolutional") -> TrainingBatch:
         boxes_xyxy=torch.tensor(
             [[4.0, 8, 40, 30], [30, 30, 60, 62], [1, 17, 33, 44], [2, 20, 30, 40], [40, 17, 64, 45]]
         ),
+        box_counts=torch.ones(5, dtype=torch.long),
         image_index=torch.tensor([0, 0, 1, 1, 1]),
         region_ids=torch.tensor([3, 4, 5, 5, 6]),
     )
@@ -68,6 +71,33 @@ def test_every_kind_has_its_losses(encoder):
     assert set(make_criterion(encoder)(make_batch())) == {"mask_loss", "contrast_loss"}
     assert set(make_criterion(encoder, LossConfig())(make_batch())) == {"mask_loss"}
     assert set(make_criterion(encoder, kind="adapters")(make_batch("adapters"))) == {"contrast_loss"}
+
+
+def test_a_presence_head_has_a_loss(encoder):
+    """The cross-entropy of whether a phrase has a box, where padding finds nothing."""
+    criterion, batch = make_criterion(encoder, LossConfig(presence_weight=0.3), presence=True), make_batch()
+    batch = replace(batch, box_counts=SETS)
+    decoder = criterion.decoder
+    with torch.no_grad():
+        found, summary = decoder.compare(
+            encoder.encode_squares(batch.squares), encoder.encode_phrases(PHRASES), batch.image_index
+        )
+        expected = []
+        for row, image in enumerate(batch.image_index):
+            inside = batch.valid[image].unfold(0, 4, 4).unfold(1, 4, 4).flatten(2).any(dim=2)
+            most = found[row][:, inside].amax(dim=1)
+            probability = decoder.presence.layers(torch.cat([most, summary[row]])).sigmoid()
+            expected.append(-(probability if SETS[row] else 1 - probability).log())
+        losses = criterion(batch)
+    assert losses["presence_loss"].item() == pytest.approx(0.3 * torch.stack(expected).mean().item(), rel=1e-4)
+    assert set(losses) == {"mask_loss", "presence_loss"}
+
+
+def test_a_phrase_without_boxes_or_with_two_is_no_pair_of_a_region(encoder, monkeypatch):
+    seen: list[Pairs] = []
+    monkeypatch.setattr(RegionPhraseContrast, "forward", lambda _, pairs: (seen.append(pairs), torch.zeros(()))[1])
+    make_criterion(encoder)(replace(make_batch(), box_counts=SETS))
+    assert seen[0].region_ids.tolist() == [4, 5, 6] and len(seen[0].regions) == 3
 
 
 def test_the_mask_loss_is_that_of_the_boxes(encoder):

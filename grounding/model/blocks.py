@@ -1,0 +1,75 @@
+"""What a decoder is built of: blocks that a phrase modulates, the presence head, and operations on maps."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ModulatedBlock(nn.Module):
+    """A residual depthwise-separable block whose channels the phrase scales and shifts."""
+
+    def __init__(self, width: int, phrase_dim: int, *, kernel_size: int) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(width, width, kernel_size, padding=kernel_size // 2, groups=width)
+        self.norm = nn.GroupNorm(1, width)
+        self.modulation = nn.Linear(phrase_dim, 2 * width)
+        self.expand = nn.Conv2d(width, 2 * width, 1)
+        self.project = nn.Conv2d(2 * width, width, 1)
+
+    def forward(self, x: Tensor, summary: Tensor) -> Tensor:
+        """(P, C, h, w) and (P, D) phrase summaries to (P, C, h, w)."""
+        scale, shift = self.modulation(summary)[..., None, None].chunk(2, dim=1)
+        out = self.norm(self.depthwise(x)) * (1 + scale) + shift
+        return x + self.project(F.gelu(self.expand(out)))
+
+
+class PresenceHead(nn.Module):
+    """Whether what a phrase names is in the image at all, by what it finds where it finds most.
+
+    Args:
+        width: channels of what is found.
+        phrase_dim: of the phrases' summaries.
+    """
+
+    def __init__(self, width: int, phrase_dim: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(width + phrase_dim, phrase_dim), nn.GELU(), nn.Linear(phrase_dim, 1))
+
+    def forward(self, x: Tensor, summary: Tensor, valid: Tensor) -> Tensor:
+        """(P,) logits.
+
+        Args:
+            x: (P, C, h, w) what is found.
+            summary: (P, D) of the phrases.
+            valid: (P, H, W) bool, False on padding; H and W multiples of h and w by the same factor. A position counts
+                that is valid in part, and in each map some does.
+        """
+        own = F.max_pool2d(valid[:, None].float(), valid.shape[-1] // x.shape[-1]) > 0
+        most = x.masked_fill(~own, -torch.inf).amax(dim=(2, 3))
+        return self.layers(torch.cat([most, summary], dim=1))[:, 0]
+
+
+def expand_to_phrases(x: Tensor, image_index: Tensor) -> Tensor:
+    """(B, ...) of images to (P, ...) of their phrases; a single image's (1, ...) is left to broadcasting."""
+    # Not x[image_index]: its gradient adds up the phrases of an image in an order that depends on threads.
+    return x if x.shape[0] == 1 else x.index_select(0, image_index)
+
+
+def coordinates(x: Tensor) -> Tensor:
+    """(B, 2, h, w): column and row of every position, from -1 to 1."""
+    rows, columns = (_evenly_spaced(count, like=x) for count in x.shape[2:])
+    grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy"))
+    # In the layout of the features beside which they are put: a mixture of layouts is slow to concatenate.
+    return grid.expand(x.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
+
+
+def _evenly_spaced(count: int, *, like: Tensor) -> Tensor:
+    """(count,) from -1 to 1. Not `torch.linspace`, which the export to ONNX can trace for one count only."""
+    steps = torch.arange(count, device=like.device)
+    return ((2 * steps + 1 - count) / max(count - 1, 1)).to(like.dtype)
+
+
+def upsampled(x: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)

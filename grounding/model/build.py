@@ -1,0 +1,23 @@
+"""What is trained on top of a CLIP, new."""
+
+from __future__ import annotations
+
+import torch
+
+from grounding.clip.encoder import Encoder
+from grounding.model.adaptation import STAGE, EmbeddingAdapters
+from grounding.model.decoder import DecoderConfig, HeatmapDecoder
+from grounding.model.lora import LowRankUpdates
+
+
+def decoder_for(encoder: Encoder, config: DecoderConfig) -> HeatmapDecoder | EmbeddingAdapters:
+    """A new decoder, or new adapters, that fit the encoder's CLIP."""
+    dense = encoder.dense
+    if config.kind == "adapters":
+        adapters = EmbeddingAdapters(dense.embed_dim, dense.pyramid_channels[STAGE])
+        return adapters.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    updates = LowRankUpdates(dense, rank=config.lora_rank) if config.lora_rank else None
+    decoder = HeatmapDecoder(config, embed_dim=dense.embed_dim, token_width=encoder.encode_phrases.token_width,
+                             pyramid_channels=dense.pyramid_channels, output_stride=dense.output_stride,
+                             updates=updates)  # fmt: skip
+    return decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # halves a step on the CPU

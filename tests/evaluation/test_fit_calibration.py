@@ -1,0 +1,82 @@
+"""Calibrations find what drew the answers, and cannot be had of one kind of phrase alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from grounding.errors import InputError
+from grounding.evaluation.fit_calibration import calibrated_answer, fit_calibration, logistic_regression
+from grounding.evaluation.set_metrics import SetAnswer, choose_threshold
+from grounding.methods.calibration import Calibration
+
+BOX = np.array([[0.0, 0, 10, 10]])
+
+
+def drawn(count: int, right: Callable[[float], float], *, always_there: bool = False) -> list[SetAnswer]:
+    """Answers of one box each: by its score, `right` says how likely it is the annotated one."""
+    rng = np.random.default_rng(0)
+    answers = []
+    for i in range(count):
+        score, presence = rng.uniform(0.02, 0.98, 2)
+        there = always_there or rng.random() < presence
+        good = there and rng.random() < right(score)
+        annotated = (BOX if good else BOX + 50) if there else np.zeros((0, 4))
+        answers.append(SetAnswer(BOX, np.array([score]), annotated, float(presence), i))
+    return answers
+
+
+def test_logistic_regression_finds_the_coefficients() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(40_000, 2))
+    labels = rng.random(len(features)) < expit(1.5 * features[:, 0] - 0.7 * features[:, 1] + 0.4)
+    assert logistic_regression(features, labels) == pytest.approx((1.5, -0.7, 0.4), abs=0.08)
+    against = logistic_regression(-features, labels)
+    assert 0 < against[0] < 0.02  # the order of boxes is not turned round
+
+
+def test_probabilities_are_shares() -> None:
+    """Of held-out answers with about the same probability, about that share is right."""
+    answers = drawn(12_000, lambda score: score**2)
+    calibration = fit_calibration(answers[:6000])
+    held_out = [calibrated_answer(each, calibration) for each in answers[6000:]]
+    for value, truth in (
+        ([each.presence for each in held_out], [len(each.annotated_xyxy) > 0 for each in held_out]),
+        ([each.scores[0] for each in held_out], [np.array_equal(each.annotated_xyxy, BOX) for each in held_out]),
+    ):
+        values, truths = np.array(value), np.array(truth)
+        for low in (0.0, 0.2, 0.4, 0.6):
+            of_bin = (values >= low) & (values < low + 0.2)
+            assert values[of_bin].mean() == pytest.approx(truths[of_bin].mean(), abs=0.06)
+
+
+def test_the_threshold_is_the_best_for_sets() -> None:
+    answers = drawn(500, lambda score: score)
+    calibration = fit_calibration(answers)
+    assert calibration.threshold == choose_threshold([calibrated_answer(each, calibration) for each in answers])
+
+
+def test_phrases_for_one_object_have_no_say_in_presence() -> None:
+    sets, single = drawn(400, lambda score: score), drawn(400, lambda _: 1.0, always_there=True)
+    alone, beside = fit_calibration(sets), fit_calibration(sets, single)
+    assert alone.presence == beside.presence and alone.score != beside.score
+    # They are all right: the same scores promise more.
+    assert calibrated_answer(sets[0], beside).scores[0] > calibrated_answer(sets[0], alone).scores[0]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_one_kind_of_phrase_is_refused(there: bool) -> None:
+    annotated = BOX if there else np.zeros((0, 4))
+    with pytest.raises(InputError, match="phrases for something and for nothing are both needed"):
+        fit_calibration([SetAnswer(BOX, np.array([0.5]), annotated, 0.5, 0)])
+
+
+def test_a_second_box_on_one_object_is_wrong() -> None:
+    twice = SetAnswer(np.concatenate([BOX, BOX + 1]), np.array([0.8, 0.7]), BOX, 0.9, 0)
+    nothing = SetAnswer(BOX, np.array([0.3]), np.zeros((0, 4)), 0.1, 1)
+    calibration: Calibration = fit_calibration([twice] * 50 + [nothing] * 50)
+    scores = calibrated_answer(twice, calibration).scores
+    assert scores[0] > 0.55 > scores[1]

@@ -1,0 +1,95 @@
+"""Low-rank updates: nothing at the start, the same whether trained or added for good, and all of them learned."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from grounding.clip.dense import DenseFeatures
+from grounding.clip.encoder import Encoder
+from grounding.extraction import ExtractionConfig
+from grounding.methods.dense import DenseGrounder
+from grounding.model.build import decoder_for
+from grounding.model.decoder import DecoderConfig, HeatmapDecoder
+from grounding.model.lora import LowRankUpdates
+from tests.tiny_clip import loaded_tiny_clip
+
+SQUARES = torch.randint(256, (2, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(params=[16, 32])
+def encoder(request: pytest.FixtureRequest) -> Encoder:
+    return Encoder(loaded_tiny_clip(), model_size=64, output_stride=request.param)
+
+
+def make_updates(encoder: Encoder, *, trained: bool) -> LowRankUpdates:
+    torch.manual_seed(0)
+    updates = LowRankUpdates(encoder.dense, rank=2)
+    for name, parameter in updates.named_parameters():
+        if trained and name.startswith("up"):
+            torch.nn.init.normal_(parameter, std=0.1)
+    return updates
+
+
+def assert_equal(first: DenseFeatures, second: DenseFeatures, tolerance: float) -> None:
+    for one, other in ((first.embeddings, second.embeddings), *zip(first.pyramid.values(), second.pyramid.values(),
+                                                                   strict=True)):  # fmt: skip
+        torch.testing.assert_close(one, other, atol=tolerance * float(other.abs().max()), rtol=0)
+
+
+def test_clip_is_itself_at_the_start(encoder: Encoder) -> None:
+    """To the last bit, trained or added for good."""
+    own, updates = encoder.encode_squares(SQUARES), make_updates(encoder, trained=False)
+    assert_equal(encoder.encode_squares(SQUARES, updates()), own, 0)
+    assert_equal(encoder.updated(updates()).encode_squares(SQUARES), own, 0)
+
+
+def test_added_for_good_they_change_what_they_changed_in_training(encoder: Encoder) -> None:
+    own, updates = encoder.encode_squares(SQUARES), make_updates(encoder, trained=True)
+    trained = encoder.encode_squares(SQUARES, updates())
+    assert_equal(encoder.updated(updates()).encode_squares(SQUARES), trained, 1e-5)
+    assert (trained.embeddings - own.embeddings).abs().max() > 0.05
+    for stage in ("layer1", "layer2"):  # which have none
+        assert torch.equal(trained.pyramid[stage], own.pyramid[stage])
+    assert_equal(encoder.encode_squares(SQUARES), own, 0)  # the frozen tower was not touched
+
+
+def test_an_update_is_a_product_of_its_rank(encoder: Encoder) -> None:
+    """Of a kernel taken for a matrix; by name, each fits its convolution."""
+    for name, added in make_updates(encoder, trained=True)().items():
+        assert added.shape == encoder.dense.visual.get_parameter(name).shape
+        assert torch.linalg.matrix_rank(added.detach().flatten(1)) == 2
+    kernels = [name for name, module in encoder.dense.visual.named_modules() if isinstance(module, torch.nn.Conv2d)]
+    expected = {f"{name}.weight" for name in kernels if name.startswith(("layer3", "layer4"))}
+    assert set(make_updates(encoder, trained=True)()) == expected
+
+
+def test_all_of_them_are_learned_and_clip_is_not(encoder: Encoder) -> None:
+    updates, before = make_updates(encoder, trained=True), copy.deepcopy(encoder.dense.state_dict())
+    features = encoder.encode_squares(SQUARES, updates())
+    target = F.normalize(torch.randn(features.embeddings.shape, generator=torch.Generator().manual_seed(1)), dim=1)
+    (features.embeddings * target).sum().backward()
+    assert all(each.grad is not None and each.grad.abs().max() > 0 for each in updates.parameters())
+    assert not any(each.requires_grad for each in encoder.dense.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in encoder.dense.state_dict().items())
+
+
+def test_a_method_answers_with_the_updated_tower(encoder: Encoder) -> None:
+    torch.manual_seed(0)
+    config = DecoderConfig(width=16, blocks=1, queries=2, query_dim=8, lora_rank=2)
+    decoder = decoder_for(encoder, config)
+    assert isinstance(decoder, HeatmapDecoder) and decoder.updates is not None
+    for parameter in decoder.updates.up.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    image = SQUARES[0].numpy()
+    with torch.no_grad():
+        features = encoder.encode_squares(SQUARES[:1], decoder.updates())
+        expected = decoder(features, encoder.encode_phrases(["a box"]), torch.tensor([0])).sigmoid()
+    grounder = DenseGrounder(encoder, decoder, extraction=ExtractionConfig(), name="ours")
+    [answer] = grounder.ground(image, ["a box"])
+    shown = F.interpolate(expected[None], size=(64, 64), mode="bilinear", align_corners=False)[0, 0]
+    np.testing.assert_allclose(answer.heatmap, shown.numpy(), atol=1e-4)
