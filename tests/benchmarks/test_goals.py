@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.goals import GOALS, PREFIX, Goal, measured, table
+from benchmarks.goals import GOALS, MEASURES_OF_OURS, PREFIX, Goal, measured, measures_table, table
 from benchmarks.results import NAMES
 from grounding.errors import InputError
 from grounding.evaluation.predictions import Prediction
@@ -61,3 +61,16 @@ def test_the_table_has_every_goal_met_or_not() -> None:
     for i, (goal, row) in enumerate(zip(GOALS, rows, strict=True)):
         assert NAMES[goal.method] in row and f"{0.01 * i:+.3f} [+0.000, +0.100]" in row and f"1,{i:03d}" in row
         assert (" no " in row) == bool(i % 2)
+
+
+def test_what_is_asked_of_our_decoder_is_in_the_table() -> None:
+    claims = {
+        name: {"value": 0.25, "interval": None if "error" in name else [0.2, 0.3], "n": 1500, "met": False,
+               "goal": [None, 0.05] if "error" in name else [0.5, None]}
+        for name in MEASURES_OF_OURS
+    }  # fmt: skip
+    rows = measures_table(claims).splitlines()[2:]
+    assert len(rows) == len(MEASURES_OF_OURS)
+    for name, row in zip(MEASURES_OF_OURS, rows, strict=True):
+        assert MEASURES_OF_OURS[name] in row and " no " in row and "1,500" in row
+        assert ("<= 0.05" in row and "[" not in row) if "error" in name else "0.250 [0.200, 0.300]" in row

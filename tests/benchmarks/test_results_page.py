@@ -21,6 +21,8 @@ SETS = {
         "demo": {"n": 4, "threshold": 0.5, "weights": "a CLIP",
                  "metrics": {"set_accuracy": 0.25, "n_acc": 0.125, "t_acc": 0.75, "presence_auroc": 0.5625},
                  "intervals": {"set_accuracy": [0.1, 0.4], "n_acc": [0.0, 0.2], "t_acc": [0.6, 0.9]}},
+        "refshapes": {"n": 4, "threshold": 0.5, "weights": "a CLIP", "metrics": {"set_accuracy": 0.5, "n_acc": 0.25},
+                      "intervals": {"set_accuracy": [0.1, 0.9], "n_acc": [0.0, 0.5]}},
     },
 }  # fmt: skip
 
@@ -60,6 +62,10 @@ def test_page_and_readme(tmp_path: Path, measured: list[Path]) -> None:
     assert accuracies == sorted(accuracies, reverse=True)
     held = json.loads(claims.read_text())
     assert held["sets/demo n_acc"]["value"] == 0.125 and held["sets/demo n_acc"]["interval"] == [0.0, 0.2]
+    assert held["sets/demo n_acc"]["goal"] is None and held["sets/refshapes n_acc"]["goal"] == [0.7, None]
+    assert not held["sets/refshapes n_acc"]["met"]
+    error = RESULTS["methods"]["zero-shot"]["metrics"]["ece"]
+    assert held["calibration error/zero-shot"]["value"] == error
     assert held["sets/demo presence_auroc"]["value"] == 0.5625 and "0.562" in page.read_text()
 
 
