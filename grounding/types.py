@@ -159,7 +159,8 @@ class Grounding:
         return self.boxes_xyxy[self.scores >= self.threshold]
 
     def save(self, path: str | Path) -> None:
-        """Write a picture of the heatmap and the boxes over the image, a small one enlarged.
+        """Write a picture of the heatmap and the boxes over the image, a small one enlarged; where scores are
+        calibrated, of the answer's boxes only.
 
         Args:
             path: its suffix says the format: .png, .jpg, .svg or .pdf.
@@ -180,6 +181,7 @@ class Grounding:
         figure, axis = bare_figure(
             heatmap_overlay(self.image, self.heatmap), longer_side=max(*self.image.shape[:2], LEAST_SIDE)
         )
-        draw_boxes(axis, self.boxes_xyxy, [f"{score:.2f}" for score in self.scores])
+        count = len(self.boxes_xyxy) if self.threshold is None else len(self.found_xyxy)
+        draw_boxes(axis, self.boxes_xyxy[:count], [f"{score:.2f}" for score in self.scores[:count]])
         keep_labels_inside(figure)
         save_figure(figure, Path(path))

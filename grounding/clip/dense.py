@@ -56,7 +56,7 @@ class DenseCLIP(nn.Module):
         self.output_stride = output_stride
         self.compiled = compiled
         self._tower = _Tower(visual, output_stride)
-        self._frozen_tower = _compiled(self._tower) if compiled else self._tower
+        self._frozen_tower = _compiled(self._tower) if compiled else self._tower.forward
 
     def train(self, mode: bool = True) -> DenseCLIP:
         """Stays in evaluation mode: training statistics would change the frozen batch norms."""
@@ -100,7 +100,7 @@ class DenseCLIP(nn.Module):
         visual = copy.deepcopy(self.visual)
         for name, added in updates.items():
             weight = visual.get_parameter(name)
-            weight.copy_(weight + added.to(weight))
+            weight.copy_(weight.float() + added.float())  # rounded once
         return DenseCLIP(visual, output_stride=self.output_stride, compiled=self.compiled)
 
 

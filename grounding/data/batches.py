@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -90,7 +89,7 @@ class TrainingItems(Dataset[TrainingItem]):
         stride: int,
         phrases_per_image: int,
         composed_per_image: int = 0,
-        sets: Mapping[int, Sequence[SetExpression]] = MappingProxyType({}),
+        sets: Mapping[int, Sequence[SetExpression]] | None = None,
         sets_per_image: int = 0,
         boxed: bool = True,
         augmentation: AugmentationConfig = UNCHANGED,
@@ -104,7 +103,7 @@ class TrainingItems(Dataset[TrainingItem]):
         self.boxed = boxed
         self._composed: dict[int, list[Expression]] = {}  # by image id
         image_ids = {expression.image_id for expression in dataset.expressions}
-        self._sets = {image_id: list(of_image) for image_id, of_image in sets.items() if image_id in image_ids}
+        self._sets = {image_id: list(of_image) for image_id, of_image in (sets or {}).items() if image_id in image_ids}
         if composed_per_image and boxed:
             pool = composed_expressions(
                 dataset.expressions,
@@ -170,7 +169,7 @@ class TrainingItems(Dataset[TrainingItem]):
 
 
 def _region_ids(expressions: Sequence[SetExpression], boxed: bool) -> list[int]:
-    """Equal where two expressions are known to be of one object; all others differ, and are negative."""
+    """Equal where two expressions are known to be of one object; those of several objects or none have no say."""
     return [each.ann_ids[0] if boxed and len(each.ann_ids) == 1 else -1 - each.sent_id for each in expressions]
 
 

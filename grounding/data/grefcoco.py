@@ -12,7 +12,7 @@ from pathlib import Path
 from torch.utils.data import Dataset
 
 from grounding.data.annotations import find_layout, read_instances, read_references
-from grounding.data.images import read_annotated_image
+from grounding.data.images import read_annotated_image, refuse_missing_images
 from grounding.errors import InputError
 from grounding.types import SetExample, SetExpression
 
@@ -28,6 +28,7 @@ class GRefCOCO(Dataset[SetExample]):
 
     Attributes:
         split: as given.
+        images_dir: the folder of the images.
         expressions: all expressions, in the order of the examples.
     """
 
@@ -45,6 +46,7 @@ class GRefCOCO(Dataset[SetExample]):
         """
         self.split = split
         layout = find_layout(Path(root), split_by, sets=True)
+        self.images_dir = layout.images_dir
         references = read_references(layout.refs_file, split)
         regions, images = read_instances(layout.instances_file, references)
         unsized = next((image_id for image_id, record in images.items() if record.size is None), None)
@@ -72,6 +74,14 @@ class GRefCOCO(Dataset[SetExample]):
 
     def __len__(self) -> int:
         return len(self._examples)
+
+    def expressions_of(self, index: int) -> tuple[SetExpression, ...]:
+        """The expressions of an image, without reading it."""
+        return self._examples[index]
+
+    def check_images(self) -> None:
+        """As `RefCOCOg.check_images`."""
+        refuse_missing_images((each.image_path for each in self.expressions), self.images_dir, self.split)
 
     def __getitem__(self, index: int) -> SetExample:
         """The example with its image decoded.

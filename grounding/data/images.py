@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import warnings
+from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 
@@ -175,3 +176,23 @@ def read_annotated_image(path: Path, size: tuple[int, int] | None) -> np.ndarray
             "not fit it: put the original file back"
         )
     return image
+
+
+def refuse_missing_images(paths: Iterable[Path], images_dir: Path, split: str) -> None:
+    """Does nothing, unless image files are missing, on which a long run would end.
+
+    Args:
+        paths: of a split's images; each may come several times.
+        images_dir: the folder that they should lie in, which is named.
+        split: which is named.
+
+    Raises:
+        InputError: some are missing; it says how many and names the first.
+    """
+    asked = list(dict.fromkeys(paths))
+    missing = [path for path in asked if not path.is_file()]
+    if missing:
+        raise InputError(
+            f"{len(missing)} of the {len(asked)} images of split {split!r} are missing from {images_dir}, "
+            f"the first {missing[0].name}: put COCO's train2014 photographs there"
+        )

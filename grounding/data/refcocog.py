@@ -13,7 +13,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from grounding.data.annotations import find_layout, read_instances, read_references
-from grounding.data.images import read_annotated_image
+from grounding.data.images import read_annotated_image, refuse_missing_images
 from grounding.data.records import box_in_image
 from grounding.errors import InputError
 from grounding.geometry import box_xyxy_to_xywh
@@ -157,13 +157,7 @@ class RefCOCOg(Dataset[Example]):
         Raises:
             InputError: files are missing; it says how many and names the first.
         """
-        paths = list(dict.fromkeys(expression.image_path for expression in self.expressions))
-        missing = [path for path in paths if not path.is_file()]
-        if missing:
-            raise InputError(
-                f"{len(missing)} of the {len(paths)} images of split {self.split!r} are missing from "
-                f"{self.images_dir}, the first {missing[0].name}: put COCO's train2014 photographs there"
-            )
+        refuse_missing_images((each.image_path for each in self.expressions), self.images_dir, self.split)
 
 
 def _by_image(expressions: Iterable[Expression]) -> list[tuple[Expression, ...]]:

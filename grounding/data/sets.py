@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch.utils.data import Dataset
 from grounding.data.refcocog import RefCOCOg
 from grounding.types import Expression, Region, SetExample, SetExpression
 
-MOST_TRIES = 20  # for an image: where it holds nearly every category, hardly any phrase is of another
+TRIES = 20  # draws for each absent phrase: where an image holds nearly every category, few phrases are of another
 
 
 def as_set(expression: Expression) -> SetExpression:
@@ -20,28 +21,41 @@ def as_set(expression: Expression) -> SetExpression:
 
 
 def absent_expressions(
-    expressions: Sequence[Expression], regions: Mapping[int, Sequence[Region]], *, seed: int
-) -> dict[int, SetExpression]:
-    """For each image a phrase of another image, about an object of a category that this one has no object of.
+    expressions: Sequence[Expression], regions: Mapping[int, Sequence[Region]], *, seed: int, per_image: int = 1
+) -> dict[int, list[SetExpression]]:
+    """For each image phrases of other images that fit nothing in it.
+
+    A phrase says that nothing fits only if it names what it is about: "the left one" fits something nearly everywhere.
+    So those are taken that contain the name of their object's category, and no object of the image is of it.
 
     Args:
         expressions: of a split.
         regions: image id -> every annotated object of the image, with categories.
         seed: together with the image id, of the draw.
+        per_image: at most so many.
 
     Returns:
-        Image id -> expression without a box; of an image for which none was found, nothing.
+        Image id -> expressions without a box; of an image for which none was found, nothing.
     """
-    named = [expression for expression in expressions if expression.category]
-    found: dict[int, SetExpression] = {}
-    for image_id, path in {each.image_id: each.image_path for each in named}.items():
-        rng = np.random.default_rng([seed, image_id])
+    naming = [each for each in expressions if each.category and _names(each.phrase, each.category)]
+    found: dict[int, list[SetExpression]] = {}
+    if not naming:
+        return found
+    for image_id, path in {each.image_id: each.image_path for each in expressions}.items():
         here = {region.category for region in regions[image_id]}
-        drawn = (named[index] for index in rng.integers(len(named), size=MOST_TRIES))
-        other = next((each for each in drawn if each.category not in here), None)
-        if other is not None:
-            found[image_id] = SetExpression(other.phrase, (), (), image_id, -other.ref_id, -1 - other.sent_id, path)
+        rng = np.random.default_rng([seed, image_id])
+        drawn = (naming[index] for index in rng.integers(len(naming), size=TRIES * per_image))
+        others = [each for each in drawn if each.category not in here][:per_image]
+        if others:
+            found[image_id] = [
+                SetExpression(each.phrase, (), (), image_id, each.ref_id, each.sent_id, path) for each in others
+            ]
     return found
+
+
+def _names(phrase: str, category: str) -> bool:
+    """Whether a phrase contains the words of a category, in the singular."""
+    return re.search(rf"\b{re.escape(category.lower())}\b", phrase.lower()) is not None
 
 
 class WithAbsent(Dataset[SetExample]):
@@ -52,13 +66,12 @@ class WithAbsent(Dataset[SetExample]):
         seed: of the draw, as for `absent_expressions`.
 
     Attributes:
-        split: the data set's.
+        absent: image id -> the phrase of another image, in a list; of an image for which none was found, nothing.
     """
 
     def __init__(self, dataset: RefCOCOg, *, seed: int) -> None:
         self._dataset = dataset
-        self._absent = absent_expressions(dataset.expressions, dataset.regions, seed=seed)
-        self.split = dataset.split
+        self.absent = absent_expressions(dataset.expressions, dataset.regions, seed=seed)
 
     def __len__(self) -> int:
         return len(self._dataset)
@@ -70,6 +83,5 @@ class WithAbsent(Dataset[SetExample]):
             InputError: the image cannot be read.
         """
         example = self._dataset[index]
-        absent = self._absent.get(example.expressions[0].image_id)
-        expressions = (*map(as_set, example.expressions), *([absent] if absent else []))
-        return SetExample(example.image, expressions, example.regions)
+        absent = self.absent.get(example.expressions[0].image_id, ())
+        return SetExample(example.image, (*map(as_set, example.expressions), *absent), example.regions)

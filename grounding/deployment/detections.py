@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from supervision import Detections
 
 PHRASE = "phrase"  # of `data`, one per box
-HEATMAP = "heatmap"  # of `metadata`
+HEATMAP, PRESENCE, THRESHOLD = "heatmap", "presence", "threshold"  # of `metadata`
 
 
 def to_detections(grounding: Grounding) -> Detections:
-    """Boxes and scores as `xyxy` and `confidence`, the phrase beside each box in `data`, the heatmap in `metadata`.
+    """Boxes and scores as `xyxy` and `confidence`, the phrase beside each box in `data`, all else in `metadata`.
 
     Raises:
         InputError: the package supervision is not installed.
@@ -33,7 +33,7 @@ def to_detections(grounding: Grounding) -> Detections:
         confidence=grounding.scores.copy(),
         class_id=np.zeros(count, dtype=int),
         data={PHRASE: np.array([grounding.phrase] * count)},
-        metadata={HEATMAP: grounding.heatmap},
+        metadata={HEATMAP: grounding.heatmap, PRESENCE: grounding.presence, THRESHOLD: grounding.threshold},
     )
 
 
@@ -63,4 +63,5 @@ def from_detections(detections: Detections, image: np.ndarray, phrase: str | Non
     heatmap = detections.metadata.get(HEATMAP)
     if heatmap is None or np.shape(heatmap) != image.shape[:2]:
         heatmap = heatmap_of_boxes(boxes_xyxy, scores, image.shape[:2])
-    return Grounding(asked, boxes_xyxy, scores, np.asarray(heatmap), image)
+    known = {name: detections.metadata[name] for name in (PRESENCE, THRESHOLD) if name in detections.metadata}
+    return Grounding(asked, boxes_xyxy, scores, np.asarray(heatmap), image, **known)

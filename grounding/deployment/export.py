@@ -123,6 +123,11 @@ def left_out(grounder: DenseGrounder) -> Iterator[str]:
             f"the run makes boxes by {extraction.method!r}: the export makes them by 'components', connected regions "
             f"above {extraction.relative:g} of the maximum"
         )
+    if grounder.calibration is not None:
+        yield (
+            "the run's scores are probabilities, and it says whether anything fits the phrase (calibration.yaml): "
+            "the export's scores are heat, and it always gives a box"
+        )
 
 
 def clip_to_tokenizers() -> Tokenizer:

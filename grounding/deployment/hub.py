@@ -96,7 +96,7 @@ def _content(run: str | os.PathLike[str], repo: str, results: Path | None, licen
     data = config.get("data", "unknown")
     parameters = sum(each.numel() for each in grounder.decoder.parameters())
     facts = {
-        "CLIP, frozen": f"{model['clip']}, sha256 {grounder.encoder.clip.sha256[:12]}...",
+        "CLIP, its own weights frozen": f"{model['clip']}, sha256 {grounder.encoder.clip.sha256[:12]}...",
         "decoder": f"{parameters:,} parameters, sha256 {hashes[DECODER_FILE][:12]}...",
         "boxes from heatmaps by": f"`{grounder.extraction.method}`",
         "trained on": f"{data}, split {config.get('split', 'unknown')} ({config.get('split_by', 'unknown')})",

@@ -22,6 +22,7 @@ from grounding.clip.dense import DenseCLIP, DenseFeatures
 from grounding.clip.encoder import Encoder
 from grounding.clip.package import CLIP
 from grounding.clip.text import CONTEXT_LENGTH, PhraseFeatures, text_states, tokenize
+from grounding.model.build import updated_encoder
 from grounding.model.decoder import STAGES_READ, HeatmapDecoder
 
 OPSET = 18
@@ -108,7 +109,7 @@ def onnx_networks(encoder: Encoder, decoder: HeatmapDecoder) -> Iterator[tuple[s
         decoder: trained on its features.
     """
     images, phrases, length = Dim("images", min=1), Dim("phrases", min=1), Dim("length", min=1, max=CONTEXT_LENGTH)
-    image_tower, text_tower = ImageTower(encoder.dense), TextTower(encoder.clip.model)
+    image_tower, text_tower = ImageTower(updated_encoder(encoder, decoder).dense), TextTower(encoder.clip.model)
     network = DecoderNetwork(decoder, output_stride=encoder.dense.output_stride)
     squares = torch.zeros(2, encoder.model_size, encoder.model_size, 3, dtype=torch.uint8)
     sides = {0: images, 1: Dim.DYNAMIC, 2: Dim.DYNAMIC}

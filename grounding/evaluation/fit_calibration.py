@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.special import expit
 
 from grounding.errors import InputError
 from grounding.evaluation.set_metrics import SetAnswer, choose_threshold, matches
@@ -28,7 +29,10 @@ def fit_calibration(sets: Sequence[SetAnswer], single: Sequence[SetAnswer] = ())
     """
     present = np.array([len(each.annotated_xyxy) > 0 for each in sets])
     if present.all() or not present.any():
-        raise InputError("phrases for something and for nothing are both needed to calibrate: use another split")
+        raise InputError(
+            "phrases for something and for nothing are both needed to calibrate: give a split that has "
+            "both (threshold_split, or split of train.py extraction)"
+        )
     slope, intercept = logistic_regression(raw_logit([each.presence for each in sets])[:, None], present)
     rows, right = [], []
     for each in (*sets, *single):
@@ -59,7 +63,7 @@ def logistic_regression(features: np.ndarray, labels: np.ndarray) -> tuple[float
     def loss(coefficients: np.ndarray) -> tuple[float, np.ndarray]:
         margins = signs * (x @ coefficients)
         value = np.logaddexp(0, -margins).mean() + RIDGE * coefficients[:-1] @ coefficients[:-1]
-        gradient = -(x * (signs / (1 + np.exp(margins)))[:, None]).mean(axis=0)
+        gradient = -(x * (signs * expit(-margins))[:, None]).mean(axis=0)
         gradient[:-1] += 2 * RIDGE * coefficients[:-1]
         return float(value), gradient
 

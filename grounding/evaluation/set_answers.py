@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 
 import numpy as np
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from grounding.data.dataloader import ImageLoader
-from grounding.data.grefcoco import GRefCOCO
-from grounding.data.sets import WithAbsent
+from grounding.data.sets import as_set
 from grounding.evaluation.set_metrics import SetAnswer
 from grounding.methods.dense import Grounder
+from grounding.types import Example, Expression, SetExample
 
 
 def set_answers(
-    grounder: Grounder, dataset: GRefCOCO | WithAbsent, *, images_per_batch: int, workers: int
+    grounder: Grounder, dataset: Dataset[SetExample] | Dataset[Example], *, images_per_batch: int, workers: int
 ) -> list[SetAnswer]:
-    """Every phrase of a split asked once.
+    """Every phrase of a split asked once; of phrases for one object, too.
 
     Raises:
         InputError: an image cannot be read.
     """
-    batches = [range(len(dataset))[i : i + images_per_batch] for i in range(0, len(dataset), images_per_batch)]
-    loader = ImageLoader(dataset, batch_sampler=batches, num_workers=workers, collate_fn=list)
+    loader = ImageLoader(dataset, batch_size=images_per_batch, num_workers=workers, collate_fn=list)
+    total = len(dataset) if isinstance(dataset, Sized) else None
     found: list[SetAnswer] = []
-    with tqdm(total=len(dataset), desc=f"{grounder.name}, {dataset.split}", unit="image", leave=False) as bar:
+    with tqdm(total=total, desc=f"{grounder.name}, sets", unit="image", leave=False) as bar:
         for batch in loader:
             groundings = grounder.ground_batch([each.image for each in batch], [each.phrases for each in batch])
             for example, of_image in zip(batch, groundings, strict=True):
                 for expression, grounding in zip(example.expressions, of_image, strict=True):
+                    named = as_set(expression) if isinstance(expression, Expression) else expression
                     found.append(
-                        SetAnswer(grounding.boxes_xyxy, grounding.scores, as_array(expression.boxes_xyxy),
-                                  grounding.presence, expression.image_id)
+                        SetAnswer(grounding.boxes_xyxy, grounding.scores, as_array(named.boxes_xyxy),
+                                  grounding.presence, named.image_id)
                     )  # fmt: skip
             bar.update(len(batch))
     return found

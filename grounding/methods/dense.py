@@ -24,6 +24,7 @@ from grounding.methods.calibration import Calibration, calibrated
 from grounding.methods.similarity_maps import similarity_heatmaps
 from grounding.methods.stream import EncodeOnceGrounder
 from grounding.model.adaptation import EmbeddingAdapters
+from grounding.model.build import updated_encoder
 from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
@@ -73,6 +74,8 @@ class DenseGrounder(EncodeOnceGrounder):
         calibration: makes probabilities of scores and presence, and says which boxes are the answer.
 
     Attributes:
+        encoder: as given; frozen.
+        updates_clip: whether images are encoded with the decoder's updates of the encoder.
         known_images: those that `ground` was asked about lately, encoded.
 
     Raises:
@@ -97,10 +100,10 @@ class DenseGrounder(EncodeOnceGrounder):
             required_head(extraction, quality_head)
         if spatial_rules and isinstance(decoder, HeatmapDecoder):
             raise SettingsError("spatial_rules act on similarity maps, and a decoder makes none: leave them out")
-        if isinstance(decoder, HeatmapDecoder) and decoder.updates is not None:
-            encoder = encoder.updated(decoder.updates())
         self.encoder = encoder
-        self._encoders = [encoder.at(size) for size in sizes] or [encoder]
+        self.updates_clip = isinstance(decoder, HeatmapDecoder) and decoder.updates is not None
+        seen_by = updated_encoder(encoder, decoder)
+        self._encoders = [seen_by.at(size) for size in sizes] or [seen_by]
         self.flip = flip
         self.decoder = decoder.eval() if decoder is not None else None
         self.extraction = extraction
@@ -149,7 +152,8 @@ class DenseGrounder(EncodeOnceGrounder):
 
     @torch.inference_mode()
     def similarity_maps(self, image: ImageLike | EncodedImages, phrases: Sequence[str]) -> list[np.ndarray]:
-        """What CLIP alone sees, before any decoder: each phrase's cosine with the dense embeddings.
+        """What CLIP sees, with the decoder's updates of it but before the decoder: each phrase's cosine with the dense
+        embeddings.
 
         Args:
             image: as for `ground`.
@@ -218,7 +222,7 @@ class DenseGrounder(EncodeOnceGrounder):
         return [torch.cat(each).float().cpu().numpy() for each in zip(*answers, strict=True)]
 
     def _some_heatmaps(self, view: EncodedView, phrases: Sequence[str], image_index: Tensor) -> tuple[Tensor, Tensor]:
-        """(P, h, w) in [0, 1] over the model's square, and (P,) in [0, 1] whether anything there fits the phrase."""
+        """(P, h, w) in [0, 1] over the model's square, and (P,) in [0, 1] whether anything there fits each phrase."""
         if isinstance(self.decoder, HeatmapDecoder):
             precision, device = self.encoder.clip.precision, image_index.device.type
             valid = view.valid_mask(self.decoder.heatmap_stride)[image_index]

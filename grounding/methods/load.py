@@ -99,10 +99,12 @@ def load(
     except InputError as error:
         raise InputError(f"{folder / CONFIG_FILE}, model: {error}") from error
     decoder = read_decoder(folder, encoder, config)
-    extraction, quality_head = read_extraction(folder) or (config.extraction, None)
+    chosen = read_extraction(folder)
+    extraction, quality_head = chosen or (config.extraction, None)
+    calibration = read_calibration(folder) if chosen else None  # it was fitted to the boxes that were chosen
     return DenseGrounder(encoder, decoder, extraction=extraction, quality_head=quality_head,
                          name=run_name(name), sizes=config.inference_sizes, flip=config.inference_flip,
-                         spatial_rules=config.spatial_rules, calibration=read_calibration(folder))  # fmt: skip
+                         spatial_rules=config.spatial_rules, calibration=calibration)  # fmt: skip
 
 
 def read_decoder(folder: Path, encoder: Encoder, config: ModelConfig) -> HeatmapDecoder | EmbeddingAdapters:

@@ -72,4 +72,5 @@ def _evenly_spaced(count: int, *, like: Tensor) -> Tensor:
 
 
 def upsampled(x: Tensor, like: Tensor) -> Tensor:
+    """(P, C, h, w) at the size of another map, bilinear."""
     return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)

@@ -1,4 +1,4 @@
-"""What is trained on top of a CLIP, new."""
+"""New decoders and adapters for a CLIP, and the CLIP that a trained decoder goes with."""
 
 from __future__ import annotations
 
@@ -21,3 +21,10 @@ def decoder_for(encoder: Encoder, config: DecoderConfig) -> HeatmapDecoder | Emb
                              pyramid_channels=dense.pyramid_channels, output_stride=dense.output_stride,
                              updates=updates)  # fmt: skip
     return decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # halves a step on the CPU
+
+
+def updated_encoder(encoder: Encoder, decoder: HeatmapDecoder | EmbeddingAdapters | None) -> Encoder:
+    """The encoder with what a decoder learned for it (`LowRankUpdates`); the encoder itself where that is nothing."""
+    if isinstance(decoder, HeatmapDecoder) and decoder.updates is not None:
+        return encoder.updated(decoder.updates())
+    return encoder

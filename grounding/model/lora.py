@@ -7,7 +7,6 @@ Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models", section 4.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -23,14 +22,13 @@ class LowRankUpdates(nn.Module):
     Args:
         dense: the frozen image tower.
         rank: of the update of each convolution.
-        stages: of the tower.
     """
 
-    def __init__(self, dense: DenseCLIP, *, rank: int, stages: Sequence[str] = STAGES) -> None:
+    def __init__(self, dense: DenseCLIP, *, rank: int) -> None:
         super().__init__()
         self._shapes: dict[str, torch.Size] = {}
         self.down, self.up = nn.ParameterDict(), nn.ParameterDict()
-        for stage in stages:
+        for stage in STAGES:
             for name, module in getattr(dense.visual, stage).named_modules():
                 if isinstance(module, nn.Conv2d):
                     shape = module.weight.shape

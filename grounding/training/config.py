@@ -36,10 +36,9 @@ class TrainConfig:
         phrases_per_image: at most so many phrases of an image are drawn in an epoch.
         composed_per_image: so many phrases per image, composed from boxes and categories, are drawn beside them
             (`data.relations`); none for adapters.
-        sets_per_image: so many phrases per image that name several objects or none are drawn beside them; of the
-            latter some are phrases of other images. For a decoder with a presence head.
-        sets_split_by: who made the split of the data set's own phrases for several objects or none, "unc" for gRefCOCO;
-            null where there are none.
+        sets_per_image: so many phrases per image that name several objects or none are drawn beside them.
+        sets_split_by: who made the split of these phrases, "unc" for gRefCOCO's; null for phrases of other images,
+            which fit nothing in this one.
         learning_rate: peak of the schedule, after a linear warm-up and before a cosine.
         weight_decay: of AdamW, for matrices and kernels.
         warmup_steps: steps of linear warm-up.

@@ -14,6 +14,8 @@ from grounding.training.config import TrainConfig
 from grounding.training.run_folder import BROKEN_FILE, read_broken
 from grounding.types import SetExpression
 
+ABSENT_POOL = 8  # phrases of other images that are kept for an image, to be drawn from
+
 
 def training_data(config: TrainConfig) -> tuple[Supervised, RefCOCOg | None]:
     """What to train on, and what to validate on if there is anything.
@@ -22,6 +24,7 @@ def training_data(config: TrainConfig) -> tuple[Supervised, RefCOCOg | None]:
         InputError: the data cannot be used, or one of the two is a test split; a `SettingsError` where another
             kind of decoder could use them.
     """
+    refuse_settings(config)
     refuse_test_split("split", config.split)
     refuse_test_split("validation_split", config.validation_split)
     dataset: Supervised
@@ -48,6 +51,32 @@ def training_data(config: TrainConfig) -> tuple[Supervised, RefCOCOg | None]:
     return dataset, validation
 
 
+def refuse_settings(config: TrainConfig) -> None:
+    """Does nothing, unless settings do not go together, whatever the data.
+
+    Raises:
+        SettingsError: they do not.
+    """
+    decoder = config.model.decoder
+    of_decoders = {"model.decoder.lora_rank": decoder.lora_rank, "model.decoder.presence": decoder.presence,
+                   "sets_per_image": config.sets_per_image}  # fmt: skip
+    wrong = next((name for name, value in of_decoders.items() if value and decoder.kind == "adapters"), None)
+    if wrong is not None:
+        raise SettingsError(
+            f"{wrong} is {of_decoders[wrong]} and model.decoder.kind 'adapters', which know neither boxes nor updates "
+            f"of CLIP: leave {wrong} out, or give kind 'convolutional'"
+        )
+    if bool(config.sets_per_image) != decoder.presence:
+        raise SettingsError(
+            f"model.decoder.presence is {str(decoder.presence).lower()} and sets_per_image {config.sets_per_image}: "
+            "the presence head learns from phrases that fit nothing, give both or neither"
+        )
+    if config.sets_split_by is not None and not config.sets_per_image:
+        raise SettingsError(
+            f"sets_split_by is {config.sets_split_by!r} and sets_per_image 0: give 1 or more, or leave the former out"
+        )
+
+
 def broken_images(config: TrainConfig, dataset: Supervised) -> dict[int, str]:
     """Image id -> what is wrong, of the images that the run leaves out; a resumed run leaves out the same ones."""
     if not config.skip_broken:
@@ -72,16 +101,6 @@ def refuse_what_teaches_nothing(config: TrainConfig, images: int) -> None:
         SettingsError: they do.
     """
     adapters = config.model.decoder.kind == "adapters"
-    if config.model.decoder.presence and not config.sets_per_image:
-        raise SettingsError(
-            "model.decoder.presence is true and sets_per_image 0: without phrases that fit nothing there is no "
-            "presence to learn, give sets_per_image 1 or more"
-        )
-    if config.sets_per_image and adapters:
-        raise SettingsError(
-            f"sets_per_image is {config.sets_per_image} and model.decoder.kind 'adapters', which learn without boxes: "
-            "give sets_per_image 0"
-        )
     if adapters and min(config.images_per_batch, images) < 2:
         raise SettingsError(
             f"a step has {min(config.images_per_batch, images)} image: adapters learn by telling images apart, "
@@ -100,21 +119,29 @@ def training_items(config: TrainConfig, dataset: Supervised, broken: dict[int, s
     return TrainingItems(
         dataset, model_size=config.model.model_size, stride=config.model.heatmap_stride,
         phrases_per_image=config.phrases_per_image, composed_per_image=config.composed_per_image,
-        sets=_sets(config, dataset) if config.sets_per_image else {}, sets_per_image=config.sets_per_image,
+        sets=_sets(config, dataset) if config.sets_per_image else None, sets_per_image=config.sets_per_image,
         boxed=config.model.decoder.kind != "adapters", augmentation=config.augmentation, seed=config.seed,
     )  # fmt: skip
 
 
 def _sets(config: TrainConfig, dataset: Supervised) -> dict[int, list[SetExpression]]:
-    """Image id -> phrases that name several of its objects or none, those for none from other images too.
+    """Image id -> phrases that name several of its objects or none: the data set's own, or those of other images.
 
     Raises:
-        InputError: the data set has no such phrases of its own, where they are asked for.
+        InputError: the data set has no such phrases of its own, where they are asked for; a `SettingsError` where
+            there is none that names nothing.
     """
-    absent = absent_expressions(dataset.expressions, dataset.regions, seed=config.seed)
-    sets = {image_id: [expression] for image_id, expression in absent.items()}
-    if config.sets_split_by is not None:
+    sets: dict[int, list[SetExpression]] = {}
+    if config.sets_split_by is None:
+        sets = absent_expressions(dataset.expressions, dataset.regions, seed=config.seed, per_image=ABSENT_POOL)
+    else:
+        known = {expression.image_id for expression in dataset.expressions}
         for expression in GRefCOCO(config.data, config.split, split_by=config.sets_split_by).expressions:
-            if len(expression.boxes_xyxy) != 1:
+            if expression.image_id in known and len(expression.boxes_xyxy) != 1:
                 sets.setdefault(expression.image_id, []).append(expression)
+    if not any(not expression.boxes_xyxy for of_image in sets.values() for expression in of_image):
+        raise SettingsError(
+            f"of the images of {config.data} no phrase is known to fit nothing: their categories do not tell them "
+            "apart, or sets_split_by names phrases of other images; give sets_per_image 0"
+        )
     return sets

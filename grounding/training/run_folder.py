@@ -22,6 +22,7 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.tensorboard import SummaryWriter
 
 from grounding.errors import InputError
+from grounding.methods.calibration import save_calibration
 from grounding.methods.load import CLIP_SHA256, CONFIG_FILE, DECODER_FILE
 from grounding.runtime.config_io import plain, read_yaml
 from grounding.runtime.distributed import failing_together, from_main, is_main, on_main
@@ -146,6 +147,7 @@ class RunFolder:
     def save_decoder(self, decoder: nn.Module, *, clip_sha256: str) -> None:
         """The decoder's weights as the run's result, marked with the file of the CLIP that they fit."""
         weights = {name: value.detach().cpu().contiguous() for name, value in decoder.state_dict().items()}
+        save_calibration(self.folder, None)  # one of an earlier epoch's scores
         with atomic_write(self.folder / DECODER_FILE) as unfinished:
             save_file(weights, unfinished, metadata={CLIP_SHA256: clip_sha256})
 

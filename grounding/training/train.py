@@ -202,8 +202,8 @@ def _set_up(config: TrainConfig) -> _Setup:
         accelerator.print(f"training on {len(items)} images of {config.data}; frozen weights: {encoder.clip.weights}")
         # All phrases at once, in a fixed order: an embedding is then the same to the last bit in a resumed run.
         asked = {expression.phrase for expression in (validation.expressions if validation else ())}
-        if config.model.spatial_rules:  # which ask for noun phrases in the place of phrases
-            asked = {noun for phrase in asked for noun in noun_phrases(parse_spatial_phrase(phrase))}
+        if config.model.spatial_rules:  # which ask for noun phrases besides
+            asked |= {noun for phrase in asked for noun in noun_phrases(parse_spatial_phrase(phrase))}
         encoder.encode_phrases.remember(sorted(items.phrases | asked))
         decoder = _first_decoder(encoder, config)
         criterion = criterion_for(encoder, decoder, config.losses)

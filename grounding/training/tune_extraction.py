@@ -11,7 +11,7 @@ from typing import Literal, cast
 import numpy as np
 from accelerate import Accelerator
 from pydantic import NonNegativeInt, PositiveInt
-from torch.utils.data import Subset
+from torch.utils.data import Dataset, Subset
 
 from grounding.data.grefcoco import GRefCOCO
 from grounding.data.refcocog import RefCOCOg
@@ -22,12 +22,13 @@ from grounding.evaluation.extraction_sweep import GRID, fit_head, sweep, sweep_t
 from grounding.evaluation.fit_calibration import fit_calibration
 from grounding.evaluation.set_answers import set_answers
 from grounding.extraction.settings import save_extraction
-from grounding.methods.calibration import Calibration, save_calibration
+from grounding.methods.calibration import save_calibration
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import CONFIG_FILE, DECODER_FILE, TRAINING_FREE, load, read_model_config
 from grounding.runtime.config_io import plain, read_yaml
 from grounding.runtime.files import write_text_atomic
 from grounding.training.run_folder import read_broken
+from grounding.types import SetExample
 
 SWEEP_FILE = "extraction_sweep.json"
 
@@ -42,7 +43,8 @@ class TuneExtractionConfig:
         split_by: who made the split, "umd" for example; null for the run's own, so that what was trained on
             pseudo-boxes has its network fitted on these.
         sets_split_by: who made the split of the phrases for several objects or none, "unc" for gRefCOCO: scores and
-            presence are calibrated on these as well; null for phrases of other images in their place.
+            presence are calibrated on these, of images that the run was not trained on; null for the split's own
+            phrases and phrases of other images.
         split: split to choose on; not a test split, whose numbers would then be too good.
         subset: images to choose on: a count, a fraction below 1, or null for all.
         fit_split: split that the box-quality network is fitted on. After training without boxes there is none to fit
@@ -87,6 +89,7 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
     to_fit_on, seen = _images_to_fit_on(config)
     for needed in (dataset, to_fit_on):
         needed.check_images()
+    sets = _sets_of(config, dataset, to_fit_on)
     grounder = cast(
         DenseGrounder, load(config.run, device=Accelerator(cpu=config.device == "cpu").device, precision="float32")
     )
@@ -106,9 +109,13 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
     write_text_atomic(
         config.run / SWEEP_FILE, json.dumps({**facts, "best": plain(best), "rows": rows}, indent=2) + "\n"
     )
-    save_extraction(config.run, best, head if best.method == "quality" else None)
     grounder.extraction, grounder.quality_head, grounder.calibration = best, head, None
-    calibration = _calibration_of(grounder, dataset, config)
+    calibration = None
+    if sets is not None:
+        ask = partial(set_answers, grounder, images_per_batch=batch, workers=workers)
+        calibration = fit_calibration(ask(sets), ask(dataset) if config.sets_split_by else ())
+    save_calibration(config.run, None)  # one of other boxes would be worse than none, should this be killed here
+    save_extraction(config.run, best, head if best.method == "quality" else None)
     save_calibration(config.run, calibration)
     title = f"{config.split}, {len(dataset)} images, {len(dataset.expressions)} expressions"
     meant = "scores are calibrated" if calibration else "scores are not calibrated: no phrase is known to fit nothing"
@@ -116,17 +123,26 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
     return f"{title}\n{table}\nchosen by {config.criterion} and kept in {config.run}; {meant}"
 
 
-def _calibration_of(grounder: DenseGrounder, dataset: RefCOCOg, config: TuneExtractionConfig) -> Calibration | None:
-    """What the scores mean: of phrases for any number of objects where the data set has them, beside its own.
+def _sets_of(
+    config: TuneExtractionConfig, dataset: RefCOCOg, trained_on: RefCOCOg | WithoutBroken
+) -> Dataset[SetExample] | None:
+    """Phrases for any number of objects to calibrate on, of images that the run was not trained on.
 
     None where no phrase is known to fit nothing: the data set's images all hold objects of the same categories.
+
+    Raises:
+        InputError: the data set has no such phrases of its own, where they are asked for, or an image is missing.
     """
-    ask = partial(set_answers, grounder, images_per_batch=int(config.images_per_batch), workers=config.workers)
-    own = ask(WithAbsent(dataset, seed=config.seed))
     if config.sets_split_by is None:
-        return fit_calibration(own) if any(not len(each.annotated_xyxy) for each in own) else None
-    sets = ask(GRefCOCO(config.data, config.split, split_by=config.sets_split_by))
-    return fit_calibration(sets, single=[each for each in own if len(each.annotated_xyxy)])
+        with_absent = WithAbsent(dataset, seed=config.seed)
+        return with_absent if with_absent.absent else None
+    sets = GRefCOCO(config.data, config.split, split_by=config.sets_split_by)
+    sets.check_images()
+    seen = {expression.image_id for expression in trained_on.expressions}
+    unseen = [index for index in range(len(sets)) if sets.expressions_of(index)[0].image_id not in seen]
+    if config.subset is not None:
+        unseen = sorted(np.random.default_rng(config.seed).permutation(unseen)[: len(dataset)].tolist())
+    return Subset(sets, unseen)
 
 
 def _images_to_fit_on(config: TuneExtractionConfig) -> tuple[RefCOCOg | WithoutBroken, list[int]]:

@@ -145,7 +145,8 @@ def sets_table(results: Mapping[str, Any], fmt: str = "text") -> str:
     ]
     note = (
         "Set acc: every object has one box at IoU 0.5 and every box an object; N-acc, T-acc: no box where nothing "
-        f"fits, some where something does; threshold on scores chosen on {results['threshold_split']}."
+        f"fits, some where something does; threshold on probabilities that were calibrated on "
+        f"{results['threshold_split']}, or with the run."
     )
     return render(_of_methods("sets", "Sets of boxes", results, columns, _measures, note), fmt)
 

@@ -34,7 +34,9 @@ def family_of(method: PageMethod) -> str:
     """Methods of one family take each other's encoded images."""
     if isinstance(method, YOLOCLIPGrounder):
         return "proposals"
-    return "gradcam" if isinstance(method, GradCAMGrounder) else "dense"
+    if isinstance(method, GradCAMGrounder):
+        return "gradcam"
+    return "updated" if method.updates_clip else "dense"
 
 
 def extractions_of(method: PageMethod) -> list[str]:
@@ -116,6 +118,7 @@ def chosen_boxes(answer: Grounding, method: PageMethod, choice: BoxChoice) -> Gr
     if own and extraction and (extraction.method, extraction.parameters) != (own.method, own.parameters):
         boxes_xyxy, scores = extract(answer.heatmap, extraction, getattr(method, "quality_head", None),
                                      answer.image)  # fmt: skip
+        answer = replace(answer, threshold=None)  # which was fitted to the method's own scores
     count = min(choice.most_boxes, int((scores >= choice.lowest_score).sum()))  # the best come first
     return replace(answer, boxes_xyxy=boxes_xyxy[:count], scores=scores[:count])
 

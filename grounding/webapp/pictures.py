@@ -120,6 +120,8 @@ def box_table(answers: Sequence[Grounding]) -> str:
     rows = []
     for index, one in enumerate(answers):
         note = " <small>(nothing was proposed: the whole image)</small>" if one.no_proposal else ""
+        if one.threshold is not None and not (one.scores >= one.threshold).any():
+            note += f" <small>(nothing fits it; present with probability {one.presence:.2f})</small>"
         mark = f'<td class="mark"><i style="background: {COLOURS[index]}">{index + 1}</i></td>'
         first = f'{mark}<td class="phrase">{escaped(one.phrase)}{note}</td>'
         if not len(one.scores):

@@ -51,6 +51,19 @@ def test_the_answer_is_what_reaches_the_threshold() -> None:
     assert len(calibrated(answer([0.9, 0.8], 0.5), exactly).found_xyxy) == 2
 
 
+def test_only_what_is_found_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import grounding.visualization.drawing as drawing
+
+    drawn: list[int] = []
+    monkeypatch.setattr(drawing, "draw_boxes", lambda _, boxes, labels: drawn.append(len(boxes)))
+    for each in (
+        answer([0.9, 0.8, 0.01], 0.6),
+        *(calibrated(answer([0.9, 0.8, 0.01], p), CALIBRATION) for p in (0.6, 0.1)),
+    ):
+        each.save(tmp_path / "a.png")
+    assert drawn == [3, 2, 0]
+
+
 def test_without_a_calibration_the_best_box_is_the_answer() -> None:
     plain = answer([0.9, 0.8], 0.5)
     assert plain.threshold is None and plain.found_xyxy.tolist() == [[0, 0, 2, 3]]

@@ -85,7 +85,7 @@ def test_the_mirrored_question_has_the_mirrored_answer(
 
 
 def test_presence_is_the_highest_heat_or_what_the_head_says(model: ModelConfig, image: np.ndarray) -> None:
-    """Over the image without its padding; the mean over the views."""
+    """The mean over the views; what padding shows is tested with the decoder."""
     wide = np.concatenate([image, image], axis=1)
     alone = grounder(model, (64, 96), trained=True)
     [plain] = alone.ground(wide, PHRASES[:1])

@@ -153,3 +153,28 @@ def test_two_threads_give_the_same_gradients_every_time() -> None:
     finally:
         torch.set_num_threads(threads)
     assert len(found) == 1
+
+
+def test_padding_has_no_say_in_presence() -> None:
+    """Neither in the presence head, nor in the highest heat where there is none."""
+    features, phrases, index = make_features(2, 64, 96, 16), make_phrases(3), torch.tensor([1, 0, 1])
+    valid = torch.ones(3, 16, 24, dtype=torch.bool)
+    valid[:, :4] = False
+    for head in (False, True):
+        torch.manual_seed(0)
+        config = dataclasses.replace(SMALL, presence=head)
+        decoder = HeatmapDecoder(
+            config, embed_dim=EMBED_DIM, token_width=TOKEN_WIDTH, pyramid_channels=CHANNELS, output_stride=16
+        ).eval()
+        with torch.no_grad():
+            heat, presence = decoder.answer(features, phrases, index, valid)
+            everywhere = decoder.answer(features, phrases, index, torch.ones_like(valid))[1]
+            torch.testing.assert_close(heat, decoder(features, phrases, index).sigmoid())
+            found, summary = decoder.compare(features, phrases, index)
+        assert not torch.equal(presence, everywhere)
+        if head:
+            most = found[:, :, 1:].amax(dim=(2, 3))
+            expected = decoder.presence.layers(torch.cat([most, summary], dim=1))[:, 0].sigmoid()
+        else:
+            expected = heat[:, 4:].amax(dim=(1, 2))
+        torch.testing.assert_close(presence, expected)

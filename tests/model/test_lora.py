@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from grounding.clip.dense import DenseFeatures
+from grounding.clip.dense import DenseCLIP, DenseFeatures
 from grounding.clip.encoder import Encoder
 from grounding.extraction import ExtractionConfig
 from grounding.methods.dense import DenseGrounder
@@ -56,6 +56,17 @@ def test_added_for_good_they_change_what_they_changed_in_training(encoder: Encod
     for stage in ("layer1", "layer2"):  # which have none
         assert torch.equal(trained.pyramid[stage], own.pyramid[stage])
     assert_equal(encoder.encode_squares(SQUARES), own, 0)  # the frozen tower was not touched
+
+
+def test_a_tower_in_bfloat16_is_updated_before_it_is_rounded(encoder: Encoder) -> None:
+    """An update of a thousandth of a weight, which bfloat16 alone would mostly lose."""
+    visual = copy.deepcopy(encoder.dense.visual).to(torch.bfloat16)
+    name = "layer4.0.conv1.weight"
+    weight = visual.get_parameter(name).float()
+    updated = DenseCLIP(visual, output_stride=16).with_updates({name: 0.003 * weight})
+    expected = (1.003 * weight).to(torch.bfloat16)
+    assert torch.equal(updated.visual.get_parameter(name), expected) and not torch.equal(expected.float(), weight)
+    assert torch.equal(visual.get_parameter(name).float(), weight)
 
 
 def test_an_update_is_a_product_of_its_rank(encoder: Encoder) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from grounding.data.batches import TrainingItems, collate
@@ -21,17 +22,31 @@ def expression(image_id: int, phrase: str, category: str) -> Expression:
     return Expression(phrase, BOX, image_id, 10 * image_id, image_id, image_id, Path(f"{image_id}.png"), category)
 
 
+def regions_of(expressions: list[Expression]) -> dict[int, tuple[Region, ...]]:
+    return {each.image_id: (Region(each.image_id, each.image_id, BOX, each.category),) for each in expressions}
+
+
 def test_an_absent_phrase_is_of_a_category_that_is_not_there() -> None:
     expressions = [expression(1, "a cat", "cat"), expression(2, "a dog", "dog"), expression(3, "a cup", "cup")]
-    regions = {each.image_id: (Region(each.image_id, each.image_id, BOX, each.category),) for each in expressions}
+    regions = regions_of(expressions)
     regions[1] += (Region(9, 1, BOX, "cup"),)  # which no phrase of the image names
     regions[3] += (Region(7, 3, BOX, "cat"), Region(8, 3, BOX, "dog"))  # nothing is missing here
     drawn = [absent_expressions(expressions, regions, seed=seed) for seed in range(20)]
-    assert {found[1].phrase for found in drawn} == {"a dog"}
-    assert {found[2].phrase for found in drawn} == {"a cat", "a cup"}
+    assert {each.phrase for found in drawn for each in found[1]} == {"a dog"}
+    assert {each.phrase for found in drawn for each in found[2]} == {"a cat", "a cup"}
     assert all(set(found) == {1, 2} for found in drawn)
-    assert all(not each.boxes_xyxy and not each.ann_ids and each.image_id == 1 for each in (drawn[0][1],))
+    assert not drawn[0][1][0].boxes_xyxy and not drawn[0][1][0].ann_ids and drawn[0][1][0].image_id == 1
     assert drawn[3] == absent_expressions(expressions, regions, seed=3)
+    several = absent_expressions(expressions, regions, seed=0, per_image=3)
+    assert {image_id: len(found) for image_id, found in several.items()} == {1: 3, 2: 3}
+
+
+@pytest.mark.parametrize("phrase", ["the leftmost one", "the dogged striped object", "the blue thing"])
+def test_what_does_not_name_its_category_may_fit_anywhere(phrase: str) -> None:
+    expressions = [expression(1, "a cat", "cat"), expression(2, phrase, "dog")]
+    assert set(absent_expressions(expressions, regions_of(expressions), seed=0)) == {2}
+    named = [expressions[0], expression(2, "the leftmost Dog", "dog")]
+    assert set(absent_expressions(named, regions_of(named), seed=0)) == {1, 2}
 
 
 def test_without_categories_nobody_knows_what_is_absent() -> None:

@@ -1,0 +1,63 @@
+"""Training with phrases for several objects or none: what is drawn, and settings that do not go together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from grounding.data.refcocog import RefCOCOg
+from grounding.errors import SettingsError
+from grounding.model.decoder import DecoderConfig
+from grounding.training.config import TrainConfig
+from grounding.training.datasets import training_data, training_items
+from grounding.training.train import train
+
+
+def drawn(config: TrainConfig, epochs: int = 8) -> set[tuple[str, int]]:
+    """Every phrase that comes, with the number of its boxes."""
+    items = training_items(config, RefCOCOg(config.data, "train", group_by="image"), {})
+    found = set()
+    for items.epoch in range(epochs):
+        found |= {pair for item in map(items.__getitem__, range(len(items)))
+                  for pair in zip(item.phrases, item.box_counts, strict=True)}  # fmt: skip
+    return found
+
+
+def test_the_data_sets_own_sets_are_drawn(everything: TrainConfig) -> None:
+    found = {pair for pair in drawn(replace(everything, composed_per_image=0)) if pair[1] != 1}
+    assert found == {("both boxes", 2), ("a dog", 0)}  # and not "the left box", which is one of the others
+    assert all(count == 1 for _, count in drawn(replace(everything, sets_per_image=0)))
+
+
+def test_a_reduced_training_set_draws_of_its_own_images(everything: TrainConfig) -> None:
+    dataset = RefCOCOg(everything.data, "train", group_by="image", subset=2)
+    assert len(training_items(everything, dataset, {})) == 2
+
+
+def test_where_no_phrase_fits_nothing_there_is_nothing_to_learn(everything: TrainConfig) -> None:
+    """All of the toy data's objects are of one category."""
+    with pytest.raises(SettingsError, match=r"no phrase is known to fit nothing.*sets_per_image 0"):
+        train(replace(everything, sets_split_by=None))
+
+
+ADAPTERS = DecoderConfig(kind="adapters")
+
+
+@pytest.mark.parametrize(
+    ("decoder", "changes", "said"),
+    [
+        (replace(ADAPTERS, presence=True), {}, r"model\.decoder\.presence is True and .*'adapters'"),
+        (replace(ADAPTERS, lora_rank=2), {}, r"model\.decoder\.lora_rank is 2 and .*'adapters'"),
+        (ADAPTERS, {"sets_per_image": 1}, r"sets_per_image is 1 and .*'adapters'"),
+        (DecoderConfig(presence=True), {}, r"presence is true and sets_per_image 0"),
+        (DecoderConfig(), {"sets_per_image": 1}, r"presence is false and sets_per_image 1"),
+        (DecoderConfig(), {"sets_split_by": "unc"}, r"sets_split_by is 'unc' and sets_per_image 0"),
+    ],
+)
+def test_settings_that_do_not_go_together(
+    config: TrainConfig, decoder: DecoderConfig, changes: dict[str, object], said: str
+) -> None:
+    wrong = replace(config, model=replace(config.model, decoder=decoder), **changes)  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match=said):
+        training_data(wrong)
