@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from grounding.data.annotations import find_layout
 from grounding.data.batches import TrainingItems
 from grounding.data.grefcoco import GRefCOCO
 from grounding.data.pairs import ImagePhrasePairs
@@ -134,6 +135,11 @@ def _sets(config: TrainConfig, dataset: Supervised) -> dict[int, list[SetExpress
     sets: dict[int, list[SetExpression]] = {}
     if config.sets_split_by is None:
         sets = absent_expressions(dataset.expressions, dataset.regions, seed=config.seed, per_image=ABSENT_POOL)
+    elif find_layout(config.data, config.split_by).instances_file.name != "instances.json":
+        raise SettingsError(
+            f"sets_split_by is {config.sets_split_by!r} and split_by {config.split_by!r}, whose boxes a run has made: "
+            "those of the former are annotated, leave sets_split_by out"
+        )
     else:
         known = {expression.image_id for expression in dataset.expressions}
         for expression in GRefCOCO(config.data, config.split, split_by=config.sets_split_by).expressions:

@@ -48,7 +48,11 @@ def pipeline(config: TrainConfig, decoder: TrainConfig) -> dict[str, torch.Tenso
 
 def test_no_box_reaches_what_is_trained_without(everything: TrainConfig, unboxed: TrainConfig) -> None:
     """With noise in place of every training box, all weights are the same to the last bit; with boxes they are not."""
-    expected, found = (pipeline(each, everything) for each in (unboxed, with_noise(unboxed)))
+    # Phrases for several objects come with annotated boxes.
+    decoder = replace(everything.model.decoder, presence=False)
+    without_sets = replace(everything, model=replace(everything.model, decoder=decoder), sets_per_image=0,
+                           sets_split_by=None)  # fmt: skip
+    expected, found = (pipeline(each, without_sets) for each in (unboxed, with_noise(unboxed)))
     assert set(expected) == set(found) and len(expected) > 20
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     boxes = []
@@ -56,6 +60,13 @@ def test_no_box_reaches_what_is_trained_without(everything: TrainConfig, unboxed
         train(replace(each, output=each.data.with_name(f"{each.data.name}_boxes")))
         boxes.append(load_file(each.data.with_name(f"{each.data.name}_boxes") / "decoder.safetensors"))
     assert not all(torch.equal(boxes[0][name], boxes[1][name]) for name in boxes[0])
+
+
+def test_annotated_boxes_of_sets_do_not_come_beside_pseudo_boxes(everything: TrainConfig, unboxed: TrainConfig) -> None:
+    train(replace(unboxed, epochs=1))
+    write_pseudo_boxes(PseudoBoxesConfig(unboxed.output, unboxed.data, least_score=0.0, device="cpu"))
+    with pytest.raises(InputError, match=r"sets_split_by is 'unc' and split_by 'pseudo', whose boxes a run has made"):
+        train(replace(everything, output=everything.output.with_name("both"), split_by="pseudo"))
 
 
 @pytest.mark.parametrize("steps", [2, 4])
