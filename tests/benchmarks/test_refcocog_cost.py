@@ -58,6 +58,21 @@ def test_adapters_see_the_same_tower_and_cost_less(output_stride: int) -> None:
     assert 0 < adapters.saved < decoder.saved
 
 
+def test_updates_of_the_tower_cost_its_last_stages_backward() -> None:
+    """Twice their forward pass: a gradient for what comes in and one for the weights; the tower's own is the same."""
+    clip = loaded_tiny_clip()
+    config = small(output_stride=32)
+    updated = replace(config, model=replace(config.model, decoder=replace(config.model.decoder, lora_rank=2)))
+    plain, learned = step_of(config, clip), step_of(updated, clip)
+    encoder = Encoder(clip, model_size=64, output_stride=32)
+    stages = torch.nn.Sequential(encoder.dense.visual.layer3, encoder.dense.visual.layer4)
+    with FlopCounterMode(display=False) as counter:
+        stages(torch.zeros(MEASURED, encoder.dense.pyramid_channels["layer2"], 8, 8))
+    assert learned.tower == plain.tower and learned.parameters > plain.parameters
+    added = learned.trained - plain.trained
+    assert 1.4 * counter.get_total_flops() < added < 2.6 * counter.get_total_flops()
+
+
 def test_a_larger_batch_costs_in_proportion_but_for_what_stays() -> None:
     clip = loaded_tiny_clip()
     two, eight = step_of(small(images=2), clip), step_of(small(images=8), clip)
