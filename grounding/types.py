@@ -136,7 +136,8 @@ class Grounding:
         no_proposal: True where a method that chooses among proposals had none, and answers with the whole image.
         presence: how sure the method is that anything in the image fits the phrase, in [0, 1]; a probability where it
             is calibrated, 1 where the method cannot tell.
-        threshold: what a score must reach for its box to be in the answer; None where scores are not calibrated.
+        found: which of the boxes are the answer, best first: several, one, or none where nothing fits the phrase; the
+            best one where nothing tells.
     """
 
     phrase: str
@@ -146,21 +147,15 @@ class Grounding:
     image: np.ndarray
     no_proposal: bool = False
     presence: float = 1.0
-    threshold: float | None = None
+    found: tuple[int, ...] = (0,)
 
     @property
     def found_xyxy(self) -> np.ndarray:
-        """(M, 4) the answer: the boxes whose scores reach the threshold, none where nothing fits the phrase.
-
-        Without a threshold, the best box: nothing tells whether it is there, or whether there are more.
-        """
-        if self.threshold is None:
-            return self.boxes_xyxy[:1]
-        return self.boxes_xyxy[self.scores >= self.threshold]
+        """(M, 4) the boxes that are the answer."""
+        return self.boxes_xyxy[list(self.found)]
 
     def save(self, path: str | Path) -> None:
-        """Write a picture of the heatmap and the boxes over the image, a small one enlarged; where scores are
-        calibrated, of the answer's boxes only.
+        """Write a picture of the heatmap and the answer's boxes over the image, a small one enlarged.
 
         Args:
             path: its suffix says the format: .png, .jpg, .svg or .pdf.
@@ -181,7 +176,6 @@ class Grounding:
         figure, axis = bare_figure(
             heatmap_overlay(self.image, self.heatmap), longer_side=max(*self.image.shape[:2], LEAST_SIDE)
         )
-        count = len(self.boxes_xyxy) if self.threshold is None else len(self.found_xyxy)
-        draw_boxes(axis, self.boxes_xyxy[:count], [f"{score:.2f}" for score in self.scores[:count]])
+        draw_boxes(axis, self.found_xyxy, [f"{self.scores[index]:.2f}" for index in self.found])
         keep_labels_inside(figure)
         save_figure(figure, Path(path))

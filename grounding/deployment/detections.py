@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from supervision import Detections
 
 PHRASE = "phrase"  # of `data`, one per box
-HEATMAP, PRESENCE, THRESHOLD = "heatmap", "presence", "threshold"  # of `metadata`
+HEATMAP, PRESENCE, FOUND = "heatmap", "presence", "found"  # of `metadata`
 
 
 def to_detections(grounding: Grounding) -> Detections:
@@ -33,7 +33,7 @@ def to_detections(grounding: Grounding) -> Detections:
         confidence=grounding.scores.copy(),
         class_id=np.zeros(count, dtype=int),
         data={PHRASE: np.array([grounding.phrase] * count)},
-        metadata={HEATMAP: grounding.heatmap, PRESENCE: grounding.presence, THRESHOLD: grounding.threshold},
+        metadata={HEATMAP: grounding.heatmap, PRESENCE: grounding.presence, FOUND: grounding.found},
     )
 
 
@@ -63,5 +63,5 @@ def from_detections(detections: Detections, image: np.ndarray, phrase: str | Non
     heatmap = detections.metadata.get(HEATMAP)
     if heatmap is None or np.shape(heatmap) != image.shape[:2]:
         heatmap = heatmap_of_boxes(boxes_xyxy, scores, image.shape[:2])
-    known = {name: detections.metadata[name] for name in (PRESENCE, THRESHOLD) if name in detections.metadata}
+    known = {name: detections.metadata[name] for name in (PRESENCE, FOUND) if name in detections.metadata}
     return Grounding(asked, boxes_xyxy, scores, np.asarray(heatmap), image, **known)

@@ -23,6 +23,7 @@ from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import BLIND, run_name, shared_model
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.yolo_clip import ScoringConfig
+from grounding.runtime.config_io import plain
 from grounding.runtime.distributed import join_launch, refuse_several
 from grounding.runtime.files import write_text_atomic
 
@@ -37,8 +38,8 @@ class SetsConfig:
         output: folder for sets.json.
         split_by: the name in the brackets of grefs(...).json.
         split: split to measure on; all of it is used.
-        threshold_split: split on which the scores of a method that brings no calibration are calibrated, and its
-            threshold is chosen for the best set accuracy.
+        threshold_split: split on which the scores of a method that brings no calibration are calibrated, with the
+            thresholds of the best set accuracy.
         model: the CLIP and its input size where no method is a run; the first run's else.
         proposals: the detector of "yolo-clip" and "reclip".
         scoring: how CLIP looks at proposals.
@@ -92,12 +93,11 @@ def compare_sets(config: SetsConfig) -> dict[str, Any]:
         if calibration is None:
             calibration = fit_calibration(ask(chosen_on))
             answers = [calibrated_answer(each, calibration) for each in answers]
-        threshold = calibration.threshold
         methods[run_name(name) if Path(name).is_dir() else name] = {
             "n": len(answers),
-            "metrics": set_metrics(answers, threshold),
-            "intervals": intervals_of(answers, threshold),
-            "threshold": threshold,
+            "metrics": set_metrics(answers),
+            "intervals": intervals_of(answers),
+            "calibration": plain(calibration),
             "calibrated_on": config.threshold_split if fitted else "its own",
             "weights": grounder.weights,
             "precision": precision_name(clip.precision),

@@ -34,7 +34,7 @@ def set_answers(
                     named = as_set(expression) if isinstance(expression, Expression) else expression
                     found.append(
                         SetAnswer(grounding.boxes_xyxy, grounding.scores, as_array(named.boxes_xyxy),
-                                  grounding.presence, named.image_id)
+                                  grounding.presence, named.image_id, grounding.found)
                     )  # fmt: skip
             bar.update(len(batch))
     return found

@@ -26,6 +26,7 @@ class SetAnswer:
         annotated_xyxy: (M, 4) the annotated boxes; M = 0 where nothing in the image fits the phrase.
         presence: how sure the method is that anything does, in [0, 1].
         image_id: of the image.
+        found: which of the boxes are the answer.
     """
 
     boxes_xyxy: np.ndarray
@@ -33,6 +34,7 @@ class SetAnswer:
     annotated_xyxy: np.ndarray
     presence: float
     image_id: int
+    found: tuple[int, ...]
 
 
 def matched(boxes_xyxy: np.ndarray, annotated_xyxy: np.ndarray, *, min_iou: float = 0.5) -> int:
@@ -51,14 +53,14 @@ def matches(boxes_xyxy: np.ndarray, annotated_xyxy: np.ndarray, *, min_iou: floa
     return found
 
 
-def is_right(answer: SetAnswer, threshold: float) -> bool:
-    """Whether the boxes that score at least `threshold` are just the annotated ones: an F1 of 1 at IoU 0.5."""
-    chosen = answer.boxes_xyxy[answer.scores >= threshold]
+def is_right(answer: SetAnswer) -> bool:
+    """Whether the boxes found are just the annotated ones: an F1 of 1 at IoU 0.5."""
+    chosen = answer.boxes_xyxy[list(answer.found)]
     return len(chosen) == len(answer.annotated_xyxy) == matched(chosen, answer.annotated_xyxy)
 
 
-def set_metrics(answers: Sequence[SetAnswer], threshold: float) -> dict[str, float]:
-    """The measures of one threshold on scores.
+def set_metrics(answers: Sequence[SetAnswer]) -> dict[str, float]:
+    """The measures of some answers.
 
     Returns:
         "set_accuracy": share of phrases whose set of boxes is right (Pr@(F1=1, IoU>=0.5)); "n_acc": share of the
@@ -66,7 +68,7 @@ def set_metrics(answers: Sequence[SetAnswer], threshold: float) -> dict[str, flo
         "presence_auroc": the probability that `presence` is higher where something fits than where nothing does, a
         tie counting half. A measure of which there is no phrase to tell is left out.
     """
-    measured = {name: float(values.mean()) for name, (values, _) in _shares(answers, threshold).items()}
+    measured = {name: float(values.mean()) for name, (values, _) in _shares(answers).items()}
     presence = {
         kind: [each.presence for each in answers if bool(len(each.annotated_xyxy)) is kind] for kind in (True, False)
     }
@@ -76,20 +78,20 @@ def set_metrics(answers: Sequence[SetAnswer], threshold: float) -> dict[str, flo
     return measured
 
 
-def intervals_of(answers: Sequence[SetAnswer], threshold: float) -> dict[str, tuple[float, float]]:
+def intervals_of(answers: Sequence[SetAnswer]) -> dict[str, tuple[float, float]]:
     """95 % intervals over images of the shares in `set_metrics`, where two images at least have a say in one."""
     return {
         name: interval_by_image(values, image_ids)
-        for name, (values, image_ids) in _shares(answers, threshold).items()
+        for name, (values, image_ids) in _shares(answers).items()
         if len(np.unique(image_ids)) > 1
     }
 
 
-def _shares(answers: Sequence[SetAnswer], threshold: float) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _shares(answers: Sequence[SetAnswer]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Name of a share -> for each phrase that it is about, whether it counts, and the image's id."""
     absent = np.array([len(answer.annotated_xyxy) == 0 for answer in answers])
-    silent = np.array([not (answer.scores >= threshold).any() for answer in answers])
-    right = np.array([is_right(answer, threshold) for answer in answers])
+    silent = np.array([not answer.found for answer in answers])
+    right = np.array([is_right(answer) for answer in answers])
     image_ids = np.array([answer.image_id for answer in answers])
     shares = {
         "set_accuracy": (right, image_ids),
@@ -97,17 +99,3 @@ def _shares(answers: Sequence[SetAnswer], threshold: float) -> dict[str, tuple[n
         "t_acc": (~silent[~absent], image_ids[~absent]),
     }
     return {name: share for name, share in shares.items() if len(share[0])}
-
-
-def choose_threshold(answers: Sequence[SetAnswer]) -> float:
-    """The threshold on scores with the best set accuracy, among 200 quantiles of all scores; the highest of several.
-
-    Choose it on one split and measure on another.
-    """
-    scores = np.concatenate([answer.scores for answer in answers])
-    candidates = (
-        np.unique(np.quantile(scores, np.linspace(0, 1, 200), method="nearest")) if len(scores) else np.array([0.5])
-    )
-    accuracy = [np.mean([is_right(answer, threshold) for answer in answers]) for threshold in candidates]
-    best = len(accuracy) - 1 - int(np.argmax(accuracy[::-1]))
-    return float(candidates[best])

@@ -1,8 +1,7 @@
 """From a method's scores to probabilities, and from these to an answer: several boxes, one, or none.
 
 Platt 1999, "Probabilistic outputs for support vector machines", section 2: a logistic function of a score, with its
-coefficients fitted on examples that nothing else was learned from. A box's probability depends on its own score and on
-whether anything in the image fits the phrase.
+coefficients fitted on examples that nothing else was learned from.
 """
 
 from __future__ import annotations
@@ -12,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 import yaml
 from scipy.special import expit, logit
+from torchvision.ops import nms
 
 from grounding.errors import InputError, SettingsError
 from grounding.runtime.config_io import from_plain, plain, read_yaml
@@ -21,6 +22,7 @@ from grounding.runtime.files import write_text_atomic
 from grounding.types import Grounding
 
 CALIBRATION_FILE = "calibration.yaml"
+ONE_OBJECT_IOU = 0.3  # boxes that overlap more are taken for one object
 LEAST = 1e-6  # scores of 0 and 1 have no logit
 
 
@@ -29,37 +31,62 @@ class Calibration:
     """What a method's scores mean.
 
     Attributes:
-        presence: slope and intercept: the logit of the probability that anything fits, from that of the raw presence.
-        score: slope on the logit of a box's raw score, slope on that of the raw presence, and intercept: the logit of
-            the probability that the box is right. The first is above 0, so that the order of boxes stays.
-        threshold: on this probability: boxes that reach it are the answer.
+        presence: slope and intercept: the logit of the probability that anything fits the phrase, from that of the raw
+            presence.
+        score: slope, above 0 so that the order of boxes stays, and intercept: the logit of the probability that a box
+            is right where anything fits, from that of its raw score.
+        least_presence: below this probability nothing is the answer.
+        least_score: what boxes other than the best must reach to be in the answer.
     """
 
     presence: tuple[float, float]
-    score: tuple[float, float, float]
-    threshold: float
+    score: tuple[float, float]
+    least_presence: float
+    least_score: float
 
     def __post_init__(self) -> None:
-        if not (np.isfinite([*self.presence, *self.score]).all() and self.score[0] > 0 and 0 <= self.threshold <= 1):
+        least = (self.least_presence, self.least_score)
+        if not (np.isfinite([*self.presence, *self.score]).all() and self.score[0] > 0
+                and all(0 <= each <= 1 for each in least)):  # fmt: skip
             raise SettingsError(
-                f"the calibration has presence {self.presence}, score {self.score} and threshold {self.threshold}: "
-                "give finite numbers, a first slope of score above 0, and a threshold in [0, 1]"
+                f"the calibration has presence {self.presence}, score {self.score} and least probabilities {least}: "
+                "give finite numbers, a slope of score above 0, and least probabilities in [0, 1]"
             )
 
 
 def calibrated(answer: Grounding, calibration: Calibration) -> Grounding:
-    """The same answer with probabilities for its scores and its presence, and with the calibration's threshold."""
+    """The same answer with probabilities for its scores and its presence, and the boxes that are found by them."""
     scores, presence = probabilities(answer.scores, answer.presence, calibration)
-    return replace(answer, scores=scores, presence=presence, threshold=calibration.threshold)
+    found = found_by(answer.boxes_xyxy, scores, presence, calibration)
+    return replace(answer, scores=scores, presence=presence, found=found)
 
 
 def probabilities(scores: np.ndarray, presence: float, calibration: Calibration) -> tuple[np.ndarray, float]:
     """That each box is right (N,) float32, and that anything fits, from raw scores (N,) and the raw presence."""
-    of_score, of_presence, shift = calibration.score
-    slope, intercept = calibration.presence
-    present = raw_logit(presence)
-    right = expit(of_score * raw_logit(scores) + of_presence * present + shift)
-    return np.asarray(right, dtype=np.float32), float(expit(slope * present + intercept))
+    (of_score, shift), (slope, intercept) = calibration.score, calibration.presence
+    right = expit(of_score * raw_logit(scores) + shift)
+    return np.asarray(right, dtype=np.float32), float(expit(slope * raw_logit(presence) + intercept))
+
+
+def found_by(boxes_xyxy: np.ndarray, scores: np.ndarray, presence: float, calibration: Calibration) -> tuple[int, ...]:
+    """Indices of the boxes that are the answer: none, or the best and all that are apart from it and as good.
+
+    Args:
+        boxes_xyxy: (N, 4) best first.
+        scores: (N,) probabilities.
+        presence: likewise.
+        calibration: with the least of both.
+    """
+    if presence < calibration.least_presence:
+        return ()
+    apart = apart_from_better(boxes_xyxy, scores)
+    return tuple(index for index in apart if index == apart[0] or scores[index] >= calibration.least_score)
+
+
+def apart_from_better(boxes_xyxy: np.ndarray, scores: np.ndarray) -> list[int]:
+    """Indices of boxes (N, 4) that overlap no better one by more than `ONE_OBJECT_IOU`, best first."""
+    boxes, values = torch.from_numpy(np.ascontiguousarray(boxes_xyxy)), torch.from_numpy(np.ascontiguousarray(scores))
+    return nms(boxes.float(), values.float(), ONE_OBJECT_IOU).tolist()
 
 
 def raw_logit(values: npt.ArrayLike) -> np.ndarray:

@@ -52,15 +52,14 @@ class GroundedPhrase:
         boxes_xyxy: (N, 4) float32, pixels of the original image, best box first; N >= 1.
         scores: (N,) float32 in [0, 1], the highest first.
         point_xy: centre of the heatmap's hottest pixel, in pixels of the original image.
-        found: how many of the boxes, from the first on, are the answer (`Grounding.found_xyxy`).
-        presence: as in `Grounding`.
+        found, presence: as in `Grounding`.
     """
 
     phrase: str
     boxes_xyxy: np.ndarray
     scores: np.ndarray
     point_xy: tuple[float, float]
-    found: int
+    found: tuple[int, ...]
     presence: float
 
 
@@ -171,7 +170,7 @@ def _answer(grounder: EncodeOnceGrounder, request: Request, encoded: Any, phrase
     size = max(1, min(phrases_at_once, MOST_HEAT // (height * width)))
     answers = tuple(
         GroundedPhrase(
-            each.phrase, each.boxes_xyxy, each.scores, hottest_point(each.heatmap), len(each.found_xyxy), each.presence
+            each.phrase, each.boxes_xyxy, each.scores, hottest_point(each.heatmap), each.found, each.presence
         )
         for start in range(0, len(phrases), size)
         for each in grounder.ground(encoded, phrases[start : start + size])

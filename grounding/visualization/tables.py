@@ -141,11 +141,11 @@ def sets_table(results: Mapping[str, Any], fmt: str = "text") -> str:
             Column(f"{heading} [95 %]", (name, f"{name} low", f"{name} high"), INTERVAL)
             for heading, name in shares.items()
         ),
-        *_numbers({"AUROC of presence": "presence_auroc", "Threshold": "threshold"}),
+        *_numbers({"AUROC of presence": "presence_auroc"}),
     ]
     note = (
         "Set acc: every object has one box at IoU 0.5 and every box an object; N-acc, T-acc: no box where nothing "
-        f"fits, some where something does; threshold on probabilities that were calibrated on "
+        f"fits, some where something does; thresholds on probabilities, which were calibrated on "
         f"{results['threshold_split']}, or with the run."
     )
     return render(_of_methods("sets", "Sets of boxes", results, columns, _measures, note), fmt)
@@ -217,7 +217,7 @@ def _numbers(metrics: Mapping[str, str]) -> list[Column]:
 
 def _measures(record: Mapping[str, Any]) -> Values:
     seconds = {f"seconds per {each}": record.get("seconds", {}).get(f"per_{each}") for each in ("image", "phrase")}
-    values = {"n": record["n"], "threshold": record.get("threshold"), **seconds, **record["metrics"]}
+    values = {"n": record["n"], **seconds, **record["metrics"]}
     for metric, ends in record.get("intervals", {}).items():
         values[f"{metric} low"], values[f"{metric} high"] = ends
     return values

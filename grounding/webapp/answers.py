@@ -118,9 +118,10 @@ def chosen_boxes(answer: Grounding, method: PageMethod, choice: BoxChoice) -> Gr
     if own and extraction and (extraction.method, extraction.parameters) != (own.method, own.parameters):
         boxes_xyxy, scores = extract(answer.heatmap, extraction, getattr(method, "quality_head", None),
                                      answer.image)  # fmt: skip
-        answer = replace(answer, threshold=None)  # which was fitted to the method's own scores
+        answer = replace(answer, found=(0,))  # the calibration was fitted to the method's own boxes
     count = min(choice.most_boxes, int((scores >= choice.lowest_score).sum()))  # the best come first
-    return replace(answer, boxes_xyxy=boxes_xyxy[:count], scores=scores[:count])
+    found = tuple(index for index in answer.found if index < count)
+    return replace(answer, boxes_xyxy=boxes_xyxy[:count], scores=scores[:count], found=found)
 
 
 class Answerer:

@@ -93,7 +93,7 @@ def as_json(photo: Photo, answers: Sequence[Grounding], method: PageMethod, choi
         "most_boxes": choice.most_boxes,
         "answers": [
             {"phrase": one.phrase, "boxes_xyxy": one.boxes_xyxy.tolist(), "scores": one.scores.tolist(),
-             "presence": one.presence, "no_proposal": one.no_proposal}
+             "found": list(one.found), "presence": one.presence, "no_proposal": one.no_proposal}
             for one in answers
         ],
     }  # fmt: skip
@@ -120,7 +120,7 @@ def box_table(answers: Sequence[Grounding]) -> str:
     rows = []
     for index, one in enumerate(answers):
         note = " <small>(nothing was proposed: the whole image)</small>" if one.no_proposal else ""
-        if one.threshold is not None and not (one.scores >= one.threshold).any():
+        if not one.found and len(one.scores):
             note += f" <small>(nothing fits it; present with probability {one.presence:.2f})</small>"
         mark = f'<td class="mark"><i style="background: {COLOURS[index]}">{index + 1}</i></td>'
         first = f'{mark}<td class="phrase">{escaped(one.phrase)}{note}</td>'

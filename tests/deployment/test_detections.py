@@ -22,8 +22,8 @@ ANSWER = Grounding(
 
 
 def test_there_and_back() -> None:
-    again = from_detections(to_detections(replace(ANSWER, presence=0.3, threshold=0.8)), IMAGE)
-    assert again.phrase == ANSWER.phrase and (again.presence, again.threshold) == (0.3, 0.8)
+    again = from_detections(to_detections(replace(ANSWER, presence=0.3, found=(0, 1))), IMAGE)
+    assert again.phrase == ANSWER.phrase and (again.presence, again.found) == (0.3, (0, 1))
     for name in ("boxes_xyxy", "scores", "heatmap", "image"):
         np.testing.assert_array_equal(getattr(again, name), getattr(ANSWER, name))
 

@@ -12,6 +12,8 @@ from grounding import ModelConfig, load
 from grounding.data.grefcoco import GRefCOCO
 from grounding.evaluation.fit_calibration import calibrated_answer, fit_calibration
 from grounding.evaluation.set_metrics import SetAnswer, set_metrics
+from grounding.methods.calibration import Calibration
+from grounding.runtime.config_io import from_plain
 from tests.scripts import assert_refused, run_script
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data, write_toy_sets
@@ -40,11 +42,12 @@ def test_measures_are_those_of_the_methods_own_answers(data, tmp_path, capsys):
             for expression in example.expressions:
                 [answer] = grounder.ground(example.image, [expression.phrase])
                 annotated = np.array(expression.boxes_xyxy).reshape(-1, 4)
-                found.append(SetAnswer(answer.boxes_xyxy, answer.scores, annotated, answer.presence, 0))
+                found.append(SetAnswer(answer.boxes_xyxy, answer.scores, annotated, answer.presence, 0, answer.found))
     calibration = fit_calibration(answers["val"])
-    assert measured["threshold"] == pytest.approx(calibration.threshold, abs=1e-4)
+    own = from_plain(measured["calibration"], Calibration)
+    assert own.presence == pytest.approx(calibration.presence, abs=1e-3)
     assert measured["calibrated_on"] == "val"
-    expected = set_metrics([calibrated_answer(each, calibration) for each in answers["test"]], measured["threshold"])
+    expected = set_metrics([calibrated_answer(each, own) for each in answers["test"]])
     assert measured["metrics"] == pytest.approx(expected, abs=1e-6)
     assert measured["n"] == 12 and name in outcome.out and "AUROC" in outcome.out
 

@@ -185,7 +185,9 @@ def test_scores_are_calibrated_where_phrases_fit_nothing(made: Path, run: Path, 
         grounder.calibration = None
         single, several = (
             [
-                SetAnswer(answer.boxes_xyxy, answer.scores, np.array(boxes).reshape(-1, 4), answer.presence, 0)
+                SetAnswer(
+                    answer.boxes_xyxy, answer.scores, np.array(boxes).reshape(-1, 4), answer.presence, 0, answer.found
+                )
                 for example in dataset
                 for expression, boxes in zip(example.expressions, boxes_of(example), strict=True)
                 for answer in grounder.ground(example.image, [expression.phrase])

@@ -9,17 +9,18 @@ import pytest
 import torch
 from torchvision.ops import box_iou as reference_iou
 
-from grounding.evaluation.set_metrics import SetAnswer, choose_threshold, is_right, matched, set_metrics
+from grounding.evaluation.set_metrics import SetAnswer, is_right, matched, set_metrics
 
 LEFT, RIGHT, FAR = (0, 0, 10, 10), (20, 0, 30, 10), (60, 60, 70, 70)
 SHIFTED = (4, 0, 14, 10)  # IoU 6/14 with LEFT: below a half
 NEAR = (2, 0, 12, 10)  # IoU 8/12 with LEFT
 
 
-def answer(boxes, annotated, *, scores=None, presence=0.5) -> SetAnswer:
-    scores = np.full(len(boxes), 0.9) if scores is None else np.array(scores)
-    return SetAnswer(np.reshape(boxes, (-1, 4)).astype(float), scores, np.reshape(annotated, (-1, 4)).astype(float),
-                     presence, 0)  # fmt: skip
+def answer(boxes, annotated, *, found=None, presence=0.5) -> SetAnswer:
+    """All boxes are found, unless it is said which."""
+    return SetAnswer(np.reshape(boxes, (-1, 4)).astype(float), np.full(len(boxes), 0.9),
+                     np.reshape(annotated, (-1, 4)).astype(float), presence, 0,
+                     tuple(range(len(boxes))) if found is None else found)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -38,24 +39,25 @@ def answer(boxes, annotated, *, scores=None, presence=0.5) -> SetAnswer:
     ],
 )
 def test_a_set_is_right_where_every_object_has_one_box_and_every_box_an_object(boxes, annotated, right):
-    assert is_right(answer(boxes, annotated), 0.5) is right
+    assert is_right(answer(boxes, annotated)) is right
 
 
-def test_only_boxes_that_score_enough_are_in_the_set():
-    two = answer([LEFT, FAR], [LEFT], scores=[0.8, 0.3])
-    assert is_right(two, 0.5) and is_right(two, 0.8)
-    assert not is_right(two, 0.3) and not is_right(two, 0.81)
+def test_only_what_is_found_is_in_the_set():
+    assert is_right(answer([LEFT, FAR], [LEFT], found=(0,)))
+    assert not is_right(answer([LEFT, FAR], [LEFT], found=(0, 1)))
+    assert not is_right(answer([LEFT, FAR], [LEFT], found=(1,)))
+    assert is_right(answer([FAR, LEFT], [], found=()))
 
 
 def test_measures_are_shares_of_the_phrases_they_are_about():
     answers = [
         answer([LEFT], [LEFT], presence=0.9),  # right
         answer([FAR], [LEFT], presence=0.4),  # a box, in the wrong place
-        answer([LEFT], [LEFT, RIGHT], scores=[0.2], presence=0.6),  # silent, though there are two
+        answer([LEFT], [LEFT, RIGHT], found=(), presence=0.6),  # silent, though there are two
         answer([], [], presence=0.5),  # right
         answer([LEFT], [], presence=0.1),
     ]
-    measured = set_metrics(answers, 0.5)
+    measured = set_metrics(answers)
     assert measured == {
         "set_accuracy": 2 / 5,
         "n_acc": 1 / 2,
@@ -63,19 +65,8 @@ def test_measures_are_shares_of_the_phrases_they_are_about():
         # 0.9 and 0.6 exceed both 0.5 and 0.1; 0.4 exceeds one of them.
         "presence_auroc": pytest.approx(5 / 6),
     }
-    assert set(set_metrics(answers[:3], 0.5)) == {"set_accuracy", "t_acc"}  # of the rest there is nothing to tell
-    assert set(set_metrics(answers[3:], 0.5)) == {"set_accuracy", "n_acc"}
-
-
-def test_the_threshold_is_the_one_with_most_sets_right_and_of_several_the_highest():
-    answers = [
-        answer([LEFT, FAR], [LEFT], scores=[0.9, 0.4]),
-        answer([LEFT, RIGHT], [LEFT, RIGHT], scores=[0.8, 0.6]),
-        answer([FAR], [], scores=[0.5]),
-    ]
-    threshold = choose_threshold(answers)
-    assert all(is_right(each, threshold) for each in answers)
-    assert threshold == pytest.approx(0.6)
+    assert set(set_metrics(answers[:3])) == {"set_accuracy", "t_acc"}  # of the rest there is nothing to tell
+    assert set(set_metrics(answers[3:])) == {"set_accuracy", "n_acc"}
 
 
 def test_greedy_matching_is_that_of_a_loop_over_all_pairs():
@@ -103,4 +94,4 @@ def test_auroc_is_the_share_of_pairs_in_order():
     answers = [answer([LEFT], [LEFT], presence=p) for p in positive] + [
         answer([LEFT], [], presence=n) for n in negative
     ]
-    assert set_metrics(answers, 0.5)["presence_auroc"] == pytest.approx(np.mean(pairs))
+    assert set_metrics(answers)["presence_auroc"] == pytest.approx(np.mean(pairs))

@@ -9,14 +9,22 @@ import numpy as np
 import pytest
 
 from grounding.errors import InputError
-from grounding.methods.calibration import CALIBRATION_FILE, Calibration, calibrated, read_calibration, save_calibration
+from grounding.methods.calibration import (
+    CALIBRATION_FILE,
+    Calibration,
+    apart_from_better,
+    calibrated,
+    found_by,
+    read_calibration,
+    save_calibration,
+)
 from grounding.types import Grounding
 
-CALIBRATION = Calibration(presence=(2.0, -1.0), score=(0.5, 1.5, 0.25), threshold=0.6)
+CALIBRATION = Calibration(presence=(2.0, -1.0), score=(0.5, 0.25), least_presence=0.4, least_score=0.6)
 
 
 def answer(scores: list[float], presence: float) -> Grounding:
-    boxes = np.array([[i, 0, i + 2, 3] for i in range(len(scores))], dtype=np.float32)
+    boxes = np.array([[4 * i, 0, 4 * i + 2, 3] for i in range(len(scores))], dtype=np.float32)
     image = np.zeros((4, 9, 3), np.uint8)
     return Grounding("x", boxes, np.array(scores, np.float32), np.zeros((4, 9), np.float32), image, presence=presence)
 
@@ -32,9 +40,9 @@ def test_scores_and_presence_become_probabilities() -> None:
 
     found = calibrated(answer([0.9, 0.3], 0.7), CALIBRATION)
     assert found.presence == pytest.approx(sigmoid(2 * logit(0.7) - 1))
-    expected = [sigmoid(0.5 * logit(score) + 1.5 * logit(0.7) + 0.25) for score in (0.9, 0.3)]
+    expected = [sigmoid(0.5 * logit(score) + 0.25) for score in (0.9, 0.3)]
     assert found.scores.tolist() == pytest.approx(expected, rel=1e-5)
-    assert found.threshold == 0.6 and found.scores.dtype == np.float32
+    assert found.scores.dtype == np.float32
 
 
 def test_scores_of_nothing_and_of_all_stay_finite() -> None:
@@ -42,13 +50,21 @@ def test_scores_of_nothing_and_of_all_stay_finite() -> None:
     assert np.isfinite(found.scores).all() and 0 < found.presence <= 1
 
 
-def test_the_answer_is_what_reaches_the_threshold() -> None:
+def test_the_answer_is_the_best_box_and_all_as_good_where_anything_fits() -> None:
+    """Scores of 0.9, 0.8 and 0.01 are probabilities of 0.79, 0.72 and 0.11."""
     found = calibrated(answer([0.9, 0.8, 0.01], 0.6), CALIBRATION)
-    assert found.found_xyxy.tolist() == found.boxes_xyxy[:2].tolist()
+    assert found.found == (0, 1) and found.found_xyxy.tolist() == found.boxes_xyxy[:2].tolist()
+    assert calibrated(answer([0.3, 0.2], 0.6), CALIBRATION).found == (0,)  # the best is in it, however good
     nothing = calibrated(answer([0.9, 0.8, 0.01], 0.1), CALIBRATION)
-    assert nothing.found_xyxy.shape == (0, 4) and len(nothing.boxes_xyxy) == 3
-    exactly = Calibration((1, 0), (1, 0, 0), threshold=float(np.float32(0.8)))
-    assert len(calibrated(answer([0.9, 0.8], 0.5), exactly).found_xyxy) == 2
+    assert nothing.found == () and nothing.found_xyxy.shape == (0, 4) and len(nothing.boxes_xyxy) == 3
+
+
+def test_two_boxes_on_one_object_are_not_two_objects() -> None:
+    boxes = np.array([[0, 0, 10, 10], [3, 0, 13, 10], [8, 0, 18, 10]], np.float32)  # IoU 0.54 and 0.33 with neighbours
+    scores = np.array([0.9, 0.8, 0.7], np.float32)
+    assert found_by(boxes, scores, 0.5, CALIBRATION) == (0, 2)  # which overlap by 0.11
+    assert apart_from_better(boxes[::-1], scores) == [0, 2]
+    assert apart_from_better(boxes[:0], scores[:0]) == []
 
 
 def test_only_what_is_found_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,12 +77,12 @@ def test_only_what_is_found_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyP
         *(calibrated(answer([0.9, 0.8, 0.01], p), CALIBRATION) for p in (0.6, 0.1)),
     ):
         each.save(tmp_path / "a.png")
-    assert drawn == [3, 2, 0]
+    assert drawn == [1, 2, 0]
 
 
 def test_without_a_calibration_the_best_box_is_the_answer() -> None:
     plain = answer([0.9, 0.8], 0.5)
-    assert plain.threshold is None and plain.found_xyxy.tolist() == [[0, 0, 2, 3]]
+    assert plain.found == (0,) and plain.found_xyxy.tolist() == [[0, 0, 2, 3]]
 
 
 def test_a_run_folder_keeps_it(tmp_path: Path) -> None:
@@ -75,11 +91,14 @@ def test_a_run_folder_keeps_it(tmp_path: Path) -> None:
     assert read_calibration(tmp_path) == CALIBRATION
 
 
+GOOD = "presence: [1, 0]\nscore: [1, 0]\nleast_presence: 0.5\nleast_score: 0.5"
+
+
 @pytest.mark.parametrize(
     "content",
-    ["presence: [1, 2]", "[", "presence: [1, 0]\nscore: [0, 1, 0]\nthreshold: 0.5",
-     "presence: [1, 0]\nscore: [1, .nan, 0]\nthreshold: 0.5", "presence: [1, 0]\nscore: [1, 1, 0]\nthreshold: 1.5"],
-    ids=["fields", "yaml", "slope", "nan", "threshold"],
+    ["presence: [1, 2]", "[", GOOD.replace("score: [1, 0]", "score: [0, 0]", 1), GOOD.replace("[1, 0]", "[1, .nan]", 1),
+     GOOD.replace("0.5", "1.5", 1)],
+    ids=["fields", "yaml", "slope", "nan", "least"],
 )  # fmt: skip
 def test_a_damaged_file_is_refused_in_words(tmp_path: Path, content: str) -> None:
     (tmp_path / CALIBRATION_FILE).write_text(content)
