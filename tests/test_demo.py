@@ -22,7 +22,7 @@ def small_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in (demo.CONFIG, demo.FULL_CONFIG):
         settings = yaml.safe_load((ROOT / name).read_text())
         settings["train"] |= {"epochs": 1, "subset": None, "validation_subset": None, "start_from": None,
-                              "model": {"model_size": 64}}  # fmt: skip
+                              "model": {"model_size": 64}, "sets_per_image": 0, "sets_split_by": None}  # fmt: skip
         (tmp_path / name).write_text(yaml.safe_dump(settings))
     monkeypatch.chdir(tmp_path)
     for images in ("IMAGES", "FEWER_IMAGES"):

@@ -89,7 +89,7 @@ def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
         settings = yaml.safe_load(path.read_text())
         settings["train"] |= {"model": model, "epochs": 1, "warmup_steps": 1, "workers": 0, "device": "cpu",
                               "mixed_precision": "no", "subset": None, "validation_subset": None,
-                              "start_from": None}  # fmt: skip
+                              "start_from": None, "sets_per_image": 0, "sets_split_by": None}  # fmt: skip
         settings["evaluate"] = {**settings.get("evaluate", {"methods": []}), "device": "cpu", "proposals": {}}
         (folder / "configs" / path.name).write_text(yaml.safe_dump(settings))
     refcocog = write_toy_data(folder / "data" / "refcocog")

@@ -136,9 +136,10 @@ def test_the_example_says_where_and_is_short(
 
 def test_what_is_left_out_is_said(exported: tuple[Path, str]) -> None:
     folder, said = exported
-    flip, boxes = json.loads((folder / "export.json").read_text())["left_out"]
+    flip, boxes, calibration = json.loads((folder / "export.json").read_text())["left_out"]
     assert "model.inference_flip" in flip and "'quality'" in boxes and "'components'" in boxes
-    assert f"Left out: {flip}." in said and f"Left out: {boxes}." in said
+    assert "calibration.yaml" in calibration and "always gives a box" in calibration
+    assert all(f"Left out: {each}." in said for each in (flip, boxes, calibration))
     assert list(left_out(as_exported(384))) == []
 
 

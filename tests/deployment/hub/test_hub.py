@@ -52,7 +52,8 @@ def evaluated(folder: Path, run: Path) -> Path:
     extraction = yaml.safe_load((run / "extraction.yaml").read_text())
     model = yaml.safe_load((run / "config.yaml").read_text())["model"]
     (folder / "predictions").mkdir(parents=True)
-    origin = {"settings": {**hashes, "extraction": extraction, "model": model}}
+    calibration = yaml.safe_load((run / "calibration.yaml").read_text())
+    origin = {"settings": {**hashes, "extraction": extraction, "model": model, "calibration": calibration}}
     (folder / "predictions" / "ours.json").write_text(json.dumps(origin))
     record = {"n": 417, "metrics": {"acc@0.5": 0.8125, "miou": 0.75}, "intervals": {"acc@0.5": [0.7891, 0.8311]}}
     other = {"n": 417, "metrics": {"acc@0.5": 0.1}, "intervals": {}}
