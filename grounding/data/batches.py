@@ -169,7 +169,8 @@ class TrainingItems(Dataset[TrainingItem]):
 
 
 def _region_ids(expressions: Sequence[SetExpression], boxed: bool) -> list[int]:
-    """Equal where two expressions are known to be of one object; those of several objects or none have no say."""
+    """Equal where two expressions are known to be of one object, which without boxes none are; of those for several
+    objects or none no loss asks."""
     return [each.ann_ids[0] if boxed and len(each.ann_ids) == 1 else -1 - each.sent_id for each in expressions]
 
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from supervision import Detections
 
 PHRASE = "phrase"  # of `data`, one per box
-HEATMAP, PRESENCE, FOUND = "heatmap", "presence", "found"  # of `metadata`
+FOUND = "found"  # of `data`, whether the box is in the answer
+HEATMAP, PRESENCE = "heatmap", "presence"  # of `metadata`
 
 
 def to_detections(grounding: Grounding) -> Detections:
@@ -32,8 +33,8 @@ def to_detections(grounding: Grounding) -> Detections:
         xyxy=grounding.boxes_xyxy.copy(),
         confidence=grounding.scores.copy(),
         class_id=np.zeros(count, dtype=int),
-        data={PHRASE: np.array([grounding.phrase] * count)},
-        metadata={HEATMAP: grounding.heatmap, PRESENCE: grounding.presence, FOUND: grounding.found},
+        data={PHRASE: np.array([grounding.phrase] * count), FOUND: np.isin(np.arange(count), grounding.found)},
+        metadata={HEATMAP: grounding.heatmap, PRESENCE: grounding.presence},
     )
 
 
@@ -63,5 +64,6 @@ def from_detections(detections: Detections, image: np.ndarray, phrase: str | Non
     heatmap = detections.metadata.get(HEATMAP)
     if heatmap is None or np.shape(heatmap) != image.shape[:2]:
         heatmap = heatmap_of_boxes(boxes_xyxy, scores, image.shape[:2])
-    known = {name: detections.metadata[name] for name in (PRESENCE, FOUND) if name in detections.metadata}
-    return Grounding(asked, boxes_xyxy, scores, np.asarray(heatmap), image, **known)
+    found = np.flatnonzero(np.asarray(detections.data[FOUND])[order]).tolist() if FOUND in detections.data else [0]
+    return Grounding(asked, boxes_xyxy, scores, np.asarray(heatmap), image,
+                     presence=detections.metadata.get(PRESENCE, 1.0), found=tuple(found))  # fmt: skip

@@ -39,18 +39,13 @@ class SetAnswer:
 
 def matched(boxes_xyxy: np.ndarray, annotated_xyxy: np.ndarray, *, min_iou: float = 0.5) -> int:
     """How many boxes of two sets, (N, 4) and (M, 4), are each other's: greedily, the pair of largest IoU first."""
-    return int(matches(boxes_xyxy, annotated_xyxy, min_iou=min_iou).sum())
-
-
-def matches(boxes_xyxy: np.ndarray, annotated_xyxy: np.ndarray, *, min_iou: float = 0.5) -> np.ndarray:
-    """(N,) bool, which of the boxes (N, 4) have an annotated one (M, 4) of their own: the pair of largest IoU first."""
     iou = box_iou(boxes_xyxy, annotated_xyxy).copy()
-    found = np.zeros(len(iou), dtype=bool)
+    count = 0
     while iou.size and iou.max() >= min_iou:
         row, column = np.unravel_index(iou.argmax(), iou.shape)
-        found[row] = True
-        iou[row], iou[:, column] = -1, -1
-    return found
+        iou = np.delete(np.delete(iou, row, axis=0), column, axis=1)
+        count += 1
+    return count
 
 
 def is_right(answer: SetAnswer) -> bool:

@@ -38,6 +38,13 @@ def test_the_library_takes_what_it_is_given() -> None:
     assert changed[:, 1].min() in (4, 5) and changed[:, 0].min() in (5, 6)
 
 
+def test_what_is_found_stays_with_its_box_when_others_are_filtered_out() -> None:
+    detections = to_detections(replace(ANSWER, found=(1,)))
+    assert from_detections(detections[detections.confidence < 0.5], IMAGE).found == (0,)
+    assert from_detections(detections[detections.confidence > 0.5], IMAGE).found == ()
+    assert from_detections(detections[[1, 0]], IMAGE).found == (1,)
+
+
 def test_boxes_of_another_origin() -> None:
     boxes = np.array([[30, 10, 50, 35], [5, 6, 20, 30]], dtype=float)
     answer = from_detections(sv.Detections(xyxy=boxes, confidence=np.array([0.2, 0.8])), IMAGE, "a cup")

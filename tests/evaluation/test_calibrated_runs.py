@@ -1,0 +1,104 @@
+"""A calibration goes with the boxes and the decoder that it was fitted to, and with nothing else."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import grounding.training.tune_extraction as tuning
+from grounding import RefCOCOg, load
+from grounding.data.grefcoco import GRefCOCO
+from grounding.extraction import ExtractionConfig
+from grounding.extraction.settings import save_extraction
+from grounding.methods.calibration import CALIBRATION_FILE, Calibration, read_calibration, save_calibration
+from grounding.methods.dense import DenseGrounder
+from grounding.training.config import TrainConfig
+from grounding.training.run_folder import RunFolder
+from grounding.training.tune_extraction import TuneExtractionConfig
+from grounding.types import Grounding
+from grounding.webapp.answers import BoxChoice, chosen_boxes
+from tests.toy_data import write_toy_sets
+from tests.trained_run import make_trained_run
+
+CALIBRATION = Calibration(presence=(1.0, 0.0), score=(1.0, 0.0), least_presence=0.5, least_score=0.5)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with toy data that has sets, a tiny CLIP and a trained run; not to be changed."""
+    made = make_trained_run(tmp_path_factory.mktemp("made"))
+    write_toy_sets(made / "data")
+    return made
+
+
+def test_it_is_read_beside_a_choice_of_boxes_only(made: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(made / "run", tmp_path / "run"))
+    save_calibration(run, CALIBRATION)
+    for chosen in (False, True):
+        if chosen:
+            save_extraction(run, ExtractionConfig())
+        grounder = load(run)
+        assert isinstance(grounder, DenseGrounder)
+        assert grounder.calibration == (CALIBRATION if chosen else None)
+
+
+def test_a_better_epoch_ends_it(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run", TrainConfig(tmp_path, tmp_path / "run"))
+    save_calibration(tmp_path / "run", CALIBRATION)
+    with folder:
+        folder.save_decoder(torch.nn.Linear(2, 2), clip_sha256="0")
+    assert not (tmp_path / "run" / CALIBRATION_FILE).exists()
+
+
+def test_a_choice_that_is_killed_leaves_none_of_other_boxes(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Path(shutil.copytree(made / "run", tmp_path / "run"))
+    save_calibration(run, CALIBRATION)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tuning, "save_extraction", killed)
+    with pytest.raises(KeyboardInterrupt):
+        tuning.tune_extraction(TuneExtractionConfig(run, made / "data", device="cpu", sets_split_by="unc"))
+    assert read_calibration(run) is None
+
+
+def test_no_image_that_the_run_was_trained_on_has_a_say(made: Path) -> None:
+    config = TuneExtractionConfig(made / "run", made / "data", sets_split_by="unc")
+    dataset = RefCOCOg(made / "data", "val", group_by="image")
+    whole = GRefCOCO(made / "data", "val")
+    train = RefCOCOg(made / "data", "train", group_by="image")
+
+    def asked(trained_on: RefCOCOg, config: TuneExtractionConfig = config) -> set[int]:
+        sets = tuning._sets_of(config, dataset, trained_on)
+        assert sets is not None
+        return {sets[index].expressions[0].image_id for index in range(len(sets))}  # type: ignore[arg-type]
+
+    everything = {each.image_id for each in whole.expressions}
+    assert asked(train) == everything and asked(dataset) == set()
+    one = replace(config, subset=1)
+    dataset = RefCOCOg(made / "data", "val", group_by="image", subset=1)
+    assert len(asked(train, one)) == 1
+
+
+def test_boxes_made_in_another_way_on_the_page_are_not_judged_by_it(made: Path) -> None:
+    grounder = load(made / "run")
+    assert isinstance(grounder, DenseGrounder)
+    image = np.zeros((9, 9, 3), np.uint8)
+    heat = np.zeros((9, 9), np.float32)
+    heat[2:5, 2:5] = 1
+    boxes = np.array([[2, 2, 5, 5], [0, 0, 1, 1]], np.float32)
+    answer = Grounding("x", boxes, np.array([0.9, 0.8], np.float32), heat, image, found=(0, 1))
+    assert chosen_boxes(answer, grounder, BoxChoice("run", most_boxes=1)).found == (0,)
+    assert chosen_boxes(answer, grounder, BoxChoice("run", most_boxes=2)).found == (0, 1)
+    nothing = replace(answer, found=())
+    assert chosen_boxes(nothing, grounder, BoxChoice("run", most_boxes=2)).found == ()
+    other = BoxChoice("run", ExtractionConfig("rectangle", offset=0.3), most_boxes=2)
+    assert chosen_boxes(nothing, grounder, other).found == (0,)
