@@ -7,6 +7,7 @@ docs/results.md. A goal that is not met stays in the table, as it is.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from jsonargparse import auto_cli
 from tabulate import tabulate
 
 from benchmarks.claims import CLAIMS, Claim, claims_under, record
+from benchmarks.matched import matched_difference
 from benchmarks.pages import between
 from benchmarks.results import CALIBRATION, NAMES, OURS, RULES, SETS_PREFIX
 from grounding.data.refcocog import RefCOCOg
@@ -25,6 +27,7 @@ from grounding.evaluation.predictions import Prediction, read_predictions
 from grounding.evaluation.significance import paired_difference
 from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import write_text_atomic
+from grounding.types import Expression
 
 BEGIN, END = "<!-- Written by python -m benchmarks.goals -->", "<!-- End of benchmarks.goals -->"
 COMMAND, PREFIX = "python -m benchmarks.goals", "goals/"
@@ -55,12 +58,17 @@ class Goal:
         return f"{PREFIX}{self.method} minus {self.other} {self.measure}{of}"
 
 
+NOVEL = f"{OURS} acc@0.5, novel minus matched known"
+NOVEL_GOAL = -0.05
 MEASURES_OF_OURS = {
+    PREFIX + NOVEL: "Acc@0.5 on novel combinations, minus known ones of the same shapes, sizes and kinds of phrases",
     f"{SETS_PREFIX}{OURS} set_accuracy": "sets: set accuracy",
     f"{SETS_PREFIX}{OURS} n_acc": "sets: N-acc",
     f"{SETS_PREFIX}{OURS} t_acc": "sets: T-acc",
     f"{SETS_PREFIX}{OURS} presence_auroc": "sets: AUROC of presence",
     f"{CALIBRATION}{OURS}": "expected calibration error of the best box's score",
+    f"forgetting/{OURS}": "catalogue retrieval, of that before adaptation",
+    "forgetting/refshapes-weak": "the same, of the learner without boxes",
 }
 TAGS = ("attribute", "relation", "comparison", "occluded", "small", "novel")
 GOALS = (
@@ -90,14 +98,17 @@ def main(
     Raises:
         InputError: predictions are missing, or are not of the same expressions.
     """
-    tags = {each.sent_id: each.tags for each in RefCOCOg(data, "test").expressions}
+    dataset = RefCOCOg(data, "test")
+    tags = {each.sent_id: each.tags for each in dataset.expressions}
     names = {name for goal in GOALS for name in (goal.method, goal.other)}
     paths = {name: rules if name == RULES else predictions / f"{name}.jsonl" for name in names}
     for path in paths.values():
         if not path.is_file():
             raise InputError(f"there is no {path}: run what benchmarks.results asks for")
     answers = {name: list(read_predictions(path)) for name, path in paths.items()}
-    record({goal.name: measured(goal, answers, tags) for goal in GOALS}, claims)
+    expressions = {each.sent_id: each for each in dataset.expressions}
+    found = {goal.name: measured(goal, answers, tags) for goal in GOALS}
+    record({**found, PREFIX + NOVEL: novel_beside_known(answers[OURS], expressions)}, claims)
     of_ours = f"{table(claims_under(PREFIX, claims))}\n\n{measures_table(claims_under('', claims))}"
     write_text_atomic(output, between(output, BEGIN, END, of_ours))
 
@@ -120,6 +131,18 @@ def measured(goal: Goal, answers: dict[str, list[Prediction]], tags: dict[int, t
     found = paired_difference(mine, other, np.array([ours[i].image_id for i in chosen]))
     return Claim(found.difference, COMMAND, found.interval, len(chosen), goal=(goal.least, None),
                  surely=goal.least == 0)  # fmt: skip
+
+
+def novel_beside_known(answers: list[Prediction], expressions: Mapping[int, Expression]) -> Claim:
+    """Acc@0.5 on novel combinations minus that on known ones, of the same shapes and with the same other tags."""
+    asked = [expressions[each.sent_id] for each in answers]
+    difference, interval, n = matched_difference(
+        np.array([_value("acc@0.5", each) for each in answers]),
+        np.array(["novel" in each.tags for each in asked]),
+        [(each.category, *sorted(set(each.tags) - {"novel"})) for each in asked],
+        np.array([each.image_id for each in answers]),
+    )
+    return Claim(difference, COMMAND, interval, n, goal=(NOVEL_GOAL, None))
 
 
 def _value(measure: str, prediction: Prediction) -> float:

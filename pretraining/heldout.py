@@ -41,7 +41,7 @@ def main(clip: str = "embedded", pictures: int = 2000) -> None:
         gallery = list(islice(captioned_pictures(HELD_OUT_SEED, size, stream=stream), GALLERY))
         images = image_embeddings(loaded, gallery)
         shown += [(each.shows[0], image) for each, image in zip(gallery, images, strict=True) if len(each.shows) == 1]
-        recalls += retrieved(images, caption_embeddings(loaded, gallery), captions_true_of(gallery))
+        recalls += first_is_right(caption_embeddings(loaded, gallery) @ images.T, captions_true_of(gallery))
     for kind, words in KINDS.items():
         prompts = text_embeddings(loaded, [f"a {word}" if kind == "shape" else f"a {word} object" for word in words])
         chosen = (torch.stack([image for _, image in shown]) @ prompts.T).argmax(dim=1).tolist()
@@ -50,9 +50,14 @@ def main(clip: str = "embedded", pictures: int = 2000) -> None:
     print(f"captions   {np.mean(recalls):.3f}  find a picture they are true of first, of {GALLERY} ({len(recalls)})")
 
 
-def retrieved(images: Tensor, captions: Tensor, true_of: np.ndarray) -> list[bool]:
-    """Of each caption (E,) whether the nearest image is one that it is true of; captions true of none are left out."""
-    nearest = (captions @ images.T).argmax(dim=1).tolist()
+def first_is_right(similarity: Tensor, true_of: np.ndarray) -> list[bool]:
+    """Of each caption whether the image it fits best is one that it is true of; captions true of none are left out.
+
+    Args:
+        similarity: (captions, images).
+        true_of: (images, captions) bool.
+    """
+    nearest = similarity.argmax(dim=1).tolist()
     return [bool(true_of[image, caption]) for caption, image in enumerate(nearest) if true_of[:, caption].any()]
 
 

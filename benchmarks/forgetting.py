@@ -1,0 +1,120 @@
+"""What adaptation makes CLIP forget: `python -m benchmarks.forgetting`, two minutes on a core.
+
+Captions of the catalogue look for a picture they are true of among a hundred, before and after what a run learned is
+applied, whole and in part (Wortsman et al. 2022, "Robust Fine-tuning of Zero-shot Models", section 3: weights between
+CLIP's own and the adapted ones). Writes a table of docs/results.md, and docs/claims.json.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jsonargparse import auto_cli
+from tabulate import tabulate
+from torch import Tensor
+from tqdm import tqdm
+
+from benchmarks.claims import CLAIMS, Claim, record
+from benchmarks.pages import between
+from grounding.clip.backbone import normalise_pixels
+from grounding.methods.dense import DenseGrounder
+from grounding.methods.load import load
+from grounding.model.adaptation import EmbeddingAdapters
+from grounding.model.decoder import HeatmapDecoder
+from grounding.runtime.cli import exit_on_input_error
+from grounding.runtime.files import write_text_atomic
+from grounding.training.image_phrase_contrast import pooled_similarity
+from pretraining.captions import captioned_pictures, captions_true_of
+from pretraining.heldout import GALLERY, HELD_OUT_SEED, caption_embeddings, first_is_right
+
+BEGIN, END = "<!-- Written by python -m benchmarks.forgetting -->", "<!-- End of benchmarks.forgetting -->"
+COMMAND, PREFIX = "python -m benchmarks.forgetting", "forgetting/"
+SHARES = (0.0, 0.5, 0.75, 1.0)  # of what was learned
+LEAST = 0.97  # of the retrieval before
+
+# A run, a share of what it learned, (N, 3, H, W) pixels and (C, E) captions -> (C, N) how well each caption fits.
+Asker = Callable[[DenseGrounder, float, Tensor, Tensor], Tensor]
+
+
+def main(
+    boxes: Path = Path("runs/refshapes"),
+    no_boxes: Path = Path("runs/refshapes-weak"),
+    galleries: int = 20,
+    output: Path = Path("docs/results.md"),
+    claims: Path = CLAIMS,
+) -> None:
+    """Measure both kinds of adaptation.
+
+    Args:
+        boxes: a run whose decoder has low-rank updates of CLIP.
+        no_boxes: a run of adapters.
+        galleries: of a hundred pictures.
+        output: Markdown file with the two marks.
+        claims: file that the results go into.
+    """
+    measured = {
+        (run.name, asked): retrieval(run, ask, galleries)
+        for run, asked, ask in (
+            (boxes, "the image's embedding, low-rank updates in it", _by_image_embedding),
+            (no_boxes, "the best regions, adapters on both embeddings", _by_regions),
+        )
+    }
+    rows = [
+        [name, asked, f"{share:g}", f"{np.mean(right):.3f}", f"{np.mean(right) / np.mean(of_shares[0.0]):.3f}",
+         len(right)]
+        for (name, asked), of_shares in measured.items() for share, right in of_shares.items()
+    ]  # fmt: skip
+    headings = ["run", "captions are compared with", "share of it", "right picture first", "of before", "n"]
+    write_text_atomic(output, between(output, BEGIN, END, tabulate(rows, headings, "github", disable_numparse=True)))
+    kept = {
+        f"{PREFIX}{name}": Claim(float(np.mean(right[1.0]) / np.mean(right[0.0])), COMMAND, n=len(right[1.0]),
+                                 goal=(LEAST, None))
+        for (name, _), right in measured.items()
+    }  # fmt: skip
+    record(kept, claims)
+
+
+@torch.no_grad()
+def retrieval(run: Path, ask: Asker, galleries: int) -> dict[float, list[bool]]:
+    """Share of what the run learned -> of every caption that is true of any picture, whether it finds one first."""
+    grounder = cast(DenseGrounder, load(run, device="cpu"))
+    clip = grounder.encoder.clip
+    right: dict[float, list[bool]] = {share: [] for share in SHARES}
+    for stream in tqdm(range(galleries), desc=f"{run.name}: galleries"):
+        shown = captioned_pictures(HELD_OUT_SEED, clip.model.visual.input_resolution, stream=stream)
+        gallery = list(islice(shown, GALLERY))
+        pixels = normalise_pixels(torch.from_numpy(np.stack([each.image for each in gallery])).permute(0, 3, 1, 2))
+        captions, true_of = caption_embeddings(clip, gallery), captions_true_of(gallery)
+        for share in SHARES:
+            right[share] += first_is_right(ask(grounder, share, pixels, captions), true_of)
+    return right
+
+
+def _by_image_embedding(grounder: DenseGrounder, share: float, pixels: Tensor, captions: Tensor) -> Tensor:
+    """(captions, images) cosines, a share of the decoder's updates added to CLIP's image tower."""
+    updates = cast(HeatmapDecoder, grounder.decoder).updates
+    assert updates is not None
+    encoder = grounder.encoder.updated({name: share * added for name, added in updates().items()})
+    return captions @ F.normalize(encoder.dense.visual(pixels).float(), dim=-1).T
+
+
+def _by_regions(grounder: DenseGrounder, share: float, pixels: Tensor, captions: Tensor) -> Tensor:
+    """(captions, images) soft maxima over positions of cosines, a share of the adapters' corrections added."""
+    adapters = cast(EmbeddingAdapters, grounder.decoder)
+    features = grounder.encoder.dense(pixels)
+    regions = F.normalize(torch.lerp(features.embeddings, adapters.region_embeddings(features), share), dim=1)
+    phrases = F.normalize(torch.lerp(captions, adapters.phrase_embeddings(captions), share), dim=-1)
+    everywhere = torch.ones(len(pixels), *regions.shape[2:], dtype=torch.bool)
+    return pooled_similarity(regions, everywhere, phrases, adapters.log_sharpness.exp())
+
+
+if __name__ == "__main__":
+    with exit_on_input_error():
+        auto_cli(main, args=sys.argv[1:], as_positional=False, prog=COMMAND)

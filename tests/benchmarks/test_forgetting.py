@@ -1,0 +1,50 @@
+"""Retrieval before and after adaptation, against CLIP's own embeddings."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import numpy as np
+import torch
+
+from benchmarks.forgetting import _by_image_embedding, _by_regions
+from grounding.clip.backbone import load_clip, normalise_pixels
+from grounding.clip.encoder import Encoder
+from grounding.extraction import ExtractionConfig
+from grounding.methods.dense import DenseGrounder
+from grounding.model.build import decoder_for
+from grounding.model.decoder import DecoderConfig
+from pretraining.captions import captioned_pictures, captions_true_of
+from pretraining.heldout import HELD_OUT_SEED, caption_embeddings, first_is_right, image_embeddings
+
+
+def grounder(**decoder: object) -> DenseGrounder:
+    encoder = Encoder(load_clip(), model_size=64, output_stride=32)
+    made = decoder_for(encoder, DecoderConfig(**decoder))  # type: ignore[arg-type]
+    return DenseGrounder(encoder, made, extraction=ExtractionConfig(), name="x")
+
+
+@torch.no_grad()
+def test_nothing_learned_is_clips_own_retrieval_and_something_learned_is_not() -> None:
+    updated, adapted = grounder(lora_rank=2), grounder(kind="adapters")
+    clip = updated.encoder.clip
+    gallery = list(islice(captioned_pictures(HELD_OUT_SEED, clip.model.visual.input_resolution), 6))
+    pixels = normalise_pixels(torch.from_numpy(np.stack([each.image for each in gallery])).permute(0, 3, 1, 2))
+    captions = caption_embeddings(clip, gallery)
+    own = captions @ image_embeddings(clip, gallery).T
+    torch.testing.assert_close(_by_image_embedding(updated, 1.0, pixels, captions), own, atol=1e-4, rtol=0)
+    before = _by_regions(adapted, 1.0, pixels, captions)
+
+    for learned in (*updated.decoder.updates.up.values(), *adapted.decoder.regions[-1].parameters()):
+        learned.normal_()
+    torch.testing.assert_close(_by_image_embedding(updated, 0.0, pixels, captions), own, atol=1e-4, rtol=0)
+    assert not torch.allclose(_by_image_embedding(updated, 1.0, pixels, captions), own, atol=1e-2)
+    torch.testing.assert_close(_by_regions(adapted, 0.0, pixels, captions), before)
+    assert not torch.allclose(_by_regions(adapted, 1.0, pixels, captions), before, atol=1e-2)
+    assert captions_true_of(gallery).shape == (6, 6)
+
+
+def test_captions_that_are_true_of_nothing_are_left_out() -> None:
+    similarity = torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.3, 0.4]])  # 3 captions, 2 images
+    true_of = np.array([[True, False, False], [True, True, False]])  # images, captions
+    assert first_is_right(similarity, true_of) == [True, False]
