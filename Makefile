@@ -5,7 +5,7 @@ UV ?= uv
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint chaos fuzz soak audit oldest constraints count clean
+.PHONY: help setup demo test lint docs chaos fuzz soak audit oldest constraints count clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -26,6 +26,10 @@ lint: ## check style (ruff), layout (ruff format), types (mypy) and layers (impo
 	$(PYTHON_IN_VENV) -m ruff format --check .
 	$(PYTHON_IN_VENV) -m mypy
 	.venv/bin/lint-imports --no-logo
+
+docs: ## the documentation as a site, with the API reference, in build/site
+	@sh scripts/setup.sh dev
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
 
 chaos: ## kill training, bulk grounding and compare at random moments, and fill their disks
 	@sh scripts/setup.sh dev

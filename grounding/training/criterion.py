@@ -18,7 +18,7 @@ from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.distributed import scale_to_global_means
 from grounding.training.contrast import Pairs, RegionPhraseContrast
 from grounding.training.image_phrase_contrast import ImagePhraseContrast, ImagesAndPhrases
-from grounding.training.losses import mask_loss
+from grounding.training.losses import embedding_distance, mask_loss
 
 # A loss, a () mean times its weight, and how many phrases it is a mean over.
 WeightedMean = tuple[Tensor, int]
@@ -42,10 +42,13 @@ class ContrastConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """What the decoder is trained on. Adapters have one loss, the contrast of images and phrases, and no weights.
+    """What the decoder is trained on. Of these, adapters know the distance alone, beside the contrast of images and
+    phrases, whose weight is 1.
 
     Attributes:
         mask_weight: of BCE + Dice on box masks.
+        distance_weight: of the cosine distance between CLIP's embeddings as adapters or low-rank updates have them and
+            CLIP's own, the means over positions, and of adapters also over phrases.
         presence_weight: of the cross-entropy of whether anything fits the phrase, where the decoder has a presence
             head.
         contrast: regions and phrases find each other.
@@ -53,10 +56,12 @@ class LossConfig:
 
     mask_weight: float = 1.0
     presence_weight: float = 0.5
+    distance_weight: float = 0.0
     contrast: ContrastConfig = field(default_factory=ContrastConfig)
 
     def __post_init__(self) -> None:
-        _refuse_negative("losses", mask_weight=self.mask_weight, presence_weight=self.presence_weight)
+        _refuse_negative("losses", mask_weight=self.mask_weight, presence_weight=self.presence_weight,
+                         distance_weight=self.distance_weight)  # fmt: skip
 
 
 def _refuse_negative(section: str, **weights: float) -> None:
@@ -90,7 +95,8 @@ class TrainingCriterion(nn.Module):
         self._encoder = encoder
 
     def forward(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        """The weighted losses of one batch, () each, by name: "mask_loss", "presence_loss", "contrast_loss"."""
+        """The weighted losses of one batch, () each, by name: "mask_loss", "presence_loss", "contrast_loss",
+        "distance_loss", "phrase_distance_loss"."""
         return scale_to_global_means(self.weighted_means(batch))
 
     def weighted_means(self, batch: TrainingBatch) -> dict[str, WeightedMean]:
@@ -106,7 +112,7 @@ class BoxCriterion(TrainingCriterion):
         config: the losses and their weights.
 
     Raises:
-        SettingsError: the contrast has nothing to teach.
+        SettingsError: the contrast has nothing to teach, or the distance nothing to hold back.
     """
 
     decoder: HeatmapDecoder
@@ -117,6 +123,11 @@ class BoxCriterion(TrainingCriterion):
             raise SettingsError(
                 "losses.contrast.weight is above 0 and decoder.adapter false: frozen embeddings of given boxes can "
                 "learn nothing; give losses.contrast.weight 0 or decoder.adapter true"
+            )
+        if config.distance_weight and decoder.updates is None:
+            raise SettingsError(
+                "losses.distance_weight is above 0 and decoder.lora_rank 0: nothing changes CLIP; give "
+                "losses.distance_weight 0 or decoder.lora_rank 8"
             )
         contrast = config.contrast
         self.contrast = RegionPhraseContrast(within_image=contrast.within_image) if contrast.weight else None
@@ -153,6 +164,10 @@ class BoxCriterion(TrainingCriterion):
                     image_ids=batch.image_ids.to(device)[image_index][one],
                 )
                 losses["contrast_loss"] = self.config.contrast.weight * self.contrast(pairs), len(pairs.regions)
+            if self.config.distance_weight:
+                own = self._encoder.encode_squares(batch.squares).embeddings
+                distance = embedding_distance(features.embeddings, own, batch.valid.to(device))
+                losses["distance_loss"] = self.config.distance_weight * distance, len(own)
         return losses
 
 
@@ -161,13 +176,15 @@ class ContrastCriterion(TrainingCriterion):
 
     Args:
         encoder, decoder: as for `TrainingCriterion`.
+        config: of which the distance's weight is read.
     """
 
     decoder: EmbeddingAdapters
 
-    def __init__(self, encoder: Encoder, decoder: EmbeddingAdapters) -> None:
+    def __init__(self, encoder: Encoder, decoder: EmbeddingAdapters, config: LossConfig) -> None:
         super().__init__(encoder, decoder)
         self.contrast = ImagePhraseContrast()
+        self.distance_weight = config.distance_weight
 
     def weighted_means(self, batch: TrainingBatch) -> dict[str, WeightedMean]:
         """As `TrainingCriterion`."""
@@ -186,7 +203,13 @@ class ContrastCriterion(TrainingCriterion):
                 image_ids=image_ids,
                 about=image_ids[batch.image_index.to(device)],
             )
-            return {"contrast_loss": (self.contrast(own, self.decoder.log_sharpness), len(own.phrases))}
+            losses = {"contrast_loss": (self.contrast(own, self.decoder.log_sharpness), len(own.phrases))}
+            if self.distance_weight:
+                of_regions = embedding_distance(own.regions, features.embeddings, own.valid)
+                of_phrases = (1 - (own.phrases * phrases.embeddings).sum(dim=1)).mean()
+                losses["distance_loss"] = self.distance_weight * of_regions, len(own.regions)
+                losses["phrase_distance_loss"] = self.distance_weight * of_phrases, len(own.phrases)
+            return losses
 
 
 def criterion_for(
@@ -198,5 +221,5 @@ def criterion_for(
         SettingsError: as `BoxCriterion`.
     """
     if isinstance(decoder, EmbeddingAdapters):
-        return ContrastCriterion(encoder, decoder)
+        return ContrastCriterion(encoder, decoder, config)
     return BoxCriterion(encoder, decoder, config)

@@ -1,4 +1,4 @@
-"""What the decoder is trained on where there are boxes: their masks."""
+"""Losses of one phrase or position: box masks for the decoder, and the distance that an adapted CLIP keeps to CLIP."""
 
 from __future__ import annotations
 
@@ -25,3 +25,18 @@ def mask_loss(logits: Tensor, masks: Tensor, valid: Tensor) -> Tensor:
     overlap = 2 * (heat * target).sum(dim=(1, 2)) + 1
     dice = 1 - overlap / (heat.square().sum(dim=(1, 2)) + target.square().sum(dim=(1, 2)) + 1)
     return (entropy + dice).mean()
+
+
+def embedding_distance(adapted: Tensor, original: Tensor, valid: Tensor) -> Tensor:
+    """One minus the cosine of an adapted embedding and CLIP's own: what keeps the words that training never says.
+
+    Args:
+        adapted, original: (B, E, h, w) dense embeddings, L2-normalised along E.
+        valid: (B, H, W) bool, H and W multiples of h and w; False on letterbox padding; every image has a valid cell.
+
+    Returns:
+        () mean over images of the mean over their positions, in [0, 2].
+    """
+    inside = F.adaptive_max_pool2d(valid[:, None].float(), adapted.shape[-2:])[:, 0]
+    distances = 1 - (adapted * original).sum(dim=1)
+    return ((distances * inside).sum(dim=(1, 2)) / inside.sum(dim=(1, 2))).mean()
