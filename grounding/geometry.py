@@ -38,6 +38,10 @@ def box_iou(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
     """Intersection over union of every pair: boxes_xyxy (N, 4) and (M, 4) to (N, M) float64 in [0, 1].
 
     Two boxes without area have IoU 0.
+
+    Example:
+        >>> box_iou([[0, 0, 10, 10]], [[0, 0, 10, 5], [10, 0, 20, 10]])
+        array([[0.5, 0. ]])
     """
     a = np.asarray(boxes_a, dtype=np.float64).reshape(-1, 4)
     b = np.asarray(boxes_b, dtype=np.float64).reshape(-1, 4)
@@ -92,6 +96,11 @@ class Letterbox:
         model_size: side of the model's square input in pixels.
         content_size: (width, height) in model pixels that the resized image fills.
         offset: (left, top) padding in model pixels.
+
+    Example:
+        >>> letterbox = Letterbox.fit((640, 480), 320)
+        >>> letterbox.boxes_to_model([[0, 0, 640, 480]])
+        array([[  0.,  40., 320., 280.]], dtype=float32)
     """
 
     image_size: tuple[int, int]

@@ -23,6 +23,12 @@ def to_detections(grounding: Grounding) -> Detections:
 
     Raises:
         InputError: the package supervision is not installed.
+
+    Example:
+        >>> [answer] = grounding.load("refshapes").ground("scene.jpg", ["the circle"])
+        >>> detections = grounding.to_detections(answer)
+        >>> str(detections["phrase"][0]), bool((detections.xyxy == answer.boxes_xyxy).all())
+        ('the circle', True)
     """
     try:
         from supervision import Detections
@@ -49,6 +55,13 @@ def from_detections(detections: Detections, image: np.ndarray, phrase: str | Non
 
     Raises:
         InputError: there is no box, no phrase, or a confidence outside [0, 1].
+
+    Example:
+        >>> import supervision
+        >>> detections = supervision.Detections(xyxy=np.array([[2, 2, 8, 6]]), confidence=np.array([0.9]))
+        >>> answer = grounding.from_detections(detections, np.zeros((10, 12, 3), np.uint8), "the cup")
+        >>> answer.phrase, answer.boxes_xyxy, answer.heatmap.shape
+        ('the cup', array([[2., 2., 8., 6.]], dtype=float32), (10, 12))
     """
     if not len(detections):
         raise InputError("the detections hold no box: an answer has at least one")

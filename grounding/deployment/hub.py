@@ -50,6 +50,10 @@ def push(
     Raises:
         InputError: there is no such run or it cannot be loaded elsewhere, the results are not of this run, or the hub
             refuses.
+
+    Example:
+        >>> grounding.push("runs/demo", "user/my-grounder")  # doctest: +SKIP
+        'https://.../user/my-grounder/commit/...'
     """
     repo = repo.removeprefix(PREFIX)
     name = NAME.fullmatch(repo)

@@ -41,12 +41,23 @@ def gious_with(boxes_xyxy: np.ndarray, annotated_xyxy: np.ndarray) -> np.ndarray
 
 
 def hits(ious: np.ndarray, threshold: float | np.ndarray) -> np.ndarray:
-    """1.0 where IoU >= threshold, else 0.0: the mean over the best boxes of all phrases is Acc@threshold."""
+    """1.0 where IoU >= threshold, else 0.0: the mean over the best boxes of all phrases is Acc@threshold.
+
+    Example:
+        >>> hits(np.array([0.9, 0.5, 0.2, 0.0]), 0.5).mean()
+        np.float64(0.5)
+    """
     return (ious >= threshold).astype(np.float64)
 
 
 def recall_at(ious: np.ndarray, k: int, threshold: float = 0.5) -> float:
-    """1 where one of the k best boxes of a phrase has IoU >= threshold, else 0; `ious` is (N,), best-scored first."""
+    """1 where one of the k best boxes of a phrase has IoU >= threshold, else 0; `ious` is (N,), best-scored first.
+
+    Example:
+        >>> ious = np.array([0.1, 0.7])
+        >>> recall_at(ious, 1), recall_at(ious, 5)
+        (0.0, 1.0)
+    """
     return float((ious[:k] >= threshold).any())
 
 
@@ -57,7 +68,12 @@ def expected_recall_at(ious: np.ndarray, k: int, threshold: float = 0.5) -> floa
 
 
 def point_inside(point_xy: tuple[float, float], box_xyxy: np.ndarray) -> bool:
-    """Whether a point lies in the box (4,)."""
+    """Whether a point lies in the box (4,).
+
+    Example:
+        >>> point_inside((4.5, 9.5), np.array([0, 0, 10, 10]))
+        True
+    """
     (x, y), (x1, y1, x2, y2) = point_xy, box_xyxy
     return bool(x1 <= x < x2 and y1 <= y < y2)
 
@@ -104,7 +120,13 @@ def reliability(scores: np.ndarray, right: np.ndarray) -> list[dict[str, float]]
 
 
 def expected_calibration_error(scores: np.ndarray, right: np.ndarray) -> float:
-    """Mean distance of score and accuracy over the bins of `reliability`, weighted by their counts."""
+    """Mean distance of score and accuracy over the bins of `reliability`, weighted by their counts.
+
+    Example:
+        >>> scores, right = np.array([0.95, 0.95, 0.25, 0.25]), np.array([1, 1, 1, 0])
+        >>> round(expected_calibration_error(scores, right), 2)
+        0.15
+    """
     bins = reliability(scores, right)
     return sum(each["n"] * abs(each["score"] - each["accuracy"]) for each in bins) / len(scores)
 
