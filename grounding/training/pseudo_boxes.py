@@ -27,6 +27,7 @@ from grounding.errors import InputError, SettingsError
 from grounding.evaluation.registry import code_identity
 from grounding.methods.dense import Grounder
 from grounding.methods.load import DECODER_FILE, RUN_FILES, load, read_model_config
+from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.distributed import join_launch
 from grounding.runtime.files import atomic_write, locked, sha256_of, write_text_atomic
 from grounding.runtime.shards import ShardedFile
@@ -76,6 +77,7 @@ def write_pseudo_boxes(config: PseudoBoxesConfig) -> str:
         InputError: the run or the data cannot be used, the split is a test split or shares images with another one,
             the name is none or another annotation's, or no answer scores enough.
     """
+    refuse_wrong_values(config)
     refuse_test_split("split", config.split)
     if not (config.run / DECODER_FILE).is_file():
         raise InputError(f"{config.run} holds no trained run: give a folder in which train.py finished an epoch")

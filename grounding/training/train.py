@@ -28,6 +28,7 @@ from grounding.methods.spatial_phrases import noun_phrases, parse_spatial_phrase
 from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.build import decoder_for
 from grounding.model.decoder import HeatmapDecoder
+from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.distributed import any_process, failing_together, gather, is_main, join_launch, on_cpu
 from grounding.runtime.signals import Stopped, StopRequest
 from grounding.training.checkpoint import Progress, save_unwrapped
@@ -53,6 +54,7 @@ def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], No
             it, or a state cannot be written; or too many steps in a row had no finite loss.
         Stopped: SIGTERM or Ctrl-C came; a state was saved.
     """
+    refuse_wrong_values(config)
     refuse_another_run(config.output, config, resume=config.resume)
     setup, progress = _set_up(config), Progress()
     accelerator, mean, clip = setup.step.accelerator, setup.step.mean, setup.encoder.clip

@@ -24,7 +24,7 @@ from grounding.extraction.settings import save_extraction
 from grounding.methods.calibration import save_calibration
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import CONFIG_FILE, DECODER_FILE, TRAINING_FREE, load, read_model_config
-from grounding.runtime.config_io import plain, read_yaml
+from grounding.runtime.config_io import plain, read_yaml, refuse_wrong_values
 from grounding.runtime.distributed import join_launch
 from grounding.runtime.files import write_text_atomic
 from grounding.training.run_folder import read_broken
@@ -79,6 +79,7 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
     Raises:
         InputError: the run or the data cannot be used, or a split to learn from is a test split.
     """
+    refuse_wrong_values(config)
     for name in ("split", "fit_split"):
         refuse_test_split(name, getattr(config, name))
     if str(config.run) in TRAINING_FREE or not (config.run / DECODER_FILE).is_file():

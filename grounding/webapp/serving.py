@@ -18,6 +18,7 @@ from grounding.errors import InputError
 from grounding.methods.config import ModelConfig
 from grounding.methods.load import TRAINING_FREE, folder_of, read_model_config
 from grounding.methods.proposals import ProposalsConfig
+from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.distributed import join_launch
 from grounding.runtime.lru_cache import LRUCache
 from grounding.webapp.answers import Answerer, load_methods
@@ -93,6 +94,7 @@ def launch(config: ServeConfig, folder: Path) -> tuple[gr.Blocks, str]:
     Raises:
         InputError: the address cannot be used, or the run, the detector or the data set.
     """
+    refuse_wrong_values(config)
     auth = credentials(config.auth)
     methods = load_methods(config.run, config.model, config.proposals, join_launch(config.device).device)
     if config.data is not None:
