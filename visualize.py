@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from grounding.runtime.cli import exit_on_input_error, parse
+from grounding.runtime.distributed import refuse_several
 
 HELP = """usage: visualize.py [figure] METHOD [METHOD ...] --output DIR ...   photograph, similarity map, heatmap, boxes
        visualize.py compare METHOD METHOD [...] --output DIR ...   methods side by side
@@ -48,6 +49,7 @@ def draw(command: str, words: list[str]) -> list[Path]:
 if __name__ == "__main__":
     arguments = sys.argv[1:]
     with exit_on_input_error():
+        refuse_several("visualize.py")
         if arguments in ([], ["--help"], ["-h"]):
             print(HELP)
         else:

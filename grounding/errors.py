@@ -1,4 +1,6 @@
-"""What a user's mistake raises, and text of strangers: whether it can be shown and written."""
+"""What a user's mistake raises, and what strangers give: texts to show and write, numbers that count."""
+
+from numbers import Integral
 
 MOST_LETTERS = 1000
 KEPT_AT_THE_END = 300  # where the remedy stands
@@ -40,3 +42,13 @@ def visible(text: str) -> str:
 def is_writable(text: str) -> bool:
     """False of a text with a lone half of a character that UTF-16 writes in two: no file and no picture can hold it."""
     return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def refuse_no_count(name: str, value: object, *, least: int = 1) -> None:
+    """Does nothing, unless the value of an argument is no whole number, or one that is too small.
+
+    Raises:
+        InputError: it is; the sentence has the argument's name.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < least:
+        raise InputError(f"{name} is {value!r}: give a whole number of at least {least}")

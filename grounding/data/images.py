@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
 
 from grounding.errors import InputError
 
@@ -22,6 +23,7 @@ SUFFIXES = frozenset("." + name.lower() for name in (*FORMATS, "JPG", "TIF", "PG
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 JPEG_END = b"\xff\xd9"
+WHITE_IS_ZERO = 0  # a TIFF's photometric interpretation
 
 # What undoes each EXIF orientation; 1 is upright.
 UPRIGHT = {
@@ -46,8 +48,9 @@ def read_image(path: str | os.PathLike[str], size: tuple[int, int] | None = None
     """The photograph in a file, as the eye sees it.
 
     Grayscale and CMYK become RGB (a CMYK JPEG is taken as Adobe writes it, inverted); 16-bit gray is scaled to
-    8 bits; transparency is composited over white; an animation gives its first frame. A JPEG that ends early, as
-    some of COCO's do, keeps what could be decoded above gray, with an `EndsEarlyWarning` that names the file.
+    8 bits; transparency is composited over white, unless nothing would be left to see; an animation gives its first
+    frame. A JPEG that ends early, as some of COCO's do, keeps what could be decoded above gray, with an
+    `EndsEarlyWarning` that names the file.
 
     Args:
         path: JPEG, PNG, WebP, GIF, BMP, TIFF or PPM file.
@@ -139,21 +142,31 @@ def _orientation(image: Image.Image) -> int:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
-        return _sixteen_bit_to_rgb(image)
+        return _deep_gray_to_rgb(image)
     if image.mode == "F":
         raise ValueError("its pixels are floating-point numbers of unknown range")
     if not image.has_transparency_data:
         return image if image.mode == "RGB" else image.convert("RGB")  # which would copy it
+    rgba = image.convert("RGBA")
+    if rgba.getchannel("A").getextrema() == (0, 0):  # of many a BMP, whose fourth byte is not filled
+        return rgba.convert("RGB")
     white = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    return Image.alpha_composite(white, rgba).convert("RGB")
 
 
-def _sixteen_bit_to_rgb(image: Image.Image) -> Image.Image:
-    """PIL's own conversion would cut values off at 255 rather than scale them."""
+def _deep_gray_to_rgb(image: Image.Image) -> Image.Image:
+    """PIL's own conversion would cut values off at 255 rather than scale them, and knows no white that is zero."""
     values = np.asarray(image).astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
-        raise ValueError("its pixels have more than 16 bits")
     gray = (values + 128) // 257  # 65535 = 255 * 257, rounded to nearest
+    if image.format == "TIFF":
+        if image.mode == "I":  # 32 bits, or 16 with a sign, which programs fill from 0 to 255 or to anything else
+            low, high = values.min(), values.max()
+            if low < 0 or high > 255:
+                raise ValueError(f"its pixels are integers from {low} to {high} in a range nobody knows")
+            gray = values
+        if image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == WHITE_IS_ZERO:  # type: ignore[attr-defined]
+            gray = 255 - gray
+    gray[values == image.info.get("transparency")] = 255
     return Image.fromarray(gray.astype(np.uint8)).convert("RGB")
 
 

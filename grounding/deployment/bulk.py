@@ -35,7 +35,7 @@ from grounding.methods.stream import (
 )
 from grounding.methods.yolo_clip import ScoringConfig
 from grounding.runtime.cli import exit_on_input_error, parse
-from grounding.runtime.config_io import from_plain
+from grounding.runtime.config_io import from_plain, refuse_wrong_values
 from grounding.runtime.distributed import join_launch, refuse_several
 from grounding.runtime.files import locked
 from grounding.runtime.shards import ShardedFile
@@ -100,6 +100,7 @@ def ground_file(config: BulkConfig) -> str:
         InputError: the requests, the method or an image cannot be used, the output is of something else, or another
             process works on it.
     """
+    refuse_wrong_values(config)
     refuse_several("python -m grounding.deployment.bulk")
     if config.output.suffix != ".jsonl":
         raise InputError(f"output is {config.output}: give a file that ends in .jsonl")

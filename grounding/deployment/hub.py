@@ -167,4 +167,4 @@ def push_command(run: str, repo: str, private: bool = False, results: Path | Non
 
 if __name__ == "__main__":
     with exit_on_input_error():
-        auto_cli({"push": push_command}, args=sys.argv[1:], as_positional=False)
+        auto_cli({"push": push_command}, args=sys.argv[1:], as_positional=False, parser_mode="json")

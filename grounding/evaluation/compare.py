@@ -31,6 +31,7 @@ from grounding.evaluation.registry import MethodSettings, code_identity, make_bo
 from grounding.evaluation.summary import Summary, summarise
 from grounding.methods.load import BLIND, RECLIP, TRAINING_FREE, YOLO_CLIP, run_name, shared_model
 from grounding.methods.proposals import load_proposer
+from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.distributed import failing_together, join_launch, share_name, sharing
 from grounding.runtime.files import locked, sha256_of, write_text_atomic
 from grounding.runtime.shards import ShardedFile
@@ -71,6 +72,7 @@ def compare(
     Raises:
         InputError: a method, the data or an image cannot be used, or another comparison works in the folder.
     """
+    refuse_wrong_values(config)
     if not config.methods:
         raise InputError("the comparison names no method: give run folders or names, such as zero-shot")
     dataset = RefCOCOg(config.data, config.split, split_by=config.split_by, group_by="image")

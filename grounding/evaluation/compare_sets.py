@@ -23,7 +23,7 @@ from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import BLIND, run_name, shared_model
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.yolo_clip import ScoringConfig
-from grounding.runtime.config_io import plain
+from grounding.runtime.config_io import plain, refuse_wrong_values
 from grounding.runtime.distributed import join_launch, refuse_several
 from grounding.runtime.files import write_text_atomic
 
@@ -70,6 +70,7 @@ def compare_sets(config: SetsConfig) -> dict[str, Any]:
     Raises:
         InputError: a method, the data or an image cannot be used, or the threshold would be chosen on a test split.
     """
+    refuse_wrong_values(config)
     if not config.methods:
         raise InputError("no method is named: give run folders or names, such as zero-shot")
     blind = sorted(BLIND.keys() & set(config.methods))

@@ -70,7 +70,7 @@ def command_of(config: EvaluateConfig) -> str:
     defaults = _flat(plain(EvaluateConfig([], Path(), Path())))
     for name, value in _flat(plain(config)).items():
         if name != "methods" and value != defaults[name]:
-            words += [f"--{name}", json.dumps(value) if isinstance(value, list | tuple) else str(value)]
+            words += [f"--{name}", json.dumps(value) if isinstance(value, list | tuple | None) else str(value)]
     return shlex.join(words)
 
 

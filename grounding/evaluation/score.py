@@ -12,6 +12,7 @@ from grounding.evaluation.compare import IOU, write_results
 from grounding.evaluation.prediction_readers import UNKNOWN_IMAGE, read_coco, read_csv, read_jsonl
 from grounding.evaluation.predictions import aggregate_by_ref
 from grounding.evaluation.summary import summarise
+from grounding.runtime.config_io import refuse_wrong_values
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ def score(config: ScoreConfig) -> dict[str, Any]:
     Raises:
         InputError: the predictions or the data cannot be used.
     """
+    refuse_wrong_values(config)
     if not config.predictions.is_file():
         raise InputError(f"there is no file {config.predictions}: correct the path")
     if config.format == "coco" and config.data is None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from grounding.clip.text import as_phrases
 from grounding.data.images import ImageLike, as_image
+from grounding.methods.batch import as_batch
 from grounding.types import Grounding
 
 
@@ -35,9 +36,9 @@ class CentredBoxGrounder:
         box = np.concatenate([size * margin, size * (1 - margin)])[None].astype(np.float32)
         return [Grounding(phrase, box, np.ones(1, dtype=np.float32), heatmap, pixels) for phrase in as_phrases(phrases)]
 
-    def ground_batch(self, images: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
+    def ground_batch(self, images: Sequence[ImageLike], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
         """`ground` for each image."""
-        return [self.ground(image, asked) for image, asked in zip(images, phrases, strict=True)]
+        return [self.ground(image, asked) for image, asked in zip(*as_batch(images, phrases), strict=True)]
 
 
 class WholeImageGrounder(CentredBoxGrounder):

@@ -20,6 +20,7 @@ from grounding.errors import SettingsError
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.quality import BoxQualityHead
 from grounding.extraction.settings import required_head
+from grounding.methods.batch import as_batch
 from grounding.methods.calibration import Calibration, calibrated
 from grounding.methods.similarity_maps import similarity_heatmaps
 from grounding.methods.stream import EncodeOnceGrounder
@@ -48,8 +49,8 @@ class Grounder(Protocol):
         """Where each phrase is in one image, in the order of the phrases."""
         ...
 
-    def ground_batch(self, images: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
-        """Where each phrase of each image is: `phrases[i]` are asked of `images[i]` (H, W, 3) uint8 RGB."""
+    def ground_batch(self, images: Sequence[ImageLike], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
+        """Where each phrase of each image is: the list `phrases[i]` is asked of `images[i]`."""
         ...
 
 
@@ -144,11 +145,10 @@ class DenseGrounder(EncodeOnceGrounder):
         encoded = image if isinstance(image, EncodedImages) else self._encoded_lately(as_image(image))
         return self._ground_encoded(encoded, [phrases])[0]
 
-    def ground_batch(self, images: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
-        """Where each phrase of each image is; several images go through CLIP together."""
-        if not any(map(len, phrases)):
-            return [[] for _ in phrases]
-        return self._ground_encoded(self._encode(images), phrases)
+    def ground_batch(self, images: Sequence[ImageLike], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
+        """`ground` for several images, which go through CLIP together; raises as that does, and as `as_batch`."""
+        pixels, asked = as_batch(images, phrases)
+        return self._ground_encoded(self._encode(pixels), asked) if any(asked) else [[] for _ in asked]
 
     @torch.inference_mode()
     def similarity_maps(self, image: ImageLike | EncodedImages, phrases: Sequence[str]) -> list[np.ndarray]:

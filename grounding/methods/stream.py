@@ -18,7 +18,7 @@ import numpy as np
 
 from grounding.clip.text import TextEncoder, as_phrases
 from grounding.data.images import ImageLike, as_image
-from grounding.errors import InputError
+from grounding.errors import InputError, refuse_no_count
 from grounding.geometry import hottest_point
 from grounding.types import Grounding
 
@@ -134,9 +134,28 @@ def ground_many(
             goes on.
 
     Raises:
-        InputError: an image cannot be read, or a phrase is empty or too long; unless these are skipped.
+        InputError: at once: a number is too small or no whole one. With an answer: a request is no three things, an
+            image cannot be read, or a phrase is empty or too long; the last two unless they are skipped.
     """
-    stream = (Request(*each) for each in requests)
+    for name, value, least in (("ahead", ahead, 0), ("phrases_at_once", phrases_at_once, 1), ("readers", readers, 1)):
+        refuse_no_count(name, value, least=least)
+    return _answers(grounder, map(_request, requests), ahead, phrases_at_once, readers, skip_broken)
+
+
+def _request(given: Any) -> Request:
+    if not isinstance(given, tuple | list) or len(given) != 3:
+        raise InputError(f"a request is (key, image, phrases), got {given!r:.100}: give these three")
+    return Request(*given)
+
+
+def _answers(
+    grounder: EncodeOnceGrounder,
+    stream: Iterator[Request],
+    ahead: int,
+    phrases_at_once: int,
+    readers: int,
+    skip_broken: bool,
+) -> Iterator[GroundedImage]:
     waiting: deque[tuple[Request, Future[Any]]] = deque()
 
     def encoded(image: Future[np.ndarray]) -> Any:

@@ -15,6 +15,7 @@ from grounding.clip.text import TextEncoder, as_phrases
 from grounding.data.images import ImageLike, as_image
 from grounding.errors import InputError
 from grounding.geometry import heatmap_of_boxes
+from grounding.methods.batch import as_batch
 from grounding.methods.proposals.types import Proposer
 from grounding.methods.stream import EncodeOnceGrounder
 from grounding.types import Grounding
@@ -185,14 +186,18 @@ class YOLOCLIPGrounder(EncodeOnceGrounder):
         encoded = image if isinstance(image, EncodedProposals) else self.encode(image)
         return self._ground_encoded(encoded, [phrases])[0]
 
-    def ground_batch(self, images: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
-        """`ground` for several images; the crops of all that are asked something go through CLIP together."""
-        asked = [index for index, of_image in enumerate(phrases) if len(of_image)]
+    def ground_batch(self, images: Sequence[ImageLike], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
+        """`ground` for several images; the crops of all that are asked something go through CLIP together.
+
+        It raises as `ground` does, and as `as_batch`.
+        """
+        pixels, of_images = as_batch(images, phrases)
+        asked = [index for index, of_image in enumerate(of_images) if of_image]
         if not asked:
-            return [[] for _ in phrases]
-        encoded = self._encode([images[index] for index in asked])
-        answers = dict(zip(asked, self._ground_encoded(encoded, [phrases[index] for index in asked]), strict=True))
-        return [answers.get(index, []) for index in range(len(phrases))]
+            return [[] for _ in of_images]
+        encoded = self._encode([pixels[index] for index in asked])
+        answers = dict(zip(asked, self._ground_encoded(encoded, [of_images[index] for index in asked]), strict=True))
+        return [answers.get(index, []) for index in range(len(of_images))]
 
     def _encode(self, images: Sequence[np.ndarray]) -> EncodedProposals:
         boxes, found = zip(*(boxes_to_choose_from(self.proposer, image) for image in images), strict=True)

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import takewhile
+from itertools import takewhile, zip_longest
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -64,16 +64,19 @@ def parse(
         words[: len(leading)] = [f"--{positional}", json.dumps(leading)]
     elif leading:
         words = [f"--{positional}", *words]
-    for name in lists:  # of an option that is given twice the later one counts, and of a list nobody expects that
-        times = sum(word.partition("=")[0] == f"--{name}" for word in words)
-        if times > 1:
-            raise InputError(f'--{name} is given {times} times: give it once, --{name} \'["FIRST", "SECOND"]\'')
+    for name, kind in hints.items():
+        given_for = _values(words, name)
+        if name in lists:
+            _refuse_wrong_list(name, given_for)
+        elif "" in given_for and Path in (kind, *get_args(kind)):  # which would be the present folder
+            raise InputError(f"--{name} is empty: give a path, or leave it out")
     parser = ArgumentParser(
         prog=program,
         description=(config_class.__doc__ or "").splitlines()[0],
         usage=f"{program} [{positional.upper()}] [--config FILE] [--option VALUE ...]" if positional else None,
         exit_on_error=False,
         allow_abbrev=False,
+        parser_mode="json",  # YAML would take "# 1.jpg" and "~" for nothing, and "- a" for a list
     )
     holder = f"{section!r} or {own_section!r}" if own_section else repr(section)
     parser.add_argument("--config", help=f"YAML file; its section {holder} holds any of these")
@@ -123,6 +126,35 @@ def exit_on_input_error() -> Iterator[None]:
         before = "" if is_main() else "\n"  # the line may hold the first one's progress
         print(f"{before}error: {message}", file=sys.stderr)
     raise SystemExit(2)
+
+
+def _values(words: Sequence[str], option: str) -> list[str]:
+    """What is given for an option, each time that it is."""
+    return [
+        word.partition("=")[2] if "=" in word else following
+        for word, following in zip_longest(words, words[1:], fillvalue="--")
+        if word.partition("=")[0] == f"--{option}"
+    ]
+
+
+def _refuse_wrong_list(option: str, given: Sequence[str]) -> None:
+    """Does nothing, unless a list is given twice, of which the later one would count, or in brackets that hold more
+    than texts in quotes, which would be taken for one text, brackets and all.
+
+    Raises:
+        InputError: it is.
+    """
+    remedy = f'--{option} \'["FIRST", "SECOND"]\''
+    if len(given) > 1:
+        raise InputError(f"--{option} is given {len(given)} times: give it once, {remedy}")
+    for text in given:
+        if text.strip().startswith("[") and text.strip().endswith("]"):
+            try:
+                texts = all(isinstance(each, str) for each in json.loads(text))
+            except (ValueError, RecursionError):
+                texts = False
+            if not texts:
+                raise InputError(f"--{option} {text} is no list of texts in quotes: write {remedy}")
 
 
 def _sections(path: Path, config_class: type, section: str, own_section: str) -> Iterator[dict[str, Any]]:

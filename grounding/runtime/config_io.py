@@ -99,6 +99,18 @@ def check_fields(content: Any, settings: type) -> None:
             raise _refusal(refused[0]) from None
 
 
+def refuse_wrong_values(config: Any) -> None:
+    """Does nothing, unless a configuration that was made in Python has a value that the command line would refuse.
+
+    Raises:
+        InputError: it has.
+    """
+    try:
+        check_fields(plain(config), type(config))
+    except ValueError as error:
+        raise InputError(f"{type(config).__name__}: {error}") from error
+
+
 @cache
 def _adapter(settings: type[Settings], extra: Literal["forbid", "ignore"]) -> TypeAdapter[tuple[Settings]]:
     # Around the tuple, since a configuration that is given with a dataclass itself does not hold for those within it.

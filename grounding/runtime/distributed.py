@@ -1,7 +1,8 @@
 """The processes of one launch: how many share the work, which one this is, and what they agree on.
 
 `torchrun` and `accelerate launch` start and number them, `accelerate` lets them meet. Process 0 is the main one: it
-alone prints, and writes what is written once. With one process, nothing is exchanged.
+alone prints, and writes what is written once. With one process, nothing is exchanged. A number counts only where all of
+a launch is there: job scripts and shells of clusters leave single variables behind, such as RANK.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import wraps
 from typing import ParamSpec, TypeVar
+from unittest.mock import patch
 
 import torch
 import torch.distributed as dist
@@ -26,6 +28,10 @@ from grounding.errors import InputError, SharedError
 # (`failing_together`), and where it ended without a word, as one that was killed, the launcher ends all of them.
 PATIENCE = timedelta(days=30)
 
+LAUNCH = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what a launcher tells each process
+# What accelerate is told in their place where there is no launch: it would take one of them for one, and MPI's too.
+ALONE = {"LOCAL_RANK": "-1", "PMI_SIZE": "1"}
+
 Value = TypeVar("Value")
 Given = ParamSpec("Given")
 
@@ -35,7 +41,7 @@ def on_cpu(device: str) -> bool:
 
     Without being told that it is for the CPU, accelerate takes each process of a launch without GPUs to be alone.
     """
-    return device == "cpu" or (_launched() > 1 and not torch.cuda.is_available())
+    return device == "cpu" or (_launch()[1] > 1 and not torch.cuda.is_available())
 
 
 def join_launch(device: str) -> PartialState:
@@ -43,7 +49,13 @@ def join_launch(device: str) -> PartialState:
 
     Args:
         device: "auto" (a GPU if there is one) or "cpu".
+
+    Raises:
+        InputError: WORLD_SIZE speaks of several processes, and the launcher's other variables do not fit it.
     """
+    if _launch()[1] == 1:
+        with patch.dict(os.environ, ALONE):
+            return PartialState(cpu=on_cpu(device))
     return PartialState(cpu=on_cpu(device), timeout=PATIENCE)
 
 
@@ -59,7 +71,10 @@ def process_index() -> int:
 
 def is_main() -> bool:
     """Whether this is the main process, from the start on: launchers number processes before these meet."""
-    return os.environ.get("RANK", "0") == "0"
+    try:
+        return _launch()[0] == 0
+    except InputError:
+        return True  # it has to be said
 
 
 def refuse_several(command: str) -> None:
@@ -68,7 +83,7 @@ def refuse_several(command: str) -> None:
     Raises:
         InputError: it has, and `command` is work for one.
     """
-    if _launched() > 1:
+    if _launch()[1] > 1:
         raise InputError(f"{command} works in one process: start it with python, not with torchrun or accelerate")
 
 
@@ -228,6 +243,19 @@ def _sentence(error: Exception) -> str:
     return f"process {process_index()} has failed ({type(error).__name__}: {reason}): mend that, and start all again"
 
 
-def _launched() -> int:
-    """How many processes the launcher has started."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+def _launch() -> tuple[int, int]:
+    """This process's number in its launch, and how many processes that has; 0 and 1 where nothing has launched it.
+
+    Raises:
+        InputError: WORLD_SIZE speaks of several processes, and the other variables do not fit it.
+    """
+    given = {name: os.environ[name] for name in LAUNCH if os.environ.get(name)}
+    if given.get("WORLD_SIZE", "1") == "1":
+        return 0, 1
+    rank, size = given.get("RANK", ""), given["WORLD_SIZE"]
+    if len(given) == len(LAUNCH) and rank.isdecimal() and size.isdecimal() and int(rank) < int(size):
+        return int(rank), int(size)
+    missing = ", ".join(name for name in LAUNCH if name not in given)
+    fault = f"{missing} not set" if missing else f"RANK {rank!r}"
+    raise InputError(f"the environment has WORLD_SIZE {size!r} with {fault}: start several processes with torchrun, or "
+                     "unset WORLD_SIZE")  # fmt: skip

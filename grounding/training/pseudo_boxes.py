@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
-from accelerate import Accelerator
 from pydantic import NonNegativeInt
 from tqdm import tqdm
 
@@ -28,6 +27,8 @@ from grounding.errors import InputError, SettingsError
 from grounding.evaluation.registry import code_identity
 from grounding.methods.dense import Grounder
 from grounding.methods.load import DECODER_FILE, RUN_FILES, load, read_model_config
+from grounding.runtime.config_io import refuse_wrong_values
+from grounding.runtime.distributed import join_launch
 from grounding.runtime.files import atomic_write, locked, sha256_of, write_text_atomic
 from grounding.runtime.shards import ShardedFile
 from grounding.types import Example
@@ -76,6 +77,7 @@ def write_pseudo_boxes(config: PseudoBoxesConfig) -> str:
         InputError: the run or the data cannot be used, the split is a test split or shares images with another one,
             the name is none or another annotation's, or no answer scores enough.
     """
+    refuse_wrong_values(config)
     refuse_test_split("split", config.split)
     if not (config.run / DECODER_FILE).is_file():
         raise InputError(f"{config.run} holds no trained run: give a folder in which train.py finished an epoch")
@@ -124,7 +126,7 @@ def _answers(config: PseudoBoxesConfig, dataset: RefCOCOg, refs_file: Path) -> l
     blocks = [range(i, min(i + IMAGES_PER_BLOCK, len(dataset))) for i in range(0, len(dataset), IMAGES_PER_BLOCK)]
     file = ShardedFile(config.run / "pseudo_boxes.jsonl", made_from, blocks=len(blocks), replace=True)
     if not file.is_complete:
-        grounder = load(config.run, device=Accelerator(cpu=config.device == "cpu").device, precision="float32")
+        grounder = load(config.run, device=join_launch(config.device).device, precision="float32")
         unfinished = file.unfinished()
         loader = ImageLoader(dataset, batch_sampler=[list(blocks[block]) for block in unfinished],
                              num_workers=config.workers, collate_fn=list)  # fmt: skip

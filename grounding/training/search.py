@@ -30,7 +30,7 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from grounding.errors import InputError, SettingsError
 from grounding.methods.load import make_encoder
-from grounding.runtime.config_io import plain
+from grounding.runtime.config_io import plain, refuse_wrong_values
 from grounding.runtime.files import write_text_atomic
 from grounding.training.config import TrainConfig
 from grounding.training.datasets import training_data
@@ -80,6 +80,7 @@ def tune(config: TuneConfig) -> str:
         InputError: the space, the data, an image or the CLIP cannot be used, a split to learn from is a test split,
             something cannot be written, or the folder holds another study.
     """
+    refuse_wrong_values(config)
     start = TrainConfig(**{each.name: getattr(config, each.name) for each in fields(TrainConfig)})
     space = read_space(config.space or default_space(start), start)
     _, validation = training_data(start)

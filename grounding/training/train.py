@@ -13,7 +13,7 @@ from functools import partial
 from typing import cast
 
 from accelerate import Accelerator
-from accelerate.utils import DataLoaderConfiguration, InitProcessGroupKwargs, set_seed
+from accelerate.utils import DataLoaderConfiguration, set_seed
 from tqdm import tqdm
 
 from grounding.clip.encoder import Encoder
@@ -28,7 +28,8 @@ from grounding.methods.spatial_phrases import noun_phrases, parse_spatial_phrase
 from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.build import decoder_for
 from grounding.model.decoder import HeatmapDecoder
-from grounding.runtime.distributed import PATIENCE, any_process, failing_together, gather, is_main, on_cpu
+from grounding.runtime.config_io import refuse_wrong_values
+from grounding.runtime.distributed import any_process, failing_together, gather, is_main, join_launch, on_cpu
 from grounding.runtime.signals import Stopped, StopRequest
 from grounding.training.checkpoint import Progress, save_unwrapped
 from grounding.training.config import TrainConfig
@@ -53,6 +54,7 @@ def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], No
             it, or a state cannot be written; or too many steps in a row had no finite loss.
         Stopped: SIGTERM or Ctrl-C came; a state was saved.
     """
+    refuse_wrong_values(config)
     refuse_another_run(config.output, config, resume=config.resume)
     setup, progress = _set_up(config), Progress()
     accelerator, mean, clip = setup.step.accelerator, setup.step.mean, setup.encoder.clip
@@ -184,12 +186,12 @@ def _set_up(config: TrainConfig) -> _Setup:
     """
     set_seed(config.seed)
     dataset, validation = training_data(config)
+    join_launch(config.device)  # the accelerator then takes the processes as they are
     accelerator = Accelerator(
         cpu=on_cpu(config.device),
         mixed_precision=config.mixed_precision,
         # Says that a batch is shared: the schedule then makes one step per step, however many the processes are.
         dataloader_config=DataLoaderConfiguration(split_batches=True),
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
     )
     save_unwrapped(accelerator)
     broken = broken_images(config, dataset)

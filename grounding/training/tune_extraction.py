@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal, cast
 
 import numpy as np
-from accelerate import Accelerator
 from pydantic import NonNegativeInt, PositiveInt
 from torch.utils.data import Dataset, Subset
 
@@ -25,7 +24,8 @@ from grounding.extraction.settings import save_extraction
 from grounding.methods.calibration import save_calibration
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import CONFIG_FILE, DECODER_FILE, TRAINING_FREE, load, read_model_config
-from grounding.runtime.config_io import plain, read_yaml
+from grounding.runtime.config_io import plain, read_yaml, refuse_wrong_values
+from grounding.runtime.distributed import join_launch
 from grounding.runtime.files import write_text_atomic
 from grounding.training.run_folder import read_broken
 from grounding.types import SetExample
@@ -79,6 +79,7 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
     Raises:
         InputError: the run or the data cannot be used, or a split to learn from is a test split.
     """
+    refuse_wrong_values(config)
     for name in ("split", "fit_split"):
         refuse_test_split(name, getattr(config, name))
     if str(config.run) in TRAINING_FREE or not (config.run / DECODER_FILE).is_file():
@@ -90,9 +91,7 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
     for needed in (dataset, to_fit_on):
         needed.check_images()
     sets = _sets_of(config, dataset, to_fit_on)
-    grounder = cast(
-        DenseGrounder, load(config.run, device=Accelerator(cpu=config.device == "cpu").device, precision="float32")
-    )
+    grounder = cast(DenseGrounder, load(config.run, device=join_launch(config.device).device, precision="float32"))
     chosen = np.random.default_rng(config.seed).permutation(seen)[: config.fit_images]
     batch, workers = int(config.images_per_batch), config.workers
     head = None

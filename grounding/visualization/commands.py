@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from accelerate import Accelerator
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
@@ -15,6 +14,7 @@ from grounding.errors import InputError
 from grounding.evaluation.registry import MethodSettings, load_with_origin
 from grounding.methods.dense import DenseGrounder, Grounder
 from grounding.methods.load import BLIND, load, shared_model
+from grounding.runtime.distributed import join_launch
 from grounding.visualization.drawing import save_figure
 from grounding.visualization.figures import MethodAnswer, answers, draw_comparison, draw_figure
 from grounding.visualization.inputs import Sheet, VisualizeConfig, sheets
@@ -81,7 +81,7 @@ def _load(config: VisualizeConfig) -> list[Grounder]:
     if not config.methods:
         raise InputError("no method is named: give run folders or names, such as refshapes or zero-shot")
     settings = MethodSettings(shared_model(config.methods, config.model), config.proposals, config.scoring,
-                              Accelerator(cpu=config.device == "cpu").device, config.precision)  # fmt: skip
+                              join_launch(config.device).device, config.precision)  # fmt: skip
     methods = [load(name) if name in BLIND else load_with_origin(name, settings)[0] for name in config.methods]
     names = [method.name for method in methods]
     for name in names:

@@ -22,6 +22,7 @@ from matplotlib.ticker import MaxNLocator
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from grounding.errors import InputError
+from grounding.runtime.config_io import refuse_wrong_values
 from grounding.training.run_folder import EPOCH_TAGS, LEARNING_RATE, METRICS_FILE, STEP_TAGS, TOTAL_LOSS
 from grounding.visualization.drawing import save_figure
 from grounding.visualization.layout import SOFT, legend_columns
@@ -78,6 +79,7 @@ def curves(config: CurvesConfig) -> list[Path]:
     Raises:
         InputError: a folder holds no logs, no run has a measure, or the smoothing is out of its range.
     """
+    refuse_wrong_values(config)
     if not config.runs:
         raise InputError("no run is named: give the folders of one or several")
     if not 0 <= config.smoothing < 1:

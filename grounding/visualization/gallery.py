@@ -15,6 +15,7 @@ from grounding.errors import InputError
 from grounding.evaluation.breakdowns import AXES
 from grounding.evaluation.predictions import aggregate_by_ref, read_predictions
 from grounding.evaluation.summary import summarise
+from grounding.runtime.config_io import refuse_wrong_values
 from grounding.visualization.drawing import BOX_COLOUR, save_figure
 from grounding.visualization.example_drawing import DPI, draw_gallery
 from grounding.visualization.html_pages import write_gallery_page
@@ -66,6 +67,7 @@ def gallery(config: GalleryConfig) -> list[Path]:
         InputError: the folder holds no comparison, the method or the groups are not in it, no answer is of the kind
             that was asked for, or the data cannot be used.
     """
+    refuse_wrong_values(config)
     if config.page_count > MOST_ON_PAGE:
         raise InputError(f"--page_count is {config.page_count}: give at most {MOST_ON_PAGE}, for browsers' sake")
     results = _read_results(config.comparison)

@@ -20,6 +20,7 @@ from grounding.extraction import ExtractionConfig
 from grounding.methods.config import ModelConfig
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.yolo_clip import ScoringConfig
+from grounding.runtime.config_io import refuse_wrong_values
 from grounding.types import Example, Expression
 
 ROWS = 6  # examples of a data set that share a picture
@@ -89,6 +90,7 @@ def sheets(config: VisualizeConfig) -> list[Sheet]:
     Raises:
         InputError: not exactly one source is given, or it cannot be used, or an image has no phrases.
     """
+    refuse_wrong_values(config)
     sources = [name for name in ("image", "pairs", "data") if getattr(config, name) is not None]
     if len(sources) != 1:
         said = " and ".join(f"--{name}" for name in sources) or "nothing"

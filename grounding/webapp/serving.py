@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
-from accelerate import Accelerator
 from pydantic import NonNegativeInt, PositiveInt
 
 from grounding.clip.backbone import EMBEDDED
@@ -19,6 +18,8 @@ from grounding.errors import InputError
 from grounding.methods.config import ModelConfig
 from grounding.methods.load import TRAINING_FREE, folder_of, read_model_config
 from grounding.methods.proposals import ProposalsConfig
+from grounding.runtime.config_io import refuse_wrong_values
+from grounding.runtime.distributed import join_launch
 from grounding.runtime.lru_cache import LRUCache
 from grounding.webapp.answers import Answerer, load_methods
 from grounding.webapp.uploads import examples_from_data, generated_examples
@@ -93,8 +94,9 @@ def launch(config: ServeConfig, folder: Path) -> tuple[gr.Blocks, str]:
     Raises:
         InputError: the address cannot be used, or the run, the detector or the data set.
     """
+    refuse_wrong_values(config)
     auth = credentials(config.auth)
-    methods = load_methods(config.run, config.model, config.proposals, Accelerator(cpu=config.device == "cpu").device)
+    methods = load_methods(config.run, config.model, config.proposals, join_launch(config.device).device)
     if config.data is not None:
         examples = examples_from_data(config.data, split_by=config.split_by, split=config.split)
     else:

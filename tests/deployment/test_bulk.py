@@ -16,6 +16,7 @@ from grounding import InputError, ModelConfig, load
 from grounding.deployment import bulk
 from grounding.deployment.bulk import BulkConfig, ground_file, read_requests
 from grounding.runtime import files
+from grounding.runtime.distributed import LAUNCH
 from tests.tiny_clip import save_tiny_clip
 
 IMAGES = 10
@@ -126,7 +127,9 @@ def test_one_process_at_a_time(config: BulkConfig, monkeypatch: pytest.MonkeyPat
     config.output.parent.mkdir()
     with FileLock(config.output.with_suffix(".lock")), pytest.raises(InputError, match=r"grounding of boxes\.jsonl"):
         ground_file(config)
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name, value in dict.fromkeys(LAUNCH, "2").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("RANK", "1")
     with pytest.raises(InputError, match="works in one process"):
         ground_file(config)
 

@@ -119,11 +119,18 @@ def test_what_stops_one_stops_both_and_is_said_once(folder, tmp_path: Path) -> N
     assert not (tmp_path / "out" / "results.json").exists()
 
 
+def numbered(monkeypatch, rank: str) -> None:
+    """As one of two processes of a launch."""
+    whole = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}
+    for name, value in whole.items():
+        monkeypatch.setenv(name, value)
+
+
 def test_the_first_process_speaks_at_once_and_another_one_later(monkeypatch, capsys) -> None:
     slept: list[float] = []
     monkeypatch.setattr(cli.time, "sleep", slept.append)
     for rank, expected, before in (("0", [], ""), ("1", [cli.SECONDS_FOR_THE_FIRST], "\n")):
-        monkeypatch.setenv("RANK", rank)
+        numbered(monkeypatch, rank)
         with pytest.raises(SystemExit) as stopped, cli.exit_on_input_error():
             raise cli.InputError("wrong")
         assert (stopped.value.code, slept, capsys.readouterr().err) == (2, expected, f"{before}error: wrong\n")
@@ -131,7 +138,7 @@ def test_the_first_process_speaks_at_once_and_another_one_later(monkeypatch, cap
 
 def test_what_all_have_heard_the_first_process_alone_says(monkeypatch, capsys) -> None:
     monkeypatch.setattr(cli.time, "sleep", lambda _: None)
-    monkeypatch.setenv("RANK", "1")
+    numbered(monkeypatch, "1")
     with pytest.raises(SystemExit) as stopped, cli.exit_on_input_error():
         raise SharedError("wrong")
     assert (stopped.value.code, capsys.readouterr().err) == (2, "")
@@ -139,7 +146,7 @@ def test_what_all_have_heard_the_first_process_alone_says(monkeypatch, capsys) -
 
 def test_of_several_processes_that_are_stopped_the_first_one_says_so(monkeypatch, capsys) -> None:
     for rank, expected in (("0", "\nstopped; what is finished is kept\n"), ("1", "")):
-        monkeypatch.setenv("RANK", rank)
+        numbered(monkeypatch, rank)
         with pytest.raises(SystemExit) as stopped, cli.exit_on_input_error():
             raise KeyboardInterrupt
         assert (stopped.value.code, capsys.readouterr().err) == (130, expected)

@@ -1,0 +1,88 @@
+"""On the command line a phrase is a text and a path is a path, whatever they look like to a reader of YAML."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from grounding.deployment.bulk import BulkConfig
+from grounding.errors import InputError
+from grounding.evaluation.config import EvaluateConfig, command_of
+from grounding.evaluation.score import ScoreConfig
+from grounding.runtime.cli import parse
+from grounding.training.config import TrainConfig
+from grounding.visualization.inputs import VisualizeConfig
+
+# What YAML takes for a boolean, a number, nothing, a mapping, a comment, a list, a tag, an alias, a date.
+TEXTS = ["yes", "null", "1", "1e5", "a: b", "{a: 1}", "# 1.jpg", "a #1.jpg", "~", "- a", "!!x", "*", "*.jpg", "&a",
+         "2024-01-01", "photo[1].jpg", "[1].jpg", "~/x.jpg", "it's.jpg", '"q".jpg', "None"]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_phrase_is_a_text_and_a_path_a_path(tmp_path: Path, text: str) -> None:
+    shown = parse(VisualizeConfig, "visualize", ["zero-shot", "--output", text, "--phrases", text, "--split", text,
+                                                 f"--model.clip={text}"], positional="methods")  # fmt: skip
+    assert shown == VisualizeConfig(["zero-shot"], Path(text), phrases=text, split=text,
+                                    model=replace(shown.model, clip=text))  # fmt: skip
+    bulk = parse(BulkConfig, "-m bulk", ["--method", text, "--requests", text, "--output", text])
+    assert (bulk.method, bulk.requests, bulk.output) == (text, Path(text), Path(text))
+    if text != "null":  # which stands for nothing where there may be nothing
+        trained = parse(TrainConfig, "train", ["--data", "d", "--output", "o", "--validation_data", text,
+                                               "--start_from", text])  # fmt: skip
+        assert (trained.validation_data, trained.start_from) == (Path(text), text)
+        assert parse(VisualizeConfig, "visualize", ["--methods", "[]", "--output", "o", "--image", text]).image == (
+            Path(text)
+        )
+        # The same in a configuration file, in quotes.
+        section = {"methods": [text], "output": text, "image": text, "phrases": text}
+        (tmp_path / "settings.yaml").write_text(yaml.safe_dump({"visualize": section}))
+        read = parse(VisualizeConfig, "visualize", ["--config", str(tmp_path / "settings.yaml")])
+        assert read == VisualizeConfig([text], Path(text), Path(text), text)
+
+
+@pytest.mark.parametrize(
+    "given", ['["the red circle", 26]', "[the red car]", "['a', 'b']", '["a", null]', '["a",]', f"{'[' * 5000}]"]
+)
+def test_brackets_that_hold_no_texts_in_quotes_are_refused(given: str) -> None:
+    words = ["zero-shot", "--output", "o", "--image", "i", "--phrases"]
+    for each in ([*words, given], [*words[:-1], f"--phrases={given}"]):
+        with pytest.raises(InputError, match=r'no list of texts in quotes: write --phrases \'\["FIRST", "SECOND"\]\''):
+            parse(VisualizeConfig, "visualize", each, positional="methods")
+    listed = parse(VisualizeConfig, "visualize", [*words, '["a", "26"]'], positional="methods")
+    assert listed.phrases == ["a", "26"]
+
+
+def test_an_empty_path_is_not_the_present_folder() -> None:
+    for words in (["--image", ""], ["--data="], ["--output", ""]):
+        with pytest.raises(InputError, match=f"{words[0].rstrip('=')} is empty: give a path"):
+            parse(VisualizeConfig, "visualize", ["zero-shot", "--output", "o", *words], positional="methods")
+    with pytest.raises(InputError, match="--predictions is empty"):
+        parse(ScoreConfig, "evaluate", ["", "--format", "csv"], positional="predictions")
+
+
+def test_numbers_switches_and_lists_are_read_as_before() -> None:
+    @dataclass(frozen=True)
+    class Kinds:
+        """Of every kind."""
+
+        number: float = 0
+        count: int = 0
+        switch: bool = False
+        share: int | float | None = 1
+        sizes: tuple[int, ...] = ()
+        names: list[str] = field(default_factory=list)
+
+    words = ["--number", "1e-3", "--count", "1000", "--switch", "true", "--share", "null", "--sizes", "[448, 512]",
+             "--names", '["a", "b"]']  # fmt: skip
+    assert parse(Kinds, "train", words) == Kinds(0.001, 1000, True, None, (448, 512), ["a", "b"])
+    assert parse(Kinds, "train", ["--share", ".5", "--switch", "no"]) == Kinds(share=0.5)
+
+
+def test_a_comparison_is_repeated_by_its_command() -> None:
+    config = EvaluateConfig(["runs/a b", "1"], Path("# data"), Path("~"), extraction_split=None, bounds=["yolo-oracle"])
+    words = shlex.split(command_of(config))
+    assert parse(EvaluateConfig, "evaluate", words[3:], positional="methods") == config
