@@ -11,6 +11,7 @@ from pathlib import Path
 
 from torch.utils.data import Dataset
 
+import grounding.data.collate  # noqa: F401 - torch's DataLoader then takes examples
 from grounding.data.annotations import find_layout, read_instances, read_references
 from grounding.data.images import read_annotated_image, refuse_missing_images
 from grounding.errors import InputError

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
+import grounding.data.collate  # noqa: F401 - torch's DataLoader then takes examples
 from grounding.data.images import read_image
 from grounding.errors import InputError, is_writable
 from grounding.types import Example, Expression, Region

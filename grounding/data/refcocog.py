@@ -12,6 +12,7 @@ from typing import Literal, TypeVar
 import numpy as np
 from torch.utils.data import Dataset
 
+import grounding.data.collate  # noqa: F401 - torch's DataLoader then takes examples
 from grounding.data.annotations import find_layout, read_instances, read_references
 from grounding.data.images import read_annotated_image, refuse_missing_images
 from grounding.data.records import box_in_image
@@ -31,7 +32,8 @@ class RefCOCOg(Dataset[Example]):
         example = dataset[0]
         example.image.shape, example.phrases, example.boxes_xyxy
 
-    Batches of images that differ in size need ``DataLoader(dataset, collate_fn=list)`` or a collate of one's own.
+    ``DataLoader(dataset, batch_size=8)`` makes dictionaries of tensors and lists of them (`collate.collate_examples`),
+    and ``DataLoader(dataset, batch_size=8, collate_fn=list)`` leaves them as they are.
 
     Attributes:
         root, split, split_by, group_by: as given.

@@ -197,6 +197,8 @@ def _predictions(
                 seconds=round(seconds, 6),
                 no_proposal=grounding.no_proposal,
                 at_random=method.at_random,
+                file_name=expression.image_path.name,
+                category=expression.category,
             )
         )
     return predictions

@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 
 from grounding.errors import InputError
+from grounding.evaluation.metrics import ious_with
 from grounding.geometry import box_iou, box_xyxy_to_xywh
 from grounding.runtime.config_io import from_plain
 from grounding.runtime.files import write_text_atomic
 
 BOXES_KEPT = 10  # per phrase: as many as any measure looks at
+CORRECT_IOU = 0.5
 CATEGORY = {"id": 1, "name": "referred object"}
 ANNOTATIONS_FILE = "annotations.json"
 
@@ -42,6 +44,8 @@ class Prediction:
         no_proposal: whether the method had nothing to choose from and took the whole image.
         at_random: whether the answer is any one of the boxes, each as likely: measures are then expectations.
         semantics: measures of `CLIPSimilarity` on the best box, by name; None where it was not asked.
+        file_name: of the image, without folders; "" where it is not known.
+        category: of the referred object; "" where the data set gives none.
     """
 
     image_id: int
@@ -60,6 +64,8 @@ class Prediction:
     no_proposal: bool = False
     at_random: bool = False
     semantics: dict[str, float] | None = None
+    file_name: str = ""
+    category: str = ""
 
     def __post_init__(self) -> None:
         boxes = (self.annotated_xyxy, *self.boxes_xyxy)
@@ -68,16 +74,28 @@ class Prediction:
         if not all(len(box) == 4 and all(map(isfinite, box)) for box in boxes) or not all(map(isfinite, self.scores)):
             raise ValueError("a box is four finite numbers and a score is one")
 
+    @property
+    def iou(self) -> float:
+        """Of the best box with the annotated one; of an answer at random, the expectation over its boxes."""
+        answers = self.boxes_xyxy if self.at_random else self.boxes_xyxy[:1]
+        return float(ious_with(np.array(answers), np.array(self.annotated_xyxy)).mean())
+
+    @property
+    def correct(self) -> bool | None:
+        """Whether the IoU reaches `CORRECT_IOU`: what Acc@0.5 counts; None of an answer at random."""
+        return None if self.at_random else self.iou >= CORRECT_IOU
+
     def to_json(self) -> str:
-        """One line of predictions/METHOD.jsonl."""
-        return json.dumps(asdict(self))
+        """One line of predictions/METHOD.jsonl: the attributes, and `iou` and `correct`, which follow from them."""
+        return json.dumps({**asdict(self), "iou": round(self.iou, 5), "correct": self.correct})
 
     @classmethod
     def from_json(cls, line: str) -> Prediction:
         """The prediction of a line.
 
         Raises:
-            ValueError: the line is not JSON, lacks a field, or has a value of another kind; other fields are ignored.
+            ValueError: the line is not JSON, lacks a field, or has a value of another kind; other fields are ignored,
+                `iou` and `correct` among them.
         """
         return from_plain(json.loads(line), cls, extra="ignore")
 

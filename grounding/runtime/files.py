@@ -19,21 +19,23 @@ NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)  # what file systems say 
 
 
 @contextmanager
-def atomic_write(path: Path, unfinished: Path | None = None) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A place to write a file to, which takes the place of `path` when the block ends well, and goes when it does not.
 
     Its content is on the disk before its name is: a killed program and a power cut leave the previous file or the new
-    one.
+    one, and the former `path` with ".part". Whoever the umask lets read new files may read this one.
 
     Args:
         path: of the file; its folder is made where it is not there.
-        unfinished: in the same file system; `path` with ".part" where it is not given. A killed program leaves it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if unfinished is None:
-        unfinished = path.with_name(path.name + ".part")
+    unfinished = path.with_name(path.name + ".part")
+    unfinished.unlink(missing_ok=True)  # of a killed program
+    unfinished.touch()
+    mode = unfinished.stat().st_mode
     try:
         yield unfinished
+        unfinished.chmod(mode)  # safetensors puts a file of its own there, for the owner alone
         flush_file(unfinished)
         unfinished.replace(path)
         flush_folder(path.parent)

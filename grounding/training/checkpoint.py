@@ -99,7 +99,9 @@ class Checkpoints:
             (unfinished / PROGRESS_FILE).write_text(json.dumps(vars(progress)), encoding="utf-8")
             listed = {each.name: sha256_of(each) for each in sorted(unfinished.iterdir())}
             (unfinished / LIST_FILE).write_text(json.dumps(listed, indent=2), encoding="utf-8")
+            mode = (unfinished / LIST_FILE).stat().st_mode  # as the umask has it, where safetensors' is not
             for each in unfinished.iterdir():
+                each.chmod(mode)
                 flush_file(each)
             shutil.rmtree(path, ignore_errors=True)  # of this very step, from before the run fell back to an older one
             unfinished.rename(path)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from grounding.evaluation.breakdowns import in_order, kinds_of
+from grounding.evaluation.predictions import CORRECT_IOU
 from grounding.evaluation.summary import Summary
 
 AnswerRow = Mapping[str, Any]  # an answer with what was asked, as `rows_of` makes it
@@ -20,7 +21,6 @@ ShownExample = Mapping[str, AnswerRow]  # a phrase's answers: the method's, and 
 Show = Literal["random", "best", "worst", "disputed", "breakdown"]
 OfGroup = Literal["random", "extremes"]
 
-CORRECT_IOU = 0.5
 SUBSET = "subset"  # the axis of the data set's own tags, beside those of `breakdowns.AXES`
 RIVAL = "yolo-clip"  # whom examples are disputed with, where it takes part
 CHOSEN = "No two are of the same image. Chosen as such, they do not say how often this happens."

@@ -1,0 +1,39 @@
+"""torch's own loader takes the data sets as they are: no collate is to be written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from grounding import RefCOCOg
+from grounding.data.grefcoco import GRefCOCO
+from tests.toy_data import write_toy_data, write_toy_sets
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("group_by", ["sentence", "image"])
+def test_a_default_loader_gives_what_the_examples_hold(tmp_path: Path, workers: int, group_by) -> None:
+    dataset = RefCOCOg(write_toy_data(tmp_path, {"train": 3}), "train", group_by=group_by)
+    batches = list(DataLoader(dataset, batch_size=2, num_workers=workers))
+    assert [len(each["images"]) for each in batches] == [2] * (len(dataset) // 2) + [1] * (len(dataset) % 2)
+    rows = [{name: values[index] for name, values in batch.items()} for batch in batches
+            for index in range(len(batch["images"]))]  # fmt: skip
+    for row, example in zip(rows, dataset, strict=True):
+        assert row["images"].dtype == torch.uint8
+        assert row["images"].permute(1, 2, 0).numpy().tolist() == example.image.tolist()
+        assert row["phrases"] == example.phrases
+        assert row["boxes_xyxy"].dtype == torch.float32
+        assert row["boxes_xyxy"].tolist() == [list(each.box_xyxy) for each in example.expressions]
+        assert row["sent_ids"].tolist() == [each.sent_id for each in example.expressions]
+        assert row["image_ids"].item() == example.expressions[0].image_id
+
+
+def test_sets_come_with_the_boxes_of_each_phrase(tmp_path: Path) -> None:
+    dataset = GRefCOCO(write_toy_sets(write_toy_data(tmp_path, {"train": 2})), "train")
+    [batch] = DataLoader(dataset, batch_size=2)
+    shapes = [[tuple(boxes.shape) for boxes in of_image] for of_image in batch["boxes_xyxy"]]
+    assert shapes == [[(len(each.boxes_xyxy), 4) for each in example.expressions] for example in dataset]
+    assert (0, 4) in shapes[0] and (2, 4) in shapes[0]

@@ -1,0 +1,46 @@
+"""A line of predictions says which file, which category, how well, and whether it counts as right."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torchvision.ops import box_iou
+
+from grounding import RefCOCOg, load
+from grounding.evaluation.evaluate import method_of, predict
+from grounding.evaluation.predictions import Prediction
+from tests.toy_data import write_toy_data
+
+SQUARE = (0.0, 0.0, 10.0, 10.0)
+
+
+def line_of(*boxes: tuple[float, ...], **named: object) -> dict:
+    scores = tuple(1.0 for _ in boxes)
+    return json.loads(Prediction(1, 2, 3, 4, "a box", SQUARE, boxes, scores, **named).to_json())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("width", "right"), [(10, True), (5, True), (4.99, False), (20, True), (20.1, False)])
+def test_iou_and_correct_are_those_of_acc_at_half(width: float, right: bool) -> None:
+    line = line_of((0.0, 0.0, width, 10.0), SQUARE)
+    assert line["iou"] == pytest.approx(min(width, 10) / max(width, 10), abs=1e-5)
+    assert line["correct"] is right
+
+
+def test_an_answer_at_random_has_an_expectation_and_is_neither_right_nor_wrong() -> None:
+    line = line_of(SQUARE, (0.0, 0.0, 5.0, 10.0), at_random=True)
+    assert line["iou"] == 0.75 and line["correct"] is None
+
+
+def test_every_line_names_file_and_category(tmp_path: Path) -> None:
+    dataset = RefCOCOg(write_toy_data(tmp_path, {"test": 2}), "test", group_by="image")
+    answers = [each for of_image in predict(method_of(load("centred-box")), dataset) for each in of_image]
+    for answer, expression in zip(answers, dataset.expressions, strict=True):
+        line = json.loads(answer.to_json())
+        assert (line["file_name"], line["category"]) == (expression.image_path.name, "box")
+        assert line["file_name"].startswith("toy_") and (dataset.images_dir / line["file_name"]).is_file()
+        best, annotated = (torch.tensor([box]) for box in (line["boxes_xyxy"][0], line["annotated_xyxy"]))
+        assert line["iou"] == pytest.approx(box_iou(best, annotated).item(), abs=1e-5)
+        assert Prediction.from_json(json.dumps(line)) == answer, "read back as it was"
