@@ -40,7 +40,7 @@ def main(*, full: bool = False) -> None:
     from grounding.data.refcocog import RefCOCOg
     from grounding.evaluation.compare import EvaluateConfig
     from grounding.evaluation.evaluate import evaluate
-    from grounding.methods.load import DECODER_FILE
+    from grounding.methods.names import DECODER_FILE
     from grounding.training.config import TrainConfig
     from grounding.training.train import train
     from grounding.visualization.commands import compare as side_by_side

@@ -13,7 +13,8 @@ HELP = """usage: evaluate.py compare METHOD [METHOD ...] --data DIR --output DIR
        evaluate.py score PREDICTIONS --format csv|jsonl|coco [--option VALUE ...]
        evaluate.py sets METHOD [METHOD ...] --data DIR --output DIR [--option VALUE ...]
 
-compare   measures methods (run folders, or zero-shot, gradcam, yolo-clip, reclip) on a split; may be left out
+compare   measures methods (run folders, zero-shot, gradcam, yolo-clip, reclip, RN50, a CLIP's file) on a split; the
+          word compare may be left out
 score     measures a file of boxes from any system
 sets      measures methods on phrases for several objects, one or none, as gRefCOCO has them
 

@@ -27,7 +27,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from benchmarks.measuring import Finding, report
 from grounding.data.augment import AugmentationConfig
 from grounding.data.refshapes.writer import write_refshapes
-from grounding.methods.load import DECODER_FILE
+from grounding.methods.names import DECODER_FILE
 from grounding.runtime.cli import parse
 from grounding.training.checkpoint import WEIGHTS_FILE
 from grounding.training.config import TrainConfig

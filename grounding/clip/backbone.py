@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import os
+import sys
 import zipfile
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +26,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from grounding.clip.package import CLIP, ModifiedResNet, Transformer, build_model, clip
 from grounding.clip.precision import refuse_without_compiler
 from grounding.errors import InputError
+from grounding.runtime.download import fetch
 from grounding.runtime.files import sha256_of
 
 RESNETS = ("RN50", "RN101", "RN50x4", "RN50x16")
@@ -34,7 +36,9 @@ EMBEDDED_FILE = Path(__file__).parents[1] / "weights" / "embedded_clip.safetenso
 PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
 PIXEL_STD = (0.26862954, 0.26130258, 0.27577711)
 # The `clip` package compares its downloads with them: the last folder of each address.
-PUBLISHED_SHA256 = frozenset(address.split("/")[-2] for address in clip.clip._MODELS.values())
+ADDRESSES: dict[str, str] = clip.clip._MODELS
+PUBLISHED_SHA256 = frozenset(address.split("/")[-2] for address in ADDRESSES.values())
+CACHE = Path("~/.cache/clip")  # where the `clip` package keeps its downloads, too
 
 
 @dataclass(frozen=True)
@@ -86,8 +90,8 @@ def load_clip(
     """A frozen CLIP with a ResNet image tower.
 
     Args:
-        name: "embedded"; one of `RESNETS`, which the `clip` package downloads and checks; or the path of a file:
-            OpenAI's TorchScript archive, a state dict saved by torch, or safetensors.
+        name: "embedded"; one of `RESNETS`, which is downloaded once and checked; or the path of a file: OpenAI's
+            TorchScript archive, a state dict saved by torch, or safetensors.
         device: where the model goes.
         precision, compiled: as in `LoadedCLIP`.
         trust_checkpoint: whether a TorchScript archive may run its code, although OpenAI did not publish it.
@@ -106,14 +110,8 @@ def load_clip(
         path = EMBEDDED_FILE
         model = _from_file(path, trust_checkpoint=False)
     elif name in RESNETS:
-        path = Path("~/.cache/clip").expanduser() / f"{name}.pt"
-        try:
-            model, _ = clip.load(name, device="cpu", jit=False)
-        except (OSError, RuntimeError) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise InputError(
-                f"CLIP {name} could not be downloaded ({reason}): connect once, or give the path of OpenAI's file"
-            ) from error
+        path = _published_file(name)
+        model = _from_file(path, trust_checkpoint=True)
     elif Path(name).is_file():
         path = Path(name)
         model = _from_file(path, trust_checkpoint=trust_checkpoint)
@@ -124,6 +122,30 @@ def load_clip(
     sha256 = sha256_of(path)
     weights = f"CLIP {name} ({path.name}, sha256 {sha256[:12]}...)"
     return LoadedCLIP(model, name, weights, sha256, precision, compiled)
+
+
+def _published_file(name: str) -> Path:
+    """OpenAI's file of one of `RESNETS` in `CACHE`, downloaded where it is not there.
+
+    Raises:
+        InputError: it cannot be downloaded, or is not the published one.
+    """
+    address, folder = ADDRESSES[name], CACHE.expanduser()
+    path = folder / f"{name}.pt"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        print(f"CLIP {name} is downloaded once, from {address} to {folder}", file=sys.stderr)
+        try:
+            fetch(address, folder, tries=1)
+        except InputError as error:
+            reason = type(error.__cause__).__name__
+            raise InputError(
+                f"CLIP {name} is not in {folder} and could not be downloaded from {address} ({reason}): connect once, "
+                "or get this file elsewhere and give its path (--model.clip FILE)"
+            ) from error
+    if sha256_of(path) != address.split("/")[-2]:
+        raise InputError(f"{path} is not the file that OpenAI published at {address}: delete it and run this again")
+    return path
 
 
 def fold_batch_norms(visual: ModifiedResNet) -> ModifiedResNet:

@@ -14,9 +14,10 @@ import requests
 from gdown.exceptions import FileURLRetrievalError
 
 from grounding.data.annotations import find_layout, read_instances, read_references
-from grounding.data.archives import fetch, unpack
+from grounding.data.archives import unpack
 from grounding.errors import InputError
 from grounding.runtime.cli import exit_on_input_error
+from grounding.runtime.download import fetch
 from grounding.runtime.files import locked
 
 # The authors' own server, bvisionweb1.cs.unc.edu, has been gone since 2022; these are its files as archived.

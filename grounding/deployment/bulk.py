@@ -22,7 +22,8 @@ from grounding.clip.precision import Precision, number_format, precision_name
 from grounding.errors import InputError
 from grounding.evaluation.registry import MethodSettings, code_identity, load_with_origin
 from grounding.methods.config import ModelConfig
-from grounding.methods.load import BLIND
+from grounding.methods.load import shared_model
+from grounding.methods.names import BLIND
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.stream import (
     AHEAD,
@@ -48,7 +49,8 @@ class BulkConfig:
     """Ground the phrases of many images.
 
     Attributes:
-        method: the folder of a training run, "refshapes", "zero-shot", "gradcam", "yolo-clip" or "reclip".
+        method: the folder of a training run, "refshapes", "zero-shot", "gradcam", "yolo-clip", "reclip", or a
+            CLIP's name or file.
         requests: JSON Lines file, an object with "image" and "phrases" a line, and "key" if the answer is to be called
             otherwise than the image; a path is relative to the file's own folder.
         output: file ending in .jsonl for the answers, one a line, in the order of the requests.
@@ -113,7 +115,8 @@ def ground_file(config: BulkConfig) -> str:
     if not count:
         raise InputError(f"{config.requests} is empty: write a JSON object with image and phrases on each line")
     device = join_launch(config.device).device
-    settings = MethodSettings(config.model, config.proposals, config.scoring, device, config.precision, config.compiled)
+    model = shared_model([config.method], config.model)
+    settings = MethodSettings(model, config.proposals, config.scoring, device, config.precision, config.compiled)
     grounder, made_from = load_with_origin(config.method, settings)
     origin = {"method": grounder.name, "weights": grounder.weights, "settings": made_from, "code": code_identity(),
               "requests": hashlib.sha256(requests).hexdigest(), "images": count, "block": int(config.block),

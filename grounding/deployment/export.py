@@ -27,7 +27,8 @@ from grounding.errors import InputError
 from grounding.geometry import PADDING_RGB
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
-from grounding.methods.load import DECODER_FILE, folder_of, load, read_model_config
+from grounding.methods.load import load, read_model_config
+from grounding.methods.names import DECODER_FILE, folder_of
 from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import flush_file, flush_folder, sha256_of

@@ -19,7 +19,8 @@ from grounding.errors import InputError
 from grounding.extraction.settings import QUALITY_FILE
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.hub_download import NAME, PREFIX, PUBLISHED_CLIPS, hub_failures
-from grounding.methods.load import CLIP_SHA256, CONFIG_FILE, DECODER_FILE, RUN_FILES, folder_of, load, read_model_config
+from grounding.methods.load import CLIP_SHA256, load, read_model_config
+from grounding.methods.names import CONFIG_FILE, DECODER_FILE, RUN_FILES, folder_of
 from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.config_io import plain, read_yaml
 

@@ -29,7 +29,8 @@ from grounding.evaluation.extraction_sweep import ExtractionTuner
 from grounding.evaluation.predictions import Prediction, aggregate_by_ref, read_predictions, write_coco_results
 from grounding.evaluation.registry import MethodSettings, code_identity, make_bound, make_method
 from grounding.evaluation.summary import Summary, summarise
-from grounding.methods.load import BLIND, RECLIP, TRAINING_FREE, YOLO_CLIP, run_name, shared_model
+from grounding.methods.load import shared_model
+from grounding.methods.names import BLIND, RECLIP, TRAINING_FREE, YOLO_CLIP, run_name
 from grounding.methods.proposals import load_proposer
 from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.distributed import failing_together, join_launch, share_name, sharing

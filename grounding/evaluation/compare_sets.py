@@ -20,7 +20,8 @@ from grounding.evaluation.set_answers import set_answers
 from grounding.evaluation.set_metrics import intervals_of, set_metrics
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
-from grounding.methods.load import BLIND, run_name, shared_model
+from grounding.methods.load import shared_model
+from grounding.methods.names import BLIND
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.yolo_clip import ScoringConfig
 from grounding.runtime.config_io import plain, refuse_wrong_values
@@ -94,7 +95,7 @@ def compare_sets(config: SetsConfig) -> dict[str, Any]:
         if calibration is None:
             calibration = fit_calibration(ask(chosen_on))
             answers = [calibrated_answer(each, calibration) for each in answers]
-        methods[run_name(name) if Path(name).is_dir() else name] = {
+        methods[grounder.name] = {
             "n": len(answers),
             "metrics": set_metrics(answers),
             "intervals": intervals_of(answers),

@@ -23,8 +23,8 @@ class EvaluateConfig:
     """Compare methods on every expression of a split.
 
     Attributes:
-        methods: the folder of a training run, and "zero-shot", "gradcam", "yolo-clip", "reclip", "whole-image",
-            "centred-box"; the others are held against the first.
+        methods: folders of training runs, "zero-shot", "gradcam", "yolo-clip", "reclip", CLIPs ("RN50", a file),
+            "whole-image", "centred-box"; the others are held against the first.
         data: root folder of the data set, in RefCOCOg's layout.
         output: folder for results.json, tables, plots, report.html and predictions.
         split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).

@@ -20,7 +20,8 @@ from grounding.evaluation.extraction_sweep import ExtractionTuner
 from grounding.extraction.settings import EXTRACTION_FILE, QUALITY_FILE
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
-from grounding.methods.load import BLIND, DECODER_FILE, TRAINING_FREE, folder_of, load, read_model_config
+from grounding.methods.load import load, model_for, read_model_config
+from grounding.methods.names import BLIND, DECODER_FILE, TRAINING_FREE, folder_of, needs_no_training
 from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.methods.proposals.types import CachedProposer
 from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
@@ -77,7 +78,7 @@ def make_method(name: str, settings: MethodSettings, tune: ExtractionTuner | Non
     grounder, made_from = load_with_origin(name, settings)
     if isinstance(grounder, DenseGrounder):
         extraction, chosen_on = grounder.extraction, "none: as configured"
-        if name not in TRAINING_FREE and (folder_of(name) / EXTRACTION_FILE).is_file():
+        if not needs_no_training(name) and (folder_of(name) / EXTRACTION_FILE).is_file():
             chosen_on = EXTRACTION_FILE
         elif tune is not None and extraction.method != "grabcut":
             extraction, chosen_on = tune(grounder, made_from), tune.chosen_on
@@ -94,16 +95,17 @@ def load_with_origin(name: str, settings: MethodSettings) -> tuple[DenseGrounder
         InputError: as `grounding.load`.
     """
     model, proposals, scoring = settings.model, settings.proposals, settings.scoring
-    # A run brings its own model; `model` is then that of the comparison's first run.
-    asked = model if name in TRAINING_FREE else ModelConfig(trust_checkpoint=model.trust_checkpoint)
+    # What brings its own model is asked for that; `model` may be another's of the comparison.
+    own = ModelConfig(trust_checkpoint=model.trust_checkpoint)
+    asked = model if name in (*TRAINING_FREE, model.clip) else model_for(name, own)
     grounder = load(name, model=asked, proposals=proposals, scoring=scoring, device=settings.device,
                     precision=settings.precision, compiled=settings.compiled)  # fmt: skip
     if isinstance(grounder, YOLOCLIPGrounder):
         return grounder, {"clip": grounder.scorer.clip.sha256, "proposals": plain(proposals),
                           "detector": grounder.proposer.sha256, "scoring": plain(scoring)}  # fmt: skip
     assert isinstance(grounder, DenseGrounder)
-    if name in TRAINING_FREE:
-        return grounder, {"model": plain(model)}
+    if needs_no_training(name):
+        return grounder, {"model": plain(asked)}
     folder = folder_of(name)
     made_from = {"model": plain(read_model_config(folder)), "decoder": sha256_of(folder / DECODER_FILE),
                  "extraction": plain(grounder.extraction)}  # fmt: skip

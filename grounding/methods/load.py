@@ -11,17 +11,31 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
-from grounding.clip.backbone import LoadedCLIP, load_clip
+from grounding.clip.backbone import EMBEDDED, RESNETS, LoadedCLIP, load_clip
 from grounding.clip.encoder import Encoder
 from grounding.clip.precision import Precision, number_format
 from grounding.errors import InputError
-from grounding.extraction.settings import EXTRACTION_FILE, QUALITY_FILE, read_extraction
-from grounding.methods.calibration import CALIBRATION_FILE, read_calibration
-from grounding.methods.chance import CentredBoxGrounder, WholeImageGrounder
+from grounding.extraction.settings import read_extraction
+from grounding.methods.calibration import read_calibration
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder, Grounder
 from grounding.methods.gradcam import GradCAMGrounder
-from grounding.methods.hub_download import PREFIX, could_be_hub_name, fetched, is_hub_name
+from grounding.methods.hub_download import PREFIX, could_be_hub_name
+from grounding.methods.names import (
+    BLIND,
+    CONFIG_FILE,
+    DECODER_FILE,
+    GRADCAM,
+    SHIPPED,
+    TRAINING_FREE,
+    YOLO_CLIP,
+    ZERO_SHOT,
+    folder_of,
+    is_clip,
+    needs_no_training,
+    run_folders,
+    run_name,
+)
 from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
@@ -30,15 +44,9 @@ from grounding.model.build import decoder_for
 from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.config_io import from_plain, read_yaml
 
-CONFIG_FILE = "config.yaml"
-DECODER_FILE = "decoder.safetensors"
-RUN_FILES = (CONFIG_FILE, DECODER_FILE, EXTRACTION_FILE, QUALITY_FILE, CALIBRATION_FILE)  # all that loading a run needs
+# Of a CLIP that is named as a method: the size it was trained at sees large objects, larger ones see small objects.
+SIZES_OF_A_CLIP = (224, 320, 448)
 CLIP_SHA256 = "clip_sha256"  # in the decoder file's metadata
-ZERO_SHOT, GRADCAM = "zero-shot", "gradcam"
-YOLO_CLIP, RECLIP = YOLOCLIPGrounder.name, ReCLIPGrounder.name
-BLIND = {each.name: each for each in (WholeImageGrounder, CentredBoxGrounder)}
-SHIPPED = {"refshapes": Path(__file__).parents[1] / "weights" / "refshapes"}
-TRAINING_FREE = (ZERO_SHOT, GRADCAM, YOLO_CLIP, RECLIP, *BLIND)
 
 
 def load(
@@ -55,8 +63,8 @@ def load(
 
     Args:
         name: the folder of a training run, "refshapes" for the decoder that comes with this package, one of
-            `TRAINING_FREE`, or "hf://user/name" or "hf://user/name@revision" of a run on a
-            model hub.
+            `TRAINING_FREE`, "hf://user/name" or "hf://user/name@revision" of a run on a model hub, or a CLIP: "RN50"
+            or another of `clip.backbone.RESNETS`, or its file, for its zero-shot form at `SIZES_OF_A_CLIP`.
         model: the CLIP and, for "zero-shot", its input size; a run folder brings its own, beside which only
             `trust_checkpoint` may be given.
         proposals: the detector of "yolo-clip" and "reclip".
@@ -77,11 +85,11 @@ def load(
     name = os.fspath(name)
     if name in BLIND:
         return BLIND[name]()
-    model = model or ModelConfig()
-    if name in TRAINING_FREE:
+    model = model_for(name, model or ModelConfig())
+    if needs_no_training(name):
         clip = _clip_of(model, device, precision=precision, compiled=compiled)
-        if name == ZERO_SHOT:
-            return zero_shot(_encoder_of(clip, model), model)
+        if name == ZERO_SHOT or is_clip(name):
+            return zero_shot(_encoder_of(clip, model), model, name=run_name(name))
         if name == GRADCAM:
             return GradCAMGrounder(clip, extraction=model.extraction)
         proposer = load_proposer(proposals or ProposalsConfig(), device)
@@ -89,7 +97,7 @@ def load(
         return (YOLOCLIPGrounder if name == YOLO_CLIP else ReCLIPGrounder)(proposer, scorer)
     folder = folder_of(name)
     if not folder.is_dir():
-        names = ", ".join((*SHIPPED, *TRAINING_FREE))
+        names = ", ".join((*SHIPPED, *TRAINING_FREE, *RESNETS))
         hub = f"; a run on a model hub is named {PREFIX}{name}" if could_be_hub_name(name) else ""
         raise InputError(f"no run folder {name!r}: train one with train.py, or give one of {names}{hub}")
     config = read_model_config(folder, trust_checkpoint=model.trust_checkpoint)
@@ -140,21 +148,17 @@ def read_decoder(folder: Path, encoder: Encoder, config: ModelConfig) -> Heatmap
     return decoder.to(encoder.device)
 
 
-def folder_of(name: str | os.PathLike[str]) -> Path:
-    """The run folder that a name stands for: that of a decoder that comes with this package, of a run on a model hub,
-    or the name itself.
+def model_for(name: str, given: ModelConfig) -> ModelConfig:
+    """The given model, or where the method's name is that of a CLIP, this one, at several sizes unless sizes are given.
 
     Raises:
-        InputError: as `hub_download.fetched`.
+        InputError: another CLIP is given beside it.
     """
-    name = os.fspath(name)
-    return fetched(name, RUN_FILES) if is_hub_name(name) else SHIPPED.get(name, Path(name))
-
-
-def run_name(name: str | os.PathLike[str]) -> str:
-    """What a run is called in tables and file names: the last part of its folder, or of its name on a model hub."""
-    name = os.fspath(name)
-    return name.partition("@")[0].rpartition("/")[2] if is_hub_name(name) else Path(name).resolve().name
+    if not is_clip(name):
+        return given
+    if given.clip not in (EMBEDDED, name):
+        raise InputError(f"the method {name!r} is a CLIP, and model.clip is {given.clip!r}: leave one of them out")
+    return replace(given, clip=name, inference_sizes=given.inference_sizes or SIZES_OF_A_CLIP)
 
 
 def refuse_other_model(given: ModelConfig, own: ModelConfig, folder: Path) -> None:
@@ -175,26 +179,19 @@ def refuse_other_model(given: ModelConfig, own: ModelConfig, folder: Path) -> No
 
 
 def shared_model(names: Iterable[str], given: ModelConfig) -> ModelConfig:
-    """The first run's model, so that methods without training see the same CLIP at the same size; else the given one.
+    """The first run's model, so that methods without training see the same CLIP at the same size; else that of the
+    first CLIP which is named as a method; else the given one.
 
     Raises:
         InputError: settings of a model are given beside a run that has others, or as `read_model_config`.
     """
+    names = list(names)
     runs = run_folders(names)
     if not runs:
-        return given
+        return model_for(next(filter(is_clip, names), ""), given)
     own = read_model_config(runs[0], trust_checkpoint=given.trust_checkpoint)
     refuse_other_model(given, own, runs[0])
     return own
-
-
-def run_folders(names: Iterable[str]) -> list[Path]:
-    """The folders of those methods that are runs; a folder that is called like another method is none of them.
-
-    Raises:
-        InputError: as `folder_of`.
-    """
-    return [folder for folder in (folder_of(name) for name in names if name not in TRAINING_FREE) if folder.is_dir()]
 
 
 def make_encoder(
@@ -213,9 +210,9 @@ def _encoder_of(clip: LoadedCLIP, config: ModelConfig) -> Encoder:
     return Encoder(clip, model_size=config.model_size, output_stride=config.output_stride)
 
 
-def zero_shot(encoder: Encoder, config: ModelConfig) -> DenseGrounder:
+def zero_shot(encoder: Encoder, config: ModelConfig, *, name: str = ZERO_SHOT) -> DenseGrounder:
     """The training-free form: the similarity map itself is the heatmap."""
-    return DenseGrounder(encoder, None, extraction=config.extraction, name=ZERO_SHOT, sizes=config.inference_sizes,
+    return DenseGrounder(encoder, None, extraction=config.extraction, name=name, sizes=config.inference_sizes,
                          flip=config.inference_flip, spatial_rules=config.spatial_rules)  # fmt: skip
 
 

@@ -26,7 +26,8 @@ from grounding.data.supervision import images_with_boxes, refuse_test_split, wit
 from grounding.errors import InputError, SettingsError
 from grounding.evaluation.registry import code_identity
 from grounding.methods.dense import Grounder
-from grounding.methods.load import DECODER_FILE, RUN_FILES, load, read_model_config
+from grounding.methods.load import load, read_model_config
+from grounding.methods.names import DECODER_FILE, RUN_FILES
 from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.distributed import join_launch
 from grounding.runtime.files import atomic_write, locked, sha256_of, write_text_atomic

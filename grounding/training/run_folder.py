@@ -23,7 +23,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from grounding.errors import InputError
 from grounding.methods.calibration import save_calibration
-from grounding.methods.load import CLIP_SHA256, CONFIG_FILE, DECODER_FILE
+from grounding.methods.load import CLIP_SHA256
+from grounding.methods.names import CONFIG_FILE, DECODER_FILE
 from grounding.runtime.config_io import plain, read_yaml
 from grounding.runtime.distributed import failing_together, from_main, is_main, on_main
 from grounding.runtime.environment import environment

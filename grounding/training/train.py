@@ -23,7 +23,8 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError, SettingsError
 from grounding.evaluation.evaluate import evaluate
 from grounding.methods.dense import DenseGrounder
-from grounding.methods.load import folder_of, make_encoder, read_decoder
+from grounding.methods.load import make_encoder, read_decoder
+from grounding.methods.names import folder_of
 from grounding.methods.spatial_phrases import noun_phrases, parse_spatial_phrase
 from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.build import decoder_for

@@ -23,7 +23,8 @@ from grounding.evaluation.set_answers import set_answers
 from grounding.extraction.settings import save_extraction
 from grounding.methods.calibration import save_calibration
 from grounding.methods.dense import DenseGrounder
-from grounding.methods.load import CONFIG_FILE, DECODER_FILE, TRAINING_FREE, load, read_model_config
+from grounding.methods.load import load, read_model_config
+from grounding.methods.names import CONFIG_FILE, DECODER_FILE, needs_no_training
 from grounding.runtime.config_io import plain, read_yaml, refuse_wrong_values
 from grounding.runtime.distributed import join_launch
 from grounding.runtime.files import write_text_atomic
@@ -82,7 +83,7 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
     refuse_wrong_values(config)
     for name in ("split", "fit_split"):
         refuse_test_split(name, getattr(config, name))
-    if str(config.run) in TRAINING_FREE or not (config.run / DECODER_FILE).is_file():
+    if needs_no_training(str(config.run)) or not (config.run / DECODER_FILE).is_file():
         raise InputError(f"{config.run} holds no trained run: give a folder in which train.py finished an epoch")
     config = replace(config, split_by=config.split_by or read_yaml(config.run / CONFIG_FILE).get("split_by", "umd"))
     dataset = RefCOCOg(config.data, config.split, split_by=str(config.split_by), group_by="image",

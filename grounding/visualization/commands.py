@@ -13,7 +13,8 @@ from tqdm import tqdm
 from grounding.errors import InputError
 from grounding.evaluation.registry import MethodSettings, load_with_origin
 from grounding.methods.dense import DenseGrounder, Grounder
-from grounding.methods.load import BLIND, load, shared_model
+from grounding.methods.load import load, shared_model
+from grounding.methods.names import BLIND
 from grounding.runtime.distributed import join_launch
 from grounding.visualization.drawing import save_figure
 from grounding.visualization.figures import MethodAnswer, answers, draw_comparison, draw_figure

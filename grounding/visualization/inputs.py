@@ -31,7 +31,8 @@ class VisualizeConfig:
     """Draw what methods answer: about images of yours, a list of images with phrases, or a split of a data set.
 
     Attributes:
-        methods: folders of training runs, "refshapes", or "zero-shot", "gradcam", "yolo-clip", "reclip".
+        methods: folders of training runs, "refshapes", "zero-shot", "gradcam", "yolo-clip", "reclip", or CLIPs
+            ("RN50", a file).
         output: folder for the pictures.
         image: one image file, or a folder: all images in it are asked `phrases`.
         phrases: what to look for in `image`: one phrase, or several as '["the red car", "a dog"]'.

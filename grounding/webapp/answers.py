@@ -18,7 +18,8 @@ from grounding.extraction.settings import PARAMETERS
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.gradcam import GradCAMGrounder
-from grounding.methods.load import BLIND, TRAINING_FREE, folder_of, load, make_encoder, read_model_config, zero_shot
+from grounding.methods.load import load, make_encoder, model_for, read_model_config, zero_shot
+from grounding.methods.names import BLIND, TRAINING_FREE, ZERO_SHOT, folder_of, is_clip
 from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import EncodedProposals, ProposalScorer, ScoringConfig, YOLOCLIPGrounder
@@ -57,7 +58,7 @@ def load_methods(
     """By name: the named run or method first, then the others that need no training, all around one CLIP.
 
     Args:
-        run: folder of a training run, "refshapes", or a training-free method to begin with.
+        run: folder of a training run, "refshapes", a training-free method to begin with, or a CLIP.
         model: the CLIP and its input size where `run` is training-free; a run brings its own.
         proposals: the detector of "yolo-clip" and "reclip".
         device: where the models go.
@@ -70,6 +71,8 @@ def load_methods(
             f"{run!r} looks at no image: give a run folder, or one of zero-shot, gradcam, yolo-clip, reclip"
         )
     grounders: list[PageMethod] = []
+    if is_clip(run):
+        run, model = ZERO_SHOT, model_for(run, model)
     if run in TRAINING_FREE:
         encoder = make_encoder(model, device, precision="auto")
     else:

@@ -16,7 +16,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from grounding.clip.backbone import EMBEDDED
 from grounding.errors import InputError
 from grounding.methods.config import ModelConfig
-from grounding.methods.load import TRAINING_FREE, folder_of, read_model_config
+from grounding.methods.load import shared_model
 from grounding.methods.proposals import ProposalsConfig
 from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.distributed import join_launch
@@ -35,7 +35,7 @@ class ServeConfig:
     """Serve a web page that grounds phrases in photos, on this machine only unless told otherwise.
 
     Attributes:
-        run: folder of a training run, "refshapes", or "zero-shot", "gradcam", "yolo-clip", "reclip".
+        run: folder of a training run, "refshapes", "RN50", or "zero-shot", "gradcam", "yolo-clip", "reclip".
         host: address to listen at; "0.0.0.0" lets other machines in.
         port: to listen at; 0 takes the first free one from 7860 on.
         auth: USER:PASSWORD that the page asks for; without it, whoever reaches the address may use it.
@@ -145,6 +145,6 @@ def credentials(auth: str | None) -> tuple[str, str] | None:
 
 def subtitle(config: ServeConfig, weights: str) -> str:
     """What is served, with a warning where the CLIP would only make nonsense of photographs."""
-    model = config.model if config.run in TRAINING_FREE else read_model_config(folder_of(config.run))
+    model = shared_model([config.run], config.model)
     warning = "; it knows generated shapes, not photographs" if model.clip == EMBEDDED else ""
     return f"{config.run}: {weights}{warning}"

@@ -20,7 +20,7 @@ import grounding
 from grounding.deployment import hub as hub_module
 from grounding.errors import InputError
 from grounding.methods.hub_download import fetched
-from grounding.methods.load import RUN_FILES, SHIPPED
+from grounding.methods.names import RUN_FILES, SHIPPED
 from tests.deployment.hub.stand_in import HubStandIn, Repository
 from tests.trained_run import make_trained_run
 

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from grounding.data import archives
-from grounding.data.archives import CHUNK_BYTES, fetch
 from grounding.errors import InputError
+from grounding.runtime import download
+from grounding.runtime.download import CHUNK_BYTES, fetch
 from tests.local_server import LocalServer
 
 CONTENT = random.Random(0).randbytes(8 * CHUNK_BYTES + 123)
@@ -17,7 +17,7 @@ OTHER = random.Random(1).randbytes(len(CONTENT))
 
 @pytest.fixture
 def server(monkeypatch):
-    monkeypatch.setattr(archives, "BACK_OFF_S", 0.001)
+    monkeypatch.setattr(download, "BACK_OFF_S", 0.001)
     with LocalServer({"a.zip": CONTENT}) as local:
         yield local
 
@@ -82,9 +82,8 @@ def test_a_part_of_another_address_is_left_alone(server, tmp_path):
 
 
 def test_dropped_connections_are_resumed_for_as_long_as_bytes_come(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "TRIES", 2)
     server.faults = ["drop", "drop", "drop"]
-    fetch(server.url("a.zip"), tmp_path)
+    fetch(server.url("a.zip"), tmp_path, tries=2)
     first, *others = (asked for _, asked in server.requests)
     assert first is None and len(others) == 3 and all(asked.startswith("bytes=") for asked in others)
     assert (tmp_path / "a.zip").read_bytes() == CONTENT
@@ -99,11 +98,10 @@ def test_what_another_try_mends_is_mended(server, tmp_path, faults, requests):
 
 
 def test_a_server_that_always_breaks_off_at_one_place_is_given_up(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "TRIES", 3)
     server.ignore_range = True
     server.faults = ["drop"] * 100
     with pytest.raises(InputError, match="goes on where this one stopped"):
-        fetch(server.url("a.zip"), tmp_path)
+        fetch(server.url("a.zip"), tmp_path, tries=3)
     assert len(server.requests) == 4
     assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
 
@@ -121,6 +119,6 @@ def test_a_server_that_is_not_there_and_a_malformed_address_are_said(server, tmp
         url = gone.url("a.zip")
     with pytest.raises(InputError, match="check address and connection"):
         fetch(url, tmp_path)
-    monkeypatch.setattr(archives, "BACK_OFF_S", 1000)
+    monkeypatch.setattr(download, "BACK_OFF_S", 1000)
     with pytest.raises(InputError, match="check address and connection"):
         fetch("not-an-address", tmp_path)  # without waiting

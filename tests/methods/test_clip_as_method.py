@@ -1,0 +1,94 @@
+"""A CLIP named as a method, by name or file, is its zero-shot form at several sizes, wherever a method is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from grounding import InputError, ModelConfig, load
+from grounding.deployment import bulk
+from grounding.evaluation.registry import MethodSettings, load_with_origin
+from grounding.methods.load import SIZES_OF_A_CLIP, shared_model
+from grounding.methods.proposals import ProposalsConfig
+from grounding.methods.yolo_clip import ScoringConfig
+from grounding.webapp.answers import load_methods
+from tests.scripts import assert_refused, run_script
+from tests.tiny_clip import save_tiny_clip
+from tests.toy_data import write_toy_data
+
+
+@pytest.fixture(scope="module")
+def clip_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file as RN50.pt is, of a small CLIP."""
+    return save_tiny_clip(tmp_path_factory.mktemp("clips") / "RN50.pt")
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "# 1.png")
+    return tmp_path / "# 1.png"
+
+
+def test_it_answers_as_zero_shot_with_that_clip_at_these_sizes(clip_file: Path, photo: Path) -> None:
+    named = load(clip_file)
+    spelled = load("zero-shot", model=ModelConfig(clip=str(clip_file), inference_sizes=SIZES_OF_A_CLIP))
+    assert named.name == "RN50" and len(SIZES_OF_A_CLIP) > 1
+    for one, other in zip(named.ground(photo, ["a", "b"]), spelled.ground(photo, ["a", "b"]), strict=True):
+        np.testing.assert_array_equal(one.heatmap, other.heatmap)
+        np.testing.assert_array_equal(one.boxes_xyxy, other.boxes_xyxy)
+    assert len(load(clip_file, model=ModelConfig(inference_sizes=(96,))).encode(photo).views) == 1
+
+
+def test_a_missing_file_and_a_second_clip_are_refused(clip_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no CLIP .*gone\.pt.*: give one of embedded, RN50"):
+        load(tmp_path / "gone.pt")
+    with pytest.raises(InputError, match=r"RN50\.pt' is a CLIP, and model\.clip is 'RN101': leave one of them out"):
+        load(clip_file, model=ModelConfig(clip="RN101"))
+
+
+def test_methods_without_training_see_the_clip_that_is_named(clip_file: Path) -> None:
+    model = shared_model([str(clip_file), "yolo-clip"], ModelConfig())
+    assert (model.clip, model.inference_sizes) == (str(clip_file), SIZES_OF_A_CLIP)
+    beside_a_run = shared_model(["refshapes", str(clip_file)], ModelConfig())
+    assert beside_a_run.clip == "embedded"
+    settings = MethodSettings(beside_a_run, ProposalsConfig(), ScoringConfig(), "cpu")
+    grounder, made_from = load_with_origin(str(clip_file), settings)
+    assert grounder.name == "RN50" and made_from["model"]["clip"] == str(clip_file)
+    assert tuple(made_from["model"]["inference_sizes"]) == SIZES_OF_A_CLIP
+
+
+def test_in_visualize(clip_file: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = run_script(capsys, "visualize.py", clip_file, "--image", photo, "--phrases", "a", "--output",
+                         tmp_path / "out", "--device", "cpu")  # fmt: skip
+    assert outcome.code == 0 and (tmp_path / "out" / "# 1_RN50.png").is_file(), outcome
+    outcome = run_script(capsys, "visualize.py", "gone.pt", "--image", photo, "--phrases", "a", "--output",
+                         tmp_path / "out", "--device", "cpu")  # fmt: skip
+    assert_refused(outcome, "gone.pt", "path of a CLIP")
+
+
+def test_in_compare(clip_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = write_toy_data(tmp_path / "toy", {"val": 2, "test": 2})
+    outcome = run_script(capsys, "evaluate.py", "compare", clip_file, "gradcam", "--data", data, "--output",
+                         tmp_path / "out", "--device", "cpu", "--bounds", "[]")  # fmt: skip
+    assert outcome.code == 0, outcome
+    assert list(json.loads((tmp_path / "out" / "results.json").read_text())["methods"]) == ["RN50", "gradcam"]
+
+
+def test_in_bulk(clip_file: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "requests.jsonl").write_text(json.dumps({"image": photo.name, "phrases": ["a"]}))
+    bulk.main(["--method", str(clip_file), "--requests", str(tmp_path / "requests.jsonl"), "--output",
+               str(tmp_path / "boxes.jsonl"), "--device", "cpu"])  # fmt: skip
+    [line] = (tmp_path / "boxes.jsonl").read_text().splitlines()
+    [answer] = load(clip_file).ground(photo, ["a"])
+    np.testing.assert_allclose(json.loads(line)["answers"][0]["boxes_xyxy"], answer.boxes_xyxy, atol=2e-3)
+
+
+def test_on_the_page(clip_file: Path) -> None:
+    methods = load_methods(str(clip_file), ModelConfig(), ProposalsConfig(), "cpu")
+    first = next(iter(methods.values()))
+    assert first.name == "zero-shot" and str(clip_file) in first.weights
