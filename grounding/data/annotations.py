@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,15 @@ from grounding.data.unpickle import load_plain_pickle
 from grounding.errors import InputError
 from grounding.types import Region
 
+# References by split, as the refer project's files have them: (data set, split_by) -> split -> objects referred to.
+PUBLISHED_REFERENCES = {
+    ("RefCOCOg", "umd"): {"train": 42_226, "val": 2_573, "test": 5_023},
+    ("RefCOCOg", "google"): {"train": 44_822, "val": 5_000},
+    ("RefCOCO", "unc"): {"train": 42_404, "val": 3_811, "testA": 1_975, "testB": 1_810},
+    ("RefCOCO", "google"): {"train": 40_000, "val": 5_000, "test": 5_000},
+    ("RefCOCO+", "unc"): {"train": 42_278, "val": 3_805, "testA": 1_975, "testB": 1_798},
+}
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -39,7 +49,8 @@ def find_layout(root: Path, split_by: str, *, sets: bool = False) -> Layout:
     The boxes are in instances.json, or where refs(SPLIT_BY).p has boxes of its own in instances(SPLIT_BY).json.
 
     Annotations lie in `root/annotations` or, as the refer project unpacks them, in `root` itself; images in
-    `root/images/train2014`, `root/images` or `root/train2014`: the first that exists.
+    `root/images/train2014`, `root/images/saiapr_tc-12` (RefCLEF's), `root/images` or `root/train2014`: the first that
+    exists.
 
     Raises:
         InputError: the root, its refs file for `split_by`, instances.json or the images folder is missing.
@@ -70,7 +81,7 @@ def find_layout(root: Path, split_by: str, *, sets: bool = False) -> Layout:
         instances_file = annotations / "instances.json"
     if not instances_file.is_file():
         raise InputError(f"{instances_file} is missing: copy it beside {refs_file.name}, or run {download}")
-    folders = [root / "images" / "train2014", root / "images", root / "train2014"]
+    folders = [root / "images" / "train2014", root / "images" / "saiapr_tc-12", root / "images", root / "train2014"]
     images_dir = next((folder for folder in folders if folder.is_dir()), None)
     if images_dir is None:
         raise InputError(f"there is no images folder {root / 'images'}: put COCO's train2014 photographs there")
@@ -80,15 +91,37 @@ def find_layout(root: Path, split_by: str, *, sets: bool = False) -> Layout:
 def read_references(path: Path, split: str) -> list[Reference]:
     """The references of one split, in the file's order.
 
+    Which these are is as the refer project's `getRefIds` has it: "test" is every split of that kind, testA and testB of
+    RefCOCO; RefCLEF's "testA" has what is in "testAB" too; every other name means itself.
+
     Raises:
-        InputError: the file does not hold references, lacks the split, or an expression is empty.
+        InputError: the file does not hold references, lacks the split, or an expression is empty; or it has as many
+            references as a published one (`PUBLISHED_REFERENCES`), but other splits.
     """
     records = read_reference_records(path)
     splits = [field_of(record, "split", str, f"{path}, reference {i}") for i, record in enumerate(records)]
-    if split not in splits:
+    _refuse_other_splits(path, Counter(splits))
+    chosen = {each for each in splits if each == split or _is_part_of(each, split)}
+    if not chosen:
         hint = "; the google split publishes no test set, use split_by='umd'" if "(google)" in path.name else ""
         raise InputError(f"{path} has no split {split!r}: use one of {', '.join(sorted(set(splits)))}{hint}")
-    return [reference_of(record, str(path)) for record, its in zip(records, splits, strict=True) if its == split]
+    return [reference_of(record, str(path)) for record, its in zip(records, splits, strict=True) if its in chosen]
+
+
+def _is_part_of(name: str, split: str) -> bool:
+    if split in ("testA", "testB", "testC"):
+        return name.startswith("test") and split[-1] in name
+    return split == "test" and "test" in name
+
+
+def _refuse_other_splits(path: Path, counts: Counter[str]) -> None:
+    for (name, split_by), published in PUBLISHED_REFERENCES.items():
+        if path.stem == f"refs({split_by})" and counts.total() == sum(published.values()) and counts != published:
+            found, wanted = (", ".join(f"{n:,} {split}" for split, n in each.items()) for each in (counts, published))
+            raise InputError(
+                f"{path} has all {counts.total():,} references of {name}, but {found} where {wanted} are published as "
+                f"{split_by}: {GET_AGAIN}"
+            )
 
 
 def read_reference_records(path: Path) -> list[Any]:

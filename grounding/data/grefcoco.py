@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 import grounding.data.collate  # noqa: F401 - torch's DataLoader then takes examples
 from grounding.data.annotations import find_layout, read_instances, read_references
-from grounding.data.images import read_annotated_image, refuse_missing_images
+from grounding.data.images import COCO_IMAGES, read_annotated_image, refuse_missing_images
 from grounding.errors import InputError
 from grounding.types import SetExample, SetExpression
 
@@ -82,7 +82,7 @@ class GRefCOCO(Dataset[SetExample]):
 
     def check_images(self) -> None:
         """As `RefCOCOg.check_images`."""
-        refuse_missing_images((each.image_path for each in self.expressions), self.images_dir, self.split)
+        refuse_missing_images((each.image_path for each in self.expressions), self.images_dir, self.split, COCO_IMAGES)
 
     def __getitem__(self, index: int) -> SetExample:
         """The example with its image decoded.

@@ -22,6 +22,7 @@ SUFFIXES = frozenset("." + name.lower() for name in (*FORMATS, "JPG", "TIF", "PG
 # What PIL warns of names no file and changes nothing: the image is read, or refused in a sentence.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
+COCO_IMAGES = "put COCO's train2014 photographs there"  # what to do where images of these data sets are missing
 JPEG_END = b"\xff\xd9"
 WHITE_IS_ZERO = 0  # a TIFF's photometric interpretation
 
@@ -176,7 +177,7 @@ def _reason(problem: Exception) -> str:
 
 
 def read_annotated_image(path: Path, size: tuple[int, int] | None) -> np.ndarray:
-    """`read_image` of an image to which boxes belong, whose (width, height) instances.json gives, or None.
+    """`read_image` of an image to which boxes belong, whose (width, height) annotations give, or None.
 
     Raises:
         InputError: it cannot be read, or has another size, so that the boxes would not fit it.
@@ -185,27 +186,28 @@ def read_annotated_image(path: Path, size: tuple[int, int] | None) -> np.ndarray
     height, width = image.shape[:2]
     if size is not None and size != (width, height):
         raise InputError(
-            f"{path} has {width}x{height} pixels where instances.json says {size[0]}x{size[1]}, so the boxes do "
+            f"{path} has {width}x{height} pixels where the annotations say {size[0]}x{size[1]}, so the boxes do "
             "not fit it: put the original file back"
         )
     return image
 
 
-def refuse_missing_images(paths: Iterable[Path], images_dir: Path, split: str) -> None:
+def refuse_missing_images(paths: Iterable[Path], images_dir: Path, split: str, remedy: str) -> None:
     """Does nothing, unless image files are missing, on which a long run would end.
 
     Args:
         paths: of a split's images; each may come several times.
         images_dir: the folder that they should lie in, which is named.
         split: which is named.
+        remedy: what to do, the end of the sentence.
 
     Raises:
         InputError: some are missing; it says how many and names the first.
     """
     asked = list(dict.fromkeys(paths))
-    missing = [path for path in asked if not path.is_file()]
+    missing = [path for path in asked if not os.path.isfile(path)]  # Path.is_file does not take every name
     if missing:
         raise InputError(
             f"{len(missing)} of the {len(asked)} images of split {split!r} are missing from {images_dir}, "
-            f"the first {missing[0].name}: put COCO's train2014 photographs there"
+            f"the first {missing[0].name}: {remedy}"
         )

@@ -1,110 +1,216 @@
-"""Image-phrase pairs without a box: a JSON-lines file beside its images."""
+"""Data of one's own: a table of images and phrases, with or without boxes, as CSV or JSON Lines beside the images."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
-from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from torch.utils.data import Dataset
+import numpy as np
 
-import grounding.data.collate  # noqa: F401 - torch's DataLoader then takes examples
-from grounding.data.images import read_image
-from grounding.errors import InputError, is_writable
-from grounding.types import Example, Expression, Region
+from grounding.data.dataset import NOWHERE, Boxed, GroundingDataset, Grouping
+from grounding.errors import InputError, SettingsError, is_writable
+from grounding.types import Expression, Region
 
-NOWHERE = (float("nan"),) * 4
+SIDES = ("x1", "y1", "x2", "y2")
+LINE = '{"image": "street.jpg", "phrase": "the woman in the red coat"}'
+HEADER = "image,phrase,x1,y1,x2,y2"
+ROUNDED = 1  # pixels by which a box may reach out of its image: what rounding does
+Box = tuple[float, float, float, float]
 
 
-class ImagePhrasePairs(Dataset[Example]):
-    """Images with phrases that refer into them, nobody says where.
+@dataclass(frozen=True)
+class Row:
+    """A phrase about an image, with its box, where the table says, and its split, "" where it has none."""
 
-    One JSON object a line: `{"image": "street.jpg", "phrase": "the woman in the red coat"}`; an image may come in
-    several lines, and other keys are ignored. Where there is no "phrase", RefCOCOg's name for it, "raw", is read.
-    Images lie beside the file or in `images/` beside it.
+    image: str
+    phrase: str
+    box_xyxy: Box | None
+    split: str
+
+
+class ImagePhrasePairs(GroundingDataset):
+    """The phrases of a table, each about an image, with their boxes where the table has some.
+
+    A row is `image`, `phrase` and, where known, `x1`, `y1`, `x2`, `y2`: corners of the box in pixels of the image, x2
+    and y2 exclusive. Rows with the same `image` are about the same image, and those with the same box about the same
+    object; other columns are ignored. Where there is no `phrase`, RefCOCOg's name for it, `raw`, is read. Images lie
+    beside the table or in `images/` beside it.
+
+    With a column `split` the rows belong to the splits that it names. Without one the table is the split that is asked:
+    what is trained on and what is measured on are then tables of their own.
 
     Attributes:
-        path: of the file.
-        expressions: of all images; their boxes are NaN.
-        regions: empty for every image.
+        boxed_splits: those of the column `split` of which a row has a box.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Reads the file; images are read one by one, in `__getitem__`.
+    images_remedy = "put them beside the table or into images/ beside it"
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        split: str = "train",
+        *,
+        boxed: bool = False,
+        group_by: Grouping = "image",
+        subset: int | float | None = None,
+        seed: int = 0,
+    ) -> None:
+        """Reads the table; images are read one by one, in `__getitem__`.
+
+        Args:
+            path: a file that ends in .csv, with column names in its first row; any other is JSON Lines, one object a
+                line.
+            split: whose rows are read.
+            boxed: only rows with a box are expressions, the others are counted in `left_out`; else all are, with NaN
+                for a box that is not known.
+            group_by, subset, seed: as in `GroundingDataset`.
 
         Raises:
-            InputError: the file cannot be read, has no pair, or a line is no pair.
+            InputError: the file cannot be read, or has no row of the split, or a row cannot be used; a `SettingsError`
+                where only boxes are missing.
         """
-        self.path = Path(path)
-        try:
-            # Not `splitlines`: it ends a line at characters that JSON lets stand in a text.
-            lines = self.path.read_text(encoding="utf-8-sig").split("\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{self.path} cannot be read as UTF-8 text: give a JSON-lines file of pairs") from error
-        pairs = [_pair(self.path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-        if not pairs:
-            raise InputError(f"{self.path} holds no pair: give lines such as {EXAMPLE}")
-        images: dict[str, int] = {}
-        self._examples: list[tuple[Expression, ...]] = []
-        for sent_id, (image, phrase) in enumerate(pairs):
-            index = images.setdefault(image, len(images))
-            if index == len(self._examples):
-                self._examples.append(())
-            expression = Expression(phrase, NOWHERE, index, sent_id, sent_id, sent_id, self._path_of(image))
-            self._examples[index] += (expression,)
-        self.expressions = tuple(expression for of_image in self._examples for expression in of_image)
-        self.regions: Mapping[int, tuple[Region, ...]] = dict.fromkeys(range(len(images)), ())
-
-    def __len__(self) -> int:
-        return len(self._examples)
-
-    def __getitem__(self, index: int) -> Example:
-        """The image with all its phrases.
-
-        Raises:
-            InputError: the image cannot be read.
-        """
-        expressions = self._examples[index]
-        return Example(read_image(expressions[0].image_path), expressions)
-
-    def expressions_of(self, index: int) -> tuple[Expression, ...]:
-        """The expressions of an image, without reading it."""
-        return self._examples[index]
-
-    def check_images(self) -> None:
-        """Look for every image's file.
-
-        Raises:
-            InputError: files are missing; it says how many and names the first.
-        """
-        paths = [expressions[0].image_path for expressions in self._examples]
-        missing = [path for path in paths if not os.path.isfile(path)]
-        if missing:
+        path = Path(path)
+        rows = [row_of(record, where) for where, record in read_records(path)]
+        splits = {row.split for row in rows} - {""}
+        unsplit = next((row for row in rows if splits and not row.split), None)
+        if unsplit is not None:
             raise InputError(
-                f"{len(missing)} of the {len(paths)} images of {self.path} are missing, the first {missing[0].name}: "
-                "put them beside the file or into images/ beside it"
+                f"{path} has no 'split' for {unsplit.phrase!r} of {unsplit.image}: give each row one, or none"
             )
+        if splits and split not in splits:
+            raise InputError(f"{path} has no split {split!r}: use one of {', '.join(sorted(splits))}")
+        self.boxed_splits = frozenset(row.split for row in rows if row.box_xyxy) & splits
+        images: dict[str, int] = {}
+        objects: dict[tuple[int, Box | int], int] = {}
+        expressions, left_out = [], 0
+        for sent_id, row in enumerate(rows):  # numbered over all splits: an id means the same in each
+            image_id = images.setdefault(row.image, len(images))
+            ann_id = objects.setdefault((image_id, row.box_xyxy or sent_id), len(objects))
+            if splits and row.split != split:
+                continue
+            if boxed and not row.box_xyxy:
+                left_out += 1
+                continue
+            expressions.append(Expression(row.phrase, row.box_xyxy or NOWHERE, image_id, ann_id, ann_id, sent_id,
+                                          image_file(path, row.image)))  # fmt: skip
+        if not expressions:
+            raise SettingsError(
+                f"{path} has no box in split {split!r}: give its rows {', '.join(SIDES)}, or train without boxes with "
+                "--model.decoder.kind adapters"
+            )
+        regions = {each.ann_id: Region(each.ann_id, each.image_id, each.box_xyxy, "")
+                   for each in expressions if each.box_xyxy is not NOWHERE}  # fmt: skip
+        super().__init__(
+            path, split, expressions, regions.values(), dict.fromkeys(images.values()), images_dir=path.parent,
+            files=[path], left_out={"without a box": left_out} if left_out else {}, group_by=group_by, subset=subset,
+            seed=seed,
+        )  # fmt: skip
 
-    def _path_of(self, image: str) -> Path:
-        beside = self.path.parent / image
-        return beside if os.path.isfile(beside) else self.path.parent / "images" / image
+    def _clipped(self, boxed: Boxed, size: tuple[int, int], image_path: Path) -> Boxed:
+        """Raises: InputError: the box reaches out of the image by more than `ROUNDED`."""
+        box, limit = np.array(boxed.box_xyxy), np.tile(size, 2)
+        if (box < -ROUNDED).any() or (box > limit + ROUNDED).any():
+            raise InputError(
+                f"{self.root} has box {box.tolist()} of {image_path.name}, which has {size[0]}x{size[1]} pixels: "
+                "correct it, or scale it if it is of a larger copy of the image"
+            )
+        x1, y1, x2, y2 = np.clip(box, 0, limit).tolist()
+        return replace(boxed, box_xyxy=(x1, y1, x2, y2))
 
 
-EXAMPLE = '{"image": "street.jpg", "phrase": "the woman in the red coat"}'
+def image_file(path: Path, image: str) -> Path:
+    """Where an image of a table lies: beside the table, or else in `images/` beside it."""
+    beside = path.parent / image
+    return beside if os.path.isfile(beside) else path.parent / "images" / image
 
 
-def _pair(path: Path, number: int, line: str) -> tuple[str, str]:
+def read_records(path: Path) -> list[tuple[str, Any]]:
+    """The rows of a table, of whatever kind they are, each with what names it.
+
+    Raises:
+        InputError: the file cannot be read, is no table, or has no row.
+    """
     try:
-        record: Any = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}, line {number} is no JSON: give one object a line, such as {EXAMPLE}") from error
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as UTF-8 text: give a CSV or JSON-lines file of pairs") from error
+    records = _from_csv(path, text) if path.suffix.lower() == ".csv" else _from_lines(path, text)
+    if not records:
+        raise InputError(
+            f"{path} holds no pair: give lines such as {LINE}, or in a file that ends in .csv rows under {HEADER}"
+        )
+    return records
+
+
+def _from_lines(path: Path, text: str) -> list[tuple[str, Any]]:
+    records = []
+    for number, line in enumerate(text.split("\n"), start=1):  # `splitlines` ends lines at what may stand in a text
+        if line.strip():
+            try:
+                records.append((f"{path}, line {number}", json.loads(line)))
+            except (ValueError, RecursionError) as error:
+                raise InputError(f"{path}, line {number} is no JSON: give one object a line, such as {LINE}") from error
+    return records
+
+
+def _from_csv(path: Path, text: str) -> list[tuple[str, Any]]:
+    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
+    records = []
+    try:
+        names = [name.strip() for name in next(reader, [])]
+        if "image" not in names or len(set(names)) < len(names):
+            raise InputError(f"{path} begins with {','.join(names)!r}: name each column once, with commas: {HEADER}")
+        for values in filter(None, reader):
+            where = f"{path}, line {reader.line_num}"
+            if len(values) != len(names):
+                raise InputError(
+                    f"{where} has {len(values)} values for {len(names)} columns: give a phrase with a comma quotes"
+                )
+            records.append((where, dict(zip(names, values, strict=True))))
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num} is no CSV ({error}): correct it") from error
+    return records
+
+
+def row_of(record: Any, where: str) -> Row:
+    """One row of a table; `where` names it in what is said of it.
+
+    Raises:
+        InputError: it has no image or no phrase, or a box that can be none.
+    """
     record = record if isinstance(record, dict) else {}
-    image, phrase = record.get("image"), record.get("phrase", record.get("raw"))
-    for field, value in (("image", image), ("phrase", phrase)):
-        if not isinstance(value, str) or not value.strip():
-            raise InputError(f"{path}, line {number} has no text as {field!r}: give an object such as {EXAMPLE}")
+    texts = {"image": record.get("image"), "phrase": record.get("phrase", record.get("raw")),
+             "split": record.get("split") or ""}  # fmt: skip
+    for field, value in texts.items():
+        if not isinstance(value, str) or not (value.strip() or field == "split"):
+            raise InputError(f"{where} has no text as {field!r}: give rows such as {LINE}")
         if not is_writable(value):
-            raise InputError(f"{path}, line {number} has half a character in {field!r}: give whole Unicode text")
-    return str(image), " ".join(str(phrase).split())
+            raise InputError(f"{where} has half a character in {field!r}: give whole Unicode text")
+    phrase = " ".join(texts["phrase"].split())
+    return Row(texts["image"], phrase, _box(record, where), texts["split"].strip())
+
+
+def _box(record: dict[str, Any], where: str) -> Box | None:
+    given = [record.get(side) for side in SIDES]
+    if all(value is None or value == "" for value in given):
+        return None
+    said = f"{where} has {', '.join(SIDES)} {given}"
+    try:
+        x1, y1, x2, y2 = (float(value) for value in given)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise InputError(f"{said}: give four numbers of pixels, or none of them") from None
+    if not all(map(isfinite, (x1, y1, x2, y2))):
+        raise InputError(f"{said}: give four numbers of pixels, or none of them")
+    if all(0 <= value <= 1 for value in (x1, y1, x2, y2)):
+        raise InputError(
+            f"{said}, which look like shares of the image: multiply them by its width and height in pixels"
+        )
+    if x1 >= x2 or y1 >= y2:
+        raise InputError(f"{said}: give the upper left corner first, then the lower right one, not width and height")
+    return x1, y1, x2, y2

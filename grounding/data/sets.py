@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from torch.utils.data import Dataset
 
-from grounding.data.refcocog import RefCOCOg
+from grounding.data.dataset import GroundingDataset
 from grounding.types import Expression, Region, SetExample, SetExpression
 
 TRIES = 20  # draws for each absent phrase: where an image holds nearly every category, few phrases are of another
@@ -69,7 +69,7 @@ class WithAbsent(Dataset[SetExample]):
         absent: image id -> the phrase of another image, in a list; of an image for which none was found, nothing.
     """
 
-    def __init__(self, dataset: RefCOCOg, *, seed: int) -> None:
+    def __init__(self, dataset: GroundingDataset, *, seed: int) -> None:
         self._dataset = dataset
         self.absent = absent_expressions(dataset.expressions, dataset.regions, seed=seed)
 

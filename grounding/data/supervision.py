@@ -17,7 +17,7 @@ from grounding.types import Example, Expression, Region
 
 
 class Supervised(Protocol):
-    """What training needs of a data set that is grouped by image: `RefCOCOg` and `ImagePhrasePairs` have it.
+    """What training needs of a data set that is grouped by image: every `GroundingDataset` has it.
 
     Attributes:
         expressions: of all images.
@@ -57,9 +57,8 @@ def without_boxes(example: Example) -> Example:
     """The example with the whole image in place of every box: whatever is done to it, no box can show in it."""
     height, width = example.image.shape[:2]
     whole = (0.0, 0.0, float(width), float(height))
-    return replace(
-        example, expressions=tuple(replace(each, box_xyxy=whole) for each in example.expressions), regions=()
-    )
+    expressions = tuple(replace(each, box_xyxy=whole, parts_xyxy=()) for each in example.expressions)
+    return replace(example, expressions=expressions, regions=())
 
 
 def images_with_boxes(dataset: Supervised, fraction: float, *, seed: int) -> set[int]:

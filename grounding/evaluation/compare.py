@@ -18,8 +18,9 @@ from tqdm import tqdm
 
 from grounding.clip.backbone import LoadedCLIP, load_clip
 from grounding.clip.precision import number_format, precision_name
-from grounding.data.annotations import find_layout
-from grounding.data.refcocog import RefCOCOg
+from grounding.data.dataset import GroundingDataset
+from grounding.data.open_dataset import open_dataset
+from grounding.data.pairs import ImagePhrasePairs
 from grounding.data.supervision import refuse_test_split
 from grounding.errors import InputError
 from grounding.evaluation.clip_similarity import CLIPSimilarity
@@ -34,7 +35,7 @@ from grounding.methods.names import BLIND, RECLIP, TRAINING_FREE, YOLO_CLIP, run
 from grounding.methods.proposals import load_proposer
 from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.distributed import failing_together, join_launch, share_name, sharing
-from grounding.runtime.files import locked, sha256_of, write_text_atomic
+from grounding.runtime.files import locked, write_text_atomic
 from grounding.runtime.shards import ShardedFile
 
 WITHOUT_HEATMAPS = frozenset({YOLO_CLIP, RECLIP, *BLIND})  # to make boxes of
@@ -76,7 +77,7 @@ def compare(
     refuse_wrong_values(config)
     if not config.methods:
         raise InputError("the comparison names no method: give run folders or names, such as zero-shot")
-    dataset = RefCOCOg(config.data, config.split, split_by=config.split_by, group_by="image")
+    dataset = open_dataset(config.data, config.split, split_by=config.split_by)
     dataset.check_images()
     launch = join_launch(config.device)
     model = shared_model(config.methods, config.model)
@@ -93,7 +94,7 @@ def compare(
     for mine in (launch.is_main_process, not launch.is_main_process):  # the main process measures what the others find
         with failing_together():
             if mine:
-                tune = _tuner(config, launch)
+                tune = _tuner(config, launch, dataset)
                 methods = [make_method(name, settings, tune) for name in config.methods]
 
     with ExitStack() as held:
@@ -112,9 +113,10 @@ def compare(
         results = {
             "data": str(config.data),
             "split": config.split,
-            "split_by": config.split_by,
+            "split_by": dataset.split_by,
             "query": config.query,
             "images": len(dataset),
+            **({"left_out": dict(dataset.left_out)} if dataset.left_out else {}),
             "weights": clip.weights,
             "precision": {each.name: each.precision for each in (*methods, *bounds)},
             "similarity_precision": precision_name(clip.precision),
@@ -133,13 +135,13 @@ def compare(
 
 
 def _predict(
-    config: EvaluateConfig, methods: Sequence[EvaluatedMethod], dataset: RefCOCOg, clip: LoadedCLIP,
+    config: EvaluateConfig, methods: Sequence[EvaluatedMethod], dataset: GroundingDataset, clip: LoadedCLIP,
     launch: PartialState,
 ) -> dict[str, Path]:  # fmt: skip
     """Every method's file of predictions, complete in the main process; what is there is not made again."""
     size = block_size(config.images_per_batch)
     # Batch size, device and compilation change no answer beyond rounding, but the time it takes.
-    common = {"data": _annotations(config), "split": config.split, "similarity": clip.sha256,
+    common = {"data": dataset.sha256(), "split": config.split, "similarity": clip.sha256,
               "code": code_identity(), "device": launch.device.type, "compiled": config.compiled,
               "precision": str(number_format(config.precision, launch.device)),
               "images_per_batch": int(config.images_per_batch)}  # fmt: skip
@@ -185,24 +187,20 @@ def write_results(path: Path, results: dict[str, Any]) -> None:
     write_text_atomic(path, json.dumps(results, indent=2) + "\n")
 
 
-def _annotations(config: EvaluateConfig) -> dict[str, str]:
-    """The annotations by content: answers of an older data set are not taken for this one's."""
-    layout = find_layout(config.data, config.split_by)
-    return {path.name: sha256_of(path) for path in (layout.refs_file, layout.instances_file)}
-
-
-def _tuner(config: EvaluateConfig, launch: PartialState) -> ExtractionTuner | None:
+def _tuner(config: EvaluateConfig, launch: PartialState, measured: GroundingDataset) -> ExtractionTuner | None:
     if config.extraction_split in (None, config.split) or WITHOUT_HEATMAPS.issuperset(config.methods):
+        return None
+    if isinstance(measured, ImagePhrasePairs) and config.extraction_split not in measured.boxed_splits:
         return None
     refuse_test_split("extraction_split", config.extraction_split)
     try:
-        dataset = RefCOCOg(config.data, config.extraction_split, split_by=config.split_by, group_by="image")
+        dataset = open_dataset(config.data, config.extraction_split, split_by=config.split_by)
     except InputError as error:
         raise InputError(
             f"extraction_split: {error}; or give --extraction_split null to leave the boxes as they are configured"
         ) from error
     images = sorted(np.random.default_rng(0).permutation(len(dataset))[: config.extraction_images].tolist())
-    made_from = {"data": _annotations(config), "split": config.extraction_split, "images": images,
+    made_from = {"data": dataset.sha256(), "split": config.extraction_split, "images": images,
                  "code": code_identity(), "device": launch.device.type, "compiled": config.compiled,
                  "precision": str(number_format(config.precision, launch.device))}  # fmt: skip
     return ExtractionTuner(Subset(dataset, images), config.output / "extraction", made_from,

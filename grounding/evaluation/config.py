@@ -25,7 +25,7 @@ class EvaluateConfig:
     Attributes:
         methods: folders of training runs, "zero-shot", "gradcam", "yolo-clip", "reclip", CLIPs ("RN50", a file),
             "whole-image", "centred-box"; the others are held against the first.
-        data: root folder of the data set, in RefCOCOg's layout.
+        data: the data set, a folder or a table (docs/data.md).
         output: folder for results.json, tables, plots, report.html and predictions.
         split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
         split: split to measure on; all of it is used.

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from grounding.clip.text import TextEncoder
 from grounding.data.dataloader import ImageLoader
-from grounding.data.refcocog import RefCOCOg
+from grounding.data.dataset import GroundingDataset
 from grounding.evaluation.clip_similarity import CLIPSimilarity
 from grounding.evaluation.metrics import mass_inside
 from grounding.evaluation.predictions import BOXES_KEPT, Prediction
@@ -65,7 +65,7 @@ def block_size(images_per_batch: int) -> int:
     return -(-images_per_batch // CROPPED_TOGETHER) * CROPPED_TOGETHER
 
 
-def predict(method: EvaluatedMethod, dataset: RefCOCOg, *, description: str = "") -> Iterator[list[Prediction]]:
+def predict(method: EvaluatedMethod, dataset: GroundingDataset, *, description: str = "") -> Iterator[list[Prediction]]:
     """The method's answers, one list per image, in the order of the data set.
 
     Args:
@@ -83,7 +83,7 @@ def predict(method: EvaluatedMethod, dataset: RefCOCOg, *, description: str = ""
 
 def predict_blocks(
     method: EvaluatedMethod,
-    dataset: RefCOCOg,
+    dataset: GroundingDataset,
     blocks: Sequence[range],
     *,
     similarity: CLIPSimilarity | None = None,
@@ -132,7 +132,9 @@ def predict_blocks(
             yield [of_image for part in parts for of_image in _with_semantics(part, similarity)]
 
 
-def evaluate(grounder: Grounder, dataset: RefCOCOg, *, workers: int = 0, description: str = "") -> dict[str, float]:
+def evaluate(
+    grounder: Grounder, dataset: GroundingDataset, *, workers: int = 0, description: str = ""
+) -> dict[str, float]:
     """A Grounder's measures on every expression of a split, without intervals and semantics.
 
     Processes that are connected share the images, and each has the same measures in the end: all of them call this.
@@ -199,6 +201,7 @@ def _predictions(
                 at_random=method.at_random,
                 file_name=expression.image_path.name,
                 category=expression.category,
+                parts_xyxy=expression.parts_xyxy,
             )
         )
     return predictions

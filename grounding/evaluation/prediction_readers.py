@@ -130,7 +130,8 @@ def _with_annotations(
         boxes, scores = zip(*(answered.get(sent_id) or NO_BOX), strict=True)
         predictions.append(_best_first(Prediction(
             expression.image_id, expression.ref_id, expression.ann_id, sent_id, expression.phrase,
-            expression.box_xyxy, boxes, scores, no_proposal=not answered.get(sent_id))))  # fmt: skip
+            expression.box_xyxy, boxes, scores, no_proposal=not answered.get(sent_id),
+            parts_xyxy=expression.parts_xyxy)))  # fmt: skip
     return predictions
 
 

@@ -34,6 +34,7 @@ class Prediction:
     Attributes:
         image_id, ref_id, ann_id, sent_id, phrase: of the expression.
         annotated_xyxy: its annotated box.
+        parts_xyxy: of the expression.
         boxes_xyxy: the answer, best-scored box first; pixels of the original image, x2/y2 exclusive.
         scores: of the boxes, in [0, 1].
         image_area: of the image in square pixels; None where it is not known.
@@ -66,9 +67,10 @@ class Prediction:
     semantics: dict[str, float] | None = None
     file_name: str = ""
     category: str = ""
+    parts_xyxy: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
-        boxes = (self.annotated_xyxy, *self.boxes_xyxy)
+        boxes = (self.annotated_xyxy, *self.boxes_xyxy, *self.parts_xyxy)
         if not self.boxes_xyxy or len(self.boxes_xyxy) != len(self.scores):
             raise ValueError(f"{len(self.boxes_xyxy)} boxes and {len(self.scores)} scores")
         if not all(len(box) == 4 and all(map(isfinite, box)) for box in boxes) or not all(map(isfinite, self.scores)):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from grounding.data.refcocog import RefCOCOg
+from grounding.data.open_dataset import open_dataset
 from grounding.errors import InputError
 from grounding.evaluation.compare import IOU, write_results
 from grounding.evaluation.prediction_readers import UNKNOWN_IMAGE, read_coco, read_csv, read_jsonl
@@ -22,7 +22,7 @@ class ScoreConfig:
     Attributes:
         predictions: the file; what it has to hold is in docs/evaluation.md.
         format: "csv" (boxes beside annotated boxes), "jsonl" (predictions.jsonl) or "coco" (COCO results).
-        data: root folder of the data set, in RefCOCOg's layout; "coco" needs it, "csv" brings its own boxes.
+        data: the data set, a folder or a table (docs/data.md); "coco" needs it, "csv" brings its own boxes.
         split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
         split: split that the predictions are about; an expression without a prediction counts as wrong.
         query: "expression" asks each by itself; "ref" pools the answers to all expressions of an object.
@@ -53,7 +53,7 @@ def score(config: ScoreConfig) -> dict[str, Any]:
         raise InputError("COCO results do not say what was asked: add --data ROOT and --split")
     if config.format == "csv" and config.data is not None:
         raise InputError("a CSV file brings its annotated boxes, so --data would be ignored: leave it out")
-    dataset = RefCOCOg(config.data, config.split, split_by=config.split_by) if config.data is not None else None
+    dataset = open_dataset(config.data, config.split, split_by=config.split_by) if config.data is not None else None
     expressions = {each.sent_id: each for each in dataset.expressions} if dataset else {}
     readers = {"jsonl": read_jsonl, "coco": read_coco}
     if config.format == "csv":
@@ -66,7 +66,7 @@ def score(config: ScoreConfig) -> dict[str, Any]:
     results: dict[str, Any] = {
         "data": str(config.data) if dataset else str(config.predictions),
         "split": config.split if dataset else "all of the file",
-        "split_by": config.split_by if dataset else "",
+        "split_by": dataset.split_by if dataset else "",
         "query": config.query,
         "weights": f"not known here; boxes from {config.predictions.name}",
         "iou": IOU,

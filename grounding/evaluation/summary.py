@@ -27,10 +27,12 @@ from grounding.evaluation.metrics import (
 )
 from grounding.evaluation.predictions import Prediction, scores_are_probabilities
 from grounding.evaluation.significance import intervals_by_image, paired_differences
+from grounding.geometry import box_iou
 from grounding.types import Expression, Region
 
-WITH_INTERVALS = ("acc@0.25", "acc@0.5", "acc@0.75", "miou", "giou", "pointing", "mass_inside", "recall@5",
-                  "region_accuracy", "category_accuracy", "text_cosine", "crop_cosine")  # fmt: skip
+WITH_INTERVALS = ("acc@0.25", "acc@0.5", "acc@0.5_any", "acc@0.75", "miou", "giou", "pointing", "pointing_any",
+                  "mass_inside", "recall@5", "region_accuracy", "category_accuracy", "text_cosine",
+                  "crop_cosine")  # fmt: skip
 COMPARED = ("acc@0.5", "miou", "pointing")
 OF_KINDS = ("acc@0.5", "miou", "pointing")
 BACKGROUND = "background"
@@ -143,7 +145,7 @@ class Summary:
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         for prediction, expression in zip(self.predictions, self.expressions, strict=True):
             regions = self.regions.get(prediction.image_id, ())
-            if expression is None or not regions or prediction.at_random:
+            if expression is None or not expression.category or not regions or prediction.at_random:
                 continue
             found = most_overlapped(np.array(prediction.boxes_xyxy[0]), np.array([r.box_xyxy for r in regions]))
             counts[expression.category][BACKGROUND if found is None else regions[found].category] += 1
@@ -184,21 +186,27 @@ def measures_of(prediction: Prediction, regions: Sequence[Region]) -> dict[str, 
     values["acc@0.5:0.95"] = hits(answered[:, None], AVERAGED_THRESHOLDS).mean()
     values["miou"] = answered.mean()
     values["giou"] = gious_with(answers, annotated).mean()
+    points = [] if prediction.point_xy is None else [prediction.point_xy]
     if prediction.at_random:
-        centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-        values["pointing"] = np.mean([point_inside((x, y), annotated) for x, y in centres])
-    elif prediction.point_xy is not None:
-        values["pointing"] = float(point_inside(prediction.point_xy, annotated))
+        points = [((x1 + x2) / 2, (y1 + y2) / 2) for x1, y1, x2, y2 in prediction.boxes_xyxy]
+    if points:
+        values["pointing"] = np.mean([point_inside(point, annotated) for point in points])
+    if prediction.parts_xyxy:  # where a phrase can have several boxes, there are two readings of what is right
+        parts = np.array(prediction.parts_xyxy)
+        values["acc@0.5_any"] = hits(box_iou(answers, parts).max(axis=1), 0.5).mean()
+        if points:
+            values["pointing_any"] = np.mean([any(point_inside(point, part) for part in parts) for point in points])
     if prediction.mass_inside is not None:
         values["mass_inside"] = prediction.mass_inside
     recall = expected_recall_at if prediction.at_random else recall_at
     values.update({f"recall@{k}": recall(ious, k) for k in RECALL_AT})
     if regions:
         regions_xyxy = np.array([region.box_xyxy for region in regions])
-        found = [most_overlapped(box, regions_xyxy) for box in answers]
+        own = regions_xyxy[[region.ann_id == prediction.ann_id for region in regions]]
+        overlaps = [(box_iou(box, own).max(initial=0), box_iou(box, regions_xyxy).max()) for box in answers[:, None]]
         values["region_accuracy"] = np.mean(
-            [index is not None and regions[index].ann_id == prediction.ann_id for index in found]
-        )
+            [best == most > 0 for best, most in overlaps]
+        )  # of equal ones, any is right
     values["no_proposal"] = float(prediction.no_proposal)
     return {**{name: float(value) for name, value in values.items()}, **(prediction.semantics or {})}
 

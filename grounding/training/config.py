@@ -15,16 +15,16 @@ from grounding.training.criterion import LossConfig
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Train on a data set in RefCOCOg's layout: the decoder with its boxes, or adapters without any.
+    """Train on a data set: the decoder with its boxes, or adapters without any.
 
     Attributes:
-        data: root folder of the data set; for adapters also a JSON-lines file of image-phrase pairs (`data.pairs`).
+        data: the data set, a folder or a table (docs/data.md).
         output: run folder to make.
         split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
         split: split to train on.
         validation_split: split that chooses the best epoch, by its boxes.
-        validation_data: root folder of the data set with that split, where it is another one; of pairs alone, without
-            it, the last epoch is kept.
+        validation_data: the data set with that split, where it is another one; of a table that has no such split and
+            no boxes for it, without it, the last epoch is kept.
         subset: images to train on: a count, a fraction below 1, or null for all.
         validation_subset: images to validate on, likewise.
         model: the CLIP, its input size, what is trained on top (`decoder.kind`) and the extraction.

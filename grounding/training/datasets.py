@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from grounding.data.annotations import find_layout
 from grounding.data.batches import TrainingItems
+from grounding.data.dataset import GroundingDataset
 from grounding.data.grefcoco import GRefCOCO
+from grounding.data.open_dataset import open_dataset
 from grounding.data.pairs import ImagePhrasePairs
-from grounding.data.refcocog import RefCOCOg
 from grounding.data.sets import absent_expressions
 from grounding.data.supervision import Supervised, WithoutBroken, find_broken, refuse_test_split
-from grounding.errors import InputError, SettingsError
+from grounding.errors import SettingsError
 from grounding.runtime.distributed import failing_together, gather, is_main, process_count, process_index
 from grounding.training.config import TrainConfig
 from grounding.training.run_folder import BROKEN_FILE, read_broken
@@ -18,7 +19,7 @@ from grounding.types import SetExpression
 ABSENT_POOL = 8  # phrases of other images that are kept for an image, to be drawn from
 
 
-def training_data(config: TrainConfig) -> tuple[Supervised, RefCOCOg | None]:
+def training_data(config: TrainConfig) -> tuple[GroundingDataset, GroundingDataset | None]:
     """What to train on, and what to validate on if there is anything.
 
     Raises:
@@ -28,24 +29,13 @@ def training_data(config: TrainConfig) -> tuple[Supervised, RefCOCOg | None]:
     refuse_settings(config)
     refuse_test_split("split", config.split)
     refuse_test_split("validation_split", config.validation_split)
-    dataset: Supervised
-    only_pairs = config.data.suffix == ".jsonl"
-    if only_pairs and config.model.decoder.kind != "adapters":
-        raise SettingsError(
-            f"{config.data} holds pairs without boxes: give --model.decoder.kind adapters, or a data set with boxes"
-        )
-    if only_pairs and config.subset is not None:
-        raise InputError(f"subset is {config.subset}: of {config.data} all pairs are used, leave it out")
-    if only_pairs:
-        dataset = ImagePhrasePairs(config.data)
-    else:
-        dataset = RefCOCOg(config.data, config.split, split_by=config.split_by, group_by="image",
-                           subset=config.subset, seed=config.seed)  # fmt: skip
-    validation = None
-    root = config.validation_data or (None if only_pairs else config.data)
-    if root is not None:
-        validation = RefCOCOg(root, config.validation_split, split_by=config.split_by, group_by="image",
-                              subset=config.validation_subset, seed=config.seed)  # fmt: skip
+    dataset = open_dataset(config.data, config.split, split_by=config.split_by, seed=config.seed,
+                           boxed=config.model.decoder.kind != "adapters", subset=config.subset)  # fmt: skip
+    validation, root = None, config.validation_data or config.data
+    own = dataset if config.validation_data is None and isinstance(dataset, ImagePhrasePairs) else None
+    if own is None or config.validation_split in own.boxed_splits:
+        validation = open_dataset(root, config.validation_split, split_by=config.split_by, seed=config.seed,
+                                  subset=config.validation_subset)  # fmt: skip
         validation.check_images()
     if not config.skip_broken:
         dataset.check_images()

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch, TrainingItems, collate
 from grounding.data.dataloader import GlobalBatches, ImageLoader, TimedLoader
-from grounding.data.refcocog import RefCOCOg
+from grounding.data.dataset import GroundingDataset
 from grounding.errors import InputError, SettingsError
 from grounding.evaluation.evaluate import evaluate
 from grounding.methods.dense import DenseGrounder
@@ -158,7 +158,7 @@ class _Setup:
     items: TrainingItems
     order: GlobalBatches
     loader: ImageLoader
-    validation: RefCOCOg | None
+    validation: GroundingDataset | None
     broken: dict[int, str]
     step: TrainingStep
 

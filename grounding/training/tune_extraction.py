@@ -12,8 +12,9 @@ import numpy as np
 from pydantic import NonNegativeInt, PositiveInt
 from torch.utils.data import Dataset, Subset
 
+from grounding.data.dataset import GroundingDataset
 from grounding.data.grefcoco import GRefCOCO
-from grounding.data.refcocog import RefCOCOg
+from grounding.data.open_dataset import open_dataset
 from grounding.data.sets import WithAbsent
 from grounding.data.supervision import WithoutBroken, refuse_test_split
 from grounding.errors import InputError
@@ -40,7 +41,7 @@ class TuneExtractionConfig:
 
     Attributes:
         run: folder of a training run.
-        data: root folder of the data set, in RefCOCOg's layout.
+        data: the data set, a folder or a table (docs/data.md).
         split_by: who made the split, "umd" for example; null for the run's own, so that what was trained on
             pseudo-boxes has its network fitted on these.
         sets_split_by: who made the split of the phrases for several objects or none, "unc" for gRefCOCO: scores and
@@ -86,8 +87,8 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
     if needs_no_training(str(config.run)) or not (config.run / DECODER_FILE).is_file():
         raise InputError(f"{config.run} holds no trained run: give a folder in which train.py finished an epoch")
     config = replace(config, split_by=config.split_by or read_yaml(config.run / CONFIG_FILE).get("split_by", "umd"))
-    dataset = RefCOCOg(config.data, config.split, split_by=str(config.split_by), group_by="image",
-                       subset=config.subset, seed=config.seed)  # fmt: skip
+    dataset = open_dataset(config.data, config.split, split_by=str(config.split_by), subset=config.subset,
+                           seed=config.seed)  # fmt: skip
     to_fit_on, seen = _images_to_fit_on(config)
     for needed in (dataset, to_fit_on):
         needed.check_images()
@@ -124,7 +125,7 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
 
 
 def _sets_of(
-    config: TuneExtractionConfig, dataset: RefCOCOg, trained_on: RefCOCOg | WithoutBroken
+    config: TuneExtractionConfig, dataset: GroundingDataset, trained_on: GroundingDataset | WithoutBroken
 ) -> Dataset[SetExample] | None:
     """Phrases for any number of objects to calibrate on, of images that the run was not trained on.
 
@@ -145,19 +146,19 @@ def _sets_of(
     return Subset(sets, unseen)
 
 
-def _images_to_fit_on(config: TuneExtractionConfig) -> tuple[RefCOCOg | WithoutBroken, list[int]]:
+def _images_to_fit_on(config: TuneExtractionConfig) -> tuple[GroundingDataset | WithoutBroken, list[int]]:
     """What to fit on, and the indices of its images: of the run's own split those that it was trained on.
 
     What was trained without boxes would not be without them any more if a part of it were fitted to some.
     """
     trained = read_yaml(config.run / CONFIG_FILE)
     is_own = config.fit_split == trained.get("split", "train")
-    dataset: RefCOCOg | WithoutBroken = RefCOCOg(
-        config.data, config.fit_split, split_by=str(config.split_by), group_by="image",
+    without_boxes = read_model_config(config.run).decoder.kind == "adapters"
+    dataset: GroundingDataset | WithoutBroken = open_dataset(
+        config.data, config.fit_split, split_by=str(config.split_by), boxed=not without_boxes,
         subset=trained.get("subset") if is_own else None, seed=trained.get("seed", 0),
     )  # fmt: skip
     broken = read_broken(config.run)
     if broken:
         dataset = WithoutBroken(dataset, broken)
-    without_boxes = read_model_config(config.run).decoder.kind == "adapters"
     return dataset, [] if without_boxes else list(range(len(dataset)))

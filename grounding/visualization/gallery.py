@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from grounding.data.refcocog import RefCOCOg
+from grounding.data.dataset import GroundingDataset
+from grounding.data.open_dataset import open_dataset
 from grounding.errors import InputError
 from grounding.evaluation.breakdowns import AXES
 from grounding.evaluation.predictions import aggregate_by_ref, read_predictions
@@ -43,7 +44,7 @@ class GalleryConfig:
         count: examples in the picture (12 where it is not given), or of each group of a breakdown (4).
         page_count: examples on the page.
         seed: of the random choice.
-        data: root folder of the data set, where it is no longer where the comparison found it.
+        data: the data set, where it is no longer where the comparison found it.
         output: folder for picture and page; that of the comparison where it is not given.
     """
 
@@ -86,12 +87,12 @@ def gallery(config: GalleryConfig) -> list[Path]:
         raise InputError(f"there are no groups by {config.by!r}: choose from {', '.join((*AXES, SUBSET))}")
 
     root = config.data or Path(results["data"])
-    if config.data is None and not root.is_dir():
+    if config.data is None and not root.exists():
         raise InputError(
             f"{config.comparison / 'results.json'} says that the data set is in {root}, which is not there, seen from "
             "here: give its folder as --data"
         )
-    dataset = RefCOCOg(root, results["split"], split_by=results["split_by"], group_by="image")
+    dataset = open_dataset(root, results["split"], split_by=results["split_by"])
     answers = {name: _rows(config.comparison, name, results["query"], dataset) for name in names}
     select = partial(select_examples, answers, config.show, by=config.by, of_group=config.of_group, seed=config.seed)
     few = select(config.count or (OF_GROUP if config.show == "breakdown" else COUNT), most_groups=MOST_GROUPS)
@@ -125,7 +126,7 @@ def _read_results(folder: Path) -> dict[str, Any]:
     return known
 
 
-def _rows(comparison: Path, method: str, query: str, dataset: RefCOCOg) -> list[AnswerRow]:
+def _rows(comparison: Path, method: str, query: str, dataset: GroundingDataset) -> list[AnswerRow]:
     """The method's answers with what was asked, as the comparison's numbers count them."""
     path = comparison / "predictions" / f"{method}.jsonl"
     if not path.is_file():

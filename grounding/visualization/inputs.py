@@ -12,9 +12,10 @@ import numpy as np
 from pydantic import NonNegativeInt, PositiveInt
 
 from grounding.clip.precision import Precision
+from grounding.data.dataset import NOWHERE, GroundingDataset
 from grounding.data.images import SUFFIXES, read_image
-from grounding.data.pairs import NOWHERE, ImagePhrasePairs
-from grounding.data.refcocog import RefCOCOg
+from grounding.data.open_dataset import open_dataset
+from grounding.data.pairs import ImagePhrasePairs
 from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig
 from grounding.methods.config import ModelConfig
@@ -36,8 +37,8 @@ class VisualizeConfig:
         output: folder for the pictures.
         image: one image file, or a folder: all images in it are asked `phrases`.
         phrases: what to look for in `image`: one phrase, or several as '["the red car", "a dog"]'.
-        pairs: JSON-lines file of images with phrases (`data.pairs`).
-        data: root folder of a data set in RefCOCOg's layout: `count` expressions, each of another image, at random.
+        pairs: table of images with phrases, CSV or JSON Lines (`data.pairs`): all of them.
+        data: a data set, a folder or a table (docs/data.md): `count` expressions, each of another image, at random.
         split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
         split: split that they are drawn from.
         count: how many.
@@ -105,8 +106,8 @@ def sheets(config: VisualizeConfig) -> list[Sheet]:
     if config.pairs is not None:
         return _of_pairs(ImagePhrasePairs(config.pairs))
     assert config.data is not None
-    dataset = RefCOCOg(config.data, config.split, split_by=config.split_by)
-    return _of_data(dataset, f"{config.data.absolute().name}_{config.split}", count=config.count, seed=config.seed)
+    dataset = open_dataset(config.data, config.split, split_by=config.split_by, group_by="sentence")
+    return _of_data(dataset, f"{config.data.absolute().stem}_{config.split}", count=config.count, seed=config.seed)
 
 
 def _of_images(path: Path, phrases: list[str]) -> list[Sheet]:
@@ -133,7 +134,7 @@ def _of_pairs(pairs: ImagePhrasePairs) -> list[Sheet]:
     return [Sheet(name, (partial(pairs.__getitem__, index),)) for index, (name, _) in enumerate(_named(paths))]
 
 
-def _of_data(dataset: RefCOCOg, name: str, *, count: int, seed: int) -> list[Sheet]:
+def _of_data(dataset: GroundingDataset, name: str, *, count: int, seed: int) -> list[Sheet]:
     drawn: dict[int, int] = {}
     for index in np.random.default_rng(seed).permutation(len(dataset)):
         drawn.setdefault(dataset.expressions[index].image_id, int(index))

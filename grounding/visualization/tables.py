@@ -66,9 +66,10 @@ def main_table(results: Mapping[str, Any]) -> ResultTable:
         Column("ms/phrase", ("seconds per phrase",), "{:.1f}", unit=1000),
         Column("Acc@0.25", ("acc@0.25",)),
         accuracy,
-        *_numbers({"Acc@0.75": "acc@0.75", "mIoU": "miou", "GIoU": "giou", "Pointing": "pointing",
-                   "Mass in": "mass_inside", "R@5": "recall@5", "Region acc": "region_accuracy",
-                   "Cat. acc": "category_accuracy", "No box": "no_proposal"}),
+        *_numbers({"Acc@0.5 any": "acc@0.5_any", "Acc@0.75": "acc@0.75", "mIoU": "miou", "GIoU": "giou",
+                   "Pointing": "pointing", "Pointing any": "pointing_any", "Mass in": "mass_inside",
+                   "R@5": "recall@5", "Region acc": "region_accuracy", "Cat. acc": "category_accuracy",
+                   "No box": "no_proposal"}),
     ]  # fmt: skip
     return _of_methods("comparison", "Comparison of the methods", results, columns, _measures)
 

@@ -39,7 +39,7 @@ class ServeConfig:
         host: address to listen at; "0.0.0.0" lets other machines in.
         port: to listen at; 0 takes the first free one from 7860 on.
         auth: USER:PASSWORD that the page asks for; without it, whoever reaches the address may use it.
-        data: root folder of a data set in RefCOCOg's layout, whose images are the examples; without it, generated
+        data: a data set, a folder or a table (docs/data.md), whose images are the examples; without it, generated
             scenes are.
         split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
         split: split of the examples.

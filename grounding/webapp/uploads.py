@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from grounding.data.images import FORMATS, read_image
-from grounding.data.refcocog import RefCOCOg
+from grounding.data.open_dataset import open_dataset
 from grounding.data.refshapes.writer import write_refshapes
 from grounding.errors import InputError, visible
 
@@ -94,7 +94,7 @@ def examples_from_data(root: Path, *, split_by: str, split: str) -> list[Example
     Raises:
         InputError: the data set is missing or cannot be read.
     """
-    dataset = RefCOCOg(root, split, split_by=split_by, group_by="image")
+    dataset = open_dataset(root, split, split_by=split_by)
     by_image: dict[Path, dict[int, str]] = {}
     for expression in dataset.expressions:
         if expression.image_path not in by_image and len(by_image) == EXAMPLES:

@@ -95,7 +95,7 @@ def test_refcocog_refuses_refs_about_several_objects(root):
 def test_an_image_of_another_size_is_refused(root):
     path = GRefCOCO(root, "val").expressions[0].image_path
     Image.new("RGB", (5, 6)).save(path)
-    with pytest.raises(InputError, match=r"has 5x6 pixels where instances\.json says"):
+    with pytest.raises(InputError, match=r"has 5x6 pixels where the annotations say"):
         GRefCOCO(root, "val")[0]
 
 

@@ -47,9 +47,9 @@ def test_lines_of_an_image_come_together(folder):
     assert [pairs[index].phrases for index in range(2)] == [["the cup", "cup on the left"], ["a dog"]]
     assert [int(pairs[index].image.max()) for index in range(2)] == [10, 20]
     assert [each.phrase for each in pairs.expressions_of(0)] == pairs[0].phrases
-    assert [each.phrase for each in pairs.expressions] == ["the cup", "cup on the left", "a dog"]
+    assert [each.phrase for each in pairs.expressions] == ["the cup", "a dog", "cup on the left"]
     assert len({each.sent_id for each in pairs.expressions}) == 3
-    assert [each.image_id for each in pairs.expressions] == [0, 0, 1]
+    assert [each.image_id for each in pairs.expressions] == [0, 1, 0]
 
 
 def test_nobody_says_where(folder):
@@ -125,8 +125,11 @@ def test_a_line_that_is_no_pair_is_refused(folder, line, fragment):
         (rb'{"image": "\ud83d", "phrase": "cup"}', "line 1 has half a character in 'image'"),
         (b"", "holds no pair: give lines such as"),
         (b"\n \n", "holds no pair: give lines such as"),
-        ('{"image": "a.png", "phrase": "café"}'.encode("latin-1"), "cannot be read as UTF-8 text: give a JSON-lines"),
-        (None, "cannot be read as UTF-8 text: give a JSON-lines file of pairs"),
+        (
+            '{"image": "a.png", "phrase": "café"}'.encode("latin-1"),
+            "cannot be read as UTF-8 text: give a CSV or JSON-lines file of pairs",
+        ),
+        (None, "cannot be read as UTF-8 text: give a CSV or JSON-lines file of pairs"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused(folder, content, said):
@@ -140,7 +143,7 @@ def test_missing_images_are_counted(folder, missing):
     path = write(folder, pair("a.png", "the cup"), pair(missing, "a dog"), pair("d.png", "a cat"))
     pairs = ImagePhrasePairs(path)
     shown = missing.replace("\0", "\\x00")
-    said = rf"^2 of the 3 images of {re.escape(str(path))} are missing, the first {re.escape(shown)}: put them"
+    said = rf"^2 of the 3 .* are missing from {re.escape(str(folder))}, the first {re.escape(shown)}: put them beside"
     with pytest.raises(InputError, match=said):
         pairs.check_images()
 

@@ -96,7 +96,7 @@ def test_pairs_from_the_command_line(unboxed: TrainConfig, tmp_path: Path, capsy
                unboxed.model.clip, "--model.model_size", 64)  # fmt: skip
     assert_refused(run_script(capsys, "train.py", *options), pairs, "decoder.kind adapters")
     adapters = (*options, "--model.decoder.kind", "adapters")
-    assert_refused(run_script(capsys, "train.py", *adapters, "--subset", 3), "subset is 3", pairs)
+    assert_refused(run_script(capsys, "train.py", *adapters, "--subset", 9), "subset is 9: use a count of images")
     assert not (tmp_path / "run").exists()
     trained = run_script(capsys, "train.py", *adapters)
     assert trained.code == 0, trained

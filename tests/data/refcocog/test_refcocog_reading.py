@@ -94,9 +94,10 @@ def test_another_annotations_folder_does_not_hide_the_files_at_the_top(tmp_path,
     assert len(RefCOCOg(tmp_path, "val")) == 5
 
 
-def test_refcoco_splits_have_no_special_treatment(tmp_path, records):
+def test_refcoco_has_two_test_splits_and_both_are_test(tmp_path, records):
     refs, instances = records
     refs[0]["split"], refs[4]["split"] = "testA", "testB"
     root = write(tmp_path, refs, instances, split_by="unc")
-    assert [len(RefCOCOg(root, split, split_by="unc")) for split in ("train", "val", "testA", "testB")] == [1, 2, 2, 1]
-    assert "testA, testB, train, val" in error(root, "test", split_by="unc")
+    splits = ("train", "val", "testA", "testB", "test")
+    assert [len(RefCOCOg(root, split, split_by="unc")) for split in splits] == [1, 2, 2, 1, 3]
+    assert "testA, testB, train, val" in error(root, "testC", split_by="unc")

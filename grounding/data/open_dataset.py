@@ -1,0 +1,50 @@
+"""Any data set by its place on disk: what lies there says which reader it is for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from grounding.data.dataset import GroundingDataset, Grouping
+from grounding.data.flickr30k import Flickr30kEntities
+from grounding.data.flickr30k_files import is_flickr30k
+from grounding.data.pairs import ImagePhrasePairs
+from grounding.data.refcocog import RefCOCOg
+
+TABLES = (".csv", ".jsonl")
+
+
+def open_dataset(
+    root: str | os.PathLike[str],
+    split: str,
+    *,
+    split_by: str = "umd",
+    boxed: bool = True,
+    group_by: Grouping = "image",
+    subset: int | float | None = None,
+    seed: int = 0,
+) -> GroundingDataset:
+    """One split of a data set.
+
+    Args:
+        root: a file that ends in .csv or .jsonl is a table of one's own (`ImagePhrasePairs`); a folder with
+            `Sentences/` or `flickr30k-images/` is Flickr30k Entities; any other has RefCOCOg's layout.
+        split: which part.
+        split_by: who made the parts, in RefCOCOg's layout; the others have one division, and do not ask.
+        boxed: whether phrases without a box are left out; in RefCOCOg's layout each has one.
+        group_by, subset, seed: as in `GroundingDataset`.
+
+    Raises:
+        InputError: the data set cannot be used, as its reader says.
+    """
+    root = Path(root)
+    if is_table(root):
+        return ImagePhrasePairs(root, split, boxed=boxed, group_by=group_by, subset=subset, seed=seed)
+    if is_flickr30k(root):
+        return Flickr30kEntities(root, split, boxed=boxed, group_by=group_by, subset=subset, seed=seed)
+    return RefCOCOg(root, split, split_by=split_by, group_by=group_by, subset=subset, seed=seed)
+
+
+def is_table(root: Path) -> bool:
+    """Whether it is called as a table of one's own is."""
+    return root.suffix.lower() in TABLES and not root.is_dir()
