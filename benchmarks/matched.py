@@ -34,9 +34,11 @@ def matched_difference(
     keys = {key: number for number, key in enumerate(dict.fromkeys(strata))}
     stratum = np.array([keys[key] for key in strata])
     images, row = np.unique(image_ids, return_inverse=True)
-    sums = np.zeros((2, 2, len(images), len(keys)))  # others or group; values or counts
-    np.add.at(sums, (in_group.astype(int), 0, row, stratum), values)
-    np.add.at(sums, (in_group.astype(int), 1, row, stratum), 1)
+    shape = (2, len(images), len(keys))  # others or group
+    cell = np.ravel_multi_index((in_group.astype(int), row, stratum), shape)
+    sums = np.stack(  # (2, 2, I, K): values, and counts
+        [np.bincount(cell, weights, minlength=np.prod(shape)).reshape(shape) for weights in (values, None)], axis=1
+    )
     drawn = np.random.default_rng(seed).multinomial(len(images), np.full(len(images), 1 / len(images)), RESAMPLES)
     resampled = [_difference(*of_groups) for of_groups in np.einsum("ri,gvik->rgvk", drawn, sums)]
     low, high = np.quantile(resampled, (0.025, 0.975))
