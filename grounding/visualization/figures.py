@@ -94,7 +94,7 @@ def draw_comparison(answers: Sequence[Sequence[MethodAnswer]], *, title: str) ->
         answers: per phrase, at least one, the answers of all methods in the same order.
         title: of the figure.
     """
-    best = partial(_boxes, most=1, opacity=0.55)
+    best = partial(_boxes, most=1)
     rows = [[answer_panel(answer.method, best, answer, iou=True) for answer in of_phrase] for of_phrase in answers]
     return draw_answers([of_phrase[0] for of_phrase in answers], rows, title=title)
 
@@ -188,9 +188,9 @@ def _photograph(axis: Axes, answer: MethodAnswer) -> None:
     draw_annotated(axis, answer)
 
 
-def _boxes(axis: Axes, answer: MethodAnswer, *, most: int = BOXES, opacity: float = 0.45) -> None:
+def _boxes(axis: Axes, answer: MethodAnswer, *, most: int = BOXES) -> None:
     grounding = answer.grounding
-    show_image(axis, heatmap_overlay(grounding.image, grounding.heatmap, opacity=opacity))
+    show_image(axis, heatmap_overlay(grounding.image, grounding.heatmap))
     further = [index for index in range(1, min(len(grounding.scores), most))
                if grounding.scores[index] >= SHARE_OF_BEST * grounding.scores[0]]  # fmt: skip
     for index in reversed(further):
