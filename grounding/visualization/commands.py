@@ -26,7 +26,7 @@ PRINT_DPI = 150
 
 
 def figure(config: VisualizeConfig) -> list[Path]:
-    """A figure of every sheet for every method: photograph, similarity map, heatmap, boxes. Returns their paths.
+    """A figure of every sheet for every method: image, similarity map, heatmap, boxes. Returns their paths.
 
     Raises:
         InputError: nothing to look at is given, or a method, an image, a phrase or the data cannot be used.

@@ -1,4 +1,4 @@
-"""What methods answer as figures: one method's photograph, maps and boxes, or several methods side by side."""
+"""What methods answer as figures: one method's image, maps and boxes, or several methods side by side."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def draw_figure(answers: Sequence[MethodAnswer], *, title: str) -> Figure:
     """
     rows = []
     for answer in answers:
-        panels = [answer_panel("photograph", _photograph, answer)]
+        panels = [answer_panel("image", _image, answer)]
         if answer.similarity is not None:
             panels.append(answer_panel("similarity map, before the decoder", draw_similarity, answer))
         panels.append(answer_panel(_heatmap_heading(answer.extraction), draw_heatmap, answer))
@@ -183,7 +183,7 @@ def draw_annotated(axis: Axes, answer: MethodAnswer) -> None:
         draw_boxes(axis, answer.annotated_xyxy[None], **ANNOTATED_STYLE)
 
 
-def _photograph(axis: Axes, answer: MethodAnswer) -> None:
+def _image(axis: Axes, answer: MethodAnswer) -> None:
     show_image(axis, answer.grounding.image)
     draw_annotated(axis, answer)
 
