@@ -6,7 +6,7 @@ from pathlib import Path
 from grounding.runtime.cli import exit_on_input_error, parse
 from grounding.runtime.distributed import refuse_several
 
-HELP = """usage: visualize.py [figure] METHOD [METHOD ...] --output DIR ...   photograph, similarity map, heatmap, boxes
+HELP = """usage: visualize.py [figure] METHOD [METHOD ...] --output DIR ...   image, similarity map, heatmap, boxes
        visualize.py compare METHOD METHOD [...] --output DIR ...   methods side by side
        visualize.py steps METHOD [METHOD ...] --output DIR ...     how a heatmap turns into boxes
 

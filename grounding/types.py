@@ -137,10 +137,14 @@ class Grounding:
         heatmap: (H, W) float32 in [0, 1], of the original image's size.
         image: (H, W, 3) uint8 RGB, the original image.
         no_proposal: True where a method that chooses among proposals had none, and answers with the whole image.
-        presence: how sure the method is that anything in the image fits the phrase, in [0, 1]; a probability where it
-            is calibrated, 1 where the method cannot tell.
+        presence: how sure the method is that anything in the image fits the phrase, in [0, 1]: a probability where it
+            is calibrated; else of no scale that compares, and 1 where the method cannot tell.
         found: which of the boxes are the answer, best first: several, one, or none where nothing fits the phrase; the
             best one where nothing tells.
+        calibrated: whether scores and presence are probabilities; scores of an untrained similarity map are cosines
+            else.
+        warning: a sentence on why the answer may mean nothing, such as a photograph given to weights that know drawings
+            only; "" where nothing speaks against it.
     """
 
     phrase: str
@@ -151,6 +155,8 @@ class Grounding:
     no_proposal: bool = False
     presence: float = 1.0
     found: tuple[int, ...] = (0,)
+    calibrated: bool = False
+    warning: str = ""
 
     @property
     def found_xyxy(self) -> np.ndarray:
@@ -158,7 +164,8 @@ class Grounding:
         return self.boxes_xyxy[list(self.found)]
 
     def save(self, path: str | Path) -> None:
-        """Write a picture of the heatmap and the answer's boxes over the image, a small one enlarged.
+        """Write a picture of the heatmap and the answer's boxes over the image, with phrase and score; a small one is
+        enlarged.
 
         Args:
             path: its suffix says the format: .png, .jpg, .svg or .pdf.
@@ -170,15 +177,16 @@ class Grounding:
         from grounding.visualization.drawing import (
             LEAST_SIDE,
             bare_figure,
-            draw_boxes,
             heatmap_overlay,
             keep_labels_inside,
             save_figure,
         )
+        from grounding.visualization.phrases import draw_phrases, draw_warning
 
         figure, axis = bare_figure(
             heatmap_overlay(self.image, self.heatmap), longer_side=max(*self.image.shape[:2], LEAST_SIDE)
         )
-        draw_boxes(axis, self.found_xyxy, [f"{self.scores[index]:.2f}" for index in self.found])
+        draw_phrases(axis, [self])
+        draw_warning(axis, self.warning)
         keep_labels_inside(figure)
         save_figure(figure, Path(path))

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from grounding.clip import backbone
 from grounding.data.refshapes.writer import write_refshapes
 from grounding.evaluation.config import EvaluateConfig
 from grounding.runtime.cli import parse
@@ -122,6 +123,7 @@ def place(with_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     folder = tmp_path / "work"
     shutil.copytree(with_runs, folder)
     monkeypatch.chdir(folder)
+    monkeypatch.setattr(backbone, "_published_file", lambda name: folder / f"{name}.pt")  # in the place of a download
     return folder
 
 

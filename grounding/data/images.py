@@ -85,6 +85,24 @@ def read_image(path: str | os.PathLike[str], size: tuple[int, int] | None = None
     return np.array(upright, dtype=np.uint8)
 
 
+def images_in(path: Path) -> list[Path]:
+    """The image files of a folder, by their names; of a file itself alone, whatever it is.
+
+    Raises:
+        InputError: there is no such file or folder, or the folder holds none.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise InputError(f"there is no image file or folder {path}: check the path")
+    # Hidden files are other programs' notes: macOS leaves "._photo.png" beside a photo.png.
+    visible = (file for file in path.iterdir() if not file.name.startswith("."))
+    paths = sorted(file for file in visible if file.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise InputError(f"{path} holds no image: its files end in none of {', '.join(sorted(SUFFIXES))}")
+    return paths
+
+
 def as_image(image: ImageLike) -> np.ndarray:
     """A file's pixels, or an array checked: (H, W, 3) uint8 RGB.
 

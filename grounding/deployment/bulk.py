@@ -146,7 +146,7 @@ def _answer(grounder: EncodeOnceGrounder, config: BulkConfig, file: ShardedFile,
             lines: list[str] = []
             try:
                 for answer in islice(answers, config.block):
-                    lines.append(_line(answer))
+                    lines.append(json.dumps(record_of(answer)))
                     number += 1
                     bar.update()
             except InputError as error:
@@ -154,7 +154,8 @@ def _answer(grounder: EncodeOnceGrounder, config: BulkConfig, file: ShardedFile,
             file.append(block, lines)
 
 
-def _line(answer: GroundedImage) -> str:
+def record_of(answer: GroundedImage) -> dict[str, Any]:
+    """An answer as it is written: boxes to a thousandth of a pixel; presence only where it is a probability."""
     record: dict[str, Any] = {"key": answer.key}
     if answer.error:
         record["error"] = answer.error
@@ -166,12 +167,13 @@ def _line(answer: GroundedImage) -> str:
                 "scores": [round(float(score), 5) for score in each.scores],
                 "point_xy": each.point_xy,
                 "found": each.found,
-                "presence": round(each.presence, 5),
+                "presence": round(each.presence, 5) if each.calibrated else None,
             }
             for each in answer.phrases
         ]
         record |= {"width": answer.width, "height": answer.height, "answers": answers}
-    return json.dumps(record)
+        record |= {"warning": answer.warning} if answer.warning else {}
+    return record
 
 
 def read_requests(path: Path, content: bytes) -> Iterator[Request]:

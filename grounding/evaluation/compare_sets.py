@@ -21,7 +21,7 @@ from grounding.evaluation.set_metrics import intervals_of, set_metrics
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import shared_model
-from grounding.methods.names import BLIND
+from grounding.methods.names import BLIND, needs_no_training
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.yolo_clip import ScoringConfig
 from grounding.runtime.config_io import plain, refuse_wrong_values
@@ -89,7 +89,10 @@ def compare_sets(config: SetsConfig) -> dict[str, Any]:
         grounder, _ = load_with_origin(name, settings)
         clip = grounder.encoder.clip if isinstance(grounder, DenseGrounder) else grounder.scorer.clip
         ask = partial(set_answers, grounder, images_per_batch=config.images_per_batch, workers=config.workers)
-        calibration = grounder.calibration if isinstance(grounder, DenseGrounder) else None
+        calibration = None
+        if isinstance(grounder, DenseGrounder):
+            grounder.raw_scores = needs_no_training(name)  # calibrated as they were long ago, on other data perhaps
+            calibration = None if grounder.raw_scores else grounder.calibration
         fitted = calibration is None
         answers = ask(measured)
         if calibration is None:

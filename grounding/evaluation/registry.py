@@ -83,6 +83,7 @@ def make_method(name: str, settings: MethodSettings, tune: ExtractionTuner | Non
         elif tune is not None and extraction.method != "grabcut":
             extraction, chosen_on = tune(grounder, made_from), tune.chosen_on
         grounder.extraction = extraction
+        grounder.raw_scores = needs_no_training(name)
         made_from |= {"extraction": plain(extraction), "extraction_chosen_on": chosen_on}
     clip = grounder.encoder.clip if isinstance(grounder, DenseGrounder) else grounder.scorer.clip
     return replace(method_of(grounder, text=grounder.text, **made_from), precision=precision_name(clip.precision))
@@ -105,7 +106,7 @@ def load_with_origin(name: str, settings: MethodSettings) -> tuple[DenseGrounder
                           "detector": grounder.proposer.sha256, "scoring": plain(scoring)}  # fmt: skip
     assert isinstance(grounder, DenseGrounder)
     if needs_no_training(name):
-        return grounder, {"model": plain(asked)}
+        return grounder, {"model": plain(asked), "calibration": plain(grounder.calibration)}
     folder = folder_of(name)
     made_from = {"model": plain(read_model_config(folder)), "decoder": sha256_of(folder / DECODER_FILE),
                  "extraction": plain(grounder.extraction)}  # fmt: skip

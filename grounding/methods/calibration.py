@@ -16,12 +16,15 @@ import yaml
 from scipy.special import expit, logit
 from torchvision.ops import nms
 
+from grounding.clip.backbone import EMBEDDED
 from grounding.errors import InputError, SettingsError
+from grounding.extraction import ExtractionConfig
 from grounding.runtime.config_io import from_plain, plain, read_yaml
 from grounding.runtime.files import write_text_atomic
 from grounding.types import Grounding
 
 CALIBRATION_FILE = "calibration.yaml"
+EMBEDDED_CALIBRATION = Path(__file__).parents[1] / "weights" / "embedded_calibration.yaml"
 ONE_OBJECT_IOU = 0.3  # boxes that overlap more are taken for one object
 LEAST = 1e-6  # scores of 0 and 1 have no logit
 
@@ -58,7 +61,29 @@ def calibrated(answer: Grounding, calibration: Calibration) -> Grounding:
     """The same answer with probabilities for its scores and its presence, and the boxes that are found by them."""
     scores, presence = probabilities(answer.scores, answer.presence, calibration)
     found = found_by(answer.boxes_xyxy, scores, presence, calibration)
-    return replace(answer, scores=scores, presence=presence, found=found)
+    return replace(answer, scores=scores, presence=presence, found=found, calibrated=True)
+
+
+def with_cosines(answer: Grounding) -> Grounding:
+    """The same answer of an uncalibrated similarity map with cosines for its scores, 0 where they are below.
+
+    The map was stretched, so that by its heat the best box of every phrase would have a score near 1, of one that fits
+    nothing too. It gets the phrase's cosine with the image, which the raw presence is made of; the others less, by
+    their heat.
+    """
+    cosine = max(0.0, 2 * answer.presence - 1)
+    best = max(float(answer.scores[0]), LEAST)
+    return replace(answer, scores=(answer.scores * (cosine / best)).astype(np.float32))
+
+
+def embedded_calibration(name: str, *, clip: str, extraction: ExtractionConfig, rules: bool) -> Calibration | None:
+    """That of a method without training around the embedded CLIP, fitted by `python -m pretraining.calibration`.
+
+    None with another CLIP or another way to make boxes, which nobody has calibrated.
+    """
+    if clip != EMBEDDED or extraction != ExtractionConfig() or rules:
+        return None
+    return from_plain(read_yaml(EMBEDDED_CALIBRATION)[name], Calibration)
 
 
 def probabilities(scores: np.ndarray, presence: float, calibration: Calibration) -> tuple[np.ndarray, float]:

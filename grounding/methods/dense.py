@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from grounding.clip.backbone import EMBEDDED
 from grounding.clip.encoder import EncodedImages, EncodedView, Encoder
 from grounding.clip.similarity import similarity_of
 from grounding.clip.text import TextEncoder, as_phrases
@@ -21,7 +22,8 @@ from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.quality import BoxQualityHead
 from grounding.extraction.settings import required_head
 from grounding.methods.batch import as_batch
-from grounding.methods.calibration import Calibration, calibrated
+from grounding.methods.calibration import Calibration, calibrated, with_cosines
+from grounding.methods.drawings import EMBEDDED_CLIP, PhotographWarner
 from grounding.methods.similarity_maps import similarity_heatmaps
 from grounding.methods.stream import EncodeOnceGrounder
 from grounding.model.adaptation import EmbeddingAdapters
@@ -63,20 +65,18 @@ class DenseGrounder(EncodeOnceGrounder):
             is: the zero-shot form.
         extraction: how boxes are made from heatmaps.
         name: of the method, in reports.
-        sizes: input sizes whose heatmaps are averaged; none for the encoder's own. A network that is asked at a
-            somewhat larger size than it was trained at is often the better for it (Touvron et al. 2019, "Fixing the
-            train-test resolution discrepancy", section 3).
-        flip: whether the mirrored image is asked the mirrored phrase as well, and its heatmap, mirrored back, is
-            averaged with the others: the mirrored question then has exactly the mirrored answer. A phrase that no
-            mirror leaves true is not asked there.
+        sizes: input sizes whose heatmaps are averaged; none for the encoder's own. A somewhat larger one than it was
+            trained at is often the better (Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
+        flip: whether the mirrored image is asked the mirrored phrase as well, unless no mirror leaves that true;
+            its heatmap is averaged with the others, so that the mirrored question has the mirrored answer.
         quality_head: for an extraction by "quality".
-        spatial_rules: whether what a phrase says about places acts on similarity maps by rules
-            (`spatial_maps.combine_maps`).
+        spatial_rules: whether a phrase's places act on similarity maps by rules (`spatial_maps.combine_maps`).
         calibration: makes probabilities of scores and presence, and says which boxes are the answer.
 
     Attributes:
         encoder: as given; frozen.
         updates_clip: whether images are encoded with the decoder's updates of the encoder.
+        raw_scores: whether scores and presence stay as the heatmap gives them, for a calibration to be fitted to.
         known_images: those that `ground` was asked about lately, encoded.
 
     Raises:
@@ -111,8 +111,9 @@ class DenseGrounder(EncodeOnceGrounder):
         self.quality_head = quality_head
         self.spatial_rules = spatial_rules
         self.calibration = calibration
-        self.name = name
+        self.raw_scores, self.name = False, name
         self.weights = encoder.clip.weights
+        self.warning_about = PhotographWarner(*[EMBEDDED_CLIP] * (encoder.clip.name == EMBEDDED))
         self.known_images = LRUCache(IMAGE_BUDGET)
 
     @property
@@ -156,8 +157,7 @@ class DenseGrounder(EncodeOnceGrounder):
         embeddings.
 
         Args:
-            image: as for `ground`.
-            phrases: as for `ground`.
+            image, phrases: as for `ground`.
 
         Returns:
             Per phrase (H, W) float32 in [-1, 1], at the original image's size; the mean over the input sizes.
@@ -209,14 +209,15 @@ class DenseGrounder(EncodeOnceGrounder):
             asked_of[True] = [mirrored_phrase(phrase) if can_be_mirrored(phrase) else phrase for phrase in flat]
         image_index = torch.tensor(image_of, device=self.encoder.device)
         of_views = [self._heatmaps(view, asked_of[view.mirrored], image_index) for view in encoded.views]
+        warnings = self.warning_about(encoded.images)
         answers: list[list[Grounding]] = [[] for _ in phrases]
         for row, (index, phrase) in enumerate(zip(image_of, flat, strict=True)):
             own = [(maps[row], presence[row]) for maps, presence in of_views]
-            answers[index].append(self._grounding(encoded, index, phrase, own))
+            answers[index].append(replace(self._grounding(encoded, index, phrase, own), warning=warnings[index]))
         return answers
 
     def _heatmaps(self, view: EncodedView, phrases: Sequence[str], image_index: Tensor) -> list[np.ndarray]:
-        """Of one view (P, h, w) and (P,) float32, as `_some_heatmaps`: so many go through the network at a time."""
+        """Of one view (P, h, w) and (P,) float32, as `_some_heatmaps`, some phrases at a time."""
         parts = [slice(first, first + PHRASES_TOGETHER) for first in range(0, len(phrases), PHRASES_TOGETHER)]
         answers = [self._some_heatmaps(view, phrases[part], image_index[part]) for part in parts]
         return [torch.cat(each).float().cpu().numpy() for each in zip(*answers, strict=True)]
@@ -244,4 +245,6 @@ class DenseGrounder(EncodeOnceGrounder):
         heatmap = np.mean(over_image, axis=0)
         boxes_xyxy, scores = extract(heatmap, self.extraction, self.quality_head, encoded.images[index])
         answer = Grounding(phrase, boxes_xyxy, scores, heatmap, encoded.images[index], presence=float(np.mean(present)))
-        return answer if self.calibration is None else calibrated(answer, self.calibration)
+        if self.calibration is not None and not self.raw_scores:
+            return calibrated(answer, self.calibration)
+        return with_cosines(answer) if self.decoder is None and not self.raw_scores else answer

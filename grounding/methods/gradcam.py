@@ -14,6 +14,7 @@ from torch import Tensor
 from grounding.clip.backbone import LoadedCLIP
 from grounding.clip.encoder import EncodedView, Encoder
 from grounding.extraction import ExtractionConfig
+from grounding.methods.calibration import Calibration
 from grounding.methods.dense import DenseGrounder
 
 STRIDE = 32  # of CLIP's last stage as it was trained
@@ -24,12 +25,14 @@ class GradCAMGrounder(DenseGrounder):
 
     Args:
         clip: the frozen CLIP.
-        extraction: how boxes are made from heatmaps.
+        extraction, calibration: as in `DenseGrounder`.
     """
 
-    def __init__(self, clip: LoadedCLIP, *, extraction: ExtractionConfig) -> None:
+    def __init__(
+        self, clip: LoadedCLIP, *, extraction: ExtractionConfig, calibration: Calibration | None = None
+    ) -> None:
         encoder = Encoder(clip, model_size=clip.model.visual.input_resolution, output_stride=STRIDE)
-        super().__init__(encoder, None, extraction=extraction, name="gradcam")
+        super().__init__(encoder, None, extraction=extraction, name="gradcam", calibration=calibration)
         self._pool = clip.model.visual.attnpool
 
     def _some_heatmaps(self, view: EncodedView, phrases: Sequence[str], image_index: Tensor) -> tuple[Tensor, Tensor]:

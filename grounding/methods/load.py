@@ -16,7 +16,7 @@ from grounding.clip.encoder import Encoder
 from grounding.clip.precision import Precision, number_format
 from grounding.errors import InputError
 from grounding.extraction.settings import read_extraction
-from grounding.methods.calibration import read_calibration
+from grounding.methods.calibration import Calibration, embedded_calibration, read_calibration
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder, Grounder
 from grounding.methods.gradcam import GradCAMGrounder
@@ -91,7 +91,7 @@ def load(
         if name == ZERO_SHOT or is_clip(name):
             return zero_shot(_encoder_of(clip, model), model, name=run_name(name))
         if name == GRADCAM:
-            return GradCAMGrounder(clip, extraction=model.extraction)
+            return gradcam(clip, model)
         proposer = load_proposer(proposals or ProposalsConfig(), device)
         scorer = ProposalScorer(clip, scoring or ScoringConfig())
         return (YOLOCLIPGrounder if name == YOLO_CLIP else ReCLIPGrounder)(proposer, scorer)
@@ -213,7 +213,17 @@ def _encoder_of(clip: LoadedCLIP, config: ModelConfig) -> Encoder:
 def zero_shot(encoder: Encoder, config: ModelConfig, *, name: str = ZERO_SHOT) -> DenseGrounder:
     """The training-free form: the similarity map itself is the heatmap."""
     return DenseGrounder(encoder, None, extraction=config.extraction, name=name, sizes=config.inference_sizes,
-                         flip=config.inference_flip, spatial_rules=config.spatial_rules)  # fmt: skip
+                         flip=config.inference_flip, spatial_rules=config.spatial_rules,
+                         calibration=_embedded_calibration(ZERO_SHOT, config))  # fmt: skip
+
+
+def gradcam(clip: LoadedCLIP, config: ModelConfig) -> GradCAMGrounder:
+    """Grad-CAM on the configuration's CLIP, which is given loaded."""
+    return GradCAMGrounder(clip, extraction=config.extraction, calibration=_embedded_calibration(GRADCAM, config))
+
+
+def _embedded_calibration(name: str, config: ModelConfig) -> Calibration | None:
+    return embedded_calibration(name, clip=config.clip, extraction=config.extraction, rules=config.spatial_rules)
 
 
 def read_model_config(folder: Path, *, trust_checkpoint: bool = False) -> ModelConfig:

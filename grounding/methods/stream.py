@@ -52,7 +52,7 @@ class GroundedPhrase:
         boxes_xyxy: (N, 4) float32, pixels of the original image, best box first; N >= 1.
         scores: (N,) float32 in [0, 1], the highest first.
         point_xy: centre of the heatmap's hottest pixel, in pixels of the original image.
-        found, presence: as in `Grounding`.
+        found, presence, calibrated: as in `Grounding`.
     """
 
     phrase: str
@@ -61,6 +61,7 @@ class GroundedPhrase:
     point_xy: tuple[float, float]
     found: tuple[int, ...]
     presence: float
+    calibrated: bool
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class GroundedImage:
         width, height: of the image in pixels; 0 where it is broken.
         phrases: one for each that was asked, in their order; none where the request is broken.
         error: why it could not be answered; "" where it was.
+        warning: why the answers may mean nothing, as in `Grounding`.
     """
 
     key: str
@@ -79,6 +81,7 @@ class GroundedImage:
     height: int = 0
     phrases: tuple[GroundedPhrase, ...] = ()
     error: str = ""
+    warning: str = ""
 
 
 class EncodeOnceGrounder(Protocol):
@@ -187,11 +190,10 @@ def _answer(grounder: EncodeOnceGrounder, request: Request, encoded: Any, phrase
     phrases = as_phrases(request.phrases)
     height, width = encoded.images[0].shape[:2]
     size = max(1, min(phrases_at_once, MOST_HEAT // (height * width)))
-    answers = tuple(
-        GroundedPhrase(
-            each.phrase, each.boxes_xyxy, each.scores, hottest_point(each.heatmap), each.found, each.presence
-        )
-        for start in range(0, len(phrases), size)
-        for each in grounder.ground(encoded, phrases[start : start + size])
-    )
-    return GroundedImage(request.key, width, height, answers)
+    answers, warning = [], ""
+    for start in range(0, len(phrases), size):
+        for each in grounder.ground(encoded, phrases[start : start + size]):
+            warning = each.warning  # of the image: the same for every phrase
+            answers.append(GroundedPhrase(each.phrase, each.boxes_xyxy, each.scores, hottest_point(each.heatmap),
+                                          each.found, each.presence, each.calibrated))  # fmt: skip
+    return GroundedImage(request.key, width, height, tuple(answers), warning=warning)

@@ -9,13 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grounding.clip.backbone import LoadedCLIP
+from grounding.clip.backbone import EMBEDDED, LoadedCLIP
 from grounding.clip.crops import VIEWS, encode_crops
 from grounding.clip.text import TextEncoder, as_phrases
 from grounding.data.images import ImageLike, as_image
 from grounding.errors import InputError
 from grounding.geometry import heatmap_of_boxes
 from grounding.methods.batch import as_batch
+from grounding.methods.drawings import EMBEDDED_CLIP, EMBEDDED_DETECTOR, PhotographWarner
+from grounding.methods.proposals import EMBEDDED_NAME
 from grounding.methods.proposals.types import Proposer
 from grounding.methods.stream import EncodeOnceGrounder
 from grounding.types import Grounding
@@ -104,6 +106,7 @@ def grounding_of_boxes(
     *,
     no_proposal: bool = False,
     presence: float = 1.0,
+    warning: str = "",
 ) -> Grounding:
     """The answer of a method that scores boxes; the best one comes first, of equals the earlier.
 
@@ -114,7 +117,7 @@ def grounding_of_boxes(
     order = np.argsort(-scores, kind="stable")
     boxes, scores = boxes_xyxy[order].astype(np.float32), scores[order].astype(np.float32)
     heatmap = heatmap_of_boxes(boxes, scores, image.shape[:2])
-    return Grounding(phrase, boxes, scores, heatmap, image, no_proposal, presence)
+    return Grounding(phrase, boxes, scores, heatmap, image, no_proposal, presence, warning=warning)
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,8 @@ class YOLOCLIPGrounder(EncodeOnceGrounder):
         self.proposer = proposer
         self.scorer = scorer
         self.weights = f"{scorer.clip.weights}; {proposer.weights}"
+        self.warning_about = PhotographWarner(*[EMBEDDED_CLIP] * (scorer.clip.name == EMBEDDED),
+                                              *[EMBEDDED_DETECTOR] * (proposer.name == EMBEDDED_NAME))  # fmt: skip
 
     @property
     def text(self) -> TextEncoder:
@@ -209,13 +214,15 @@ class YOLOCLIPGrounder(EncodeOnceGrounder):
         present = [(1 + each.amax(dim=1)) / 2 for each in self.scorer.similarities(encoded.crops, phrases)]
         return [
             [
-                grounding_of_boxes(phrase, boxes, scores, image, no_proposal=not found, presence=presence)
+                grounding_of_boxes(phrase, boxes, scores, image, no_proposal=not found, presence=presence,
+                                   warning=warning)
                 for phrase, scores, presence in zip(asked, distributions, of_image.tolist(), strict=True)
             ]
-            for image, boxes, found, asked, distributions, of_image in zip(
-                encoded.images, encoded.boxes_xyxy, encoded.found, phrases, probabilities, present, strict=True
+            for image, boxes, found, asked, distributions, of_image, warning in zip(
+                encoded.images, encoded.boxes_xyxy, encoded.found, phrases, probabilities, present,
+                self.warning_about(encoded.images), strict=True
             )
-        ]
+        ]  # fmt: skip
 
     def _probabilities(self, encoded: EncodedProposals, phrases: Sequence[Sequence[str]]) -> list[np.ndarray]:
         return self.scorer.score(encoded.crops, phrases)

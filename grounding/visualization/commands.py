@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import webbrowser
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -25,7 +26,7 @@ PRINT_DPI = 150
 
 
 def figure(config: VisualizeConfig) -> list[Path]:
-    """A figure of every sheet for every method: photograph, similarity map, heatmap, boxes. Returns their paths.
+    """A figure of every sheet for every method: image, similarity map, heatmap, boxes. Returns their paths.
 
     Raises:
         InputError: nothing to look at is given, or a method, an image, a phrase or the data cannot be used.
@@ -55,7 +56,7 @@ def compare(config: VisualizeConfig) -> list[Path]:
         for read in sheet.examples:
             example = read()
             rows += map(list, zip(*(answers(method, example) for method in methods), strict=True))
-        return draw_comparison(rows, title=f"{sheet.name}, {methods[0].weights}")
+        return draw_comparison(rows, title=_title(f"{sheet.name}, {methods[0].weights}", chain(*rows)))
 
     return _write(config, {f"{sheet.name}_compared": partial(draw, sheet) for sheet in wanted})
 
@@ -72,10 +73,15 @@ def _of_each_method(
 
     def draw_sheet(method: Grounder, sheet: Sheet) -> Figure:
         answered = [answer for read in sheet.examples for answer in answers(method, read())]
-        return draw(answered, title=f"{sheet.name}, {method.name}: {method.weights}")
+        return draw(answered, title=_title(f"{sheet.name}, {method.name}: {method.weights}", answered))
 
     return _write(config, {f"{sheet.name}_{method.name}{suffix}": partial(draw_sheet, method, sheet)
                            for method in methods for sheet in wanted})  # fmt: skip
+
+
+def _title(title: str, answered: Iterable[MethodAnswer]) -> str:
+    """With what the answers warn of, each warning once."""
+    return "; ".join([title, *dict.fromkeys(each.grounding.warning for each in answered if each.grounding.warning)])
 
 
 def _load(config: VisualizeConfig) -> list[Grounder]:

@@ -20,15 +20,20 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.text import Annotation, Text
+from matplotlib.transforms import Bbox
 
 from grounding.errors import InputError
 from grounding.runtime.files import atomic_write
 
 BOX_COLOUR = "#56B4E9"
 ANNOTATED_COLOUR = "#FFFFFF"
+DASHES = (0, (3, 3))
 # Over another box, so that both are seen where they coincide.
-ANNOTATED_STYLE: dict[str, Any] = {"colour": ANNOTATED_COLOUR, "linewidth": 1.6, "linestyle": (0, (3, 3))}
+ANNOTATED_STYLE: dict[str, Any] = {"colour": ANNOTATED_COLOUR, "linewidth": 1.6, "linestyle": DASHES}
+# Okabe and Ito's, less black, which the rims are drawn in: of phrases that are asked of one picture.
+PHRASE_COLOURS = (BOX_COLOUR, "#E69F00", "#009E73", "#F0E442", "#CC79A7", "#D55E00", "#0072B2")
 COLOUR_MAP = "inferno"
+OPACITY = 0.3  # of the hottest pixel: the colours below can still be told
 INK = "#1A1A1A"
 RIM = 1.2  # points by which the dark line under a coloured one is wider
 DPI = 100
@@ -38,7 +43,7 @@ CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n")}, "\ufffd")
 LABEL = "label"  # marks what `keep_labels_inside` may move
 
 
-def heatmap_overlay(image: np.ndarray, heatmap: np.ndarray, *, opacity: float = 0.55) -> np.ndarray:
+def heatmap_overlay(image: np.ndarray, heatmap: np.ndarray, *, opacity: float = OPACITY) -> np.ndarray:
     """The heatmap in colour over the image, the more opaque the hotter.
 
     Args:
@@ -55,7 +60,7 @@ def heatmap_overlay(image: np.ndarray, heatmap: np.ndarray, *, opacity: float = 
     steps = np.arange(256, dtype=np.float32) / 255
     colours = (matplotlib.colormaps[COLOUR_MAP](steps)[:, :3] * 255).astype(np.float32)
     # Darkening what is cold keeps the photograph readable and the heat visible on bright pictures.
-    kept = (1 - opacity * steps) * (1 - min(1.0, opacity / 0.55) * 0.4 * (1 - steps))
+    kept = (1 - opacity * steps) * (1 - min(1.0, opacity / OPACITY) * 0.4 * (1 - steps))
     added = colours * (opacity * steps)[:, None]
     return (image * kept[levels][..., None] + added[levels]).astype(np.uint8)
 
@@ -126,11 +131,13 @@ def take_literally(figure: Figure) -> None:
 
 
 def keep_labels_inside(figure: Figure) -> None:
-    """Move the labels that `draw_boxes` wrote into their panels, or where these are too narrow into the figure."""
+    """Move the labels that `draw_boxes` wrote into their panels, or where these are too narrow into the figure; and one
+    that would lie over another one below that."""
     take_literally(figure)
     figure.draw_without_rendering()  # the layout decides where panels are
     renderer = FigureCanvasAgg(figure).get_renderer()
     for axis in figure.axes:
+        placed: list[Bbox] = []
         for label in (text for text in axis.texts if isinstance(text, Annotation) and text.get_gid() == LABEL):
             plate = label.get_bbox_patch()
             assert plate is not None  # every label has one
@@ -139,6 +146,13 @@ def keep_labels_inside(figure: Figure) -> None:
             room = panel if panel.width >= extent.width and panel.height >= extent.height else figure.bbox
             right = max(room.x0 - extent.x0, 0) + min(room.x1 - extent.x1, 0)
             up = max(room.y0 - extent.y0, 0) + min(room.y1 - extent.y1, 0)
+            extent = extent.translated(right, up)
+            while hit := next((other for other in placed if extent.overlaps(other)), None):
+                down = hit.y0 - extent.y1 - 1
+                if extent.y0 + down < room.y0:
+                    break
+                extent, up = extent.translated(0, down), up + down
+            placed.append(extent)
             across, along = label.xyann
             points = 72 / figure.dpi
             label.xyann = (across + right * points, along + up * points)

@@ -1,4 +1,4 @@
-"""Examples as pictures: a photograph with the annotated box and each method's best one, alone or many in a figure."""
+"""Examples as pictures: an image with the annotated box and each method's best one, alone or many in a figure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MOST_EXAMPLES = 500  # a PNG of rows for twice as many could not be written
 def draw_example(
     example: ShownExample, colours: Mapping[str, str], *, width: int, height: int, dpi: float
 ) -> np.ndarray:
-    """An example's photograph with the annotated box, dashed and over the others, and each method's best box.
+    """An example's image with the annotated box, dashed and over the others, and each method's best box.
 
     Args:
         example: method -> its answer, whose "image_path" is read.

@@ -1,4 +1,4 @@
-"""What methods answer as figures: one method's photograph, maps and boxes, or several methods side by side."""
+"""What methods answer as figures: one method's image, maps and boxes, or several methods side by side."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def draw_figure(answers: Sequence[MethodAnswer], *, title: str) -> Figure:
     """
     rows = []
     for answer in answers:
-        panels = [answer_panel("photograph", _photograph, answer)]
+        panels = [answer_panel("image", _image, answer)]
         if answer.similarity is not None:
             panels.append(answer_panel("similarity map, before the decoder", draw_similarity, answer))
         panels.append(answer_panel(_heatmap_heading(answer.extraction), draw_heatmap, answer))
@@ -94,7 +94,7 @@ def draw_comparison(answers: Sequence[Sequence[MethodAnswer]], *, title: str) ->
         answers: per phrase, at least one, the answers of all methods in the same order.
         title: of the figure.
     """
-    best = partial(_boxes, most=1, opacity=0.55)
+    best = partial(_boxes, most=1)
     rows = [[answer_panel(answer.method, best, answer, iou=True) for answer in of_phrase] for of_phrase in answers]
     return draw_answers([of_phrase[0] for of_phrase in answers], rows, title=title)
 
@@ -183,14 +183,14 @@ def draw_annotated(axis: Axes, answer: MethodAnswer) -> None:
         draw_boxes(axis, answer.annotated_xyxy[None], **ANNOTATED_STYLE)
 
 
-def _photograph(axis: Axes, answer: MethodAnswer) -> None:
+def _image(axis: Axes, answer: MethodAnswer) -> None:
     show_image(axis, answer.grounding.image)
     draw_annotated(axis, answer)
 
 
-def _boxes(axis: Axes, answer: MethodAnswer, *, most: int = BOXES, opacity: float = 0.45) -> None:
+def _boxes(axis: Axes, answer: MethodAnswer, *, most: int = BOXES) -> None:
     grounding = answer.grounding
-    show_image(axis, heatmap_overlay(grounding.image, grounding.heatmap, opacity=opacity))
+    show_image(axis, heatmap_overlay(grounding.image, grounding.heatmap))
     further = [index for index in range(1, min(len(grounding.scores), most))
                if grounding.scores[index] >= SHARE_OF_BEST * grounding.scores[0]]  # fmt: skip
     for index in reversed(further):

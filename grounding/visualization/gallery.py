@@ -17,15 +17,15 @@ from grounding.evaluation.breakdowns import AXES
 from grounding.evaluation.predictions import aggregate_by_ref, read_predictions
 from grounding.evaluation.summary import summarise
 from grounding.runtime.config_io import refuse_wrong_values
-from grounding.visualization.drawing import BOX_COLOUR, save_figure
+from grounding.visualization.drawing import save_figure
 from grounding.visualization.example_drawing import DPI, draw_gallery
 from grounding.visualization.html_pages import write_gallery_page
+from grounding.visualization.plots import method_colours
 from grounding.visualization.selection import SUBSET, AnswerRow, OfGroup, Show, rival_of, rows_of, select_examples
 
 COUNT, OF_GROUP = 12, 4  # examples in a picture, and of each group in one
 MOST_GROUPS = 15  # in a picture
 MOST_ON_PAGE = 2000  # about 40 kB each
-COLOURS = (BOX_COLOUR, "#E69F00")  # of the method and of its rival
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def gallery(config: GalleryConfig) -> list[Path]:
     kind = f"breakdown_{config.by.replace(' ', '-')}_{config.of_group}" if config.show == "breakdown" else config.show
     folder = config.output or config.comparison
     picture, page = (folder / f"gallery_{method}_{kind}.{suffix}" for suffix in ("png", "html"))
-    colours = dict(zip(names, COLOURS, strict=False))
+    colours = {name: method_colours(results)[name] for name in names}
     save_figure(draw_gallery(few, colours, where=where), picture, dpi=DPI)
     write_gallery_page(many, page, colours=colours, where=where, weights=results["weights"])
     return [picture, page]

@@ -13,7 +13,7 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from grounding.clip.precision import Precision
 from grounding.data.dataset import NOWHERE, GroundingDataset
-from grounding.data.images import SUFFIXES, read_image
+from grounding.data.images import images_in, read_image
 from grounding.data.open_dataset import open_dataset
 from grounding.data.pairs import ImagePhrasePairs
 from grounding.errors import InputError
@@ -113,14 +113,7 @@ def sheets(config: VisualizeConfig) -> list[Sheet]:
 def _of_images(path: Path, phrases: list[str]) -> list[Sheet]:
     if not phrases:
         raise InputError('--image needs something to look for: add --phrases "the red car"')
-    paths = [path]
-    if path.is_dir():
-        # Hidden files are other programs' notes: macOS leaves "._photo.png" beside a photo.png.
-        visible = (file for file in path.iterdir() if not file.name.startswith("."))
-        paths = sorted(file for file in visible if file.suffix.lower() in SUFFIXES)
-        if not paths:
-            raise InputError(f"{path} holds no image: its files end in none of {', '.join(sorted(SUFFIXES))}")
-    return [Sheet(name, (partial(_example, file, phrases),)) for name, file in _named(paths)]
+    return [Sheet(name, (partial(_example, file, phrases),)) for name, file in named(images_in(path))]
 
 
 def _example(path: Path, phrases: list[str]) -> Example:
@@ -131,7 +124,7 @@ def _example(path: Path, phrases: list[str]) -> Example:
 def _of_pairs(pairs: ImagePhrasePairs) -> list[Sheet]:
     pairs.check_images()
     paths = [pairs.expressions_of(index)[0].image_path for index in range(len(pairs))]
-    return [Sheet(name, (partial(pairs.__getitem__, index),)) for index, (name, _) in enumerate(_named(paths))]
+    return [Sheet(name, (partial(pairs.__getitem__, index),)) for index, (name, _) in enumerate(named(paths))]
 
 
 def _of_data(dataset: GroundingDataset, name: str, *, count: int, seed: int) -> list[Sheet]:
@@ -145,7 +138,7 @@ def _of_data(dataset: GroundingDataset, name: str, *, count: int, seed: int) -> 
     return [Sheet(f"{name}_{number}" if len(groups) > 1 else name, group) for number, group in enumerate(groups, 1)]
 
 
-def _named(paths: list[Path]) -> list[tuple[str, Path]]:
+def named(paths: list[Path]) -> list[tuple[str, Path]]:
     """A name for each file's picture: its stem, and a number where another one has that already."""
     named: dict[str, tuple[str, Path]] = {}
     for path in paths:

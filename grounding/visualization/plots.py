@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ DPI = 150
 PADDING = 0.08  # inches about each panel
 # Without Okabe and Ito's green, hard to see on grass in the galleries, and their yellow, faint on white.
 PALETTE = ("#0072B2", "#E69F00", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
+OF_METHODS = dict(zip(("zero-shot", "gradcam", "yolo-clip", "reclip"), PALETTE[1:5], strict=True))
 GREYS = ("#222222", "#999999")
 DASHES = ((0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 BOUND_MARKERS = ("s", "D", "^", "v", "P", "X")
@@ -53,8 +55,12 @@ def draw_plots(results: Mapping[str, Any], folder: Path) -> dict[str, Path]:
 
 
 def method_colours(results: Mapping[str, Any]) -> dict[str, str]:
-    """The colour "#RRGGBB" of each method, in every plot and gallery."""
-    return {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(results["methods"])}
+    """The colour "#RRGGBB" of each method, in every plot and gallery; of methods by one word the same in every
+    comparison, of the others in their order those that are left."""
+    taken = {name: OF_METHODS[name] for name in results["methods"] if name in OF_METHODS}
+    own = [colour for colour in PALETTE if colour not in OF_METHODS.values()]
+    others = cycle([*own, *(colour for colour in OF_METHODS.values() if colour not in taken.values())])
+    return {name: taken.get(name) or next(others) for name in results["methods"]}
 
 
 def accuracy_over_iou(results: Mapping[str, Any]) -> Figure | None:

@@ -41,7 +41,7 @@ def draw_steps(answers: Sequence[MethodAnswer], *, title: str) -> Figure:
     rows = []
     for answer in answers:
         steps: list[tuple[str, Callable[[Axes, MethodAnswer], None]]] = [
-            ("photograph", _picture(answer.grounding.image))
+            ("image", _picture(answer.grounding.image))
             if answer.similarity is None
             else ("similarity map", draw_similarity),
             ("heatmap", draw_heatmap),

@@ -15,10 +15,11 @@ from grounding.clip.encoder import EncodedImages
 from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.settings import PARAMETERS
+from grounding.methods.calibration import LEAST
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.gradcam import GradCAMGrounder
-from grounding.methods.load import load, make_encoder, model_for, read_model_config, zero_shot
+from grounding.methods.load import gradcam, load, make_encoder, model_for, read_model_config, zero_shot
 from grounding.methods.names import BLIND, TRAINING_FREE, ZERO_SHOT, folder_of, is_clip
 from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.methods.reclip import ReCLIPGrounder
@@ -84,7 +85,7 @@ def load_methods(
     proposer = load_proposer(proposals, device)
     grounders += [
         zero_shot(encoder, model),
-        GradCAMGrounder(encoder.clip, extraction=model.extraction),
+        gradcam(encoder.clip, model),
         YOLOCLIPGrounder(proposer, scorer),
         ReCLIPGrounder(proposer, scorer),
     ]
@@ -121,6 +122,8 @@ def chosen_boxes(answer: Grounding, method: PageMethod, choice: BoxChoice) -> Gr
     if own and extraction and (extraction.method, extraction.parameters) != (own.method, own.parameters):
         boxes_xyxy, scores = extract(answer.heatmap, extraction, getattr(method, "quality_head", None),
                                      answer.image)  # fmt: skip
+        if isinstance(method, DenseGrounder) and method.decoder is None:  # whose heat would score 1
+            scores = scores * (answer.scores[0] / max(scores[0], LEAST))
         answer = replace(answer, found=(0,))  # the calibration was fitted to the method's own boxes
     count = min(choice.most_boxes, int((scores >= choice.lowest_score).sum()))  # the best come first
     found = tuple(index for index in answer.found if index < count)

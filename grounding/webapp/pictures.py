@@ -13,22 +13,21 @@ import numpy as np
 from grounding.runtime.config_io import plain
 from grounding.types import Grounding
 from grounding.visualization.drawing import (
-    BOX_COLOUR,
     DPI,
+    PHRASE_COLOURS,
     clear_figure,
     draw_boxes,
     heatmap_overlay,
     keep_labels_inside,
     laid_over,
 )
+from grounding.visualization.phrases import shortened
 from grounding.webapp.answers import BoxChoice, PageMethod, extraction_of
 from grounding.webapp.uploads import Photo
 
-# Okabe and Ito's, less black, which the rims are drawn in; one per phrase that may be asked at once.
-COLOURS = (BOX_COLOUR, "#E69F00", "#009E73", "#F0E442", "#CC79A7", "#D55E00", "#0072B2")
+COLOURS = PHRASE_COLOURS  # one per phrase that may be asked at once
 SHOWN_SIDE = 800  # pixels of the longer side on the page: few enough to be drawn at once, enough for legible labels
 LARGEST_SAVED_SIDE = 1600
-LABEL_LENGTH = 26  # letters of a phrase on a label
 OPTIONS = {".jpg": (cv2.IMWRITE_JPEG_QUALITY, 90)}
 NOTHING_YET = '<div class="empty">Drop a photo, or pick an example.</div>'
 
@@ -98,11 +97,6 @@ def as_json(photo: Photo, answers: Sequence[Grounding], method: PageMethod, choi
         ],
     }  # fmt: skip
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-
-
-def shortened(phrase: str, length: int = LABEL_LENGTH) -> str:
-    """The phrase, cut to so many letters with an ellipsis where it is longer."""
-    return phrase if len(phrase) <= length else f"{phrase[: length - 1].rstrip()}…"
 
 
 def image_element(picture: np.ndarray, description: str) -> str:

@@ -60,7 +60,7 @@ def test_a_line_for_each_request_in_their_order(config: BulkConfig) -> None:
             np.testing.assert_allclose(one["boxes_xyxy"], other.boxes_xyxy, atol=2e-3)
             np.testing.assert_allclose(one["scores"], other.scores, atol=2e-5)
             assert 0 < one["point_xy"][0] < 40 + i and 0 < one["point_xy"][1] < 48
-            assert one["found"] == [0] and one["presence"] == pytest.approx(other.presence, abs=2e-5)
+            assert one["found"] == [0] and one["presence"] is None  # nobody calibrated it
     assert sorted(each.name for each in config.output.parent.iterdir()) == ["boxes.json", "boxes.jsonl", "boxes.lock"]
     note = json.loads(config.output.with_suffix(".json").read_text())
     assert f"torch.{note['precision']}" == str(grounder.encoder.clip.precision)

@@ -17,8 +17,10 @@ from grounding.methods.calibration import (
     found_by,
     read_calibration,
     save_calibration,
+    with_cosines,
 )
 from grounding.types import Grounding
+from grounding.visualization import phrases
 
 CALIBRATION = Calibration(presence=(2.0, -1.0), score=(0.5, 0.25), least_presence=0.4, least_score=0.6)
 
@@ -45,6 +47,15 @@ def test_scores_and_presence_become_probabilities() -> None:
     assert found.scores.dtype == np.float32
 
 
+def test_scores_of_an_uncalibrated_map_are_cosines_in_the_order_of_the_heat() -> None:
+    """A raw presence is (1 + cosine) / 2; the best box of every phrase has the heat 1."""
+    found = with_cosines(answer([1.0, 0.8, 0.5], 0.62))
+    assert found.scores.tolist() == pytest.approx([0.24, 0.192, 0.12], rel=1e-5)
+    assert not found.calibrated and found.found == (0,)
+    assert with_cosines(answer([1.0, 0.5], 0.4)).scores.tolist() == [0.0, 0.0]  # no cosine is a score below 0
+    assert with_cosines(answer([0.0], 0.6)).scores.tolist() == [0.0]
+
+
 def test_scores_of_nothing_and_of_all_stay_finite() -> None:
     found = calibrated(answer([1.0, 0.0], 1.0), CALIBRATION)
     assert np.isfinite(found.scores).all() and 0 < found.presence <= 1
@@ -68,16 +79,15 @@ def test_two_boxes_on_one_object_are_not_two_objects() -> None:
 
 
 def test_only_what_is_found_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import grounding.visualization.drawing as drawing
-
-    drawn: list[int] = []
-    monkeypatch.setattr(drawing, "draw_boxes", lambda _, boxes, labels: drawn.append(len(boxes)))
+    drawn: list[str] = []
+    monkeypatch.setattr(phrases, "draw_boxes", lambda _, boxes, labels, **style: drawn.extend(labels))
     for each in (
         answer([0.9, 0.8, 0.01], 0.6),
         *(calibrated(answer([0.9, 0.8, 0.01], p), CALIBRATION) for p in (0.6, 0.1)),
     ):
+        drawn.append("picture")
         each.save(tmp_path / "a.png")
-    assert drawn == [1, 2, 0]
+    assert drawn == ["picture", "x 0.90", "picture", "x 0.79", "0.72", "picture"]
 
 
 def test_without_a_calibration_the_best_box_is_the_answer() -> None:

@@ -60,10 +60,10 @@ def colour_near(picture: np.ndarray, centre: tuple[int, int], colour: str, *, re
 
 def test_figure_has_its_panels_in_order() -> None:
     titles = [axis.get_title() for axis in panels(draw_figure([answer()], title="t"))]
-    assert titles == ["photograph", "similarity map, before the decoder", "heatmap and its threshold", "boxes"]
+    assert titles == ["image", "similarity map, before the decoder", "heatmap and its threshold", "boxes"]
     proposals = draw_figure([answer(extraction=None, similarity=False)], title="t")
     assert [axis.get_title() for axis in panels(proposals)] == [
-        "photograph", "heatmap of the scored proposals", "boxes"]  # fmt: skip
+        "image", "heatmap of the scored proposals", "boxes"]  # fmt: skip
 
 
 @pytest.mark.parametrize(("size", "annotated"), [((80, 60), (5, 6, 30, 40)), ((61, 200), (10, 20, 30, 90))])

@@ -46,6 +46,8 @@ def test_little_and_much_is_drawn(tmp_path):
 
 def test_a_method_has_its_own_colour_in_every_plot():
     colours = method_colours(RESULTS)
+    alone, after_a_run = (method_colours({"methods": names})["gradcam"] for names in (["gradcam"], ["run", "gradcam"]))
+    assert alone == after_a_run  # in another comparison too
     assert list(colours) == list(METHODS) and len(set(colours.values())) == 5 and set(colours.values()) <= set(PALETTE)
     for draw in (accuracy_over_iou, risk_coverage):
         lines = lines_of(draw(RESULTS).axes[0])

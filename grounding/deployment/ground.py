@@ -1,0 +1,206 @@
+"""`python -m grounding PHOTO_OR_FOLDER "the red car" "a dog"`: where phrases are in pictures of one's own.
+
+Pictures are read, answered and written one after the other, so that a folder may be as large as it likes. Work that
+is to go on after a kill is `deployment.bulk`'s.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import warnings
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tqdm import tqdm
+
+from grounding.clip.backbone import EMBEDDED
+from grounding.data.images import images_in, read_image
+from grounding.deployment.bulk import record_of
+from grounding.errors import InputError, visible
+from grounding.evaluation.registry import MethodSettings, load_with_origin
+from grounding.methods.config import ModelConfig
+from grounding.methods.load import shared_model
+from grounding.methods.names import BLIND
+from grounding.methods.proposals import ProposalsConfig
+from grounding.methods.stream import GroundedImage
+from grounding.methods.yolo_clip import ScoringConfig
+from grounding.runtime.distributed import join_launch
+from grounding.runtime.files import atomic_write
+
+COLUMNS = ("image", "phrase", "x1", "y1", "x2", "y2", "score", "presence", "note")
+NOTHING, UNKNOWN = "nothing fits it", "-"
+WIDEST = 36  # letters of a name or a phrase in the table
+Writer = Callable[[GroundedImage], None]
+
+
+class _Parser(ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; python -m grounding --help says how it is used")
+
+
+def read_words(words: Sequence[str]) -> Namespace:
+    """The command line: every word that is no option is taken as it stands, a path or a phrase.
+
+    Raises:
+        InputError: a word is missing, or no option is called so.
+    """
+    parser = _Parser(prog="python -m grounding", allow_abbrev=False, description="Where phrases are in pictures: boxes,"
+                     " scores, and whether anything there fits, as a table and as a file.")  # fmt: skip
+    parser.add_argument("image", type=Path, metavar="PHOTO_OR_FOLDER", help="a picture, or a folder of them")
+    parser.add_argument("phrases", nargs="+", metavar="PHRASE", help='what to look for, such as "the red car"')
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write boxes: .csv, .json or .jsonl")
+    parser.add_argument("--pictures", type=Path, metavar="DIR", help="draw the boxes, a picture of each picture")
+    parser.add_argument("--model", "--model.clip", default="RN50", metavar="MODEL",
+                        help="a CLIP's name or file, the folder of a run, refshapes, zero-shot, gradcam, yolo-clip or "
+                        "reclip; RN50, without training at several sizes, unless given")  # fmt: skip
+    for flag, about in (("--skip_broken", "note files that cannot be read, and go on"),
+                        ("--trust_checkpoint", "read a CLIP in a TorchScript archive although OpenAI did not publish "
+                         "it, which runs the archive's code")):  # fmt: skip
+        parser.add_argument(flag, action="store_true", help=about)
+    given = [word for before, word in zip(["", *words], words, strict=False)  # elsewhere such an option takes a value
+             if not (before in ("--skip_broken", "--trust_checkpoint") and word == "true")]  # fmt: skip
+    return parser.parse_intermixed_args(given)
+
+
+def ground_pictures(options: Namespace) -> None:
+    """Answers what `read_words` read; the table goes to stdout, all else to stderr.
+
+    Raises:
+        InputError: the pictures, a phrase, the model or the output cannot be used.
+    """
+    if options.output is not None and options.output.suffix not in WRITERS:
+        raise InputError(f"output is {options.output}: give a file that ends in {', '.join(WRITERS)}")
+    if options.model in BLIND:
+        raise InputError(f"model is {options.model!r}, which looks at no image: give RN50, or the folder of a run")
+    paths = images_in(options.image)
+    model = shared_model([options.model], ModelConfig(trust_checkpoint=options.trust_checkpoint))
+    settings = MethodSettings(model, ProposalsConfig(), ScoringConfig(), join_launch("auto").device, "auto")
+    grounder, _ = load_with_origin(options.model, settings)
+    grounder.text(options.phrases)  # a phrase that cannot be asked is no fault of a picture
+    knows = "; these weights know drawings only" if model.clip == EMBEDDED else ""
+    print(f"asking {grounder.name}: {grounder.weights}{knows}", file=sys.stderr)
+    requests = ((str(path), path, options.phrases) for path in paths)
+    answers = grounder.ground_many(requests, skip_broken=options.skip_broken)
+    table = _Table([visible(str(path)) for path in paths], options.phrases)
+    with ExitStack() as held:
+        writers: list[Writer] = [table.write]
+        if options.output is not None:
+            writers.append(held.enter_context(WRITERS[options.output.suffix](options.output)))
+        if options.pictures is not None:
+            writers.append(_picture_writer(options.pictures, paths))
+        for answer in tqdm(answers, total=len(paths), unit="image", disable=len(paths) == 1):
+            for write in writers:
+                write(answer)
+    table.finish()
+
+
+def rows_of(answer: GroundedImage) -> Iterator[dict[str, Any]]:
+    """A row of `COLUMNS` for each box that is an answer; one without a box where nothing is, or the image is broken."""
+    if answer.error:
+        yield dict.fromkeys(COLUMNS, "") | {"image": answer.key, "note": answer.error}
+    for each in answer.phrases:
+        row: dict[str, Any] = dict.fromkeys(COLUMNS, "") | {"image": answer.key, "phrase": each.phrase}
+        row["note"] = answer.warning
+        row["presence"] = round(each.presence, 5) if each.calibrated else ""
+        for index in each.found:
+            edges = (round(float(edge), 3) for edge in each.boxes_xyxy[index])
+            yield row | dict(zip(COLUMNS[2:6], edges, strict=True)) | {"score": round(float(each.scores[index]), 5)}
+        if not each.found:
+            yield row | {"note": "; ".join(filter(None, (NOTHING, answer.warning)))}
+
+
+class _Table:
+    """Rows on stdout as they come, and below them what they mean."""
+
+    def __init__(self, names: Sequence[str], phrases: Sequence[str]) -> None:
+        self._widths = [min(WIDEST, max(map(len, texts))) for texts in (("image", *names), ("phrase", *phrases))]
+        self._notes: dict[str, None] = {}
+        self._line("image", "phrase", "score", "presence", "x1", "y1", "x2", "y2")
+
+    def _line(self, image: str, phrase: str, *cells: str) -> None:
+        wide, long = self._widths
+        image, phrase = visible(image), visible(phrase)
+        image = image if len(image) <= wide else f"…{image[1 - wide :]}"  # paths differ at their ends
+        phrase = phrase if len(phrase) <= long else f"{phrase[: long - 1]}…"
+        tqdm.write("  ".join([f"{image:{wide}}", f"{phrase:{long}}", *(f"{cell:>8}" for cell in cells)]).rstrip())
+
+    def write(self, answer: GroundedImage) -> None:
+        """The rows of an image."""
+        if answer.warning:
+            self._notes[f"* {answer.warning}"] = None
+        for row in rows_of(answer):
+            if row["x1"] == "":
+                self._line(row["image"], row["phrase"], visible(str(row["note"])))
+                continue
+            presence = UNKNOWN if row["presence"] == "" else f"{row['presence']:.2f}"
+            star = "*" if answer.warning else ""
+            self._line(row["image"], row["phrase"], f"{row['score']:.2f}{star}", presence,
+                       *(f"{row[edge]:.1f}" for edge in COLUMNS[2:6]))  # fmt: skip
+        if answer.phrases and not answer.phrases[0].calibrated:
+            self._notes["scores are not calibrated: they compare boxes of one phrase, and whether it is there at all "
+                        "(presence) is not known"] = None  # fmt: skip
+
+    def finish(self) -> None:
+        """What the numbers mean, and what they do not."""
+        for note in self._notes:
+            print(note)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    with (
+        atomic_write(path) as unfinished,
+        unfinished.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        yield file
+
+
+@contextmanager
+def _csv(path: Path) -> Iterator[Writer]:
+    with _opened(path) as file:
+        table = csv.DictWriter(file, COLUMNS)
+        table.writeheader()
+        yield lambda answer: table.writerows(rows_of(answer))
+
+
+@contextmanager
+def _json_lines(path: Path) -> Iterator[Writer]:
+    with _opened(path) as file:
+        yield lambda answer: print(json.dumps(record_of(answer)), file=file)
+
+
+@contextmanager
+def _json(path: Path) -> Iterator[Writer]:
+    with _opened(path) as file:
+        before = iter(("[\n",))
+        yield lambda answer: print(next(before, ",\n") + json.dumps(record_of(answer)), end="", file=file)
+        print(next(before, "") + "\n]", file=file)
+
+
+WRITERS = {".csv": _csv, ".json": _json, ".jsonl": _json_lines}
+
+
+def _picture_writer(folder: Path, paths: Sequence[Path]) -> Writer:
+    # Drawing needs matplotlib, which boxes do not.
+    from grounding.visualization.inputs import named
+    from grounding.visualization.phrases import save_phrases
+
+    names = {str(path): name for name, path in named(list(paths))}
+
+    def write(answer: GroundedImage) -> None:
+        if not answer.error:
+            save_phrases(read_image(answer.key), answer.phrases, folder / f"{names[answer.key]}.png", answer.warning)
+
+    return write
+
+
+def main(words: Sequence[str]) -> None:
+    """The command line, without the program's name."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: tqdm.write(f"warning: {message}", file=sys.stderr)
+        ground_pictures(read_words(words))

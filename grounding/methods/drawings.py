@@ -1,0 +1,67 @@
+"""The weights that come with this package know drawings only: whoever asks them about a photograph is told so."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+EMBEDDED_CLIP, EMBEDDED_DETECTOR = "the embedded CLIP", "the embedded detector"
+SIDE = 128  # pixels of the thumbnail that is judged
+BLACK = 25  # lightness, of 255, below which a pixel is nearly black
+MOST_OF_A_DRAWING = 7.4
+MOST_GREY_OF_A_DRAWING = 3.0  # bits
+
+
+class PhotographWarning(UserWarning):
+    """Weights that know drawings only are asked about a photograph."""
+
+
+class PhotographWarner:
+    """Says of images that they look like photographs, for a method that knows drawings only; once as a warning too.
+
+    Args:
+        embedded: what of a method comes with this package; nothing, and no image is warned of.
+    """
+
+    def __init__(self, *embedded: str) -> None:
+        self._embedded = embedded
+        self._told = False
+
+    def __call__(self, images: Sequence[np.ndarray]) -> list[str]:
+        """A sentence about each image (H, W, 3) uint8 RGB, "" where there is nothing to say.
+
+        The warning comes where most of the images look so: of a batch of drawings one or the other may.
+        """
+        are_photographs = [bool(self._embedded) and looks_like_a_photograph(image) for image in images]
+        remedy = "ask RN50 or a run on photographs" if EMBEDDED_CLIP in self._embedded else "give proposals.detector"
+        sentence = (
+            f"this looks like a photograph, and {' and '.join(self._embedded)} know{'s' * (len(self._embedded) == 1)} "
+            f"drawings only: boxes and scores mean nothing; {remedy}"
+        )
+        if not self._told and 2 * sum(are_photographs) > len(images):
+            self._told = True
+            warnings.warn(sentence, PhotographWarning, stacklevel=2)
+        return [sentence if each else "" for each in are_photographs]
+
+
+def looks_like_a_photograph(image: np.ndarray) -> bool:
+    """Whether an image (H, W, 3) uint8 RGB is none of RefShapes' drawings, by the statistics of its colours.
+
+    Photographs have more different colours, and parts that are nearly black; or no colour at all, but many greys. Of
+    3,750 images of RefShapes 2.4 % are taken for photographs, of 141 photographs of COCO 91 %.
+    """
+    height, width = image.shape[:2]
+    sampled = image[:: 1 + height // (4 * SIDE), :: 1 + width // (4 * SIDE)]  # a large photograph takes long else
+    scale = SIDE / max(sampled.shape[:2])
+    size = tuple(max(1, round(side * scale)) for side in sampled.shape[1::-1])
+    small = cv2.resize(sampled, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    colours = (np.asarray(small, dtype=np.int64) >> 3).reshape(-1, 3) @ (1 << 10, 1 << 5, 1)
+    shares = np.bincount(colours) / len(colours)
+    bits = -float((shares[shares > 0] * np.log2(shares[shares > 0])).sum())
+    if not np.ptp(small, axis=2).any():
+        return bits > MOST_GREY_OF_A_DRAWING
+    black = float((cv2.cvtColor(small, cv2.COLOR_RGB2LAB)[..., 0] < BLACK).mean())
+    return bits + 20 * min(black, 0.2) > MOST_OF_A_DRAWING

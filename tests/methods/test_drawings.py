@@ -1,0 +1,103 @@
+"""Photographs given to weights that know drawings only: told from drawings, and told to whoever asks, once a call."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from grounding import load
+from grounding.data.images import read_image
+from grounding.data.refcocog import RefCOCOg
+from grounding.data.refshapes.writer import write_refshapes
+from grounding.deployment import bulk
+from grounding.methods.drawings import PhotographWarner, PhotographWarning, looks_like_a_photograph
+from tests.scripts import run_script
+from tests.shared_data import SHARED_DATA, needs_shared_data
+from tests.tiny_clip import save_tiny_clip
+
+PHOTOGRAPHS = "coco-photos", "refcocog-mini"
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("scenes") / "data"
+    write_refshapes(root, {"train": 1, "val": 1, "test": 60}, seed=77)
+    return root
+
+
+def like_a_photograph(side: int = 200) -> np.ndarray:
+    """Smooth colours of every kind and shadows, as photographs have them and drawings do not."""
+    across, down = np.meshgrid(np.linspace(0, 1, side), np.linspace(0, 1, side))
+    waves = [across * down, np.sin(7 * across + 3 * down) ** 2, np.cos(5 * down) ** 2]
+    return (255 * np.stack(waves, axis=2)).astype(np.uint8)
+
+
+def test_few_drawings_are_taken_for_photographs(scenes: Path) -> None:
+    images = [example.image for example in RefCOCOg(scenes, "test", group_by="image")]
+    assert np.mean([looks_like_a_photograph(image) for image in images]) < 0.1
+    assert not looks_like_a_photograph(np.full((60, 80, 3), 255, np.uint8))
+
+
+@needs_shared_data("coco-photos")
+@needs_shared_data("refcocog-mini")
+def test_most_photographs_are_told() -> None:
+    paths = [path for name in PHOTOGRAPHS for path in sorted((SHARED_DATA / name / "images").glob("*.jpg"))]
+    assert len(paths) == 141
+    assert np.mean([looks_like_a_photograph(read_image(path)) for path in paths]) > 0.88
+
+
+@pytest.mark.parametrize("side", [40, 200, 3000])
+def test_the_size_of_a_photograph_does_not_matter(side: int) -> None:
+    image = like_a_photograph(side)
+    assert looks_like_a_photograph(image)
+    grey = np.repeat(image[..., 1:2], 3, axis=2)
+    assert looks_like_a_photograph(grey)
+
+
+@pytest.mark.parametrize("name", ["refshapes", "zero-shot", "gradcam", "yolo-clip", "reclip"])
+def test_every_method_of_the_package_says_so_once_and_in_every_answer(name: str) -> None:
+    grounder, image = load(name), like_a_photograph()
+    with pytest.warns(PhotographWarning, match="looks like a photograph, and the embedded CLIP") as caught:
+        first = grounder.ground(image, ["the red car", "a dog"])
+    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", PhotographWarning)
+        [again], [drawing] = grounder.ground_batch([image, np.full_like(image, 90)], [["a dog"], ["a dog"]])
+    assert all("ask RN50" in each.warning for each in (*first, again)) and drawing.warning == ""
+    assert ("detector" in again.warning) is (name in ("yolo-clip", "reclip"))
+
+
+def test_other_weights_say_nothing(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", PhotographWarning)
+        [answer] = load(save_tiny_clip(tmp_path / "RN50.pt")).ground(like_a_photograph(), ["a dog"])
+        [one] = PhotographWarner("the embedded CLIP")([np.full((9, 9, 3), 7, np.uint8)])
+    assert answer.warning == one == ""
+
+
+def test_of_a_batch_of_drawings_one_that_looks_otherwise_is_no_warning() -> None:
+    drawing = np.full((50, 50, 3), 90, np.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", PhotographWarning)
+        said = PhotographWarner("the embedded CLIP")([drawing, drawing, like_a_photograph()])
+    assert said[:2] == ["", ""] and "drawings only" in said[2]
+
+
+def test_bulk_and_pictures_say_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(like_a_photograph()).save(tmp_path / "a.png")
+    (tmp_path / "requests.jsonl").write_text(json.dumps({"image": "a.png", "phrases": ["a dog"]}))
+    with pytest.warns(PhotographWarning):
+        bulk.main(["--method", "zero-shot", "--requests", str(tmp_path / "requests.jsonl"), "--output",
+                   str(tmp_path / "boxes.jsonl"), "--device", "cpu"])  # fmt: skip
+    assert "drawings only" in json.loads((tmp_path / "boxes.jsonl").read_text())["warning"]
+    with pytest.warns(PhotographWarning):
+        outcome = run_script(capsys, "visualize.py", "zero-shot", "--image", tmp_path / "a.png", "--phrases", "a dog",
+                             "--output", tmp_path, "--device", "cpu", "--format", "svg")  # fmt: skip
+    assert outcome.code == 0, outcome
+    [picture] = tmp_path.glob("*.svg")
+    assert "drawings only" in picture.read_text()

@@ -1,0 +1,99 @@
+"""Several phrases in one picture: each is named, and none hides another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.text import Text
+from PIL import Image
+
+from grounding.methods.stream import GroundedPhrase
+from grounding.types import Grounding
+from grounding.visualization.drawing import PHRASE_COLOURS, as_array, bare_figure, heatmap_overlay, keep_labels_inside
+from grounding.visualization.phrases import draw_phrases, draw_warning, save_phrases
+from tests.visualization.made_up_examples import near
+
+SHAPE = (300, 400, 3)
+BOX = [100, 120, 220, 200]
+
+
+def answer(phrase: str, *boxes: list[int]) -> GroundedPhrase:
+    return GroundedPhrase(phrase, np.array(boxes, np.float32), np.linspace(0.9, 0.8, len(boxes)), (0.5, 0.5),
+                          tuple(range(len(boxes))), 1.0, True)  # fmt: skip
+
+
+def labels(figure) -> list[Text]:
+    [axis] = figure.axes
+    return [text for text in axis.texts if text.get_text()]
+
+
+def test_two_phrases_with_equal_boxes_are_both_seen() -> None:
+    figure, axis = bare_figure(np.full(SHAPE, 90, np.uint8), longer_side=800)
+    draw_phrases(axis, [answer("the red car", BOX), answer("the vehicle", BOX)])
+    keep_labels_inside(figure)
+    figure.draw_without_rendering()
+    first, second = labels(figure)
+    assert (first.get_text(), second.get_text()) == ("the red car 0.90", "the vehicle 0.90")
+    plates = [label.get_bbox_patch().get_window_extent() for label in (first, second)]
+    assert not plates[0].overlaps(plates[1])
+    lower_edge = as_array(figure)[2 * BOX[3] - 3 : 2 * BOX[3] + 3, 2 * BOX[0] : 2 * BOX[2]]
+    for colour in PHRASE_COLOURS[:2]:
+        assert near(lower_edge, colour, within=40).any(axis=0).mean() > 0.2
+
+
+@pytest.mark.parametrize("count", [5, 12])
+def test_labels_in_one_corner_do_not_lie_over_each_other(count: int) -> None:
+    figure, axis = bare_figure(np.full(SHAPE, 90, np.uint8), longer_side=800)
+    draw_phrases(axis, [answer(f"phrase number {index}", [3 + index, 3, 60, 60]) for index in range(count)])
+    keep_labels_inside(figure)
+    figure.draw_without_rendering()
+    plates = [label.get_bbox_patch().get_window_extent() for label in labels(figure)]
+    assert len(plates) == count
+    assert not any(one.overlaps(other) for one in plates for other in plates if one is not other)
+    assert all(plate.y0 >= 0 and plate.y1 <= 601 for plate in plates)
+
+
+def test_further_boxes_of_a_phrase_have_their_score_alone() -> None:
+    figure, axis = bare_figure(np.zeros(SHAPE, np.uint8))
+    draw_phrases(axis, [answer("both dogs", BOX, [10, 10, 60, 60]), replace(answer("a cat", BOX), found=())])
+    assert [label.get_text() for label in labels(figure)] == ["both dogs 0.90", "0.80"]
+
+
+@pytest.mark.parametrize("shape", [(60, 80, 3), (600, 200, 3), (40, 900, 3)])
+def test_a_warning_lies_in_the_picture(shape: tuple[int, int, int]) -> None:
+    figure, axis = bare_figure(np.zeros(shape, np.uint8), longer_side=max(480, *shape))
+    draw_warning(axis, "this looks like a photograph, and the embedded CLIP knows drawings only")
+    figure.draw_without_rendering()
+    [text] = labels(figure)
+    extent = text.get_window_extent()
+    assert extent.x0 >= 0 and extent.x1 <= figure.bbox.x1
+    assert text.get_text().replace("\n", " ").endswith("knows drawings only")
+
+
+def test_a_saved_answer_names_its_phrase_and_warns(tmp_path: Path) -> None:
+    """Read in an SVG, whose letters are outlines with the text beside them as a comment."""
+    grounding = Grounding("the woman in the red coat", np.array([BOX], np.float32), np.array([0.73]),
+                          np.zeros(SHAPE[:2], np.float32), np.zeros(SHAPE, np.uint8), warning="beware")  # fmt: skip
+    grounding.save(tmp_path / "a.svg")
+    written = (tmp_path / "a.svg").read_text()
+    assert "the woman in the red coat 0.73" in written and "beware" in written
+
+
+def test_of_a_wide_picture_the_whole_phrase_is_written_to_a_file(tmp_path: Path) -> None:
+    save_phrases(np.zeros(SHAPE, np.uint8), [answer("a dog", BOX)], tmp_path / "new" / "a.png")
+    with Image.open(tmp_path / "new" / "a.png") as saved:
+        assert saved.size == (480, 360)
+
+
+@pytest.mark.parametrize("colour", [(200, 30, 30), (30, 160, 60), (40, 60, 200), (240, 240, 240)])
+def test_the_colour_under_the_heat_can_be_told(colour: tuple[int, int, int]) -> None:
+    """At every heat the strongest channel stays the strongest, and white stays without colour of its own."""
+    heat = np.linspace(0, 1, 256, dtype=np.float32)[None]
+    seen = heatmap_overlay(np.broadcast_to(np.array(colour, np.uint8), (1, 256, 3)), heat)[0].astype(int)
+    if min(colour) == max(colour):
+        assert np.ptp(seen, axis=1).max() < 70
+    else:
+        assert (seen.argmax(axis=1) == np.argmax(colour)).all()
