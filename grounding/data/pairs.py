@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from grounding.data.images import read_image
 from grounding.errors import InputError, is_writable
+from grounding.runtime.text_files import numbered_lines, read_text
 from grounding.types import Example, Expression, Region
 
 NOWHERE = (float("nan"),) * 4
@@ -38,11 +39,10 @@ class ImagePhrasePairs(Dataset[Example]):
         """
         self.path = Path(path)
         try:
-            # Not `splitlines`: it ends a line at characters that JSON lets stand in a text.
-            lines = self.path.read_text(encoding="utf-8-sig").split("\n")
-        except (OSError, UnicodeDecodeError) as error:
+            lines = numbered_lines(read_text(self.path))
+        except (OSError, ValueError) as error:
             raise InputError(f"{self.path} cannot be read as UTF-8 text: give a JSON-lines file of pairs") from error
-        pairs = [_pair(self.path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+        pairs = [_pair(self.path, number, line) for number, line in lines]
         if not pairs:
             raise InputError(f"{self.path} holds no pair: give lines such as {EXAMPLE}")
         images: dict[str, int] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -38,6 +39,7 @@ class RefCOCOg(Dataset[Example]):
         images_dir: folder of the images.
         expressions: all expressions in the order of the refs file, the same for both values of `group_by`.
         regions: image id -> every annotated object of the image, whether an expression refers to it or not.
+        image_sizes: image id -> its (width, height) in pixels, or None where instances.json gives none.
 
     Boxes are clipped to their image: here where instances.json gives its size, and otherwise in the examples, for which
     it is decoded.
@@ -100,13 +102,15 @@ class RefCOCOg(Dataset[Example]):
         ]
         if not expressions:
             raise InputError(f"{layout.refs_file} has no sentence in split {split!r}: use another split")
+        _refuse_repeated("ref_id", [each.ref_id for each in references], layout.refs_file)
+        _refuse_repeated("sent_id", [each.sent_id for each in expressions], layout.refs_file)
         kept = _subset_of_images({expression.image_id for expression in expressions}, subset, seed)
         self.expressions = tuple(expression for expression in expressions if expression.image_id in kept)
         self.regions: dict[int, tuple[Region, ...]] = dict.fromkeys(kept, ())
         for region in regions.values():
             if region.image_id in kept:
                 self.regions[region.image_id] += (region,)
-        self._image_sizes = {image_id: images[image_id].size for image_id in kept}
+        self.image_sizes = {image_id: images[image_id].size for image_id in kept}
         self._examples = _by_image(self.expressions) if group_by == "image" else [(e,) for e in self.expressions]
 
     def __len__(self) -> int:
@@ -122,7 +126,7 @@ class RefCOCOg(Dataset[Example]):
         """
         expressions = self._examples[index]
         path = expressions[0].image_path
-        size = self._image_sizes[expressions[0].image_id]
+        size = self.image_sizes[expressions[0].image_id]
         image = read_annotated_image(path, size)
         height, width = image.shape[:2]
         regions = self.regions[expressions[0].image_id]
@@ -158,6 +162,17 @@ class RefCOCOg(Dataset[Example]):
             InputError: files are missing; it says how many and names the first.
         """
         refuse_missing_images((each.image_path for each in self.expressions), self.images_dir, self.split)
+
+
+def _refuse_repeated(name: str, ids: list[int], file: Path) -> None:
+    """Answers are found by sent_id and pooled by ref_id: what stands twice would be taken for one thing.
+
+    Raises:
+        InputError: an id stands twice.
+    """
+    value, times = Counter(ids).most_common(1)[0]
+    if times > 1:
+        raise InputError(f"{file} gives {name} {value} {times} times in one split: give each its own")
 
 
 def _by_image(expressions: Iterable[Expression]) -> list[tuple[Expression, ...]]:

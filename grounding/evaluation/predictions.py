@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from grounding.errors import InputError
-from grounding.geometry import box_iou, box_xyxy_to_xywh
+from grounding.geometry import box_iou, box_xyxy_to_xywh, refuse_no_corners
 from grounding.runtime.config_io import from_plain
 from grounding.runtime.files import write_text_atomic
+from grounding.runtime.text_files import numbered_lines, read_text
 
 BOXES_KEPT = 10  # per phrase: as many as any measure looks at
 CATEGORY = {"id": 1, "name": "referred object"}
@@ -62,11 +63,12 @@ class Prediction:
     semantics: dict[str, float] | None = None
 
     def __post_init__(self) -> None:
-        boxes = (self.annotated_xyxy, *self.boxes_xyxy)
         if not self.boxes_xyxy or len(self.boxes_xyxy) != len(self.scores):
-            raise ValueError(f"{len(self.boxes_xyxy)} boxes and {len(self.scores)} scores")
-        if not all(len(box) == 4 and all(map(isfinite, box)) for box in boxes) or not all(map(isfinite, self.scores)):
-            raise ValueError("a box is four finite numbers and a score is one")
+            raise InputError(f"sent_id {self.sent_id} has {len(self.boxes_xyxy)} boxes and {len(self.scores)} scores")
+        if not all(map(isfinite, self.scores)):
+            raise InputError(f"sent_id {self.sent_id} has a score that is no finite number")
+        refuse_no_corners(self.annotated_xyxy, with_area=True)
+        refuse_no_corners(self.boxes_xyxy)
 
     def to_json(self) -> str:
         """One line of predictions/METHOD.jsonl."""
@@ -93,12 +95,10 @@ def read_predictions(path: Path) -> Iterator[Prediction]:
     Raises:
         InputError: a line is no prediction.
     """
-    number = 0
+    number = 1
     try:
-        with path.open(encoding="utf-8") as file:
-            for line in file:
-                number += 1
-                yield Prediction.from_json(line)
+        for number, line in numbered_lines(read_text(path)):  # noqa: B007 (it is named below)
+            yield Prediction.from_json(line)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}, line {number} is no prediction ({error}): make the file again") from error
 

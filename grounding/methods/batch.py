@@ -18,7 +18,7 @@ def as_batch(images: Sequence[ImageLike], phrases: Sequence[Sequence[str]]) -> t
         InputError: there are not as many lists of phrases as images, a string stands where a list of phrases is
             expected, an image cannot be read, or an array is none.
     """
-    asked = [as_phrases(of_image) for of_image in as_phrases(phrases)]
+    asked = [as_phrases(of_image) for of_image in phrases]
     if len(images) != len(asked):
         raise InputError(f"{len(images)} images and {len(asked)} lists of phrases: give a list of phrases for each")
     return [as_image(image) for image in images], asked
