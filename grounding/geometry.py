@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image
+
+from grounding.errors import InputError
 
 # CLIP's mean colour (the `clip` package, `clip.py`, `_transform`): padding of this colour is zero once normalised.
 PADDING_RGB = (123, 117, 104)
@@ -26,6 +29,27 @@ def box_xyxy_to_xywh(boxes_xyxy: np.ndarray) -> np.ndarray:
     """(x1, y1, x2, y2) as COCO's (x, y, width, height); (..., 4) to (..., 4) float32."""
     boxes = np.asarray(boxes_xyxy, dtype=np.float32)
     return np.concatenate([boxes[..., :2], boxes[..., 2:] - boxes[..., :2]], axis=-1)
+
+
+def refuse_no_corners(boxes_xyxy: ArrayLike, *, with_area: bool = False) -> None:
+    """Does nothing, unless boxes (..., 4) are none, as those of other programs may be: NaN, or corners exchanged.
+
+    Raises:
+        InputError: a box has no four finite numbers, x1 > x2, y1 > y2, or `with_area` no area.
+    """
+    try:
+        boxes = np.asarray(boxes_xyxy, dtype=np.float64)
+    except (ValueError, TypeError, OverflowError):  # of several lengths, or no numbers
+        boxes = np.empty(0)
+    if boxes.shape[-1:] != (4,) or not np.isfinite(boxes).all():
+        raise InputError(f"a box is four finite numbers, got {boxes_xyxy!r:.100}")
+    boxes = boxes.reshape(-1, 4)
+    size = boxes[:, 2:] - boxes[:, :2]
+    wrong = boxes[((size <= 0) if with_area else (size < 0)).any(axis=1)]
+    if len(wrong):
+        wanted = "x1 < x2 and y1 < y2" if with_area else "x1 <= x2 and y1 <= y2"
+        raise InputError(f"a box's corners are {wanted}, got {wrong[0].tolist()}: order them, or turn x, y, width, "
+                         "height into corners")  # fmt: skip
 
 
 def box_area(boxes_xyxy: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ from grounding.data.archives import unpack
 from grounding.data.check import check, summary_text
 from grounding.data.images import read_image
 from grounding.data.unpickle import load_plain_pickle
-from grounding.deployment.bulk import read_requests
+from grounding.deployment.bulk import read_requests, request_lines
 from grounding.evaluation.prediction_readers import read_coco, read_csv, read_jsonl
 from grounding.evaluation.predictions import Prediction, read_predictions
 from grounding.methods.config import ModelConfig
@@ -189,7 +189,10 @@ def _requests(folder: Path) -> Reader:
     seeds = (_in_json(request) + b"\n" + _in_json(request),)
     inputs = st.one_of(spoilt(seeds), misplaced([request], _in_json))
 
-    return Reader(_trial("requests in bulk", path, lambda: list(read_requests(path, path.read_bytes()))), seeds, inputs)
+    def read() -> list[Any]:
+        return list(read_requests(path, request_lines(path, path.read_bytes())))
+
+    return Reader(_trial("requests in bulk", path, read), seeds, inputs)
 
 
 def _phrases(folder: Path) -> Reader:

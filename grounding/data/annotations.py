@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from grounding.data.records import (
     GET_AGAIN,
     ImageRecord,
     Reference,
+    boxes_in_doubt,
     category_of,
     field_of,
     image_record_of,
-    is_id,
+    is_crowd,
     reference_of,
     region_of,
 )
 from grounding.data.unpickle import load_plain_pickle
 from grounding.errors import InputError
+from grounding.runtime.text_files import read_text
 from grounding.types import Region
 
 # References by split, as the refer project's files have them: (data set, split_by) -> split -> objects referred to.
@@ -32,6 +35,7 @@ PUBLISHED_REFERENCES = {
     ("RefCOCO", "google"): {"train": 40_000, "val": 5_000, "test": 5_000},
     ("RefCOCO+", "unc"): {"train": 42_278, "val": 3_805, "testA": 1_975, "testB": 1_798},
 }
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True)
@@ -142,29 +146,41 @@ def read_instances(path: Path, references: Iterable[Reference]) -> tuple[dict[in
     A crowd, and an object of which nothing lies in its image, is left out unless a reference is about it.
 
     Raises:
-        InputError: the file is not COCO's instances.json, or does not have an annotation or image of a reference.
+        InputError: the file is not COCO's instances.json, an id stands for two things, or an annotation or image of a
+            reference is not there.
     """
     content = read_instance_records(path)
     references = list(references)
     referred = {ann_id for reference in references for ann_id in reference.ann_ids}
     wanted = {reference.image_id for reference in references}
     categories = dict(category_of(record, f"a category in {path}") for record in content["categories"])
-    images = {}
+    images: dict[int, ImageRecord] = {}
     for record in content["images"]:
         image_id = field_of(record, "id", int, f"an entry of 'images' in {path}")
         if image_id in wanted:
-            images[image_id] = image_record_of(record, f"{path}, image {image_id}")
-    regions = {}
+            image = image_record_of(record, f"{path}, image {image_id}")
+            _keep(images, image_id, image, f"{path}, image {image_id}")
+    regions: dict[int, Region] = {}
+    boxes_xywh: list[list[float]] = []
+    sizes: list[tuple[int, int] | None] = []
     for record in content["annotations"]:
         ann_id = field_of(record, "id", int, f"an entry of 'annotations' in {path}")
-        image_id = record.get("image_id")
-        if ann_id not in referred and (not is_id(image_id) or image_id not in images or record.get("iscrowd")):
+        where = f"{path}, annotation {ann_id}"
+        image_id = field_of(record, "image_id", int, where)
+        if ann_id not in referred and (image_id not in images or is_crowd(record, where)):
             continue
         try:
-            regions[ann_id] = region_of(record, images, categories, f"{path}, annotation {ann_id}")
+            region = region_of(record, images, categories, where)
         except InputError:
             if ann_id in referred:
                 raise
+            continue
+        _keep(regions, ann_id, region, where)
+        boxes_xywh.append(record["bbox"])
+        sizes.append(images[image_id].size if image_id in images else None)
+    doubt = boxes_in_doubt(boxes_xywh, sizes)
+    if doubt:
+        warnings.warn(f"{path}: {doubt}", stacklevel=2)
     for reference in references:
         where = f"{path} does not fit the references: ref_id {reference.ref_id} needs"
         if reference.image_id not in images:
@@ -176,6 +192,16 @@ def read_instances(path: Path, references: Iterable[Reference]) -> tuple[dict[in
                     "one source"
                 )
     return regions, images
+
+
+def _keep(kept: dict[int, Entry], entry_id: int, entry: Entry, where: str) -> None:
+    """Put an entry under its id.
+
+    Raises:
+        InputError: another one is there.
+    """
+    if kept.setdefault(entry_id, entry) != entry:
+        raise InputError(f"{where} stands twice, with different content: give each entry an id of its own")
 
 
 def read_instance_records(path: Path) -> dict[str, list[Any]]:
@@ -205,6 +231,6 @@ def _read_json(path: Path) -> Any:
         return record
 
     try:
-        return json.loads(path.read_text(encoding="utf-8"), object_hook=without_polygons)
+        return json.loads(read_text(path), object_hook=without_polygons)
     except (OSError, ValueError, RecursionError) as problem:
         raise InputError(f"{path} is not readable JSON ({problem}): {GET_AGAIN}") from problem

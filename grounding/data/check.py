@@ -22,6 +22,7 @@ from grounding.data.annotations import find_layout, read_instance_records, read_
 from grounding.data.images import EndsEarlyWarning, read_image
 from grounding.errors import InputError, visible
 from grounding.runtime.cli import exit_on_input_error
+from grounding.types import Region
 
 SHOWN, MOST_LETTERS = 5, 200  # places of a kind, and letters of a place, which quotes what the files hold
 Problem = tuple[str, str]  # its kind, and which entry or file has it
@@ -42,16 +43,29 @@ def check(data: Path, split_by: str = "umd", images: bool = True) -> Iterator[Pr
     layout = find_layout(data, split_by)
     content = read_instance_records(layout.instances_file)
     references = yield from _read("references", read_reference_records(layout.refs_file), reader.reference_of)
-    categories = dict((yield from _read("categories", content["categories"], reader.category_of)))
+    category_entries = yield from _read("categories", content["categories"], reader.category_of)
+    categories = dict(category_entries)
     image_entries = yield from _read("images", content["images"], lambda record, where: (
         reader.field_of(record, "id", int, where), reader.image_record_of(record, where)))  # fmt: skip
     by_id = dict(image_entries)
-    region_entries = yield from _read("annotations", content["annotations"], lambda record, where: reader.region_of(
-        record, by_id, categories, f"annotation {reader.field_of(record, 'id', int, where)}"))  # fmt: skip
+    boxes_xywh: list[list[float]] = []
+
+    def region_of(record: Any, where: str) -> Region:
+        ann_id = reader.field_of(record, "id", int, where)
+        region = reader.region_of(record, by_id, categories, f"annotation {ann_id}")
+        boxes_xywh.append(record["bbox"])
+        return region
+
+    region_entries = yield from _read("annotations", content["annotations"], region_of)
     regions = {region.ann_id: region for region in region_entries}
+    sizes = [by_id[each.image_id].size if each.image_id in by_id else None for each in region_entries]
+    doubt = reader.boxes_in_doubt(boxes_xywh, sizes)
+    if doubt:
+        yield "boxes in another form", f"{layout.instances_file}: {doubt}"
 
     ids = [("ref_id", each.ref_id) for each in references]
     ids += [("sent_id", sentence.sent_id) for each in references for sentence in each.sentences]
+    ids += [("category id", category_id) for category_id, _ in category_entries]
     ids += [("image id", image_id) for image_id, _ in image_entries]
     ids += [("annotation id", region.ann_id) for region in region_entries]
     for (name, value), times in Counter(ids).items():

@@ -34,6 +34,7 @@ class GroundingDataset(Dataset[Example]):
         split, split_by: which part, of whose division ("" where the data set has one only).
         expressions: all expressions in the order of the files, the same for both groupings.
         regions: image id -> every annotated object of the image, whether an expression refers to it or not.
+        image_sizes: image id -> its (width, height) in pixels, or None where the annotations give none.
         images_dir: folder of the images.
         files: what the annotations were read from.
         left_out: reason -> how many phrases of the split are no expressions, because nobody says where they are.
@@ -88,7 +89,7 @@ class GroundingDataset(Dataset[Example]):
         for region in regions:
             if region.image_id in kept:
                 self.regions[region.image_id] += (region,)
-        self._image_sizes = {image_id: sizes[image_id] for image_id in kept}
+        self.image_sizes = {image_id: sizes[image_id] for image_id in kept}
         self._examples = _by_image(self.expressions) if group_by == "image" else [(e,) for e in self.expressions]
 
     def __len__(self) -> int:
@@ -104,7 +105,7 @@ class GroundingDataset(Dataset[Example]):
         """
         expressions = self._examples[index]
         path = expressions[0].image_path
-        size = self._image_sizes[expressions[0].image_id]
+        size = self.image_sizes[expressions[0].image_id]
         image = read_annotated_image(path, size)
         height, width = image.shape[:2]
         regions = self.regions[expressions[0].image_id]

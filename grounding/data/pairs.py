@@ -15,6 +15,7 @@ import numpy as np
 
 from grounding.data.dataset import NOWHERE, Boxed, GroundingDataset, Grouping
 from grounding.errors import InputError, SettingsError, is_writable
+from grounding.runtime.text_files import numbered_lines, read_text
 from grounding.types import Expression, Region
 
 SIDES = ("x1", "y1", "x2", "y2")
@@ -137,8 +138,8 @@ def read_records(path: Path) -> list[tuple[str, Any]]:
         InputError: the file cannot be read, is no table, or has no row.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as UTF-8 text: give a CSV or JSON-lines file of pairs") from error
     records = _from_csv(path, text) if path.suffix.lower() == ".csv" else _from_lines(path, text)
     if not records:
@@ -150,12 +151,11 @@ def read_records(path: Path) -> list[tuple[str, Any]]:
 
 def _from_lines(path: Path, text: str) -> list[tuple[str, Any]]:
     records = []
-    for number, line in enumerate(text.split("\n"), start=1):  # `splitlines` ends lines at what may stand in a text
-        if line.strip():
-            try:
-                records.append((f"{path}, line {number}", json.loads(line)))
-            except (ValueError, RecursionError) as error:
-                raise InputError(f"{path}, line {number} is no JSON: give one object a line, such as {LINE}") from error
+    for number, line in numbered_lines(text):
+        try:
+            records.append((f"{path}, line {number}", json.loads(line)))
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path}, line {number} is no JSON: give one object a line, such as {LINE}") from error
     return records
 
 

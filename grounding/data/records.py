@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from grounding.types import Region
 Field = TypeVar("Field", int, str, list[Any])
 
 MAX_INT = 2**63 - 1  # as in NumPy and torch, whose arrays hold the ids
+MANY_BEYOND = 1 / 3  # share of boxes that reach more than a pixel beyond their image: rounding reaches less far
 NO_TARGET = -1  # in the place of an annotation's id
 GET_AGAIN = "get the file again from its source"
 
@@ -123,7 +124,7 @@ def image_record_of(record: Any, where: str) -> ImageRecord:
     """One entry of `images`; `where` names it in what is said of it.
 
     Raises:
-        InputError: it has no file name, one that leads out of the images folder, or a size that is no whole number.
+        InputError: it has no file name, one that leads out of the images folder, or a size that is no count of pixels.
     """
     file_name = field_of(record, "file_name", str, where)
     place = PureWindowsPath(file_name)  # which takes both kinds of slashes for what they are
@@ -131,7 +132,10 @@ def image_record_of(record: Any, where: str) -> ImageRecord:
         raise InputError(f"{where} has file_name {file_name!r}, which leads out of the images folder: {GET_AGAIN}")
     if "width" not in record or "height" not in record:
         return ImageRecord(file_name, None)
-    return ImageRecord(file_name, (field_of(record, "width", int, where), field_of(record, "height", int, where)))
+    width, height = (field_of(record, name, int, where) for name in ("width", "height"))
+    if min(width, height) < 1:
+        raise InputError(f"{where} has a size of {width} x {height} pixels: correct it in the file")
+    return ImageRecord(file_name, (width, height))
 
 
 def region_of(
@@ -146,18 +150,20 @@ def region_of(
         where: what names the entry in what is said of it.
 
     Raises:
-        InputError: it has no image_id or no box of four numbers, or nothing of the box lies in the image.
+        InputError: it has no id, no image_id or no box of four numbers, nothing of the box lies in the image, or
+            `is_crowd`'s.
     """
     box_xywh = field_of(record, "bbox", list, where)
     if len(box_xywh) != 4 or not all(isinstance(value, int | float) and abs(value) <= MAX_INT for value in box_xywh):
         raise InputError(f"{where} has a bbox that is not four numbers: {GET_AGAIN}")
-    image_id = field_of(record, "image_id", int, where)
+    ann_id, image_id = (field_of(record, name, int, where) for name in ("id", "image_id"))
+    is_crowd(record, where)
     box = box_xywh_to_xyxy(np.array(box_xywh, dtype=float))
     size = images[image_id].size if image_id in images else None
     box_xyxy = box_in_image(box, size, box_xywh, where)
-    category_id = record.get("category_id")
-    category = categories.get(category_id, "") if is_id(category_id) else ""
-    return Region(record["id"], image_id, box_xyxy, category)
+    category_id = whole_number(record.get("category_id"))
+    category = "" if category_id is None else categories.get(category_id, "")
+    return Region(ann_id, image_id, box_xyxy, category)
 
 
 def box_in_image(
@@ -182,9 +188,45 @@ def box_in_image(
     return x1, y1, x2, y2
 
 
-def is_id(value: Any) -> TypeGuard[int]:
-    """Whether it is of the kind that ids are."""
-    return isinstance(value, int)
+def boxes_in_doubt(boxes_xywh: Sequence[list[float]], sizes: Sequence[tuple[int, int] | None]) -> str:
+    """A sentence where boxes are hardly (x, y, width, height) in pixels; else "".
+
+    Args:
+        boxes_xywh: as `annotations` has them, each four numbers.
+        sizes: (width, height) of the image of each; None where it is not known.
+    """
+    known = [(box, size) for box, size in zip(boxes_xywh, sizes, strict=True) if size is not None]
+    if not known:
+        return ""
+    boxes, of_images = (np.array(each, dtype=float) for each in zip(*known, strict=True))
+    if boxes.max() <= 1:
+        return "all boxes lie within 0 and 1: multiply them by the width and height of their image"
+    beyond = int((boxes[:, :2] + boxes[:, 2:] > of_images + 1).any(axis=1).sum())
+    if beyond <= MANY_BEYOND * len(boxes):
+        return ""
+    return (
+        f"{beyond} of {len(boxes)} boxes reach beyond their image and are cut off: bbox is x, y, width, height, and "
+        "not two corners"
+    )
+
+
+def is_crowd(record: dict[str, Any], where: str) -> bool:
+    """Whether an entry of `annotations` is about a crowd; one that does not say is about one object.
+
+    Raises:
+        InputError: it says something else than 0 and 1: a text "0" would count as true.
+    """
+    value = record.get("iscrowd")
+    if value not in (None, 0, 1):
+        raise InputError(f"{where} has iscrowd {value!r}, which is none of the numbers 0 and 1: correct it in the file")
+    return value == 1
+
+
+def whole_number(value: Any) -> int | None:
+    """An id as JSON has it: 5, and 5.0, which pandas makes of it; None where it is none, such as a text or a truth."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def field_of(record: Any, name: str, kind: type[Field], where: str) -> Field:
@@ -194,6 +236,8 @@ def field_of(record: Any, name: str, kind: type[Field], where: str) -> Field:
         InputError: the entry is no dictionary, or has no such field of this kind, or one that no file can hold.
     """
     value = record.get(name) if isinstance(record, dict) else None
+    if kind is int:
+        value = whole_number(value)
     if not isinstance(value, kind):
         raise InputError(f"{where} has no {kind.__name__} {name!r}: {GET_AGAIN}")
     if isinstance(value, str) and not is_writable(value):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 from grounding.data.annotations import find_layout, read_instances, read_references
@@ -69,8 +70,21 @@ class RefCOCOg(GroundingDataset):
         ]
         if not expressions:
             raise InputError(f"{layout.refs_file} has no sentence in split {split!r}: use another split")
+        _refuse_repeated("ref_id", [each.ref_id for each in references], layout.refs_file)
+        _refuse_repeated("sent_id", [each.sent_id for each in expressions], layout.refs_file)
         super().__init__(
             Path(root), split, expressions, regions.values(), {key: image.size for key, image in images.items()},
             images_dir=layout.images_dir, files=(layout.refs_file, layout.instances_file), split_by=split_by,
             group_by=group_by, subset=subset, seed=seed,
         )  # fmt: skip
+
+
+def _refuse_repeated(name: str, ids: list[int], file: Path) -> None:
+    """Answers are found by sent_id and pooled by ref_id: what stands twice would be taken for one thing.
+
+    Raises:
+        InputError: an id stands twice.
+    """
+    value, times = Counter(ids).most_common(1)[0]
+    if times > 1:
+        raise InputError(f"{file} gives {name} {value} {times} times in one split: give each its own")

@@ -8,9 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -40,7 +39,9 @@ from grounding.runtime.config_io import from_plain, refuse_wrong_values
 from grounding.runtime.distributed import join_launch, refuse_several
 from grounding.runtime.files import locked
 from grounding.runtime.shards import ShardedFile
+from grounding.runtime.text_files import decode_text, numbered_lines
 
+Line = tuple[int, str]  # with its number in the file
 Words = Annotated[str, StringConstraints(pattern=r"\S")]
 
 
@@ -111,7 +112,8 @@ def ground_file(config: BulkConfig) -> str:
     if not config.requests.is_file():
         raise InputError(f"there is no file of requests {config.requests}: write one, with a JSON object a line")
     requests = config.requests.read_bytes()  # once: a file that is edited meanwhile is not half taken for another
-    count = sum(1 for _ in read_requests(config.requests, requests))
+    lines = request_lines(config.requests, requests)
+    count = sum(1 for _ in read_requests(config.requests, lines))
     if not count:
         raise InputError(f"{config.requests} is empty: write a JSON object with image and phrases on each line")
     device = join_launch(config.device).device
@@ -126,31 +128,31 @@ def ground_file(config: BulkConfig) -> str:
     with locked(config.output.with_suffix(".lock"), f"grounding of {config.output.name}"):
         file = ShardedFile(config.output, origin, blocks=-(-count // config.block), replace=False)
         if not file.is_complete:
-            _answer(grounder, config, file, requests, count)
+            _answer(grounder, config, file, lines)
             file.finish()
-    with config.output.open(encoding="utf-8") as lines:
-        broken = sum('"error"' in line and "error" in json.loads(line) for line in lines)
+    with config.output.open(encoding="utf-8") as answers:
+        broken = sum('"error"' in line and "error" in json.loads(line) for line in answers)
     return f"{count} images, {broken} of them broken, in {config.output}"
 
 
-def _answer(grounder: EncodeOnceGrounder, config: BulkConfig, file: ShardedFile, requests: bytes, count: int) -> None:
+def _answer(grounder: EncodeOnceGrounder, config: BulkConfig, file: ShardedFile, requests: Sequence[Line]) -> None:
     """Make the blocks that are not there: one process makes them in their order, so those are the last ones."""
     blocks = file.unfinished()
-    number = blocks[0] * config.block if blocks else count
-    left = islice(read_requests(config.requests, requests), number, None)
+    done = blocks[0] * config.block if blocks else len(requests)
+    left = read_requests(config.requests, requests[done:])
     answers = ground_many(grounder, left, ahead=config.ahead, skip_broken=config.skip_broken,
                           phrases_at_once=config.phrases_at_once, readers=config.readers)  # fmt: skip
-    with tqdm(initial=number, total=count, desc=grounder.name, unit="image") as bar:
+    with tqdm(initial=done, total=len(requests), desc=grounder.name, unit="image") as bar:
         for block in blocks:
             grounder.text.forget()  # what is answered in a block then depends on no other, to the last bit
             lines: list[str] = []
             try:
                 for answer in islice(answers, config.block):
                     lines.append(json.dumps(record_of(answer)))
-                    number += 1
+                    done += 1
                     bar.update()
             except InputError as error:
-                raise InputError(f"{config.requests}, line {number + 1}: {error}") from error
+                raise InputError(f"{config.requests}, line {requests[done][0]}: {error}") from error
             file.append(block, lines)
 
 
@@ -176,7 +178,19 @@ def record_of(answer: GroundedImage) -> dict[str, Any]:
     return record
 
 
-def read_requests(path: Path, content: bytes) -> Iterator[Request]:
+def request_lines(path: Path, content: bytes) -> list[Line]:
+    """The lines of a file of requests, without blank ones.
+
+    Raises:
+        InputError: it is no UTF-8 text.
+    """
+    try:
+        return list(numbered_lines(decode_text(content)))
+    except ValueError as error:
+        raise InputError(f"{path} is no UTF-8 text ({error}): save it as UTF-8") from error
+
+
+def read_requests(path: Path, lines: Iterable[Line]) -> Iterator[Request]:
     """What each line of a file of requests asks; images that are no absolute paths lie beside the file.
 
     ::
@@ -187,7 +201,7 @@ def read_requests(path: Path, content: bytes) -> Iterator[Request]:
     Raises:
         InputError: a line is no request.
     """
-    for number, line in enumerate(BytesIO(content), start=1):
+    for number, line in lines:
         try:
             asked = from_plain(json.loads(line), RequestLine, extra="ignore")
         except (ValueError, RecursionError) as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grounding.errors import InputError
-from grounding.geometry import heatmap_of_boxes
+from grounding.geometry import heatmap_of_boxes, refuse_no_corners
 from grounding.types import Grounding
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def from_detections(detections: Detections, image: np.ndarray, phrase: str | Non
         phrase: what was asked; else `data["phrase"]` of the best box.
 
     Raises:
-        InputError: there is no box, no phrase, or a confidence outside [0, 1].
+        InputError: there is no box, no phrase, a confidence outside [0, 1], or boxes are no corners in pixels.
 
     Example:
         >>> import supervision
@@ -69,6 +69,11 @@ def from_detections(detections: Detections, image: np.ndarray, phrase: str | Non
     scores = np.ones(len(detections)) if confidence is None else np.asarray(confidence)
     if not ((scores >= 0) & (scores <= 1)).all():
         raise InputError("a confidence of the detections is outside [0, 1]: scale them first")
+    refuse_no_corners(detections.xyxy)
+    if np.abs(detections.xyxy).max() <= 1 < min(image.shape[:2]):
+        raise InputError(
+            "the boxes of the detections lie within 0 and 1: multiply them by the image's width and height"
+        )
     order = np.argsort(-scores, kind="stable")
     boxes_xyxy, scores = (np.asarray(values)[order].astype(np.float32) for values in (detections.xyxy, scores))
     if phrase is None and PHRASE not in detections.data:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from io import StringIO
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
 from grounding.errors import InputError
 from grounding.evaluation.predictions import Prediction, read_predictions
+from grounding.geometry import refuse_no_corners
+from grounding.runtime.text_files import numbered_lines, read_text
 from grounding.types import Expression
 
 PREDICTED, ANNOTATED = (tuple(f"{kind}_{edge}" for edge in ("x1", "y1", "x2", "y2")) for kind in ("pred", "gt"))
@@ -37,9 +40,7 @@ def read_csv(path: Path) -> list[Prediction]:
     Raises:
         InputError: a column is missing, a value is no number, or two rows are about the same sent_id.
     """
-    with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a mark at the start
-        rows = enumerate(csv.DictReader(file), start=1)
-        return _own(path, _parsed(path, "row", rows, lambda numbered: _from_row(*numbered)))
+    return _own(path, _parsed(path, "row", _rows, _from_row))
 
 
 def read_jsonl(path: Path, expressions: Mapping[int, Expression]) -> list[Prediction]:
@@ -55,9 +56,7 @@ def read_jsonl(path: Path, expressions: Mapping[int, Expression]) -> list[Predic
     """
     if not expressions:
         return [_best_first(each) for each in _own(path, read_predictions(path))]
-    with path.open(encoding="utf-8") as file:
-        answers = _parsed(path, "line", file, _from_line)
-    return _with_annotations(path, answers, expressions)
+    return _with_annotations(path, _parsed(path, "line", numbered_lines, _from_line), expressions)
 
 
 def read_coco(path: Path, expressions: Mapping[int, Expression]) -> list[Prediction]:
@@ -68,52 +67,67 @@ def read_coco(path: Path, expressions: Mapping[int, Expression]) -> list[Predict
     """
     answers: dict[int, ScoredBoxes] = defaultdict(list)
     try:
-        for record in json.loads(path.read_text(encoding="utf-8")):
-            x, y, width, height = _four(record["bbox"])
-            answers[int(record["image_id"])].append(((x, y, x + width, y + height), _score(record["score"])))
+        for record in json.loads(read_text(path)):
+            x, y, width, height = (float(value) for value in record["bbox"])
+            box = _corners((x, y, x + width, y + height))
+            answers[_id(record["image_id"])].append((box, _score(record["score"])))
     except DAMAGE as error:
         raise InputError(f"{path} is no list of image_id, bbox and score ({error}): write COCO results") from error
     return _with_annotations(path, answers.items(), expressions)
 
 
-def _parsed(path: Path, place: str, items: Iterable[Item], parse: Callable[[Item], Parsed]) -> list[Parsed]:
-    """Every item parsed; what cannot be is refused by its number."""
-    found: list[Parsed] = []
+def _parsed(
+    path: Path, place: str, split: Callable[[str], Iterable[tuple[int, Item]]], parse: Callable[[int, Item], Parsed]
+) -> list[Parsed]:
+    """Every item of a text parsed, with its number; what cannot be is refused by that."""
+    number, found = 1, []
     try:
-        for item in items:
-            found.append(parse(item))
+        for number, item in split(read_text(path)):
+            found.append(parse(number, item))
     except DAMAGE as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise InputError(f"{path}, {place} {len(found) + 1} cannot be used ({reason}): correct it") from error
+        raise InputError(f"{path}, {place} {number} cannot be used ({reason}): correct it") from error
     return found
+
+
+def _rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """By number from 1, after the line of column names; spreadsheets may divide columns by semicolons or tabs."""
+    divider = max(",;\t", key=text.partition("\n")[0].count)
+    rows = csv.DictReader(StringIO(text), delimiter=divider, skipinitialspace=True)
+    for number, row in enumerate(rows, start=1):
+        # They leave empty rows behind.
+        if any(each.strip() if isinstance(each, str) else each for each in row.values()):
+            yield number, row
 
 
 def _from_row(number: int, row: dict[str, Any]) -> Prediction:
     missing = [name for name in PREDICTED + ANNOTATED if name not in row]
     if missing:
         raise ValueError(f"there is no column {missing[0]!r}, columns are named {', '.join(PREDICTED + ANNOTATED)}")
+    if None in row:  # the name of what no column is there for
+        raise ValueError("it has more values than there are columns: a phrase with a comma stands in quotes")
     predicted, annotated = ([float(row[name]) for name in names] for names in (PREDICTED, ANNOTATED))
-    ref_id, ann_id, sent_id = (int(row.get(name, number)) for name in ("ref_id", "ann_id", "sent_id"))
+    ref_id, ann_id, sent_id = (_id(row.get(name, number)) for name in ("ref_id", "ann_id", "sent_id"))
     return Prediction(
-        image_id=int(row.get("image_id", UNKNOWN_IMAGE)),
+        image_id=_id(row.get("image_id", UNKNOWN_IMAGE)),
         ref_id=ref_id,
         ann_id=ann_id,
         sent_id=sent_id,
         phrase=row.get("sent", ""),
         annotated_xyxy=tuple(annotated),
-        boxes_xyxy=(_four(predicted),),
+        boxes_xyxy=(tuple(predicted),),
         scores=(float(row.get("score", 1.0)),),
     )
 
 
-def _from_line(line: str) -> tuple[int, ScoredBoxes]:
+def _from_line(number: int, line: str) -> tuple[int, ScoredBoxes]:
     record = json.loads(line)
     if record.get("at_random"):
         raise ValueError("it answers at random: leave out --data, the file has the annotations itself")
-    boxes, scores = [_four(box) for box in record["boxes_xyxy"]], [_score(score) for score in record["scores"]]
+    boxes, scores = [_corners(box) for box in record["boxes_xyxy"]], [_score(score) for score in record["scores"]]
     if len(boxes) != len(scores):
         raise ValueError(f"{len(boxes)} boxes and {len(scores)} scores")
-    return int(record["sent_id"]), list(zip(boxes, scores, strict=True))
+    return _id(record["sent_id"]), list(zip(boxes, scores, strict=True))
 
 
 def _with_annotations(
@@ -121,6 +135,8 @@ def _with_annotations(
 ) -> list[Prediction]:
     """A prediction for every expression of the split: one that has no answer is answered wrongly."""
     answered = _once_each(path, answers)
+    if not any(answered.values()):
+        raise InputError(f"{path} holds no box: give a file with the answers to the split")
     for sent_id in answered:
         if sent_id not in expressions:
             raise InputError(f"{path} answers sent_id {sent_id}, which is not in this split: give the --data and "
@@ -168,8 +184,14 @@ def _score(value: Any) -> float:
     return score
 
 
-def _four(box: Any) -> tuple[float, ...]:
+def _corners(box: Any) -> tuple[float, ...]:
     values = tuple(float(value) for value in box)
-    if len(values) != 4 or not all(map(isfinite, values)):
-        raise ValueError(f"a box is four numbers, got {list(values)}")
+    refuse_no_corners(values)
     return values
+
+
+def _id(value: Any) -> int:
+    """A whole number; as 5.0 too, which is how pandas writes a column that lacks a value."""
+    if not float(value).is_integer():
+        raise ValueError(f"an id is a whole number, got {value!r}")
+    return int(value) if isinstance(value, int) else int(float(value))

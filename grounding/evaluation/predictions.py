@@ -17,9 +17,10 @@ import numpy as np
 
 from grounding.errors import InputError
 from grounding.evaluation.metrics import ious_with
-from grounding.geometry import box_iou, box_xyxy_to_xywh
+from grounding.geometry import box_iou, box_xyxy_to_xywh, refuse_no_corners
 from grounding.runtime.config_io import from_plain
 from grounding.runtime.files import write_text_atomic
+from grounding.runtime.text_files import numbered_lines, read_text
 
 BOXES_KEPT = 10  # per phrase: as many as any measure looks at
 CORRECT_IOU = 0.5
@@ -70,11 +71,14 @@ class Prediction:
     parts_xyxy: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
-        boxes = (self.annotated_xyxy, *self.boxes_xyxy, *self.parts_xyxy)
         if not self.boxes_xyxy or len(self.boxes_xyxy) != len(self.scores):
-            raise ValueError(f"{len(self.boxes_xyxy)} boxes and {len(self.scores)} scores")
-        if not all(len(box) == 4 and all(map(isfinite, box)) for box in boxes) or not all(map(isfinite, self.scores)):
-            raise ValueError("a box is four finite numbers and a score is one")
+            raise InputError(f"sent_id {self.sent_id} has {len(self.boxes_xyxy)} boxes and {len(self.scores)} scores")
+        if not all(map(isfinite, self.scores)):
+            raise InputError(f"sent_id {self.sent_id} has a score that is no finite number")
+        refuse_no_corners(self.annotated_xyxy, with_area=True)
+        refuse_no_corners(self.boxes_xyxy)
+        if self.parts_xyxy:
+            refuse_no_corners(self.parts_xyxy)
 
     @property
     def iou(self) -> float:
@@ -113,12 +117,10 @@ def read_predictions(path: Path) -> Iterator[Prediction]:
     Raises:
         InputError: a line is no prediction.
     """
-    number = 0
+    number = 1
     try:
-        with path.open(encoding="utf-8") as file:
-            for line in file:
-                number += 1
-                yield Prediction.from_json(line)
+        for number, line in numbered_lines(read_text(path)):  # noqa: B007 (it is named below)
+            yield Prediction.from_json(line)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}, line {number} is no prediction ({error}): make the file again") from error
 

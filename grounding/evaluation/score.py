@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from grounding.data.open_dataset import open_dataset
 from grounding.errors import InputError
+from grounding.evaluation.box_forms import COCO, CORNERS, refuse_or_warn_of_another_form
 from grounding.evaluation.compare import IOU, write_results
 from grounding.evaluation.prediction_readers import UNKNOWN_IMAGE, read_coco, read_csv, read_jsonl
 from grounding.evaluation.predictions import aggregate_by_ref
@@ -60,6 +61,10 @@ def score(config: ScoreConfig) -> dict[str, Any]:
         predictions = read_csv(config.predictions)
     else:
         predictions = readers[config.format](config.predictions, expressions)
+    refuse_or_warn_of_another_form(
+        config.predictions, predictions, written=COCO if config.format == "coco" else CORNERS,
+        sizes=dataset.image_sizes if dataset else {},
+    )  # fmt: skip
     if config.query == "ref":
         predictions = aggregate_by_ref(predictions)
     summary = summarise(predictions, expressions, dataset.regions if dataset else {})

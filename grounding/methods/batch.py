@@ -18,8 +18,7 @@ def as_batch(images: Sequence[ImageLike], phrases: Sequence[Sequence[str]]) -> t
         InputError: there are not as many lists of phrases as images, a string stands where a list of phrases is
             expected, an image cannot be read, or an array is none.
     """
-    lists = as_phrases(phrases)  # type: ignore[arg-type] # a string in their place would be taken for its letters
-    asked = [as_phrases(of_image) for of_image in lists]
+    asked = [as_phrases(of_image) for of_image in phrases]
     if len(images) != len(asked):
         raise InputError(f"{len(images)} images and {len(asked)} lists of phrases: give a list of phrases for each")
     return [as_image(image) for image in images], asked

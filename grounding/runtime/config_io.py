@@ -15,6 +15,7 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from grounding.errors import InputError
+from grounding.runtime.text_files import decode_text
 
 Settings = TypeVar("Settings")
 
@@ -37,7 +38,7 @@ def read_yaml(path: Path) -> Any:
     if len(data) > MAX_BYTES:
         raise ValueError(f"it is larger than {MAX_BYTES} bytes")
     try:
-        loader = yaml.SafeLoader(data.decode())
+        loader = yaml.SafeLoader(decode_text(data))
         root = loader.get_single_node()
         count = _value_count(root, {})
         content = loader.construct_document(root) if root is not None and count <= MAX_VALUES else None

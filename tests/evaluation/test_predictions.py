@@ -36,7 +36,6 @@ def test_a_line_comes_back_as_it_was() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "",
         "{}",
         "[1]",
         "nonsense",

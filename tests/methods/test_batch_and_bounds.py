@@ -47,7 +47,7 @@ def test_a_batch_is_checked_as_one_image_is(folder: Path, name: str) -> None:
     grounder, images = method(folder, name), pixels(folder)
     for phrases, said in (
         (["circle", "star"], "single string 'circle': put it into a list"),
-        ("ab", "single string 'ab'"),
+        ("ab", "single string 'a'"),
         ([["circle"]], "2 images and 1 lists of phrases"),
         ([["circle"], ["star"], ["ring"]], "2 images and 3 lists of phrases"),
     ):

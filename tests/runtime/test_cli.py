@@ -167,10 +167,7 @@ def test_a_section_that_cannot_be_used_is_named(experiment, section, said):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        *(
-            (content, "YAML")
-            for content in (b"train: [1, 2", b"train: a: b", b"\xff\xfe\x00\x01", b"train: !!python/x a")
-        ),
+        *((content, "YAML") for content in (b"train: [1, 2", b"train: a: b", b"\xff\x00\x01", b"train: !!python/x a")),
         *((content, "no section 'train'") for content in (b"", b"- train", b"train", b"train:")),
     ],
 )

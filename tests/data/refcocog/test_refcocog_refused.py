@@ -111,9 +111,9 @@ def test_a_category_of_no_kind_is_none(tmp_path, records, value):
 
 
 @pytest.mark.parametrize("value", [None, [], {"a": 1}, "one", 10**400])
-def test_an_object_of_no_image_is_left_out(tmp_path, records, value):
-    dataset = RefCOCOg(write(tmp_path, *change(records, (1, "annotations", -1, "image_id"), value)), "val")
-    assert sum(map(len, dataset.regions.values())) == 4
+def test_an_object_of_no_image_is_refused(tmp_path, records, value):
+    message = error(write(tmp_path, *change(records, (1, "annotations", -1, "image_id"), value)), "val")
+    assert "instances.json, annotation " in message and "'image_id'" in message
 
 
 def test_a_fault_in_another_split_does_not_matter(tmp_path, records):
