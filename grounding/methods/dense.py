@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from grounding.clip.encoder import EncodedImages, EncodedView, Encoder
+from grounding.clip.precision import own_mode
 from grounding.clip.similarity import similarity_of
 from grounding.clip.text import TextEncoder, as_phrases
 from grounding.data.augmentation_rules import can_be_mirrored, mirrored_phrase
@@ -21,6 +22,7 @@ from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.quality import BoxQualityHead
 from grounding.extraction.settings import required_head
 from grounding.methods.calibration import Calibration, calibrated
+from grounding.methods.recipe import Reloadable
 from grounding.methods.similarity_maps import similarity_heatmaps
 from grounding.methods.stream import EncodeOnceGrounder
 from grounding.model.adaptation import EmbeddingAdapters
@@ -53,7 +55,7 @@ class Grounder(Protocol):
         ...
 
 
-class DenseGrounder(EncodeOnceGrounder):
+class DenseGrounder(Reloadable, EncodeOnceGrounder):
     """Heatmaps from dense CLIP features, boxes from heatmaps.
 
     Args:
@@ -82,6 +84,8 @@ class DenseGrounder(EncodeOnceGrounder):
         InputError: the extraction needs a quality head and there is none, a size is no positive multiple of 32, or
             rules are asked of a decoder, which makes no similarity map.
     """
+
+    kept = ("name", "weights", "extraction", "quality_head", "calibration", "flip", "spatial_rules")
 
     def __init__(
         self,
@@ -119,6 +123,7 @@ class DenseGrounder(EncodeOnceGrounder):
         """What reads the phrases, and remembers them."""
         return self.encoder.encode_phrases
 
+    @own_mode()
     def encode(self, image: ImageLike) -> EncodedImages:
         """An image as a value that `ground` takes in its place: encode once, ask as often as you like.
 
@@ -127,11 +132,12 @@ class DenseGrounder(EncodeOnceGrounder):
         """
         return self._encode([as_image(image)])
 
+    @own_mode()
     def ground(self, image: ImageLike | EncodedImages, phrases: Sequence[str]) -> list[Grounding]:
         """Where each phrase is in one image. Images that were asked about lately are known again, by their pixels.
 
         Args:
-            image: a path, an array (H, W, 3) uint8 RGB, or what `encode` returned.
+            image: a path, an array (H, W, 3) uint8 RGB, an image of PIL's, a file's bytes, or what `encode` returned.
             phrases: what to look for; each at most CLIP's 77 tokens.
 
         Returns:
@@ -144,13 +150,14 @@ class DenseGrounder(EncodeOnceGrounder):
         encoded = image if isinstance(image, EncodedImages) else self._encoded_lately(as_image(image))
         return self._ground_encoded(encoded, [phrases])[0]
 
+    @own_mode()
     def ground_batch(self, images: Sequence[np.ndarray], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
         """Where each phrase of each image is; several images go through CLIP together."""
         if not any(map(len, phrases)):
             return [[] for _ in phrases]
         return self._ground_encoded(self._encode(images), phrases)
 
-    @torch.inference_mode()
+    @own_mode()
     def similarity_maps(self, image: ImageLike | EncodedImages, phrases: Sequence[str]) -> list[np.ndarray]:
         """What CLIP sees, with the decoder's updates of it but before the decoder: each phrase's cosine with the dense
         embeddings.
@@ -198,7 +205,6 @@ class DenseGrounder(EncodeOnceGrounder):
             views += [replace(encoder.encode(mirrored), mirrored=True) for encoder in self._encoders]
         return EncodedImages(tuple(images), tuple(views))
 
-    @torch.inference_mode()
     def _ground_encoded(self, encoded: EncodedImages, phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
         image_of = [index for index, asked in enumerate(phrases) for _ in asked]
         if not image_of:
