@@ -163,6 +163,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         return _sixteen_bit_to_rgb(image)
     if image.mode == "F":
         raise ValueError("its pixels are floating-point numbers of unknown range")
+    if image.mode == "La":  # gray multiplied with its transparency, which PIL converts into one other mode only
+        image = image.convert("LA")
     if not image.has_transparency_data:
         return image if image.mode == "RGB" else image.convert("RGB")  # which would copy it
     white = Image.new("RGBA", image.size, "white")
