@@ -1,8 +1,11 @@
-"""The values that travel between the parts: small, frozen, without logic."""
+"""The values that travel between the parts: small, frozen, without logic.
+
+Those that hold arrays are equal to themselves only: what NumPy says of two arrays is no yes or no.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +78,7 @@ class Region:
     category: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Example:
     """One image with expressions that refer into it: one expression, or all of the image's.
 
@@ -85,7 +88,7 @@ class Example:
         regions: every annotated object of the image.
     """
 
-    image: np.ndarray
+    image: np.ndarray = field(repr=False)
     expressions: tuple[Expression, ...]
     regions: tuple[Region, ...] = ()
 
@@ -100,7 +103,7 @@ class Example:
         return np.array([expression.box_xyxy for expression in self.expressions], dtype=np.float32).reshape(-1, 4)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SetExample:
     """One image with expressions that each name any number of its objects.
 
@@ -110,7 +113,7 @@ class SetExample:
         regions: every annotated object of the image, where these are known.
     """
 
-    image: np.ndarray
+    image: np.ndarray = field(repr=False)
     expressions: tuple[SetExpression, ...]
     regions: tuple[Region, ...] = ()
 
@@ -126,7 +129,7 @@ class SetExample:
         return np.array(boxes, dtype=np.float32).reshape(-1, 4)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Grounding:
     """Where a phrase is in an image.
 
@@ -157,6 +160,12 @@ class Grounding:
     found: tuple[int, ...] = (0,)
     calibrated: bool = False
     warning: str = ""
+
+    def __repr__(self) -> str:
+        found = [[round(edge, 1) for edge in box] for box in self.found_xyxy.tolist()]
+        return (
+            f"Grounding({self.phrase!r}, presence={self.presence:.3f}, found_xyxy={found}, of {len(self.scores)} boxes)"
+        )
 
     @property
     def found_xyxy(self) -> np.ndarray:

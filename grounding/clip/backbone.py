@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from grounding.clip.package import CLIP, ModifiedResNet, Transformer, build_model, clip
-from grounding.clip.precision import refuse_without_compiler
+from grounding.clip.precision import refuse_without_compiler, usable_device
 from grounding.errors import InputError
 from grounding.runtime.download import fetch
 from grounding.runtime.files import sha256_of
@@ -92,7 +92,7 @@ def load_clip(
     Args:
         name: "embedded"; one of `RESNETS`, which is downloaded once and checked; or the path of a file: OpenAI's
             TorchScript archive, a state dict saved by torch, or safetensors.
-        device: where the model goes.
+        device: where the model goes; "auto" is a GPU if there is one.
         precision, compiled: as in `LoadedCLIP`.
         trust_checkpoint: whether a TorchScript archive may run its code, although OpenAI did not publish it.
 
@@ -100,9 +100,10 @@ def load_clip(
         The model and where it came from.
 
     Raises:
-        InputError: no such name or file, the download failed, the file holds no CLIP with a ResNet tower or is an
-            archive that nobody vouches for, or there is no compiler.
+        InputError: no such name, file or device, the download failed, the file holds no CLIP with a ResNet tower or is
+            an archive that nobody vouches for, or there is no compiler.
     """
+    device = usable_device(device)
     if compiled:
         refuse_without_compiler(device)
     name = os.fspath(name)
@@ -172,8 +173,7 @@ def fold_batch_norms(visual: ModifiedResNet) -> ModifiedResNet:
 
 def normalise_pixels(images: Tensor) -> Tensor:
     """RGB uint8 (B, 3, H, W) as the float32 that CLIP's image tower expects."""
-    mean = torch.tensor(PIXEL_MEAN, device=images.device).view(3, 1, 1)
-    std = torch.tensor(PIXEL_STD, device=images.device).view(3, 1, 1)
+    mean, std = images.new_tensor([PIXEL_MEAN, PIXEL_STD], dtype=torch.float32).view(2, 3, 1, 1)
     return (images.float() / 255 - mean) / std
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from grounding.clip.backbone import normalise_pixels
 from grounding.clip.package import ModifiedResNet
+from grounding.clip.precision import own_mode
 
 BATCH_SIZE = 32
 VIEWS = ("tight", "context", "blur")
@@ -24,7 +25,7 @@ CONTEXT = 1.25
 BLUR = 0.15
 
 
-@torch.no_grad()
+@own_mode()
 def encode_crops(
     images: Iterable[tuple[np.ndarray, np.ndarray]], visual: ModifiedResNet, *, views: Sequence[str] = ("context",)
 ) -> list[Tensor]:

@@ -20,7 +20,7 @@ from grounding.clip.package import AttentionPool2d, Bottleneck, ModifiedResNet
 STAGES = ("layer1", "layer2", "layer3", "layer4")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DenseFeatures:
     """What the image tower says of a batch of images.
 

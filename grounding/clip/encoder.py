@@ -12,12 +12,13 @@ from torch import Tensor
 
 from grounding.clip.backbone import LoadedCLIP, normalise_pixels
 from grounding.clip.dense import DenseCLIP, DenseFeatures
+from grounding.clip.precision import own_mode
 from grounding.clip.text import TextEncoder
 from grounding.errors import SettingsError
 from grounding.geometry import Letterbox
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EncodedView:
     """Images at one input size, as they are or mirrored.
 
@@ -42,7 +43,7 @@ class EncodedView:
         return torch.from_numpy(masks).to(self.features.embeddings.device)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class EncodedImages:
     """Images encoded once, to be asked as often as one likes.
 
@@ -99,7 +100,7 @@ class Encoder:
         other.dense = self.dense.with_updates(updates)
         return other
 
-    @torch.no_grad()
+    @own_mode()
     def encode(self, images: Sequence[np.ndarray]) -> EncodedView:
         """Dense features of images (H, W, 3) uint8 RGB, each of any size."""
         letterboxes = tuple(Letterbox.fit((image.shape[1], image.shape[0]), self.model_size) for image in images)

@@ -60,7 +60,7 @@ def soft_maximum(similarity: Tensor, valid: Tensor, sharpness: Tensor) -> Tensor
     """
     inside = valid.flatten(-2)
     logits = (sharpness * similarity.flatten(-2)).masked_fill(~inside, -torch.inf)
-    return (logits.logsumexp(dim=-1) - inside.sum(dim=-1).log()) / sharpness
+    return (logits.logsumexp(dim=-1) - inside.sum(dim=-1).to(similarity.dtype).log()) / sharpness
 
 
 def min_max_normalize(similarity: Tensor, valid: Tensor) -> Tensor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import html
+import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,11 +15,13 @@ from tqdm import tqdm
 
 from grounding.clip.backbone import LoadedCLIP
 from grounding.clip.package import CLIP, Transformer, clip
+from grounding.clip.precision import own_mode
 from grounding.errors import InputError, is_writable
 from grounding.runtime.lru_cache import LRUCache
 
 CONTEXT_LENGTH = 77
 MAX_CHARACTERS = 10_000  # of a phrase: more are never 77 tokens, and take seconds to be found so
+JOINERS = "\u200c\u200d"  # which letters and emoji are written with
 BATCH_SIZE = 256
 BUDGET = 2**26  # bytes of phrases asked in passing: some thousands
 MANY_BATCHES = 20
@@ -27,14 +31,21 @@ def as_phrases(phrases: Sequence[str]) -> list[str]:
     """The phrases as a list.
 
     Raises:
-        InputError: it is a single string, whose letters would be taken for phrases.
+        InputError: it is a single string, whose letters would be taken for phrases, no sequence, or holds something
+            else than a text, such as the NaN of an empty cell.
     """
     if isinstance(phrases, str):
         raise InputError(f"phrases is the single string {phrases!r}: put it into a list")
-    return list(phrases)
+    if not isinstance(phrases, Iterable):
+        raise InputError(f"phrases is {phrases!r}: give a list of texts")
+    phrases = list(phrases)
+    for number, phrase in enumerate(phrases):
+        if not isinstance(phrase, str):
+            raise InputError(f"phrases[{number}] is {phrase!r}, which is no text: say in a few words what to look for")
+    return [str(phrase) for phrase in phrases]  # NumPy has texts of its own
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PhraseFeatures:
     """P phrases, as wholes and token by token.
 
@@ -50,7 +61,7 @@ class PhraseFeatures:
     is_token: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Encoded:
     """What is kept of a phrase: token ids, its embedding, and the tower's output in half precision, for its size."""
 
@@ -128,7 +139,7 @@ class TextEncoder:
     def _recalled(self, phrase: str) -> _Encoded | None:
         return self._remembered.get(phrase) or self._in_passing.get(phrase)
 
-    @torch.no_grad()
+    @own_mode()  # what is remembered must not depend on whether a training loop asked in half precision
     def _encoded(self, new: list[str]) -> dict[str, _Encoded]:
         """Distinct phrases through the text tower."""
         encoded: dict[str, _Encoded] = {}
@@ -140,9 +151,7 @@ class TextEncoder:
         batches = lengths.argsort(stable=True).split(BATCH_SIZE)
         for batch in tqdm(batches, desc="encoding phrases", leave=False, disable=len(batches) < MANY_BATCHES):
             batch_ids = ids[batch].to(self.device)
-            # What is remembered must not depend on whether a training loop happened to ask in half precision.
-            with torch.autocast(self.device.type, enabled=False):
-                embeddings, states = encode_tokens(self._model, batch_ids, transformer=self._clip.text_transformer)
+            embeddings, states = encode_tokens(self._model, batch_ids, transformer=self._clip.text_transformer)
             embeddings = F.normalize(embeddings, dim=-1)
             for row, index in enumerate(batch.tolist()):
                 length = int(lengths[index])
@@ -157,27 +166,43 @@ def tokenize(phrases: list[str]) -> Tensor:
     """Token ids (N, 77) int64 of phrases, zero after the end token.
 
     Raises:
-        InputError: a phrase is empty, or longer than CLIP's 77 tokens, or holds half a character.
+        InputError: a phrase has no token, or more than CLIP's 77, or holds half a character or one of CLIP's own marks.
     """
     for phrase in phrases:
-        if not phrase.strip():
-            raise InputError("the phrase is empty: say in a few words what to look for")
         if not is_writable(phrase):
             raise InputError(f"the phrase {_beginning(phrase)} holds half a character: give it as whole Unicode text")
         if len(phrase) > MAX_CHARACTERS:
             raise InputError(f"the phrase {_beginning(phrase)} has {len(phrase)} characters: shorten it")
+    shown = [_shown(phrase) for phrase in phrases]
     try:
-        return clip.tokenize(phrases, context_length=CONTEXT_LENGTH).long()
+        ids = clip.tokenize(shown, context_length=CONTEXT_LENGTH).long()
     except RuntimeError:
-        pass
-    for phrase in phrases:  # find the one to name
-        try:
-            clip.tokenize(phrase, context_length=CONTEXT_LENGTH)
-        except RuntimeError:
+        for phrase, text in zip(phrases, shown, strict=True):  # find the one to name
+            try:
+                clip.tokenize(text, context_length=CONTEXT_LENGTH)
+            except RuntimeError:
+                raise InputError(
+                    f"the phrase {_beginning(phrase)} is longer than CLIP's {CONTEXT_LENGTH} tokens: shorten it"
+                ) from None
+        raise
+    marks = (ids >= ids[:1, :1]).sum(dim=1)  # each phrase has one at its start and one at its end
+    for phrase, length, count in zip(phrases, ids.argmax(dim=1).tolist(), marks.tolist(), strict=True):
+        if count != 2:
             raise InputError(
-                f"the phrase {_beginning(phrase)} is longer than CLIP's {CONTEXT_LENGTH} tokens: shorten it"
-            ) from None
-    raise AssertionError("tokenizing fails for the list and for none of its phrases")
+                f"the phrase {_beginning(phrase)} holds <|startoftext|> or <|endoftext|>, where CLIP's text begins and "
+                "ends: leave it out"
+            )
+        if length == 1:
+            raise InputError(f"the phrase is empty ({_beginning(phrase)}): say in a few words what to look for")
+    return ids
+
+
+def _shown(phrase: str) -> str:
+    """The phrase as a reader sees it: without characters that take no place, such as a zero-width space."""
+    if phrase.isascii() and "&" not in phrase:
+        return phrase
+    text = html.unescape(html.unescape(phrase))  # as clip does it
+    return "".join(letter for letter in text if unicodedata.category(letter) != "Cf" or letter in JOINERS)
 
 
 def _beginning(phrase: str) -> str:

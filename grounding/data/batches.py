@@ -20,7 +20,7 @@ from grounding.types import Expression, SetExample, SetExpression
 COMPOSED_POOL = 2  # composed phrases kept per image for each one drawn in an epoch
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainingBatch:
     """B letterboxed images and P phrases about them.
 
@@ -49,7 +49,7 @@ class TrainingBatch:
         return {"image_ids": self.image_ids.tolist(), "phrases": self.phrases}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainingItem:
     """One image's part of a `TrainingBatch`, as arrays."""
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -160,10 +161,10 @@ def _subset_of_images(image_ids: set[int], subset: int | float | None, seed: int
     """The first so many images of one shuffled order: what makes subsets of one seed nest."""
     if subset is None:
         return image_ids
-    if isinstance(subset, float) and 0 < subset < 1:
+    if isinstance(subset, Integral) and not isinstance(subset, bool) and 1 <= subset <= len(image_ids):
+        count = int(subset)
+    elif isinstance(subset, Real) and 0 < subset < 1:
         count = max(1, round(subset * len(image_ids)))
-    elif isinstance(subset, int) and not isinstance(subset, bool) and 1 <= subset <= len(image_ids):
-        count = subset
     else:
         raise InputError(
             f"subset is {subset!r}: use a count of images from 1 to {len(image_ids)}, a fraction between 0 and 1, "

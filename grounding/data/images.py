@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -38,7 +39,7 @@ UPRIGHT = {
 }
 
 
-ImageLike = str | os.PathLike[str] | np.ndarray
+ImageLike = str | os.PathLike[str] | np.ndarray | Image.Image | bytes | bytearray | memoryview | BinaryIO
 
 
 class EndsEarlyWarning(UserWarning):
@@ -65,20 +66,27 @@ def read_image(path: str | os.PathLike[str], size: tuple[int, int] | None = None
     Raises:
         InputError: the file is missing, a folder, empty, not an image of these formats, damaged, or too large.
     """
-    path = Path(path)
-    data = _read_bytes(path)
+    return _pixels(_read_bytes(Path(path)), str(Path(path)), size)
+
+
+def _pixels(source: bytes | Image.Image, name: str, size: tuple[int, int] | None = None) -> np.ndarray:
+    """What `read_image` returns, of a file's content or an image of PIL's; `name` says which in messages."""
     try:
-        image, complete = _decode(data)
+        if not isinstance(source, Image.Image) and not source:
+            raise InputError(f"{name} is empty: copy or download the image again")
+        image, complete = (source, True) if isinstance(source, Image.Image) else _decode(source)
         orientation = _orientation(image)
         rgb = _to_rgb(image)
+    except InputError:
+        raise
     except Image.DecompressionBombError:
-        raise InputError(f"{path} has too many pixels to be read safely: give a smaller version of it") from None
+        raise InputError(f"{name} has too many pixels to be read safely: give a smaller version of it") from None
     except Exception as problem:  # PIL's parsers raise nearly anything on damaged files
         raise InputError(
-            f"{path} cannot be read as an image ({_reason(problem)}): give an undamaged file of {', '.join(FORMATS)}"
+            f"{name} cannot be read as an image ({_reason(problem)}): give an undamaged file of {', '.join(FORMATS)}"
         ) from problem
     if not complete:
-        warnings.warn(f"{path} ends early: the part that could be decoded is used", EndsEarlyWarning, stacklevel=2)
+        warnings.warn(f"{name} ends early: the part that could be decoded is used", EndsEarlyWarning, stacklevel=3)
     upright = rgb.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else rgb
     if size is not None and rgb.size == tuple(size) != upright.size:
         upright = rgb
@@ -104,13 +112,28 @@ def images_in(path: Path) -> list[Path]:
 
 
 def as_image(image: ImageLike) -> np.ndarray:
-    """A file's pixels, or an array checked: (H, W, 3) uint8 RGB.
+    """An image's pixels: (H, W, 3) uint8 RGB.
+
+    Args:
+        image: a path; a file's content, as bytes or as a file that is open to be read; an image of PIL's, which is
+            read as its file would be (turned upright, over white); or an array that has these pixels already.
 
     Raises:
-        InputError: the file cannot be read, or the array has another shape or type.
+        InputError: it cannot be read, is none of these, or the array has another shape or type.
     """
-    if not isinstance(image, np.ndarray):
+    if isinstance(image, Image.Image):
+        return _pixels(image, "the image")
+    if isinstance(image, str | os.PathLike):
         return read_image(image)
+    if hasattr(image, "read"):
+        image = image.read()
+    if isinstance(image, bytes | bytearray | memoryview):
+        return _pixels(bytes(image), "the image")
+    if not isinstance(image, np.ndarray):
+        raise InputError(
+            f"the image is of the type {type(image).__name__}: give a path, a file's bytes, an image of PIL's, or an "
+            "array (H, W, 3) uint8 RGB"
+        )
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise InputError(f"an image array is (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}: convert it first")
     return image
@@ -132,8 +155,6 @@ def _read_bytes(path: Path) -> bytes:
         raise InputError(f"{path} is no path: correct it") from None
     except OSError as problem:
         raise InputError(f"{path} cannot be opened ({problem.strerror}): check the path and its permissions") from None
-    if not data:
-        raise InputError(f"{path} is empty: copy or download the image again")
     return data
 
 
@@ -164,6 +185,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         return _deep_gray_to_rgb(image)
     if image.mode == "F":
         raise ValueError("its pixels are floating-point numbers of unknown range")
+    if image.mode == "La":  # gray multiplied with its transparency, which PIL converts into one other mode only
+        image = image.convert("LA")
     if not image.has_transparency_data:
         return image if image.mode == "RGB" else image.convert("RGB")  # which would copy it
     rgba = image.convert("RGBA")

@@ -38,7 +38,8 @@ TOKENIZER_FILE = "tokenizer.json"
 OLDEST_TORCH = "2.10"  # whose exporter understands that phrases and their lengths differ
 
 START, END = "<|startoftext|>", "<|endoftext|>"
-# As in the `clip` package, simple_tokenizer.py, without the two tokens above, which the library finds by itself.
+HIDDEN = r"[\p{Cf}&&[^\x{200c}\x{200d}]]"  # as `clip.text` has it
+# As in the `clip` package, simple_tokenizer.py, without the two tokens above, which are letters like any other here.
 WORDS = r"(?i)'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
@@ -147,6 +148,7 @@ def clip_to_tokenizers() -> Tokenizer:
             normalizers.Replace(Regex(SINGLE_QUOTE_RE.pattern), "'"),
             normalizers.Replace(Regex(DOUBLE_QUOTE_RE.pattern), '"'),
             normalizers.NFC(),
+            normalizers.Replace(Regex(HIDDEN), ""),
             normalizers.Replace(Regex(r"\s+"), " "),
             normalizers.Strip(),
             normalizers.Lowercase(),
@@ -158,7 +160,6 @@ def clip_to_tokenizers() -> Tokenizer:
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-    tokenizer.add_special_tokens([START, END])
     ends = [(token, theirs.encoder[token]) for token in (START, END)]
     tokenizer.post_processor = TemplateProcessing(single=f"{START} $A {END}", special_tokens=ends)
     tokenizer.enable_padding(pad_id=0, pad_token="!")

@@ -19,7 +19,7 @@ SMALLEST_SIDE = 1.0  # pixels: a thinner box is cropped as if it were that wide
 Crops = dict[tuple[int, tuple[float, ...]], np.ndarray]  # image and box -> (E,) float16, L2-normalised
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Annotated:
     """Of some examples, (P, E) float32 embeddings of each one's phrases, and their annotated crops."""
 

@@ -16,7 +16,7 @@ from grounding.evaluation.significance import interval_by_image
 from grounding.geometry import box_iou
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SetAnswer:
     """One answer beside its annotation.
 

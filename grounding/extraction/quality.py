@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from grounding.clip.precision import own_mode
 from grounding.extraction.components import distinct_boxes, without_duplicates
 from grounding.extraction.heat import CELLS, BoxSums, mean_around, reduced
 from grounding.extraction.rectangle import rectangles_from_heatmap
@@ -115,7 +116,7 @@ class BoxQualityHead(nn.Module):
         return self.layers((features - self.mean) / self.std)[:, 0]
 
 
-@torch.inference_mode()
+@own_mode()
 def boxes_by_quality(heatmap: np.ndarray, head: BoxQualityHead) -> tuple[np.ndarray, np.ndarray]:
     """Candidates of several thresholds and offsets, scored by the IoU that the head expects of them.
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from grounding.clip.backbone import EMBEDDED
 from grounding.clip.encoder import EncodedImages, EncodedView, Encoder
+from grounding.clip.precision import own_mode
 from grounding.clip.similarity import similarity_of
 from grounding.clip.text import TextEncoder, as_phrases
 from grounding.data.augmentation_rules import can_be_mirrored, mirrored_phrase
@@ -24,6 +25,7 @@ from grounding.extraction.settings import required_head
 from grounding.methods.batch import as_batch
 from grounding.methods.calibration import Calibration, calibrated, with_cosines
 from grounding.methods.drawings import EMBEDDED_CLIP, PhotographWarner
+from grounding.methods.recipe import Reloadable
 from grounding.methods.similarity_maps import similarity_heatmaps
 from grounding.methods.stream import EncodeOnceGrounder
 from grounding.model.adaptation import EmbeddingAdapters
@@ -56,7 +58,7 @@ class Grounder(Protocol):
         ...
 
 
-class DenseGrounder(EncodeOnceGrounder):
+class DenseGrounder(Reloadable, EncodeOnceGrounder):
     """Heatmaps from dense CLIP features, boxes from heatmaps.
 
     Args:
@@ -83,6 +85,8 @@ class DenseGrounder(EncodeOnceGrounder):
         InputError: the extraction needs a quality head and there is none, a size is no positive multiple of 32, or
             rules are asked of a decoder, which makes no similarity map.
     """
+
+    kept = ("name", "weights", "extraction", "quality_head", "calibration", "flip", "spatial_rules")
 
     def __init__(
         self,
@@ -121,6 +125,7 @@ class DenseGrounder(EncodeOnceGrounder):
         """What reads the phrases, and remembers them."""
         return self.encoder.encode_phrases
 
+    @own_mode()
     def encode(self, image: ImageLike) -> EncodedImages:
         """An image as a value that `ground` takes in its place: encode once, ask as often as you like.
 
@@ -129,11 +134,12 @@ class DenseGrounder(EncodeOnceGrounder):
         """
         return self._encode([as_image(image)])
 
+    @own_mode()
     def ground(self, image: ImageLike | EncodedImages, phrases: Sequence[str]) -> list[Grounding]:
         """Where each phrase is in one image. Images that were asked about lately are known again, by their pixels.
 
         Args:
-            image: a path, an array (H, W, 3) uint8 RGB, or what `encode` returned.
+            image: a path, an array (H, W, 3) uint8 RGB, an image of PIL's, a file's bytes, or what `encode` returned.
             phrases: what to look for; each at most CLIP's 77 tokens.
 
         Returns:
@@ -146,12 +152,13 @@ class DenseGrounder(EncodeOnceGrounder):
         encoded = image if isinstance(image, EncodedImages) else self._encoded_lately(as_image(image))
         return self._ground_encoded(encoded, [phrases])[0]
 
+    @own_mode()
     def ground_batch(self, images: Sequence[ImageLike], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
         """`ground` for several images, which go through CLIP together; raises as that does, and as `as_batch`."""
         pixels, asked = as_batch(images, phrases)
         return self._ground_encoded(self._encode(pixels), asked) if any(asked) else [[] for _ in asked]
 
-    @torch.inference_mode()
+    @own_mode()
     def similarity_maps(self, image: ImageLike | EncodedImages, phrases: Sequence[str]) -> list[np.ndarray]:
         """What CLIP sees, with the decoder's updates of it but before the decoder: each phrase's cosine with the dense
         embeddings.
@@ -198,7 +205,6 @@ class DenseGrounder(EncodeOnceGrounder):
             views += [replace(encoder.encode(mirrored), mirrored=True) for encoder in self._encoders]
         return EncodedImages(tuple(images), tuple(views))
 
-    @torch.inference_mode()
     def _ground_encoded(self, encoded: EncodedImages, phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
         image_of = [index for index, asked in enumerate(phrases) for _ in asked]
         if not image_of:

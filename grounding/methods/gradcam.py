@@ -40,12 +40,11 @@ class GradCAMGrounder(DenseGrounder):
         in [0, 1] the cosine of image and phrase, brought there from -1 to 1."""
         valid = view.valid_mask(STRIDE)[image_index]
         asked = self.encoder.encode_phrases(phrases).embeddings
-        # Autograd cannot work on what was made in inference mode, so both sides are copied outside of it.
-        with torch.inference_mode(False), torch.enable_grad():
+        with torch.enable_grad():
             # One copy of its image's stage per phrase: the gradient of the sum of all scores is then each phrase's own.
-            activations = view.features.pyramid["layer4"][image_index].float().clone().requires_grad_()
+            activations = view.features.pyramid["layer4"][image_index].float().requires_grad_()
             images = F.normalize(self._pool(activations), dim=-1)
-            cosines = (images * asked.clone()).sum(dim=1)
+            cosines = (images * asked).sum(dim=1)
             (gradients,) = torch.autograd.grad(cosines.sum(), activations)
         weights = gradients.mean(dim=(2, 3), keepdim=True)
         cam = (weights * activations.detach()).sum(dim=1).relu() * valid

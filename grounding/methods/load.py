@@ -37,6 +37,7 @@ from grounding.methods.names import (
     run_name,
 )
 from grounding.methods.proposals import ProposalsConfig, load_proposer
+from grounding.methods.recipe import remembers_its_call
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
 from grounding.model.adaptation import EmbeddingAdapters
@@ -49,6 +50,7 @@ SIZES_OF_A_CLIP = (224, 320, 448)
 CLIP_SHA256 = "clip_sha256"  # in the decoder file's metadata
 
 
+@remembers_its_call
 def load(
     name: str | os.PathLike[str],
     *,
@@ -69,7 +71,7 @@ def load(
             `trust_checkpoint` may be given.
         proposals: the detector of "yolo-clip" and "reclip".
         scoring: how CLIP looks at their proposals.
-        device: where the models go.
+        device: where the models go: "auto" is a GPU if there is one.
         precision: "float32"; "bfloat16", which saves most of the time where the device multiplies it natively and moves
             heatmaps a little (docs/performance.md says both); or "auto", which is the latter where that is so.
         compiled: whether dense features come from kernels that `torch.compile` makes for this machine: half a minute
@@ -79,7 +81,7 @@ def load(
         The method; a run's is named like its folder.
 
     Raises:
-        InputError: no such method or folder, the folder's files are damaged or do not fit each other, or as
+        InputError: no such method, folder or device, the folder's files are damaged or do not fit each other, or as
             `hub_download.fetched`.
     """
     name = os.fspath(name)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
@@ -34,7 +34,7 @@ class Request(NamedTuple):
 
     Attributes:
         key: what the answer is called.
-        image: a path, or an array (H, W, 3) uint8 RGB.
+        image: as for `as_image`.
         phrases: each at most CLIP's 77 tokens.
     """
 
@@ -43,7 +43,7 @@ class Request(NamedTuple):
     phrases: Sequence[str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GroundedPhrase:
     """Where a phrase is in an image: a `Grounding` without its heatmap.
 
@@ -56,8 +56,8 @@ class GroundedPhrase:
     """
 
     phrase: str
-    boxes_xyxy: np.ndarray
-    scores: np.ndarray
+    boxes_xyxy: np.ndarray = field(repr=False)
+    scores: np.ndarray = field(repr=False)
     point_xy: tuple[float, float]
     found: tuple[int, ...]
     presence: float

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from grounding.clip.backbone import EMBEDDED, LoadedCLIP
 from grounding.clip.crops import VIEWS, encode_crops
+from grounding.clip.precision import own_mode
 from grounding.clip.text import TextEncoder, as_phrases
 from grounding.data.images import ImageLike, as_image
 from grounding.errors import InputError
@@ -19,6 +20,7 @@ from grounding.methods.batch import as_batch
 from grounding.methods.drawings import EMBEDDED_CLIP, EMBEDDED_DETECTOR, PhotographWarner
 from grounding.methods.proposals import EMBEDDED_NAME
 from grounding.methods.proposals.types import Proposer
+from grounding.methods.recipe import Reloadable
 from grounding.methods.stream import EncodeOnceGrounder
 from grounding.types import Grounding
 
@@ -120,7 +122,7 @@ def grounding_of_boxes(
     return Grounding(phrase, boxes, scores, heatmap, image, no_proposal, presence, warning=warning)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class EncodedProposals:
     """Images whose proposals are found and encoded, to be asked as often as one likes.
 
@@ -143,7 +145,7 @@ class EncodedProposals:
         return arrays + sum(crops.nbytes for crops in self.crops)
 
 
-class YOLOCLIPGrounder(EncodeOnceGrounder):
+class YOLOCLIPGrounder(Reloadable, EncodeOnceGrounder):
     """Answers with the proposal whose crop CLIP finds closest to the phrase.
 
     Where the detector proposes nothing, the answer is the whole image, marked as `no_proposal`.
@@ -167,6 +169,7 @@ class YOLOCLIPGrounder(EncodeOnceGrounder):
         """What reads the phrases, and remembers them."""
         return self.scorer.encode_phrases
 
+    @own_mode()
     def encode(self, image: ImageLike) -> EncodedProposals:
         """An image as a value that `ground` takes in its place; `ReCLIPGrounder` takes the same.
 
@@ -175,11 +178,12 @@ class YOLOCLIPGrounder(EncodeOnceGrounder):
         """
         return self._encode([as_image(image)])
 
+    @own_mode()
     def ground(self, image: ImageLike | EncodedProposals, phrases: Sequence[str]) -> list[Grounding]:
         """The proposals in the order of their probabilities, per phrase; image and phrases are encoded once.
 
         Args:
-            image: a path, an array (H, W, 3) uint8 RGB, or what `encode` returned.
+            image: as for `DenseGrounder.ground`, or what `encode` returned.
             phrases: what to look for; each at most CLIP's 77 tokens.
 
         Raises:
@@ -191,6 +195,7 @@ class YOLOCLIPGrounder(EncodeOnceGrounder):
         encoded = image if isinstance(image, EncodedProposals) else self.encode(image)
         return self._ground_encoded(encoded, [phrases])[0]
 
+    @own_mode()
     def ground_batch(self, images: Sequence[ImageLike], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
         """`ground` for several images; the crops of all that are asked something go through CLIP together.
 

@@ -68,7 +68,7 @@ def coordinates(x: Tensor) -> Tensor:
 def _evenly_spaced(count: int, *, like: Tensor) -> Tensor:
     """(count,) from -1 to 1. Not `torch.linspace`, which the export to ONNX can trace for one count only."""
     steps = torch.arange(count, device=like.device)
-    return ((2 * steps + 1 - count) / max(count - 1, 1)).to(like.dtype)
+    return ((2 * steps + 1 - count).float() / max(count - 1, 1)).to(like.dtype)
 
 
 def upsampled(x: Tensor, like: Tensor) -> Tensor:

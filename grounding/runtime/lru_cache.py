@@ -21,6 +21,9 @@ class LRUCache:
         self._used = 0
         self._lock = Lock()
 
+    def __reduce__(self) -> tuple[type[LRUCache], tuple[int]]:
+        return LRUCache, (self.budget,)  # a copy, in this process or another, begins empty
+
     @property
     def used(self) -> int:
         """Bytes that the kept values take."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from grounding.training.info_nce import MAX_SCALE, TEMPERATURE, gathered, info_nce, same_words
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pairs:
     """P phrases, each with the region it refers to.
 

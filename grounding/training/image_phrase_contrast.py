@@ -12,7 +12,7 @@ from grounding.clip.similarity import soft_maximum
 from grounding.training.info_nce import MAX_SCALE, TEMPERATURE, gathered, info_nce, same_words
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImagesAndPhrases:
     """B images and P phrases, each of which is about one of them; nobody says where in it.
 

@@ -32,7 +32,7 @@ BOXES = 5  # drawn at most; the best one alone in full strength
 SHARE_OF_BEST = 0.5  # further boxes with less of the best one's score would only clutter the picture
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MethodAnswer:
     """One method's answer to one expression.
 

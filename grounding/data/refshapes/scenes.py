@@ -60,7 +60,7 @@ class SceneObject:
         return self.patch[2]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scene:
     """A picture and what is in it.
 

@@ -14,7 +14,7 @@ from grounding.errors import InputError
 from grounding.geometry import box_area
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Proposals:
     """Boxes of one image that may hold something.
 

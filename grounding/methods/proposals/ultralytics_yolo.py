@@ -7,13 +7,18 @@ when such a YOLO is asked for.
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
 from unittest.mock import patch
 
+import cv2
 import numpy as np
 import torch
+from PIL import Image
 
 from grounding.errors import InputError
 from grounding.methods.proposals.types import Proposals, Selection, best_proposals
@@ -76,25 +81,38 @@ class UltralyticsProposer:
         Returns:
             Boxes in pixels of the image, possibly none.
         """
-        found = self._model.predict(
-            np.ascontiguousarray(image[..., ::-1]),  # arrays are taken as OpenCV reads files: BGR
-            conf=self.selection.confidence,
-            iou=self.selection.iou_threshold,
-            agnostic_nms=True,
-            max_det=CANDIDATES,
-            device=self._device,
-            verbose=False,
-        )[0].boxes
+        with _threads_kept():
+            found = self._model.predict(
+                np.ascontiguousarray(image[..., ::-1]),  # arrays are taken as OpenCV reads files: BGR
+                conf=self.selection.confidence,
+                iou=self.selection.iou_threshold,
+                agnostic_nms=True,
+                max_det=CANDIDATES,
+                device=self._device,
+                verbose=False,
+            )[0].boxes
         height, width = image.shape[:2]
         # Once more, since the models without non-maximum suppression of their own may give a box for several classes.
         return best_proposals(found.xyxy.cpu().numpy(), found.conf.cpu().numpy(), (width, height), self.selection)
+
+
+@contextmanager
+def _threads_kept() -> Iterator[None]:
+    """PyTorch and OpenCV keep their numbers of threads, which ultralytics sets when it is imported and first asked."""
+    of_torch, of_opencv = torch.get_num_threads(), cv2.getNumThreads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(of_torch)
+        cv2.setNumThreads(of_opencv)
 
 
 def import_ultralytics() -> ModuleType:
     """The package, without its usage analytics, its installing of packages, its running of pickled code, and its
     settings file in the user's folder.
 
-    Where the program has imported the package before, its own choice of installing and of the settings file holds.
+    Where the program has imported the package before, its own choice of installing and of the settings file holds. What
+    the package changes of NumPy, OpenCV, Pillow, PyTorch and warnings for the whole program is undone.
 
     Raises:
         InputError: it is not installed.
@@ -107,7 +125,17 @@ def import_ultralytics() -> ModuleType:
     }
     try:
         # For the import only; what the package sets itself is undone as well.
-        with TemporaryDirectory() as folder, patch.dict(os.environ, {**settings, "YOLO_CONFIG_DIR": folder}):
+        with (
+            TemporaryDirectory() as folder,
+            patch.dict(os.environ, {**settings, "YOLO_CONFIG_DIR": folder}),
+            _threads_kept(),
+            warnings.catch_warnings(),
+            np.printoptions(),
+            torch._tensor_str.printoptions(),
+            patch.multiple(cv2, imread=cv2.imread, imwrite=cv2.imwrite, imshow=cv2.imshow),
+            patch.object(Image, "open", Image.open),
+            patch.object(torch, "save", torch.save),
+        ):
             import ultralytics
             from ultralytics.utils.events import events
     except ImportError as error:

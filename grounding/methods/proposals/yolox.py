@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 STRIDES = (8, 16, 32)
 STRIDES_P6 = (8, 16, 32, 64)
+# How ONNX names a file that holds weights: a key and a value of a protocol buffer, each after its length.
+LOCATION = re.compile(rb"\x0a\x08location\x12([\x80-\xff]?[\x01-\x7f])")
 PADDING = 114  # gray value of the padding in YOLOX's own preprocessing
 
 
@@ -38,23 +42,23 @@ class YOLOXProposer:
     Attributes:
         name, selection: as given.
         weights: a sentence for reports, with the file and the start of its SHA-256.
-        sha256: of the file, in hexadecimal.
+        sha256: of the file, and of those beside it that hold its weights, in hexadecimal.
         input_size: (width, height) in pixels of the network's input.
 
     Raises:
-        InputError: there is no such file, it is no ONNX model, or the model is no YOLOX.
+        InputError: there is no such file or none with its weights, it is no ONNX model, or the model is no YOLOX.
     """
 
     def __init__(self, path: str | os.PathLike[str], selection: Selection, *, name: str) -> None:
         path = Path(path)
         if not path.is_file():
             raise InputError(f"there is no detector file {path}: give the path of a YOLOX exported to ONNX")
-        content = path.read_bytes()
         self.name = name
-        self.sha256 = hashlib.sha256(content).hexdigest()
+        self._path = path.absolute()
+        self.sha256 = _sha256_with_data(path)
         self.weights = f"{name} ({path.name}, sha256 {self.sha256[:12]}...)"
         self.selection = selection
-        self._session = _open_session(content, path)
+        self._session = _open_session(path)
         self.input_size = _input_size(self._session, path)
         width, height = self.input_size
         try:
@@ -63,6 +67,9 @@ class YOLOXProposer:
         except Exception as error:  # ONNX Runtime's errors have no common class
             reason = str(error).strip().splitlines()[0]
             raise InputError(f"{path} is no YOLOX ({reason}): give a YOLOX exported to ONNX") from error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(YOLOXProposer, self._path, self.selection, name=self.name), ()  # no session is ever pickled
 
     def propose(self, image: np.ndarray) -> Proposals:
         """What may be an object in one image.
@@ -153,13 +160,35 @@ def import_onnxruntime() -> ModuleType:
     return onnxruntime
 
 
-def _open_session(content: bytes, path: Path) -> InferenceSession:
+def _sha256_with_data(path: Path) -> str:
+    """That of the file and, where its weights lie in files beside it, of these in the order that it names them.
+
+    Raises:
+        InputError: it names a file that is not there.
+    """
+    content = path.read_bytes()
+    digest = hashlib.sha256(content)
+    names = []
+    for found in LOCATION.finditer(content):
+        length = sum((byte & 127) << 7 * place for place, byte in enumerate(found[1]))  # seven bits a byte
+        names.append(os.fsdecode(content[found.end() : found.end() + length]))
+    for name in dict.fromkeys(names):
+        data = path.parent / name
+        if not data.is_file():
+            raise InputError(
+                f"{path} has its weights in {data}, which is missing: put that file there, under this name"
+            )
+        digest.update(data.read_bytes())
+    return digest.hexdigest()
+
+
+def _open_session(path: Path) -> InferenceSession:
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     # Threads that wait in a loop for the next image would take the processor from CLIP, which runs in turn.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors have no common class
         raise InputError(f"{path} is no ONNX model that ONNX Runtime can load: export or fetch it again") from error
 

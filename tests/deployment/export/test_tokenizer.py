@@ -43,7 +43,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
 
 
 def expected(phrase: str) -> list[int]:
-    ids = clip.tokenize(phrase, context_length=300)[0]
+    ids = clip.tokenize(phrase.replace("\xad", ""), context_length=300)[0]  # a soft hyphen takes no place
     return ids[: int(ids.argmax()) + 1].tolist()
 
 

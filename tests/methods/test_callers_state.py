@@ -1,0 +1,180 @@
+"""Whatever mode the caller computes in, an answer is the same, and a call leaves all as it found it."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cache, partial
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import grounding
+from grounding.extraction.grabcut import boxes_by_grabcut
+from grounding.extraction.quality import BoxQualityHead, boxes_by_quality
+from grounding.methods.dense import DenseGrounder
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+PHRASES = ["the red circle", "the square left of the star"]
+Mode = Callable[[], AbstractContextManager[Any]]
+
+
+@contextmanager
+def set_and_reset(setting: Callable[[Any], Any], value: Any, before: Any) -> Iterator[None]:
+    setting(value)
+    try:
+        yield
+    finally:
+        setting(before)
+
+
+@contextmanager
+def warnings_are_errors() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+MODES: dict[str, Mode] = {
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+    "inference": torch.inference_mode,
+    "no gradients": torch.no_grad,
+    "gradients": torch.enable_grad,
+    "float64": lambda: set_and_reset(torch.set_default_dtype, torch.float64, torch.float32),
+    "bfloat16": lambda: set_and_reset(torch.set_default_dtype, torch.bfloat16, torch.float32),
+    "default device": lambda: set_and_reset(torch.set_default_device, "meta", None),
+    "within a device": lambda: torch.device("meta"),
+    "deterministic": lambda: set_and_reset(torch.use_deterministic_algorithms, True, False),
+    "NumPy raises": lambda: np.errstate(all="raise"),
+    "warnings are errors": warnings_are_errors,
+}
+
+
+@contextmanager
+def all_modes() -> Iterator[None]:
+    with ExitStack() as stack:
+        for name in MODES.keys() - {"gradients", "float64"}:
+            stack.enter_context(MODES[name]())
+        yield
+
+
+def state() -> list[Any]:
+    """Everything that a program may have set and would miss."""
+    return [
+        torch.is_autocast_enabled("cpu"), torch.is_grad_enabled(), torch.is_inference_mode_enabled(),
+        torch.get_default_dtype(), torch.get_default_device(), torch.are_deterministic_algorithms_enabled(),
+        torch.get_num_threads(), cv2.getNumThreads(), bytes(torch.get_rng_state().numpy()), random.getstate(),
+        repr(np.random.get_state()), np.geterr(), warnings.filters[:],  # noqa: NPY002
+    ]  # fmt: skip
+
+
+@cache
+def loaded(name: str) -> Any:
+    return grounding.load(name, precision="float32")
+
+
+def asked(grounder: Any) -> list[np.ndarray]:
+    """What every entry point answers, nothing being known of image and phrases."""
+    grounder.text.forget()
+    answers = grounder.ground(IMAGE, PHRASES) + grounder.ground(grounder.encode(IMAGE), PHRASES[:1])
+    answers += [each for of_image in grounder.ground_batch([IMAGE, IMAGE[:50]], [[], PHRASES[:1]]) for each in of_image]
+    (streamed,) = grounder.ground_many([("", IMAGE, PHRASES[1:])])
+    arrays = [values for each in answers for values in (each.boxes_xyxy, each.scores, each.heatmap)]
+    arrays += [np.array([each.presence for each in (*answers, *streamed.phrases)])]
+    arrays += [values for each in streamed.phrases for values in (each.boxes_xyxy, each.scores)]
+    return arrays + (grounder.similarity_maps(IMAGE, PHRASES) if isinstance(grounder, DenseGrounder) else [])
+
+
+@cache
+def expected(name: str) -> list[np.ndarray]:
+    return asked(loaded(name))
+
+
+def assert_equal(found: list[np.ndarray], wanted: list[np.ndarray]) -> None:
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        ("refshapes", "gradients"),
+        ("refshapes", "float64"),
+        *((name, "all") for name in ("refshapes", "gradcam", "yolo-clip", "zero-shot")),
+    ],
+)
+def test_an_answer_depends_on_no_mode_and_nothing_is_remembered_of_it(name: str, mode: str) -> None:
+    wanted, grounder = expected(name), loaded(name)
+    if isinstance(grounder, DenseGrounder):
+        grounder.known_images.clear()
+    with MODES.get(mode, all_modes)():
+        before = state()
+        found = asked(grounder)
+        assert state() == before
+    assert_equal(found, wanted)
+    assert_equal(asked(grounder), wanted)  # of what was encoded in the mode, where it is known again
+
+
+def test_loading_depends_on_no_mode_and_leaves_none() -> None:
+    for mode in (all_modes, MODES["float64"]):
+        with mode():
+            before = state()
+            grounder = grounding.load("refshapes", precision="float32")
+            assert state() == before
+        assert {each.dtype for each in grounder.decoder.parameters()} == {torch.float32}
+        assert_equal(asked(grounder), expected("refshapes"))
+
+
+def test_what_was_asked_without_gradients_serves_training() -> None:
+    """Of the CLIP that a method was loaded with, every part can take part in a backward pass afterwards."""
+    with torch.inference_mode():
+        grounder = grounding.load("refshapes", precision="float32")
+        grounder.ground(IMAGE, PHRASES)
+    features = grounder.encoder.encode_squares(torch.zeros(1, 64, 64, 3, dtype=torch.uint8))
+    phrases = grounder.text(PHRASES)
+    heat = grounder.decoder(features, phrases, torch.zeros(2, dtype=torch.long))
+    heat.sum().backward()
+    assert all(torch.isfinite(each.grad).all() for each in grounder.decoder.head.parameters())
+
+
+def test_a_failure_leaves_nothing_behind() -> None:
+    grounder = loaded("refshapes")
+    wanted, before = expected("refshapes"), state()
+    for wrong in (partial(grounder.ground, IMAGE, ["the red circle", ""]), partial(grounder.ground, "", PHRASES),
+                  partial(grounding.load, "refshapes", device="nowhere")):  # fmt: skip
+        with torch.autocast("cpu", torch.bfloat16), contextlib.suppress(grounding.InputError):
+            wrong()
+    assert state() == before
+    assert_equal(asked(grounder), wanted)
+
+
+def test_extraction_depends_on_no_mode() -> None:
+    heatmap = np.random.default_rng(0).random((30, 40), dtype=np.float32)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        head = BoxQualityHead()
+    boxes, scores = boxes_by_quality(heatmap, head)
+    with torch.autocast("cpu", torch.bfloat16):
+        again = boxes_by_quality(heatmap, head)
+    assert_equal(list(again), [boxes, scores])
+
+
+def test_opencvs_draws_are_left_as_they_were() -> None:
+    def draws() -> list[float]:
+        return cv2.randu(np.empty((2, 3), np.float32), 0, 1).ravel().tolist()
+
+    cv2.setRNGSeed(7)
+    one, other = draws(), draws()
+    heatmap = np.exp(-((np.mgrid[:90, :120] - 50.0) ** 2).sum(axis=0) / 500).astype(np.float32)
+    boxes, _ = boxes_by_grabcut(IMAGE, heatmap)
+    cv2.setRNGSeed(7)
+    assert draws() == one
+    again, _ = boxes_by_grabcut(IMAGE, heatmap)
+    assert draws() == other
+    np.testing.assert_array_equal(boxes, again)

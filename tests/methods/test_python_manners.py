@@ -1,0 +1,141 @@
+"""Answers and grounders as Python's own values: compared, shown, copied, pickled, handed to other processes."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import grounding
+from grounding.extraction import ExtractionConfig
+from grounding.methods.config import ModelConfig
+from grounding.methods.dense import DenseGrounder
+from grounding.methods.load import zero_shot
+from grounding.types import Grounding
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+PHRASES = ["the red circle"]
+METHODS = ("refshapes", "zero-shot", "gradcam", "yolo-clip", "reclip", "centred-box")
+
+
+@pytest.fixture(scope="module")
+def methods() -> dict[str, Any]:
+    return {name: grounding.load(name, precision="float32") for name in METHODS}
+
+
+def assert_same_answer(one: Any, other: Any) -> None:
+    [found], [expected] = one.ground(IMAGE, PHRASES), other.ground(IMAGE, PHRASES)
+    for name in ("boxes_xyxy", "scores", "heatmap"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    assert (one.name, one.weights, found.presence) == (other.name, other.weights, expected.presence)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_grounder_is_pickled_as_the_call_that_made_it(methods: dict[str, Any], name: str) -> None:
+    pickled = pickle.dumps(methods[name])
+    assert len(pickled) < 100_000  # and no weights of a network
+    assert_same_answer(pickle.loads(pickled), methods[name])
+
+
+@pytest.mark.parametrize("name", ["refshapes", "yolo-clip"])
+def test_copies_hold_what_the_original_holds(methods: dict[str, Any], name: str) -> None:
+    for copied in (copy.copy(methods[name]), copy.deepcopy(methods[name])):
+        assert_same_answer(copied, methods[name])
+    shallow, deep = copy.copy(methods[name]), copy.deepcopy(methods[name])
+    assert shallow.text is methods[name].text and deep.text is not methods[name].text
+
+
+def test_what_was_set_afterwards_is_pickled_too(methods: dict[str, Any]) -> None:
+    changed = copy.copy(methods["refshapes"])
+    changed.extraction, changed.calibration, changed.name = ExtractionConfig("rectangle"), None, "mine"
+    again = pickle.loads(pickle.dumps(changed))
+    assert again.name == "mine" and again.calibration is None
+    assert_same_answer(again, changed)
+
+
+def test_paths_in_the_call_do_not_depend_on_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from grounding.clip.backbone import EMBEDDED_FILE
+
+    (tmp_path / "own.safetensors").symlink_to(EMBEDDED_FILE)
+    (tmp_path / "zero-shot").mkdir()  # a folder called like a method is not the method
+    monkeypatch.chdir(tmp_path)
+    grounder = grounding.load("zero-shot", model=ModelConfig(clip="own.safetensors"))
+    pickled = pickle.dumps(grounder)
+    monkeypatch.chdir("/")
+    assert_same_answer(pickle.loads(pickled), grounder)
+
+
+def test_one_that_was_put_together_by_hand_is_pickled_with_its_weights(methods: dict[str, Any]) -> None:
+    by_hand = zero_shot(methods["zero-shot"].encoder, ModelConfig(extraction=ExtractionConfig("multi_threshold")))
+    assert isinstance(by_hand, DenseGrounder)
+    assert_same_answer(pickle.loads(pickle.dumps(by_hand)), by_hand)
+
+
+def test_answers_are_compared_by_identity_and_shown_in_a_line(methods: dict[str, Any]) -> None:
+    [answer] = methods["refshapes"].ground(IMAGE, PHRASES)
+    assert answer == answer and answer != replace(answer) and len({answer, answer}) == 1
+    assert [answer].index(answer) == 0 and answer in [replace(answer), answer]
+    assert "'the red circle'" in repr(answer) and len(repr(answer)) < 300
+    encoded = methods["refshapes"].encode(IMAGE)
+    assert encoded == encoded and encoded != replace(encoded) and len(repr(encoded)) < 300
+    (streamed,) = methods["refshapes"].ground_many([("key", IMAGE, PHRASES)])
+    assert streamed == streamed and len(repr(streamed)) < 300
+
+
+def test_an_answer_survives_pickling(methods: dict[str, Any]) -> None:
+    [answer] = methods["refshapes"].ground(IMAGE, PHRASES)
+    again = pickle.loads(pickle.dumps(answer))
+    assert isinstance(again, Grounding) and repr(again) == repr(answer)
+    np.testing.assert_array_equal(again.heatmap, answer.heatmap)
+
+
+SPAWN = """
+import multiprocessing, sys
+import numpy as np
+import grounding
+
+image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+
+def first_box(grounder):
+    return grounder.ground(image, ["the red circle"])[0].boxes_xyxy[0].tolist()
+
+if __name__ == "__main__":
+    grounder = grounding.load("zero-shot", precision="float32")
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.map(first_box, [grounder]) == [first_box(grounder)]
+"""
+FORK = """
+import os, sys
+import numpy as np, torch
+import grounding
+
+torch.set_num_threads(2)
+image = np.random.default_rng(0).integers(0, 256, (600, 800, 3), dtype=np.uint8)
+grounder = grounding.load("zero-shot", precision="float32")
+expected = grounder.ground(image, ["the red circle"])[0].boxes_xyxy[0].tolist()
+child = os.fork()
+if not child:
+    try:
+        grounder.ground(image, ["the blue square"])
+    except grounding.InputError as error:
+        torch.set_num_threads(1)
+        again = grounder.ground(image[::-1].copy()[::-1], ["the red circle"])[0].boxes_xyxy[0].tolist()
+        os._exit(7 if "spawn" in str(error) and again == expected else 3)
+    os._exit(4)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize(("program", "code"), [(SPAWN, 0), (FORK, 7)], ids=["spawn", "fork"])
+def test_other_processes(tmp_path: Path, program: str, code: int) -> None:
+    """A spawned process loads again; a forked one, which would wait for ever, is told so and works with one thread."""
+    (tmp_path / "program.py").write_text(program)
+    done = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == code, done.stderr[-2000:]
