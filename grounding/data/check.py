@@ -23,7 +23,7 @@ from grounding.data import records as reader
 from grounding.data.annotations import find_layout, read_instance_records, read_reference_records
 from grounding.data.flickr30k import PUBLISHED_IMAGES
 from grounding.data.images import EndsEarlyWarning, read_annotated_image
-from grounding.data.open_dataset import is_table
+from grounding.data.open_dataset import table_at
 from grounding.data.pairs import ImagePhrasePairs, read_records, row_of
 from grounding.errors import InputError, visible
 from grounding.runtime.cli import exit_on_input_error
@@ -45,10 +45,10 @@ def check(data: Path, split_by: str = "umd", images: bool = True) -> Iterator[Pr
     Raises:
         InputError: a whole file is missing or is no list of entries.
     """
-    if is_table(data):
-        used = yield from _check_table(data)
-    elif flickr30k.is_flickr30k(data):
+    if flickr30k.is_flickr30k(data):
         used = yield from _check_flickr30k(data)
+    elif table := table_at(data):
+        used = yield from _check_table(table)
     else:
         used = yield from _check_references(data, split_by)
     for path, read in tqdm(used, desc="images", unit="image", disable=not images, leave=False):
@@ -144,17 +144,16 @@ def _check_table(path: Path) -> Generator[Problem, None, Images]:
     """What is wrong with a table of one's own; returns the images of all rows, where every row can be read."""
     records = read_records(path)
     rows = yield from _read("rows", [record for _, record in records], row_of)
-    used: Images = []
-    known: set[Path] = set()
-    for split in sorted({row.split for row in rows if len(rows) == len(records)}):
-        dataset = ImagePhrasePairs(path, split)
-        for index in range(len(dataset)):
-            image = dataset.expressions_of(index)[0].image_path
-            if image in known:
-                yield "image in more than one split", f"{image}, again in {split}"
-            known.add(image)
-            used.append((image, partial(dataset.__getitem__, index)))
-    return used
+    if len(rows) < len(records):
+        return []
+    splits: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        splits[row.image].add(row.split)
+    for image, names in splits.items():
+        if len(names) > 1:
+            yield "image in more than one split", f"{image}: {sorted(names)}"
+    dataset = ImagePhrasePairs(path)
+    return [(dataset.expressions_of(i)[0].image_path, partial(dataset.__getitem__, i)) for i in range(len(dataset))]
 
 
 def _read(name: str, records: list[Any], read: Callable[[Any, str], Entry]) -> Generator[Problem, None, list[Entry]]:

@@ -145,3 +145,18 @@ def test_a_csv_as_spreadsheets_and_people_write_it(folder: Path) -> None:
     cup, dog = ImagePhrasePairs(folder / "data.csv").expressions
     assert (cup.phrase, cup.box_xyxy, dog.phrase) == ("the cup, left", (1, 2, 11, 9), "a dog")
     assert dog.image_path.is_file() and np.isnan(dog.box_xyxy).all()
+
+
+def test_a_folder_of_images_with_its_table_is_that_table(folder: Path) -> None:
+    table = write(folder, ".csv", ROWS)
+    assert open_dataset(folder, "val").expressions == open_dataset(table, "val").expressions
+    write(folder, ".jsonl", ROWS)
+    with pytest.raises(InputError, match=r"has several tables, data\.csv and data\.jsonl among them: give one"):
+        open_dataset(folder, "val")
+    (folder / "annotations").mkdir()
+    with pytest.raises(InputError, match=r"has no refs\(umd\)\.p"):
+        open_dataset(folder, "val")
+
+
+def test_pictures_are_of_all_rows_whatever_their_split(folder: Path) -> None:
+    assert len(ImagePhrasePairs(write(folder, ".csv", ROWS)).expressions) == len(ROWS)
