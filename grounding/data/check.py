@@ -11,15 +11,20 @@ import sys
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from jsonargparse import auto_cli
 from tqdm import tqdm
 
+from grounding.data import flickr30k_files as flickr30k
 from grounding.data import records as reader
 from grounding.data.annotations import find_layout, read_instance_records, read_reference_records
-from grounding.data.images import EndsEarlyWarning, read_image
+from grounding.data.flickr30k import PUBLISHED_IMAGES
+from grounding.data.images import EndsEarlyWarning, read_annotated_image
+from grounding.data.open_dataset import table_at
+from grounding.data.pairs import ImagePhrasePairs, read_records, row_of
 from grounding.errors import InputError, visible
 from grounding.runtime.cli import exit_on_input_error
 from grounding.types import Region
@@ -27,19 +32,40 @@ from grounding.types import Region
 SHOWN, MOST_LETTERS = 5, 200  # places of a kind, and letters of a place, which quotes what the files hold
 Problem = tuple[str, str]  # its kind, and which entry or file has it
 Entry = TypeVar("Entry")
+Images = list[tuple[Path, Callable[[], object]]]  # files of images, each with what reads it as its data set does
 
 
 def check(data: Path, split_by: str = "umd", images: bool = True) -> Iterator[Problem]:
-    """Look for everything that is wrong with a data set in RefCOCOg's layout; what the reader refuses comes first.
+    """Look for everything that is wrong with a data set; what its reader refuses comes first.
 
     Args:
-        data: root folder of the data set.
+        data: the data set, a folder or a table (docs/data.md).
         split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
         images: whether every image is decoded, which takes most of the time; else files are only looked for.
 
     Raises:
         InputError: a whole file is missing or is no list of entries.
     """
+    if flickr30k.is_flickr30k(data):
+        used = yield from _check_flickr30k(data)
+    elif table := table_at(data):
+        used = yield from _check_table(table)
+    else:
+        used = yield from _check_references(data, split_by)
+    for path, read in tqdm(used, desc="images", unit="image", disable=not images, leave=False):
+        try:
+            if not os.path.isfile(path):  # unlike Path.is_file, it knows no name that it cannot take
+                yield "missing image", str(path)
+            elif images:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("error", EndsEarlyWarning)
+                    read()
+        except (InputError, EndsEarlyWarning) as error:
+            yield "image that cannot be used, or not with its boxes", str(error)
+
+
+def _check_references(data: Path, split_by: str) -> Generator[Problem, None, Images]:
+    """What is wrong with annotations in RefCOCOg's layout; returns the images of its references."""
     layout = find_layout(data, split_by)
     content = read_instance_records(layout.instances_file)
     references = yield from _read("references", read_reference_records(layout.refs_file), reader.reference_of)
@@ -89,20 +115,59 @@ def check(data: Path, split_by: str = "umd", images: bool = True) -> Iterator[Pr
     shared = {image_id: sorted(names) for image_id, names in splits.items() if len(names) > 1}
     yield from (("image in more than one split", f"image_id {image_id}: {names}") for image_id, names in shared.items())
 
-    used = [image for image_id, image in by_id.items() if image_id in splits]
-    for image in tqdm(used, desc="images", unit="image", disable=not images, leave=False):
-        path = layout.images_dir / image.file_name
+    used = [
+        (layout.images_dir / image.file_name, image.size) for image_id, image in by_id.items() if image_id in splits
+    ]
+    return [(path, partial(read_annotated_image, path, size)) for path, size in used]
+
+
+def _check_flickr30k(root: Path) -> Generator[Problem, None, Images]:
+    """What is wrong with the files of Flickr30k Entities; returns the images of all lists."""
+    used: Images = []
+    known: set[int] = set()
+    flickr30k.read_unrelated(root)
+    for split, published in PUBLISHED_IMAGES.items():
         try:
-            if not os.path.isfile(path):  # unlike Path.is_file, it knows no name that it cannot take
-                yield "missing image", str(path)
-            elif images:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("error", EndsEarlyWarning)
-                    height, width = read_image(path, image.size).shape[:2]
-                if image.size not in (None, (width, height)):
-                    yield "image of another size", f"{path}: {width}x{height}, instances.json says {image.size}"
-        except (InputError, EndsEarlyWarning) as error:
-            yield "broken image", str(error)
+            ids = flickr30k.read_list(root, split)
+        except InputError as error:
+            yield "list of images that cannot be read", str(error)
+            continue
+        if len(ids) != published:
+            yield "list of another length than the published one", f"{split}.txt: {len(ids):,}, {published:,} published"
+        for image_id in ids:
+            captions, annotation = flickr30k.annotation_files(root, image_id)
+            path = root / flickr30k.IMAGES / f"{image_id}.jpg"
+            if image_id in known:
+                yield "image in more than one split", f"{image_id}, again in {split}.txt"
+                continue
+            known.add(image_id)
+            size = None
+            try:
+                flickr30k.read_captions(captions)
+                chains = flickr30k.read_chains(annotation)
+                size = chains.size
+                if chains.outside:
+                    yield "box outside of its image", f"{annotation}, {chains.outside} times"
+            except InputError as error:
+                yield "captions or annotation that cannot be read", str(error)
+            used.append((path, partial(read_annotated_image, path, size)))
+    return used
+
+
+def _check_table(path: Path) -> Generator[Problem, None, Images]:
+    """What is wrong with a table of one's own; returns the images of all rows, where every row can be read."""
+    records = read_records(path)
+    rows = yield from _read("rows", [record for _, record in records], row_of)
+    if len(rows) < len(records):
+        return []
+    splits: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        splits[row.image].add(row.split)
+    for image, names in splits.items():
+        if len(names) > 1:
+            yield "image in more than one split", f"{image}: {sorted(names)}"
+    dataset = ImagePhrasePairs(path)
+    return [(dataset.expressions_of(i)[0].image_path, partial(dataset.__getitem__, i)) for i in range(len(dataset))]
 
 
 def _read(name: str, records: list[Any], read: Callable[[Any, str], Entry]) -> Generator[Problem, None, list[Entry]]:

@@ -13,6 +13,7 @@ import gdown
 import requests
 from gdown.exceptions import FileURLRetrievalError
 
+from grounding.data import flickr30k_download
 from grounding.data.annotations import find_layout, read_instances, read_references
 from grounding.data.archives import unpack
 from grounding.errors import InputError
@@ -139,16 +140,24 @@ def main(args: list[str] | None = None) -> None:
     """The command line; `args` are those of the process where None. It raises what `download` and `verify` do."""
     about = "Download a data set of referring expressions, or go on with it, and count it; a whole one is left alone."
     parser = ArgumentParser(prog="python -m grounding.data.download", description=about)
-    parser.add_argument("dataset", choices=sorted(PUBLISHED), help="which data set")
+    parser.add_argument("dataset", choices=["flickr30k", *sorted(PUBLISHED)],
+                        help="which data set; of flickr30k only the annotations")  # fmt: skip
     parser.add_argument("--root", type=Path, help="folder for the data set; not given, data/refcocog and so on")
     drive = "drive: the course archive on Google Drive, refcocog only; "
     official = ("official: annotations of the refer project and the photographs of COCO, of which all 13.5 GB are "
                 "downloaded to take out those that are needed")  # fmt: skip
     parser.add_argument("--source", choices=["drive", "official"], default="drive", help=drive + official)
-    parser.add_argument("--refs-url", help="other address of the annotations' archive, for --source official")
+    parser.add_argument("--refs-url", help="other address of the annotations' archive, for --source official; of the "
+                        "folder of files, for flickr30k")  # fmt: skip
     parser.add_argument("--images-url", help="other address of COCO's train2014.zip, for --source official")
     parser.add_argument("--verify-only", action="store_true", help="only count what is in --root, download nothing")
     options = parser.parse_args(args)
+    if options.dataset == "flickr30k":
+        root, address = options.root or Path("data") / "flickr30k", options.refs_url or flickr30k_download.ADDRESS
+        done = not options.verify_only and flickr30k_download.download(root, address)
+        flickr30k_download.verify(root, "run the same command without --verify-only")
+        print(flickr30k_download.state(root) + ("" if done else "; nothing was downloaded"))
+        return
     addresses = {name: getattr(options, name) for name in ("refs_url", "images_url") if getattr(options, name)}
     dataset = replace(PUBLISHED[options.dataset], **addresses)
     root = options.root or Path("data") / dataset.name

@@ -15,6 +15,7 @@ from grounding.data.dataset import NOWHERE, GroundingDataset, Grouping
 from grounding.data.flickr30k_files import (
     IMAGES,
     IMAGES_FORM,
+    UNRELATED,
     Box,
     Chains,
     Phrase,
@@ -82,7 +83,7 @@ class Flickr30kEntities(GroundingDataset):
         regions: list[Region] = []
         sizes: dict[int, tuple[int, int] | None] = {}
         left_out: Counter[str] = Counter()
-        files = [root / f"{split}.txt"]
+        files = [root / f"{split}.txt", *root.glob(UNRELATED)]
         for image_id in ids:
             sentences, annotations = annotation_files(root, image_id)
             files += [sentences, annotations]

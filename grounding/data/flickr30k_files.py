@@ -65,7 +65,7 @@ def read_list(root: Path, split: str) -> list[int]:
     """The images of a split.
 
     Raises:
-        InputError: a part of the data set or the split is missing, or the list holds something else, or an image twice.
+        InputError: a part of the data set or the split is missing, or as `image_ids`.
     """
     missing = next((name for name in FOLDERS if not (root / name).is_dir()), None)
     if missing is not None:
@@ -76,6 +76,15 @@ def read_list(root: Path, split: str) -> list[int]:
         names = ", ".join(sorted(each.stem for each in root.glob("*.txt"))) or "none"
         raise InputError(f"{path} is missing, the lists of images that are there: {names}: use one of these, or "
                          f"{DOWNLOAD} {root}")  # fmt: skip
+    return image_ids(path)
+
+
+def image_ids(path: Path) -> list[int]:
+    """The numbers of images in a list.
+
+    Raises:
+        InputError: the list cannot be read, or holds something else, or an image twice.
+    """
     words = _text(path).split()
     if not words or not all(re.fullmatch(r"[0-9]{1,14}", word) for word in words) or len(set(words)) < len(words):
         raise InputError(f"{path} does not list the numbers of images, each once: {GET_AGAIN}")

@@ -10,6 +10,7 @@ from grounding.data.flickr30k import Flickr30kEntities
 from grounding.data.flickr30k_files import is_flickr30k
 from grounding.data.pairs import ImagePhrasePairs
 from grounding.data.refcocog import RefCOCOg
+from grounding.errors import InputError
 
 TABLES = (".csv", ".jsonl")
 
@@ -27,8 +28,9 @@ def open_dataset(
     """One split of a data set.
 
     Args:
-        root: a file that ends in .csv or .jsonl is a table of one's own (`ImagePhrasePairs`); a folder with
-            `Sentences/` or `flickr30k-images/` is Flickr30k Entities; any other has RefCOCOg's layout.
+        root: a file that ends in .csv or .jsonl is a table of one's own (`ImagePhrasePairs`), as is a folder with one
+            such file and no `annotations/`; a folder with `Sentences/` or `flickr30k-images/` is Flickr30k Entities;
+            any other has RefCOCOg's layout.
         split: which part.
         split_by: who made the parts, in RefCOCOg's layout; the others have one division, and do not ask.
         boxed: whether phrases without a box are left out; in RefCOCOg's layout each has one.
@@ -38,13 +40,26 @@ def open_dataset(
         InputError: the data set cannot be used, as its reader says.
     """
     root = Path(root)
-    if is_table(root):
-        return ImagePhrasePairs(root, split, boxed=boxed, group_by=group_by, subset=subset, seed=seed)
     if is_flickr30k(root):
         return Flickr30kEntities(root, split, boxed=boxed, group_by=group_by, subset=subset, seed=seed)
+    if table := table_at(root):
+        return ImagePhrasePairs(table, split, boxed=boxed, group_by=group_by, subset=subset, seed=seed)
     return RefCOCOg(root, split, split_by=split_by, group_by=group_by, subset=subset, seed=seed)
 
 
-def is_table(root: Path) -> bool:
-    """Whether it is called as a table of one's own is."""
-    return root.suffix.lower() in TABLES and not root.is_dir()
+def table_at(root: Path) -> Path | None:
+    """The table of one's own that this is, or that lies in this folder where no annotations of another kind do.
+
+    Raises:
+        InputError: several lie there.
+    """
+    if not root.is_dir():
+        return root if root.suffix.lower() in TABLES else None
+    if (root / "annotations").is_dir() or any(root.glob("refs(*).p")):
+        return None
+    tables = [path for path in sorted(root.iterdir()) if path.suffix.lower() in TABLES and path.name[0] != "."]
+    if len(tables) > 1:
+        raise InputError(
+            f"{root} has several tables, {tables[0].name} and {tables[1].name} among them: give one of them"
+        )
+    return tables[0] if tables else None

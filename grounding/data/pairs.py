@@ -55,7 +55,7 @@ class ImagePhrasePairs(GroundingDataset):
     def __init__(
         self,
         path: str | os.PathLike[str],
-        split: str = "train",
+        split: str | None = None,
         *,
         boxed: bool = False,
         group_by: Grouping = "image",
@@ -67,7 +67,7 @@ class ImagePhrasePairs(GroundingDataset):
         Args:
             path: a file that ends in .csv, with column names in its first row; any other is JSON Lines, one object a
                 line.
-            split: whose rows are read.
+            split: whose rows are read; None for all rows.
             boxed: only rows with a box are expressions, the others are counted in `left_out`; else all are, with NaN
                 for a box that is not known.
             group_by, subset, seed: as in `GroundingDataset`.
@@ -84,7 +84,7 @@ class ImagePhrasePairs(GroundingDataset):
             raise InputError(
                 f"{path} has no 'split' for {unsplit.phrase!r} of {unsplit.image}: give each row one, or none"
             )
-        if splits and split not in splits:
+        if splits and split not in (None, *splits):
             raise InputError(f"{path} has no split {split!r}: use one of {', '.join(sorted(splits))}")
         self.boxed_splits = frozenset(row.split for row in rows if row.box_xyxy) & splits
         images: dict[str, int] = {}
@@ -93,7 +93,7 @@ class ImagePhrasePairs(GroundingDataset):
         for sent_id, row in enumerate(rows):  # numbered over all splits: an id means the same in each
             image_id = images.setdefault(row.image, len(images))
             ann_id = objects.setdefault((image_id, row.box_xyxy or sent_id), len(objects))
-            if splits and row.split != split:
+            if splits and split not in (None, row.split):
                 continue
             if boxed and not row.box_xyxy:
                 left_out += 1
@@ -108,7 +108,7 @@ class ImagePhrasePairs(GroundingDataset):
         regions = {each.ann_id: Region(each.ann_id, each.image_id, each.box_xyxy, "")
                    for each in expressions if each.box_xyxy is not NOWHERE}  # fmt: skip
         super().__init__(
-            path, split, expressions, regions.values(), dict.fromkeys(images.values()), images_dir=path.parent,
+            path, split or "all", expressions, regions.values(), dict.fromkeys(images.values()), images_dir=path.parent,
             files=[path], left_out={"without a box": left_out} if left_out else {}, group_by=group_by, subset=subset,
             seed=seed,
         )  # fmt: skip

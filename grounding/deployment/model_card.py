@@ -86,8 +86,9 @@ def read_measured(path: Path, made_from: Mapping[str, Any]) -> MeasuredRun:
                        dataset_split=split, metric_name=name)
             for key, name in MEASURES.items() if key in means
         ]  # fmt: skip
+        by = f" ({comparison['split_by']})" if comparison["split_by"] else ""  # "" where there is one division only
         caption = (
-            f"{data}, split {split} ({comparison['split_by']}): {comparison['images']} images, n = {records[0]['n']}, "
+            f"{data}, split {split}{by}: {comparison['images']} images, n = {records[0]['n']}, "
             f"one query per {comparison['query']}; IoU {comparison['iou']}."
         )
         return MeasuredRun(caption, results, records[0].get("intervals", {}))

@@ -202,7 +202,10 @@ def _set_up(config: TrainConfig) -> _Setup:
                               process=accelerator.process_index, processes=accelerator.num_processes)  # fmt: skip
         refuse_what_teaches_nothing(config, len(items))
         encoder = make_encoder(config.model, accelerator.device)
-        accelerator.print(f"training on {len(items)} images of {config.data}; frozen weights: {encoder.clip.weights}")
+        left_out = f", {dataset.left_out.total()} phrases left out" if dataset.left_out else ""
+        accelerator.print(
+            f"training on {len(items)} images of {config.data}{left_out}; frozen weights: {encoder.clip.weights}"
+        )
         # All phrases at once, in a fixed order: an embedding is then the same to the last bit in a resumed run.
         asked = {expression.phrase for expression in (validation.expressions if validation else ())}
         if config.model.spatial_rules:  # which ask for noun phrases besides

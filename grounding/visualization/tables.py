@@ -71,7 +71,9 @@ def main_table(results: Mapping[str, Any]) -> ResultTable:
                    "R@5": "recall@5", "Region acc": "region_accuracy", "Cat. acc": "category_accuracy",
                    "No box": "no_proposal"}),
     ]  # fmt: skip
-    return _of_methods("comparison", "Comparison of the methods", results, columns, _measures)
+    several = any("acc@0.5_any" in record["metrics"] for record in _records(results).values())
+    note = "A phrase's boxes count as the one around them; any: as each of them." if several else ""
+    return _of_methods("comparison", "Comparison of the methods", results, columns, _measures, note)
 
 
 def difference_table(results: Mapping[str, Any]) -> ResultTable:
@@ -160,6 +162,9 @@ def caption(results: Mapping[str, Any], note: str = "") -> str:
     counted = [f"{results['images']} images"] if "images" in results else []
     counted += [f"n = {n}"] + ([QUERIES[results["query"]]] if "query" in results else [])
     sentences = [f"{results['data']}, split {split}: {', '.join(counted)}."]
+    if left_out := results.get("left_out"):
+        reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+        sentences.append(f"{sum(left_out.values())} phrases left out: {reasons}.")
     if "iou" in results:
         sentences.append(f"IoU {results['iou']}.")
     if any("intervals" in record for record in _records(results).values()):

@@ -1,0 +1,118 @@
+"""train.py, evaluate.py and visualize.py on Flickr30k Entities and on a table, by the same words as on RefCOCOg."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from safetensors.torch import load_file
+
+from tests.data.flickr30k.files import FIELD, IMAGES, STREET, write_flickr30k, xml
+from tests.scripts import assert_refused, run_script
+from tests.tiny_clip import save_tiny_clip
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*that are published")
+Capture = pytest.CaptureFixture[str]
+WEAK = ("--model.decoder.kind", "adapters", "--images_per_batch", 2)
+BOTH = [STREET, FIELD]
+TABLE = """image,phrase,x1,y1,x2,y2,split
+street.jpg,two men,10,10,80,50,{a}
+street.jpg,a bench,40,20,60,40,{a}
+field.jpg,a dog,0,0,70,80,{b}
+field.jpg,the sky,,,,,{b}
+"""
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> tuple[object, ...]:
+    return ("--model.clip", save_tiny_clip(tmp_path / "clip.pt"), "--model.model_size", 64, "--device", "cpu")
+
+
+@pytest.fixture
+def flickr(tmp_path: Path) -> Path:
+    return write_flickr30k(tmp_path / "flickr", {"train": BOTH, "val": BOTH, "test": BOTH})
+
+
+def table(folder: Path, *, train: str = "train", val: str = "val") -> Path:
+    for name, image_id in (("street.jpg", STREET), ("field.jpg", FIELD)):
+        Image.new("RGB", IMAGES[image_id][0]).save(folder / name)
+    (folder / "own.csv").write_text(TABLE.format(a=train, b=val))
+    return folder / "own.csv"
+
+
+def trained(capsys: Capture, data: Path, output: Path, *options: object) -> str:
+    """What training said, and the last line of metrics.jsonl."""
+    outcome = run_script(capsys, "train.py", "--data", data, "--output", output, "--epochs", 1, *options)
+    assert outcome.code == 0, outcome
+    return outcome.out + (output / "metrics.jsonl").read_text().splitlines()[-1]
+
+
+def test_flickr30k(capsys: Capture, tmp_path: Path, flickr: Path, clip: tuple[object, ...]) -> None:
+    said = trained(capsys, flickr, tmp_path / "boxed", *clip)
+    assert "training on 2 images of" in said and ", 4 phrases left out; frozen" in said
+    said = trained(capsys, flickr, tmp_path / "weak", *clip, *WEAK)
+    assert ", 2 phrases left out; frozen" in said and "acc@0.5_any" in said
+    outcome = run_script(capsys, "evaluate.py", "compare", tmp_path / "weak", "centred-box", "whole-image", "--data",
+                         flickr, "--output", tmp_path / "out", "--device", "cpu", "--bounds", "[]")  # fmt: skip
+    assert outcome.code == 0, outcome
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    measures = ("acc@0.5", "acc@0.5_any", "pointing", "pointing_any")
+    centred, whole = (results["methods"][name] for name in ("centred-box", "whole-image"))
+    assert [centred["metrics"][name] for name in measures] == pytest.approx([2 / 6, 1 / 6, 5 / 6, 3 / 6])
+    assert [whole["metrics"][name] for name in measures] == pytest.approx([2 / 6, 1 / 6, 5 / 6, 3 / 6])
+    assert centred["subsets"]["people"]["n"] == 3 and centred["n"] == 6
+    assert results["split_by"] == "" and results["left_out"]["not visual"] == 1
+    said = " ".join(outcome.out.split())
+    assert "Acc@0.5 any" in said and "4 phrases left out: 1 not visual, " in said and "any: as each of them" in said
+    drawn = run_script(capsys, "visualize.py", tmp_path / "weak", "--data", flickr, "--count", 2, "--device", "cpu",
+                       "--output", tmp_path / "pictures")  # fmt: skip
+    assert drawn.code == 0, drawn
+    gallery = run_script(capsys, "visualize.py", "gallery", tmp_path / "out", "--show", "random")
+    assert gallery.code == 0, gallery
+    scored = run_script(capsys, "evaluate.py", "score", tmp_path / "out" / "predictions" / "centred-box.jsonl",
+                        "--format", "jsonl", "--data", flickr, "--output", tmp_path / "scored")  # fmt: skip
+    assert scored.code == 0, scored
+    again = json.loads((tmp_path / "scored" / "results.json").read_text())["methods"]["predictions"]["metrics"]
+    assert [again[name] for name in measures[:2]] == pytest.approx([2 / 6, 1 / 6])
+
+
+def test_no_box_of_flickr30k_reaches_a_weak_run(
+    capsys: Capture, tmp_path: Path, flickr: Path, clip: tuple[object, ...]
+) -> None:
+    """Other boxes, fewer, and none of one chain: the weights are the same to the last bit."""
+    other = write_flickr30k(tmp_path / "other", {"train": BOTH, "val": BOTH})
+    objects = [((1,), (5, 5, 9, 9)), ((2, 4), (1, 1, 100, 60))]
+    (other / "Annotations" / f"{STREET}.xml").write_text(xml(STREET, IMAGES[STREET][0], objects))
+    for name, data in (("one", flickr), ("two", other)):
+        trained(capsys, data, tmp_path / name, *clip, *WEAK, "--validation_data", flickr)
+    one, two = (load_file(tmp_path / name / "decoder.safetensors") for name in ("one", "two"))
+    assert one.keys() == two.keys() and all((one[key] == two[key]).all() for key in one)
+
+
+def test_a_table_with_splits(capsys: Capture, tmp_path: Path, clip: tuple[object, ...]) -> None:
+    data = table(tmp_path)
+    assert '"acc@0.5"' in trained(capsys, data, tmp_path / "boxed", *clip)
+    outcome = run_script(capsys, "evaluate.py", "compare", tmp_path / "boxed", "--data", data, "--split", "val",
+                         "--output", tmp_path / "out", "--device", "cpu", "--bounds", "[]")  # fmt: skip
+    assert outcome.code == 0, outcome
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["methods"]["boxed"]["n"] == 1 and results["left_out"] == {"without a box": 1}
+    drawn = run_script(capsys, "visualize.py", tmp_path / "boxed", "--data", data, "--split", "train", "--count", 1,
+                       "--device", "cpu", "--output", tmp_path / "pictures")  # fmt: skip
+    assert drawn.code == 0 and drawn.out.strip().endswith("own_train_boxed.png"), drawn
+    refused = run_script(capsys, "train.py", "--data", data, "--output", tmp_path / "no", "--split", "test", *clip)
+    assert_refused(refused, "split is 'test'", "a test split is for measuring")
+
+
+def test_a_table_without_splits(capsys: Capture, tmp_path: Path, clip: tuple[object, ...]) -> None:
+    """Nothing of it is validated on, and no way to make boxes is chosen on what is measured."""
+    data = table(tmp_path, train="", val="")
+    assert '"acc@0.5"' not in trained(capsys, data, tmp_path / "boxed", *clip)
+    assert '"acc@0.5"' not in trained(capsys, data, tmp_path / "weak", *clip, *WEAK)
+    outcome = run_script(capsys, "evaluate.py", "compare", tmp_path / "boxed", "--data", data,
+                         "--output", tmp_path / "out", "--device", "cpu", "--bounds", "[]")  # fmt: skip
+    assert outcome.code == 0, outcome
+    [record] = json.loads((tmp_path / "out" / "results.json").read_text())["methods"].values()
+    assert record["n"] == 3 and record["extraction_chosen_on"] == "none: as configured"
