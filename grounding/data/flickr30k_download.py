@@ -9,7 +9,7 @@ import os
 import shutil
 from pathlib import Path
 
-from grounding.data.archives import fetch, unpack
+from grounding.data.archives import unpack
 from grounding.data.flickr30k import PUBLISHED_IMAGES
 from grounding.data.flickr30k_files import (
     ANNOTATIONS,
@@ -21,6 +21,7 @@ from grounding.data.flickr30k_files import (
     image_ids,
 )
 from grounding.errors import InputError
+from grounding.runtime.download import fetch
 from grounding.runtime.files import locked
 
 ADDRESS = "https://github.com/BryanPlummer/flickr30k_entities/raw/master"
