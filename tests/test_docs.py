@@ -100,6 +100,8 @@ def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_refshapes(folder / "data" / name, {"train": 6, "val": 3, "test": 3})
     image = next((refcocog / "images").iterdir())
     Image.open(image).convert("RGB").save(folder / "street.jpg")
+    (folder / "photos").mkdir()
+    shutil.copy(folder / "street.jpg", folder / "photos")
     (folder / "requests.jsonl").write_text('{"image": "street.jpg", "phrases": ["the red car"]}\n')
     return folder
 

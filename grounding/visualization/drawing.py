@@ -131,14 +131,15 @@ def take_literally(figure: Figure) -> None:
 
 
 def keep_labels_inside(figure: Figure) -> None:
-    """Move the labels that `draw_boxes` wrote into their panels, or where these are too narrow into the figure; and one
-    that would lie over another one below that."""
+    """Move the labels that `draw_boxes` wrote into their panels, or where these are too narrow into the figure; and
+    those that would lie under a later one, which is drawn on top, above or below it."""
     take_literally(figure)
     figure.draw_without_rendering()  # the layout decides where panels are
     renderer = FigureCanvasAgg(figure).get_renderer()
     for axis in figure.axes:
         placed: list[Bbox] = []
-        for label in (text for text in axis.texts if isinstance(text, Annotation) and text.get_gid() == LABEL):
+        labels = [text for text in axis.texts if isinstance(text, Annotation) and text.get_gid() == LABEL]
+        for label in reversed(labels):
             plate = label.get_bbox_patch()
             assert plate is not None  # every label has one
             extent = plate.get_window_extent(renderer)
@@ -147,15 +148,23 @@ def keep_labels_inside(figure: Figure) -> None:
             right = max(room.x0 - extent.x0, 0) + min(room.x1 - extent.x1, 0)
             up = max(room.y0 - extent.y0, 0) + min(room.y1 - extent.y1, 0)
             extent = extent.translated(right, up)
-            while hit := next((other for other in placed if extent.overlaps(other)), None):
-                down = hit.y0 - extent.y1 - 1
-                if extent.y0 + down < room.y0:
-                    break
-                extent, up = extent.translated(0, down), up + down
-            placed.append(extent)
+            free = _beside(extent, placed, room)
+            placed.append(free)
+            up += free.y0 - extent.y0
             across, along = label.xyann
             points = 72 / figure.dpi
             label.xyann = (across + right * points, along + up * points)
+
+
+def _beside(extent: Bbox, placed: Sequence[Bbox], room: Bbox) -> Bbox:
+    """A label's place moved up, or else down, until it lies over no other one; where it was if there is no room."""
+    for upwards in (True, False):
+        moved = extent
+        while hit := next((other for other in placed if moved.overlaps(other)), None):
+            moved = moved.translated(0, hit.y1 - moved.y0 + 1 if upwards else hit.y0 - moved.y1 - 1)
+        if room.y0 <= moved.y0 and moved.y1 <= room.y1:
+            return moved
+    return extent
 
 
 def bare_figure(image: np.ndarray, *, longer_side: int | None = None) -> tuple[Figure, Axes]:
