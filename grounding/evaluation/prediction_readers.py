@@ -24,7 +24,7 @@ UNKNOWN_IMAGE = -1  # of rows that do not say which: as if all were of one image
 NO_BOX = (((0.0, 0.0, 0.0, 0.0), 0.0),)
 
 # What values of any kind raise where numbers and lists are expected.
-DAMAGE = (ValueError, TypeError, KeyError, OverflowError, RecursionError, csv.Error)
+DAMAGE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, csv.Error)
 Item = TypeVar("Item")
 Parsed = TypeVar("Parsed")
 # A system's boxes for one expression, xyxy in pixels of the original image, each with its score; in any order.

@@ -126,6 +126,7 @@ EXCHANGED = '{"sent_id": %d, "boxes_xyxy": [[30, 40, 10, 20]], "scores": [1]}'
         ("jsonl", '{"sent_id": %d, "boxes_xyxy": [[1, 2, NaN, 4]], "scores": [1]}', "four finite numbers"),
         ("jsonl", '{"sent_id": %d, "boxes_xyxy": [[1, 2, 3, 4], [1, 2, 3, 4]], "scores": [1]}', "2 boxes and 1 scores"),
         ("jsonl", '{"sent_id": 1.5, "boxes_xyxy": [[1, 2, 3, 4]], "scores": [1]}', r"whole number, got 1\.5"),
+        ("jsonl", "[%d]", "line 1 cannot be used"),
         ("csv", "0,0,4,4,9,9,9,9", "row 1 .*corners are x1 < x2 and y1 < y2"),
         ("csv", "0,0,4,4,9,9,2,2", "row 1 .*corners are x1 < x2"),
         ("csv", "0,0,4,4,0,0,5,5,a dog, left", "more values than there are columns"),
