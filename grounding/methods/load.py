@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from grounding.clip.backbone import LoadedCLIP, load_clip
 from grounding.clip.encoder import Encoder
 from grounding.clip.precision import Precision, number_format
-from grounding.errors import InputError
+from grounding.errors import InputError, writable
 from grounding.extraction.settings import EXTRACTION_FILE, QUALITY_FILE, read_extraction
 from grounding.methods.calibration import CALIBRATION_FILE, read_calibration
 from grounding.methods.chance import CentredBoxGrounder, WholeImageGrounder
@@ -156,7 +156,7 @@ def folder_of(name: str | os.PathLike[str]) -> Path:
 def run_name(name: str | os.PathLike[str]) -> str:
     """What a run is called in tables and file names: the last part of its folder, or of its name on a model hub."""
     name = os.fspath(name)
-    return name.partition("@")[0].rpartition("/")[2] if is_hub_name(name) else Path(name).resolve().name
+    return writable(name.partition("@")[0].rpartition("/")[2] if is_hub_name(name) else Path(name).resolve().name)
 
 
 def refuse_other_model(given: ModelConfig, own: ModelConfig, folder: Path) -> None:
