@@ -11,6 +11,18 @@ from PIL import Image, ImageOps
 from tokenizers import Tokenizer
 
 
+def read(path):  # as the library reads: upright, 16 bits as 8, over white what is transparent
+    file = Image.open(path)
+    shallow, image = file.format == "TIFF" and file.mode == "I", ImageOps.exif_transpose(file)
+    if image.mode.startswith("I"):
+        values = np.array(image).astype(int)
+        assert not shallow or 0 <= values.min() <= values.max() <= 255, "integers in a range that nobody knows"
+        image = Image.fromarray(np.uint8(values if shallow else (values + 128) // 257))
+    if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema() != (0, 0):
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    return image.convert("RGB")
+
+
 class OnnxGrounder:
     def __init__(self, folder):
         self.settings = json.loads((Path(folder) / "export.json").read_text())
@@ -24,6 +36,7 @@ class OnnxGrounder:
     def heatmaps(self, image, phrases):
         ids = np.array([encoding.ids for encoding in self.tokenizer.encode_batch(phrases)])
         assert ids.shape[1] <= self.settings["context_length"], "a phrase is too long"
+        assert ((ids > 0).sum(axis=1) > 2).all(), "a phrase is empty"
         asked = self.run("text_tower", ids=ids) | {"image_index": np.zeros(len(phrases), dtype=np.int64)}
         of_each_size = []
         for size in self.settings["sizes"]:  # the image is scaled to fit a square, centred and padded
@@ -55,6 +68,7 @@ class OnnxGrounder:
 
 
 if __name__ == "__main__":
-    grounder, photo = OnnxGrounder(sys.argv[1]), ImageOps.exif_transpose(Image.open(sys.argv[2])).convert("RGB")
-    for phrase, heatmap in zip(sys.argv[3:], grounder.heatmaps(photo, sys.argv[3:]), strict=True):
+    sys.stdout.reconfigure(errors="backslashreplace")
+    grounder = OnnxGrounder(sys.argv[1])
+    for phrase, heatmap in zip(sys.argv[3:], grounder.heatmaps(read(sys.argv[2]), sys.argv[3:]), strict=True):
         print(phrase, *grounder.boxes(heatmap), sep="\n  ")

@@ -39,6 +39,11 @@ def visible(text: str) -> str:
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
+def writable(text: str) -> str:
+    """The text with half characters by their escapes: such as a file's name that is no UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def is_writable(text: str) -> bool:
     """False of a text with a lone half of a character that UTF-16 writes in two: no file and no picture can hold it."""
     return not any("\ud800" <= letter <= "\udfff" for letter in text)

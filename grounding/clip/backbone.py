@@ -25,7 +25,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from grounding.clip.package import CLIP, ModifiedResNet, Transformer, build_model, clip
 from grounding.clip.precision import refuse_without_compiler, usable_device
-from grounding.errors import InputError
+from grounding.errors import InputError, writable
 from grounding.runtime.download import fetch
 from grounding.runtime.files import sha256_of
 
@@ -121,7 +121,7 @@ def load_clip(
         raise InputError(f"no CLIP {name!r}: give one of {known}, or the path of a CLIP checkpoint file")
     model = model.float().eval().requires_grad_(False).to(device)
     sha256 = sha256_of(path)
-    weights = f"CLIP {name} ({path.name}, sha256 {sha256[:12]}...)"
+    weights = writable(f"CLIP {name} ({path.name}, sha256 {sha256[:12]}...)")
     return LoadedCLIP(model, name, weights, sha256, precision, compiled)
 
 

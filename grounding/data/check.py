@@ -1,7 +1,8 @@
 """`python -m grounding.data.check --data DIR`: everything that is wrong with a data set, before it spoils a long run.
 
 Reading a data set stops at the first entry that cannot be used; this has the same functions read every entry, and looks
-also at what can be used but should not be: phrases without words, ids that stand for two things, shared images.
+also at what can be used but should not be: phrases without words, or that CLIP cannot read, ids that stand for two
+things, shared images.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from grounding.data.flickr30k import PUBLISHED_IMAGES
 from grounding.data.images import EndsEarlyWarning, read_annotated_image
 from grounding.data.open_dataset import table_at
 from grounding.data.pairs import ImagePhrasePairs, read_records, row_of
+from grounding.data.phrases import fault_of
 from grounding.errors import InputError, visible
 from grounding.runtime.cli import exit_on_input_error
 from grounding.types import Region
@@ -112,6 +114,8 @@ def _check_references(data: Path, split_by: str) -> Generator[Problem, None, Ima
         for sentence in reference.sentences:
             if not any(map(str.isalnum, sentence.phrase)):
                 yield "sentence without words", f"{where}, sent_id {sentence.sent_id}"
+            if fault := fault_of(sentence.phrase):
+                yield "sentence that CLIP cannot read", f"{where}, sent_id {sentence.sent_id}: {fault}"
     shared = {image_id: sorted(names) for image_id, names in splits.items() if len(names) > 1}
     yield from (("image in more than one split", f"image_id {image_id}: {names}") for image_id, names in shared.items())
 

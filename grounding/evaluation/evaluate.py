@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain, islice
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from grounding.evaluation.predictions import BOXES_KEPT, Prediction
 from grounding.evaluation.summary import summarise
 from grounding.geometry import hottest_point
 from grounding.methods.dense import Grounder
+from grounding.methods.examples import ground_examples
 from grounding.runtime.distributed import gather, process_count, process_index, share_name, sharing
 from grounding.types import Example, Grounding
 
@@ -53,10 +55,7 @@ class EvaluatedMethod:
 
 def method_of(grounder: Grounder, *, text: TextEncoder | None = None, **made_from: Any) -> EvaluatedMethod:
     """A Grounder as a method: it sees images and phrases, and nothing else of an example."""
-
-    def answer(examples: Sequence[Example]) -> list[list[Grounding]]:
-        return grounder.ground_batch([each.image for each in examples], [each.phrases for each in examples])
-
+    answer = partial(ground_examples, grounder)
     return EvaluatedMethod(grounder.name, grounder.weights, answer, made_from=made_from, text=text)
 
 

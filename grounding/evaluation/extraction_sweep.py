@@ -22,6 +22,7 @@ from grounding.evaluation.metrics import hits, ious_with, recall_at
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.quality import BoxQualityHead, box_features, candidate_boxes, fit_quality_head
 from grounding.methods.dense import DenseGrounder, Grounder
+from grounding.methods.examples import ground_examples
 from grounding.runtime.config_io import plain
 from grounding.runtime.files import write_text_atomic
 from grounding.types import Example, Grounding
@@ -143,7 +144,7 @@ def _answers(
     total = len(dataset) if isinstance(dataset, Sized) else None
     with tqdm(total=total, desc=description, unit="image", leave=False) as bar:
         for batch in loader:
-            answers = grounder.ground_batch([each.image for each in batch], [each.phrases for each in batch])
+            answers = ground_examples(grounder, batch)
             for example, groundings in zip(batch, answers, strict=True):
                 yield from zip(groundings, example.boxes_xyxy, strict=True)
                 bar.update()

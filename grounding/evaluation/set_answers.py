@@ -12,6 +12,7 @@ from grounding.data.dataloader import ImageLoader
 from grounding.data.sets import as_set
 from grounding.evaluation.set_metrics import SetAnswer
 from grounding.methods.dense import Grounder
+from grounding.methods.examples import ground_examples
 from grounding.types import Example, Expression, SetExample
 
 
@@ -28,7 +29,7 @@ def set_answers(
     found: list[SetAnswer] = []
     with tqdm(total=total, desc=f"{grounder.name}, sets", unit="image", leave=False) as bar:
         for batch in loader:
-            groundings = grounder.ground_batch([each.image for each in batch], [each.phrases for each in batch])
+            groundings = ground_examples(grounder, batch)
             for example, of_image in zip(batch, groundings, strict=True):
                 for expression, grounding in zip(example.expressions, of_image, strict=True):
                     named = as_set(expression) if isinstance(expression, Expression) else expression

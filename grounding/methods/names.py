@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from grounding.clip.backbone import RESNETS
+from grounding.errors import writable
 from grounding.extraction.settings import EXTRACTION_FILE, QUALITY_FILE
 from grounding.methods.calibration import CALIBRATION_FILE
 from grounding.methods.chance import CentredBoxGrounder, WholeImageGrounder
@@ -52,7 +53,7 @@ def run_name(name: str | os.PathLike[str]) -> str:
     name = os.fspath(name)
     if is_hub_name(name):
         return name.partition("@")[0].rpartition("/")[2]
-    return Path(name).stem if is_clip(name) else Path(name).resolve().name
+    return writable(Path(name).stem if is_clip(name) else Path(name).resolve().name)
 
 
 def run_folders(names: Iterable[str]) -> list[Path]:

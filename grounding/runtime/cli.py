@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from itertools import takewhile, zip_longest
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -104,7 +105,11 @@ def exit_on_input_error() -> Iterator[None]:
     That is an `InputError` raised inside the block, and what the system says of a file or folder that cannot be used.
     Of several processes of one launch the first one speaks: `torchrun` ends the others as soon as it has failed. What
     stops another one alone, that one says itself, a little later; a `SharedError` it leaves to the first one.
+
+    What a console's encoding lacks is printed with escapes, on stdout as Python does it on stderr.
     """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # the work is done: a name is printed, if with escapes
     try:
         yield
     except InputError as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from grounding.errors import InputError
+from grounding.errors import InputError, writable
 
 SECONDS_FOR_THE_KILLED = 10  # processes that read for a killed one hold its lock until they notice
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)  # what file systems say that know none
@@ -44,9 +44,9 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def write_text_atomic(path: Path, text: str) -> None:
-    """Write a text file as `atomic_write` does."""
+    """Write a text file as `atomic_write` does; what UTF-8 cannot hold by its escapes."""
     with atomic_write(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
+        unfinished.write_text(writable(text), encoding="utf-8")
 
 
 def flush_file(path: Path) -> None:

@@ -26,6 +26,7 @@ from grounding.data.supervision import images_with_boxes, refuse_test_split, wit
 from grounding.errors import InputError, SettingsError
 from grounding.evaluation.registry import code_identity
 from grounding.methods.dense import Grounder
+from grounding.methods.examples import ground_examples
 from grounding.methods.load import load, read_model_config
 from grounding.methods.names import DECODER_FILE, RUN_FILES
 from grounding.runtime.config_io import refuse_wrong_values
@@ -143,7 +144,7 @@ def _answers(config: PseudoBoxesConfig, dataset: RefCOCOg, refs_file: Path) -> l
 def _ask(grounder: Grounder, examples: Sequence[Example]) -> Iterator[str]:
     """One line of JSON a phrase. The boxes are taken away first: no answer can depend on one."""
     unboxed = [without_boxes(example) for example in examples]
-    found = grounder.ground_batch([each.image for each in unboxed], [each.phrases for each in unboxed])
+    found = ground_examples(grounder, unboxed)
     for example, groundings in zip(unboxed, found, strict=True):
         for expression, grounding in zip(example.expressions, groundings, strict=True):
             box = [round(float(side), 2) for side in grounding.boxes_xyxy[0]]

@@ -20,6 +20,7 @@ from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch, TrainingItems, collate
 from grounding.data.dataloader import GlobalBatches, ImageLoader, TimedLoader
 from grounding.data.dataset import GroundingDataset
+from grounding.data.phrases import naming_sentences
 from grounding.errors import InputError, SettingsError
 from grounding.evaluation.evaluate import evaluate
 from grounding.methods.dense import DenseGrounder
@@ -210,7 +211,8 @@ def _set_up(config: TrainConfig) -> _Setup:
         asked = {expression.phrase for expression in (validation.expressions if validation else ())}
         if config.model.spatial_rules:  # which ask for noun phrases besides
             asked |= {noun for phrase in asked for noun in noun_phrases(parse_spatial_phrase(phrase))}
-        encoder.encode_phrases.remember(sorted(items.phrases | asked))
+        with naming_sentences((*dataset.expressions, *(validation.expressions if validation else ()))):
+            encoder.encode_phrases.remember(sorted(items.phrases | asked))
         decoder = _first_decoder(encoder, config)
         criterion = criterion_for(encoder, decoder, config.losses)
     loader = ImageLoader(items, batch_sampler=order, collate_fn=collate, num_workers=config.workers)

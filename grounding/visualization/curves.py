@@ -21,7 +21,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from grounding.errors import InputError
+from grounding.errors import InputError, writable
 from grounding.runtime.config_io import refuse_wrong_values
 from grounding.training.run_folder import EPOCH_TAGS, LEARNING_RATE, METRICS_FILE, STEP_TAGS, TOTAL_LOSS
 from grounding.visualization.drawing import save_figure
@@ -180,7 +180,9 @@ def read_logs(folders: Sequence[Path]) -> list[RunLog]:
 
 def _unique_names(folders: Sequence[Path]) -> list[str]:
     """The folders' names, each with as many of its parents' as tell it from the others."""
-    endings = [["/".join(folder.parts[-count:]) for count in range(1, len(folder.parts) + 1)] for folder in folders]
+    endings = [
+        [writable("/".join(folder.parts[-count:])) for count in range(1, len(folder.parts) + 1)] for folder in folders
+    ]
     taken = Counter(ending for of_folder in endings for ending in of_folder)
     return [next(ending for ending in of_folder if taken[ending] == 1) for of_folder in endings]
 

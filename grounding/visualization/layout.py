@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 
+from grounding.errors import writable
 from grounding.visualization.drawing import INK
 
 # Inches.
@@ -68,6 +69,7 @@ def fitted(text: str, width: float, size: float, most_lines: int, *, weight: str
         most_lines: at least 1.
         weight: of the font, as matplotlib's.
     """
+    text = writable(text)
     best, low, high = [ELLIPSIS.strip()], len(ELLIPSIS), min(len(text) + len(ELLIPSIS), MOST_LETTERS)
     while low <= high:
         letters = (low + high) // 2

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from grounding.errors import writable
 from grounding.visualization.table_formats import ABSENT, Column, ResultTable, Values, render
 
 METHODS, BOUNDS = "methods", "bounds, not methods"
@@ -45,7 +46,7 @@ def write_tables(results: Mapping[str, Any], folder: Path) -> list[Path]:
         **{f"{table.name}.csv": render(table, "csv") for table in tables},
     }
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="")
+        (folder / name).write_text(writable(text), encoding="utf-8", newline="")
     return [folder / name for name in texts]
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from grounding.errors import InputError
+from grounding.errors import InputError, writable
 from grounding.methods.proposals.types import Proposals, Selection, best_proposals
 from grounding.runtime.files import sha256_of
 
@@ -68,7 +68,7 @@ class UltralyticsProposer:
             raise InputError(f"{path} is a YOLO for the task {task!r}, which gives no boxes: give one that detects")
         self.name = path.name
         self.sha256 = sha256_of(path)
-        self.weights = f"YOLO {path.stem} ({path.name}, sha256 {self.sha256[:12]}...)"
+        self.weights = writable(f"YOLO {path.stem} ({path.name}, sha256 {self.sha256[:12]}...)")
         self.selection = selection
         self._device = str(device)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from grounding.errors import InputError
+from grounding.errors import InputError, writable
 from grounding.methods.proposals.types import Proposals, Selection, best_proposals
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class YOLOXProposer:
         self.name = name
         self._path = path.absolute()
         self.sha256 = _sha256_with_data(path)
-        self.weights = f"{name} ({path.name}, sha256 {self.sha256[:12]}...)"
+        self.weights = writable(f"{name} ({path.name}, sha256 {self.sha256[:12]}...)")
         self.selection = selection
         self._session = _open_session(path)
         self.input_size = _input_size(self._session, path)

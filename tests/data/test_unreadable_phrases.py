@@ -1,0 +1,76 @@
+"""A phrase that CLIP cannot read is found by the check, and named by its sent_id wherever a data set is asked."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import grounding
+from grounding.data.check import check
+from grounding.data.refcocog import RefCOCOg
+from grounding.errors import InputError
+from grounding.evaluation.evaluate import method_of, predict
+from grounding.evaluation.extraction_sweep import sweep
+from grounding.evaluation.set_answers import set_answers
+from grounding.extraction import ExtractionConfig
+from grounding.methods.config import ModelConfig
+from grounding.runtime.config_io import plain
+from grounding.training.config import TrainConfig
+from grounding.training.train import train
+from tests.tiny_clip import save_tiny_clip
+from tests.toy_data import write_toy_data
+
+UNREADABLE = {
+    "the box " * 50: r"longer than CLIP's 77 tokens",
+    "&nbsp;": "the phrase is empty",
+    "the red <|endoftext|> box": "holds <|startoftext|>",
+}
+SENT_ID = 4  # of the second image of train
+
+
+def with_phrase(root: Path, phrase: str) -> Path:
+    write_toy_data(root)
+    path = root / "annotations" / "refs(umd).p"
+    refs = pickle.loads(path.read_bytes())
+    (sentence,) = [each for ref in refs for each in ref["sentences"] if each["sent_id"] == SENT_ID]
+    sentence["sent"] = phrase
+    path.write_bytes(pickle.dumps(refs))
+    return root
+
+
+@pytest.mark.parametrize("phrase", UNREADABLE)
+def test_the_check_reports_it(tmp_path: Path, phrase: str) -> None:
+    found = [where for kind, where in check(with_phrase(tmp_path / "data", phrase)) if kind.endswith("cannot read")]
+    assert len(found) == 1 and f"sent_id {SENT_ID}: the phrase" in found[0]
+
+
+@pytest.mark.parametrize(("phrase", "reason"), UNREADABLE.items())
+def test_whoever_asks_a_data_set_is_told_the_sentence(tmp_path: Path, phrase: str, reason: str) -> None:
+    dataset = RefCOCOg(with_phrase(tmp_path / "data", phrase), "train", group_by="image")
+    clip = str(save_tiny_clip(tmp_path / "clip.pt"))
+    model = ModelConfig(clip=clip, model_size=64)
+    grounder = grounding.load("zero-shot", model=model, precision="float32")
+    for ask in (
+        lambda: list(predict(method_of(grounder), dataset)),
+        lambda: set_answers(grounder, dataset, images_per_batch=2, workers=0),
+        lambda: sweep(grounder, dataset, [ExtractionConfig()], quality_head=None, images_per_batch=2, workers=0),
+        lambda: train(TrainConfig(tmp_path / "data", tmp_path / "run", model=model, device="cpu")),
+    ):
+        with pytest.raises(InputError, match=rf"^image_id 2, sent_id {SENT_ID}: .*{reason}"):
+            ask()
+
+
+@pytest.mark.parametrize(("subset", "images"), [(np.int64(3), 3), (np.int32(1), 1), (np.float32(0.5), 3), (0.5, 3)])
+def test_a_subset_is_any_number(tmp_path: Path, subset: float, images: int) -> None:
+    root = write_toy_data(tmp_path / "data")
+    assert len(RefCOCOg(root, "train", group_by="image", subset=subset)) == images
+    for wrong in (True, np.True_, np.int64(7), 0, 1.5, np.float64("nan"), "3"):
+        with pytest.raises(InputError, match="subset is"):
+            RefCOCOg(root, "train", subset=wrong)  # type: ignore[arg-type]
+
+
+def test_numbers_of_numpy_are_written_as_numbers() -> None:
+    assert plain({"size": np.int64(3), "share": np.float32(0.5), "on": True}) == {"size": 3, "share": 0.5, "on": True}

@@ -1,0 +1,53 @@
+"""The example that asks an export reads a file's pixels as the library does: upright, over white, of every depth."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from grounding.data.images import read_image
+from tests.data.images.image_files import noise, smooth_jpeg
+from tests.scripts import ROOT
+from tests.shared_data import SHARED_DATA, needs_shared_data
+
+read = runpy.run_path(str(ROOT / "examples" / "onnx_grounding.py"))["read"]
+
+
+def test_files_of_many_kinds(tmp_path: Path) -> None:
+    palette = Image.fromarray(noise(), "RGB").quantize(8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    smooth_jpeg(tmp_path / "turned.jpg", exif=exif)
+    Image.fromarray(noise(channels=4), "RGBA").save(tmp_path / "transparent.png")
+    Image.fromarray(noise(channels=2), "LA").save(tmp_path / "transparent_gray.png")
+    Image.fromarray(noise(), "RGB").save(
+        tmp_path / "transparent_colour.png", transparency=tuple(noise()[0, 0].tolist())
+    )
+    palette.save(tmp_path / "palette.png", transparency=1)
+    palette.save(tmp_path / "a.gif")
+    Image.fromarray(noise().astype(np.uint16)[..., 0] * 257 + 5).save(tmp_path / "deep.png")
+    Image.fromarray(noise()[..., 0]).save(tmp_path / "gray.tif")
+    Image.fromarray(noise(), "RGB").convert("CMYK").save(tmp_path / "cmyk.jpg")
+    files = sorted(tmp_path.iterdir())
+    assert len(files) == 9
+    for path in files:
+        np.testing.assert_array_equal(np.array(read(path)), read_image(path), err_msg=path.name)
+
+
+@needs_shared_data("odd-files")
+@pytest.mark.parametrize("name", ["scene.jpg", "cutout.png"])
+def test_odd_files(name: str) -> None:
+    path = SHARED_DATA / "odd-files" / name
+    np.testing.assert_array_equal(np.array(read(path)), read_image(path))
+
+
+@needs_shared_data("odd-files")
+def test_integers_of_32_bits_are_what_they_say() -> None:
+    path = SHARED_DATA / "odd-files" / "int32.tif"
+    found = np.array(read(path))
+    np.testing.assert_array_equal(found, np.stack([np.array(Image.open(path))] * 3, axis=-1))
+    assert found.mean() > 100
