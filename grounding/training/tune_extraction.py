@@ -89,8 +89,8 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
     dataset = open_dataset(config.data, config.split, split_by=str(config.split_by), subset=config.subset,
                            seed=config.seed)  # fmt: skip
     if isinstance(dataset, ImagePhrasePairs) and not dataset.boxed_splits:
-        raise InputError(f"{config.data} has no column 'split': add it, so that boxes are chosen on other rows than those "
-                         "of training")  # fmt: skip
+        raise InputError(f"{config.data} has no column 'split': add it, so that boxes are not chosen on the "
+                         "rows of training")  # fmt: skip
     to_fit_on, seen = _images_to_fit_on(config)
     for needed in (dataset, to_fit_on):
         needed.check_images()
