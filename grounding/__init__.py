@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from grounding.data.open_dataset import open_dataset
     from grounding.data.refcocog import RefCOCOg
     from grounding.deployment.detections import from_detections, to_detections
     from grounding.deployment.hub import push
@@ -35,6 +36,7 @@ __all__ = [
     "RefCOCOg",
     "from_detections",
     "load",
+    "open_dataset",
     "push",
     "to_detections",
 ]
@@ -50,6 +52,7 @@ _HOME = {
     "RefCOCOg": "data.refcocog",
     "from_detections": "deployment.detections",
     "load": "methods.load",
+    "open_dataset": "data.open_dataset",
     "push": "deployment.hub",
     "to_detections": "deployment.detections",
 }

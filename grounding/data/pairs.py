@@ -116,12 +116,14 @@ class ImagePhrasePairs(GroundingDataset):
     def _clipped(self, boxed: Boxed, size: tuple[int, int], image_path: Path) -> Boxed:
         """Raises: InputError: the box reaches out of the image by more than `ROUNDED`."""
         box, limit = np.array(boxed.box_xyxy), np.tile(size, 2)
-        if (box < -ROUNDED).any() or (box > limit + ROUNDED).any():
+        x1, y1, x2, y2 = np.clip(box, 0, limit).tolist()
+        if (
+            (box < -ROUNDED).any() or (box > limit + ROUNDED).any() or x1 >= x2 or y1 >= y2
+        ):  # a box of NaN is none of it
             raise InputError(
                 f"{self.root} has box {box.tolist()} of {image_path.name}, which has {size[0]}x{size[1]} pixels: "
                 "correct it, or scale it if it is of a larger copy of the image"
             )
-        x1, y1, x2, y2 = np.clip(box, 0, limit).tolist()
         return replace(boxed, box_xyxy=(x1, y1, x2, y2))
 
 

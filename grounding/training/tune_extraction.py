@@ -15,6 +15,7 @@ from torch.utils.data import Dataset, Subset
 from grounding.data.dataset import GroundingDataset
 from grounding.data.grefcoco import GRefCOCO
 from grounding.data.open_dataset import open_dataset
+from grounding.data.pairs import ImagePhrasePairs
 from grounding.data.sets import WithAbsent
 from grounding.data.supervision import WithoutBroken, refuse_test_split
 from grounding.errors import InputError
@@ -89,6 +90,9 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
     config = replace(config, split_by=config.split_by or read_yaml(config.run / CONFIG_FILE).get("split_by", "umd"))
     dataset = open_dataset(config.data, config.split, split_by=str(config.split_by), subset=config.subset,
                            seed=config.seed)  # fmt: skip
+    if isinstance(dataset, ImagePhrasePairs) and not dataset.boxed_splits:
+        raise InputError(f"{config.data} has no column 'split': add it, so that boxes are not chosen on the "
+                         "rows of training")  # fmt: skip
     to_fit_on, seen = _images_to_fit_on(config)
     for needed in (dataset, to_fit_on):
         needed.check_images()

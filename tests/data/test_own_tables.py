@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from grounding.data.open_dataset import open_dataset
+from grounding import InputError, open_dataset
 from grounding.data.pairs import ImagePhrasePairs
-from grounding.errors import InputError, SettingsError
+from grounding.errors import SettingsError
 
 ROWS: list[dict[str, object]] = [
     {"image": "a.png", "phrase": "the cup, left of the dog", "x1": 1, "y1": 2, "x2": 11.5, "y2": 9, "split": "train"},
@@ -109,7 +109,9 @@ def test_a_box_that_can_be_none_is_refused_with_its_likely_cause(
     assert said in str(error.value)
 
 
-@pytest.mark.parametrize("sides", [(1, 2, 42, 9), (1, -3, 11, 9), (100, 100, 120, 120), (1, 2, 11, 60)])
+@pytest.mark.parametrize(
+    "sides", [(1, 2, 42, 9), (1, -3, 11, 9), (100, 100, 120, 120), (1, 2, 11, 60), (40.2, 3, 40.8, 9)]
+)
 def test_a_box_beyond_its_image_is_refused_when_the_image_is_read(folder: Path, sides: tuple[int, ...]) -> None:
     dataset = open_dataset(write(folder, ".csv", [box(*sides)]), "train")
     with pytest.raises(InputError, match=r"data\.csv has box \[.*\] of a\.png, which has 40x30 pixels: .* larger copy"):

@@ -116,3 +116,5 @@ def test_a_table_without_splits(capsys: Capture, tmp_path: Path, clip: tuple[obj
     assert outcome.code == 0, outcome
     [record] = json.loads((tmp_path / "out" / "results.json").read_text())["methods"].values()
     assert record["n"] == 3 and record["extraction_chosen_on"] == "none: as configured"
+    refused = run_script(capsys, "train.py", "extraction", tmp_path / "boxed", "--data", data, "--device", "cpu")
+    assert_refused(refused, data, "has no column 'split': add it")
