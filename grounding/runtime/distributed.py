@@ -1,8 +1,7 @@
 """The processes of one launch: how many share the work, which one this is, and what they agree on.
 
 `torchrun` and `accelerate launch` start and number them, `accelerate` lets them meet. Process 0 is the main one: it
-alone prints, and writes what is written once. With one process, nothing is exchanged. A number counts only where all of
-a launch is there: job scripts and shells of clusters leave single variables behind, such as RANK.
+alone prints, and writes what is written once. With one process, nothing is exchanged.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ from torch import Tensor
 from torch.distributed.distributed_c10d import _get_default_store
 
 from grounding.errors import InputError, SharedError
+from grounding.runtime.launch import launched_as
 
 # For the others, where shares of the work take differently long. Nobody waits for a process that has failed: it says so
 # (`failing_together`), and where it ended without a word, as one that was killed, the launcher ends all of them.
 PATIENCE = timedelta(days=30)
 
-LAUNCH = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what a launcher tells each process
 # What accelerate is told in their place where there is no launch: it would take one of them for one, and MPI's too.
 ALONE = {"LOCAL_RANK": "-1", "PMI_SIZE": "1"}
 
@@ -41,7 +40,7 @@ def on_cpu(device: str) -> bool:
 
     Without being told that it is for the CPU, accelerate takes each process of a launch without GPUs to be alone.
     """
-    return device == "cpu" or (_launch()[1] > 1 and not torch.cuda.is_available())
+    return device == "cpu" or (launched_as()[1] > 1 and not torch.cuda.is_available())
 
 
 def join_launch(device: str) -> PartialState:
@@ -53,7 +52,7 @@ def join_launch(device: str) -> PartialState:
     Raises:
         InputError: WORLD_SIZE speaks of several processes, and the launcher's other variables do not fit it.
     """
-    if _launch()[1] == 1:
+    if launched_as()[1] == 1:
         with patch.dict(os.environ, ALONE):
             return PartialState(cpu=on_cpu(device))
     return PartialState(cpu=on_cpu(device), timeout=PATIENCE)
@@ -72,7 +71,7 @@ def process_index() -> int:
 def is_main() -> bool:
     """Whether this is the main process, from the start on: launchers number processes before these meet."""
     try:
-        return _launch()[0] == 0
+        return launched_as()[0] == 0
     except InputError:
         return True  # it has to be said
 
@@ -83,7 +82,7 @@ def refuse_several(command: str) -> None:
     Raises:
         InputError: it has, and `command` is work for one.
     """
-    if _launch()[1] > 1:
+    if launched_as()[1] > 1:
         raise InputError(f"{command} works in one process: start it with python, not with torchrun or accelerate")
 
 
@@ -241,21 +240,3 @@ def _sentence(error: Exception) -> str:
         return str(error)
     reason = " ".join(str(error).split()) or "no reason given"
     return f"process {process_index()} has failed ({type(error).__name__}: {reason}): mend that, and start all again"
-
-
-def _launch() -> tuple[int, int]:
-    """This process's number in its launch, and how many processes that has; 0 and 1 where nothing has launched it.
-
-    Raises:
-        InputError: WORLD_SIZE speaks of several processes, and the other variables do not fit it.
-    """
-    given = {name: os.environ[name] for name in LAUNCH if os.environ.get(name)}
-    if given.get("WORLD_SIZE", "1") == "1":
-        return 0, 1
-    rank, size = given.get("RANK", ""), given["WORLD_SIZE"]
-    if len(given) == len(LAUNCH) and rank.isdecimal() and size.isdecimal() and int(rank) < int(size):
-        return int(rank), int(size)
-    missing = ", ".join(name for name in LAUNCH if name not in given)
-    fault = f"{missing} not set" if missing else f"RANK {rank!r}"
-    raise InputError(f"the environment has WORLD_SIZE {size!r} with {fault}: start several processes with torchrun, or "
-                     "unset WORLD_SIZE")  # fmt: skip
