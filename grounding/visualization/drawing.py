@@ -20,7 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.text import Annotation, Text
-from matplotlib.transforms import Bbox
+from matplotlib.transforms import Bbox, BboxBase
 
 from grounding.errors import InputError
 from grounding.runtime.files import atomic_write
@@ -156,7 +156,7 @@ def keep_labels_inside(figure: Figure) -> None:
             label.xyann = (across + right * points, along + up * points)
 
 
-def _beside(extent: Bbox, placed: Sequence[Bbox], room: Bbox) -> Bbox:
+def _beside(extent: Bbox, placed: Sequence[Bbox], room: BboxBase) -> Bbox:
     """A label's place moved up, or else down, until it lies over no other one; where it was if there is no room."""
     for upwards in (True, False):
         moved = extent
