@@ -46,7 +46,7 @@ def encode_crops(
     device, size = next(visual.parameters()).device, visual.input_resolution
     crops = []
     for image, boxes_xyxy in images:
-        pixels = torch.from_numpy(np.ascontiguousarray(image)).to(device).permute(2, 0, 1)[None].float()
+        pixels = torch.from_numpy(np.require(image, requirements=["C", "W"])).to(device).permute(2, 0, 1)[None].float()
         boxes = torch.as_tensor(boxes_xyxy, device=device, dtype=torch.float32).reshape(-1, 4)
         crops.append(torch.cat([_view(view, pixels, boxes, size) for view in views]))
     if not crops:

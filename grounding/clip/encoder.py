@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from grounding.clip.backbone import LoadedCLIP, normalise_pixels
 from grounding.clip.dense import DenseCLIP, DenseFeatures
 from grounding.clip.precision import own_mode
 from grounding.clip.text import TextEncoder
-from grounding.errors import SettingsError
+from grounding.errors import InputError, SettingsError
 from grounding.geometry import Letterbox
 
 
@@ -50,10 +51,22 @@ class EncodedImages:
     Attributes:
         images: B originals, each (H, W, 3) uint8 RGB.
         views: the same images at one or more input sizes, and mirrored; at least one.
+        encoded_by: the `identity` of the encoder of each size.
     """
 
     images: tuple[np.ndarray, ...]
     views: tuple[EncodedView, ...]
+    encoded_by: tuple[str, ...]
+
+    def asked_by(self, encoders: tuple[str, ...]) -> EncodedImages:
+        """The same.
+
+        Raises:
+            InputError: other encoders made them than those of the method that asks, as `Encoder.identity` says.
+        """
+        if self.encoded_by != encoders:
+            raise InputError("the image was encoded by a method of another CLIP or input size: encode it with this")
+        return self
 
     @property
     def nbytes(self) -> int:
@@ -78,6 +91,12 @@ class Encoder:
         self.model_size = _checked(model_size)
         self.dense = DenseCLIP(clip.image_tower, output_stride=output_stride, compiled=clip.compiled)
         self.encode_phrases = TextEncoder(clip)
+        self._updates = ""
+
+    @property
+    def identity(self) -> str:
+        """What its features depend on besides the image."""
+        return f"{self.clip.sha256} {self.clip.precision} {self.model_size} {self.dense.output_stride} {self._updates}"
 
     @property
     def device(self) -> torch.device:
@@ -98,6 +117,10 @@ class Encoder:
         """The same with what training adds to weights of the image tower, as `DenseCLIP.with_updates`."""
         other = copy.copy(self)
         other.dense = self.dense.with_updates(updates)
+        digest = blake2b()
+        for name, added in sorted(updates.items()):
+            digest.update(name.encode() + added.detach().float().cpu().numpy().tobytes())
+        other._updates = digest.hexdigest()
         return other
 
     @own_mode()

@@ -74,7 +74,11 @@ def _pixels(source: bytes | Image.Image, name: str, size: tuple[int, int] | None
     try:
         if not isinstance(source, Image.Image) and not source:
             raise InputError(f"{name} is empty: copy or download the image again")
+        if isinstance(source, Image.Image):
+            source.load()  # which may have been put off
         image, complete = (source, True) if isinstance(source, Image.Image) else _decode(source)
+        if 0 in image.size:
+            raise ValueError("it has no pixels")
         orientation = _orientation(image)
         rgb = _to_rgb(image)
     except InputError:
@@ -125,10 +129,12 @@ def as_image(image: ImageLike) -> np.ndarray:
         return _pixels(image, "the image")
     if isinstance(image, str | os.PathLike):
         return read_image(image)
-    if hasattr(image, "read"):
-        image = image.read()
-    if isinstance(image, bytes | bytearray | memoryview):
-        return _pixels(bytes(image), "the image")
+    try:
+        content = image.read() if hasattr(image, "read") else image
+    except (OSError, ValueError) as problem:
+        raise InputError(f"the image's file cannot be read ({problem}): open it anew, in binary mode") from problem
+    if isinstance(content, bytes | bytearray | memoryview):
+        return _pixels(bytes(content), "the image")
     if not isinstance(image, np.ndarray):
         raise InputError(
             f"the image is of the type {type(image).__name__}: give a path, a file's bytes, an image of PIL's, or an "

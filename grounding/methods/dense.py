@@ -72,7 +72,7 @@ class DenseGrounder(Reloadable, EncodeOnceGrounder):
         flip: whether the mirrored image is asked the mirrored phrase as well, unless no mirror leaves that true;
             its heatmap is averaged with the others, so that the mirrored question has the mirrored answer.
         quality_head: for an extraction by "quality".
-        spatial_rules: whether a phrase's places act on similarity maps by rules (`spatial_maps.combine_maps`).
+        spatial_rules: whether a phrase's words for places act on similarity maps (`spatial_maps.combine_maps`).
         calibration: makes probabilities of scores and presence, and says which boxes are the answer.
 
     Attributes:
@@ -85,8 +85,6 @@ class DenseGrounder(Reloadable, EncodeOnceGrounder):
         InputError: the extraction needs a quality head and there is none, a size is no positive multiple of 32, or
             rules are asked of a decoder, which makes no similarity map.
     """
-
-    kept = ("name", "weights", "extraction", "quality_head", "calibration", "flip", "spatial_rules")
 
     def __init__(
         self,
@@ -109,6 +107,7 @@ class DenseGrounder(Reloadable, EncodeOnceGrounder):
         self.updates_clip = isinstance(decoder, HeatmapDecoder) and decoder.updates is not None
         seen_by = updated_encoder(encoder, decoder)
         self._encoders = [seen_by.at(size) for size in sizes] or [seen_by]
+        self._identity = tuple(each.identity for each in self._encoders)
         self.flip = flip
         self.decoder = decoder.eval() if decoder is not None else None
         self.extraction = extraction
@@ -146,11 +145,10 @@ class DenseGrounder(Reloadable, EncodeOnceGrounder):
             One `Grounding` per phrase, in their order.
 
         Raises:
-            InputError: the image cannot be read, or a phrase is empty or too long.
+            InputError: the image cannot be read or another method has encoded it, or a phrase is empty or too long.
         """
         phrases = as_phrases(phrases)
-        encoded = image if isinstance(image, EncodedImages) else self._encoded_lately(as_image(image))
-        return self._ground_encoded(encoded, [phrases])[0]
+        return self._ground_encoded(self._encoded(image), [phrases])[0]
 
     @own_mode()
     def ground_batch(self, images: Sequence[ImageLike], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
@@ -160,8 +158,7 @@ class DenseGrounder(Reloadable, EncodeOnceGrounder):
 
     @own_mode()
     def similarity_maps(self, image: ImageLike | EncodedImages, phrases: Sequence[str]) -> list[np.ndarray]:
-        """What CLIP sees, with the decoder's updates of it but before the decoder: each phrase's cosine with the dense
-        embeddings.
+        """What CLIP sees, with the decoder's updates of it: each phrase's cosine with the dense embeddings.
 
         Args:
             image, phrases: as for `ground`.
@@ -175,10 +172,9 @@ class DenseGrounder(Reloadable, EncodeOnceGrounder):
         phrases = as_phrases(phrases)
         if not phrases:
             return []
-        encoded = image if isinstance(image, EncodedImages) else self._encoded_lately(as_image(image))
         embeddings = self.encoder.encode_phrases(phrases).embeddings
         of_the_image = torch.zeros(len(embeddings), dtype=torch.long, device=embeddings.device)
-        views = [view for view in encoded.views if not view.mirrored]
+        views = [view for view in self._encoded(image).views if not view.mirrored]
         of_each_view = [
             [
                 view.letterboxes[0].map_to_image(values)
@@ -188,12 +184,14 @@ class DenseGrounder(Reloadable, EncodeOnceGrounder):
         ]
         return [np.mean(maps, axis=0) for maps in zip(*of_each_view, strict=True)]
 
-    def _encoded_lately(self, image: np.ndarray) -> EncodedImages:
+    def _encoded(self, given: ImageLike | EncodedImages) -> EncodedImages:
+        if isinstance(given, EncodedImages):
+            return given.asked_by(self._identity)
+        image = as_image(given)
         key = (image.shape, hashlib.sha256(np.ascontiguousarray(image)).digest())
         encoded: EncodedImages | None = self.known_images.get(key)
         if encoded is None:
-            # Without the pixels, from which nothing more is computed. The array is its owner's, who may write into it:
-            # into the next frame of a video, or into an answer's picture.
+            # Without the pixels: the array is its owner's, who may write the next frame of a video into it.
             encoded = replace(self._encode([image]), images=())
             self.known_images.put(key, encoded, encoded.nbytes)
         return replace(encoded, images=(image,))
@@ -203,7 +201,7 @@ class DenseGrounder(Reloadable, EncodeOnceGrounder):
         if self.flip:
             mirrored = [np.ascontiguousarray(image[:, ::-1]) for image in images]
             views += [replace(encoder.encode(mirrored), mirrored=True) for encoder in self._encoders]
-        return EncodedImages(tuple(images), tuple(views))
+        return EncodedImages(tuple(images), tuple(views), self._identity)
 
     def _ground_encoded(self, encoded: EncodedImages, phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
         image_of = [index for index, asked in enumerate(phrases) for _ in asked]

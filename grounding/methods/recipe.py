@@ -9,7 +9,7 @@ import copy
 import copyreg
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from functools import partial, wraps
 from typing import Any, TypeVar
 
@@ -20,6 +20,8 @@ from grounding.errors import InputError
 from grounding.methods.config import ModelConfig
 from grounding.methods.proposals import ProposalsConfig
 
+# Attributes of methods that may have been changed since they were loaded, and are pickled besides the call.
+SETTINGS = {"name", "weights", "extraction", "quality_head", "calibration", "flip", "spatial_rules"}
 Loader = TypeVar("Loader", bound=Callable[..., Any])
 
 
@@ -30,16 +32,14 @@ class Reloadable:
 
     Attributes:
         recipe: the call; None where there was none.
-        kept: names of the attributes that may have been changed since and are pickled besides.
     """
 
     recipe: partial[Any] | None = None
-    kept: tuple[str, ...] = ("weights",)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.recipe is None:
             return copyreg.__newobj__, (type(self),), self.__dict__  # type: ignore[attr-defined]
-        return self.recipe, (), {name: getattr(self, name) for name in self.kept}
+        return self.recipe, (), {name: value for name, value in self.__dict__.items() if name in SETTINGS}
 
     def __copy__(self) -> Any:
         copied = object.__new__(type(self))
@@ -60,6 +60,9 @@ def remembers_its_call(load: Loader) -> Loader:
     def loading(name: str | os.PathLike[str], **options: Any) -> Any:
         if not isinstance(name, str | os.PathLike):
             raise InputError(f"the method is {name!r}: give the folder of a run, or a name such as 'refshapes'")
+        for setting in ("model", "proposals", "scoring"):
+            if not (options.get(setting) is None or is_dataclass(options[setting])):
+                raise InputError(f"{setting} is {options[setting]!r}: give a {setting.capitalize()}Config")
         asked = {**options, "device": usable_device(options.get("device", "cpu"))}
         before = torch.get_default_dtype()
         with own_mode(), torch.random.fork_rng(devices=[]):  # new networks draw weights before theirs are read

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import grounding
+from grounding.clip.backbone import EMBEDDED_FILE, load_clip
 from grounding.extraction import ExtractionConfig
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
@@ -61,8 +63,6 @@ def test_what_was_set_afterwards_is_pickled_too(methods: dict[str, Any]) -> None
 
 
 def test_paths_in_the_call_do_not_depend_on_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from grounding.clip.backbone import EMBEDDED_FILE
-
     (tmp_path / "own.safetensors").symlink_to(EMBEDDED_FILE)
     (tmp_path / "zero-shot").mkdir()  # a folder called like a method is not the method
     monkeypatch.chdir(tmp_path)
@@ -87,6 +87,39 @@ def test_answers_are_compared_by_identity_and_shown_in_a_line(methods: dict[str,
     assert encoded == encoded and encoded != replace(encoded) and len(repr(encoded)) < 300
     (streamed,) = methods["refshapes"].ground_many([("key", IMAGE, PHRASES)])
     assert streamed == streamed and len(repr(streamed)) < 300
+
+
+def test_an_image_that_another_method_encoded_is_refused(methods: dict[str, Any]) -> None:
+    """Of the same embedded CLIP: updated by the decoder, at another size, and the detector's."""
+    encoded = {name: methods[name].encode(IMAGE) for name in ("refshapes", "zero-shot", "gradcam", "yolo-clip")}
+    for name, of_method in encoded.items():
+        for other in encoded.keys() - {name}:
+            with pytest.raises(grounding.InputError, match=r"encoded by a method of another|is of the type Encoded"):
+                methods[other].ground(of_method, PHRASES)
+    again = pickle.loads(pickle.dumps(encoded["refshapes"]))
+    [found], [expected] = (methods["refshapes"].ground(each, PHRASES) for each in (again, IMAGE))
+    np.testing.assert_array_equal(found.heatmap, expected.heatmap)
+
+
+@pytest.mark.parametrize("setting", ["model", "proposals", "scoring"])
+def test_settings_are_of_their_own_kind(setting: str) -> None:
+    with pytest.raises(grounding.InputError, match=rf"^{setting} is {{'a': 1}}: give a \w+Config"):
+        grounding.load("yolo-clip", **{setting: {"a": 1}})  # type: ignore[arg-type]
+    with pytest.raises(grounding.InputError, match="the method is None"):
+        grounding.load(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "gpu", "", None, "meta", 99])
+def test_a_device_that_is_not_there_is_refused_in_a_sentence(device: Any) -> None:
+    with pytest.raises(grounding.InputError, match=r"^device is .*, which PyTorch cannot use on this machine"):
+        grounding.load("zero-shot", device=device)
+    with pytest.raises(grounding.InputError, match=r"^device is"):
+        load_clip(device=device)
+
+
+@pytest.mark.parametrize("device", ["auto", torch.device("cpu"), "cpu:0"])
+def test_devices_by_their_names(device: Any) -> None:
+    assert grounding.load("zero-shot", device=device).ground(IMAGE, PHRASES)[0].boxes_xyxy.shape[1] == 4
 
 
 def test_an_answer_survives_pickling(methods: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,9 @@ def test_content_that_ends_early_is_told() -> None:
         (b"", "the image is empty"),
         (b"GIF89a?", "the image cannot be read as an image"),
         (BytesIO(b"%!PS"), "unknown format"),
+        (BytesIO(), "the image is empty"),
+        (StringIO("a"), "the image is of the type StringIO"),
+        (Image.new("RGB", (0, 0)), "it has no pixels"),
         (np.zeros((4, 4), np.uint8), r"\(H, W, 3\) uint8 RGB, got \(4, 4\) uint8"),
         (np.zeros((4, 4, 3)), r"got \(4, 4, 3\) float64"),
         ("", "is a folder"),
@@ -97,6 +100,18 @@ def test_content_that_ends_early_is_told() -> None:
 def test_anything_else_is_refused_in_a_sentence(image: Any, said: str) -> None:
     with pytest.raises(InputError, match=said):
         as_image(image)
+
+
+def test_what_was_closed_or_ends_early_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    Image.fromarray(noise(200, 200)).save(tmp_path / "a.png")
+    (tmp_path / "short.png").write_bytes((tmp_path / "a.png").read_bytes()[:-5000])
+    closed = Image.open(tmp_path / "a.png")
+    closed.close()
+    with (tmp_path / "a.png").open("rb") as file:
+        pass
+    for image in (closed, file, Image.open(tmp_path / "short.png")):
+        with pytest.raises(InputError, match=r"^the image.* cannot be read"):
+            as_image(image)
 
 
 @needs_shared_data("odd-files")
