@@ -13,6 +13,13 @@ class InputError(ValueError):
     The scripts print it as ``error: ...`` and exit with code 2; inside another program it is caught
     like any ``ValueError``. What a file holds may be part of the sentence, so that a line end or what a terminal would
     obey rather than show becomes its escape, and of a very long one the middle is left out.
+
+    Example:
+        >>> try:
+        ...     grounding.load("refshapes").ground("scene.jpg", [""])
+        ... except grounding.InputError as error:
+        ...     print(str(error)[:19])
+        the phrase is empty
     """
 
     def __init__(self, sentence: str) -> None:

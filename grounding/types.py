@@ -24,6 +24,11 @@ class Expression:
         tags: named subsets the expression belongs to ("novel", ...); empty for RefCOCOg.
         parts_xyxy: all boxes of the phrase in data sets where it may have several, such as Flickr30k Entities;
             `box_xyxy` is then the smallest box around them.
+
+    Example:
+        >>> expression = grounding.RefCOCOg("data/refshapes", "val").expressions[0]
+        >>> isinstance(expression.phrase, str), len(expression.box_xyxy), expression.image_path.is_file()
+        (True, 4, True)
     """
 
     phrase: str
@@ -86,6 +91,11 @@ class Example:
         image: (H, W, 3) uint8 RGB, upright.
         expressions: at least one, all of this image.
         regions: every annotated object of the image.
+
+    Example:
+        >>> example = grounding.RefCOCOg("data/refshapes", "val", group_by="image")[0]
+        >>> example.boxes_xyxy.shape == (len(example.phrases), 4), example.image.dtype
+        (True, dtype('uint8'))
     """
 
     image: np.ndarray = field(repr=False)
@@ -148,6 +158,12 @@ class Grounding:
             else.
         warning: a sentence on why the answer may mean nothing, such as a photograph given to weights that know drawings
             only; "" where nothing speaks against it.
+
+    Example:
+        >>> [answer] = grounding.load("refshapes").ground("scene.jpg", ["the circle"])
+        >>> answer.boxes_xyxy.shape[1], answer.heatmap.shape == answer.image.shape[:2], 0 <= answer.presence <= 1
+        (4, True, True)
+        >>> answer.save("circle.png")
     """
 
     phrase: str

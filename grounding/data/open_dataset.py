@@ -38,6 +38,10 @@ def open_dataset(
 
     Raises:
         InputError: the data set cannot be used, as its reader says.
+
+    Example:
+        >>> type(grounding.open_dataset("data/refshapes", "val")).__name__
+        'RefCOCOg'
     """
     root = Path(root)
     if is_flickr30k(root):

@@ -15,14 +15,14 @@ from grounding.types import Expression
 class RefCOCOg(GroundingDataset):
     """One split, in the order of the refs file.
 
-    ::
-
-        dataset = RefCOCOg("data/refcocog", "val", group_by="image")
-        example = dataset[0]
-        example.image.shape, example.phrases, example.boxes_xyxy
-
     ``DataLoader(dataset, batch_size=8)`` makes dictionaries of tensors and lists of them (`collate.collate_examples`),
     and ``DataLoader(dataset, batch_size=8, collate_fn=list)`` leaves them as they are.
+
+    Example:
+        >>> dataset = grounding.RefCOCOg("data/refshapes", "val", group_by="image")
+        >>> example = dataset[0]
+        >>> len(dataset), example.image.shape[2], example.boxes_xyxy.shape == (len(example.phrases), 4)
+        (2, 3, True)
     """
 
     def __init__(

@@ -95,6 +95,13 @@ def extract(
     Raises:
         SettingsError: the method is "quality" and there is no head, or "grabcut" and there is no image.
         ValueError: heatmap is not 2-D or empty, or holds NaN.
+
+    Example:
+        >>> from grounding.extraction import ExtractionConfig
+        >>> heatmap = np.zeros((6, 8), np.float32)
+        >>> heatmap[1:4, 2:7] = 1
+        >>> extract(heatmap, ExtractionConfig("components", relative=0.5))[0]
+        array([[2., 1., 7., 4.]], dtype=float32)
     """
     if config.method == "multi_threshold":
         return distinct_boxes(heatmap, levels=config.levels)

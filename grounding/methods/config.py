@@ -28,6 +28,11 @@ class ModelConfig:
         extraction: how boxes are made from heatmaps; what `train.py extraction` chose for a run goes before it.
         trust_checkpoint: whether a CLIP in a TorchScript archive may run the archive's code, although OpenAI did not
             publish it; no run's own configuration can say so.
+
+    Example:
+        >>> model = grounding.ModelConfig(model_size=224, inference_sizes=(224, 320))
+        >>> grounding.load("zero-shot", model=model).ground("scene.jpg", ["the circle"])[0].phrase
+        'the circle'
     """
 
     clip: str = EMBEDDED

@@ -44,6 +44,12 @@ class Grounder(Protocol):
     Attributes:
         name: of the method, in reports.
         weights: which pretrained weights it works with, a sentence for reports.
+
+    Example:
+        >>> grounder = grounding.load("refshapes")
+        >>> answers = grounder.ground("scene.jpg", ["the circle", "the star"])
+        >>> [answer.phrase for answer in answers]
+        ['the circle', 'the star']
     """
 
     name: str

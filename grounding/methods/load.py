@@ -83,6 +83,10 @@ def load(
     Raises:
         InputError: no such method, folder or device, the folder's files are damaged or do not fit each other, or as
             `hub_download.fetched`.
+
+    Example:
+        >>> grounding.load("refshapes").name, grounding.load("yolo-clip").name
+        ('refshapes', 'yolo-clip')
     """
     name = os.fspath(name)
     if name in BLIND:

@@ -74,6 +74,11 @@ class GroundedImage:
         phrases: one for each that was asked, in their order; none where the request is broken.
         error: why it could not be answered; "" where it was.
         warning: why the answers may mean nothing, as in `Grounding`.
+
+    Example:
+        >>> requests = [("first", "scene.jpg", ["the circle"]), ("second", "scene.jpg", ["the star"])]
+        >>> [answer.key for answer in grounding.load("refshapes").ground_many(requests)]
+        ['first', 'second']
     """
 
     key: str
