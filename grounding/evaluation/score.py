@@ -11,6 +11,7 @@ from grounding.errors import InputError
 from grounding.evaluation.compare import IOU, write_results
 from grounding.evaluation.prediction_readers import UNKNOWN_IMAGE, read_coco, read_csv, read_jsonl
 from grounding.evaluation.predictions import aggregate_by_ref
+from grounding.evaluation.result_folder import claim, settings_of
 from grounding.evaluation.summary import summarise
 
 
@@ -74,5 +75,6 @@ def score(config: ScoreConfig) -> dict[str, Any]:
     if images:
         results["images"] = len(images)
     if config.output is not None:
+        claim(config.output / "results.json", settings_of("score", config))
         write_results(config.output / "results.json", results)
     return results

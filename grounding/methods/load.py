@@ -22,6 +22,7 @@ from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder, Grounder
 from grounding.methods.gradcam import GradCAMGrounder
 from grounding.methods.hub_download import PREFIX, could_be_hub_name, fetched, is_hub_name
+from grounding.methods.own import MethodName, own_method
 from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
@@ -42,7 +43,7 @@ TRAINING_FREE = (ZERO_SHOT, GRADCAM, YOLO_CLIP, RECLIP, *BLIND)
 
 
 def load(
-    name: str | os.PathLike[str],
+    name: MethodName | os.PathLike[str],
     *,
     model: ModelConfig | None = None,
     proposals: ProposalsConfig | None = None,
@@ -55,8 +56,8 @@ def load(
 
     Args:
         name: the folder of a training run, "refshapes" for the decoder that comes with this package, one of
-            `TRAINING_FREE`, or "hf://user/name" or "hf://user/name@revision" of a run on a
-            model hub.
+            `TRAINING_FREE`, "hf://user/name" or "hf://user/name@revision" of a run on a model hub, or
+            "package.module:Class" of a method of one's own (`own.own_method`), which looks at no other argument.
         model: the CLIP and, for "zero-shot", its input size; a run folder brings its own, beside which only
             `trust_checkpoint` may be given.
         proposals: the detector of "yolo-clip" and "reclip".
@@ -72,9 +73,12 @@ def load(
 
     Raises:
         InputError: no such method or folder, the folder's files are damaged or do not fit each other, or as
-            `hub_download.fetched`.
+            `hub_download.fetched` or `own.own_method`.
     """
-    name = os.fspath(name)
+    own = own_method(name)
+    if own is not None:
+        return own
+    name = os.fspath(name)  # type: ignore[arg-type]
     if name in BLIND:
         return BLIND[name]()
     model = model or ModelConfig()
@@ -89,7 +93,7 @@ def load(
         return (YOLOCLIPGrounder if name == YOLO_CLIP else ReCLIPGrounder)(proposer, scorer)
     folder = folder_of(name)
     if not folder.is_dir():
-        names = ", ".join((*SHIPPED, *TRAINING_FREE))
+        names = ", ".join((*SHIPPED, *TRAINING_FREE, "module:Class of a method of your own"))
         hub = f"; a run on a model hub is named {PREFIX}{name}" if could_be_hub_name(name) else ""
         raise InputError(f"no run folder {name!r}: train one with train.py, or give one of {names}{hub}")
     config = read_model_config(folder, trust_checkpoint=model.trust_checkpoint)
@@ -174,7 +178,7 @@ def refuse_other_model(given: ModelConfig, own: ModelConfig, folder: Path) -> No
             )
 
 
-def shared_model(names: Iterable[str], given: ModelConfig) -> ModelConfig:
+def shared_model(names: Iterable[MethodName], given: ModelConfig) -> ModelConfig:
     """The first run's model, so that methods without training see the same CLIP at the same size; else the given one.
 
     Raises:
@@ -188,13 +192,14 @@ def shared_model(names: Iterable[str], given: ModelConfig) -> ModelConfig:
     return own
 
 
-def run_folders(names: Iterable[str]) -> list[Path]:
+def run_folders(names: Iterable[MethodName]) -> list[Path]:
     """The folders of those methods that are runs; a folder that is called like another method is none of them.
 
     Raises:
         InputError: as `folder_of`.
     """
-    return [folder for folder in (folder_of(name) for name in names if name not in TRAINING_FREE) if folder.is_dir()]
+    named = [name for name in names if isinstance(name, str | os.PathLike) and name not in TRAINING_FREE]
+    return [folder for folder in map(folder_of, named) if folder.is_dir()]
 
 
 def make_encoder(
