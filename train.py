@@ -27,11 +27,13 @@ if __name__ == "__main__":
     with exit_on_input_error():
         if words[:1] == ["extraction"]:
             refuse_several("train.py extraction")
-            settings = parse(TuneExtractionConfig, "train", words[1:], positional="run", command="extraction")
+            settings = parse(TuneExtractionConfig, "train", words[1:], positional="run", command="extraction",
+                             section="extraction", optional=True)  # fmt: skip
             print(tune_extraction(settings))
         elif words[:1] == ["pseudo_boxes"]:
             refuse_several("train.py pseudo_boxes")
-            wanted = parse(PseudoBoxesConfig, "train", words[1:], positional="run", command="pseudo_boxes")
+            wanted = parse(PseudoBoxesConfig, "train", words[1:], positional="run", command="pseudo_boxes",
+                           section="pseudo_boxes", optional=True)  # fmt: skip
             print(write_pseudo_boxes(wanted))
         elif words[:1] == ["tune"]:
             refuse_several("train.py tune")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from grounding.methods.dense import Grounder
     from grounding.methods.load import load
     from grounding.methods.stream import GroundedImage
+    from grounding.methods.yolo_clip import grounding_of_boxes
     from grounding.types import Example, Expression, Grounding
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "ModelConfig",
     "RefCOCOg",
     "from_detections",
+    "grounding_of_boxes",
     "load",
     "open_dataset",
     "push",
@@ -51,6 +53,7 @@ _HOME = {
     "ModelConfig": "methods.config",
     "RefCOCOg": "data.refcocog",
     "from_detections": "deployment.detections",
+    "grounding_of_boxes": "methods.yolo_clip",
     "load": "methods.load",
     "open_dataset": "data.open_dataset",
     "push": "deployment.hub",

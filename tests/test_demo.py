@@ -47,8 +47,9 @@ def test_demo(small_demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for place in ("data/refshapes-demo", "runs/demo/results.json", "runs/demo/predictions", "runs/demo/report.html",
                   "runs/demo/pictures/refshapes-demo_test_demo.png",
                   "runs/demo/pictures/refshapes-demo_test_demo_steps.png",
-                  "runs/demo/pictures/refshapes-demo_val_compared.png",
-                  "runs/demo/pictures/refshapes-demo_test_compared.png", "runs/demo/pictures/curves.png",
+                  "runs/demo/pictures/refshapes-demo_val_zero-shot_yolo-clip_compared.png",
+                  "runs/demo/pictures/refshapes-demo_test_demo_zero-shot_gradcam_yolo-clip_reclip_compared.png",
+                  "runs/demo/pictures/curves.png",
                   "runs/demo/pictures/gallery_demo_random.html"):  # fmt: skip
         assert Path(place).exists() and place in printed
     assert load("runs/demo").name == "demo"

@@ -21,8 +21,10 @@ from grounding.clip.precision import Precision, number_format, precision_name
 from grounding.errors import InputError
 from grounding.evaluation.registry import MethodSettings, code_identity, load_with_origin
 from grounding.methods.config import ModelConfig
+from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import shared_model
 from grounding.methods.names import BLIND
+from grounding.methods.own import OwnGrounder
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.stream import (
     AHEAD,
@@ -33,7 +35,7 @@ from grounding.methods.stream import (
     Request,
     ground_many,
 )
-from grounding.methods.yolo_clip import ScoringConfig
+from grounding.methods.yolo_clip import ScoringConfig, YOLOCLIPGrounder
 from grounding.runtime.cli import exit_on_input_error, parse
 from grounding.runtime.config_io import from_plain, refuse_wrong_values
 from grounding.runtime.distributed import join_launch, refuse_several
@@ -50,8 +52,8 @@ class BulkConfig:
     """Ground the phrases of many images.
 
     Attributes:
-        method: the folder of a training run, "refshapes", "zero-shot", "gradcam", "yolo-clip", "reclip", or a
-            CLIP's name or file.
+        method: the folder of a training run, "refshapes", "zero-shot", "gradcam", "yolo-clip", "reclip", a CLIP's name
+            or file, or "package.module:Class" of a method of your own.
         requests: JSON Lines file, an object with "image" and "phrases" a line, and "key" if the answer is to be called
             otherwise than the image; a path is relative to the file's own folder.
         output: file ending in .jsonl for the answers, one a line, in the order of the requests.
@@ -120,6 +122,7 @@ def ground_file(config: BulkConfig) -> str:
     model = shared_model([config.method], config.model)
     settings = MethodSettings(model, config.proposals, config.scoring, device, config.precision, config.compiled)
     grounder, made_from = load_with_origin(config.method, settings)
+    assert isinstance(grounder, DenseGrounder | YOLOCLIPGrounder | OwnGrounder)  # all that look at images
     origin = {"method": grounder.name, "weights": grounder.weights, "settings": made_from, "code": code_identity(),
               "requests": hashlib.sha256(requests).hexdigest(), "images": count, "block": int(config.block),
               "phrases_at_once": int(config.phrases_at_once), "device": device.type,
@@ -144,7 +147,8 @@ def _answer(grounder: EncodeOnceGrounder, config: BulkConfig, file: ShardedFile,
                           phrases_at_once=config.phrases_at_once, readers=config.readers)  # fmt: skip
     with tqdm(initial=done, total=len(requests), desc=grounder.name, unit="image") as bar:
         for block in blocks:
-            grounder.text.forget()  # what is answered in a block then depends on no other, to the last bit
+            if grounder.text is not None:
+                grounder.text.forget()  # what is answered in a block then depends on no other, to the last bit
             lines: list[str] = []
             try:
                 for answer in islice(answers, config.block):

@@ -24,11 +24,13 @@ from grounding.deployment.bulk import record_of
 from grounding.errors import InputError, visible
 from grounding.evaluation.registry import MethodSettings, load_with_origin
 from grounding.methods.config import ModelConfig
+from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import shared_model
 from grounding.methods.names import BLIND
+from grounding.methods.own import OwnGrounder
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.stream import GroundedImage
-from grounding.methods.yolo_clip import ScoringConfig
+from grounding.methods.yolo_clip import ScoringConfig, YOLOCLIPGrounder
 from grounding.runtime.distributed import join_launch
 from grounding.runtime.files import atomic_write
 
@@ -81,7 +83,9 @@ def ground_pictures(options: Namespace) -> None:
     model = shared_model([options.model], ModelConfig(trust_checkpoint=options.trust_checkpoint))
     settings = MethodSettings(model, ProposalsConfig(), ScoringConfig(), join_launch("auto").device, "auto")
     grounder, _ = load_with_origin(options.model, settings)
-    grounder.text(options.phrases)  # a phrase that cannot be asked is no fault of a picture
+    assert isinstance(grounder, DenseGrounder | YOLOCLIPGrounder | OwnGrounder)  # all that look at images
+    if grounder.text is not None:
+        grounder.text(options.phrases)  # a phrase that cannot be asked is no fault of a picture
     knows = "; these weights know drawings only" if model.clip == EMBEDDED else ""
     print(f"asking {grounder.name}: {grounder.weights}{knows}", file=sys.stderr)
     requests = ((str(path), path, options.phrases) for path in paths)

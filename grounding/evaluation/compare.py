@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +26,18 @@ from grounding.evaluation.clip_similarity import CLIPSimilarity
 from grounding.evaluation.config import EvaluateConfig
 from grounding.evaluation.evaluate import EvaluatedMethod, block_size, predict_blocks
 from grounding.evaluation.extraction_sweep import ExtractionTuner
+from grounding.evaluation.prediction_readers import is_answer_file
 from grounding.evaluation.predictions import Prediction, aggregate_by_ref, read_predictions, write_coco_results
 from grounding.evaluation.registry import MethodSettings, code_identity, make_bound, make_method
+from grounding.evaluation.result_folder import claim, refuse_another, settings_of
 from grounding.evaluation.summary import Summary, summarise
+from grounding.methods.distinct_names import method_names, method_places
 from grounding.methods.load import shared_model
-from grounding.methods.names import BLIND, RECLIP, TRAINING_FREE, YOLO_CLIP, run_name
+from grounding.methods.names import BLIND, RECLIP, YOLO_CLIP
+from grounding.methods.own import own_method
 from grounding.methods.proposals import load_proposer
 from grounding.runtime.config_io import refuse_wrong_values
-from grounding.runtime.distributed import failing_together, join_launch, share_name, sharing
+from grounding.runtime.distributed import failing_together, from_main, join_launch, share_name, sharing
 from grounding.runtime.files import locked, write_text_atomic
 from grounding.runtime.shards import ShardedFile
 
@@ -77,6 +80,8 @@ def compare(
     refuse_wrong_values(config)
     if not config.methods:
         raise InputError("the comparison names no method: give run folders or names, such as zero-shot")
+    config = replace(config, methods=[own_method(each) or each for each in config.methods],
+                     bounds=[each for each in config.bounds if each not in config.methods])  # fmt: skip
     dataset = open_dataset(config.data, config.split, split_by=config.split_by)
     dataset.check_images()
     launch = join_launch(config.device)
@@ -84,27 +89,28 @@ def compare(
     settings = MethodSettings(model, config.proposals, config.scoring, launch.device, config.precision,
                               config.compiled)  # fmt: skip
     clip = load_clip(model.clip, launch.device, trust_checkpoint=model.trust_checkpoint)
-    called = Counter(name if name in TRAINING_FREE else run_name(name) for name in config.methods)
-    called.update(name for name in config.bounds if name not in config.methods)
-    twice = [name for name, count in called.items() if count > 1]
-    if twice:
-        raise InputError(f"two methods would both be called {twice[0]!r}: rename a run's folder, or name a method once")
-    bounds = [make_bound(name, settings) for name in config.bounds if name not in config.methods]
+    expressions = {each.sent_id: each for each in dataset.expressions}
+    names = method_names(config.methods, config.bounds)
+    results_file = config.output / "results.json"
+    asked = settings_of("compare", config, methods=method_places(names, config.methods))
+    refuse_another(results_file, asked)
+    bounds = [make_bound(name, settings) for name in config.bounds]
     methods: list[EvaluatedMethod] = []
     for mine in (launch.is_main_process, not launch.is_main_process):  # the main process measures what the others find
         with failing_together():
             if mine:
                 tune = _tuner(config, launch, dataset)
-                methods = [make_method(name, settings, tune) for name in config.methods]
+                methods = [make_method(method, settings, tune, called=name, expressions=expressions)
+                           for name, method in zip(names, config.methods, strict=True)]  # fmt: skip
 
     with ExitStack() as held:
         with failing_together():
             if launch.is_main_process:
                 held.enter_context(locked(config.output / "compare.lock", "comparison"))
+                claim(results_file, asked)
         files = _predict(config, [*methods, *bounds], dataset, clip, launch)
         if not launch.is_main_process:
             return None
-        expressions = {each.sent_id: each for each in dataset.expressions}
         summaries = {
             name: summarise(_queries(path, config.query), expressions, dataset.regions) for name, path in files.items()
         }
@@ -130,7 +136,7 @@ def compare(
             write_coco_results(config.output / "coco", name, list(read_predictions(path)))
         comparison = Comparison(results, summaries)
         report(comparison)
-        write_results(config.output / "results.json", results)
+        write_results(results_file, results)
     return comparison
 
 
@@ -145,15 +151,16 @@ def _predict(
               "code": code_identity(), "device": launch.device.type, "compiled": config.compiled,
               "precision": str(number_format(config.precision, launch.device)),
               "images_per_batch": int(config.images_per_batch)}  # fmt: skip
+    origins = from_main([method.made_from for method in methods])  # a device, say, may be called differently elsewhere
     files: list[ShardedFile] = []
     for mine in (launch.is_main_process, not launch.is_main_process):
         with failing_together():  # the main process first: it removes what was made from something else
             if mine:
                 files = [
                     ShardedFile(config.output / "predictions" / f"{method.name}.jsonl",
-                                {**common, "weights": method.weights, "settings": method.made_from},
+                                {**common, "weights": method.weights, "settings": origin},
                                 blocks=-(-len(dataset) // size), replace=True)
-                    for method in methods
+                    for method, origin in zip(methods, origins, strict=True)
                 ]  # fmt: skip
                 if launch.is_main_process and not all(file.is_complete for file in files):
                     # It is of other predictions, beside which it would mislead.
@@ -188,7 +195,9 @@ def write_results(path: Path, results: dict[str, Any]) -> None:
 
 
 def _tuner(config: EvaluateConfig, launch: PartialState, measured: GroundingDataset) -> ExtractionTuner | None:
-    if config.extraction_split in (None, config.split) or WITHOUT_HEATMAPS.issuperset(config.methods):
+    with_heatmaps = [each for each in config.methods if isinstance(each, str) and not is_answer_file(each)
+                     and each not in WITHOUT_HEATMAPS]  # fmt: skip
+    if config.extraction_split in (None, config.split) or not with_heatmaps:
         return None
     if isinstance(measured, ImagePhrasePairs) and config.extraction_split not in measured.boxed_splits:
         return None

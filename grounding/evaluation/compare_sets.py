@@ -10,18 +10,21 @@ from typing import Any, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from grounding.clip.precision import Precision, precision_name
+from grounding.clip.precision import Precision
 from grounding.data.grefcoco import GRefCOCO
 from grounding.data.supervision import refuse_test_split
 from grounding.errors import InputError
 from grounding.evaluation.fit_calibration import calibrated_answer, fit_calibration
-from grounding.evaluation.registry import MethodSettings, load_with_origin
+from grounding.evaluation.registry import MethodSettings, load_with_origin, precision_of
+from grounding.evaluation.result_folder import claim, settings_of
 from grounding.evaluation.set_answers import set_answers
 from grounding.evaluation.set_metrics import intervals_of, set_metrics
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
+from grounding.methods.distinct_names import method_names, method_places
 from grounding.methods.load import shared_model
 from grounding.methods.names import BLIND, needs_no_training
+from grounding.methods.own import MethodNames, own_method
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.yolo_clip import ScoringConfig
 from grounding.runtime.config_io import plain, refuse_wrong_values
@@ -34,7 +37,8 @@ class SetsConfig:
     """Measure answers that are sets of boxes.
 
     Attributes:
-        methods: the folder of a training run, and "zero-shot", "gradcam", "yolo-clip", "reclip".
+        methods: folders of training runs, "zero-shot", "gradcam", "yolo-clip", "reclip", and "package.module:Class" of
+            a method of your own.
         data: root folder of the data set, in gRefCOCO's layout.
         output: folder for sets.json.
         split_by: the name in the brackets of grefs(...).json.
@@ -50,7 +54,7 @@ class SetsConfig:
         workers: processes that read images; 0 reads in this one.
     """
 
-    methods: list[str]
+    methods: MethodNames
     data: Path
     output: Path
     split_by: str = "unc"
@@ -74,7 +78,7 @@ def compare_sets(config: SetsConfig) -> dict[str, Any]:
     refuse_wrong_values(config)
     if not config.methods:
         raise InputError("no method is named: give run folders or names, such as zero-shot")
-    blind = sorted(BLIND.keys() & set(config.methods))
+    blind = [name for name in BLIND if name in config.methods]
     if blind:
         raise InputError(f"{blind[0]} answers without a score to choose boxes by: name other methods")
     refuse_several("evaluate.py sets")
@@ -82,12 +86,14 @@ def compare_sets(config: SetsConfig) -> dict[str, Any]:
     measured, chosen_on = (
         GRefCOCO(config.data, split, split_by=config.split_by) for split in (config.split, config.threshold_split)
     )
+    asked = [own_method(each) or each for each in config.methods]
+    names = method_names(asked)
+    claim(config.output / "sets.json", settings_of("sets", config, methods=method_places(names, asked)))
     settings = MethodSettings(shared_model(config.methods, config.model), config.proposals, config.scoring,
                               join_launch(config.device).device, config.precision)  # fmt: skip
     methods: dict[str, Any] = {}
-    for name in config.methods:
-        grounder, _ = load_with_origin(name, settings)
-        clip = grounder.encoder.clip if isinstance(grounder, DenseGrounder) else grounder.scorer.clip
+    for name, method in zip(names, asked, strict=True):
+        grounder, _ = load_with_origin(method, settings)
         ask = partial(set_answers, grounder, images_per_batch=config.images_per_batch, workers=config.workers)
         calibration = None
         if isinstance(grounder, DenseGrounder):
@@ -98,14 +104,14 @@ def compare_sets(config: SetsConfig) -> dict[str, Any]:
         if calibration is None:
             calibration = fit_calibration(ask(chosen_on))
             answers = [calibrated_answer(each, calibration) for each in answers]
-        methods[grounder.name] = {
+        methods[name] = {
             "n": len(answers),
             "metrics": set_metrics(answers),
             "intervals": intervals_of(answers),
             "calibration": plain(calibration),
             "calibrated_on": config.threshold_split if fitted else "its own",
             "weights": grounder.weights,
-            "precision": precision_name(clip.precision),
+            "precision": precision_of(grounder),
         }
     results = {"data": str(config.data), "split": config.split, "threshold_split": config.threshold_split,
                "images": len(measured), "methods": methods}  # fmt: skip

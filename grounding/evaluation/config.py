@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from grounding.clip.precision import Precision
 from grounding.evaluation.registry import BOUNDS
 from grounding.methods.config import ModelConfig
+from grounding.methods.own import MethodNames, OwnGrounder
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.yolo_clip import ScoringConfig
 from grounding.runtime.config_io import plain
@@ -24,7 +25,8 @@ class EvaluateConfig:
 
     Attributes:
         methods: folders of training runs, "zero-shot", "gradcam", "yolo-clip", "reclip", CLIPs ("RN50", a file),
-            "whole-image", "centred-box"; the others are held against the first.
+            "whole-image", "centred-box", "package.module:Class" of a method of your own, and files of boxes of other
+            systems (.jsonl, or .json of COCO results); the others are held against the first.
         data: the data set, a folder or a table (docs/data.md).
         output: folder for results.json, tables, plots, report.html and predictions.
         split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
@@ -45,7 +47,7 @@ class EvaluateConfig:
         workers: processes that read images; 0 reads in this one.
     """
 
-    methods: list[str]
+    methods: MethodNames
     data: Path
     output: Path
     split_by: str = "umd"
@@ -66,10 +68,11 @@ class EvaluateConfig:
 
 def command_of(config: EvaluateConfig) -> str:
     """The command line that asks for the same comparison: what differs from the defaults."""
-    words = ["python", "evaluate.py", "compare", *config.methods]
+    words = ["python", "evaluate.py", "compare"]
+    words += [each if isinstance(each, str) else OwnGrounder(each).origin for each in config.methods]
     defaults = _flat(plain(EvaluateConfig([], Path(), Path())))
-    for name, value in _flat(plain(config)).items():
-        if name != "methods" and value != defaults[name]:
+    for name, value in _flat(plain(replace(config, methods=[]))).items():
+        if value != defaults[name]:
             words += [f"--{name}", json.dumps(value) if isinstance(value, list | tuple | None) else str(value)]
     return shlex.join(words)
 

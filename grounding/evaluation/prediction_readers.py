@@ -76,6 +76,22 @@ def read_coco(path: Path, expressions: Mapping[int, Expression]) -> list[Predict
     return _with_annotations(path, answers.items(), expressions)
 
 
+def is_answer_file(name: str) -> bool:
+    """Whether a method's name is that of a file which another system has left, rather than of a folder."""
+    return name.endswith((".jsonl", ".json")) and not Path(name).is_dir()
+
+
+def read_answers(path: Path, expressions: Mapping[int, Expression]) -> list[Prediction]:
+    """`read_jsonl` of a file that ends in .jsonl, else `read_coco`.
+
+    Raises:
+        InputError: as these, or there is no such file.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no file {path}: correct the path")
+    return (read_jsonl if path.suffix == ".jsonl" else read_coco)(path, expressions)
+
+
 def _parsed(
     path: Path, place: str, split: Callable[[str], Iterable[tuple[int, Item]]], parse: Callable[[int, Item], Parsed]
 ) -> list[Parsed]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -17,23 +18,27 @@ from grounding.errors import InputError
 from grounding.evaluation.bounds import annotated_clip, box_mask, random_proposal, yolo_oracle
 from grounding.evaluation.evaluate import EvaluatedMethod, method_of
 from grounding.evaluation.extraction_sweep import ExtractionTuner
+from grounding.evaluation.own_identity import identity_of
+from grounding.evaluation.prediction_readers import is_answer_file, read_answers
 from grounding.extraction.settings import EXTRACTION_FILE, QUALITY_FILE
 from grounding.methods.config import ModelConfig
-from grounding.methods.dense import DenseGrounder
+from grounding.methods.dense import DenseGrounder, Grounder
 from grounding.methods.load import load, model_for, read_model_config
 from grounding.methods.names import BLIND, DECODER_FILE, TRAINING_FREE, folder_of, needs_no_training
+from grounding.methods.own import MethodName, OwnGrounder
 from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.methods.proposals.types import CachedProposer
 from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
 from grounding.runtime.config_io import plain
 from grounding.runtime.files import sha256_of
-from grounding.types import Example, Grounding
+from grounding.types import Example, Expression, Grounding
 
 RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK = "random-proposal", "yolo-oracle", "annotated-clip", "box-mask"
 ANSWERS_DEPEND_ON = ("geometry.py", "types.py", "clip", "data", "extraction", "model", "methods", "evaluation")
 BOUNDS = (*BLIND, RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK)
 
 DETECTORS_PRECISION = "float32"  # whatever CLIP computes in
+NOT_KNOWN = "not known"  # what a method of one's own, or another system, computes in
 
 
 @dataclass(frozen=True)
@@ -61,36 +66,49 @@ class MethodSettings:
         return CachedProposer(load_proposer(self.proposals, self.device))
 
 
-def make_method(name: str, settings: MethodSettings, tune: ExtractionTuner | None = None) -> EvaluatedMethod:
-    """A method by name, or of a run folder.
+def make_method(
+    name: MethodName,
+    settings: MethodSettings,
+    tune: ExtractionTuner | None = None,
+    *,
+    called: str | None = None,
+    expressions: Mapping[int, Expression] = MappingProxyType({}),
+) -> EvaluatedMethod:
+    """A method by name, of a run folder, of one's own, or of the answers that another system has left in a file.
 
     Args:
-        name: of the method, or a run folder.
+        name: of the method, a run folder, "package.module:Class", or a file that ends in .jsonl or .json.
         settings: what all methods share.
         tune: chooses how boxes are made from the heatmaps of a method that brings no choice of its own and is not
             configured with GrabCut; None leaves all as they are.
+        called: its name in the comparison; else its own.
+        expressions: sent_id -> what is asked, which a file of answers is read beside.
 
     Raises:
-        InputError: as `grounding.load`.
+        InputError: as `grounding.load`, or as `prediction_readers.read_jsonl` and `read_coco`.
     """
-    if name in BLIND:
-        return method_of(BLIND[name]())
+    if isinstance(name, str) and is_answer_file(name):
+        path = Path(name)
+        given = {each.sent_id: each for each in read_answers(path, expressions)}
+        return EvaluatedMethod(called or path.stem, f"not known here; boxes from {path.name}", given=given,
+                               made_from={"boxes": sha256_of(path)}, precision=NOT_KNOWN)  # fmt: skip
     grounder, made_from = load_with_origin(name, settings)
+    grounder.name = called or grounder.name
     if isinstance(grounder, DenseGrounder):
         extraction, chosen_on = grounder.extraction, "none: as configured"
-        if not needs_no_training(name) and (folder_of(name) / EXTRACTION_FILE).is_file():
+        if not needs_no_training(str(name)) and (folder_of(str(name)) / EXTRACTION_FILE).is_file():
             chosen_on = EXTRACTION_FILE
         elif tune is not None and extraction.method != "grabcut":
             extraction, chosen_on = tune(grounder, made_from), tune.chosen_on
         grounder.extraction = extraction
-        grounder.raw_scores = needs_no_training(name)
+        grounder.raw_scores = needs_no_training(str(name))
         made_from |= {"extraction": plain(extraction), "extraction_chosen_on": chosen_on}
-    clip = grounder.encoder.clip if isinstance(grounder, DenseGrounder) else grounder.scorer.clip
-    return replace(method_of(grounder, text=grounder.text, **made_from), precision=precision_name(clip.precision))
+    method = method_of(grounder, text=getattr(grounder, "text", None), **made_from)
+    return replace(method, precision=precision_of(grounder))
 
 
-def load_with_origin(name: str, settings: MethodSettings) -> tuple[DenseGrounder | YOLOCLIPGrounder, dict[str, Any]]:
-    """A method that looks at images, by name or of a run folder, and all that its answers depend on besides the data.
+def load_with_origin(name: MethodName, settings: MethodSettings) -> tuple[Grounder, dict[str, Any]]:
+    """A method by name, of a run folder or of one's own, and all that its answers depend on besides the data.
 
     Raises:
         InputError: as `grounding.load`.
@@ -98,16 +116,19 @@ def load_with_origin(name: str, settings: MethodSettings) -> tuple[DenseGrounder
     model, proposals, scoring = settings.model, settings.proposals, settings.scoring
     # What brings its own model is asked for that; `model` may be another's of the comparison.
     own = ModelConfig(trust_checkpoint=model.trust_checkpoint)
-    asked = model if name in (*TRAINING_FREE, model.clip) else model_for(name, own)
+    asked = model if name in (*TRAINING_FREE, model.clip) else model_for(str(name), own)
     grounder = load(name, model=asked, proposals=proposals, scoring=scoring, device=settings.device,
                     precision=settings.precision, compiled=settings.compiled)  # fmt: skip
+    if isinstance(grounder, OwnGrounder):
+        return grounder, identity_of(grounder)
     if isinstance(grounder, YOLOCLIPGrounder):
         return grounder, {"clip": grounder.scorer.clip.sha256, "proposals": plain(proposals),
                           "detector": grounder.proposer.sha256, "scoring": plain(scoring)}  # fmt: skip
-    assert isinstance(grounder, DenseGrounder)
-    if needs_no_training(name):
+    if not isinstance(grounder, DenseGrounder):  # it looks at no image
+        return grounder, {}
+    if needs_no_training(str(name)):
         return grounder, {"model": plain(asked), "calibration": plain(grounder.calibration)}
-    folder = folder_of(name)
+    folder = folder_of(str(name))
     made_from = {"model": plain(read_model_config(folder)), "decoder": sha256_of(folder / DECODER_FILE),
                  "extraction": plain(grounder.extraction)}  # fmt: skip
     if grounder.calibration is not None:
@@ -115,6 +136,15 @@ def load_with_origin(name: str, settings: MethodSettings) -> tuple[DenseGrounder
     if grounder.quality_head is not None:
         made_from["box_quality"] = sha256_of(folder / QUALITY_FILE)
     return grounder, made_from
+
+
+def precision_of(grounder: Grounder) -> str:
+    """What a method's network computes in, in words."""
+    if isinstance(grounder, DenseGrounder):
+        return precision_name(grounder.encoder.clip.precision)
+    if isinstance(grounder, YOLOCLIPGrounder):
+        return precision_name(grounder.scorer.clip.precision)
+    return NOT_KNOWN if isinstance(grounder, OwnGrounder) else "none"
 
 
 def code_identity() -> str:

@@ -12,6 +12,7 @@ from grounding.evaluation.box_forms import COCO, CORNERS, refuse_or_warn_of_anot
 from grounding.evaluation.compare import IOU, write_results
 from grounding.evaluation.prediction_readers import UNKNOWN_IMAGE, read_coco, read_csv, read_jsonl
 from grounding.evaluation.predictions import aggregate_by_ref
+from grounding.evaluation.result_folder import claim, settings_of
 from grounding.evaluation.summary import summarise
 from grounding.runtime.config_io import refuse_wrong_values
 
@@ -81,5 +82,6 @@ def score(config: ScoreConfig) -> dict[str, Any]:
     if images:
         results["images"] = len(images)
     if config.output is not None:
+        claim(config.output / "results.json", settings_of("score", config))
         write_results(config.output / "results.json", results)
     return results

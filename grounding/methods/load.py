@@ -36,6 +36,7 @@ from grounding.methods.names import (
     run_folders,
     run_name,
 )
+from grounding.methods.own import MethodName, own_method
 from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.methods.recipe import remembers_its_call
 from grounding.methods.reclip import ReCLIPGrounder
@@ -52,7 +53,7 @@ CLIP_SHA256 = "clip_sha256"  # in the decoder file's metadata
 
 @remembers_its_call
 def load(
-    name: str | os.PathLike[str],
+    name: MethodName | os.PathLike[str],
     *,
     model: ModelConfig | None = None,
     proposals: ProposalsConfig | None = None,
@@ -65,8 +66,9 @@ def load(
 
     Args:
         name: the folder of a training run, "refshapes" for the decoder that comes with this package, one of
-            `TRAINING_FREE`, "hf://user/name" or "hf://user/name@revision" of a run on a model hub, or a CLIP: "RN50"
-            or another of `clip.backbone.RESNETS`, or its file, for its zero-shot form at `SIZES_OF_A_CLIP`.
+            `TRAINING_FREE`, "hf://user/name" or "hf://user/name@revision" of a run on a model hub, a CLIP ("RN50" or
+            another of `clip.backbone.RESNETS`, or its file) for its zero-shot form at `SIZES_OF_A_CLIP`, or
+            "package.module:Class" of a method of one's own (`own.own_method`), which looks at no other argument.
         model: the CLIP and, for "zero-shot", its input size; a run folder brings its own, beside which only
             `trust_checkpoint` may be given.
         proposals: the detector of "yolo-clip" and "reclip".
@@ -82,13 +84,16 @@ def load(
 
     Raises:
         InputError: no such method, folder or device, the folder's files are damaged or do not fit each other, or as
-            `hub_download.fetched`.
+            `hub_download.fetched` or `own.own_method`.
 
     Example:
         >>> grounding.load("refshapes").name, grounding.load("yolo-clip").name
         ('refshapes', 'yolo-clip')
     """
-    name = os.fspath(name)
+    own = own_method(name)
+    if own is not None:
+        return own
+    name = os.fspath(name)  # type: ignore[arg-type]
     if name in BLIND:
         return BLIND[name]()
     model = model_for(name, model or ModelConfig())
@@ -103,7 +108,7 @@ def load(
         return (YOLOCLIPGrounder if name == YOLO_CLIP else ReCLIPGrounder)(proposer, scorer)
     folder = folder_of(name)
     if not folder.is_dir():
-        names = ", ".join((*SHIPPED, *TRAINING_FREE, *RESNETS))
+        names = ", ".join((*SHIPPED, *TRAINING_FREE, *RESNETS, "module:Class of a method of your own"))
         hub = f"; a run on a model hub is named {PREFIX}{name}" if could_be_hub_name(name) else ""
         raise InputError(f"no run folder {name!r}: train one with train.py, or give one of {names}{hub}")
     config = read_model_config(folder, trust_checkpoint=model.trust_checkpoint)
@@ -184,7 +189,7 @@ def refuse_other_model(given: ModelConfig, own: ModelConfig, folder: Path) -> No
             )
 
 
-def shared_model(names: Iterable[str], given: ModelConfig) -> ModelConfig:
+def shared_model(names: Iterable[MethodName], given: ModelConfig) -> ModelConfig:
     """The first run's model, so that methods without training see the same CLIP at the same size; else that of the
     first CLIP which is named as a method; else the given one.
 
@@ -194,7 +199,7 @@ def shared_model(names: Iterable[str], given: ModelConfig) -> ModelConfig:
     names = list(names)
     runs = run_folders(names)
     if not runs:
-        return model_for(next(filter(is_clip, names), ""), given)
+        return model_for(next((name for name in names if isinstance(name, str) and is_clip(name)), ""), given)
     own = read_model_config(runs[0], trust_checkpoint=given.trust_checkpoint)
     refuse_other_model(given, own, runs[0])
     return own

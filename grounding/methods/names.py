@@ -56,10 +56,11 @@ def run_name(name: str | os.PathLike[str]) -> str:
     return writable(Path(name).stem if is_clip(name) else Path(name).resolve().name)
 
 
-def run_folders(names: Iterable[str]) -> list[Path]:
+def run_folders(names: Iterable[object]) -> list[Path]:
     """The folders of those methods that are runs; a folder that is called like another method is none of them.
 
     Raises:
         InputError: as `folder_of`.
     """
-    return [folder for folder in (folder_of(name) for name in names if not needs_no_training(name)) if folder.is_dir()]
+    named = [os.fspath(name) for name in names if isinstance(name, str | os.PathLike)]  # and no method of one's own
+    return [folder for folder in (folder_of(name) for name in named if not needs_no_training(name)) if folder.is_dir()]

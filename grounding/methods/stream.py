@@ -90,7 +90,7 @@ class GroundedImage:
 
 
 class EncodeOnceGrounder(Protocol):
-    """A method that encodes an image once and is asked as often as one likes: `DenseGrounder`, `YOLOCLIPGrounder`.
+    """A method that takes an encoded image too, to be asked as often as one likes: all that look at images.
 
     Attributes:
         name: of the method.
@@ -99,8 +99,8 @@ class EncodeOnceGrounder(Protocol):
     name: str
 
     @property
-    def text(self) -> TextEncoder:
-        """What reads the phrases."""
+    def text(self) -> TextEncoder | None:
+        """What reads the phrases; None where that is the method's own affair."""
         ...
 
     def encode(self, image: ImageLike) -> Any:

@@ -112,9 +112,14 @@ def grounding_of_boxes(
 ) -> Grounding:
     """The answer of a method that scores boxes; the best one comes first, of equals the earlier.
 
+    Its heatmap is `geometry.heatmap_of_boxes`.
+
     Args:
-        boxes_xyxy: (N, 4), N >= 1.
+        phrase: what was asked.
+        boxes_xyxy: (N, 4) in pixels of the image, N >= 1; in any order.
         scores: (N,) in [0, 1].
+        image: (H, W, 3) uint8 RGB.
+        no_proposal, presence: as in `Grounding`.
     """
     order = np.argsort(-scores, kind="stable")
     boxes, scores = boxes_xyxy[order].astype(np.float32), scores[order].astype(np.float32)

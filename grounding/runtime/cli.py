@@ -20,10 +20,13 @@ from jsonargparse import ArgumentParser
 from grounding.errors import InputError, SharedError, visible
 from grounding.runtime.config_io import check_fields, from_plain, read_yaml
 from grounding.runtime.distributed import is_main
+from grounding.runtime.experiment import completed
 from grounding.runtime.signals import Stopped
 
 Config = TypeVar("Config")
 
+TRAINING = "train"  # the section of a configuration file that says where the run goes, and what it is trained on
+REMEDY = "compare it with configs/demo.yaml"
 OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}  # which Python raises without a file's name
 SECONDS_FOR_THE_FIRST = 10  # processes of one launch do not reach the same mistake at the same moment
 
@@ -37,11 +40,13 @@ def parse(
     command: str = "",
     section: str = "",
     own_section: str = "",
+    optional: bool = False,
 ) -> Config:
     """Settings from the command line over a configuration file over the dataclass's defaults.
 
     A configuration file has a section per script ("train", "evaluate", "visualize") and for some of their commands
-    ("tune", "gallery"), so that one file describes an experiment from training to pictures.
+    ("tune", "gallery"), so that one file describes an experiment from training to pictures. What is left out there and
+    here is taken from the run that a command is about, and from "train" (`experiment.completed`).
 
     Args:
         config_class: dataclass of the script; its docstring is the help.
@@ -51,6 +56,7 @@ def parse(
         command: word that the user gave before the arguments, for the help.
         section: of the configuration file, where it is not called like the script.
         own_section: of the configuration file too, where it has one; its settings go over those of `section`.
+        optional: whether a file without the section does as well.
 
     Raises:
         InputError: the configuration file is missing, is no YAML, or lacks the section; or an argument is wrong.
@@ -86,8 +92,14 @@ def parse(
     before.add_argument("--config", type=Path)  # wherever it stands
     try:
         known, words = before.parse_known_args(words)
-        for content in _sections(known.config, config_class, section, own_section) if known.config else ():
-            parser.set_defaults(content)
+        file = _content(known.config) if known.config else {}
+        settings: dict[str, Any] = {}
+        for name in (section, own_section) if own_section in file else (section,):
+            if known.config:
+                settings = _merged(settings, _section(known.config, file, config_class, name, optional=optional))
+        train = file.get(TRAINING)
+        settings, words = completed(config_class, settings, train if isinstance(train, dict) else {}, words, command)
+        parser.set_defaults(settings)
         given = parser.parse_args(words).as_dict()
         del given["config"]
         return from_plain(given, config_class)
@@ -162,25 +174,39 @@ def _refuse_wrong_list(option: str, given: Sequence[str]) -> None:
                 raise InputError(f"--{option} {text} is no list of texts in quotes: write {remedy}")
 
 
-def _sections(path: Path, config_class: type, section: str, own_section: str) -> Iterator[dict[str, Any]]:
-    """What a configuration file says of a script, the more particular after the more general.
+def _content(path: Path) -> dict[str, Any]:
+    """A configuration file's sections.
 
     Raises:
-        InputError: as `parse`.
+        InputError: it cannot be read, or is no YAML.
     """
-    compare = "compare it with configs/demo.yaml"
     try:
         content = read_yaml(path)
     except OSError as error:
         raise InputError(f"the configuration file {path} cannot be read: give an existing YAML file") from error
     except ValueError as error:
-        raise InputError(f"{path} is no YAML file ({error}): {compare}") from error
-    sections = content if isinstance(content, dict) else {}
-    for name in (section, own_section) if own_section in sections else (section,):
-        if not isinstance(sections.get(name), dict):
-            raise InputError(f"{path} has no section {name!r}: {compare}")
-        try:
-            check_fields(sections[name], config_class)
-        except ValueError as error:
-            raise InputError(f"{path}, section {name!r}: {error}; {compare}") from error
-        yield sections[name]
+        raise InputError(f"{path} is no YAML file ({error}): {REMEDY}") from error
+    return content if isinstance(content, dict) else {}
+
+
+def _merged(settings: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Nested settings with others over them."""
+    both = {name: _merged(settings[name], over[name]) for name in settings.keys() & over.keys()
+            if isinstance(settings[name], dict) and isinstance(over[name], dict)}  # fmt: skip
+    return settings | over | both
+
+
+def _section(path: Path, content: dict[str, Any], config_class: type, name: str, *, optional: bool) -> dict[str, Any]:
+    """One section of a configuration file, checked.
+
+    Raises:
+        InputError: it is not there, or has a setting or value that cannot be.
+    """
+    section = content.get(name, {} if optional and content else None)
+    if not isinstance(section, dict):
+        raise InputError(f"{path} has no section {name!r}: {REMEDY}")
+    try:
+        check_fields(section, config_class)
+    except ValueError as error:
+        raise InputError(f"{path}, section {name!r}: {error}; {REMEDY}") from error
+    return section

@@ -14,8 +14,9 @@ from tqdm import tqdm
 from grounding.errors import InputError
 from grounding.evaluation.registry import MethodSettings, load_with_origin
 from grounding.methods.dense import DenseGrounder, Grounder
-from grounding.methods.load import load, shared_model
-from grounding.methods.names import BLIND
+from grounding.methods.distinct_names import method_names
+from grounding.methods.load import shared_model
+from grounding.methods.own import own_method
 from grounding.runtime.distributed import join_launch
 from grounding.visualization.drawing import save_figure
 from grounding.visualization.figures import MethodAnswer, answers, draw_comparison, draw_figure
@@ -47,7 +48,7 @@ def compare(config: VisualizeConfig) -> list[Path]:
     """A figure of every sheet with a column per method. Returns their paths.
 
     Raises:
-        InputError: as `figure`; or two methods have one name.
+        InputError: as `figure`.
     """
     wanted, methods = sheets(config), _load(config)
 
@@ -58,17 +59,18 @@ def compare(config: VisualizeConfig) -> list[Path]:
             rows += map(list, zip(*(answers(method, example) for method in methods), strict=True))
         return draw_comparison(rows, title=_title(f"{sheet.name}, {methods[0].weights}", chain(*rows)))
 
-    return _write(config, {f"{sheet.name}_compared": partial(draw, sheet) for sheet in wanted})
+    side_by_side = "_".join(method.name for method in methods)
+    return _write(config, {f"{sheet.name}_{side_by_side}_compared": partial(draw, sheet) for sheet in wanted})
 
 
 def _of_each_method(
     config: VisualizeConfig, suffix: str, draw: Callable[..., Figure], *, needs_heatmap: bool = False
 ) -> list[Path]:
     wanted, methods = sheets(config), _load(config)
-    for name, method in zip(config.methods, methods, strict=True):
+    for method in methods:
         if needs_heatmap and not isinstance(method, DenseGrounder):
             raise InputError(
-                f"{name} makes no boxes from a heatmap, so there are no steps to show: give another method"
+                f"{method.name} makes no boxes from a heatmap, so there are no steps to show: give another method"
             )
 
     def draw_sheet(method: Grounder, sheet: Sheet) -> Figure:
@@ -89,11 +91,10 @@ def _load(config: VisualizeConfig) -> list[Grounder]:
         raise InputError("no method is named: give run folders or names, such as refshapes or zero-shot")
     settings = MethodSettings(shared_model(config.methods, config.model), config.proposals, config.scoring,
                               join_launch(config.device).device, config.precision)  # fmt: skip
-    methods = [load(name) if name in BLIND else load_with_origin(name, settings)[0] for name in config.methods]
-    names = [method.name for method in methods]
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"two methods would both be called {name!r}: draw them in two calls")
+    asked = [own_method(each) or each for each in config.methods]
+    methods = [load_with_origin(each, settings)[0] for each in asked]
+    for method, name in zip(methods, method_names(asked), strict=True):
+        method.name = name
     if config.extraction is not None:
         for method in (each for each in methods if isinstance(each, DenseGrounder)):
             method.extraction = config.extraction

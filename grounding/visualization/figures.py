@@ -14,6 +14,7 @@ from grounding.extraction import ExtractionConfig
 from grounding.geometry import box_iou
 from grounding.methods.dense import DenseGrounder, Grounder
 from grounding.methods.gradcam import GradCAMGrounder
+from grounding.methods.own import OwnGrounder
 from grounding.types import Example, Grounding
 from grounding.visualization.drawing import (
     ANNOTATED_STYLE,
@@ -42,6 +43,7 @@ class MethodAnswer:
         similarity: (H, W) float32, CLIP's own cosines before the decoder; None for methods that do not begin with them.
         extraction: how boxes were made from the heatmap; None where they were not.
         annotated_xyxy: (4,) the annotated box in pixels of the image; None where nobody knows it.
+        own: whether it is of a method of one's own, whose heatmap may be anything.
     """
 
     method: str
@@ -49,6 +51,7 @@ class MethodAnswer:
     similarity: np.ndarray | None
     extraction: ExtractionConfig | None
     annotated_xyxy: np.ndarray | None
+    own: bool = False
 
 
 def answers(grounder: Grounder, example: Example) -> list[MethodAnswer]:
@@ -65,7 +68,7 @@ def answers(grounder: Grounder, example: Example) -> list[MethodAnswer]:
     else:
         groundings = grounder.ground(example.image, example.phrases)
     return [
-        MethodAnswer(grounder.name, grounding, similarity, extraction, box)
+        MethodAnswer(grounder.name, grounding, similarity, extraction, box, isinstance(grounder, OwnGrounder))
         for grounding, similarity, box in zip(groundings, maps, known, strict=True)
     ]
 
@@ -82,7 +85,8 @@ def draw_figure(answers: Sequence[MethodAnswer], *, title: str) -> Figure:
         panels = [answer_panel("image", _image, answer)]
         if answer.similarity is not None:
             panels.append(answer_panel("similarity map, before the decoder", draw_similarity, answer))
-        panels.append(answer_panel(_heatmap_heading(answer.extraction), draw_heatmap, answer))
+        heading = "heatmap" if answer.own else _heatmap_heading(answer.extraction)
+        panels.append(answer_panel(heading, draw_heatmap, answer))
         rows.append([*panels, answer_panel("boxes", _boxes, answer, iou=True)])
     return draw_answers(answers, rows, title=title)
 

@@ -104,7 +104,7 @@ def gallery(config: GalleryConfig) -> list[Path]:
     where = f"{root.absolute().name}, {results['split']}"
     kind = f"breakdown_{config.by.replace(' ', '-')}_{config.of_group}" if config.show == "breakdown" else config.show
     folder = config.output or config.comparison
-    picture, page = (folder / f"gallery_{method}_{kind}.{suffix}" for suffix in ("png", "html"))
+    picture, page = (folder / f"gallery_{'_'.join(names)}_{kind}.{suffix}" for suffix in ("png", "html"))
     colours = {name: method_colours(results)[name] for name in names}
     save_figure(draw_gallery(few, colours, where=where), picture, dpi=DPI)
     write_gallery_page(many, page, colours=colours, where=where, weights=results["weights"])

@@ -19,6 +19,7 @@ from grounding.data.pairs import ImagePhrasePairs
 from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig
 from grounding.methods.config import ModelConfig
+from grounding.methods.own import MethodNames
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.yolo_clip import ScoringConfig
 from grounding.runtime.config_io import refuse_wrong_values
@@ -32,8 +33,8 @@ class VisualizeConfig:
     """Draw what methods answer: about images of yours, a list of images with phrases, or a split of a data set.
 
     Attributes:
-        methods: folders of training runs, "refshapes", "zero-shot", "gradcam", "yolo-clip", "reclip", or CLIPs
-            ("RN50", a file).
+        methods: folders of training runs, "refshapes", "zero-shot", "gradcam", "yolo-clip", "reclip", CLIPs ("RN50",
+            a file), or "package.module:Class" of a method of your own.
         output: folder for the pictures.
         image: one image file, or a folder: all images in it are asked `phrases`.
         phrases: what to look for in `image`: one phrase, or several as '["the red car", "a dog"]'.
@@ -53,7 +54,7 @@ class VisualizeConfig:
         precision: "float32", "bfloat16", or "auto": the latter where the device multiplies it natively.
     """
 
-    methods: list[str]
+    methods: MethodNames
     output: Path
     image: Path | None = None
     phrases: list[str] | str = field(default_factory=list)

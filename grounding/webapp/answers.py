@@ -18,9 +18,11 @@ from grounding.extraction.settings import PARAMETERS
 from grounding.methods.calibration import LEAST
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
+from grounding.methods.distinct_names import method_names
 from grounding.methods.gradcam import GradCAMGrounder
-from grounding.methods.load import gradcam, load, make_encoder, model_for, read_model_config, zero_shot
-from grounding.methods.names import BLIND, TRAINING_FREE, ZERO_SHOT, folder_of, is_clip
+from grounding.methods.load import gradcam, load, make_encoder, shared_model, zero_shot
+from grounding.methods.names import BLIND, TRAINING_FREE
+from grounding.methods.own import MethodName, MethodNames, OwnGrounder, OwnImage, own_method
 from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import EncodedProposals, ProposalScorer, ScoringConfig, YOLOCLIPGrounder
@@ -28,7 +30,7 @@ from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
 from grounding.webapp.uploads import Photo, pixels_of, receive
 
-PageMethod = DenseGrounder | YOLOCLIPGrounder
+PageMethod = DenseGrounder | YOLOCLIPGrounder | OwnGrounder
 NO_IMAGE = np.empty((0, 0, 3), dtype=np.uint8)
 
 
@@ -38,59 +40,71 @@ def family_of(method: PageMethod) -> str:
         return "proposals"
     if isinstance(method, GradCAMGrounder):
         return "gradcam"
-    return "updated" if method.updates_clip else "dense"
+    if isinstance(method, OwnGrounder) or method.updates_clip:
+        return f"of {method.name} alone"
+    return f"dense {id(method.encoder)}"  # of several runs each has its own
 
 
 def extractions_of(method: PageMethod) -> list[str]:
-    """The ways from heatmap to boxes that a user may choose from; none for a method that chooses among proposals."""
-    if isinstance(method, YOLOCLIPGrounder):
+    """The ways from heatmap to boxes that a user may choose from; none for a method that has boxes of its own."""
+    if not isinstance(method, DenseGrounder):
         return []
     return [name for name in PARAMETERS if name != "quality" or method.quality_head is not None]
 
 
 def extraction_of(method: PageMethod) -> ExtractionConfig | None:
-    """How a method makes boxes from heatmaps unless told otherwise; None where it chooses among proposals."""
-    return None if isinstance(method, YOLOCLIPGrounder) else method.extraction
+    """How a method makes boxes from heatmaps unless told otherwise; None where it does not."""
+    return method.extraction if isinstance(method, DenseGrounder) else None
 
 
 def load_methods(
-    run: str, model: ModelConfig, proposals: ProposalsConfig, device: str | torch.device
+    run: MethodName | MethodNames, model: ModelConfig, proposals: ProposalsConfig, device: str | torch.device
 ) -> dict[str, PageMethod]:
-    """By name: the named run or method first, then the others that need no training, all around one CLIP.
+    """By name: the named runs and methods first, then the others that need no training, around the first run's CLIP.
 
     Args:
-        run: folder of a training run, "refshapes", a training-free method to begin with, or a CLIP.
-        model: the CLIP and its input size where `run` is training-free; a run brings its own.
+        run: folder of a training run, "refshapes", a training-free method, a CLIP or a method of one's own; or several.
+        model: the CLIP and its input size where none is a run; a run brings its own.
         proposals: the detector of "yolo-clip" and "reclip".
         device: where the models go.
 
     Raises:
-        InputError: there is no such run or detector, or its files are damaged or do not fit each other.
+        InputError: there is no such run or detector, its files are damaged or do not fit each other, or as
+            `method_names`.
     """
-    if run in BLIND:
+    runs = runs_of(run)
+    blind = [name for name in BLIND if name in runs]
+    if blind:
         raise InputError(
-            f"{run!r} looks at no image: give a run folder, or one of zero-shot, gradcam, yolo-clip, reclip"
+            f"{blind[0]!r} looks at no image: give a run folder, or one of zero-shot, gradcam, yolo-clip, reclip"
         )
-    grounders: list[PageMethod] = []
-    if is_clip(run):
-        run, model = ZERO_SHOT, model_for(run, model)
-    if run in TRAINING_FREE:
-        encoder = make_encoder(model, device, precision="auto")
-    else:
-        trained = load(run, model=model, device=device)
-        assert isinstance(trained, DenseGrounder)  # what `load` returns for a folder
-        model, encoder = read_model_config(folder_of(run)), trained.encoder
-        grounders.append(trained)
+    asked = [own_method(each) or each for each in runs]
+    names = method_names(asked, [name for name in TRAINING_FREE if name not in asked])
+    grounders: dict[str, PageMethod] = {}
+    model = shared_model(asked, model)
+    for name, each in zip(names, asked, strict=True):
+        if each not in TRAINING_FREE:
+            grounder = load(each, device=device, model=ModelConfig(trust_checkpoint=model.trust_checkpoint))
+            assert isinstance(grounder, DenseGrounder | OwnGrounder)  # what `load` returns for these
+            grounder.name = name
+            grounders[name] = grounder
+    trained = [grounder for grounder in grounders.values() if isinstance(grounder, DenseGrounder)]
+    encoder = trained[0].encoder if trained else make_encoder(model, device, precision="auto")
     scorer = ProposalScorer(encoder.clip, ScoringConfig())
     proposer = load_proposer(proposals, device)
-    grounders += [
+    untrained: list[PageMethod] = [
         zero_shot(encoder, model),
         gradcam(encoder.clip, model),
         YOLOCLIPGrounder(proposer, scorer),
         ReCLIPGrounder(proposer, scorer),
     ]
-    grounders.sort(key=lambda grounder: grounder.name != run)
-    return {grounder.name: grounder for grounder in grounders}
+    grounders |= {grounder.name: grounder for grounder in untrained}
+    return {name: grounders[name] for name in dict.fromkeys([*names, *grounders])}
+
+
+def runs_of(run: MethodName | MethodNames) -> list[MethodName]:
+    """What is served, one or several, as a list."""
+    return list(run) if isinstance(run, Sequence) and not isinstance(run, str) else [run]
 
 
 @dataclass(frozen=True)
@@ -192,7 +206,7 @@ class Answerer:
     def _known(self, photo: Photo, phrases: Sequence[str], method: PageMethod) -> dict[str, Any]:
         return {phrase: self._memory.get((photo.key, method.name, phrase)) for phrase in phrases}
 
-    def _encoded(self, photo: Photo, method: PageMethod) -> EncodedImages | EncodedProposals:
+    def _encoded(self, photo: Photo, method: PageMethod) -> EncodedImages | EncodedProposals | OwnImage:
         key = (photo.key, family_of(method))
         encoded = self._memory.get(key)
         if encoded is None:

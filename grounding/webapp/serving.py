@@ -17,11 +17,12 @@ from grounding.clip.backbone import EMBEDDED
 from grounding.errors import InputError
 from grounding.methods.config import ModelConfig
 from grounding.methods.load import shared_model
+from grounding.methods.own import MethodName, MethodNames
 from grounding.methods.proposals import ProposalsConfig
 from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.distributed import join_launch
 from grounding.runtime.lru_cache import LRUCache
-from grounding.webapp.answers import Answerer, load_methods
+from grounding.webapp.answers import Answerer, load_methods, runs_of
 from grounding.webapp.uploads import examples_from_data, generated_examples
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class ServeConfig:
     """Serve a web page that grounds phrases in photos, on this machine only unless told otherwise.
 
     Attributes:
-        run: folder of a training run, "refshapes", "RN50", or "zero-shot", "gradcam", "yolo-clip", "reclip".
+        run: folder of a training run, "refshapes", "RN50" or another CLIP, "zero-shot", "gradcam", "yolo-clip",
+            "reclip", or "package.module:Class" of a method of your own; several are there to choose from.
         host: address to listen at; "0.0.0.0" lets other machines in.
         port: to listen at; 0 takes the first free one from 7860 on.
         auth: USER:PASSWORD that the page asks for; without it, whoever reaches the address may use it.
@@ -51,7 +53,7 @@ class ServeConfig:
         memory_megabytes: for images, their encodings and heatmaps, of all users together.
     """
 
-    run: str
+    run: MethodNames | MethodName
     host: str = "127.0.0.1"
     port: NonNegativeInt = 7860
     auth: str | None = None
@@ -77,7 +79,7 @@ def serve(config: ServeConfig) -> None:
     with suppress(KeyboardInterrupt), TemporaryDirectory(prefix="grounding-") as folder:
         page, url = launch(config, Path(folder))
         try:
-            print(f"{url} serves {config.run}; Ctrl+C stops it", flush=True)
+            print(f"{url} serves {', '.join(map(str, runs_of(config.run)))}; Ctrl+C stops it", flush=True)
             while page.is_running:
                 time.sleep(0.5)
         finally:
@@ -96,7 +98,7 @@ def launch(config: ServeConfig, folder: Path) -> tuple[gr.Blocks, str]:
     """
     refuse_wrong_values(config)
     auth = credentials(config.auth)
-    methods = load_methods(config.run, config.model, config.proposals, join_launch(config.device).device)
+    methods = load_methods(runs_of(config.run), config.model, config.proposals, join_launch(config.device).device)
     if config.data is not None:
         examples = examples_from_data(config.data, split_by=config.split_by, split=config.split)
     else:
@@ -145,6 +147,6 @@ def credentials(auth: str | None) -> tuple[str, str] | None:
 
 def subtitle(config: ServeConfig, weights: str) -> str:
     """What is served, with a warning where the CLIP would only make nonsense of photographs."""
-    model = shared_model([config.run], config.model)
+    model = shared_model(runs_of(config.run), config.model)
     warning = "; it knows generated shapes, not photographs" if model.clip == EMBEDDED else ""
-    return f"{config.run}: {weights}{warning}"
+    return f"{', '.join(map(str, runs_of(config.run)))}: {weights}{warning}"

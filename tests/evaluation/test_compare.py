@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import shlex
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -88,8 +89,10 @@ def test_bounds_bound(made) -> None:
 
 def test_folder_holds_predictions_tables_plots_and_page(made) -> None:
     folder = made[0].output
-    assert {path.name for path in folder.iterdir()} == {"results.json", "predictions", "coco", "tables", "plots",
-                                                        "report.html", "compare.lock", "extraction"}  # fmt: skip
+    assert {path.name for path in folder.iterdir()} == {
+        "results.json", "results_settings.json", "predictions", "coco", "tables", "plots", "report.html",
+        "compare.lock", "extraction",
+    }  # fmt: skip
     assert {"tables.md", "tables.tex", "comparison.csv"} <= {path.name for path in (folder / "tables").iterdir()}
     assert len(list((folder / "plots").glob("*.png"))) >= 5
     assert not list(folder.rglob("*.part"))
@@ -113,11 +116,14 @@ def test_pycocotools_loads_the_predictions_and_agrees(made) -> None:
         assert recall[step] == pytest.approx(metrics[f"acc@{threshold:g}"])
 
 
-def test_a_finished_method_is_not_asked_again(made, monkeypatch) -> None:
+def test_a_finished_method_is_not_asked_again(made, tmp_path: Path, monkeypatch) -> None:
     config, table = made
     monkeypatch.setattr(comparison, "predict_blocks", None)  # calling it would fail
     assert report_comparison(config) == table
-    pooled = report_comparison(replace(config, query="ref"))
+    for folder in ("predictions", "extraction"):
+        shutil.copytree(config.output / folder, tmp_path / "pooled" / folder)
+    config = replace(config, query="ref", output=tmp_path / "pooled")
+    pooled = report_comparison(config)
     results = read(config)
     assert results["query"] == "ref" and results["methods"]["yolo-clip"]["n"] == 14  # objects
     assert "pooled" in pooled
@@ -159,6 +165,8 @@ def test_changed_settings_are_measured_anew(made, tmp_path: Path) -> None:
     comparison.compare(config)
     path = config.output / "predictions" / "yolo-clip.jsonl"
     before = path.stat().st_mtime_ns, (path.parent / "whole-image.jsonl").stat().st_mtime_ns
+    for name in ("results.json", "results_settings.json"):
+        (config.output / name).unlink()
     comparison.compare(replace(config, proposals=replace(config.proposals, max_proposals=1)))
     assert path.stat().st_mtime_ns != before[0]
     assert (path.parent / "whole-image.jsonl").stat().st_mtime_ns == before[1]
@@ -260,6 +268,7 @@ def test_data_without_a_val_split(tmp_path: Path) -> None:
     model = ModelConfig(clip=str(save_tiny_clip(tmp_path / "clip.pt")), model_size=64)
     config = EvaluateConfig(["yolo-clip"], data, tmp_path / "out", bounds=[], model=model, device="cpu")
     comparison.compare(config)  # nothing to choose
+    config = replace(config, output=tmp_path / "other")
     with pytest.raises(InputError, match=r"has no split 'val'.*--extraction_split null"):
         comparison.compare(replace(config, methods=["zero-shot"]))
     comparison.compare(replace(config, methods=["zero-shot"], extraction_split=None))

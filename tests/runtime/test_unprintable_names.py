@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from grounding.methods.load import run_name
+from grounding.methods.names import run_name
 from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import write_text_atomic
 from grounding.visualization.commands import compare, figure

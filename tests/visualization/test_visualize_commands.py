@@ -46,7 +46,7 @@ def drawn(outcome: Outcome) -> list[Path]:
     [
         ("", ["run"], ["data_test_run"]),
         ("figure", ["run", "zero-shot"], ["data_test_run", "data_test_zero-shot"]),
-        ("compare", ["run", "zero-shot", "gradcam", "whole-image"], ["data_test_compared"]),
+        ("compare", ["run", "gradcam", "whole-image"], ["data_test_run_gradcam_whole-image_compared"]),
         ("steps", ["run"], ["data_test_run_steps"]),
     ],
 )

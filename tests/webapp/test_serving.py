@@ -222,7 +222,7 @@ def test_the_page_says_what_its_clip_knows(tmp_path: Path) -> None:
 
 def test_the_command_line_reads_the_run_first() -> None:
     config = parse(ServeConfig, "visualize", ["runs/a", "--port", "0", "--max_pixels", "5"], positional="run")
-    assert (config.run, config.host, config.port, config.max_pixels) == ("runs/a", "127.0.0.1", 0, 5)
+    assert (config.run, config.host, config.port, config.max_pixels) == (["runs/a"], "127.0.0.1", 0, 5)
     with pytest.raises(InputError, match="port"):
         parse(ServeConfig, "visualize", ["runs/a", "--port", "-1"], positional="run")
 

@@ -1,0 +1,86 @@
+"""One folder, one comparison: what another one has written is not replaced."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from grounding.errors import InputError
+from grounding.runtime.config_io import plain
+from grounding.runtime.files import write_text_atomic
+
+# Of a configuration: they change no number, or are the place itself.
+NO_MATTER = ("output", "device", "workers", "images_per_batch", "compiled")
+MAY_GROW, FIRST_COUNTS = ("methods", "bounds"), "methods"  # the others are held against the first method
+
+
+def refuse_another(path: Path, settings: Mapping[str, Any]) -> None:
+    """Does nothing where results may be written: there are none, or they are of the same settings.
+
+    Those under `MAY_GROW` may be more than before, with the same first one, since every number then comes again.
+
+    Args:
+        path: of the results, such as results.json; beside it lies results_settings.json.
+        settings: of the comparison, as `settings_of` gives them.
+
+    Raises:
+        InputError: there are results of other settings, or nothing says of which.
+    """
+    note = note_of(path)
+    if not note.is_file() and not path.is_file():
+        return
+    try:
+        before = json.loads(note.read_text(encoding="utf-8"))
+        other = [name for name in {**before, **settings} if not _same(name, before.get(name), settings.get(name))]
+    except (OSError, ValueError, TypeError, AttributeError):
+        other = ["nothing says of what"]
+    if other:
+        raise InputError(f"{path.parent} holds other results ({', '.join(other)}; see {note.name}): give another "
+                         f"--output, or remove {path.name} and {note.name} there to replace them")  # fmt: skip
+
+
+def claim(path: Path, settings: Mapping[str, Any]) -> None:
+    """As `refuse_another`, and notes the settings.
+
+    Raises:
+        InputError: as `refuse_another`.
+    """
+    refuse_another(path, settings)
+    write_text_atomic(note_of(path), json.dumps(settings, indent=2) + "\n")
+
+
+def settings_of(command: str, config: Any, **more: Any) -> dict[str, Any]:
+    """All of a command's configuration that its numbers depend on.
+
+    Args:
+        command: such as "compare".
+        config: its dataclass.
+        more: in the place of its fields; paths, here and there, are noted as seen from `output`: all may move together.
+    """
+    whole = {"command": command, **vars(config), **more}
+    return plain({name: _seen_from(config.output, value) for name, value in whole.items() if name not in NO_MATTER})
+
+
+def _seen_from(folder: Path, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_seen_from(folder, each) for each in value]
+    if not isinstance(value, Path):
+        return value
+    try:
+        return Path(os.path.relpath(value, folder)).as_posix()
+    except ValueError:  # on another drive
+        return value.resolve().as_posix()
+
+
+def note_of(path: Path) -> Path:
+    """The file beside results that says of which settings they are."""
+    return path.with_name(f"{path.stem}_settings.json")
+
+
+def _same(name: str, before: Any, now: Any) -> bool:
+    if name not in MAY_GROW:
+        return bool(before == now)
+    return all(each in now for each in before) and (name != FIRST_COUNTS or before[:1] == now[:1])

@@ -1,0 +1,186 @@
+"""A method of one's own, by the name of its class or as an instance, behind the checks that its answers need."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from grounding.clip.text import as_phrases
+from grounding.data.images import ImageLike, as_image
+from grounding.errors import InputError
+from grounding.methods.batch import as_batch
+from grounding.methods.stream import EncodeOnceGrounder
+from grounding.types import Grounding
+
+if TYPE_CHECKING:
+    from grounding.methods.dense import Grounder
+
+    MethodName = str | Grounder  # in Python, a method of one's own may be given itself
+    MethodNames = Sequence[str | Grounder]
+else:
+    MethodName, MethodNames = str, list[str]  # all that a command line and a file can hold
+
+NAMED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")  # package.module:Class
+FILE_NAME = re.compile(r"\w[\w .+=-]*")  # a method's name is a part of file names
+TOLERANCE = 1e-3  # of heat and scores beside [0, 1]
+
+
+@dataclass(frozen=True)
+class OwnImage:
+    """An image that is asked as often as one likes: methods of one's own encode it anew for every question.
+
+    Attributes:
+        images: the one image, (H, W, 3) uint8 RGB.
+    """
+
+    images: tuple[np.ndarray]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes."""
+        return self.images[0].nbytes
+
+
+class OwnGrounder(EncodeOnceGrounder):
+    """A method of one's own where this project's methods go: its answers are checked, and what it lacks is added.
+
+    Args:
+        method: has `ground(image, phrases)`, which takes (H, W, 3) uint8 RGB and a list of texts and returns a
+            `Grounding` for each; and, where it likes, `name`, `weights` and `ground_batch` of `Grounder`.
+
+    Attributes:
+        method: as given.
+        name, weights: as given; else the name of its class, and a sentence with that.
+
+    Raises:
+        InputError: there is no method `ground`, or the name cannot be part of a file's.
+    """
+
+    def __init__(self, method: Any) -> None:
+        kind = type(method)
+        self.method = method
+        self.origin = f"{kind.__module__}:{kind.__qualname__}"
+        if isinstance(method, type) or not callable(getattr(method, "ground", None)):
+            raise InputError(f"{self.origin} is no method: it needs ground(image, phrases), as docs/own_method.md says")
+        self.name = getattr(method, "name", kind.__name__)
+        self.weights = str(getattr(method, "weights", f"those of {self.origin}"))
+        if not (isinstance(self.name, str) and FILE_NAME.fullmatch(self.name)):
+            raise InputError(f"{self.origin} has the name {self.name!r}, and files are called after it: use letters, "
+                             "digits and -")  # fmt: skip
+
+    @property
+    def text(self) -> None:
+        """What the method remembers of phrases is its own affair."""
+
+    def encode(self, image: ImageLike) -> OwnImage:
+        """The image as a value that `ground` takes in its place.
+
+        Raises:
+            InputError: the image cannot be read.
+        """
+        return OwnImage((as_image(image),))
+
+    def ground(self, image: ImageLike | OwnImage, phrases: Sequence[str]) -> list[Grounding]:
+        """What the method answers, checked.
+
+        Raises:
+            InputError: the image cannot be read, a phrase is empty or too long, or an answer is none (`checked`).
+        """
+        pixels = image.images[0] if isinstance(image, OwnImage) else as_image(image)
+        asked = as_phrases(phrases)
+        return self._checked(self.method.ground(pixels, asked), pixels, asked) if asked else []
+
+    def ground_batch(self, images: Sequence[ImageLike], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
+        """`ground` of each image, or the method's own way to ask several together."""
+        pixels, asked = as_batch(images, phrases)
+        together = getattr(self.method, "ground_batch", None)
+        if together is None:
+            return [self.ground(*each) for each in zip(pixels, asked, strict=True)]
+        answers = together(pixels, asked)
+        if not isinstance(answers, Sequence) or len(answers) != len(pixels):
+            raise InputError(
+                f"{self.name}: ground_batch answers no list with an entry for each of {len(pixels)} images"
+            )
+        return [self._checked(*each) for each in zip(answers, pixels, asked, strict=True)]
+
+    def _checked(self, answers: Any, image: np.ndarray, phrases: Sequence[str]) -> list[Grounding]:
+        if not isinstance(answers, Sequence) or len(answers) != len(phrases):
+            raise InputError(f"{self.name} answers {len(phrases)} phrases with something else than as many groundings: "
+                             "return a list with a Grounding for each")  # fmt: skip
+        for answer, phrase in zip(answers, phrases, strict=True):
+            wrong = fault(answer, image.shape[:2])
+            if wrong:
+                raise InputError(f"{self.name}, asked {phrase!r}, answers {wrong}")
+        return list(answers)
+
+
+def own_method(name: Any) -> OwnGrounder | None:
+    """The method that "package.module:Class" names, or that is given itself; None where it is another kind of name.
+
+    The module is imported as Python does, from the current folder too. What is named is a class or a function that
+    needs no argument and gives a method, or a method itself.
+
+    Raises:
+        InputError: there is no such module, or nothing of this kind in it.
+    """
+    if isinstance(name, OwnGrounder):
+        return name
+    if not isinstance(name, str | os.PathLike):
+        return OwnGrounder(name)
+    name = os.fspath(name)
+    if not NAMED.fullmatch(name) or os.path.isdir(name):
+        return None
+    module_name, _, attribute = name.partition(":")
+    if os.getcwd() not in sys.path:  # a script has its own folder there
+        sys.path.append(os.getcwd())
+    try:
+        module = import_module(module_name)
+    except ModuleNotFoundError as error:
+        if not f"{module_name}.".startswith(f"{error.name}."):  # what the module itself lacks is its own error
+            raise
+        raise InputError(f"there is no module {error.name!r} for {name}: start in its folder, or install it") from error
+    if not hasattr(module, attribute):
+        raise InputError(f"{module.__file__ or module_name} has no {attribute!r}: correct {name}")
+    found = getattr(module, attribute)
+    if isinstance(found, type) or not hasattr(found, "ground"):
+        try:
+            inspect.signature(found).bind()
+        except TypeError as error:
+            raise InputError(f"{name} cannot be made without arguments ({error}): give them defaults, or name a "
+                             "function that makes it") from error  # fmt: skip
+        found = found()
+    return OwnGrounder(found)
+
+
+def fault(answer: Any, size: tuple[int, int]) -> str:
+    """What is wrong with an answer about an image of (height, width) pixels, in words with a remedy; "" if nothing."""
+    if not isinstance(answer, Grounding):
+        return f"a {type(answer).__name__}: return a grounding.Grounding"
+    boxes, scores, heatmap = (np.asarray(each) for each in (answer.boxes_xyxy, answer.scores, answer.heatmap))
+    if boxes.ndim != 2 or boxes.shape[1] != 4 or not len(boxes) or scores.shape != (len(boxes),):
+        return f"boxes of shape {boxes.shape} and scores of shape {scores.shape}: give (N, 4) and (N,), N at least 1"
+    if heatmap.shape != size:
+        return f"a heatmap of shape {heatmap.shape} for an image of {size}: give it the image's height and width"
+    for what, values in (("box", boxes), ("score", scores), ("heatmap", heatmap)):
+        if not np.isfinite(values).all():
+            return f"a {what} that is not finite: give numbers"
+    if (boxes[:, 2:] < boxes[:, :2]).any():
+        return f"the box {boxes[(boxes[:, 2:] < boxes[:, :2]).any(axis=1)][0].tolist()}: give x1, y1, x2, y2"
+    if 0 < boxes.max() <= 1:
+        return f"the box {boxes[0].tolist()}, a share of the image's sides it seems: give pixels of the image"
+    for what, values in (("scores", scores), ("a heatmap", heatmap)):
+        if values.min() < -TOLERANCE or values.max() > 1 + TOLERANCE:
+            return f"{what} from {values.min():g} to {values.max():g}: bring the values into [0, 1]"
+    if (np.diff(scores) > 0).any():
+        return "boxes that are not in the order of their scores: put the best one first"
+    if not set(answer.found) <= set(range(len(boxes))):
+        return f"found={answer.found} of {len(boxes)} boxes: give their indices"
+    return ""

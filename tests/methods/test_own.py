@@ -1,0 +1,126 @@
+"""What a method of one's own may get wrong is said in a sentence, and what it may leave out is added."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from grounding import Grounding, InputError, grounding_of_boxes, load
+from grounding.methods.distinct_names import method_names
+from grounding.methods.own import OwnGrounder, own_method
+
+IMAGE = np.zeros((20, 30, 3), dtype=np.uint8)
+RIGHT = grounding_of_boxes("a", np.array([[1, 2, 10, 12.0]]), np.array([0.5]), IMAGE)
+MODULE = """
+import grounding
+
+class Plain:
+    def ground(self, image, phrases):
+        return []
+
+class Needy(Plain):
+    def __init__(self, seed):
+        self.seed = seed
+
+def made():
+    return Needy(3)
+
+given = Needy(4)
+nothing = 5
+"""
+
+
+def answering(answers: Any, **named: Any) -> OwnGrounder:
+    return OwnGrounder(type("Mine", (), {"ground": lambda self, image, phrases: answers, **named})())
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((RIGHT.boxes_xyxy, RIGHT.scores), "a tuple: return a grounding.Grounding"),
+        (replace(RIGHT, boxes_xyxy=np.zeros((0, 4))), r"shape \(0, 4\) and scores"),
+        (replace(RIGHT, boxes_xyxy=np.zeros(4)), r"boxes of shape \(4,\)"),
+        (replace(RIGHT, scores=np.ones(2)), r"scores of shape \(2,\)"),
+        (replace(RIGHT, heatmap=np.zeros((30, 20))), r"heatmap of shape \(30, 20\) for an image of \(20, 30\)"),
+        (replace(RIGHT, heatmap=np.full((20, 30), np.nan)), "a heatmap that is not finite"),
+        (replace(RIGHT, boxes_xyxy=np.array([[1, 2, np.inf, 3]])), "a box that is not finite"),
+        (replace(RIGHT, boxes_xyxy=np.array([[10, 2, 1, 12]])), r"\[10, 2, 1, 12\]: give x1, y1, x2, y2"),
+        (replace(RIGHT, boxes_xyxy=np.array([[0.1, 0.2, 0.5, 1]])), "a share of the image's sides"),
+        (replace(RIGHT, scores=np.array([7.0])), "scores from 7 to 7"),
+        (replace(RIGHT, heatmap=np.full((20, 30), 255.0)), "a heatmap from 255 to 255"),
+        (replace(RIGHT, boxes_xyxy=np.tile(RIGHT.boxes_xyxy, (2, 1)), scores=np.array([0.1, 0.2])), "best one first"),
+        (replace(RIGHT, found=(1,)), r"found=\(1,\) of 1 boxes"),
+    ],
+)
+def test_an_answer_that_cannot_be_used_is_named(answer: Any, said: str) -> None:
+    with pytest.raises(InputError, match=f"Mine, asked 'a', answers .*{said}"):
+        answering([answer]).ground(IMAGE, ["a"])
+
+
+def test_a_missing_answer_is_named() -> None:
+    for answers in ([], None, RIGHT):
+        with pytest.raises(InputError, match="a list with a Grounding for each"):
+            answering(answers).ground(IMAGE, ["a"])
+    batched = answering([RIGHT], ground_batch=lambda self, images, phrases: [[RIGHT]])
+    assert batched.ground_batch([IMAGE], [["a"]]) == [[RIGHT]]
+    with pytest.raises(InputError, match="ground_batch"):
+        batched.ground_batch([IMAGE, IMAGE], [["a"], ["b"]])
+
+
+def test_name_and_weights_may_be_left_out(tmp_path: Path) -> None:
+    own = answering([RIGHT])
+    assert own.name == "Mine" and own.origin in own.weights
+    assert own.ground(IMAGE, []) == [] and own.ground_batch([IMAGE, IMAGE], [["a"], []]) == [[RIGHT], []]
+    assert own.ground(own.encode(IMAGE), ["a"]) == [RIGHT]
+    assert isinstance(load(own.method).ground(IMAGE, ["a"])[0], Grounding)  # type: ignore[arg-type]
+    for name in ("a/b", "", "..", None, 3):
+        with pytest.raises(InputError, match="files are called after it"):
+            answering([RIGHT], name=name)
+    with pytest.raises(InputError, match=r"builtins:int is no method: it needs ground"):
+        load(3)  # type: ignore[arg-type]
+
+
+def test_classes_functions_and_objects_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "of_mine").mkdir()
+    (tmp_path / "of_mine" / "methods.py").write_text(MODULE)
+    (tmp_path / "of_mine" / "lacking.py").write_text("import no_such_module_anywhere\n")
+    found = {name: own_method(f"of_mine.methods:{name}") for name in ("Plain", "made", "given")}
+    assert [getattr(each.method, "seed", None) for each in found.values() if each] == [None, 3, 4]
+    for name, said in (
+        ("of_mine.methods:Needy", "cannot be made without arguments .*'seed'"),
+        ("of_mine.methods:nothing", "cannot be made|no method"),
+        ("of_mine.methods:Other", "has no 'Other'"),
+        ("of_mine.other:Plain", "no module 'of_mine.other'"),
+        ("elsewhere.methods:Plain", "no module 'elsewhere'"),
+    ):
+        with pytest.raises(InputError, match=said):
+            load(name)
+    with pytest.raises(ModuleNotFoundError, match="no_such_module_anywhere"):  # the module's own mistake
+        load("of_mine.lacking:Plain")
+    for other in ("zero-shot", "runs/demo", "hf://user/name", "boxes.jsonl", r"C:\runs\demo"):
+        assert own_method(other) is None
+    (tmp_path / "of:mine").mkdir()
+    assert own_method("of:mine") is None, "a folder that is there"
+
+
+def test_runs_are_called_after_as_many_folders_as_tell_them_apart(tmp_path: Path) -> None:
+    runs = [tmp_path / "a" / "run", tmp_path / "b" / "run", tmp_path / "other"]
+    assert method_names([str(run) for run in runs]) == ["a-run", "b-run", "other"]
+    assert method_names(["hf://u/n@x/y", "hf://u/n", "hf://v/m"]) == ["u-n-x-y", "u-n-main", "m"]
+    assert method_names(["runs/Zero-Shot", "zero-shot"])[1] == "zero-shot"
+    assert method_names(["runs/box-mask"], ["box-mask"]) == ["runs-box-mask"]
+    assert method_names(["runs/a-b", "x/a/b"])[1] == "b"
+    for twice in (
+        ["runs/a", "runs/../runs/a"],
+        ["zero-shot"] * 2,
+        [answering([]), answering([])],
+    ):
+        with pytest.raises(InputError, match="both be called"):
+            method_names(twice)
