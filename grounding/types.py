@@ -137,10 +137,14 @@ class Grounding:
         heatmap: (H, W) float32 in [0, 1], of the original image's size.
         image: (H, W, 3) uint8 RGB, the original image.
         no_proposal: True where a method that chooses among proposals had none, and answers with the whole image.
-        presence: how sure the method is that anything in the image fits the phrase, in [0, 1]; a probability where it
-            is calibrated, 1 where the method cannot tell.
+        presence: how sure the method is that anything in the image fits the phrase, in [0, 1]: a probability where it
+            is calibrated; else of no scale that compares, and 1 where the method cannot tell.
         found: which of the boxes are the answer, best first: several, one, or none where nothing fits the phrase; the
             best one where nothing tells.
+        calibrated: whether scores and presence are probabilities; scores of an untrained similarity map are cosines
+            else.
+        warning: a sentence on why the answer may mean nothing, such as a photograph given to weights that know drawings
+            only; "" where nothing speaks against it.
     """
 
     phrase: str
@@ -151,6 +155,8 @@ class Grounding:
     no_proposal: bool = False
     presence: float = 1.0
     found: tuple[int, ...] = (0,)
+    calibrated: bool = False
+    warning: str = ""
 
     @property
     def found_xyxy(self) -> np.ndarray:

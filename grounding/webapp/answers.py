@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 
 import numpy as np
 import torch
 
+from grounding.clip.backbone import EMBEDDED
 from grounding.clip.encoder import EncodedImages
 from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig, extract
@@ -18,14 +19,14 @@ from grounding.extraction.settings import PARAMETERS
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.gradcam import GradCAMGrounder
-from grounding.methods.load import load, make_encoder, model_for, read_model_config, zero_shot
-from grounding.methods.names import BLIND, TRAINING_FREE, ZERO_SHOT, folder_of, is_clip
-from grounding.methods.proposals import ProposalsConfig, load_proposer
+from grounding.methods.load import load, make_encoder, shared_model, zero_shot
+from grounding.methods.names import BLIND, TRAINING_FREE, ZERO_SHOT, is_clip, run_name
+from grounding.methods.proposals import EMBEDDED_NAME, ProposalsConfig, load_proposer
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import EncodedProposals, ProposalScorer, ScoringConfig, YOLOCLIPGrounder
 from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
-from grounding.webapp.uploads import Photo, pixels_of, receive
+from grounding.webapp.uploads import Photo
 
 PageMethod = DenseGrounder | YOLOCLIPGrounder
 NO_IMAGE = np.empty((0, 0, 3), dtype=np.uint8)
@@ -37,7 +38,7 @@ def family_of(method: PageMethod) -> str:
         return "proposals"
     if isinstance(method, GradCAMGrounder):
         return "gradcam"
-    return "updated" if method.updates_clip else "dense"
+    return f"of {method.name}" if method.updates_clip else f"of {id(method.encoder)}"  # each run has its own encoder
 
 
 def extractions_of(method: PageMethod) -> list[str]:
@@ -52,79 +53,75 @@ def extraction_of(method: PageMethod) -> ExtractionConfig | None:
     return None if isinstance(method, YOLOCLIPGrounder) else method.extraction
 
 
+def knows_photographs(method: PageMethod) -> bool:
+    """Whether its CLIP has seen any: the one that comes with this package knows drawings only."""
+    encoder = method.scorer if isinstance(method, YOLOCLIPGrounder) else method.encoder
+    return encoder.clip.name != EMBEDDED
+
+
+def about(method: PageMethod) -> str:
+    """Which weights a method answers with, and what these do not know."""
+    limits = [] if knows_photographs(method) else ["This CLIP knows drawings only, no photographs."]
+    if isinstance(method, YOLOCLIPGrounder):
+        kinds = "drawings only" if method.proposer.name == EMBEDDED_NAME else method.proposer.categories
+        limits.append(f"Only what the detector proposes can be the answer, and it knows {kinds}.")
+    return " ".join([f"{method.weights}.", *limits])
+
+
 def load_methods(
-    run: str, model: ModelConfig, proposals: ProposalsConfig, device: str | torch.device
+    run: str | Sequence[str], model: ModelConfig, proposals: ProposalsConfig, device: str | torch.device
 ) -> dict[str, PageMethod]:
-    """By name: the named run or method first, then the others that need no training, all around one CLIP.
+    """By name: the named runs and methods first, then the others that need no training, around the first run's CLIP.
 
     Args:
-        run: folder of a training run, "refshapes", a training-free method to begin with, or a CLIP.
-        model: the CLIP and its input size where `run` is training-free; a run brings its own.
+        run: folder of a training run, "refshapes", a training-free method, or a CLIP; or several. Of two that would
+            have one name, each has its whole path for a name.
+        model: the CLIP and its input size where no run or CLIP is named; those bring their own.
         proposals: the detector of "yolo-clip" and "reclip".
         device: where the models go.
 
     Raises:
-        InputError: there is no such run or detector, or its files are damaged or do not fit each other.
+        InputError: none is named, there is no such run or detector, or its files are damaged or do not fit each other.
     """
-    if run in BLIND:
-        raise InputError(
-            f"{run!r} looks at no image: give a run folder, or one of zero-shot, gradcam, yolo-clip, reclip"
-        )
-    grounders: list[PageMethod] = []
-    if is_clip(run):
-        run, model = ZERO_SHOT, model_for(run, model)
-    if run in TRAINING_FREE:
-        encoder = make_encoder(model, device, precision="auto")
-    else:
-        trained = load(run, model=model, device=device)
-        assert isinstance(trained, DenseGrounder)  # what `load` returns for a folder
-        model, encoder = read_model_config(folder_of(run)), trained.encoder
-        grounders.append(trained)
-    scorer = ProposalScorer(encoder.clip, ScoringConfig())
-    proposer = load_proposer(proposals, device)
-    grounders += [
-        zero_shot(encoder, model),
-        GradCAMGrounder(encoder.clip, extraction=model.extraction),
-        YOLOCLIPGrounder(proposer, scorer),
-        ReCLIPGrounder(proposer, scorer),
-    ]
-    grounders.sort(key=lambda grounder: grounder.name != run)
-    return {grounder.name: grounder for grounder in grounders}
+    asked = [run] if isinstance(run, str) else list(dict.fromkeys(run))
+    blind = next(filter(BLIND.__contains__, asked), None)
+    if blind or not asked:
+        wrong = f"{blind!r} looks at no image" if blind else "run is empty"
+        raise InputError(f"{wrong}: give run folders, RN50, zero-shot, gradcam, yolo-clip or reclip")
+    model = shared_model(asked, model)
+    called = Counter([*TRAINING_FREE, *(run_name(name) for name in asked if name not in TRAINING_FREE)])
+    named: dict[str, DenseGrounder] = {}
+    for name in asked:
+        if name not in TRAINING_FREE:
+            own = model if name == model.clip else ModelConfig(trust_checkpoint=model.trust_checkpoint)
+            loaded = load(name, model=own, device=device)
+            assert isinstance(loaded, DenseGrounder)  # what `load` returns for runs and CLIPs
+            loaded.name = run_name(name) if called[run_name(name)] == 1 else name
+            named[name] = loaded
+    first = min(named, key=is_clip, default="")  # of several, a run, as in `shared_model`
+    encoder = named[first].encoder if first else make_encoder(model, device, precision="auto")
+    proposer, scorer = load_proposer(proposals, device), ProposalScorer(encoder.clip, ScoringConfig())
+    others: list[PageMethod] = [GradCAMGrounder(encoder.clip, extraction=model.extraction),
+                                YOLOCLIPGrounder(proposer, scorer), ReCLIPGrounder(proposer, scorer)]  # fmt: skip
+    if not is_clip(first) or ZERO_SHOT in asked:  # a CLIP's name is that already
+        others.insert(0, zero_shot(encoder, model))
+    every = named | {method.name: method for method in others}
+    return {every[name].name: every[name] for name in dict.fromkeys([*asked, *every])}
 
 
-@dataclass(frozen=True)
-class BoxChoice:
-    """Which of a method's boxes are shown, and how they are made.
-
-    Attributes:
-        method: name of the method.
-        extraction: how boxes are made from its heatmaps; None for the method's own way, and for proposals.
-        lowest_score: boxes that score lower are left out.
-        most_boxes: of each phrase, the best so many.
-    """
-
-    method: str
-    extraction: ExtractionConfig | None = None
-    lowest_score: float = 0.0
-    most_boxes: int = 1
-
-
-def chosen_boxes(answer: Grounding, method: PageMethod, choice: BoxChoice) -> Grounding:
-    """An answer with the chosen boxes, perhaps none, in place of the method's own; no image or phrase is encoded.
+def chosen_boxes(answer: Grounding, method: PageMethod, extraction: ExtractionConfig | None) -> Grounding:
+    """An answer with boxes that are made as chosen, None for the method's own way; no image or phrase is encoded.
 
     Raises:
         InputError: the extraction needs a network that the run lacks.
     """
-    own, extraction = extraction_of(method), choice.extraction
-    boxes_xyxy, scores = answer.boxes_xyxy, answer.scores
+    own = extraction_of(method)
     # Parameters that the extraction does not look at may differ.
-    if own and extraction and (extraction.method, extraction.parameters) != (own.method, own.parameters):
-        boxes_xyxy, scores = extract(answer.heatmap, extraction, getattr(method, "quality_head", None),
-                                     answer.image)  # fmt: skip
-        answer = replace(answer, found=(0,))  # the calibration was fitted to the method's own boxes
-    count = min(choice.most_boxes, int((scores >= choice.lowest_score).sum()))  # the best come first
-    found = tuple(index for index in answer.found if index < count)
-    return replace(answer, boxes_xyxy=boxes_xyxy[:count], scores=scores[:count], found=found)
+    if not (own and extraction) or (extraction.method, extraction.parameters) == (own.method, own.parameters):
+        return answer
+    boxes_xyxy, scores = extract(answer.heatmap, extraction, getattr(method, "quality_head", None), answer.image)
+    # What is found was decided about the method's own boxes, but whether anything is, about the phrase.
+    return replace(answer, boxes_xyxy=boxes_xyxy, scores=scores, found=(0,) if answer.found else ())
 
 
 class Answerer:
@@ -132,48 +129,27 @@ class Answerer:
 
     Args:
         methods: by name.
-        memory: for decoded images, their encodings and heatmaps.
-        max_pixels: of an image that is received.
+        memory: for images, their encodings and heatmaps.
     """
 
-    def __init__(self, methods: Mapping[str, PageMethod], memory: LRUCache, *, max_pixels: int) -> None:
+    def __init__(self, methods: Mapping[str, PageMethod], memory: LRUCache) -> None:
         self.methods = methods
         self._memory = memory
-        self._max_pixels = max_pixels
         # The models use all cores already, and the text towers' memories are not made for threads.
         self._models = Lock()
 
-    def receive(self, path: Path) -> Photo:
-        """A photo, checked.
+    def ask(
+        self, photo: Photo, phrases: Sequence[str], name: str, extraction: ExtractionConfig | None = None
+    ) -> list[Grounding]:
+        """What the method of this name finds; the models run only for what has not been asked yet.
 
-        Raises:
-            InputError: it has too many pixels or cannot be read.
-        """
-        photo, pixels = receive(path, max_pixels=self._max_pixels)
-        self._memory.put((photo.key,), pixels, pixels.nbytes)
-        return photo
-
-    def pixels(self, photo: Photo) -> np.ndarray:
-        """(H, W, 3) uint8 RGB, decoded again where it was not kept.
-
-        Raises:
-            InputError: its file was removed.
-        """
-        pixels = self._memory.get((photo.key,))
-        if pixels is None:
-            if not photo.path.is_file():
-                raise InputError(f"{photo.name} is no longer kept by the server: give it again")
-            pixels = pixels_of(photo.path)
-            self._memory.put((photo.key,), pixels, pixels.nbytes)
-        return pixels
-
-    def ask(self, photo: Photo, phrases: Sequence[str], choice: BoxChoice) -> list[Grounding]:
-        """The chosen boxes of each phrase, and its heatmap; the models run only for what has not been asked yet.
+        Returns:
+            Of each phrase `chosen_boxes`, in pixels of the original, and the heatmap over the photo's pixels; no image.
 
         Raises:
             InputError: a phrase is too long, or the extraction needs a network that the run lacks.
         """
-        method = self.methods[choice.method]
+        method = self.methods[name]
         known = self._known(photo, phrases, method)
         if None in known.values():
             with self._models:
@@ -184,7 +160,9 @@ class Answerer:
                     known[answer.phrase] = kept = replace(answer, image=NO_IMAGE)
                     size = kept.boxes_xyxy.nbytes + kept.scores.nbytes + kept.heatmap.nbytes
                     self._memory.put((photo.key, method.name, kept.phrase), kept, size)
-        return [chosen_boxes(known[phrase], method, choice) for phrase in phrases]
+        to_original = np.tile(np.divide(photo.size, photo.pixels.shape[1::-1]), 2).astype(np.float32)
+        answers = [chosen_boxes(replace(known[phrase], image=photo.pixels), method, extraction) for phrase in phrases]
+        return [replace(one, boxes_xyxy=one.boxes_xyxy * to_original, image=NO_IMAGE) for one in answers]
 
     def _known(self, photo: Photo, phrases: Sequence[str], method: PageMethod) -> dict[str, Any]:
         return {phrase: self._memory.get((photo.key, method.name, phrase)) for phrase in phrases}
@@ -193,6 +171,6 @@ class Answerer:
         key = (photo.key, family_of(method))
         encoded = self._memory.get(key)
         if encoded is None:
-            encoded = method.encode(self.pixels(photo))
+            encoded = method.encode(photo.pixels)
             self._memory.put(key, encoded, encoded.nbytes)
         return encoded

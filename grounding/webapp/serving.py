@@ -13,21 +13,19 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from grounding.clip.backbone import EMBEDDED
 from grounding.errors import InputError
 from grounding.methods.config import ModelConfig
-from grounding.methods.load import shared_model
 from grounding.methods.proposals import ProposalsConfig
 from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.distributed import join_launch
 from grounding.runtime.lru_cache import LRUCache
-from grounding.webapp.answers import Answerer, load_methods
-from grounding.webapp.uploads import examples_from_data, generated_examples
+from grounding.webapp.answers import Answerer, knows_photographs, load_methods
+from grounding.webapp.uploads import examples_for, examples_from_data
 
 if TYPE_CHECKING:
     import gradio as gr
 
-SESSIONS = 50  # users whose last values, pictures among them, Gradio keeps: a megabyte or two each
+SESSIONS = 50  # users whose last values, pictures among them, Gradio keeps: five megabytes or less each
 
 
 @dataclass(frozen=True)
@@ -35,15 +33,16 @@ class ServeConfig:
     """Serve a web page that grounds phrases in photos, on this machine only unless told otherwise.
 
     Attributes:
-        run: folder of a training run, "refshapes", "RN50", or "zero-shot", "gradcam", "yolo-clip", "reclip".
+        run: folder of a training run, "refshapes", "RN50" or a CLIP's file, "zero-shot", "gradcam", "yolo-clip",
+            "reclip"; or several, to choose from.
         host: address to listen at; "0.0.0.0" lets other machines in.
         port: to listen at; 0 takes the first free one from 7860 on.
         auth: USER:PASSWORD that the page asks for; without it, whoever reaches the address may use it.
-        data: a data set, a folder or a table (docs/data.md), whose images are the examples; without it, generated
-            scenes are.
+        data: a data set, a folder or a table (docs/data.md), whose images are the examples; without it, they are what
+            the weights know: a photograph, generated scenes, or both.
         split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
         split: split of the examples.
-        model: the CLIP and its input size for training-free methods; a run brings its own.
+        model: the CLIP and its input size for training-free methods where no run and no CLIP is named.
         proposals: the detector of "yolo-clip" and "reclip".
         device: "auto" (a GPU if there is one) or "cpu".
         max_megabytes: a larger file is not taken.
@@ -51,7 +50,7 @@ class ServeConfig:
         memory_megabytes: for images, their encodings and heatmaps, of all users together.
     """
 
-    run: str
+    run: list[str] | str
     host: str = "127.0.0.1"
     port: NonNegativeInt = 7860
     auth: str | None = None
@@ -77,7 +76,8 @@ def serve(config: ServeConfig) -> None:
     with suppress(KeyboardInterrupt), TemporaryDirectory(prefix="grounding-") as folder:
         page, url = launch(config, Path(folder))
         try:
-            print(f"{url} serves {config.run}; Ctrl+C stops it", flush=True)
+            served = config.run if isinstance(config.run, str) else ", ".join(config.run)
+            print(f"{url} serves {served}; Ctrl+C stops it", flush=True)
             while page.is_running:
                 time.sleep(0.5)
         finally:
@@ -100,7 +100,8 @@ def launch(config: ServeConfig, folder: Path) -> tuple[gr.Blocks, str]:
     if config.data is not None:
         examples = examples_from_data(config.data, split_by=config.split_by, split=config.split)
     else:
-        examples = generated_examples(folder / "examples")
+        knowing = [knows_photographs(method) for method in methods.values()]
+        examples = examples_for(folder / "examples", photographs=any(knowing), drawings=not all(knowing))
     # Gradio reports nothing, and asks its own address without any proxy whether it is up.
     os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1", GRADIO_TEMP_DIR=str(folder),
                       no_proxy="*", NO_PROXY="*")  # fmt: skip
@@ -109,8 +110,8 @@ def launch(config: ServeConfig, folder: Path) -> tuple[gr.Blocks, str]:
     from grounding.webapp.guard import RequestGuard
     from grounding.webapp.page import STYLE, build_page, theme
 
-    answerer = Answerer(methods, LRUCache(int(config.memory_megabytes) * 2**20), max_pixels=int(config.max_pixels))
-    page = build_page(answerer, examples, subtitle=subtitle(config, next(iter(methods.values())).weights))
+    answerer = Answerer(methods, LRUCache(int(config.memory_megabytes) * 2**20))
+    page = build_page(answerer, examples, max_pixels=int(config.max_pixels))
     max_bytes = int(config.max_megabytes) * 2**20
     guard = Middleware(RequestGuard, host=config.host, max_bytes=max_bytes)
     try:
@@ -141,10 +142,3 @@ def credentials(auth: str | None) -> tuple[str, str] | None:
     if not (user.strip() and password):
         raise InputError("auth lacks a user or a password: give --auth USER:PASSWORD")
     return user.strip(), password
-
-
-def subtitle(config: ServeConfig, weights: str) -> str:
-    """What is served, with a warning where the CLIP would only make nonsense of photographs."""
-    model = shared_model([config.run], config.model)
-    warning = "; it knows generated shapes, not photographs" if model.clip == EMBEDDED else ""
-    return f"{config.run}: {weights}{warning}"

@@ -15,6 +15,7 @@ from grounding.methods.proposals.ultralytics_yolo import UltralyticsProposer
 from grounding.methods.proposals.yolox import YOLOXProposer
 
 EMBEDDED = "embedded"
+EMBEDDED_NAME = "embedded YOLOX"
 EMBEDDED_FILE = Path(__file__).parents[2] / "weights" / "embedded_yolox.onnx"
 
 
@@ -41,7 +42,7 @@ def load_proposer(config: ProposalsConfig, device: str | torch.device = "cpu") -
         InputError: there is no such detector, its file cannot be used, or its package is not installed.
     """
     if config.detector == EMBEDDED:
-        return YOLOXProposer(EMBEDDED_FILE, config, name="embedded YOLOX")
+        return YOLOXProposer(EMBEDDED_FILE, config, name=EMBEDDED_NAME)
     if config.detector.lower().endswith(".onnx"):
         return YOLOXProposer(config.detector, config, name=Path(config.detector).name)
     return UltralyticsProposer(config.detector, config, device=device)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 STRIDES = (8, 16, 32)
 STRIDES_P6 = (8, 16, 32, 64)
+COCO = "of a published YOLOX those of COCO: people, vehicles, animals, furniture and other things, no surroundings"
 PADDING = 114  # gray value of the padding in YOLOX's own preprocessing
 
 
@@ -39,6 +40,7 @@ class YOLOXProposer:
         name, selection: as given.
         weights: a sentence for reports, with the file and the start of its SHA-256.
         sha256: of the file, in hexadecimal.
+        categories: what it knows, in words.
         input_size: (width, height) in pixels of the network's input.
 
     Raises:
@@ -60,6 +62,8 @@ class YOLOXProposer:
         try:
             output = self._run(np.full((height, width, 3), PADDING, dtype=np.uint8))
             decode(output, self.input_size)
+            count = output.shape[1] - 5
+            self.categories = f"{count} categories" + (f" ({COCO})" if count == 80 else "")
         except Exception as error:  # ONNX Runtime's errors have no common class
             reason = str(error).strip().splitlines()[0]
             raise InputError(f"{path} is no YOLOX ({reason}): give a YOLOX exported to ONNX") from error
