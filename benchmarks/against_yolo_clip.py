@@ -34,7 +34,7 @@ from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.methods.proposals.types import Proposer
 from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
 from grounding.runtime.cli import exit_on_input_error
-from grounding.webapp.uploads import generated_examples
+from grounding.webapp.uploads import examples_for
 
 PHRASES = 4
 CONFIGURED = 0.1
@@ -58,7 +58,7 @@ def main(
     """
     with TemporaryDirectory() as folder:
         if images is None:
-            paths = [example.path for example in generated_examples(Path(folder))]
+            paths = [each.path for each in examples_for(Path(folder), photographs=False, drawings=True)]
         else:
             paths = sorted(path for path in images.iterdir() if path.suffix.lower() in SUFFIXES)[:most]
         if not paths:

@@ -36,12 +36,13 @@ from grounding.runtime.lru_cache import LRUCache
 from grounding.webapp.answers import Answerer, extraction_of, load_methods
 from grounding.webapp.events import Handlers
 from grounding.webapp.page import Components
-from grounding.webapp.uploads import generated_examples
+from grounding.webapp.uploads import examples_for, receive
 
 BEGIN, END = "<!-- written by python -m benchmarks.page -->", "<!-- end -->"
 SIDES = (None, 640, 4000)  # of the longer side; None for a scene as it is
 PLACES = ("on the left", "on the right", "in the middle")
 ENCODED = "the image encoded"
+MAX_PIXELS = 10**8
 BUDGET = 2**31  # bytes: nothing that is measured is evicted
 
 
@@ -55,7 +56,7 @@ def main(run: str = "refshapes", repeats: int = 20, output: Path | None = None) 
     """
     columns: dict[str, dict[str, float]] = {}
     with TemporaryDirectory() as folder:
-        [scene, *_] = generated_examples(Path(folder) / "examples")
+        [scene, *_] = examples_for(Path(folder) / "examples", photographs=False, drawings=True)
         for side in tqdm(SIDES, desc="sizes"):
             pixels = read_image(scene.path)
             scale = (side or max(pixels.shape[:2])) / max(pixels.shape[:2])
@@ -72,12 +73,11 @@ def main(run: str = "refshapes", repeats: int = 20, output: Path | None = None) 
 
 def measure(run: str, path: Path, repeats: int) -> dict[str, float]:
     """Median milliseconds of each row on one photo."""
-    answerer = Answerer(load_methods(run, ModelConfig(), ProposalsConfig(), "cpu"), LRUCache(BUDGET), max_pixels=10**8)
+    answerer = Answerer(load_methods(run, ModelConfig(), ProposalsConfig(), "cpu"), LRUCache(BUDGET))
     with gr.Blocks(analytics_enabled=False):
-        ui = Components(list(answerer.methods.values()), [], subtitle="")
-    handlers = Handlers(answerer, [], ui)
-    photo = answerer.receive(path)
-    pixels = answerer.pixels(photo)
+        ui = Components(list(answerer.methods.values()), [])
+    handlers = Handlers(answerer, [], ui, max_pixels=MAX_PIXELS)
+    photo = receive(path, max_pixels=MAX_PIXELS)
     ours = next(iter(answerer.methods))
     values: dict[Any, Any] = {part: getattr(part, "value", None) for part in ui.all}
     values |= {ui.photo: photo, ui.heat_of: 1}
@@ -91,7 +91,7 @@ def measure(run: str, path: Path, repeats: int) -> dict[str, float]:
         return result
 
     for index in range(repeats + 1):
-        timed(ENCODED, partial(answerer.methods[ours].encode, pixels))
+        timed(ENCODED, partial(answerer.methods[ours].encode, photo.pixels))
         for method in (ours, "zero-shot", "yolo-clip"):
             own = extraction_of(answerer.methods[method])
             question = {

@@ -10,7 +10,7 @@ from grounding.methods.proposals.types import Proposals
 class FakeProposer:
     """Proposes the boxes it was given, with falling scores."""
 
-    name, weights, sha256 = "fake", "fake detector (no file)", "0" * 64
+    name, weights, sha256, categories = "fake", "fake detector (no file)", "0" * 64, "squares"
 
     def __init__(self, boxes_xyxy: list[tuple[float, ...]]) -> None:
         self.boxes_xyxy = np.array(boxes_xyxy, dtype=np.float32).reshape(-1, 4)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 
 import numpy as np
 import torch
 
+from grounding.clip.backbone import EMBEDDED
 from grounding.clip.encoder import EncodedImages
 from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig, extract
@@ -21,14 +21,14 @@ from grounding.methods.dense import DenseGrounder
 from grounding.methods.distinct_names import method_names
 from grounding.methods.gradcam import GradCAMGrounder
 from grounding.methods.load import gradcam, load, make_encoder, shared_model, zero_shot
-from grounding.methods.names import BLIND, TRAINING_FREE
+from grounding.methods.names import BLIND, TRAINING_FREE, ZERO_SHOT
 from grounding.methods.own import MethodName, MethodNames, OwnGrounder, OwnImage, own_method
-from grounding.methods.proposals import ProposalsConfig, load_proposer
+from grounding.methods.proposals import EMBEDDED_NAME, ProposalsConfig, load_proposer
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import EncodedProposals, ProposalScorer, ScoringConfig, YOLOCLIPGrounder
 from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
-from grounding.webapp.uploads import Photo, pixels_of, receive
+from grounding.webapp.uploads import Photo
 
 PageMethod = DenseGrounder | YOLOCLIPGrounder | OwnGrounder
 NO_IMAGE = np.empty((0, 0, 3), dtype=np.uint8)
@@ -42,7 +42,7 @@ def family_of(method: PageMethod) -> str:
         return "gradcam"
     if isinstance(method, OwnGrounder) or method.updates_clip:
         return f"of {method.name} alone"
-    return f"dense {id(method.encoder)}"  # of several runs each has its own
+    return f"of {id(method.encoder)}"  # each run has its own encoder
 
 
 def extractions_of(method: PageMethod) -> list[str]:
@@ -57,6 +57,23 @@ def extraction_of(method: PageMethod) -> ExtractionConfig | None:
     return method.extraction if isinstance(method, DenseGrounder) else None
 
 
+def knows_photographs(method: PageMethod) -> bool:
+    """Whether its CLIP has seen any: the one that comes with this package knows drawings only."""
+    if isinstance(method, OwnGrounder):
+        return True  # as far as is known here
+    encoder = method.scorer if isinstance(method, YOLOCLIPGrounder) else method.encoder
+    return encoder.clip.name != EMBEDDED
+
+
+def about(method: PageMethod) -> str:
+    """Which weights a method answers with, and what these do not know."""
+    limits = [] if knows_photographs(method) else ["This CLIP knows drawings only, no photographs."]
+    if isinstance(method, YOLOCLIPGrounder):
+        kinds = "drawings only" if method.proposer.name == EMBEDDED_NAME else method.proposer.categories
+        limits.append(f"Only what the detector proposes can be the answer, and it knows {kinds}.")
+    return " ".join([f"{method.weights}.", *limits])
+
+
 def load_methods(
     run: MethodName | MethodNames, model: ModelConfig, proposals: ProposalsConfig, device: str | torch.device
 ) -> dict[str, PageMethod]:
@@ -64,84 +81,61 @@ def load_methods(
 
     Args:
         run: folder of a training run, "refshapes", a training-free method, a CLIP or a method of one's own; or several.
-        model: the CLIP and its input size where none is a run; a run brings its own.
+        model: the CLIP and its input size where no run or CLIP is named; those bring their own.
         proposals: the detector of "yolo-clip" and "reclip".
         device: where the models go.
 
     Raises:
-        InputError: there is no such run or detector, its files are damaged or do not fit each other, or as
-            `method_names`.
+        InputError: none is named, there is no such run or detector, its files are damaged or do not fit each other, or
+            as `method_names`.
     """
-    runs = runs_of(run)
-    blind = [name for name in BLIND if name in runs]
-    if blind:
-        raise InputError(
-            f"{blind[0]!r} looks at no image: give a run folder, or one of zero-shot, gradcam, yolo-clip, reclip"
-        )
-    asked = [own_method(each) or each for each in runs]
+    asked = [own_method(each) or each for each in runs_of(run)]
+    blind = next((name for name in BLIND if name in asked), None)
+    if blind or not asked:
+        wrong = f"{blind!r} looks at no image" if blind else "run is empty"
+        raise InputError(f"{wrong}: give run folders, RN50, zero-shot, gradcam, yolo-clip or reclip")
     names = method_names(asked, [name for name in TRAINING_FREE if name not in asked])
-    grounders: dict[str, PageMethod] = {}
     model = shared_model(asked, model)
+    named: dict[str, PageMethod] = {}
     for name, each in zip(names, asked, strict=True):
         if each not in TRAINING_FREE:
-            grounder = load(each, device=device, model=ModelConfig(trust_checkpoint=model.trust_checkpoint))
-            assert isinstance(grounder, DenseGrounder | OwnGrounder)  # what `load` returns for these
-            grounder.name = name
-            grounders[name] = grounder
-    trained = [grounder for grounder in grounders.values() if isinstance(grounder, DenseGrounder)]
-    encoder = trained[0].encoder if trained else make_encoder(model, device, precision="auto")
-    scorer = ProposalScorer(encoder.clip, ScoringConfig())
-    proposer = load_proposer(proposals, device)
-    untrained: list[PageMethod] = [
-        zero_shot(encoder, model),
-        gradcam(encoder.clip, model),
-        YOLOCLIPGrounder(proposer, scorer),
-        ReCLIPGrounder(proposer, scorer),
-    ]
-    grounders |= {grounder.name: grounder for grounder in untrained}
-    return {name: grounders[name] for name in dict.fromkeys([*names, *grounders])}
+            own = model if each == model.clip else ModelConfig(trust_checkpoint=model.trust_checkpoint)
+            loaded = load(each, model=own, device=device)
+            assert isinstance(loaded, DenseGrounder | OwnGrounder)  # what `load` returns for these
+            loaded.name = name
+            named[name] = loaded
+    dense = [each for each in named.values() if isinstance(each, DenseGrounder)]
+    first = min(dense, key=lambda each: each.decoder is None, default=None)  # of several, a run, as in `shared_model`
+    encoder = first.encoder if first else make_encoder(model, device, precision="auto")
+    proposer, scorer = load_proposer(proposals, device), ProposalScorer(encoder.clip, ScoringConfig())
+    others: list[PageMethod] = [gradcam(encoder.clip, model), YOLOCLIPGrounder(proposer, scorer),
+                                ReCLIPGrounder(proposer, scorer)]  # fmt: skip
+    if first is None or first.decoder is not None or ZERO_SHOT in asked:  # a CLIP's name is that already
+        others.insert(0, zero_shot(encoder, model))
+    every = named | {method.name: method for method in others}
+    return {name: every[name] for name in dict.fromkeys([*names, *every])}
 
 
 def runs_of(run: MethodName | MethodNames) -> list[MethodName]:
-    """What is served, one or several, as a list."""
-    return list(run) if isinstance(run, Sequence) and not isinstance(run, str) else [run]
+    """What is served, one or several, as a list in which each is once."""
+    return list(dict.fromkeys(run)) if isinstance(run, Sequence) and not isinstance(run, str) else [run]
 
 
-@dataclass(frozen=True)
-class BoxChoice:
-    """Which of a method's boxes are shown, and how they are made.
-
-    Attributes:
-        method: name of the method.
-        extraction: how boxes are made from its heatmaps; None for the method's own way, and for proposals.
-        lowest_score: boxes that score lower are left out.
-        most_boxes: of each phrase, the best so many.
-    """
-
-    method: str
-    extraction: ExtractionConfig | None = None
-    lowest_score: float = 0.0
-    most_boxes: int = 1
-
-
-def chosen_boxes(answer: Grounding, method: PageMethod, choice: BoxChoice) -> Grounding:
-    """An answer with the chosen boxes, perhaps none, in place of the method's own; no image or phrase is encoded.
+def chosen_boxes(answer: Grounding, method: PageMethod, extraction: ExtractionConfig | None) -> Grounding:
+    """An answer with boxes that are made as chosen, None for the method's own way; no image or phrase is encoded.
 
     Raises:
         InputError: the extraction needs a network that the run lacks.
     """
-    own, extraction = extraction_of(method), choice.extraction
-    boxes_xyxy, scores = answer.boxes_xyxy, answer.scores
+    own = extraction_of(method)
     # Parameters that the extraction does not look at may differ.
-    if own and extraction and (extraction.method, extraction.parameters) != (own.method, own.parameters):
-        boxes_xyxy, scores = extract(answer.heatmap, extraction, getattr(method, "quality_head", None),
-                                     answer.image)  # fmt: skip
-        if isinstance(method, DenseGrounder) and method.decoder is None:  # whose heat would score 1
-            scores = scores * (answer.scores[0] / max(scores[0], LEAST))
-        answer = replace(answer, found=(0,))  # the calibration was fitted to the method's own boxes
-    count = min(choice.most_boxes, int((scores >= choice.lowest_score).sum()))  # the best come first
-    found = tuple(index for index in answer.found if index < count)
-    return replace(answer, boxes_xyxy=boxes_xyxy[:count], scores=scores[:count], found=found)
+    if not (own and extraction) or (extraction.method, extraction.parameters) == (own.method, own.parameters):
+        return answer
+    boxes_xyxy, scores = extract(answer.heatmap, extraction, getattr(method, "quality_head", None), answer.image)
+    if isinstance(method, DenseGrounder) and method.decoder is None:  # whose heat would score 1
+        scores = scores * (answer.scores[0] / max(scores[0], LEAST))
+    # What is found was decided about the method's own boxes, but whether anything is, about the phrase.
+    return replace(answer, boxes_xyxy=boxes_xyxy, scores=scores, found=(0,) if answer.found else ())
 
 
 class Answerer:
@@ -149,48 +143,27 @@ class Answerer:
 
     Args:
         methods: by name.
-        memory: for decoded images, their encodings and heatmaps.
-        max_pixels: of an image that is received.
+        memory: for images, their encodings and heatmaps.
     """
 
-    def __init__(self, methods: Mapping[str, PageMethod], memory: LRUCache, *, max_pixels: int) -> None:
+    def __init__(self, methods: Mapping[str, PageMethod], memory: LRUCache) -> None:
         self.methods = methods
         self._memory = memory
-        self._max_pixels = max_pixels
         # The models use all cores already, and the text towers' memories are not made for threads.
         self._models = Lock()
 
-    def receive(self, path: Path) -> Photo:
-        """A photo, checked.
+    def ask(
+        self, photo: Photo, phrases: Sequence[str], name: str, extraction: ExtractionConfig | None = None
+    ) -> list[Grounding]:
+        """What the method of this name finds; the models run only for what has not been asked yet.
 
-        Raises:
-            InputError: it has too many pixels or cannot be read.
-        """
-        photo, pixels = receive(path, max_pixels=self._max_pixels)
-        self._memory.put((photo.key,), pixels, pixels.nbytes)
-        return photo
-
-    def pixels(self, photo: Photo) -> np.ndarray:
-        """(H, W, 3) uint8 RGB, decoded again where it was not kept.
-
-        Raises:
-            InputError: its file was removed.
-        """
-        pixels = self._memory.get((photo.key,))
-        if pixels is None:
-            if not photo.path.is_file():
-                raise InputError(f"{photo.name} is no longer kept by the server: give it again")
-            pixels = pixels_of(photo.path)
-            self._memory.put((photo.key,), pixels, pixels.nbytes)
-        return pixels
-
-    def ask(self, photo: Photo, phrases: Sequence[str], choice: BoxChoice) -> list[Grounding]:
-        """The chosen boxes of each phrase, and its heatmap; the models run only for what has not been asked yet.
+        Returns:
+            Of each phrase `chosen_boxes`, in pixels of the original, and the heatmap over the photo's pixels; no image.
 
         Raises:
             InputError: a phrase is too long, or the extraction needs a network that the run lacks.
         """
-        method = self.methods[choice.method]
+        method = self.methods[name]
         known = self._known(photo, phrases, method)
         if None in known.values():
             with self._models:
@@ -201,7 +174,9 @@ class Answerer:
                     known[answer.phrase] = kept = replace(answer, image=NO_IMAGE)
                     size = kept.boxes_xyxy.nbytes + kept.scores.nbytes + kept.heatmap.nbytes
                     self._memory.put((photo.key, method.name, kept.phrase), kept, size)
-        return [chosen_boxes(known[phrase], method, choice) for phrase in phrases]
+        to_original = np.tile(np.divide(photo.size, photo.pixels.shape[1::-1]), 2).astype(np.float32)
+        answers = [chosen_boxes(replace(known[phrase], image=photo.pixels), method, extraction) for phrase in phrases]
+        return [replace(one, boxes_xyxy=one.boxes_xyxy * to_original, image=NO_IMAGE) for one in answers]
 
     def _known(self, photo: Photo, phrases: Sequence[str], method: PageMethod) -> dict[str, Any]:
         return {phrase: self._memory.get((photo.key, method.name, phrase)) for phrase in phrases}
@@ -210,6 +185,6 @@ class Answerer:
         key = (photo.key, family_of(method))
         encoded = self._memory.get(key)
         if encoded is None:
-            encoded = method.encode(self.pixels(photo))
+            encoded = method.encode(photo.pixels)
             self._memory.put(key, encoded, encoded.nbytes)
         return encoded

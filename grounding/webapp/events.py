@@ -17,10 +17,11 @@ import gradio as gr
 import numpy as np
 
 from grounding.errors import InputError
+from grounding.extraction import ExtractionConfig
 from grounding.types import Grounding
 from grounding.webapp import pictures
-from grounding.webapp.answers import Answerer, BoxChoice, extraction_of, extractions_of
-from grounding.webapp.uploads import ExampleImage, Photo, phrases_of
+from grounding.webapp.answers import Answerer, about, extraction_of, extractions_of
+from grounding.webapp.uploads import ExampleImage, Photo, phrases_of, receive
 
 if TYPE_CHECKING:
     from grounding.webapp.page import Components
@@ -57,19 +58,22 @@ def in_words(handler: Callable[..., Values], status: Any) -> Callable[..., Value
 class Handlers:
     """The handlers of one page, whose gallery shows the examples in this order."""
 
-    def __init__(self, answerer: Answerer, examples: Sequence[ExampleImage], ui: Components) -> None:
+    def __init__(
+        self, answerer: Answerer, examples: Sequence[ExampleImage], ui: Components, *, max_pixels: int
+    ) -> None:
         self._answerer = answerer
         self._examples = examples
         self._ui = ui
+        self._max_pixels = max_pixels
 
     def take(self, values: Values) -> Values:
         """A photo was dropped: show it."""
         ui, at_first = self._ui, self.forget(values)
         try:
-            photo = self._answerer.receive(self._uploaded(Path(values[ui.upload]["path"])))
+            photo = receive(self._uploaded(Path(values[ui.upload]["path"])), max_pixels=self._max_pixels)
         except InputError as error:
             return {**at_first, ui.upload: None, ui.status: pictures.error_line(str(error))}
-        shown = pictures.draw(self._answerer.pixels(photo), [], heat_of=None, opacity=0, side=pictures.SHOWN_SIDE)
+        shown = pictures.draw(photo, [], side=pictures.SHOWN_SIDE)
         more = f"; of its {photo.frames} pictures the first is used" if photo.frames > 1 else ""
         sentence = f"{photo.name}, {photo.size[0]} x {photo.size[1]} pixels{more}. Type what to look for, then Find."
         return {
@@ -97,7 +101,7 @@ class Handlers:
         """An example was picked: ask its phrases of it."""
         example = self._examples[event.index]
         given = {
-            self._ui.photo: self._answerer.receive(example.path),
+            self._ui.photo: receive(example.path, max_pixels=self._max_pixels),
             self._ui.phrases: "\n".join(example.phrases),
             self._ui.upload: None,
         }
@@ -130,6 +134,7 @@ class Handlers:
         for component, value in chosen.items():
             updates[component]["value"] = value
         updates[ui.extraction]["choices"] = [(name, name) for name in extractions_of(method)]
+        updates[ui.about] = pictures.status_line(about(method))
         return {**self.redraw({**values, **chosen}), **updates}
 
     def change_extraction(self, values: Values) -> Values:
@@ -141,30 +146,32 @@ class Handlers:
         ui, question = self._ui, values[self._ui.question]
         if question is None:
             return {ui.status: ""}  # Gradio takes no empty answer
-        choice = self._choice(values)
-        answers = self._answerer.ask(question.photo, question.phrases, choice)
+        answers, _ = self._answers(question, values)
         picture = self._drawn(question, answers, values, pictures.SHOWN_SIDE)
         description = f"{question.photo.name} with the heatmap and boxes of: {', '.join(question.phrases)}"
-        count = sum(len(one.scores) for one in answers)
-        sentence = f"{question.photo.name}, {choice.method}: {count} {'box' if count == 1 else 'boxes'}."
+        count = sum(len(one.found) for one in answers)
+        sentence = f"{question.photo.name}, {values[ui.method]}: {count} {'box' if count == 1 else 'boxes'}."
+        absent = ", ".join(f'"{one.phrase}"' for one in answers if not one.found)
+        if absent:
+            sentence += f" {pictures.ABSENT.capitalize()}: {absent}."
         return {
             ui.picture: pictures.image_element(picture, description),
             ui.table: pictures.box_table(answers),
-            ui.status: pictures.status_line(sentence),
+            ui.status: pictures.status_line(sentence, answers[0].warning),  # of the image: the same for every phrase
         }
 
     def write_picture(self, values: Values) -> Values:
-        """The picture as a file, as large as the photo within reason."""
+        """The picture as a file, as large as the photo that was asked."""
         question = self._asked(values)
-        answers = self._answerer.ask(question.photo, question.phrases, self._choice(values))
-        picture = self._drawn(question, answers, values, pictures.saved_side(self._answerer.pixels(question.photo)))
+        answers, _ = self._answers(question, values)
+        picture = self._drawn(question, answers, values, max(pictures.SHOWN_SIDE, *question.photo.pixels.shape[:2]))
         return {self._ui.download: _file(question, "png", "image/png", pictures.encoded(picture, ".png"))}
 
     def write_record(self, values: Values) -> Values:
         """The boxes as a file."""
-        question, choice = self._asked(values), self._choice(values)
-        answers = self._answerer.ask(question.photo, question.phrases, choice)
-        text = pictures.as_json(question.photo, answers, self._answerer.methods[choice.method], choice)
+        question = self._asked(values)
+        answers, extraction = self._answers(question, values)
+        text = pictures.as_json(question.photo, answers, self._answerer.methods[values[self._ui.method]], extraction)
         return {self._ui.download: _file(question, "json", "application/json", text.encode())}
 
     def _asked(self, values: Values) -> Question:
@@ -183,22 +190,19 @@ class Handlers:
     def _drawn(self, question: Question, answers: Sequence[Grounding], values: Values, side: int) -> np.ndarray:
         # A slider may be moved before the menu has followed a question with fewer phrases.
         chosen = min(values[self._ui.heat_of], len(answers))
-        return pictures.draw(
-            self._answerer.pixels(question.photo), answers, heat_of=None if chosen == ALL else chosen - 1,
-            opacity=_number(values, self._ui.opacity), side=side,
-        )  # fmt: skip
+        return pictures.draw(question.photo, answers, heat_of=None if chosen == ALL else chosen - 1,
+                             opacity=_number(values, self._ui.opacity), side=side)  # fmt: skip
 
-    def _choice(self, values: Values) -> BoxChoice:
+    def _answers(self, question: Question, values: Values) -> tuple[list[Grounding], ExtractionConfig | None]:
+        """And how their boxes were made; None where they are proposals."""
         ui, name = self._ui, values[self._ui.extraction]
         method = self._answerer.methods[values[ui.method]]
-        relative, offset, lowest_score, most_boxes = (
-            _number(values, slider) for slider in (ui.relative, ui.offset, ui.lowest_score, ui.most_boxes)
-        )
+        relative, offset = (_number(values, slider) for slider in (ui.relative, ui.offset))
         extraction = extraction_of(method)
         # Find may be pressed before the menu has followed a change of the method.
         if extraction is not None and name in extractions_of(method):
             extraction = replace(extraction, method=name, relative=relative, offset=offset)
-        return BoxChoice(method.name, extraction, lowest_score, int(most_boxes))
+        return self._answerer.ask(question.photo, question.phrases, method.name, extraction), extraction
 
     def _visible(self, extraction: str | None) -> Values:
         """Updates that show the controls which have a meaning for an extraction, and hide the others."""

@@ -9,12 +9,12 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from grounding.data.images import SUFFIXES
-from grounding.webapp.answers import Answerer, PageMethod, extraction_of, extractions_of
+from grounding.data.images import SUFFIXES, read_image
+from grounding.webapp.answers import Answerer, PageMethod, about, extraction_of, extractions_of
 from grounding.webapp.events import Handlers, in_words
 from grounding.webapp.guard import UploadsOnlyBlocks
-from grounding.webapp.pictures import NOTHING_YET, escaped
-from grounding.webapp.uploads import MOST_PHRASES, ExampleImage, pixels_of
+from grounding.webapp.pictures import NOTHING_YET, status_line
+from grounding.webapp.uploads import MOST_PHRASES, ExampleImage
 
 STYLE = Path(__file__).with_name("page.css")
 THUMBNAIL = (320, 320)  # pixels at most
@@ -38,16 +38,17 @@ class Components:
     `photo` and `question` belong to one session each.
     """
 
-    def __init__(self, methods: Sequence[PageMethod], examples: Sequence[ExampleImage], *, subtitle: str) -> None:
+    def __init__(self, methods: Sequence[PageMethod], examples: Sequence[ExampleImage]) -> None:
         own = extraction_of(methods[0])
         names = [method.name for method in methods]
         self.photo, self.question = gr.State(None), gr.State(None)
-        gr.HTML(f"<h1>Visual grounding</h1><p>{escaped(subtitle)}</p>", elem_id="title", apply_default_css=False)
+        sources = "Examples: " + "; ".join(dict.fromkeys(example.source for example in examples))
+        gr.HTML("<h1>Visual grounding</h1>", elem_id="title", apply_default_css=False)
         with gr.Row():
             with gr.Column(scale=4, min_width=340, elem_id="asking"):
                 self.upload = gr.File(label="Photo", file_types=sorted(SUFFIXES), height=140, elem_id="upload")
                 self.examples = gr.Gallery(
-                    [_thumbnail(example) for example in examples], label="Examples", columns=4, height="auto",
+                    [_thumbnail(example) for example in examples], label=sources, columns=4, height="auto",
                     object_fit="cover", allow_preview=False, buttons=[], interactive=False, elem_id="examples",
                     visible=bool(examples),
                 )  # fmt: skip
@@ -56,8 +57,9 @@ class Components:
                     max_lines=7, placeholder="the woman in the red coat\na parked bicycle", elem_id="phrases",
                 )  # fmt: skip
                 self.ask = gr.Button("Find", variant="primary", elem_id="ask")
-                self.method = gr.Radio(names, value=names[0], label="Method", elem_id="method")
                 with gr.Group(elem_id="making"):
+                    self.method = gr.Dropdown(names, value=names[0], label="Method", filterable=False, elem_id="method")
+                    self.about = gr.HTML(status_line(about(methods[0])), padding=False, elem_id="about")
                     self.extraction = gr.Radio(
                         extractions_of(methods[0]), value=own.method if own else None, visible=own is not None,
                         label="Boxes from the heatmap", elem_id="extraction",
@@ -70,14 +72,14 @@ class Components:
                         0.05, 0.95, own.offset if own else 0.5, step=0.01, elem_id="offset",
                         label="Heat that speaks for a box, as a share", visible=bool(own and own.method == "rectangle"),
                     )  # fmt: skip
-                    self.most_boxes = gr.Slider(1, 10, 1, step=1, label="Boxes per phrase", elem_id="most_boxes")
-                    self.lowest_score = gr.Slider(0, 1, 0, step=0.01, label="Lowest score", elem_id="lowest_score")
             with gr.Column(scale=7, min_width=420, elem_id="answering"):
                 self.status = gr.HTML("", elem_id="status", apply_default_css=False)
                 self.picture = gr.HTML(NOTHING_YET, elem_id="answer", apply_default_css=False)
                 with gr.Row():
-                    self.opacity = gr.Slider(0, 1, 0.55, step=0.01, label="Heatmap's opacity", elem_id="opacity")
-                    self.heat_of = gr.Dropdown([], label="Heatmap of", visible=False, elem_id="heat_of")
+                    self.opacity = gr.Slider(0, 1, 0.3, step=0.01, label="Heatmap's opacity", min_width=240,
+                                             elem_id="opacity")  # fmt: skip
+                    self.heat_of = gr.Dropdown([], label="Heatmap of", visible=False, filterable=False, min_width=240,
+                                               elem_id="heat_of")  # fmt: skip
                 self.table = gr.HTML("", elem_id="boxes", apply_default_css=False)
                 with gr.Row():
                     self.save_picture = gr.Button("Save picture (PNG)", interactive=False, elem_id="save_picture")
@@ -88,18 +90,18 @@ class Components:
     @property
     def given(self) -> list[gr.components.Component]:
         """What handlers read: the session's states and what its user sets, but no answer, which is large."""
-        answers = (self.examples, self.ask, self.picture, self.table, self.status, self.save_picture, self.save_record,
-                   self.download)  # fmt: skip
+        answers = (self.examples, self.ask, self.about, self.picture, self.table, self.status, self.save_picture,
+                   self.save_record, self.download)  # fmt: skip
         return [component for component in self.all if component not in answers]
 
 
-def build_page(answerer: Answerer, examples: Sequence[ExampleImage], *, subtitle: str) -> gr.Blocks:
+def build_page(answerer: Answerer, examples: Sequence[ExampleImage], *, max_pixels: int) -> gr.Blocks:
     """The page, ready to be launched; its queue and the time for which uploads are kept are bounded."""
     with UploadsOnlyBlocks(
         title="Visual grounding", analytics_enabled=False, delete_cache=(TIDY_SECONDS, KEPT_SECONDS)
     ) as page:
-        ui = Components(list(answerer.methods.values()), examples, subtitle=subtitle)
-        handlers = Handlers(answerer, examples, ui)
+        ui = Components(list(answerer.methods.values()), examples)
+        handlers = Handlers(answerer, examples, ui, max_pixels=max_pixels)
         # Gradio refuses an emptied number field without saying why; the handlers tell it in words.
         unchecked: dict[str, Any] = {"preprocess": False, "api_visibility": "private"}
 
@@ -115,7 +117,7 @@ def build_page(answerer: Answerer, examples: Sequence[ExampleImage], *, subtitle
         on(ui.method.input, handlers.change_method, show_progress_on=ui.picture)
         on(ui.extraction.input, handlers.change_extraction, show_progress="hidden")
         on(ui.heat_of.input, handlers.redraw, show_progress="hidden")
-        for slider in (ui.relative, ui.offset, ui.most_boxes, ui.lowest_score, ui.opacity):
+        for slider in (ui.relative, ui.offset, ui.opacity):
             # While a slider moves, only its latest position is answered.
             on(slider.input, handlers.redraw, show_progress="hidden", trigger_mode="always_last")
         for button, handler in ((ui.save_picture, handlers.write_picture), (ui.save_record, handlers.write_record)):
@@ -140,6 +142,6 @@ def theme() -> gr.themes.Base:
 
 
 def _thumbnail(example: ExampleImage) -> Image.Image:
-    image = Image.fromarray(pixels_of(example.path))
+    image = Image.fromarray(read_image(example.path))
     image.thumbnail(THUMBNAIL)
     return image

@@ -10,6 +10,7 @@ from html import escape
 import cv2
 import numpy as np
 
+from grounding.extraction import ExtractionConfig
 from grounding.runtime.config_io import plain
 from grounding.types import Grounding
 from grounding.visualization.drawing import (
@@ -22,54 +23,49 @@ from grounding.visualization.drawing import (
     laid_over,
 )
 from grounding.visualization.phrases import shortened
-from grounding.webapp.answers import BoxChoice, PageMethod, extraction_of
+from grounding.webapp.answers import PageMethod
 from grounding.webapp.uploads import Photo
 
 COLOURS = PHRASE_COLOURS  # one per phrase that may be asked at once
 SHOWN_SIDE = 800  # pixels of the longer side on the page: few enough to be drawn at once, enough for legible labels
-LARGEST_SAVED_SIDE = 1600
 OPTIONS = {".jpg": (cv2.IMWRITE_JPEG_QUALITY, 90)}
+ABSENT = "probably not there"
 NOTHING_YET = '<div class="empty">Drop a photo, or pick an example.</div>'
 
 
 def draw(
-    image: np.ndarray, answers: Sequence[Grounding], *, heat_of: int | None, opacity: float, side: int
+    photo: Photo, answers: Sequence[Grounding], *, side: int, heat_of: int | None = None, opacity: float = 0.0
 ) -> np.ndarray:
     """The picture that is shown or saved; lines and letters are the same share of it at every size.
 
     Args:
-        image: (H, W, 3) uint8 RGB.
-        answers: per phrase, heatmap and boxes in pixels of the image; none for the photo alone.
+        photo: what was asked.
+        answers: per phrase, heatmap over its pixels, and boxes in pixels of the original, of which those are drawn that
+            are found; none for the photo alone.
+        side: pixels of the picture's longer side.
         heat_of: index of the phrase whose heatmap lies over the photo; None for the maximum of all.
         opacity: of the heatmap, in [0, 1].
-        side: pixels of the picture's longer side.
 
     Returns:
         (h, w, 3) uint8 RGB.
     """
-    height, width = image.shape[:2]
-    scale = side / max(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    picture = _resized(image, size)
+    scale = side / max(photo.size)
+    size = (max(1, round(photo.size[0] * scale)), max(1, round(photo.size[1] * scale)))
+    picture = _resized(photo.pixels, size)
     if answers and opacity:
         heatmaps = [one.heatmap for one in (answers if heat_of is None else [answers[heat_of]])]
         heat = np.maximum.reduce([_resized(heatmap, size) for heatmap in heatmaps])
         picture = heatmap_overlay(picture, heat, opacity=opacity)
     figure, axis = clear_figure(size, dpi=DPI * side / SHOWN_SIDE)
-    to_picture = np.tile([size[0] / width, size[1] / height], 2)
+    to_picture = np.tile(np.divide(size, photo.size), 2)
     for index, one in reversed(list(enumerate(answers))):  # the first phrase's lie on top
-        for rank, box in reversed(list(enumerate(one.boxes_xyxy))):
-            phrase = "" if rank else f" {shortened(one.phrase)}"
+        for rank in reversed(one.found):
+            phrase = f" {shortened(one.phrase)}" if rank == one.found[0] else ""
             label = f"{index + 1}{phrase} {one.scores[rank]:.2f}"
-            draw_boxes(axis, box[None] * to_picture, [label], colour=COLOURS[index],
-                       linewidth=1.2 if rank else 2.2, fontsize=8 if rank else 9)  # fmt: skip
+            draw_boxes(axis, one.boxes_xyxy[[rank]] * to_picture, [label], colour=COLOURS[index],
+                       linewidth=2.2, fontsize=9)  # fmt: skip
     keep_labels_inside(figure)
     return laid_over(picture, figure)
-
-
-def saved_side(image: np.ndarray) -> int:
-    """Pixels of the longer side in a saved picture: the photo's own, within reason."""
-    return int(np.clip(max(image.shape[:2]), SHOWN_SIDE, LARGEST_SAVED_SIDE))
 
 
 def encoded(picture: np.ndarray, suffix: str) -> bytes:
@@ -77,22 +73,21 @@ def encoded(picture: np.ndarray, suffix: str) -> bytes:
     return cv2.imencode(suffix, picture[..., ::-1], OPTIONS.get(suffix, ()))[1].tobytes()
 
 
-def as_json(photo: Photo, answers: Sequence[Grounding], method: PageMethod, choice: BoxChoice) -> str:
-    """The boxes that are shown, and how they were made.
+def as_json(photo: Photo, answers: Sequence[Grounding], method: PageMethod, extraction: ExtractionConfig | None) -> str:
+    """All candidates, which of them are found, and how they were made.
 
     Boxes are x1, y1, x2, y2 in pixels of the upright original image, x2 and y2 exclusive; the best comes first.
     """
-    extraction = choice.extraction or extraction_of(method)
     content = {
         "image": {"name": photo.name, "width": photo.size[0], "height": photo.size[1]},
         "method": method.name,
         "weights": method.weights,
         "extraction": plain({"method": extraction.method, **extraction.parameters}) if extraction else None,
-        "lowest_score": choice.lowest_score,
-        "most_boxes": choice.most_boxes,
+        "warning": answers[0].warning,
         "answers": [
             {"phrase": one.phrase, "boxes_xyxy": one.boxes_xyxy.tolist(), "scores": one.scores.tolist(),
-             "found": list(one.found), "presence": one.presence, "no_proposal": one.no_proposal}
+             "found": list(one.found), "presence": one.presence, "calibrated": one.calibrated,
+             "no_proposal": one.no_proposal}
             for one in answers
         ],
     }  # fmt: skip
@@ -110,26 +105,37 @@ def image_element(picture: np.ndarray, description: str) -> str:
 
 
 def box_table(answers: Sequence[Grounding]) -> str:
-    """One row per box: the phrase with its colour, its score and its corners in pixels of the original image."""
-    rows = []
+    """One row per box that is found: the phrase with its colour, the score and the corners in pixels of the original
+    image; the other candidates in a table of their own, which opens on demand."""
+    found: list[str] = []
+    others: list[str] = []
     for index, one in enumerate(answers):
-        note = " <small>(nothing was proposed: the whole image)</small>" if one.no_proposal else ""
-        if not one.found and len(one.scores):
-            note += f" <small>(nothing fits it; present with probability {one.presence:.2f})</small>"
         mark = f'<td class="mark"><i style="background: {COLOURS[index]}">{index + 1}</i></td>'
-        first = f'{mark}<td class="phrase">{escaped(one.phrase)}{note}</td>'
-        if not len(one.scores):
-            rows.append(f'<tr>{first}<td colspan="5" class="none">no box scores as high</td></tr>')
-        for rank, (box, score) in enumerate(zip(one.boxes_xyxy, one.scores, strict=True)):
-            corners = "".join(f"<td>{edge:.0f}</td>" for edge in box)
-            rows.append(f"<tr>{'<td></td><td></td>' if rank else first}<td>{score:.2f}</td>{corners}</tr>")
+        aside = " <small>(nothing was proposed: the whole image)</small>" if one.no_proposal else ""
+        first = f'{mark}<td class="phrase">{escaped(one.phrase)}{aside}</td>'
+        if not one.found:
+            found.append(f'<tr>{first}<td colspan="5" class="none">{ABSENT}: presence {one.presence:.2f}</td></tr>')
+        candidates = tuple(rank for rank in range(len(one.scores)) if rank not in one.found)
+        for rows, ranks in ((found, one.found), (others, candidates)):
+            for rank, box in zip(ranks, one.boxes_xyxy[list(ranks)], strict=True):
+                corners = "".join(f"<td>{edge:.0f}</td>" for edge in box)
+                cells = "<td></td><td></td>" if rank != ranks[0] else first
+                rows.append(f"<tr>{cells}<td>{one.scores[rank]:.2f}</td>{corners}</tr>")
+    if not others:
+        return _table(found)
+    count = f"{len(others)} more candidate{'s' * (len(others) > 1)}"
+    return f"{_table(found)}<details><summary>{count}</summary>{_table(others)}</details>"
+
+
+def _table(rows: Sequence[str]) -> str:
     head = "<th></th><th>phrase</th><th>score</th><th>x1</th><th>y1</th><th>x2</th><th>y2</th>"
     return f'<table class="boxes"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
 
 
-def status_line(sentence: str) -> str:
-    """A line that tells how it went; screen readers read it out."""
-    return f'<p class="status" role="status">{escaped(sentence)}</p>'
+def status_line(sentence: str, warning: str = "") -> str:
+    """A line that tells how it went, and a warning below; screen readers read it out."""
+    below = f"<strong>{escaped(warning[0].upper() + warning[1:])}.</strong>" if warning else ""
+    return f'<p class="status" role="status">{escaped(sentence)}{below}</p>'
 
 
 def error_line(message: str) -> str:

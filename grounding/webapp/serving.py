@@ -13,22 +13,20 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from grounding.clip.backbone import EMBEDDED
 from grounding.errors import InputError
 from grounding.methods.config import ModelConfig
-from grounding.methods.load import shared_model
 from grounding.methods.own import MethodName, MethodNames
 from grounding.methods.proposals import ProposalsConfig
 from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.distributed import join_launch
 from grounding.runtime.lru_cache import LRUCache
-from grounding.webapp.answers import Answerer, load_methods, runs_of
-from grounding.webapp.uploads import examples_from_data, generated_examples
+from grounding.webapp.answers import Answerer, knows_photographs, load_methods, runs_of
+from grounding.webapp.uploads import examples_for, examples_from_data
 
 if TYPE_CHECKING:
     import gradio as gr
 
-SESSIONS = 50  # users whose last values, pictures among them, Gradio keeps: a megabyte or two each
+SESSIONS = 50  # users whose last values, pictures among them, Gradio keeps: five megabytes or less each
 
 
 @dataclass(frozen=True)
@@ -36,16 +34,16 @@ class ServeConfig:
     """Serve a web page that grounds phrases in photos, on this machine only unless told otherwise.
 
     Attributes:
-        run: folder of a training run, "refshapes", "RN50" or another CLIP, "zero-shot", "gradcam", "yolo-clip",
-            "reclip", or "package.module:Class" of a method of your own; several are there to choose from.
+        run: folder of a training run, "refshapes", "RN50" or another CLIP's file, "zero-shot", "gradcam", "yolo-clip",
+            "reclip", or "package.module:Class" of a method of your own; or several, to choose from.
         host: address to listen at; "0.0.0.0" lets other machines in.
         port: to listen at; 0 takes the first free one from 7860 on.
         auth: USER:PASSWORD that the page asks for; without it, whoever reaches the address may use it.
-        data: a data set, a folder or a table (docs/data.md), whose images are the examples; without it, generated
-            scenes are.
+        data: a data set, a folder or a table (docs/data.md), whose images are the examples; without it, they are what
+            the weights know: a photograph, generated scenes, or both.
         split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
         split: split of the examples.
-        model: the CLIP and its input size for training-free methods; a run brings its own.
+        model: the CLIP and its input size for training-free methods where no run and no CLIP is named.
         proposals: the detector of "yolo-clip" and "reclip".
         device: "auto" (a GPU if there is one) or "cpu".
         max_megabytes: a larger file is not taken.
@@ -102,7 +100,8 @@ def launch(config: ServeConfig, folder: Path) -> tuple[gr.Blocks, str]:
     if config.data is not None:
         examples = examples_from_data(config.data, split_by=config.split_by, split=config.split)
     else:
-        examples = generated_examples(folder / "examples")
+        knowing = [knows_photographs(method) for method in methods.values()]
+        examples = examples_for(folder / "examples", photographs=any(knowing), drawings=not all(knowing))
     # Gradio reports nothing, and asks its own address without any proxy whether it is up.
     os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1", GRADIO_TEMP_DIR=str(folder),
                       no_proxy="*", NO_PROXY="*")  # fmt: skip
@@ -111,8 +110,8 @@ def launch(config: ServeConfig, folder: Path) -> tuple[gr.Blocks, str]:
     from grounding.webapp.guard import RequestGuard
     from grounding.webapp.page import STYLE, build_page, theme
 
-    answerer = Answerer(methods, LRUCache(int(config.memory_megabytes) * 2**20), max_pixels=int(config.max_pixels))
-    page = build_page(answerer, examples, subtitle=subtitle(config, next(iter(methods.values())).weights))
+    answerer = Answerer(methods, LRUCache(int(config.memory_megabytes) * 2**20))
+    page = build_page(answerer, examples, max_pixels=int(config.max_pixels))
     max_bytes = int(config.max_megabytes) * 2**20
     guard = Middleware(RequestGuard, host=config.host, max_bytes=max_bytes)
     try:
@@ -143,10 +142,3 @@ def credentials(auth: str | None) -> tuple[str, str] | None:
     if not (user.strip() and password):
         raise InputError("auth lacks a user or a password: give --auth USER:PASSWORD")
     return user.strip(), password
-
-
-def subtitle(config: ServeConfig, weights: str) -> str:
-    """What is served, with a warning where the CLIP would only make nonsense of photographs."""
-    model = shared_model(runs_of(config.run), config.model)
-    warning = "; it knows generated shapes, not photographs" if model.clip == EMBEDDED else ""
-    return f"{', '.join(map(str, runs_of(config.run)))}: {weights}{warning}"

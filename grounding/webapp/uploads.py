@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import cv2
+import matplotlib
 import numpy as np
 from PIL import Image
 
@@ -15,6 +17,7 @@ from grounding.data.refshapes.writer import write_refshapes
 from grounding.errors import InputError, visible
 
 MOST_PHRASES = 7  # at once: as many colours as colour-blind readers can tell apart
+LARGEST_SIDE = 1200  # pixels of a photo as it is asked: the heatmap of a phrase takes the longer the more there are
 EXAMPLES = 8
 PHRASES_OF_AN_EXAMPLE = 2
 SEED = 20_261_125  # of the generated scenes: none of the benchmark's
@@ -22,56 +25,51 @@ SEED = 20_261_125  # of the generated scenes: none of the benchmark's
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo that was given, without its pixels.
+    """A photo that was given.
 
     Attributes:
-        path: the file as the server keeps it.
         name: of the file, as the user knows it.
         key: of its content; the same file given by anybody has the same.
-        size: (width, height) in pixels, upright.
+        size: (width, height) of the original in pixels, upright.
+        pixels: (H, W, 3) uint8 RGB, upright, of at most `LARGEST_SIDE`.
         frames: how many pictures the file holds; the first is used.
     """
 
-    path: Path
     name: str
     key: str
     size: tuple[int, int]
+    pixels: np.ndarray = field(compare=False)
     frames: int = 1
 
 
 @dataclass(frozen=True)
 class ExampleImage:
-    """A photo with phrases, at least one, that refer to different objects of it."""
+    """A photo with phrases, at least one, that refer to different objects of it, and where the photo comes from."""
 
     path: Path
     phrases: tuple[str, ...]
+    source: str
 
 
-def receive(path: Path, *, max_pixels: int) -> tuple[Photo, np.ndarray]:
+def receive(path: Path, *, max_pixels: int) -> Photo:
     """Check and decode a photo; one with too many pixels is refused by its header, before it is decoded.
 
-    Returns:
-        What is known of it, and its pixels (H, W, 3) uint8 RGB, upright.
-
     Raises:
-        InputError: it has more than `max_pixels`, or cannot be read; the sentence names the file without its folder.
+        InputError: it has more than `max_pixels`, or cannot be read; the sentence names the file without its folder,
+            which is the server's own.
     """
     frames = _check_header(path, max_pixels)
-    pixels = pixels_of(path)
-    digest = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
-    return Photo(path, path.name, digest, (pixels.shape[1], pixels.shape[0]), frames), pixels
-
-
-def pixels_of(path: Path) -> np.ndarray:
-    """(H, W, 3) uint8 RGB, upright.
-
-    Raises:
-        InputError: the file cannot be read; the sentence names it without its folder, which is the server's own.
-    """
     try:
-        return read_image(path)
+        pixels = read_image(path)
     except InputError as error:
         raise InputError(str(error).replace(visible(str(path)), path.name)) from error
+    height, width = pixels.shape[:2]
+    scale = LARGEST_SIDE / max(width, height)
+    if scale < 1:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    key = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+    return Photo(path.name, key, (width, height), pixels, frames)
 
 
 def phrases_of(text: str) -> tuple[str, ...]:
@@ -101,13 +99,25 @@ def examples_from_data(root: Path, *, split_by: str, split: str) -> list[Example
             break
         of_image = by_image.setdefault(expression.image_path, {})
         of_image.setdefault(expression.ann_id, expression.phrase)
-    return [ExampleImage(path, tuple(phrases.values())[:PHRASES_OF_AN_EXAMPLE]) for path, phrases in by_image.items()]
+    return [ExampleImage(path, tuple(phrases.values())[:PHRASES_OF_AN_EXAMPLE], f"images of {root.absolute().name}")
+            for path, phrases in by_image.items()]  # fmt: skip
 
 
-def generated_examples(folder: Path) -> list[ExampleImage]:
-    """New scenes, written into a folder that does not exist yet."""
-    write_refshapes(folder, {"test": 2 * EXAMPLES}, seed=SEED)
-    return examples_from_data(folder, split_by="umd", split="test")
+def examples_for(folder: Path, *, photographs: bool, drawings: bool) -> list[ExampleImage]:
+    """What the loaded weights know: a photograph of one's own installation, new scenes in a new folder, or both.
+
+    The photograph is in the public domain and comes with matplotlib, but not with every system's package of it.
+    """
+    found: list[ExampleImage] = []
+    portrait = Path(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg")
+    if photographs and portrait.is_file():
+        source = "Grace Hopper, by J. S. Davis, US Navy, public domain"
+        found.append(ExampleImage(portrait, ("a flag", "a white cap", "eyeglasses", "a bicycle"), source))
+    if drawings:
+        write_refshapes(folder, {"test": 2 * EXAMPLES}, seed=SEED)
+        found += [replace(one, source="generated scenes")
+                  for one in examples_from_data(folder, split_by="umd", split="test")]  # fmt: skip
+    return found[:EXAMPLES]
 
 
 def _check_header(path: Path, max_pixels: int) -> int:

@@ -21,7 +21,7 @@ from grounding.training.config import TrainConfig
 from grounding.training.run_folder import RunFolder
 from grounding.training.tune_extraction import TuneExtractionConfig
 from grounding.types import Grounding
-from grounding.webapp.answers import BoxChoice, chosen_boxes
+from grounding.webapp.answers import chosen_boxes
 from tests.toy_data import write_toy_sets
 from tests.trained_run import make_trained_run
 
@@ -96,9 +96,8 @@ def test_boxes_made_in_another_way_on_the_page_are_not_judged_by_it(made: Path) 
     heat[2:5, 2:5] = 1
     boxes = np.array([[2, 2, 5, 5], [0, 0, 1, 1]], np.float32)
     answer = Grounding("x", boxes, np.array([0.9, 0.8], np.float32), heat, image, found=(0, 1))
-    assert chosen_boxes(answer, grounder, BoxChoice("run", most_boxes=1)).found == (0,)
-    assert chosen_boxes(answer, grounder, BoxChoice("run", most_boxes=2)).found == (0, 1)
+    assert chosen_boxes(answer, grounder, None).found == (0, 1)
     nothing = replace(answer, found=())
-    assert chosen_boxes(nothing, grounder, BoxChoice("run", most_boxes=2)).found == ()
-    other = BoxChoice("run", ExtractionConfig("rectangle", offset=0.3), most_boxes=2)
-    assert chosen_boxes(nothing, grounder, other).found == (0,)
+    other = ExtractionConfig("rectangle", offset=0.3)
+    assert chosen_boxes(answer, grounder, other).found == (0,)
+    assert chosen_boxes(nothing, grounder, None).found == chosen_boxes(nothing, grounder, other).found == ()

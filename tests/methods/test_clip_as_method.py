@@ -91,4 +91,8 @@ def test_in_bulk(clip_file: Path, photo: Path, tmp_path: Path, capsys: pytest.Ca
 def test_on_the_page(clip_file: Path) -> None:
     methods = load_methods(str(clip_file), ModelConfig(), ProposalsConfig(), "cpu")
     first = next(iter(methods.values()))
-    assert first.name == "zero-shot" and str(clip_file) in first.weights
+    assert (
+        list(methods) == ["RN50", "gradcam", "yolo-clip", "reclip"]
+        and first.name == "RN50"
+        and str(clip_file) in first.weights
+    )

@@ -16,6 +16,7 @@ from grounding.methods.proposals import ProposalsConfig
 from grounding.runtime.lru_cache import LRUCache
 from grounding.webapp.answers import Answerer, PageMethod, load_methods
 from grounding.webapp.serving import ServeConfig, launch
+from grounding.webapp.uploads import Photo, receive
 
 MAX_MEGABYTES, MAX_PIXELS = 1, 200_000
 
@@ -27,7 +28,7 @@ def methods() -> dict[str, PageMethod]:
 
 @pytest.fixture
 def answerer(methods) -> Answerer:
-    return Answerer(methods, LRUCache(2**28), max_pixels=MAX_PIXELS)
+    return Answerer(methods, LRUCache(2**28))
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +59,11 @@ def own_environment() -> Iterator[None]:
 def photo_file(tmp_path: Path) -> Path:
     """Coloured rectangles on noise, 150 x 110 pixels."""
     return write_photo(tmp_path / "street.png", seed=0)
+
+
+def given(path: Path) -> Photo:
+    """A photo, as the page receives it."""
+    return receive(path, max_pixels=MAX_PIXELS)
 
 
 def write_photo(path: Path, *, seed: int, size: tuple[int, int] = (150, 110)) -> Path:

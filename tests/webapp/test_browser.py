@@ -20,6 +20,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="pip install -r r
 from benchmarks.chromium import MISSING, chromium  # noqa: E402
 
 PHRASES = ["the red square", "the blue square"]
+FOUND = "#boxes :not(details) > table"
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +67,16 @@ def status(page: playwright.Page, pattern: str) -> None:
     playwright.expect(page.locator("#status .status")).to_have_text(re.compile(pattern), timeout=30_000)
 
 
+def choose_method(page: playwright.Page, name: str) -> None:
+    page.locator("#method input").click()
+    page.get_by_role("option", name=name).click()
+
+
 def shows(page: playwright.Page, phrases: list[str], boxes: list[np.ndarray]) -> None:
     """The table's phrases and corners are, or become, these."""
-    playwright.expect(page.locator("#boxes td.phrase")).to_have_text(phrases)
+    playwright.expect(page.locator(f"{FOUND} td.phrase")).to_have_text(phrases)
     corners = [f"{edge:.0f}" for box in boxes for edge in box]
-    playwright.expect(page.locator("#boxes td:nth-child(n + 4)")).to_have_text(corners)
+    playwright.expect(page.locator(f"{FOUND} td:nth-child(n + 4)")).to_have_text(corners)
 
 
 def another_picture(page: playwright.Page, before: str) -> str:
@@ -101,7 +107,7 @@ def test_a_photo_is_asked(page, photo_file: Path) -> None:
     written = json.loads(content)
     assert name == "street_grounded.json"
     for one, of_one in zip(written["answers"], expected, strict=True):
-        np.testing.assert_array_equal(np.float32(one["boxes_xyxy"]), of_one.boxes_xyxy[:1])
+        np.testing.assert_array_equal(np.float32(one["boxes_xyxy"]), of_one.boxes_xyxy)
     name, content = saved(page, "#save_picture")
     assert name == "street_grounded.png" and Image.open(BytesIO(content)).size == (800, 587)
 
@@ -114,13 +120,15 @@ def test_a_photo_is_asked(page, photo_file: Path) -> None:
         shows(page, PHRASES, boxes)
         seen = another_picture(page, seen)
 
-    page.locator("#method").get_by_text("zero-shot").click()
+    choose_method(page, "zero-shot")
     status(page, r"zero-shot: 2 boxes")
-    page.locator("#method").get_by_text("yolo-clip").click()
+    choose_method(page, "yolo-clip")
     status(page, r"yolo-clip: 2 boxes")
+    playwright.expect(page.locator("#about")).to_contain_text("what the detector proposes")
     playwright.expect(page.locator("#extraction")).to_be_hidden()
-    page.locator("#method").get_by_text("refshapes").click()
+    choose_method(page, "refshapes")
     status(page, r"refshapes: 2 boxes")
+    playwright.expect(page.locator("#about")).not_to_contain_text("detector")
     playwright.expect(page.locator("#extraction input[value=quality]")).to_be_checked()
     shows(page, PHRASES, [one.boxes_xyxy[0] for one in expected])
 
@@ -129,7 +137,7 @@ def test_an_example_answers_at_once(page) -> None:
     page.locator("#examples .thumbnail-item").nth(1).click()
     status(page, r"refshapes: 2 boxes")
     phrases = page.locator("#phrases textarea").input_value().splitlines()
-    playwright.expect(page.locator("#boxes td.phrase")).to_have_text(phrases)
+    playwright.expect(page.locator(f"{FOUND} td.phrase")).to_have_text(phrases)
     assert len(phrases) == 2
     page.locator("#heat_of input").click()
     before = page.locator("#answer img.answer").get_attribute("src")
@@ -156,18 +164,24 @@ def test_mistakes_are_told_in_words_and_the_page_goes_on(page, photo_file: Path,
     status(page, "77")
     ask(page, "the <b>red</b> ${square} {{one}}")
     status(page, "refshapes: 1 box")
-    page.locator("#lowest_score input[type=number]").fill("")
-    status(page, "'Lowest score' has no value")
-    page.locator("#lowest_score input[type=number]").fill("0.01")
+    page.locator("#opacity input[type=number]").fill("")
+    status(page, '"Heatmap\'s opacity" has no value')
+    page.locator("#opacity input[type=number]").fill("0.4")
     status(page, "refshapes: 1 box")
-    playwright.expect(page.locator("#boxes td.phrase")).to_have_text(["the <b>red</b> ${square} {{one}}"])
+    playwright.expect(page.locator(f"{FOUND} td.phrase")).to_have_text(["the <b>red</b> ${square} {{one}}"])
 
 
 def test_on_a_phone_the_answer_comes_before_the_controls_of_its_boxes(page) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.locator("#examples .thumbnail-item").nth(1).click()
     status(page, r"refshapes: 2 boxes")
-    places = [page.locator(name).bounding_box() for name in ("#ask", "#answer img.answer", "#boxes", "#extraction")]
+    places = [
+        page.locator(name).bounding_box() for name in ("#ask", "#answer img.answer", "#boxes", "#method", "#extraction")
+    ]
     assert all(place["width"] <= 390 for place in places)
     assert [place["y"] for place in places] == sorted(place["y"] for place in places)
+    button, picture, *_ = places
+    assert picture["y"] - button["y"] - button["height"] < 120, "only the line of status lies between"
+    opacity, heat_of = (page.locator(name).bounding_box() for name in ("#opacity", "#heat_of"))
+    assert heat_of["y"] >= opacity["y"] + opacity["height"], "each has the whole width"
     assert page.evaluate("document.documentElement.scrollWidth") <= 390, "nothing has to be pushed aside"

@@ -17,7 +17,7 @@ from grounding.webapp.guard import BESIDES, LOOPBACK, RequestGuard, names_of
 from grounding.webapp.page import Components
 from reliability.page_session import Refused, Session
 from tests.scripts import ROOT
-from tests.webapp.conftest import MAX_MEGABYTES
+from tests.webapp.conftest import MAX_MEGABYTES, MAX_PIXELS
 
 ELSEWHERE = "http://elsewhere.example/a.png"
 FOREIGN = ["http://elsewhere.example", "http://localhost:1", "null", "127.0.0.1"]
@@ -39,8 +39,8 @@ def test_a_file_of_the_server_is_no_upload(url: str, uploads: Path, photo_file: 
 def test_the_handler_itself_takes_uploads_only(answerer, photo_file: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
     with gr.Blocks(analytics_enabled=False):
-        ui = Components(list(answerer.methods.values()), [], subtitle="")
-    handlers = Handlers(answerer, [], ui)
+        ui = Components(list(answerer.methods.values()), [])
+    handlers = Handlers(answerer, [], ui, max_pixels=MAX_PIXELS)
     inside = tmp_path / "uploads" / "a" / "inside.png"
     inside.parent.mkdir(parents=True)
     inside.write_bytes(photo_file.read_bytes())

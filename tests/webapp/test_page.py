@@ -16,6 +16,7 @@ from grounding.webapp import page as page_module
 from grounding.webapp.events import Handlers, in_words
 from grounding.webapp.page import WAITING, Components, build_page
 from grounding.webapp.uploads import ExampleImage
+from tests.webapp.conftest import MAX_PIXELS, given
 
 ANSWERS = {"examples", "ask", "answer", "boxes", "status", "save_picture", "save_record"}
 
@@ -32,21 +33,15 @@ def test_answers_do_not_travel_back_with_a_question(url: str) -> None:
 
 
 def test_a_file_that_was_saved_is_not_kept(answerer) -> None:
-    page = build_page(answerer, [], subtitle="")
+    page = build_page(answerer, [], max_pixels=MAX_PIXELS)
     after = [one for one in page.fns.values() if [part.get_block_name() for part in one.outputs] == ["json"]]
     assert len(after) == 2
     for one in after:
         assert "return null" in one.js and one.fn is not None and one.fn(None) is None
 
 
-def test_the_subtitle_is_text(answerer) -> None:
-    page = build_page(answerer, [], subtitle="runs/<img src=x> ${a}")
-    [title] = [one.value for one in page.blocks.values() if getattr(one, "elem_id", None) == "title"]
-    assert "<img" not in title and "${" not in title and "runs/&lt;img src=x&gt;" in title
-
-
 def test_every_image_that_can_be_read_can_be_dropped(answerer) -> None:
-    page = build_page(answerer, [], subtitle="")
+    page = build_page(answerer, [], max_pixels=MAX_PIXELS)
     [upload] = [one for one in page.blocks.values() if getattr(one, "elem_id", None) == "upload"]
     assert upload.file_types == sorted(SUFFIXES)
     assert {".jpg", ".jpeg", ".png", ".tif", ".pgm"} <= SUFFIXES
@@ -55,15 +50,15 @@ def test_every_image_that_can_be_read_can_be_dropped(answerer) -> None:
 def test_a_very_narrow_example_has_a_thumbnail(answerer, tmp_path: Path) -> None:
     for size in ((1, 2000), (2000, 1)):
         Image.new("RGB", size, "red").save(tmp_path / "narrow.png")
-        build_page(answerer, [ExampleImage(tmp_path / "narrow.png", ("a line",))], subtitle="")
+        build_page(answerer, [ExampleImage(tmp_path / "narrow.png", ("a line",), "drawn")], max_pixels=MAX_PIXELS)
 
 
 def test_a_slider_that_is_moved_before_the_menu_of_heatmaps_has_followed(answerer, photo_file) -> None:
     with gr.Blocks():
-        ui = Components(list(answerer.methods.values()), [], subtitle="")
-    handlers = Handlers(answerer, [], ui)
+        ui = Components(list(answerer.methods.values()), [])
+    handlers = Handlers(answerer, [], ui, max_pixels=MAX_PIXELS)
     values = {part: getattr(part, "value", None) for part in ui.all}
-    values |= {ui.photo: answerer.receive(photo_file), ui.phrases: "the red square"}
+    values |= {ui.photo: given(photo_file), ui.phrases: "the red square"}
     values[ui.question] = handlers.ask(values)[ui.question]
     pictures = [handlers.redraw({**values, ui.heat_of: chosen})[ui.picture] for chosen in (1, 4)]
     assert pictures[0] == pictures[1]
@@ -72,14 +67,14 @@ def test_a_slider_that_is_moved_before_the_menu_of_heatmaps_has_followed(answere
 def test_the_queue_is_bounded(answerer, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen: dict[str, object] = {}
     monkeypatch.setattr(gr.Blocks, "queue", lambda page, **options: chosen.update(options) or page)
-    build_page(answerer, [], subtitle="")
+    build_page(answerer, [], max_pixels=MAX_PIXELS)
     assert chosen == {"api_open": False, "max_size": WAITING}
 
 
 def test_old_uploads_go_though_nobody_asks(answerer, photo_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page_module, "TIDY_SECONDS", 1)
     monkeypatch.setattr(page_module, "KEPT_SECONDS", 2)
-    page = build_page(answerer, [], subtitle="")
+    page = build_page(answerer, [], max_pixels=MAX_PIXELS)
     _, url, _ = page.launch(prevent_thread_lock=True, quiet=True)
     try:
         answer = requests.post(f"{url}gradio_api/upload", files={"files": photo_file.open("rb")}, timeout=30)

@@ -11,9 +11,10 @@ import grounding
 from grounding.extraction import ExtractionConfig
 from grounding.types import Grounding
 from grounding.visualization.drawing import as_array, bare_figure, clear_figure, draw_boxes, heatmap_overlay, laid_over
-from grounding.webapp.answers import NO_IMAGE, BoxChoice
-from grounding.webapp.pictures import COLOURS, SHOWN_SIDE, as_json, draw, encoded, error_line, saved_side, shortened
-from grounding.webapp.uploads import MOST_PHRASES
+from grounding.webapp.answers import NO_IMAGE
+from grounding.webapp.pictures import COLOURS, as_json, draw, encoded, error_line, shortened
+from grounding.webapp.uploads import MOST_PHRASES, Photo
+from tests.webapp.conftest import given
 
 SIZE = (400, 300)
 PHRASES = ["the red square", "der rote Würfel"]
@@ -23,12 +24,19 @@ def found(phrase: str, boxes: list[list[float]], hot: tuple[int, int] | None = N
     heatmap = np.zeros(SIZE[::-1], dtype=np.float32)
     if hot:
         heatmap[hot[1] : hot[1] + 40, hot[0] : hot[0] + 40] = 1
-    return Grounding(phrase, np.array(boxes, np.float32).reshape(-1, 4), np.full(len(boxes), 0.5), heatmap, NO_IMAGE)
+    return Grounding(phrase, np.array(boxes, np.float32).reshape(-1, 4), np.full(len(boxes), 0.5), heatmap, NO_IMAGE,
+                     found=tuple(range(len(boxes))))  # fmt: skip
 
 
 @pytest.fixture
 def image() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (*SIZE[::-1], 3), dtype=np.uint8)
+
+
+def photo_of(image: np.ndarray, scale: float = 1) -> Photo:
+    """A photo of which this image was made, `scale` times as large."""
+    size = (round(scale * image.shape[1]), round(scale * image.shape[0]))
+    return Photo("a.png", "key", size, image)
 
 
 def near(pixels: np.ndarray, colour: str) -> np.ndarray:
@@ -40,7 +48,7 @@ def test_boxes_are_drawn_in_the_colours_of_their_phrases(image) -> None:
     image[:] = 90
     boxes = [[20, 60, 120, 140], [200, 60, 300, 140], [20, 180, 120, 260]]
     answers = [found(f"phrase {index}", [box]) for index, box in enumerate(boxes)]
-    picture = draw(image, answers, heat_of=0, opacity=0, side=2 * SIZE[0])
+    picture = draw(photo_of(image), answers, heat_of=0, opacity=0, side=2 * SIZE[0])
     assert picture.shape == (600, 800, 3)
     for colour, box in zip(COLOURS, boxes, strict=False):
         rows, columns = near(picture, colour)
@@ -62,24 +70,19 @@ def test_the_heatmap_is_of_the_phrase_that_was_chosen_or_of_all(image) -> None:
         (1, answers[1].heatmap),
         (None, answers[0].heatmap + answers[1].heatmap),
     ):
-        picture = draw(image, answers, heat_of=heat_of, opacity=0.6, side=SIZE[0])
+        picture = draw(photo_of(image), answers, heat_of=heat_of, opacity=0.6, side=SIZE[0])
         np.testing.assert_array_equal(picture, heatmap_overlay(image, heat, opacity=0.6))
-    np.testing.assert_array_equal(draw(image, answers, heat_of=0, opacity=0, side=SIZE[0]), image)
-    np.testing.assert_array_equal(draw(image, [], heat_of=None, opacity=0.6, side=SIZE[0]), image)
+    np.testing.assert_array_equal(draw(photo_of(image), answers, heat_of=0, opacity=0, side=SIZE[0]), image)
+    np.testing.assert_array_equal(draw(photo_of(image), [], heat_of=None, opacity=0.6, side=SIZE[0]), image)
 
 
 def test_a_saved_picture_is_the_shown_one_at_another_size(image) -> None:
     image = cv2.GaussianBlur(image, (0, 0), 8)
     answers = [found("the red car", [[40, 60, 160, 200], [200, 100, 340, 240]], hot=(100, 100))]
-    small, large = (draw(image, answers, heat_of=0, opacity=0.5, side=side) for side in (800, 1600))
+    small, large = (draw(photo_of(image), answers, heat_of=0, opacity=0.5, side=side) for side in (800, 1600))
     assert large.shape == (1200, 1600, 3)
     difference = np.abs(cv2.resize(large, (800, 600), interpolation=cv2.INTER_AREA).astype(int) - small)
     assert difference.mean() < 2
-
-
-@pytest.mark.parametrize(("side", "saved"), [(100, 800), (1234, 1234), (6000, 1600)])
-def test_a_picture_is_saved_as_large_as_the_photo_within_reason(side: int, saved: int) -> None:
-    assert saved_side(np.zeros((50, side, 3), dtype=np.uint8)) == saved >= SHOWN_SIDE
 
 
 def test_files_hold_the_picture(image) -> None:
@@ -110,9 +113,8 @@ def test_a_clear_figure_over_a_picture_is_a_figure_of_the_picture(image) -> None
 
 
 def test_a_record_holds_what_ground_returns(answerer, photo_file) -> None:
-    photo = answerer.receive(photo_file)
-    choice = BoxChoice("refshapes", most_boxes=1000)
-    written = json.loads(as_json(photo, answerer.ask(photo, PHRASES, choice), answerer.methods["refshapes"], choice))
+    photo, method = given(photo_file), answerer.methods["refshapes"]
+    written = json.loads(as_json(photo, answerer.ask(photo, PHRASES, "refshapes"), method, method.extraction))
     assert written["image"] == {"name": "street.png", "width": 150, "height": 110}
     assert written["method"] == "refshapes" and "sha256" in written["weights"]
     assert written["extraction"] == {"method": "quality"}
@@ -120,24 +122,21 @@ def test_a_record_holds_what_ground_returns(answerer, photo_file) -> None:
     for one, expected in zip(written["answers"], grounding.load("refshapes").ground(photo_file, PHRASES), strict=True):
         np.testing.assert_array_equal(np.float32(one["boxes_xyxy"]), expected.boxes_xyxy)
         np.testing.assert_allclose(one["scores"], expected.scores, atol=1e-5)
-        assert one["no_proposal"] is False
+        assert one["no_proposal"] is False and tuple(one["found"]) == expected.found
 
 
 def test_a_record_says_how_boxes_were_made(answerer, photo_file) -> None:
-    photo = answerer.receive(photo_file)
-    for choice, made in (
-        (BoxChoice("refshapes", ExtractionConfig("rectangle", offset=0.4)), {"method": "rectangle", "offset": 0.4}),
-        (
-            BoxChoice("zero-shot", ExtractionConfig("components", relative=0.3)),
-            {"method": "components", "relative": 0.3, "absolute": 0.0},
-        ),
-        (BoxChoice("yolo-clip", lowest_score=0.2, most_boxes=3), None),
-    ):
-        found = answerer.ask(photo, PHRASES[:1], choice)
-        written = json.loads(as_json(photo, found, answerer.methods[choice.method], choice))
-        assert written["extraction"] == made
-        assert (written["lowest_score"], written["most_boxes"]) == (choice.lowest_score, choice.most_boxes)
-        assert len(written["answers"][0]["boxes_xyxy"]) == len(found[0].scores)
+    photo = given(photo_file)
+    for name, extraction, made in (
+        ("refshapes", ExtractionConfig("rectangle", offset=0.4), {"method": "rectangle", "offset": 0.4}),
+        ("zero-shot", ExtractionConfig("components", relative=0.3),
+         {"method": "components", "relative": 0.3, "absolute": 0.0}),
+        ("yolo-clip", None, None),
+    ):  # fmt: skip
+        answers = answerer.ask(photo, PHRASES[:1], name, extraction)
+        written = json.loads(as_json(photo, answers, answerer.methods[name], extraction))
+        assert written["extraction"] == made and written["warning"] == answers[0].warning
+        assert len(written["answers"][0]["boxes_xyxy"]) == len(answers[0].scores)
 
 
 @pytest.mark.parametrize(

@@ -59,11 +59,13 @@ class Proposer(Protocol):
         name: of the detector, in reports.
         weights: which weights it works with, a sentence for reports.
         sha256: of the weights file, in hexadecimal.
+        categories: what kinds of things it knows, in words.
     """
 
     name: str
     weights: str
     sha256: str
+    categories: str
 
     def propose(self, image: np.ndarray) -> Proposals:
         """What may be an object in one image (H, W, 3) uint8 RGB."""
@@ -79,6 +81,7 @@ class CachedProposer:
 
     def __init__(self, proposer: Proposer) -> None:
         self.name, self.weights, self.sha256 = proposer.name, proposer.weights, proposer.sha256
+        self.categories = proposer.categories
         self._proposer = proposer
         self._known: dict[bytes, Proposals] = {}
 

@@ -43,6 +43,7 @@ class UltralyticsProposer:
         selection: as given.
         weights: a sentence for reports, with the file and the start of its SHA-256.
         sha256: of the file, in hexadecimal.
+        categories: what it knows, in words.
 
     Raises:
         InputError: the package is not installed, there is no such file or name, the download failed, or the file is
@@ -71,6 +72,7 @@ class UltralyticsProposer:
         self.weights = writable(f"YOLO {path.stem} ({path.name}, sha256 {self.sha256[:12]}...)")
         self.selection = selection
         self._device = str(device)
+        self.categories = ", ".join(self._model.names.values())
 
     def propose(self, image: np.ndarray) -> Proposals:
         """What may be an object in one image.

@@ -28,6 +28,7 @@ STRIDES = (8, 16, 32)
 STRIDES_P6 = (8, 16, 32, 64)
 # How ONNX names a file that holds weights: a key and a value of a protocol buffer, each after its length.
 LOCATION = re.compile(rb"\x0a\x08location\x12([\x80-\xff]?[\x01-\x7f])")
+COCO = "of a published YOLOX those of COCO: people, vehicles, animals, furniture and other things, no surroundings"
 PADDING = 114  # gray value of the padding in YOLOX's own preprocessing
 
 
@@ -43,6 +44,7 @@ class YOLOXProposer:
         name, selection: as given.
         weights: a sentence for reports, with the file and the start of its SHA-256.
         sha256: of the file, and of those beside it that hold its weights, in hexadecimal.
+        categories: what it knows, in words.
         input_size: (width, height) in pixels of the network's input.
 
     Raises:
@@ -64,6 +66,8 @@ class YOLOXProposer:
         try:
             output = self._run(np.full((height, width, 3), PADDING, dtype=np.uint8))
             decode(output, self.input_size)
+            count = output.shape[1] - 5
+            self.categories = f"{count} categories" + (f" ({COCO})" if count == 80 else "")
         except Exception as error:  # ONNX Runtime's errors have no common class
             reason = str(error).strip().splitlines()[0]
             raise InputError(f"{path} is no YOLOX ({reason}): give a YOLOX exported to ONNX") from error

@@ -1,0 +1,96 @@
+"""Which methods a page offers, what each is called, and what is said of what it knows."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from grounding.errors import InputError
+from grounding.extraction.settings import EXTRACTION_FILE
+from grounding.methods.calibration import CALIBRATION_FILE
+from grounding.methods.config import ModelConfig
+from grounding.methods.load import load
+from grounding.methods.names import SHIPPED
+from grounding.methods.proposals import EMBEDDED_FILE, ProposalsConfig
+from grounding.methods.proposals.types import Selection
+from grounding.methods.proposals.yolox import YOLOXProposer
+from grounding.methods.yolo_clip import YOLOCLIPGrounder
+from grounding.runtime.lru_cache import LRUCache
+from grounding.webapp.answers import Answerer, about, load_methods
+from grounding.webapp.uploads import examples_for, receive
+from tests.fake_proposer import FakeProposer
+from tests.shared_data import SHARED_DATA, needs_shared_data
+from tests.tiny_clip import save_tiny_clip
+from tests.webapp.conftest import given
+
+PHRASES = ["the red square", "the blue one on the left"]
+
+
+def test_runs_of_one_name_and_a_clip_are_beside_each_other(tmp_path: Path, photo_file: Path) -> None:
+    runs = [str(shutil.copytree(SHIPPED["refshapes"], tmp_path / parent / "best")) for parent in "ab"]
+    for name in (EXTRACTION_FILE, CALIBRATION_FILE):
+        (tmp_path / "b" / "best" / name).unlink()
+    clip = str(save_tiny_clip(tmp_path / "RN50.pt"))
+    asked = [*runs, "yolo-clip", clip]
+    methods = load_methods(asked, ModelConfig(), ProposalsConfig(), "cpu")
+    assert list(methods) == [*runs, "yolo-clip", "RN50", "zero-shot", "gradcam", "reclip"]
+    answerer, photo = Answerer(methods, LRUCache(2**28)), given(photo_file)
+    answers = {}
+    for name, whole in ((runs[0], runs[0]), (runs[1], runs[1]), ("RN50", clip)):
+        answers[name] = answerer.ask(photo, PHRASES, name)
+        for one, expected in zip(answers[name], load(whole).ground(photo_file, PHRASES), strict=True):
+            np.testing.assert_allclose(one.heatmap, expected.heatmap, atol=1e-5)
+            np.testing.assert_array_equal(one.boxes_xyxy, expected.boxes_xyxy)
+            assert one.found == expected.found
+    assert answers[runs[0]][0].boxes_xyxy.shape != answers[runs[1]][0].boxes_xyxy.shape
+
+
+def test_a_run_that_is_called_like_a_method_takes_no_others_place(tmp_path: Path) -> None:
+    run = str(shutil.copytree(SHIPPED["refshapes"], tmp_path / "gradcam"))
+    methods = load_methods(run, ModelConfig(), ProposalsConfig(), "cpu")
+    assert list(methods) == [run, "zero-shot", "gradcam", "yolo-clip", "reclip"]
+
+
+@pytest.mark.parametrize(
+    ("run", "told"), [([], "run is empty: give"), (["zero-shot", "whole-image"], "'whole-image' looks at no image")]
+)
+def test_nothing_to_serve(run: list[str], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        load_methods(run, ModelConfig(), ProposalsConfig(), "cpu")
+
+
+def test_a_method_says_what_it_does_not_know(methods, tmp_path: Path) -> None:
+    drawings = "This CLIP knows drawings only, no photographs."
+    for name, method in methods.items():
+        assert about(method).startswith(method.weights) and drawings in about(method)
+        assert ("detector proposes" in about(method)) is (name in ("yolo-clip", "reclip"))
+    assert about(methods["yolo-clip"]).endswith("and it knows drawings only.")
+    other = YOLOCLIPGrounder(FakeProposer([]), methods["yolo-clip"].scorer)
+    assert about(other).endswith("and it knows squares.")
+    clip = load(save_tiny_clip(tmp_path / "RN50.pt"))
+    assert "drawings" not in about(clip)
+
+
+def test_how_many_categories_a_detector_knows() -> None:
+    embedded = YOLOXProposer(EMBEDDED_FILE, Selection(), name="x")
+    assert embedded.categories.endswith("categories") and not embedded.categories.startswith("80 ")
+
+
+@needs_shared_data("weights")
+def test_a_published_detector_knows_the_categories_of_coco() -> None:
+    published = SHARED_DATA / "weights" / "yolox_nano.onnx"
+    assert YOLOXProposer(published, Selection(), name="x").categories.startswith("80 categories (of a published YOLOX")
+
+
+@pytest.mark.parametrize(("photographs", "drawings"), [(True, False), (False, True), (True, True)])
+def test_examples_are_what_the_weights_know(tmp_path: Path, photographs: bool, drawings: bool) -> None:
+    examples = examples_for(tmp_path / "scenes", photographs=photographs, drawings=drawings)
+    portraits = [one for one in examples if "public domain" in one.source]
+    scenes = [one for one in examples if one.source == "generated scenes"]
+    assert len(examples) == len(portraits) + len(scenes)
+    assert (len(portraits), len(scenes)) == (photographs, 8 * drawings - (photographs and drawings))
+    for one in examples:
+        assert one.phrases and receive(one.path, max_pixels=10**6).name == one.path.name
