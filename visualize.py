@@ -16,7 +16,7 @@ HELP = """usage: visualize.py [figure] METHOD [METHOD ...] --output DIR ...   im
 
        visualize.py gallery COMPARISON ...   right and wrong answers of a comparison, as a picture and as a page
        visualize.py curves RUN [RUN ...]     losses, learning rate and validation of training runs
-       visualize.py serve RUN ...            a web page on this machine: drop a photo, ask phrases
+       visualize.py serve METHOD [METHOD ...]   a web page on this machine: drop a photo, ask phrases
 
 A METHOD is a run folder, refshapes, zero-shot, gradcam, yolo-clip, reclip, RN50 or a CLIP's file; a COMPARISON the
 folder that evaluate.py compare wrote. `visualize.py COMMAND --help` lists the options of a command."""

@@ -32,13 +32,11 @@ def main(output: Path = Path("docs/images")) -> None:
         served, url = launch(config, Path(folder))
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         page.goto(url)
-        page.locator("#examples .thumbnail-item").nth(6).click()
-        answered(page, "2 boxes")
-        page.locator("#phrases textarea").fill(
-            "the white cross\nthe dotted cross left of the white shape\nthe red cross"
-        )
+        page.locator("#examples .thumbnail-item").nth(1).click()
+        answered(page, "box")
+        page.locator("#phrases textarea").fill("the heart\nthe turquoise moon\nthe red circle")
         page.locator("#ask").click()
-        answered(page, "3 boxes")
+        answered(page, 'Probably not there: "the red circle"')
         page.locator("#heat_of input").click()
         page.get_by_text("all, the hottest").click()
         save(page, output / "page.png")
