@@ -119,7 +119,12 @@ def grounding_of_boxes(
         boxes_xyxy: (N, 4) in pixels of the image, N >= 1; in any order.
         scores: (N,) in [0, 1].
         image: (H, W, 3) uint8 RGB.
-        no_proposal, presence: as in `Grounding`.
+        no_proposal, presence, warning: as in `Grounding`.
+
+    Example:
+        >>> boxes, scores = np.array([[0, 0, 4, 4], [2, 2, 8, 6]]), np.array([0.1, 0.9])
+        >>> grounding.grounding_of_boxes("the cup", boxes, scores, np.zeros((10, 12, 3), np.uint8)).boxes_xyxy[0]
+        array([2., 2., 8., 6.], dtype=float32)
     """
     order = np.argsort(-scores, kind="stable")
     boxes, scores = boxes_xyxy[order].astype(np.float32), scores[order].astype(np.float32)
