@@ -1,2 +1,2 @@
-print(f"everything above took {(time.perf_counter() - STARTED) / 60:.1f} minutes on {os.cpu_count()} CPU cores"
-      + (f" and {torch.cuda.get_device_name()}" if torch.cuda.is_available() and not OFFLINE else ""))  # fmt: skip
+print(f"{(time.perf_counter() - STARTED) / 60:.1f} minutes with {torch.get_num_threads()} threads, "
+      f"{platform.machine()}, {DEVICE.type}; torch {torch.__version__.split('+')[0]}")  # fmt: skip

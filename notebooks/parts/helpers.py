@@ -1,22 +1,25 @@
-def table(rows, headings, caption=""):
-    """Rows of text under headings, the first column on the left, the others on the right."""
-    text = tabulate(
-        rows, headings, "github", disable_numparse=True, colalign=["left"] + ["right"] * (len(headings) - 1)
-    )
-    display(Markdown(f"{text}\n\n{caption}"))
+import textwrap
+
+from IPython.display import Markdown, display
+from matplotlib import pyplot as plt
+
+def table(header, rows):
+    """Shows a table."""
+    lines = [header, ["---"] * len(header), *rows]
+    display(Markdown("\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)))
 
 
-def show_table(made, *, with_caption=False):
-    """One of the report's tables, its title in bold rather than as a heading."""
-    title, caption, text = render(made, "markdown").split("\n\n", 2)
-    above = [f"**{title.removeprefix('## ')}**", *([caption] if with_caption else [])]
-    display(Markdown("\n\n".join([*above, text])))
+COLOURS = ("#e6550d", "#3182bd", "#31a354", "#c51b8a", "#fec44f", "#17becf")
 
 
-def signed(difference):
-    low, high = difference.interval
-    return f"{difference.difference:+.3f} [{low:+.3f}, {high:+.3f}]"
+def draw(axis, image, boxes, colours, title):
+    """An image with boxes."""
+    axis.imshow(image)
+    for (x1, y1, x2, y2), colour in zip(boxes, colours, strict=False):
+        axis.add_patch(plt.Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, linewidth=2.2, edgecolor=colour))
+    axis.set_title(title, fontsize=9, loc="left")
+    axis.axis("off")
 
 
-def verdict(low, high):
-    return "better" if low > 0 else "worse" if high < 0 else "not separable"
+def wrapped(text, width=34):
+    return "\n".join(textwrap.wrap(text, width))

@@ -1,0 +1,53 @@
+from scipy.stats import mannwhitneyu
+
+
+def phrases_for_sets(split):
+    """The split's phrases for any number of objects: in gRefCOCO's format, or its own and those that fit nothing."""
+    of = dataset[split]
+    if (DATA / "annotations/grefs(unc).json").is_file():
+        sets = RefCOCOg(DATA, split, references="grefs(unc).json")
+        return {image_id: sets.phrases[image_id] for image_id in of.image_ids if image_id in sets.phrases}
+    return {image_id: of.phrases[image_id] + absent for image_id, absent in absent_phrases(of).items()}
+
+
+def set_answers(decoder, split):
+    """A `SetAnswer` of every phrase, with all boxes of the heatmap; which are found is decided afterwards."""
+    seen, answers = updated_encoder(TESTING, decoder), []
+    for image_id, asked in phrases_for_sets(split).items():
+        image = dataset[split][dataset[split].image_ids.index(image_id)].image
+        texts = [each.text for each in asked]
+        found = ground(seen, decoder, seen.encode([image]), image, texts, relative=THRESHOLDS[OURS])
+        answers += [SetAnswer(each.boxes_xyxy, each.scores, phrase.boxes_xyxy, each.presence, image_id, ())
+                    for each, phrase in zip(found, asked, strict=True)]  # fmt: skip
+    return answers
+
+
+def decided(answers, least_presence, least_score):
+    """What is found: nothing where presence is low, else the best box and those that are as hot as asked."""
+    return [replace(each, found=() if each.presence < least_presence else tuple(
+        i for i, score in enumerate(each.scores) if i == 0 or score >= least_score)) for each in answers]  # fmt: skip
+
+
+strongest = next(iter(decoders.values()))
+on_val = set_answers(strongest, "val")
+grid = [(presence, score) for presence in np.linspace(0.1, 0.9, 9) for score in np.linspace(0.1, 0.95, 9)]
+chosen = max(grid, key=lambda both: np.mean([is_right(each) for each in decided(on_val, *both)]))
+of_sets = decided(set_answers(strongest, "test"), *chosen)
+there = [each for each in of_sets if len(each.annotated_xyxy)]
+absent = [each for each in of_sets if not len(each.annotated_xyxy)]
+ranks = mannwhitneyu([each.presence for each in there], [each.presence for each in absent]).statistic
+measured_sets = {
+    "set_accuracy": np.mean([is_right(each) for each in of_sets]),
+    "n_acc": np.mean([not each.found for each in absent]),
+    "t_acc": np.mean([bool(each.found) for each in there]),
+    "presence_auroc": ranks / (len(there) * len(absent)),  # how often presence is higher where something fits
+}
+names = {"set_accuracy": "set accuracy", "n_acc": "N-acc", "t_acc": "T-acc", "presence_auroc": "presence, AUROC"}
+table(["measure", f"{OURS}, {len(of_sets):,} phrases here", "from the docs, all images"],
+      [[names[key], f"{value:.3f}", f"{SET_CLAIMS[key]:.3f}" if OFFLINE else ""]
+       for key, value in measured_sets.items()])  # fmt: skip
+kinds = {"nothing": [], "one object": [], "several": []}
+for each in of_sets:
+    list(kinds.values())[min(len(each.annotated_xyxy), 2)].append(is_right(each))
+table(["the phrase names", "phrases", "set accuracy"],
+      [[kind, len(right_), f"{np.mean(right_):.3f}"] for kind, right_ in kinds.items() if right_])  # fmt: skip
