@@ -27,7 +27,7 @@ import tempfile
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import nbformat
 from nbclient import NotebookClient
@@ -44,7 +44,17 @@ SELECTED = re.compile(r"(\w+)(?:\(([^)]*)\))?")
 PICTURE = re.compile(r"!\[[^\]]*\]\((?!attachment:)([^):]+\.png)\)")
 CLAIM = re.compile(r"\{\{claim: ([^}]+)\}\}")
 PLACEHOLDER = "# @claims@"  # in parts/*.py: what of docs/claims.json stands in tables
-LADDER, SETS = ("acc@0.5", "miou", "pointing", "recall@5"), ("set_accuracy", "n_acc", "t_acc", "presence_auroc")
+LADDER = {  # row of the report's ladder -> method in docs/claims.json
+    "ours, as the project ships it": "refshapes",
+    "ReCLIP-style rules on YOLO + CLIP": "reclip",
+    "YOLO + CLIP": "yolo-clip",
+    "ours without boxes, with rules and GrabCut": "refshapes-weak",
+    "CLIP's own map": "zero-shot",
+    "a random box of YOLO's": "random-proposal",
+    "Grad-CAM": "gradcam",
+    "bound: the best of YOLO's boxes": "yolo-oracle",
+}
+SETS = ("set_accuracy", "n_acc", "t_acc", "presence_auroc")
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -133,7 +143,8 @@ def selected(path: Path, names: str) -> str:
 def _code_of(node: ast.stmt, lines: list[str], *, options: set[str]) -> str:
     """The lines of a definition with its decorators and the comment above it.
 
-    Of docstrings the first paragraph is kept, or with the option "+doc" all; methods named "-method" are left out.
+    Of docstrings the first paragraph is kept, or with the option "+doc" all. Left out are methods named "-method", and
+    checks of arguments that raise an error.
     """
     first, last = _extent(node, lines)
     kept = dict(enumerate(lines[first:last], start=first))
@@ -145,6 +156,10 @@ def _code_of(node: ast.stmt, lines: list[str], *, options: set[str]) -> str:
                 kept.pop(index)
     if dropped:
         raise SystemExit(f"error: {_name(node)} has no {', '.join(sorted(dropped))}: correct parts/*.md")
+    for each in ast.walk(node):
+        if _only_checks(each) and each.lineno - 1 in kept:
+            for index in range(each.lineno - 1, each.end_lineno or 0):
+                kept.pop(index, None)
     for each in ast.walk(node) if "+doc" not in options else ():
         if isinstance(each, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(each) and each.lineno - 1 in kept:
             text = each.body[0]
@@ -156,10 +171,18 @@ def _code_of(node: ast.stmt, lines: list[str], *, options: set[str]) -> str:
     return "\n".join(kept[index] for index in sorted(kept)).rstrip()
 
 
+def _only_checks(node: ast.AST) -> TypeGuard[ast.stmt]:
+    """Whether it does nothing but raise errors."""
+    if isinstance(node, ast.If | ast.For) and not node.orelse:
+        return all(isinstance(each, ast.Raise) or _only_checks(each) for each in node.body)
+    return False
+
+
 def _formatted(source: str) -> str:
     """As ruff formats it with no regard to trailing commas: what fits into a line is in one."""
     ruff = [str(Path(sys.executable).with_name("ruff")), "format", "--isolated", "--line-length=120",
             "--config=format.skip-magic-trailing-comma=true", "--stdin-filename=cell.py", "-"]  # fmt: skip
+    source = re.sub(r"  # type: ignore\S*", "", source)
     return subprocess.run(ruff, input=source, capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -225,16 +248,11 @@ def _names(source: str) -> set[str]:
 
 
 def _claims() -> str:
-    """The ladder of docs/claims.json, and our decoder on sets, as dictionaries of numbers."""
+    """Acc@0.5 of the ladder of docs/claims.json, by the rows' names, and our decoder on sets."""
     claims = _read_claims()
-    methods = sorted({key.split()[0].removeprefix("ladder/") for key in claims if key.startswith("ladder/")})
-    lines = []
-    for method in methods:
-        accuracy, *others = (claims[f"ladder/{method} {measure}"] for measure in LADDER)
-        numbers = [accuracy["value"], *accuracy["interval"], *(each["value"] for each in others)]
-        lines.append(f'    "{method}": ({", ".join(f"{each:.3f}" for each in numbers)}),')
+    rows = [f'    "{name}": "{claim_text(f"ladder/{method} acc@0.5")}",' for name, method in LADDER.items()]
     of_sets = ", ".join(f'"{each}": {claims[f"sets/refshapes {each}"]["value"]:.3f}' for each in SETS)
-    return "\n".join(["CLAIMS = {", *lines, "}", f"SET_CLAIMS = {{{of_sets}}}"])
+    return "\n".join(["DOCS = {", *rows, "}", f"SET_CLAIMS = {{{of_sets}}}"])
 
 
 def _read_claims() -> dict[str, dict[str, Any]]:

@@ -65,6 +65,7 @@ class RefCOCOg:
     """One split, grouped by image, images in the order of their first phrase; a smaller subset is part of a larger one."""
 
     def __init__(self, root, split, *, references="refs(umd).p", subset=None):
+        self.split = split
         content = json.loads((Path(root) / "annotations/instances.json").read_text("utf-8"))
         names = {each["id"]: each["name"] for each in content["categories"]}
         files = {each["id"]: each["file_name"] for each in content["images"]}

@@ -40,6 +40,9 @@ MEASURES = {
 }
 
 
+OTHERS = list(MEASURES)[1:]
+
+
 def values_of(answers, measure="Acc@0.5"):
     """(P,) a measure of each answer."""
     return np.array([MEASURES[measure](each) for each in answers])

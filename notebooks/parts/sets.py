@@ -1,24 +1,21 @@
 from scipy.stats import mannwhitneyu
 
 
-def phrases_for_sets(split):
-    """The split's phrases for any number of objects: in gRefCOCO's format, or its own and those that fit nothing."""
-    of = dataset[split]
+def set_answers(decoder, of):
+    """A `SetAnswer` of every phrase, with all boxes of the heatmap; which are found is decided afterwards.
+
+    The phrases are those of the same images in gRefCOCO's format, or the split's own and some that fit nothing.
+    """
+    asked_of = {image_id: of.phrases[image_id] + absent for image_id, absent in absent_phrases(of).items()}
     if (DATA / "annotations/grefs(unc).json").is_file():
-        sets = RefCOCOg(DATA, split, references="grefs(unc).json")
-        return {image_id: sets.phrases[image_id] for image_id in of.image_ids if image_id in sets.phrases}
-    return {image_id: of.phrases[image_id] + absent for image_id, absent in absent_phrases(of).items()}
-
-
-def set_answers(decoder, split):
-    """A `SetAnswer` of every phrase, with all boxes of the heatmap; which are found is decided afterwards."""
+        asked_of = RefCOCOg(DATA, of.split, references="grefs(unc).json").phrases
     seen, answers = updated_encoder(TESTING, decoder), []
-    for image_id, asked in phrases_for_sets(split).items():
-        image = dataset[split][dataset[split].image_ids.index(image_id)].image
-        texts = [each.text for each in asked]
-        found = ground(seen, decoder, seen.encode([image]), image, texts, relative=THRESHOLDS[OURS])
-        answers += [SetAnswer(each.boxes_xyxy, each.scores, phrase.boxes_xyxy, each.presence, image_id, ())
-                    for each, phrase in zip(found, asked, strict=True)]  # fmt: skip
+    for index, image_id in enumerate(of.image_ids):
+        if asked := asked_of.get(image_id):
+            image, texts = of[index].image, [each.text for each in asked]
+            found = ground(seen, decoder, seen.encode([image]), image, texts, relative=THRESHOLDS[OURS])
+            answers += [SetAnswer(each.boxes_xyxy, each.scores, phrase.boxes_xyxy, each.presence, image_id, ())
+                        for each, phrase in zip(found, asked, strict=True)]  # fmt: skip
     return answers
 
 
@@ -28,11 +25,11 @@ def decided(answers, least_presence, least_score):
         i for i, score in enumerate(each.scores) if i == 0 or score >= least_score)) for each in answers]  # fmt: skip
 
 
-strongest = next(iter(decoders.values()))
-on_val = set_answers(strongest, "val")
+strongest = decoders[OURS]
+on_val = set_answers(strongest, dataset["val"])
 grid = [(presence, score) for presence in np.linspace(0.1, 0.9, 9) for score in np.linspace(0.1, 0.95, 9)]
 chosen = max(grid, key=lambda both: np.mean([is_right(each) for each in decided(on_val, *both)]))
-of_sets = decided(set_answers(strongest, "test"), *chosen)
+of_sets = decided(set_answers(strongest, dataset["test"]), *chosen)
 there = [each for each in of_sets if len(each.annotated_xyxy)]
 absent = [each for each in of_sets if not len(each.annotated_xyxy)]
 ranks = mannwhitneyu([each.presence for each in there], [each.presence for each in absent]).statistic

@@ -16,7 +16,6 @@ ABLATION = {
     "... without the region adapter": small_run("no adapter", new_decoder(adapter=False)),
     "... with the region-phrase contrast": small_run("contrast", new_decoder(), contrast),
     "... with low-rank updates of CLIP": small_run("updates", new_decoder(lora_rank=8)),
-    "... with both": small_run("both", new_decoder(lora_rank=8), contrast),
 }
 table(["trained", "Acc@0.5", "pointing"],
       [[name, *(f"{value:.3f}" for value in measured_.values())] for name, measured_ in ABLATION.items()])  # fmt: skip
