@@ -8,6 +8,7 @@ of its own, code cells; lines that follow each other make one cell:
                                          their docstrings; (+doc): with all of them, (-NAME): without a method
     <!-- code: NAME.py -->               parts/NAME.py
     <!-- imports -->                     what all cells import, of packages that pip knows
+    <!-- folded -->                      the cell is folded away, also as HTML: it draws, installs, or reads a format
 
 `{{claim: KEY}}` in prose is the value of docs/claims.json under that key, with its interval, and `![...](NAME.png)` a
 picture of parts/, attached to its cell. The package itself is never imported: what a cell uses stands in a cell above.
@@ -38,7 +39,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PARTS = Path(__file__).resolve().parent / "parts"
 NOTEBOOK = Path(__file__).resolve().parent / "report.ipynb"
 PACKAGE = "grounding"
-LINE = r"<!-- (?:source|code): [^\n]+ -->|<!-- imports -->"
+LINE = r"<!-- (?:source|code): [^\n]+ -->|<!-- (?:imports|folded) -->"
 DIRECTIVES = re.compile(rf"^((?:(?:{LINE})(?:\n|\Z))+)", re.MULTILINE)
 SELECTED = re.compile(r"(\w+)(?:\(([^)]*)\))?")
 PICTURE = re.compile(r"!\[[^\]]*\]\((?!attachment:)([^):]+\.png)\)")
@@ -54,7 +55,7 @@ LADDER = {  # row of the report's ladder -> method in docs/claims.json
     "Grad-CAM": "gradcam",
     "bound: the best of YOLO's boxes": "yolo-oracle",
 }
-SETS = ("set_accuracy", "n_acc", "t_acc", "presence_auroc")
+SETS = {"set accuracy": "set_accuracy", "N-acc": "n_acc", "T-acc": "t_acc", "presence, AUROC": "presence_auroc"}
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -77,6 +78,7 @@ def build() -> NotebookNode:
 
 
 IMPORTS = "# imports"
+FOLDED = "<!-- folded -->"
 
 
 def _cells(part: Path) -> Iterator[NotebookNode]:
@@ -86,8 +88,16 @@ def _cells(part: Path) -> Iterator[NotebookNode]:
         if number % 2 == 0 and block.strip():
             yield _text(name, block.strip())
         elif number % 2:
-            pieces = [_piece(line) for line in block.strip().splitlines()]
-            yield new_code_cell("\n\n\n".join(pieces), id=_id("code", name), metadata={"id": _id("code", name)})
+            lines = block.strip().splitlines()
+            metadata: dict[str, Any] = {"id": _id("code", name)}
+            if FOLDED in lines:  # for Colab, for JupyterLab, for nbconvert
+                metadata |= {
+                    "cellView": "form",
+                    "jupyter": {"source_hidden": True},
+                    "transient": {"remove_source": True},
+                }
+            pieces = [_piece(line) for line in lines if line != FOLDED]
+            yield new_code_cell("\n\n".join(pieces), id=_id("code", name), metadata=metadata)
 
 
 def _text(name: str, prose: str) -> NotebookNode:
@@ -239,7 +249,8 @@ def _without_imports(source: str) -> str:
     for node in ast.parse(source).body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             lines[node.lineno - 1 : node.end_lineno] = [""] * ((node.end_lineno or node.lineno) - node.lineno + 1)
-    return "\n".join(lines).replace("  # fmt: skip", "").strip()
+    text = "\n".join(lines).replace("  # fmt: skip", "").strip()
+    return re.sub(r"\n{3,}", "\n\n", text)  # one blank line between definitions: a cell is short
 
 
 def _names(source: str) -> set[str]:
@@ -249,10 +260,12 @@ def _names(source: str) -> set[str]:
 
 def _claims() -> str:
     """Acc@0.5 of the ladder of docs/claims.json, by the rows' names, and our decoder on sets."""
-    claims = _read_claims()
-    rows = [f'    "{name}": "{claim_text(f"ladder/{method} acc@0.5")}",' for name, method in LADDER.items()]
-    of_sets = ", ".join(f'"{each}": {claims[f"sets/refshapes {each}"]["value"]:.3f}' for each in SETS)
-    return "\n".join(["DOCS = {", *rows, "}", f"SET_CLAIMS = {{{of_sets}}}"])
+    entries = [f'"{name}": "{claim_text(f"ladder/{method} acc@0.5")}"' for name, method in LADDER.items()]
+    rows = [f"    {', '.join(entries[index : index + 2])}," for index in range(0, len(entries), 2)]
+    sets = ", ".join(
+        f'"{name}": "{_read_claims()[f"sets/refshapes {key}"]["value"]:.3f}"' for name, key in SETS.items()
+    )
+    return "\n".join(["DOCS = {", *rows, "}", f"SET_DOCS = {{{sets}}}"])
 
 
 def _read_claims() -> dict[str, dict[str, Any]]:

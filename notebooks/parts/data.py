@@ -7,10 +7,6 @@ import numpy as np
 from PIL import Image
 
 
-class SettingsError(ValueError):
-    """Settings that cannot be used, alone or together."""
-
-
 @dataclass(frozen=True)
 class Phrase:
     """A referring expression: its objects' boxes in pixels of the original image, one in RefCOCOg, and their ids."""
@@ -62,7 +58,7 @@ def read_references(root, name):
 
 
 class RefCOCOg:
-    """One split, grouped by image, images in the order of their first phrase; a smaller subset is part of a larger one."""
+    """One split, image by image, in the order of their first phrase; a smaller subset is part of a larger one."""
 
     def __init__(self, root, split, *, references="refs(umd).p", subset=None):
         self.split = split
@@ -74,7 +70,7 @@ class RefCOCOg:
         folder = next(each for each in folders if each.is_dir())
         chosen = [each for each in read_references(root, references) if each["split"] == split]
         image_ids = list(dict.fromkeys(each["image_id"] for each in chosen))
-        kept = image_ids if subset is None else np.random.default_rng(0).permutation(sorted(image_ids))[:subset].tolist()
+        kept = np.random.default_rng(0).permutation(sorted(image_ids))[:subset].tolist()
         self.image_ids = [each for each in image_ids if each in set(kept)]
         self.regions, self.phrases = {each: {} for each in kept}, {each: [] for each in kept}
         # An image is found by its id: the file name in a reference carries the annotation's id and exists nowhere.
@@ -94,10 +90,7 @@ class RefCOCOg:
                            objects[0].category if objects else "", tuple(sentence.get("tags", ())))
                     for sentence in each["sentences"]
                 ]  # fmt: skip
-
-    @property
-    def all_phrases(self):
-        return [phrase for image_id in self.image_ids for phrase in self.phrases[image_id]]
+        self.all_phrases = [phrase for image_id in self.image_ids for phrase in self.phrases[image_id]]
 
     def __len__(self):
         return len(self.image_ids)
@@ -110,7 +103,7 @@ class RefCOCOg:
 
 
 def absent_phrases(dataset, *, tries=20):
-    """Image id -> a phrase of another image that fits nothing in it: it names a category of which there is no object."""
+    """Image id -> a phrase of another image that fits nothing here: it names a category that no object is of."""
     naming = [each for each in dataset.all_phrases
               if each.category and re.search(rf"\b{re.escape(each.category)}\b", each.text.lower())]  # fmt: skip
     found = {}

@@ -1,4 +1,3 @@
-import platform
 import subprocess
 import sys
 import time
@@ -19,9 +18,8 @@ if OFFLINE:
     places = [Path(REPOSITORY)] if REPOSITORY else [Path.cwd(), *Path.cwd().parents]
     ROOT = next((each for each in places if (each / "grounding/weights/embedded_clip.safetensors").is_file()), None)
     assert ROOT, "clone or unzip the project's repository and name its folder in REPOSITORY: it has the small weights"
-    WEIGHTS, DATA, RUNS = ROOT / "grounding/weights", ROOT / "data/refshapes", Path("runs")
-    if FAST:
-        DATA = Path(os.environ.get("NOTEBOOK_DATA", "data"))
+    WEIGHTS, RUNS = ROOT / "grounding/weights", Path("runs")
+    DATA = Path("data") if FAST else ROOT / "data/refshapes"
     if not (DATA / "annotations").is_dir():  # the scenes are drawn by the repository, which is needed for nothing else
         few = ["--train", "16", "--val", "8", "--test", "8"] if FAST else []
         subprocess.run([sys.executable, "-m", "grounding.data.refshapes", "--root", DATA.absolute(), *few], cwd=ROOT,
@@ -31,5 +29,5 @@ else:
         from google.colab import drive
 
         drive.mount("/content/drive")
-    DATA, RUNS = Path(os.environ.get("NOTEBOOK_DATA", DRIVE)), Path(os.environ.get("NOTEBOOK_DATA", DRIVE)) / "runs"
-print(f"mode {MODE}{', fast' if FAST else ''}; Python {platform.python_version()}; data in {DATA.name}")
+    DATA, RUNS = Path(DRIVE), Path(DRIVE) / "runs"
+print(f"mode {MODE}{', fast' if FAST else ''}; Python {sys.version.split()[0]}; data in {DATA.name}")

@@ -19,6 +19,6 @@ for row, (title, chosen) in zip(axes, picked.items(), strict=True):
         shaded = plt.cm.viridis(answer.heatmap)[..., :3] * 255
         boxes = [ours[i].phrase.boxes_xyxy[0], ours[i].box_xyxy, theirs[i].box_xyxy]
         draw(axis, (0.6 * example.image + 0.4 * shaded).astype(np.uint8), boxes, ("white", "#e6550d", "#17becf"),
-             wrapped(f"{ours[i].phrase.text} (IoU {first[i]:.2f})"))  # fmt: skip
+             textwrap.fill(f"{ours[i].phrase.text} (IoU {first[i]:.2f})", 34))  # fmt: skip
     row[0].text(0, 1.22, title, transform=row[0].transAxes, fontsize=12, weight="bold")
 plt.show()

@@ -1,5 +1,3 @@
-import textwrap
-
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
@@ -19,7 +17,3 @@ def draw(axis, image, boxes, colours, title):
         axis.add_patch(plt.Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, linewidth=2.2, edgecolor=colour))
     axis.set_title(title, fontsize=9, loc="left")
     axis.axis("off")
-
-
-def wrapped(text, width=34):
-    return "\n".join(textwrap.wrap(text, width))

@@ -25,12 +25,12 @@ class TrainingImages:
     def view(self, index):
         """One image as an `EncodedView`, from the memory where it is there."""
         if index in self.known:
-            letterbox, features = self.known[index]
-            return EncodedView((letterbox,), features)
+            return self.known[index]
         view = self.encoder.encode([self.dataset[index].image])
         if SETTINGS.cached:  # in half precision, without the finest stage, which no decoder at stride 32 reads
             pyramid = {stage: values.half() for stage, values in view.features.pyramid.items() if stage != "layer1"}
-            self.known[index] = view.letterboxes[0], DenseFeatures(pyramid, view.features.embeddings.half())
+            view = EncodedView(view.letterboxes, DenseFeatures(pyramid, view.features.embeddings.half()))
+            self.known[index] = view
         return view
 
     def features(self, indices):
@@ -39,17 +39,16 @@ class TrainingImages:
         pyramid = {stage: torch.cat([one.pyramid[stage] for one in each]).float() for stage in each[0].pyramid}
         return DenseFeatures(pyramid, torch.cat([one.embeddings for one in each]).float())
 
-    def batch(self, indices, rng, *, phrases, pixels):
+    def batch(self, indices, rng, *, pixels):
         """A `TrainingBatch` of some phrases of each image and, with boxes, one that fits nothing in it.
 
-        Phrases of different objects come first: regions of one image are each other's hardest negatives.
+        With boxes, phrases of different objects come first: they are each other's hardest negatives.
         """
-        asked, image_index = [], []
-        boxes, squares, valid, image_ids = [], [], [], []
+        asked, image_index, boxes, squares, valid, image_ids = [], [], [], [], [], []
         for position, index in enumerate(indices):
             own = [self.phrases[index][i] for i in rng.permutation(len(self.phrases[index]))]
-            first = {each.ann_ids: position for position, each in reversed(list(enumerate(own)))}.values()
-            drawn = [own[i] for i in sorted(range(len(own)), key=lambda i: i not in first)][:phrases]
+            first = {each.ann_ids: id(each) for each in own}.values() if self.boxed else ()
+            drawn = sorted(own, key=lambda each: id(each) not in first)[: SETTINGS.phrases]
             drawn += self.absent.get(own[0].image_id, [])
             if pixels:
                 image = self.dataset[index].image

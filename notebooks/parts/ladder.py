@@ -13,9 +13,9 @@ THRESHOLDS = {name: max((0.5, 0.6, 0.7), key=lambda relative: accuracy(decoder, 
 methods = {name: dense_method(decoder, relative=THRESHOLDS[name]) for name, decoder in decoders.items()}
 methods |= {"YOLO + CLIP": yolo_clip, "bound: the best of YOLO's boxes": best_proposal}
 results = measure(methods, dataset["test"])
-IDS = ids_of(results[OURS])
+IDS = np.array([each.phrase.image_id for each in results[OURS]])  # intervals draw images, not phrases
 rows = [[name, with_interval(values_of(answers), IDS), *(f"{values_of(answers, each).mean():.3f}" for each in OTHERS),
-         DOCS.get(name, "") if OFFLINE else ""] for name, answers in results.items()]  # fmt: skip
+         DOCS.get(name, "") * OFFLINE] for name, answers in results.items()]  # fmt: skip
 rows += [[name, "", "", "", "", text] for name, text in DOCS.items() if OFFLINE and name not in results]
 table(["method", "Acc@0.5 [95 %]", *OTHERS, "Acc@0.5 from the docs, all images"], rows)
 print(f"{len(dataset['test']):,} test images, {len(IDS):,} phrases; thresholds, chosen on val: {THRESHOLDS}")

@@ -48,11 +48,6 @@ def values_of(answers, measure="Acc@0.5"):
     return np.array([MEASURES[measure](each) for each in answers])
 
 
-def ids_of(answers):
-    """(P,) the image of each answer: intervals draw images, since phrases of one image stand or fall together."""
-    return np.array([each.phrase.image_id for each in answers])
-
-
 def with_interval(values, image_ids, form=".3f"):
     """A mean with its 95 % interval, as text."""
     low, high = intervals_by_image(np.asarray(values, dtype=float)[None], image_ids)[0]

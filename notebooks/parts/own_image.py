@@ -3,8 +3,8 @@ IMAGE, PHRASES = None, ["the left one", "the largest one"]  # the path of a pict
 image = np.array(Image.open(IMAGE).convert("RGB")) if IMAGE else dataset["test"][1].image
 seen = updated_encoder(TESTING, strongest)
 figure, axes = plt.subplots(1, len(PHRASES), figsize=(4 * len(PHRASES), 4), layout="constrained", squeeze=False)
-for axis, answer in zip(axes[0], ground(seen, strongest, seen.encode([image]), image, PHRASES, relative=THRESHOLDS[OURS]),
-                        strict=True):  # fmt: skip
+answers = ground(seen, strongest, seen.encode([image]), image, PHRASES, relative=THRESHOLDS[OURS])
+for axis, answer in zip(axes[0], answers, strict=True):
     shaded = plt.cm.viridis(answer.heatmap)[..., :3] * 255
     draw(axis, (0.6 * image + 0.4 * shaded).astype(np.uint8), answer.boxes_xyxy[:1], ("#e6550d",),
          f"{answer.phrase} ({answer.scores[0]:.2f})")  # fmt: skip

@@ -33,18 +33,12 @@ of_sets = decided(set_answers(strongest, dataset["test"]), *chosen)
 there = [each for each in of_sets if len(each.annotated_xyxy)]
 absent = [each for each in of_sets if not len(each.annotated_xyxy)]
 ranks = mannwhitneyu([each.presence for each in there], [each.presence for each in absent]).statistic
-measured_sets = {
-    "set_accuracy": np.mean([is_right(each) for each in of_sets]),
-    "n_acc": np.mean([not each.found for each in absent]),
-    "t_acc": np.mean([bool(each.found) for each in there]),
-    "presence_auroc": ranks / (len(there) * len(absent)),  # how often presence is higher where something fits
-}
-names = {"set_accuracy": "set accuracy", "n_acc": "N-acc", "t_acc": "T-acc", "presence_auroc": "presence, AUROC"}
-table(["measure", f"{OURS}, {len(of_sets):,} phrases here", "from the docs, all images"],
-      [[names[key], f"{value:.3f}", f"{SET_CLAIMS[key]:.3f}" if OFFLINE else ""]
-       for key, value in measured_sets.items()])  # fmt: skip
-kinds = {"nothing": [], "one object": [], "several": []}
-for each in of_sets:
-    list(kinds.values())[min(len(each.annotated_xyxy), 2)].append(is_right(each))
-table(["the phrase names", "phrases", "set accuracy"],
-      [[kind, len(right_), f"{np.mean(right_):.3f}"] for kind, right_ in kinds.items() if right_])  # fmt: skip
+rows = [["set accuracy", of_sets, np.mean([is_right(each) for each in of_sets])],
+        ["N-acc", absent, np.mean([not each.found for each in absent])],
+        ["T-acc", there, np.mean([bool(each.found) for each in there])],
+        ["presence, AUROC", of_sets, ranks / (len(there) * len(absent))]]
+for kind, least, most in (("one object", 1, 1), ("several objects", 2, 99)):
+    some = [each for each in there if least <= len(each.annotated_xyxy) <= most]
+    rows += [[f"set accuracy, {kind}", some, np.mean([is_right(each) for each in some])]] if some else []
+table(["measure", "phrases", f"{OURS}, here", "from the docs, all images"],
+      [[name, len(of), f"{value:.3f}", SET_DOCS.get(name, "") * OFFLINE] for name, of, value in rows])  # fmt: skip

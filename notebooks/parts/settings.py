@@ -8,4 +8,5 @@ FAST = False  # True goes through all cells with a handful of images, to see whe
 # The same from outside, for whoever runs the notebook from a script.
 MODE = os.environ.get("NOTEBOOK_MODE", MODE)
 REPOSITORY = os.environ.get("NOTEBOOK_REPOSITORY", REPOSITORY)
+DRIVE = os.environ.get("NOTEBOOK_DRIVE", DRIVE)
 FAST = os.environ.get("NOTEBOOK_FAST", str(int(FAST))) == "1"

@@ -10,7 +10,7 @@ def with_pseudo_boxes(kept):
 
 
 SHARES = (0.05, 0.25)
-began, boxes_only, with_pseudo = time.perf_counter(), {}, {}
+boxes_only, with_pseudo = {}, {}
 for share in (0.0, *SHARES):
     kept = SMALL[: math.ceil(share * len(SMALL))]
     if share:
@@ -27,4 +27,3 @@ for axis, measure_ in zip(axes, ("Acc@0.5", "Pointing"), strict=True):
     axis.grid(alpha=0.3)
 axes[0].legend(fontsize=8)
 plt.show()
-print(f"{SETTINGS.steps} steps over {len(SMALL)} images; {(time.perf_counter() - began) / 60:.1f} minutes")

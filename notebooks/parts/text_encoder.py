@@ -3,14 +3,8 @@ class TextEncoder:
 
     def __init__(self, clip):
         self._model, self._known = clip.model, {}
-
-    @property
-    def device(self):
-        return self._model.text_projection.device
-
-    @property
-    def token_width(self):
-        return 2 * self._model.text_projection.shape[0]
+        self.device = self._model.text_projection.device
+        self.token_width = 2 * self._model.text_projection.shape[0]
 
     def __call__(self, phrases):
         """`PhraseFeatures` of P phrases."""

@@ -4,11 +4,11 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
 
-def losses_of(criterion, images, indices, rng, phrases):
+def losses_of(criterion, images, indices, rng):
     """The losses by name: of features in memory, or through CLIP, where that is updated or does not fit there."""
     updates = getattr(criterion.decoder, "updates", None)
     through_clip = updates is not None or not SETTINGS.cached
-    batch = images.batch(indices, rng, phrases=phrases, pixels=through_clip)
+    batch = images.batch(indices, rng, pixels=through_clip)
     with torch.autocast(DEVICE.type, torch.float16, enabled=AMP):
         if through_clip:
             features = images.encoder.encode_squares(batch.squares, updates() if updates is not None else None)
@@ -17,7 +17,7 @@ def losses_of(criterion, images, indices, rng, phrases):
         return {name: value for name, (value, _) in criterion.of_features(features, batch).items()}
 
 
-def train(name, criterion, images, *, epochs, steps, batch, phrases, learning_rate, validate=None):
+def train(name, criterion, images, *, epochs, steps, batch, learning_rate, validate=None):
     """Train what a criterion holds; the running mean of the weights, and what each epoch came to.
 
     A run that was stopped goes on after its last whole epoch: its state is in the folder RUNS.
@@ -37,11 +37,10 @@ def train(name, criterion, images, *, epochs, steps, batch, phrases, learning_ra
             parts[part].load_state_dict(values)
     for epoch in range(len(history), epochs):
         rng = np.random.default_rng([0, epoch])  # order and draws depend on the epoch alone
-        rounds = math.ceil(steps * batch / len(images))
-        order = np.concatenate([rng.permutation(images.chosen) for _ in range(rounds)])[: steps * batch]
+        order = [rng.permutation(images.chosen) for _ in range(math.ceil(steps * batch / len(images)))]
         sums = {}
-        for indices in order.reshape(steps, batch):
-            losses = losses_of(criterion, images, indices, rng, phrases)
+        for indices in np.concatenate(order)[: steps * batch].reshape(steps, batch):
+            losses = losses_of(criterion, images, indices, rng)
             scaler.scale(sum(losses.values())).backward()
             scaler.unscale_(optimizer)
             torch.nn.utils.clip_grad_norm_(criterion.parameters(), 1.0)  # one odd batch moves little

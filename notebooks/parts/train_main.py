@@ -21,8 +21,8 @@ began = time.perf_counter()
 training, validation = images_of("train"), images_of("val")
 criterion = BoxCriterion(ENCODER, new_decoder(lora_rank=0 if OFFLINE else 8), LossConfig()).to(DEVICE)
 HERE, history = train("main", criterion, training, epochs=SETTINGS.epochs, steps=len(training) // SETTINGS.images,
-                      batch=SETTINGS.images, phrases=SETTINGS.phrases, learning_rate=2e-3 if OFFLINE else 5e-4,
-                      validate=validator(validation, batch=2, phrases=SETTINGS.phrases))  # fmt: skip
+                      batch=SETTINGS.images, learning_rate=2e-3 if OFFLINE else 5e-4,
+                      validate=validator(validation, batch=2))  # fmt: skip
 print(f"{SETTINGS.epochs} epochs over {len(training):,} images: {(time.perf_counter() - began) / 60:.1f} minutes, "
       f"with encoding them; {sum(each.numel() for each in HERE.parameters()):,} weights are trained, "
       f"{sum(each.numel() for each in FOUNDATION.model.parameters()):,} of CLIP are frozen")  # fmt: skip

@@ -11,18 +11,17 @@ def accuracy(decoder, images, relative=0.6):
     return {"Acc@0.5": float(np.mean(right)), "Pointing": float(np.mean(pointed))}
 
 
-def validator(images, *, batch, phrases):
+def validator(images, *, batch):
     """What is measured after each epoch, of the running mean: the losses of the validation images, and accuracy."""
 
     def validate(criterion, decoder):
         rng, trained = np.random.default_rng(0), criterion.decoder
         criterion.decoder = decoder.eval()
         with torch.no_grad():
-            losses = [losses_of(criterion, images, indices, rng, phrases)
-                      for indices in images.chosen[: len(images) // batch * batch].reshape(-1, batch)]  # fmt: skip
+            batches = images.chosen[: len(images) // batch * batch].reshape(-1, batch)
+            losses = [losses_of(criterion, images, indices, rng) for indices in batches]
         criterion.decoder = trained
-        return {name: float(torch.stack([each[name] for each in losses]).mean()) for name in losses[0]} | accuracy(
-            decoder, images
-        )
+        means = {name: np.mean([each[name].item() for each in losses]) for name in losses[0]}
+        return means | accuracy(decoder, images)
 
     return validate

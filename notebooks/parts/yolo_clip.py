@@ -9,24 +9,18 @@ else:
         torch.hub.download_url_to_file("https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0/"
                                        "yolox_s.onnx", DETECTOR_FILE)  # fmt: skip
 DETECTOR = onnxruntime.InferenceSession(str(DETECTOR_FILE), providers=["CPUExecutionProvider"])
-KNOWN_PROPOSALS = {}
 
 
 def proposals_of(example):
     """(N, 4) boxes that may hold something, N >= 1: where the detector finds nothing, the whole image."""
-    key = example.phrases[0].image_id
-    if key not in KNOWN_PROPOSALS:
-        entry = DETECTOR.get_inputs()[0]
-        size, (height, width) = (entry.shape[3], entry.shape[2]), example.image.shape[:2]
-        square, scale = fit(example.image, size)
-        bgr = square[..., ::-1].transpose(2, 0, 1)[None].astype(np.float32)
-        boxes, scores = decode(DETECTOR.run(None, {entry.name: bgr})[0][0], size)
-        boxes = np.clip(boxes / np.tile(scale, 2), 0, np.tile((width, height), 2)).astype(np.float32)[scores >= 0.25]
-        kept = nms(torch.from_numpy(boxes), torch.from_numpy(scores[scores >= 0.25]), 0.6)[:20]
-        found = boxes[kept.numpy()]
-        whole = np.array([[0, 0, width, height]], dtype=np.float32)
-        KNOWN_PROPOSALS[key] = found if len(found) else whole
-    return KNOWN_PROPOSALS[key]
+    entry = DETECTOR.get_inputs()[0]
+    size, (height, width) = (entry.shape[3], entry.shape[2]), example.image.shape[:2]
+    square, scale = fit(example.image, size)
+    bgr = square[..., ::-1].transpose(2, 0, 1)[None].astype(np.float32)
+    boxes, scores = decode(DETECTOR.run(None, {entry.name: bgr})[0][0], size)
+    boxes = np.clip(boxes / np.tile(scale, 2), 0, np.tile((width, height), 2)).astype(np.float32)[scores >= 0.25]
+    kept = nms(torch.from_numpy(boxes), torch.from_numpy(scores[scores >= 0.25]), 0.6)[:20]
+    return boxes[kept.numpy()] if len(kept) else np.array([[0, 0, width, height]], dtype=np.float32)
 
 
 def grounding_of_boxes(phrase, boxes, scores, image):
@@ -43,11 +37,13 @@ def yolo_clip(example, view):
     """The proposal whose crop, with some surroundings, CLIP finds closest to the phrase."""
     boxes = proposals_of(example)
     pixels = torch.from_numpy(example.image).to(DEVICE).permute(2, 0, 1)[None].float()
-    crops = _resized(pixels, _squares(torch.from_numpy(boxes).to(DEVICE), CONTEXT), FOUNDATION.model.visual.input_resolution)
+    squares = _squares(torch.from_numpy(boxes).to(DEVICE), CONTEXT)
+    crops = _resized(pixels, squares, FOUNDATION.model.visual.input_resolution)
     seen = F.normalize(FOUNDATION.image_tower(normalise_pixels(crops.clamp(0, 255))).float(), dim=-1)
     cosines = ENCODER.encode_phrases(example.texts).embeddings @ seen.T
     likely = (FOUNDATION.model.logit_scale.exp() * cosines).softmax(dim=1).cpu().numpy()
-    return [grounding_of_boxes(each, boxes, scores, example.image) for each, scores in zip(example.texts, likely, strict=True)]
+    pairs = zip(example.texts, likely, strict=True)
+    return [grounding_of_boxes(text, boxes, scores, example.image) for text, scores in pairs]
 
 
 def best_proposal(example, view):
