@@ -146,7 +146,7 @@ def selected(path: Path, names: str) -> str:
         if name in wanted:
             pieces.append(_code_of(node, lines, options=wanted.pop(name)))
     if wanted:
-        raise SystemExit(f"error: {path.relative_to(ROOT)} has no {', '.join(wanted)}: correct parts/*.md")
+        raise SystemExit(f"error: {path.name} has no {', '.join(wanted)}: correct parts/*.md")
     return _formatted("\n".join(pieces))
 
 
@@ -291,10 +291,17 @@ def execute(notebook: NotebookNode, folder: Path, **settings: str) -> None:
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
 
 
-def size(notebook: NotebookNode) -> dict[str, int]:
-    """How many cells, code cells and lines of code it has, blank lines and comments counted."""
-    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-    return {"cells": len(notebook.cells), "code cells": len(code), "lines": sum(map(len, map(str.splitlines, code)))}
+def lines_of_code(notebook: NotebookNode) -> int:
+    """Lines of all code cells that hold code: blank lines, comments and docstrings are none."""
+    count = 0
+    for cell in (each for each in notebook.cells if each.cell_type == "code"):
+        tree = ast.parse(cell.source)
+        documented = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+        texts = [node.body[0] for node in documented if ast.get_docstring(node)]
+        left_out = {number for each in texts for number in range(each.lineno, (each.end_lineno or 0) + 1)}
+        for number, line in enumerate(cell.source.splitlines(), start=1):
+            count += bool(line.strip()) and not line.strip().startswith("#") and number not in left_out
+    return count
 
 
 def _read(path: Path) -> str:
@@ -312,14 +319,16 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             execute(notebook, Path(folder))
     elif options.keep_outputs and NOTEBOOK.is_file():
-        before = {cell.id: cell for cell in nbformat.read(NOTEBOOK, as_version=4).cells}
-        for cell in notebook.cells:
-            if cell.cell_type == "code" and cell.id in before and cell.source == before[cell.id].source:
-                cell.outputs, cell.execution_count = before[cell.id].outputs, before[cell.id].execution_count
+        before = {cell.source: cell for cell in nbformat.read(NOTEBOOK, as_version=4).cells}
+        for number, cell in enumerate((each for each in notebook.cells if each.cell_type == "code"), start=1):
+            if cell.source in before:
+                cell.outputs, cell.execution_count = before[cell.source].outputs, number
     unfinished = NOTEBOOK.with_suffix(".part")
     nbformat.write(notebook, unfinished)
     unfinished.replace(NOTEBOOK)
-    print(f"{NOTEBOOK.name}: {size(notebook)}, {NOTEBOOK.stat().st_size / 2**20:.1f} MB", file=sys.stderr)
+    cells = sum(cell.cell_type == "code" for cell in notebook.cells)
+    print(f"{NOTEBOOK.name}: {lines_of_code(notebook)} lines of code in {cells} cells, "
+          f"{NOTEBOOK.stat().st_size / 2**20:.1f} MB", file=sys.stderr)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
+
 def table(header, rows):
     """Shows a table."""
     lines = [header, ["---"] * len(header), *rows]

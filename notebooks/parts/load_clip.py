@@ -8,5 +8,5 @@ def load_clip():
     if OFFLINE:
         model = build_model(load_file(WEIGHTS / "embedded_clip.safetensors"))
     else:
-        model, _ = clip.load("RN50", device="cpu", jit=False)
+        model, _ = clip.load(RN50, device="cpu", jit=False)
     return LoadedCLIP(model.float().eval().requires_grad_(False).to(DEVICE), name=MODE, weights="", sha256="")
