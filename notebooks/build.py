@@ -249,7 +249,8 @@ def _without_imports(source: str) -> str:
     for node in ast.parse(source).body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             lines[node.lineno - 1 : node.end_lineno] = [""] * ((node.end_lineno or node.lineno) - node.lineno + 1)
-    text = "\n".join(lines).replace("  # fmt: skip", "").strip()
+    text = "\n".join(lines)
+    text = re.sub(r"  # fmt: skip|^# fmt: (?:off|on)\n?", "", text, flags=re.MULTILINE).strip()
     return re.sub(r"\n{3,}", "\n\n", text)  # one blank line between definitions: a cell is short
 
 

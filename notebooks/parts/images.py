@@ -27,8 +27,9 @@ class TrainingImages:
         if index in self.known:
             return self.known[index]
         view = self.encoder.encode([self.dataset[index].image])
-        if SETTINGS.cached:  # in half precision, without the finest stage, which no decoder at stride 32 reads
-            pyramid = {stage: values.half() for stage, values in view.features.pyramid.items() if stage != "layer1"}
+        if SETTINGS.cached:  # in half precision, and of the stages what is read at stride 32: by adapters the last one
+            stages = ("layer2", "layer3", "layer4") if self.boxed else ("layer4",)
+            pyramid = {stage: view.features.pyramid[stage].half() for stage in stages}
             view = EncodedView(view.letterboxes, DenseFeatures(pyramid, view.features.embeddings.half()))
             self.known[index] = view
         return view

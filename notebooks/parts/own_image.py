@@ -5,7 +5,6 @@ seen = updated_encoder(TESTING, strongest)
 figure, axes = plt.subplots(1, len(PHRASES), figsize=(4 * len(PHRASES), 4), layout="constrained", squeeze=False)
 answers = ground(seen, strongest, seen.encode([image]), image, PHRASES, relative=THRESHOLDS[OURS])
 for axis, answer in zip(axes[0], answers, strict=True):
-    shaded = plt.cm.viridis(answer.heatmap)[..., :3] * 255
-    draw(axis, (0.6 * image + 0.4 * shaded).astype(np.uint8), answer.boxes_xyxy[:1], ("#e6550d",),
-         f"{answer.phrase} ({answer.scores[0]:.2f})")  # fmt: skip
+    title = f"{answer.phrase} ({answer.scores[0]:.2f})"
+    draw(axis, image, answer.boxes_xyxy[:1], ("#e6550d",), title, answer.heatmap)
 plt.show()

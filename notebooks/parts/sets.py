@@ -36,7 +36,7 @@ ranks = mannwhitneyu([each.presence for each in there], [each.presence for each 
 rows = [["set accuracy", of_sets, np.mean([is_right(each) for each in of_sets])],
         ["N-acc", absent, np.mean([not each.found for each in absent])],
         ["T-acc", there, np.mean([bool(each.found) for each in there])],
-        ["presence, AUROC", of_sets, ranks / (len(there) * len(absent))]]
+        ["presence, AUROC", of_sets, ranks / (len(there) * len(absent))]]  # fmt: skip
 for kind, least, most in (("one object", 1, 1), ("several objects", 2, 99)):
     some = [each for each in there if least <= len(each.annotated_xyxy) <= most]
     rows += [[f"set accuracy, {kind}", some, np.mean([is_right(each) for each in some])]] if some else []

@@ -2,7 +2,7 @@ FOUNDATION = load_clip()
 ENCODER = Encoder(FOUNDATION, model_size=SETTINGS.size, output_stride=SETTINGS.stride)
 TESTING = ENCODER.at(SETTINGS.test_size)
 HEATMAP_STRIDE = SETTINGS.stride // 4
-features_of = {"train": {}, "val": {}}  # of the frozen CLIP, shared by all trainings below
+features_of = {}  # split and whether it is boxed -> features of the frozen CLIP, shared by all trainings below
 
 
 def new_decoder(**changes):
@@ -13,8 +13,8 @@ def new_decoder(**changes):
 
 def images_of(split, chosen=None, boxed=True):
     """A split's `TrainingImages`."""
-    stride = HEATMAP_STRIDE if boxed else SETTINGS.stride
-    return TrainingImages(dataset[split], ENCODER, stride=stride, boxed=boxed, chosen=chosen, known=features_of[split])
+    known, stride = features_of.setdefault((split, boxed), {}), HEATMAP_STRIDE if boxed else SETTINGS.stride
+    return TrainingImages(dataset[split], ENCODER, stride=stride, boxed=boxed, chosen=chosen, known=known)
 
 
 began = time.perf_counter()
