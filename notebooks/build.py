@@ -1,28 +1,34 @@
-"""Builds report.ipynb from parts/ and from the package itself: `python notebooks/build.py [--execute]`.
+"""Builds report.ipynb from parts/ and from the package's core: `python notebooks/build.py [--execute]`.
 
-`parts/*.md` are the report in its order. Their prose becomes Markdown cells, and a directive on a line of its own a
-code cell:
+`parts/*.md` are the report in its order. Their prose becomes Markdown cells, and what directives name, each on a line
+of its own, code cells; lines that follow each other make one cell:
 
+    <!-- source: grounding/clip/dense.py: DenseCLIP(-train), fold_projections -->
+                                         functions, classes and constants of the package, with the first paragraph of
+                                         their docstrings; (+doc): with all of them, (-NAME): without a method
     <!-- code: NAME.py -->               parts/NAME.py
-    <!-- folded: NAME.py -->             the same, folded away: of a figure, its picture is what matters
-    <!-- file: grounding/NAME.py -->     a file of the package, written by the cell to the notebook's working folder
-    <!-- supporting -->                  whatever else the notebook needs of the package, folded away: what parts/*.py
-                                         import, what that imports in turn, and the text files that it names
+    <!-- imports -->                     what all cells import, of packages that pip knows
+    <!-- folded -->                      the cell is folded away, also as HTML: it draws, installs, or reads a format
+
+`{{claim: KEY}}` in prose is the value of docs/claims.json under that key, with its interval, and `![...](NAME.png)` a
+picture of parts/, attached to its cell. The package itself is never imported: what a cell uses stands in a cell above.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import base64
+import json
 import os
 import re
+import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator
-from importlib.metadata import packages_distributions
 from pathlib import Path
-from pprint import pformat
-from typing import Any
+from typing import Any, TypeGuard
 
 import nbformat
 from nbclient import NotebookClient
@@ -33,138 +39,249 @@ ROOT = Path(__file__).resolve().parents[1]
 PARTS = Path(__file__).resolve().parent / "parts"
 NOTEBOOK = Path(__file__).resolve().parent / "report.ipynb"
 PACKAGE = "grounding"
-DIRECTIVE = re.compile(r"^<!-- (code|folded|file|supporting)(?:: (\S+))? -->$", re.MULTILINE)
-PLACEHOLDER = re.compile(r'"@(\w+)@"')  # in parts/*.py, for what only the builder knows
-COLABS_OWN = {"torch", "torchvision"}  # built for its GPUs: never replaced
-UNSEEN = {"setuptools"}  # needed by a package that does not say so
-SUPPORTING = "40-supporting"  # the part whose cells are folded away under its heading
+LINE = r"<!-- (?:source|code): [^\n]+ -->|<!-- (?:imports|folded) -->"
+DIRECTIVES = re.compile(rf"^((?:(?:{LINE})(?:\n|\Z))+)", re.MULTILINE)
+SELECTED = re.compile(r"(\w+)(?:\(([^)]*)\))?")
+PICTURE = re.compile(r"!\[[^\]]*\]\((?!attachment:)([^):]+\.png)\)")
+CLAIM = re.compile(r"\{\{claim: ([^}]+)\}\}")
+PLACEHOLDER = "# @claims@"  # in parts/*.py: what of docs/claims.json stands in tables
+LADDER = {  # row of the report's ladder -> method in docs/claims.json
+    "ours, as the project ships it": "refshapes",
+    "ReCLIP-style rules on YOLO + CLIP": "reclip",
+    "YOLO + CLIP": "yolo-clip",
+    "ours without boxes, with rules and GrabCut": "refshapes-weak",
+    "CLIP's own map": "zero-shot",
+    "a random box of YOLO's": "random-proposal",
+    "Grad-CAM": "gradcam",
+    "bound: the best of YOLO's boxes": "yolo-oracle",
+}
+SETS = {"set accuracy": "set_accuracy", "N-acc": "n_acc", "T-acc": "t_acc", "presence, AUROC": "presence_auroc"}
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
-    "colab": {"provenance": [], "toc_visible": True, "collapsed_sections": [f"text-{SUPPORTING}-0"]},
+    "colab": {"provenance": [], "toc_visible": True},
     "accelerator": "GPU",
 }
 
 
 def build() -> NotebookNode:
     """The notebook without outputs."""
-    needed = needed_files()
-    parts = sorted(PARTS.glob("*.md"))
-    explained = {name for part in parts for kind, name in DIRECTIVE.findall(_read(part)) if kind == "file"}
-    if strange := {name for name in explained if name.startswith(PACKAGE)} - set(needed):
-        raise SystemExit(f"error: nothing in the notebook uses {', '.join(sorted(strange))}: take it out of parts/")
-    supporting = [name for name in needed if name not in explained and _read(ROOT / name)]
-    known = {
-        "folders": sorted({str(Path(name).parent) for name in (*needed, *explained)}),
-        "empty": [name for name in needed if not _read(ROOT / name)],
-        "requirements": requirements(needed),
-        "detector_requirement": requirement_lines("requirements-yolo.txt")["ultralytics-opencv-headless"],
-    }
-    as_code = {name: pformat(value, width=110, compact=True) for name, value in known.items()}
-    cells = [cell for part in parts for cell in _cells(part, supporting, as_code)]
+    cells = [cell for part in sorted(PARTS.glob("*.md")) for cell in _cells(part)]
+    sources = [cell.source for cell in cells if cell.cell_type == "code"]
+    imports = _imports([*sources, *map(_read, _source_files())], used=_names("\n".join(sources)))
+    for cell in cells:
+        if cell.cell_type == "code":
+            cell.source = imports if cell.source == IMPORTS else _without_imports(cell.source)
     notebook = new_notebook(metadata=METADATA, cells=cells)
     nbformat.validate(notebook)
     return notebook
 
 
-def _cells(part: Path, supporting: list[str], known: dict[str, str]) -> Iterator[NotebookNode]:
-    """The cells of one part; prose, kind and name of a directive alternate in what `re.split` gives."""
-    prose, *rest = DIRECTIVE.split(_read(part))
-    yield from _text(f"{part.stem}-0", prose)
-    for number, (kind, name, after) in enumerate(zip(*[iter(rest)] * 3, strict=True), start=1):
-        if kind in ("code", "folded"):
-            source = PLACEHOLDER.sub(lambda found: known[found[1]], _read(PARTS / name))
-            yield _code(Path(name).stem, source.removesuffix("\n"), hidden=kind == "folded")
-        elif kind == "file":
-            yield _file(name)
-        else:
-            yield from (_file(each, hidden=True) for each in supporting)
-        yield from _text(f"{part.stem}-{number}", after)
+IMPORTS = "# imports"
+FOLDED = "<!-- folded -->"
 
 
-def _text(name: str, prose: str) -> Iterator[NotebookNode]:
-    if prose.strip():
-        metadata: dict[str, Any] = {"id": _id("text", name)}
-        if name == f"{SUPPORTING}-0":
-            metadata["jp-MarkdownHeadingCollapsed"] = True
-        yield new_markdown_cell(prose.strip(), id=metadata["id"], metadata=metadata)
+def _cells(part: Path) -> Iterator[NotebookNode]:
+    """The cells of one part: prose and blocks of directives alternate."""
+    for number, block in enumerate(DIRECTIVES.split(_read(part))):
+        name = f"{part.stem}-{number}"
+        if number % 2 == 0 and block.strip():
+            yield _text(name, block.strip())
+        elif number % 2:
+            lines = block.strip().splitlines()
+            metadata: dict[str, Any] = {"id": _id("code", name)}
+            if FOLDED in lines:  # for Colab, for JupyterLab, for nbconvert
+                metadata |= {
+                    "cellView": "form",
+                    "jupyter": {"source_hidden": True},
+                    "transient": {"remove_source": True},
+                }
+            pieces = [_piece(line) for line in lines if line != FOLDED]
+            yield new_code_cell("\n\n".join(pieces), id=_id("code", name), metadata=metadata)
 
 
-def _file(name: str, *, hidden: bool = False) -> NotebookNode:
-    return _code(name, f"%%writefile {name}\n{_read(ROOT / name)}".removesuffix("\n"), hidden=hidden)
+def _text(name: str, prose: str) -> NotebookNode:
+    cell = new_markdown_cell(CLAIM.sub(lambda found: claim_text(found[1]), prose), id=_id("text", name),
+                             metadata={"id": _id("text", name)})  # fmt: skip
+    pictures = PICTURE.findall(prose)
+    if pictures:
+        cell.source = PICTURE.sub(lambda found: found[0].replace(found[1], f"attachment:{found[1]}"), cell.source)
+        cell.attachments = {
+            each: {"image/png": base64.b64encode((PARTS / each).read_bytes()).decode()} for each in pictures
+        }
+    return cell
 
 
-def _code(name: str, source: str, *, hidden: bool = False) -> NotebookNode:
-    metadata: dict[str, Any] = {"id": _id("code", name)}
-    if hidden:  # the first is Colab's word for it, the second JupyterLab's
-        metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
-    return new_code_cell(source, id=metadata["id"], metadata=metadata)
+def claim_text(key: str) -> str:
+    """A claim's value with three digits and its interval."""
+    claims = _read_claims()
+    if key not in claims:
+        raise SystemExit(f"error: docs/claims.json has no claim {key!r}: correct parts/*.md, or measure it again")
+    value, interval = claims[key]["value"], claims[key]["interval"]
+    return f"{value:.3f}" + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")
+
+
+def _piece(directive: str) -> str:
+    kind, *rest = directive.removeprefix("<!-- ").removesuffix(" -->").split(": ")
+    if kind == "imports":
+        return IMPORTS
+    if kind == "code":
+        text = _read(PARTS / rest[0]).strip()
+        return text.replace(PLACEHOLDER, _claims()) if PLACEHOLDER in text else text
+    return selected(ROOT / rest[0], rest[1])
+
+
+def selected(path: Path, names: str) -> str:
+    """Top-level definitions of a module, in its own order; `Class(-method, ...)` leaves methods out.
+
+    Raises:
+        SystemExit: a name is not there.
+    """
+    text = _read(path)
+    lines = text.splitlines()
+    wanted = {name: {each.strip() for each in options.split(",") if each} for name, options in SELECTED.findall(names)}
+    pieces = []
+    for node in ast.parse(text).body:
+        name = _name(node)
+        if name in wanted:
+            pieces.append(_code_of(node, lines, options=wanted.pop(name)))
+    if wanted:
+        raise SystemExit(f"error: {path.name} has no {', '.join(wanted)}: correct parts/*.md")
+    return _formatted("\n".join(pieces))
+
+
+def _code_of(node: ast.stmt, lines: list[str], *, options: set[str]) -> str:
+    """The lines of a definition with its decorators and the comment above it.
+
+    Of docstrings the first paragraph is kept, or with the option "+doc" all. Left out are methods named "-method", and
+    checks of arguments that raise an error.
+    """
+    first, last = _extent(node, lines)
+    kept = dict(enumerate(lines[first:last], start=first))
+    dropped = {each[1:] for each in options if each.startswith("-")}
+    for method in getattr(node, "body", ()):
+        if _name(method) in dropped:
+            dropped.remove(str(_name(method)))
+            for index in range(*_extent(method, lines)):
+                kept.pop(index)
+    if dropped:
+        raise SystemExit(f"error: {_name(node)} has no {', '.join(sorted(dropped))}: correct parts/*.md")
+    for each in ast.walk(node):
+        if _only_checks(each) and each.lineno - 1 in kept:
+            for index in range(each.lineno - 1, each.end_lineno or 0):
+                kept.pop(index, None)
+    for each in ast.walk(node) if "+doc" not in options else ():
+        if isinstance(each, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(each) and each.lineno - 1 in kept:
+            text = each.body[0]
+            paragraph = (ast.get_docstring(each) or "").partition("\n\n")[0]
+            for index in range(text.lineno, text.end_lineno or 0):
+                kept.pop(index)
+            indent = " " * text.col_offset
+            kept[text.lineno - 1] = textwrap.indent(f'"""{paragraph}"""', indent)
+    return "\n".join(kept[index] for index in sorted(kept)).rstrip()
+
+
+def _only_checks(node: ast.AST) -> TypeGuard[ast.stmt]:
+    """Whether it does nothing but raise errors."""
+    if isinstance(node, ast.If | ast.For) and not node.orelse:
+        return all(isinstance(each, ast.Raise) or _only_checks(each) for each in node.body)
+    return False
+
+
+def _formatted(source: str) -> str:
+    """As ruff formats it with no regard to trailing commas: what fits into a line is in one."""
+    ruff = [str(Path(sys.executable).with_name("ruff")), "format", "--isolated", "--line-length=120",
+            "--config=format.skip-magic-trailing-comma=true", "--stdin-filename=cell.py", "-"]  # fmt: skip
+    source = re.sub(r"  # type: ignore\S*", "", source)
+    return subprocess.run(ruff, input=source, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _extent(node: ast.stmt, lines: list[str]) -> tuple[int, int]:
+    """Index of the first line, and of the one after the last."""
+    first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))]) - 1
+    while first and lines[first - 1].strip().startswith("#"):
+        first -= 1
+    return first, node.end_lineno or node.lineno
+
+
+def _name(node: ast.AST) -> str | None:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return node.name
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return targets[0].id if isinstance(targets[0], ast.Name) else None
+
+
+def _source_files() -> list[Path]:
+    """The files of the package that parts/*.md take something of."""
+    found = re.findall(r"<!-- source: ([^:\n]+):", "\n".join(_read(part) for part in PARTS.glob("*.md")))
+    return [ROOT / each for each in sorted(set(found))]
+
+
+def _imports(sources: list[str], *, used: set[str]) -> str:
+    """The imports of all sources but those of the package, of names that the notebook uses; sorted as ruff does."""
+    whole: set[str] = set()
+    of_modules: dict[str, set[str]] = {}
+    for node in (each for source in sources for each in ast.parse(source).body):
+        if isinstance(node, ast.Import):
+            whole |= {
+                f"import {a.name}" + (f" as {a.asname}" if a.asname else "")
+                for a in node.names
+                if (a.asname or a.name.split(".")[0]) in used
+            }
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] != PACKAGE:
+            names = {a.name + (f" as {a.asname}" if a.asname else "") for a in node.names
+                     if (a.asname or a.name) in used}  # fmt: skip
+            if names and node.module != "__future__":
+                of_modules.setdefault(node.module, set()).update(names)
+    froms = [f"from {module} import {', '.join(sorted(names, key=_as_isort))}" for module, names in of_modules.items()]
+    lines = sorted([*whole, *froms], key=lambda line: (line.split()[1].split(".")[0] not in sys.stdlib_module_names,
+                                                       line.startswith("from"), line.split()[1].lower()))  # fmt: skip
+    return "\n".join(["from __future__ import annotations", "", *lines])
+
+
+def _as_isort(name: str) -> tuple[bool, bool, str]:
+    return not name.isupper(), not name[0].isupper(), name
+
+
+def _without_imports(source: str) -> str:
+    """A cell without the import statements at its top level, which all stand in one cell."""
+    lines = source.splitlines()
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            lines[node.lineno - 1 : node.end_lineno] = [""] * ((node.end_lineno or node.lineno) - node.lineno + 1)
+    text = "\n".join(lines)
+    text = re.sub(r"  # fmt: skip|^# fmt: (?:off|on)\n?", "", text, flags=re.MULTILINE).strip()
+    return re.sub(r"\n{3,}", "\n\n", text)  # one blank line between definitions: a cell is short
+
+
+def _names(source: str) -> set[str]:
+    """Every name that is read, also in annotations that are strings."""
+    return {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+
+
+def _claims() -> str:
+    """Acc@0.5 of the ladder of docs/claims.json, by the rows' names, and our decoder on sets."""
+    entries = [f'"{name}": "{claim_text(f"ladder/{method} acc@0.5")}"' for name, method in LADDER.items()]
+    rows = [f"    {', '.join(entries[index : index + 2])}," for index in range(0, len(entries), 2)]
+    sets = ", ".join(
+        f'"{name}": "{_read_claims()[f"sets/refshapes {key}"]["value"]:.3f}"' for name, key in SETS.items()
+    )
+    return "\n".join(["DOCS = {", *rows, "}", f"SET_DOCS = {{{sets}}}"])
+
+
+def _read_claims() -> dict[str, dict[str, Any]]:
+    claims: dict[str, dict[str, Any]] = json.loads(_read(ROOT / "docs/claims.json"))
+    return claims
 
 
 def _id(kind: str, name: str) -> str:
     return f"{kind}-{re.sub('[^a-zA-Z0-9]+', '-', name)}"[:64].strip("-")
 
 
-def needed_files() -> list[str]:
-    """What the notebook needs of the package, as paths from the root: modules, and text files that these name."""
-    waiting = list(PARTS.glob("*.py"))
-    needed: set[Path] = set()
-    while waiting:
-        tree = ast.parse(_read(waiting.pop()))
-        found = {path for module in _imported(tree) for path in _files_of(module)} - needed
-        needed |= found
-        waiting += found
-    texts = {
-        path.with_name(node.value)
-        for path in needed
-        for node in ast.walk(ast.parse(_read(path)))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith((".html", ".md"))
-    }
-    needed |= {path for path in texts if path.is_file()}
-    needed |= {template for path in needed for template in path.parent.glob("templates/*.html")}
-    return sorted(str(path.relative_to(ROOT).as_posix()) for path in needed)
-
-
-def _imported(tree: ast.Module) -> set[str]:
-    """Every module that may be imported; of `from a import b`, both a and a.b, since b may be one."""
-    modules: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            modules.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            modules.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
-    return modules
-
-
-def _files_of(module: str) -> Iterator[Path]:
-    """The files that an import of the package's module runs: its own, and those of the packages around it."""
-    words = module.split(".")
-    if words[0] != PACKAGE:
-        return
-    for count in range(1, len(words) + 1):
-        place = ROOT.joinpath(*words[:count])
-        yield from (path for path in (place / "__init__.py", place.with_suffix(".py")) if path.is_file())
-
-
-def requirements(files: list[str]) -> list[str]:
-    """The lines of requirements.txt that these modules import, without what Colab must keep."""
-    sources = [*PARTS.glob("*.py"), *(ROOT / name for name in files if name.endswith(".py"))]
-    imported = {module.split(".")[0] for path in sources for module in _imported(ast.parse(_read(path)))}
-    providers = packages_distributions()
-    names = {dist.lower() for module in imported for dist in providers.get(module, ())} | UNSEEN
-    return [line for name, line in requirement_lines("requirements.txt").items() if name in names - COLABS_OWN]
-
-
-def requirement_lines(file: str) -> dict[str, str]:
-    """Package -> its line of a requirements file, without the comment."""
-    lines = (line.split("#")[0].strip() for line in _read(ROOT / file).splitlines())
-    return {re.split(r"[^\w.-]", line)[0].lower(): line for line in lines if line and not line.startswith("-")}
-
-
 def execute(notebook: NotebookNode, folder: Path, **settings: str) -> None:
-    """Run every cell in `folder`, in offline mode unless `settings` say otherwise, and keep what the cells put out."""
-    given = {"MODE": "offline", "REPOSITORY": str(ROOT), "WORK": str(folder / "work"), **settings}
-    environment = os.environ | {f"GROUNDING_NOTEBOOK_{name}": value for name, value in given.items()}
+    """Run every cell in `folder`, offline unless `settings` say otherwise, and keep what the cells put out."""
+    given = {"MODE": "refshapes", "REPOSITORY": str(ROOT), **settings}
+    environment = os.environ | {f"NOTEBOOK_{name}": value for name, value in given.items()}
     client = NotebookClient(notebook, timeout=None, kernel_name="python3", record_timing=False, coalesce_streams=True,
                             resources={"metadata": {"path": str(folder)}})  # fmt: skip
     client.execute(env=environment)
@@ -175,13 +292,26 @@ def execute(notebook: NotebookNode, folder: Path, **settings: str) -> None:
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
 
 
+def lines_of_code(notebook: NotebookNode) -> int:
+    """Lines of all code cells that hold code: blank lines, comments and docstrings are none."""
+    count = 0
+    for cell in (each for each in notebook.cells if each.cell_type == "code"):
+        tree = ast.parse(cell.source)
+        documented = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+        texts = [node.body[0] for node in documented if ast.get_docstring(node)]
+        left_out = {number for each in texts for number in range(each.lineno, (each.end_lineno or 0) + 1)}
+        for number, line in enumerate(cell.source.splitlines(), start=1):
+            count += bool(line.strip()) and not line.strip().startswith("#") and number not in left_out
+    return count
+
+
 def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python notebooks/build.py", description="Build notebooks/report.ipynb.")
-    parser.add_argument("--execute", action="store_true", help="also run it (offline; docs/install.md says how long)")
+    parser.add_argument("--execute", action="store_true", help="also run it (offline; its last cell says how long)")
     parser.add_argument("--keep-outputs", action="store_true",
                         help="take over the outputs of cells that have not changed")  # fmt: skip
     options = parser.parse_args()
@@ -190,14 +320,16 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             execute(notebook, Path(folder))
     elif options.keep_outputs and NOTEBOOK.is_file():
-        before = {cell.id: cell for cell in nbformat.read(NOTEBOOK, as_version=4).cells}
-        for cell in notebook.cells:
-            if cell.cell_type == "code" and cell.id in before and cell.source == before[cell.id].source:
-                cell.outputs, cell.execution_count = before[cell.id].outputs, before[cell.id].execution_count
+        before = {cell.source: cell for cell in nbformat.read(NOTEBOOK, as_version=4).cells}
+        for number, cell in enumerate((each for each in notebook.cells if each.cell_type == "code"), start=1):
+            if cell.source in before:
+                cell.outputs, cell.execution_count = before[cell.source].outputs, number
     unfinished = NOTEBOOK.with_suffix(".part")
     nbformat.write(notebook, unfinished)
     unfinished.replace(NOTEBOOK)
-    print(f"{NOTEBOOK.name}: {len(notebook.cells)} cells, {NOTEBOOK.stat().st_size / 2**20:.1f} MB", file=sys.stderr)
+    cells = sum(cell.cell_type == "code" for cell in notebook.cells)
+    print(f"{NOTEBOOK.name}: {lines_of_code(notebook)} lines of code in {cells} cells, "
+          f"{NOTEBOOK.stat().st_size / 2**20:.1f} MB", file=sys.stderr)  # fmt: skip
 
 
 if __name__ == "__main__":

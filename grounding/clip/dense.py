@@ -56,7 +56,7 @@ class DenseCLIP(nn.Module):
         self.output_stride = output_stride
         self.compiled = compiled
         self._tower = _Tower(visual, output_stride)
-        self._frozen_tower = _compiled(self._tower) if compiled else self._tower.forward
+        self._frozen_tower = self._tower.compiled() if compiled else self._tower.forward
 
     def train(self, mode: bool = True) -> DenseCLIP:
         """Stays in evaluation mode: training statistics would change the frozen batch norms."""
@@ -104,24 +104,6 @@ class DenseCLIP(nn.Module):
         return DenseCLIP(visual, output_stride=self.output_stride, compiled=self.compiled)
 
 
-def _compiled(tower: _Tower) -> Callable[[Tensor], tuple[dict[str, Tensor], Tensor]]:
-    """The tower by `torch.compile`, with its weights as constants, which lets what follows a convolution be fused in.
-
-    That takes "freezing", which is looked up while a first input is traced, when `torch.compile`'s own options are not
-    yet in force.
-    """
-    import torch._inductor.config as inductor  # a second that nobody else should wait for
-
-    compiled = torch.compile(tower, dynamic=False)
-
-    def run(pixels: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        with inductor.patch(freezing=True):
-            result: tuple[dict[str, Tensor], Tensor] = compiled(pixels)
-            return result
-
-    return run
-
-
 class _Tower(nn.Module):
     """All that costs time, as a module: `torch.compile` takes the parameters of modules alone as constants."""
 
@@ -135,6 +117,23 @@ class _Tower(nn.Module):
         """The stages, and (B, E, h, w) what `dense_embeddings` has before it normalises."""
         pyramid = resnet_stages(self.visual, pixels, output_stride=self.output_stride)
         return pyramid, self.projection(pyramid["layer4"])
+
+    def compiled(self) -> Callable[[Tensor], tuple[dict[str, Tensor], Tensor]]:
+        """`forward` by `torch.compile`, with the weights as constants, which lets what follows a convolution be fused.
+
+        That takes "freezing", which is looked up while a first input is traced, when `torch.compile`'s own options are
+        not yet in force.
+        """
+        import torch._inductor.config as inductor  # a second that nobody else should wait for
+
+        compiled = torch.compile(self, dynamic=False)
+
+        def run(pixels: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+            with inductor.patch(freezing=True):
+                result: tuple[dict[str, Tensor], Tensor] = compiled(pixels)
+                return result
+
+        return run
 
 
 @torch.no_grad()

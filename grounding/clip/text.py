@@ -62,7 +62,7 @@ class PhraseFeatures:
 
 
 @dataclass(frozen=True, eq=False)
-class _Encoded:
+class EncodedPhrase:
     """What is kept of a phrase: token ids, its embedding, and the tower's output in half precision, for its size."""
 
     ids: Tensor
@@ -88,7 +88,7 @@ class TextEncoder:
     def __init__(self, clip: LoadedCLIP) -> None:
         self._clip = clip
         self._model = clip.model
-        self._remembered: dict[str, _Encoded] = {}
+        self._remembered: dict[str, EncodedPhrase] = {}
         self._in_passing = LRUCache(BUDGET)
 
     @property
@@ -111,17 +111,7 @@ class TextEncoder:
         new = self._encoded([phrase for phrase, one in recalled.items() if one is None])
         for phrase, one in new.items():
             self._in_passing.put(phrase, one, one.nbytes)
-        known = [recalled[phrase] or new[phrase] for phrase in phrases]
-        lengths = torch.tensor([len(one.ids) for one in known], device=self.device)
-        is_token = torch.arange(int(lengths.max()), device=self.device) < lengths[:, None]
-        words = self._model.token_embedding(pad_sequence([one.ids for one in known], batch_first=True))
-        words = F.layer_norm(words, words.shape[-1:]) * is_token[..., None]
-        states = pad_sequence([one.states for one in known], batch_first=True).float()
-        return PhraseFeatures(
-            embeddings=torch.stack([one.embedding for one in known]),
-            tokens=torch.cat([words, states], dim=-1),
-            is_token=is_token,
-        )
+        return phrase_features(self._model, [recalled[phrase] or new[phrase] for phrase in phrases])
 
     def remember(self, phrases: Sequence[str]) -> None:
         """Encode phrases for good, each distinct and unknown one once; with a progress bar where it takes long.
@@ -136,30 +126,62 @@ class TextEncoder:
         """Drop the phrases asked in passing: what is asked next then depends on nothing that was asked before."""
         self._in_passing.clear()
 
-    def _recalled(self, phrase: str) -> _Encoded | None:
+    def _recalled(self, phrase: str) -> EncodedPhrase | None:
         return self._remembered.get(phrase) or self._in_passing.get(phrase)
 
     @own_mode()  # what is remembered must not depend on whether a training loop asked in half precision
-    def _encoded(self, new: list[str]) -> dict[str, _Encoded]:
-        """Distinct phrases through the text tower."""
-        encoded: dict[str, _Encoded] = {}
-        if not new:
-            return encoded
-        ids = tokenize(new)
-        lengths = ids.argmax(dim=-1) + 1
-        # Phrases of like length go together, so that each batch runs the tower no further than it needs.
-        batches = lengths.argsort(stable=True).split(BATCH_SIZE)
-        for batch in tqdm(batches, desc="encoding phrases", leave=False, disable=len(batches) < MANY_BATCHES):
-            batch_ids = ids[batch].to(self.device)
-            embeddings, states = encode_tokens(self._model, batch_ids, transformer=self._clip.text_transformer)
-            embeddings = F.normalize(embeddings, dim=-1)
-            for row, index in enumerate(batch.tolist()):
-                length = int(lengths[index])
-                # Copies: a view would keep its whole batch alive.
-                encoded[new[index]] = _Encoded(
-                    batch_ids[row, :length].clone(), embeddings[row].clone(), states[row, :length].half()
-                )
+    def _encoded(self, new: list[str]) -> dict[str, EncodedPhrase]:
+        return encode_distinct(self._model, new, transformer=self._clip.text_transformer)
+
+
+@torch.no_grad()
+def encode_distinct(
+    model: CLIP, phrases: list[str], *, transformer: Transformer | None = None
+) -> dict[str, EncodedPhrase]:
+    """Distinct phrases through the text tower; with a progress bar where it takes long.
+
+    Args:
+        model: the CLIP.
+        phrases: each once; may be none.
+        transformer: as for `encode_tokens`.
+
+    Raises:
+        InputError: a phrase is empty or longer than CLIP's 77 tokens.
+    """
+    encoded: dict[str, EncodedPhrase] = {}
+    if not phrases:
         return encoded
+    device = model.text_projection.device
+    ids = tokenize(phrases)
+    lengths = ids.argmax(dim=-1) + 1
+    # Phrases of like length go together, so that each batch runs the tower no further than it needs.
+    batches = lengths.argsort(stable=True).split(BATCH_SIZE)
+    for batch in tqdm(batches, desc="encoding phrases", leave=False, disable=len(batches) < MANY_BATCHES):
+        batch_ids = ids[batch].to(device)
+        embeddings, states = encode_tokens(model, batch_ids, transformer=transformer)
+        embeddings = F.normalize(embeddings, dim=-1)
+        for row, index in enumerate(batch.tolist()):
+            length = int(lengths[index])
+            # Copies: a view would keep its whole batch alive.
+            encoded[phrases[index]] = EncodedPhrase(
+                batch_ids[row, :length].clone(), embeddings[row].clone(), states[row, :length].half()
+            )
+    return encoded
+
+
+def phrase_features(model: CLIP, encoded: Sequence[EncodedPhrase]) -> PhraseFeatures:
+    """The features of P encoded phrases, at least one, on the model's device."""
+    device = model.text_projection.device
+    lengths = torch.tensor([len(one.ids) for one in encoded], device=device)
+    is_token = torch.arange(int(lengths.max()), device=device) < lengths[:, None]
+    words = model.token_embedding(pad_sequence([one.ids for one in encoded], batch_first=True))
+    words = F.layer_norm(words, words.shape[-1:]) * is_token[..., None]
+    states = pad_sequence([one.states for one in encoded], batch_first=True).float()
+    return PhraseFeatures(
+        embeddings=torch.stack([one.embedding for one in encoded]),
+        tokens=torch.cat([words, states], dim=-1),
+        is_token=is_token,
+    )
 
 
 def tokenize(phrases: list[str]) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from grounding.clip.dense import DenseCLIP
 
-STAGES = ("layer3", "layer4")  # the last ones: what comes before is general, and its gradients dear
+UPDATED_STAGES = ("layer3", "layer4")  # the last ones: what comes before is general, and its gradients dear
 
 
 class LowRankUpdates(nn.Module):
@@ -28,7 +28,7 @@ class LowRankUpdates(nn.Module):
         super().__init__()
         self._shapes: dict[str, torch.Size] = {}
         self.down, self.up = nn.ParameterDict(), nn.ParameterDict()
-        for stage in STAGES:
+        for stage in UPDATED_STAGES:
             for name, module in getattr(dense.visual, stage).named_modules():
                 if isinstance(module, nn.Conv2d):
                     shape = module.weight.shape

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from grounding.clip.dense import DenseFeatures
 from grounding.clip.encoder import Encoder
 from grounding.clip.similarity import pool
 from grounding.data.batches import TrainingBatch
@@ -135,10 +136,13 @@ class BoxCriterion(TrainingCriterion):
 
     def weighted_means(self, batch: TrainingBatch) -> dict[str, WeightedMean]:
         """As `TrainingCriterion`."""
+        updates = self.decoder.updates() if self.decoder.updates is not None else None
+        return self.of_features(self._encoder.encode_squares(batch.squares, updates), batch)
+
+    def of_features(self, features: DenseFeatures, batch: TrainingBatch) -> dict[str, WeightedMean]:
+        """`weighted_means` of a batch whose images are encoded."""
         device = self._encoder.device
         image_index = batch.image_index.to(device)
-        updates = self.decoder.updates() if self.decoder.updates is not None else None
-        features = self._encoder.encode_squares(batch.squares, updates)
         phrases = self._encoder.encode_phrases(batch.phrases)
         regions = self.decoder.region_embeddings(features)
         valid = batch.valid.to(device)[image_index]
@@ -188,8 +192,11 @@ class ContrastCriterion(TrainingCriterion):
 
     def weighted_means(self, batch: TrainingBatch) -> dict[str, WeightedMean]:
         """As `TrainingCriterion`."""
+        return self.of_features(self._encoder.encode_squares(batch.squares), batch)
+
+    def of_features(self, features: DenseFeatures, batch: TrainingBatch) -> dict[str, WeightedMean]:
+        """`weighted_means` of a batch whose images are encoded."""
         device = self._encoder.device
-        features = self._encoder.encode_squares(batch.squares)
         phrases = self._encoder.encode_phrases(batch.phrases)
         regions = self.decoder.region_embeddings(features)
         adapted = self.decoder.phrase_embeddings(phrases.embeddings)

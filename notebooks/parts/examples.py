@@ -1,36 +1,26 @@
-ours = load(CONFIGURED.output, device=DEVICE)
-predictions = list(read_predictions(EVALUATED.output / "predictions" / f"{OURS}.jsonl"))
-expressions = {each.sent_id: each for each in splits["test"].expressions}
+import itertools
+import textwrap
 
-
-def iou_of(prediction):
-    return float(box_iou(np.array(prediction.boxes_xyxy[:1]), np.array([prediction.annotated_xyxy]))[0, 0])
-
-
-def draw_examples(chosen):
-    """A row each: image with annotated and found box, CLIP's similarity map, the decoder's heatmap, all its boxes."""
-    figure = Figure(figsize=(11, 2.75 * len(chosen)), layout="constrained")
-    for prediction, axes in zip(chosen, figure.subplots(len(chosen), 4, squeeze=False), strict=True):
-        encoded = ours.encode(expressions[prediction.sent_id].image_path)
-        [similarity] = ours.similarity_maps(encoded, [prediction.phrase])
-        [answer] = ours.ground(encoded, [prediction.phrase])
-        for axis in axes:
-            show_image(axis, answer.image)
-        draw_boxes(axes[0], [prediction.annotated_xyxy], colour=ANNOTATED_COLOUR, linewidth=2.6)
-        draw_boxes(axes[0], answer.boxes_xyxy[:1])
-        axes[1].clear()
-        show_image(axes[1], similarity, cmap=COLOUR_MAP)
-        axes[2].clear()
-        show_image(axes[2], heatmap_overlay(answer.image, answer.heatmap))
-        draw_boxes(axes[3], answer.boxes_xyxy[:3], [f"{score:.2f}" for score in answer.scores[:3]])
-        titles = [f'"{prediction.phrase}"\nIoU {iou_of(prediction):.2f}', "similarity map, before the decoder",
-                  "heatmap, after it", "best boxes with scores"]  # fmt: skip
-        for axis, title in zip(axes, titles, strict=True):
-            axis.set_title(title, fontsize=8.5, wrap=True, parse_math=False)
-    keep_labels_inside(figure)
-    show(figure, dpi=95, kind="jpeg")
-
-
-shuffled = [predictions[index] for index in np.random.default_rng(0).permutation(len(predictions))]
-one_per_image = {each.image_id: each for each in shuffled if iou_of(each) >= 0.5}
-draw_examples(list(one_per_image.values())[:4] or predictions[:1])
+ours, theirs = results[OURS], results["YOLO + CLIP"]
+first = np.array([each.ious[0] for each in ours])
+other = np.array([each.ious[0] for each in theirs])
+sure = np.array([each.score * max(each.presence, 0) for each in ours])
+shuffled = np.random.default_rng(0).permutation(len(ours))
+picked = {  # drawn by lot among those that qualify; the worst by how sure they were
+    "right": [i for i in shuffled if first[i] >= 0.8][:5],
+    "worst: surest of those that miss the object": [i for i in np.argsort(-sure) if first[i] < 0.1][:5],
+    "disputed: ours right, YOLO + CLIP wrong": [i for i in shuffled if first[i] >= 0.5 > other[i]][:5],
+    "disputed: YOLO + CLIP right, ours wrong": [i for i in shuffled if other[i] >= 0.5 > first[i]][:5],
+}
+figure = plt.figure(figsize=(14, 15.5), layout="constrained")
+for part, (title, chosen) in zip(figure.subfigures(4, 1), picked.items(), strict=True):
+    part.suptitle(title, x=0.01, ha="left", fontsize=12, weight="bold")
+    for axis, i in itertools.zip_longest(part.subplots(1, 5), chosen):
+        axis.axis("off")
+        if i is not None:
+            example = dataset["test"][dataset["test"].image_ids.index(ours[i].phrase.image_id)]
+            answer = methods[OURS](replace(example, phrases=[ours[i].phrase]), TESTING.encode([example.image]))[0]
+            boxes = [ours[i].phrase.boxes_xyxy[0], ours[i].box_xyxy, theirs[i].box_xyxy]
+            title = textwrap.fill(f"{ours[i].phrase.text} (IoU {first[i]:.2f})", 36)
+            draw(axis, example.image, boxes, ("white", "#e6550d", "#17becf"), title, answer.heatmap)
+plt.show()

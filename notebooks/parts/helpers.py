@@ -1,22 +1,21 @@
-def table(rows, headings, caption=""):
-    """Rows of text under headings, the first column on the left, the others on the right."""
-    text = tabulate(
-        rows, headings, "github", disable_numparse=True, colalign=["left"] + ["right"] * (len(headings) - 1)
-    )
-    display(Markdown(f"{text}\n\n{caption}"))
+from IPython.display import Markdown, display
+from matplotlib import pyplot as plt
 
 
-def show_table(made, *, with_caption=False):
-    """One of the report's tables, its title in bold rather than as a heading."""
-    title, caption, text = render(made, "markdown").split("\n\n", 2)
-    above = [f"**{title.removeprefix('## ')}**", *([caption] if with_caption else [])]
-    display(Markdown("\n\n".join([*above, text])))
+def table(header, rows):
+    """Shows a table."""
+    lines = [header, ["---"] * len(header), *rows]
+    display(Markdown("\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)))
 
 
-def signed(difference):
-    low, high = difference.interval
-    return f"{difference.difference:+.3f} [{low:+.3f}, {high:+.3f}]"
+COLOURS = ("#e6550d", "#3182bd", "#31a354", "#c51b8a", "#fec44f", "#17becf")
 
 
-def verdict(low, high):
-    return "better" if low > 0 else "worse" if high < 0 else "not separable"
+def draw(axis, image, boxes, colours, title, heat=None):
+    """An image with boxes, and yellow where a heatmap is hot."""
+    share = np.zeros(image.shape[:2]) if heat is None else 0.6 * heat / heat.max()
+    axis.imshow((image * (1 - share[..., None]) + np.array([255, 230, 0]) * share[..., None]).astype(np.uint8))
+    for (x1, y1, x2, y2), colour in zip(boxes, colours, strict=False):
+        axis.add_patch(plt.Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, linewidth=2.2, edgecolor=colour))
+    axis.set_title(title, fontsize=9, loc="left")
+    axis.axis("off")

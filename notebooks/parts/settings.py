@@ -1,10 +1,11 @@
 import os
 
-MODE = "auto"  # @param ["auto", "refcocog", "offline"]
-FAST = False  # @param {type: "boolean"}
-DRIVE = False  # @param {type: "boolean"}
-STUDENT_IDS = ["student_id_1", "student_id_2"]
+MODE = "refshapes"  # @param ["refshapes", "refcocog"]
+REPOSITORY = ""  # folder of the project's repository, for "refshapes"; empty: the folder of this notebook, or above it
+DRIVE = "/content/drive/MyDrive/visual grounding"  # for "refcocog": the folder that holds annotations/ and images/
+RN50 = "RN50"  # for "refcocog": OpenAI's, which is downloaded, or the path of its file
+FAST = False  # True goes through all cells with a handful of images, to see whether they run
 
 # The same from outside, for whoever runs the notebook from a script.
-MODE = os.environ.get("GROUNDING_NOTEBOOK_MODE", MODE)
-FAST = os.environ.get("GROUNDING_NOTEBOOK_FAST", str(int(FAST))) == "1"
+given = {name.removeprefix("NOTEBOOK_"): value for name, value in os.environ.items() if name.startswith("NOTEBOOK_")}
+globals().update(given | {"FAST": given.get("FAST", FAST) in (True, "1")})

@@ -1,14 +1,28 @@
-CONFIG = "configs/demo-full.yaml" if OFFLINE else "configs/refcocog.yaml"
-PRECISION = "no"
-if DEVICE == "cuda":  # a T4 computes bf16, but slowly
-    PRECISION = "bf16" if torch.cuda.get_device_capability() >= (8, 0) else "fp16"
-words = ["--config", CONFIG, "--data", DATA, "--output", RUNS / "main", "--mixed_precision", PRECISION,
-         "--resume", "true"]  # fmt: skip
-if FAST:
-    words += ["--subset", 16, "--validation_subset", 4, "--epochs", 2, "--model.model_size", 128,
-              "--model.inference_sizes", "[]", "--warmup_steps", 2]  # fmt: skip
-CONFIGURED = parse(TrainConfig, "train", [str(word) for word in words])
+FOUNDATION = load_clip()
+ENCODER = Encoder(FOUNDATION, model_size=SETTINGS.size, output_stride=SETTINGS.stride)
+TESTING = ENCODER.at(SETTINGS.test_size)
+HEATMAP_STRIDE = SETTINGS.stride // 4
+features_of = {}  # split and whether it is boxed -> features of the frozen CLIP, shared by all trainings below
+
+
+def new_decoder(**changes):
+    """A decoder from the same random start."""
+    torch.manual_seed(0)
+    return decoder_for(ENCODER, DecoderConfig(**{"presence": True, **changes})).to(DEVICE)
+
+
+def images_of(split, chosen=None, boxed=True):
+    """A split's `TrainingImages`."""
+    known, stride = features_of.setdefault((split, boxed), {}), HEATMAP_STRIDE if boxed else SETTINGS.stride
+    return TrainingImages(dataset[split], ENCODER, stride=stride, boxed=boxed, chosen=chosen, known=known)
+
 
 began = time.perf_counter()
-train(CONFIGURED)
-print(f"{(time.perf_counter() - began) / 60:.1f} minutes")
+training, validation = images_of("train"), images_of("val")
+criterion = BoxCriterion(ENCODER, new_decoder(lora_rank=0 if OFFLINE else 8), LossConfig()).to(DEVICE)
+HERE, history = train("main", criterion, training, epochs=SETTINGS.epochs, steps=len(training) // SETTINGS.images,
+                      batch=SETTINGS.images, learning_rate=2e-3 if OFFLINE else 5e-4,
+                      validate=validator(validation, batch=2))  # fmt: skip
+print(f"{SETTINGS.epochs} epochs over {len(training):,} images: {(time.perf_counter() - began) / 60:.1f} minutes, "
+      f"with encoding them; {sum(each.numel() for each in HERE.parameters()):,} weights are trained, "
+      f"{sum(each.numel() for each in FOUNDATION.model.parameters()):,} of CLIP are frozen")  # fmt: skip

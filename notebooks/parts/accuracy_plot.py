@@ -1,2 +1,0 @@
-show(accuracy_over_iou(RESULTS))
-show(iou_histogram(RESULTS))

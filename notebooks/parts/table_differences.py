@@ -1,1 +1,0 @@
-show_table(difference_table(RESULTS))

@@ -1,1 +1,0 @@
-show_table(main_table(RESULTS), with_caption=True)

@@ -1,2 +1,0 @@
-show_table(localisation_table(RESULTS))
-show_table(semantic_table(RESULTS))

@@ -1,1 +1,0 @@
-show(accuracy_against_time(RESULTS))
