@@ -22,7 +22,6 @@ from grounding.runtime.cli import parse
 from grounding.webapp.serving import ServeConfig, launch, subtitle
 from reliability.page_session import Session, content_of
 from tests.scripts import ROOT, assert_refused, run_script
-from tests.trained_run import make_trained_run
 from tests.webapp.conftest import MAX_MEGABYTES, MAX_PIXELS, write_photo
 from tests.webapp.test_uploads import png_that_claims
 
@@ -209,13 +208,12 @@ def test_a_wrong_run_is_told(tmp_path: Path) -> None:
         launch(ServeConfig("whole-image", device="cpu"), tmp_path)
 
 
-def test_the_page_says_what_its_clip_knows(tmp_path: Path) -> None:
-    run = make_trained_run(tmp_path) / "run"
+def test_the_page_says_what_its_clip_knows(made: Path) -> None:
     for config, warned in [
         (ServeConfig("refshapes"), True),
         (ServeConfig("zero-shot"), True),
         (ServeConfig("zero-shot", model=ModelConfig(clip="RN50")), False),
-        (ServeConfig(str(run)), False),
+        (ServeConfig(str(made / "run")), False),
     ]:
         assert ("not photographs" in subtitle(config, "CLIP x")) is warned
 
