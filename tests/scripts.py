@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import runpy
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,12 +23,17 @@ class Outcome:
 
 
 def run_script(capsys: pytest.CaptureFixture[str], name: str, *arguments: object) -> Outcome:
-    """`python NAME ARGUMENTS...` in this process."""
+    """`python NAME ARGUMENTS...` in this process, or `python -m NAME ARGUMENTS...` where NAME is a module's."""
     before = sys.argv
     sys.argv = [name, *map(str, arguments)]
     capsys.readouterr()
     try:
-        runpy.run_path(str(ROOT / name), run_name="__main__")
+        if name.endswith(".py"):
+            runpy.run_path(str(ROOT / name), run_name="__main__")
+        else:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", ".*found in sys.modules", RuntimeWarning)
+                runpy.run_module(name, run_name="__main__", alter_sys=True)
         code = 0
     except SystemExit as stop:
         code = int(stop.code or 0)

@@ -12,6 +12,7 @@ import yaml
 import demo
 from grounding import InputError, load
 from grounding.data.refshapes.writer import RECIPE_FILE
+from grounding.visualization import commands, curves, gallery, report
 from tests.scripts import ROOT, run_script
 
 
@@ -30,7 +31,15 @@ def small_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_demo(small_demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def leave_out_pictures(patch: pytest.MonkeyPatch) -> None:
+    """Of what a demo does, drawing takes longest by far."""
+    patch.setattr(report, "draw_plots", lambda *_: {})
+    for module, name in ((commands, "figure"), (commands, "steps"), (commands, "compare"), (curves, "curves"),
+                         (gallery, "gallery")):  # fmt: skip
+        patch.setattr(module, name, lambda _: [Path("left out")])
+
+
+def test_demo(small_demo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     demo.main()
     printed = capsys.readouterr().out
     results = json.loads((small_demo / "runs" / "demo" / "results.json").read_text())
@@ -60,6 +69,7 @@ def test_demo(small_demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
         if path.suffix in (".jpg", ".jsonl", ".p") and path.name != "metrics.jsonl"
     }
     decoder = (small_demo / "runs" / "demo" / "decoder.safetensors").stat().st_mtime_ns
+    leave_out_pictures(monkeypatch)
     demo.main()
     assert made == {path: path.stat().st_mtime_ns for path in made}
     assert decoder == (small_demo / "runs" / "demo" / "decoder.safetensors").stat().st_mtime_ns
@@ -72,7 +82,10 @@ def test_demo(small_demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
         demo.main()
 
 
-def test_the_full_demo_measures_all_bounds_on_all_of_refshapes(small_demo: Path) -> None:
+def test_the_full_demo_measures_all_bounds_on_all_of_refshapes(
+    small_demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_out_pictures(monkeypatch)
     demo.main(full=True)
     results = json.loads((small_demo / "runs" / "demo-full" / "results.json").read_text())
     assert results["data"] == "data/refshapes"

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import runpy
 import shlex
 import shutil
-import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +16,12 @@ from PIL import Image
 from grounding.clip import backbone
 from grounding.data.refshapes.writer import write_refshapes
 from grounding.evaluation.config import EvaluateConfig
+from grounding.extraction import ExtractionConfig, quality
 from grounding.runtime.cli import parse
+from grounding.training import tune_extraction
 from grounding.training.config import TrainConfig
 from grounding.training.train import train
-from grounding.visualization.report import report_comparison
+from grounding.visualization import report
 from tests.scripts import ROOT, run_script
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
@@ -79,6 +80,16 @@ def commands() -> list[tuple[str, str]]:
 RUN_HERE = [(page, line) for page, line in commands() if not line.startswith(tuple(ELSEWHERE))]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    """Without what takes long and is tested elsewhere: plots, and settings and steps in plenty for box extraction."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "draw_plots", lambda *_: {})
+        patch.setattr(tune_extraction, "GRID", (ExtractionConfig(), ExtractionConfig("quality")))
+        patch.setattr(quality, "STEPS", 20)
+        yield
+
+
 @pytest.fixture(scope="module")
 def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working folder in which all that the documentation names is there, but small; not to be changed."""
@@ -92,6 +103,7 @@ def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
                               "mixed_precision": "no", "subset": None, "validation_subset": None,
                               "start_from": None, "sets_per_image": 0, "sets_split_by": None}  # fmt: skip
         settings["evaluate"] = {**settings.get("evaluate", {"methods": []}), "device": "cpu", "proposals": {}}
+        settings["tune"] = {"trials": 2}
         (folder / "configs" / path.name).write_text(yaml.safe_dump(settings))
     refcocog = write_toy_data(folder / "data" / "refcocog")
     for split_by in ("google", "unc"):
@@ -115,7 +127,7 @@ def with_runs(stand_ins: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         patch.chdir(folder)
         for name in ("demo", "refcocog"):
             train(parse(TrainConfig, "train", ["--config", f"configs/{name}.yaml"]))
-            report_comparison(parse(EvaluateConfig, "evaluate", ["--config", f"configs/{name}.yaml"]))
+            report.report_comparison(parse(EvaluateConfig, "evaluate", ["--config", f"configs/{name}.yaml"]))
     shutil.copytree(folder / "runs" / "refcocog", folder / "runs" / "second")
     shutil.copy(folder / "runs" / "refcocog" / "test" / "predictions" / "zero-shot.jsonl", folder / "boxes.jsonl")
     [method] = [block.text for block in blocks() if block.page == "own_method.md" and block.language == "python"]
@@ -140,16 +152,11 @@ def test_command(page: str, line: str, place: Path, capsys: Capture) -> None:
     starts_a_run = name == "train.py" and arguments[:1] == ["--config"] and "--resume" not in arguments
     if starts_a_run:
         shutil.rmtree(place / "runs")
-    if name == "-m":
-        sys_argv, sys.argv = sys.argv, arguments
-        try:
-            runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
-        finally:
-            sys.argv = sys_argv
-        return
     if name == "-c":
         exec(compile(arguments[0], line, "exec"), {})
         return
+    if name == "-m":
+        name, *arguments = arguments
     outcome = run_script(capsys, name, *arguments)
     assert outcome.code == 0, outcome
 

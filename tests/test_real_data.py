@@ -108,8 +108,8 @@ def test_weak_training_on_pairs_without_boxes(tmp_path, capsys):
 @needs_shared_data(COCO_PHOTOS)
 @pytest.mark.parametrize("name", ["refcocog", "refcocog-weak"])
 def test_configurations_for_refcocog_start(name, rn50, tmp_path, capsys):
-    """Two steps of each as it is, on the CPU and few photographs; the losses it is about are among those logged."""
-    few = ("--subset", 4, "--validation_subset", 1, "--epochs", 1, "--images_per_batch", 2, "--phrases_per_image", 2)
+    """A step of each as it is, on the CPU and few photographs; the losses it is about are among those logged."""
+    few = ("--subset", 2, "--validation_subset", 1, "--epochs", 1, "--images_per_batch", 2, "--phrases_per_image", 2)
     here = ("--device", "cpu", "--mixed_precision", "no", "--workers", 0)
     outcome = run_script(capsys, "train.py", "--config", f"configs/{name}.yaml", "--data", SHARED_DATA / COCO_PHOTOS,
                          "--output", tmp_path / "run", "--model.clip", rn50, *few, *here)  # fmt: skip
@@ -129,7 +129,7 @@ def test_configurations_for_refcocog_start(name, rn50, tmp_path, capsys):
 def test_overfits_eight_photographs(tmp_path, capsys):
     """A check that the whole path can learn; the number is one of training, and says nothing about quality.
 
-    The first epoch has 0.16, the last one 0.74.
+    The first epoch has 0.16, the last ones 0.5 to 0.6.
     """
     config = {
         "data": str(SHARED_DATA / COCO_PHOTOS),
@@ -138,9 +138,9 @@ def test_overfits_eight_photographs(tmp_path, capsys):
         "subset": 8,
         "validation_split": "train",
         "validation_subset": 8,  # with the same seed the same photographs
-        "epochs": 25,
-        "patience": 25,
-        "images_per_batch": 4,
+        "epochs": 14,
+        "patience": 14,
+        "images_per_batch": 2,
         "ema_decay": 0.9,
         "learning_rate": 0.002,
         "warmup_steps": 10,
@@ -151,4 +151,4 @@ def test_overfits_eight_photographs(tmp_path, capsys):
     outcome = run_script(capsys, "train.py", "--config", tmp_path / "overfit.yaml")
     assert outcome.code == 0, outcome
     best = max(json.loads(line)["acc@0.5"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines())
-    assert best >= 0.6
+    assert best >= 0.45

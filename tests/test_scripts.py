@@ -14,15 +14,8 @@ from PIL import Image
 from grounding import InputError, load
 from grounding.methods.dense import DenseGrounder
 from tests.scripts import ROOT, assert_refused, run_script
-from tests.trained_run import make_trained_run
 
 Capture = pytest.CaptureFixture[str]
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with toy data, a tiny CLIP and a trained run; not to be changed."""
-    return make_trained_run(tmp_path_factory.mktemp("made"))
 
 
 @pytest.fixture

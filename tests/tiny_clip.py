@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import io
 import warnings
+from collections.abc import Callable
+from functools import cache, lru_cache, wraps
 from pathlib import Path
 
 import torch
@@ -16,6 +19,13 @@ RESOLUTION = 64
 EMBED_DIM = 32
 
 
+def _copied(make: Callable[..., CLIP]) -> Callable[..., CLIP]:
+    """The same, but made once: to draw the weights takes longer than to copy them."""
+    made = lru_cache(maxsize=4)(make)
+    return wraps(make)(lambda *arguments, **options: copy.deepcopy(made(*arguments, **options)))
+
+
+@_copied
 def tiny_clip(
     seed: int = 0,
     *,
@@ -71,8 +81,15 @@ def loaded_tiny_clip(seed: int = 0) -> LoadedCLIP:
 
 def save_tiny_clip(path: Path, seed: int = 0) -> Path:
     """`tiny_clip(seed)` as a state dict saved by torch; returns `path`."""
-    torch.save(tiny_clip(seed).state_dict(), path)
+    path.write_bytes(_saved(seed))
     return path
+
+
+@cache
+def _saved(seed: int) -> bytes:
+    file = io.BytesIO()
+    torch.save(tiny_clip(seed).state_dict(), file)
+    return file.getvalue()
 
 
 def save_openai_archive(model: CLIP, path: Path) -> Path:

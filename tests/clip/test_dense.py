@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from grounding.clip.backbone import fold_batch_norms
 from grounding.clip.dense import STAGES, DenseCLIP, dense_embeddings, fold_projections, resnet_stages
-from tests.tiny_clip import EMBED_DIM, random_rn50, tiny_clip
+from tests.tiny_clip import EMBED_DIM, tiny_clip
 
 
 @pytest.fixture(scope="module")
@@ -135,13 +135,13 @@ def test_nothing_of_clip_changes_in_training(output_stride):
         torch.testing.assert_close(tensor, before[name], atol=0, rtol=0)
 
 
-@pytest.mark.parametrize("make", [tiny_clip, random_rn50])
-def test_with_batch_norms_folded_the_embedding_stays_clips_own(make):
-    model = make()
+@pytest.mark.parametrize("name", ["tiny", "full_size"])
+def test_with_batch_norms_folded_the_embedding_stays_clips_own(request, name):
+    model = request.getfixturevalue(name)
     before = copy.deepcopy(model.visual.state_dict())
     folded = fold_batch_norms(model.visual)
     size = model.visual.input_resolution
-    images = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         expected = model.encode_image(images)
         scale = float(expected.abs().max())

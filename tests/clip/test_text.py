@@ -206,9 +206,7 @@ def test_the_text_tower_runs_no_further_than_the_longest_phrase(model):
 @needs_shared_data("google-refexp-val5000")
 def test_the_text_tower_stopped_early_equals_the_whole_on_real_expressions(model):
     lines = (SHARED_DATA / "google-refexp-val5000" / "expressions.jsonl").read_text().splitlines()
-    sentences = [json.loads(line)["sent"] for line in lines]
-    assert len(sentences) == 5000
+    tokens = tokenize([json.loads(line)["sent"] for line in lines[::10]])
+    assert len(tokens) == 500
     with torch.no_grad():
-        for start in range(0, len(sentences), 500):
-            tokens = tokenize(sentences[start : start + 500])
-            assert (encode_tokens(model, tokens)[0] - model.encode_text(tokens)).abs().max() < 1e-5
+        assert (encode_tokens(model, tokens)[0] - model.encode_text(tokens)).abs().max() < 1e-5

@@ -23,17 +23,16 @@ from grounding.training.tune_extraction import TuneExtractionConfig
 from grounding.types import Grounding
 from grounding.webapp.answers import chosen_boxes
 from tests.toy_data import write_toy_sets
-from tests.trained_run import make_trained_run
 
 CALIBRATION = Calibration(presence=(1.0, 0.0), score=(1.0, 0.0), least_presence=0.5, least_score=0.5)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with toy data that has sets, a tiny CLIP and a trained run; not to be changed."""
-    made = make_trained_run(tmp_path_factory.mktemp("made"))
-    write_toy_sets(made / "data")
-    return made
+    with_sets = Path(shutil.copytree(made, tmp_path_factory.mktemp("sets") / "made"))
+    write_toy_sets(with_sets / "data")
+    return with_sets
 
 
 def test_it_is_read_beside_a_choice_of_boxes_only(made: Path, tmp_path: Path) -> None:
@@ -55,6 +54,7 @@ def test_a_better_epoch_ends_it(tmp_path: Path) -> None:
     assert not (tmp_path / "run" / CALIBRATION_FILE).exists()
 
 
+@pytest.mark.usefixtures("two_settings")
 def test_a_choice_that_is_killed_leaves_none_of_other_boxes(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -116,6 +116,7 @@ def test_pycocotools_loads_the_predictions_and_agrees(made) -> None:
         assert recall[step] == pytest.approx(metrics[f"acc@{threshold:g}"])
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_a_finished_method_is_not_asked_again(made, tmp_path: Path, monkeypatch) -> None:
     config, table = made
     monkeypatch.setattr(comparison, "predict_blocks", None)  # calling it would fail
@@ -198,6 +199,7 @@ def test_a_blind_method_takes_its_bounds_place(made, tmp_path: Path) -> None:
     assert "clip.pt" in results["weights"] and results["proposals"] == ""
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_the_command_repeats_the_comparison(made, tmp_path: Path) -> None:
     config = replace(made[0], output=tmp_path / "it's here", methods=["centred-box", "yolo-clip"], bounds=[],
                      query="ref", proposals=replace(made[0].proposals, max_proposals=3),
@@ -276,6 +278,7 @@ def test_data_without_a_val_split(tmp_path: Path) -> None:
     assert results["methods"]["zero-shot"]["extraction_chosen_on"] == "none: as configured"
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_results_are_there_only_when_the_report_is(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = replace(made[0], output=tmp_path / "out", methods=["zero-shot"], bounds=[])
 

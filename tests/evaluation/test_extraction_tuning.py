@@ -37,16 +37,10 @@ from grounding.training.tune_extraction import GRID, SWEEP_FILE, TuneExtractionC
 from grounding.types import Grounding
 from tests.scripts import assert_refused, run_script
 from tests.toy_data import write_toy_sets
-from tests.trained_run import make_trained_run
 
+pytestmark = pytest.mark.usefixtures("hardly_fitted")
 Capture = pytest.CaptureFixture[str]
 CHOSEN, SWEPT, NETWORK = "extraction.yaml", "extraction_sweep.json", "box_quality.safetensors"
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with toy data, a tiny CLIP and a trained run; not to be changed."""
-    return make_trained_run(tmp_path_factory.mktemp("made"))
 
 
 @pytest.fixture
@@ -167,6 +161,7 @@ def test_quality_is_kept_with_its_network_and_a_new_choice_replaces_it(
     assert all(one != other for one, other in pairwise(made_from)), "else answers are reused"
 
 
+@pytest.mark.usefixtures("two_settings")
 def test_scores_are_calibrated_where_phrases_fit_nothing(made: Path, run: Path, tmp_path: Path) -> None:
     """On the choice's own answers; a choice without such phrases leaves no calibration of another one behind."""
     data = write_toy_sets(Path(shutil.copytree(made / "data", tmp_path / "data")))
@@ -237,6 +232,7 @@ def test_what_cannot_be_used_is_one_sentence(made: Path, run: Path, tmp_path: Pa
     assert "train.py extraction RUN" in run_script(capsys, "train.py", "--help").out
 
 
+@pytest.mark.usefixtures("two_settings")
 @pytest.mark.parametrize("reduced", [False, True])
 @pytest.mark.parametrize("own_split", [False, True])
 def test_the_network_sees_boxes_of_no_image_that_training_did_not(
@@ -262,10 +258,11 @@ def test_the_network_sees_boxes_of_no_image_that_training_did_not(
     assert seen == [{expression.image_id for expression in WithoutBroken(whole, broken).expressions}]
 
 
+@pytest.mark.usefixtures("two_settings")
 def test_after_training_without_boxes_no_network_is_fitted_to_any(made: Path, tmp_path: Path) -> None:
     model = ModelConfig(clip=str(made / "clip.pt"), model_size=64, decoder=DecoderConfig(kind="adapters"))
     run = tmp_path / "run"
     train(TrainConfig(made / "data", run, model=model, epochs=1, images_per_batch=2, device="cpu"))
     tune_extraction(TuneExtractionConfig(run, made / "data", device="cpu"))
     swept = {row["extraction"]["method"] for row in json.loads((run / SWEPT).read_text())["rows"]}
-    assert swept == {"components", "multi_threshold", "rectangle", "grabcut"}
+    assert swept == {"components"}

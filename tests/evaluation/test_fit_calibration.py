@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+import grounding.evaluation.fit_calibration as fitting
 from grounding.errors import InputError
 from grounding.evaluation.fit_calibration import calibrated_answer, fit_calibration, logistic_regression
 from grounding.evaluation.set_metrics import SetAnswer, is_right
@@ -29,6 +30,12 @@ def drawn(count: int, right: Callable[[float], float], *, always_there: bool = F
     return answers
 
 
+@pytest.fixture
+def one_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search for thresholds, which takes nearly all of the time, is not what is tested."""
+    monkeypatch.setattr(fitting, "SCORES_TRIED", np.array([0.5]))
+
+
 def test_logistic_regression_finds_the_coefficients() -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(size=40_000)
@@ -38,6 +45,7 @@ def test_logistic_regression_finds_the_coefficients() -> None:
     assert 0 < slope < 0.02  # the order of boxes is not turned round
 
 
+@pytest.mark.usefixtures("one_threshold")
 def test_probabilities_are_shares() -> None:
     """Of held-out answers with about the same probability, about that share is right; a box's, where anything fits."""
     answers = drawn(12_000, lambda score: score**2)
@@ -58,7 +66,7 @@ def test_the_thresholds_are_the_best_for_sets() -> None:
     """Against a loop over a grid of both; a second box is an object of its own where it scores high."""
     rng = np.random.default_rng(1)
     answers = []
-    for each in drawn(300, lambda _: 1.0):
+    for each in drawn(150, lambda _: 1.0):
         second = rng.uniform(0.02, 0.9) * each.scores[0]
         annotated = each.annotated_xyxy
         if len(annotated) and rng.random() < second:
@@ -72,11 +80,12 @@ def test_the_thresholds_are_the_best_for_sets() -> None:
         tried = replace(calibration, least_presence=least_presence, least_score=least_score)
         return float(np.mean([is_right(calibrated_answer(each, tried)) for each in answers]))
 
-    grid = [accuracy(presence, score) for presence in np.linspace(0, 1, 15) for score in np.linspace(0, 1, 15)]
+    grid = [accuracy(presence, score) for presence in np.linspace(0, 1, 11) for score in np.linspace(0, 1, 11)]
     reached = accuracy(calibration.least_presence, calibration.least_score)
     assert reached >= max(grid) - 0.01 and reached > min(grid) + 0.1
 
 
+@pytest.mark.usefixtures("one_threshold")
 def test_phrases_for_one_object_have_no_say_in_presence() -> None:
     sets, single = drawn(400, lambda score: score), drawn(400, lambda _: 1.0, always_there=True)
     alone, beside = fit_calibration(sets), fit_calibration(sets, single)

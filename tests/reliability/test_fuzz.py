@@ -14,7 +14,7 @@ from reliability.fuzz import fuzz
 from reliability.readers import make_readers
 from reliability.trying import MOST_BYTES, READ, REFUSED, WARNED, Trial
 
-INPUTS = 150
+INPUTS = 80
 NAMES = (
     *("unpickler", "annotation reader", "image opener", "configuration reader", "archives"),
     *("predictions", "requests in bulk", "phrases"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -24,7 +25,7 @@ from grounding.evaluation.evaluate import predict_blocks
 from grounding.runtime import cli
 from grounding.runtime.distributed import gather, is_main, process_count, process_index, sharing
 from grounding.runtime.shards import ShardedFile
-from grounding.visualization.report import report_comparison
+from grounding.visualization import report
 from tests.ended import ending_both, no_space
 from tests.runtime.shared_work import BOUNDS, METHODS, evaluation, work
 from tests.scripts import ROOT
@@ -35,11 +36,13 @@ IMAGES = 35  # blocks of 16, 16 and 3
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """As the processes have it: with another number of threads, sums are taken in another order."""
+def as_in_the_processes() -> Iterator[None]:
+    """With another number of threads, sums would be taken in another order; plots take long."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "draw_plots", lambda *_: {})
+        yield
     torch.set_num_threads(threads)
 
 
@@ -84,7 +87,7 @@ def test_two_go_on_where_a_killed_one_was_and_leave_what_one_leaves(folder, alon
     output = folder / "two"
     monkeypatch.setattr(comparison, "predict_blocks", killed_after_a_block)
     with pytest.raises(KeyboardInterrupt):
-        report_comparison(evaluation(folder, output))
+        report.report_comparison(evaluation(folder, output))
     _, kept = json.loads((output / "predictions" / "zero-shot.shards" / "0.jsonl").read_text())
     outcome = launch(folder, output)
     assert outcome.returncode == 0, outcome.stderr
@@ -101,22 +104,6 @@ def test_two_go_on_where_a_killed_one_was_and_leave_what_one_leaves(folder, alon
     # Of the first process alone: its last block, as the killed one made its first; and its first and its last.
     bars = re.findall(r"zero-shot \(share (\d) of 2\):[^|]*\|[^|]*\| 0/(\d+) ", outcome.stderr)
     assert bars == [("0", "3"), ("0", "19")]
-
-
-def test_what_stops_one_stops_both_and_is_said_once(folder, tmp_path: Path) -> None:
-    broken = tmp_path / "broken"
-    broken.mkdir()
-    write_toy_data(broken / "data", {"val": 1, "test": IMAGES})
-    save_tiny_clip(broken / "clip.pt")
-    image = broken / "data" / "images" / "toy_020.png"
-    image.write_bytes(b"no image")
-    outcome = launch(broken, tmp_path / "out")
-    assert outcome.returncode != 0
-    said = [line for line in outcome.stderr.splitlines() if line.startswith("error: ")]
-    assert len(said) == 1 and "toy_020.png cannot be read" in said[0], outcome.stderr
-    shards = (tmp_path / "out" / "predictions" / "zero-shot.shards").glob("*")
-    assert {each.name for each in shards} <= {"0.jsonl"}  # what the other one could finish
-    assert not (tmp_path / "out" / "results.json").exists()
 
 
 def numbered(monkeypatch, rank: str) -> None:
@@ -186,12 +173,28 @@ def share_of_which_one_fails(output: Path) -> None:
     assert len(parts) < 3000
 
 
-def test_a_comparison_in_which_the_main_process_fails_ends_in_both(folder, tmp_path: Path) -> None:
-    in_processes(2, compare_where_the_main_process_fails, folder, tmp_path)
+def compare_where_one_process_cannot_read_an_image(folder: Path) -> str:
+    """What each of two processes does; returns what it fails with."""
+    with pytest.raises(InputError, match=r"toy_020\.png cannot be read") as stopped:
+        comparison.compare(evaluation(folder, folder / "out"))
+    return stopped.type.__name__
 
 
-def test_a_share_ends_soon_after_the_other_one_has_failed(tmp_path: Path) -> None:
-    in_processes(2, share_of_which_one_fails, tmp_path)
+def failing(folder: Path, broken: Path, output: Path) -> str:
+    """One after the other: to start two processes takes longest."""
+    compare_where_the_main_process_fails(folder, output)
+    share_of_which_one_fails(output)
+    return compare_where_one_process_cannot_read_an_image(broken)
+
+
+def test_what_stops_one_process_stops_both(folder, tmp_path: Path) -> None:
+    broken = Path(shutil.copytree(folder, tmp_path / "broken"))
+    (broken / "data" / "images" / "toy_020.png").write_bytes(b"no image")
+    ends = in_processes(2, failing, folder, broken, tmp_path)
+    assert sorted(ends) == ["InputError", "SharedError"]  # the latter is of what another one says
+    shards = (broken / "out" / "predictions" / "zero-shot.shards").glob("*")
+    assert {each.name for each in shards} <= {"0.jsonl"}  # what the other one could finish
+    assert not (broken / "out" / "results.json").exists()
 
 
 def test_shared_work_of_one_process_needs_no_group() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
@@ -30,15 +31,19 @@ def small_run(folder: Path) -> TrainConfig:
     """Six steps in two epochs, on data written into the folder."""
     data = write_toy_data(folder / "data")
     model = ModelConfig(clip=str(save_tiny_clip(folder / "clip.pt")), model_size=64, decoder=SMALL)
-    return TrainConfig(
-        data, folder / "run", model=model, epochs=2, images_per_batch=2, warmup_steps=2, device="cpu", save_every=1
-    )
+    return TrainConfig(data, folder / "run", model=model, epochs=2, images_per_batch=2, warmup_steps=2, device="cpu")
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> TrainConfig:
     """Six steps in two epochs."""
     return small_run(tmp_path)
+
+
+@pytest.fixture
+def finished(undisturbed: TrainConfig, tmp_path: Path) -> TrainConfig:
+    """A copy of the run that was trained undisturbed, on its data."""
+    return replace(undisturbed, output=Path(shutil.copytree(undisturbed.output, tmp_path / "run")))
 
 
 @pytest.fixture
@@ -54,7 +59,7 @@ def everything(config: TrainConfig) -> TrainConfig:
 def unboxed(everything: TrainConfig) -> TrainConfig:
     """The same data for adapters, which see no box."""
     return replace(everything, model=replace(everything.model, decoder=DecoderConfig(kind="adapters")),
-                   sets_per_image=0, sets_split_by=None)  # fmt: skip
+                   sets_per_image=0, sets_split_by=None, save_every=1)  # fmt: skip
 
 
 @pytest.fixture(scope="session")

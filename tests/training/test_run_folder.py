@@ -25,18 +25,18 @@ from tests.training.disturbing import at_step, signalled
 from tests.training.runs import SMALL
 
 
-def test_run_folder(config: TrainConfig) -> None:
-    train(config)
-    saved = yaml.safe_load((config.output / "config.yaml").read_text())
+def test_run_folder(undisturbed: TrainConfig) -> None:
+    run = undisturbed.output
+    saved = yaml.safe_load((run / "config.yaml").read_text())
     assert saved["model"]["decoder"]["width"] == SMALL.width
-    assert saved["data"] == str(config.data)
-    epochs = [json.loads(line)["epoch"] for line in (config.output / "metrics.jsonl").read_text().splitlines()]
+    assert saved["data"] == str(undisturbed.data)
+    epochs = [json.loads(line)["epoch"] for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert epochs == [1, 2]
-    assert list(config.output.glob("events.out.tfevents.*"))
-    assert not list(config.output.glob("*.part"))
+    assert list(run.glob("events.out.tfevents.*"))
+    assert not list(run.glob("*.part"))
 
-    grounder = load(config.output)
-    image = next((config.data / "images").iterdir())
+    grounder = load(run)
+    image = next((undisturbed.data / "images").iterdir())
     result = grounder.ground(image, ["the red box", "the blue box"])
     assert [r.phrase for r in result] == ["the red box", "the blue box"]
     assert result[0].heatmap.shape == result[0].image.shape[:2]
@@ -53,22 +53,20 @@ def test_a_run_that_ends_closes_its_logs_and_lets_go_of_its_folder(config: Train
         pass
 
 
-def test_existing_run_is_not_overwritten(config: TrainConfig) -> None:
-    train(replace(config, epochs=1))
-    before = (config.output / "decoder.safetensors").read_bytes()
+def test_existing_run_is_not_overwritten(finished: TrainConfig) -> None:
+    before = (finished.output / "decoder.safetensors").read_bytes()
     with pytest.raises(InputError, match="holds a run already"):
-        train(replace(config, epochs=1))
+        train(finished)
     with pytest.raises(InputError, match="another learning_rate"):
-        train(replace(config, epochs=1, resume=True, learning_rate=0.5))
-    assert (config.output / "decoder.safetensors").read_bytes() == before
+        train(replace(finished, resume=True, learning_rate=0.5))
+    assert (finished.output / "decoder.safetensors").read_bytes() == before
 
 
 @pytest.mark.parametrize("content", ["", "a: [", "words"])
-def test_a_damaged_configuration_is_said_on_resume(config: TrainConfig, content: str) -> None:
-    train(replace(config, epochs=1))
-    (config.output / "config.yaml").write_text(content)
+def test_a_damaged_configuration_is_said_on_resume(finished: TrainConfig, content: str) -> None:
+    (finished.output / "config.yaml").write_text(content)
     with pytest.raises(InputError, match=r"config\.yaml is damaged"):
-        train(replace(config, epochs=1, resume=True))
+        train(replace(finished, resume=True))
 
 
 def test_a_run_is_tied_to_its_clip(config: TrainConfig) -> None:

@@ -20,7 +20,7 @@ from tests.training.runs import Losses, weights
 
 
 def test_steps_without_finite_numbers_change_nothing(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = replace(config, most_skipped=7, last_states=100)
+    config = replace(config, most_skipped=7, save_every=1, last_states=100)
     with monkeypatch.context() as patch:
         at_step(patch, 1, not_a_number, until=6)
         train(config)

@@ -28,7 +28,6 @@ def test_a_signal_ends_it_after_the_step(
     config: TrainConfig, undisturbed: TrainConfig, number: int, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    config = replace(config, save_every=100)
     words = ["--data", config.data, "--output", config.output, "--model.clip", config.model.clip, "--model.model_size",
              64, "--model.decoder.width", 16, "--model.decoder.blocks", 1, "--model.decoder.queries", 2,
              "--model.decoder.query_dim", 8, "--epochs", 2, "--images_per_batch", 2, "--warmup_steps", 2, "--device",
@@ -55,9 +54,9 @@ def test_a_signal_ends_validation_at_once(
     with monkeypatch.context() as patch:
         patch.setattr(training, "evaluate", long)
         with pytest.raises(Stopped, match="after step 3"):
-            train(replace(config, save_every=100))
+            train(config)
     assert newest_state(config.output) == "00000003-0000"  # no step of the epoch is lost
-    train(replace(config, save_every=100, resume=True))
+    train(replace(config, resume=True))
     assert_same(config, undisturbed)
 
 
@@ -79,7 +78,6 @@ def test_what_was_ignored_from_the_start_stays_ignored() -> None:
 
 
 def test_an_image_that_breaks_midway_costs_no_step(config: TrainConfig, undisturbed: TrainConfig) -> None:
-    config = replace(config, save_every=100)
     *_, last_batch = GlobalBatches(6, config.images_per_batch, seed=config.seed)
     image = RefCOCOg(config.data, "train", group_by="image").expressions_of(last_batch[0])[0].image_path
     whole = image.read_bytes()

@@ -164,7 +164,7 @@ def test_more_runs_than_colours(tmp_path):
 @pytest.mark.parametrize(("kind", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
 def test_formats(tmp_path, kind, magic):
     write_run(tmp_path / "run")
-    for output in (tmp_path / "out", None):
+    for output in (tmp_path / "out", *([None] if kind == "png" else [])):
         (path,) = curves(CurvesConfig([tmp_path / "run"], output, format=kind))
         assert path == (output or tmp_path / "run") / f"curves.{kind}"
         assert path.stat().st_size > 5000 and path.read_bytes().startswith(magic)

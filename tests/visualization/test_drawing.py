@@ -161,7 +161,7 @@ class TestSaving:
 
     def test_labels_of_a_large_photo_are_as_legible_as_those_of_a_small_one(self, tmp_path: Path) -> None:
         shares = []
-        for width, height in [(480, 360), (4000, 3000)]:
+        for width, height in [(480, 360), (2000, 1500)]:
             image = np.zeros((height, width, 3), dtype=np.uint8)
             boxes = np.array([[0.3, 0.5, 0.7, 0.9]], dtype=np.float32) * [width, height, width, height]
             heatmap = np.zeros((height, width), dtype=np.float32)

@@ -1,7 +1,5 @@
 """The command that downloads: what it says, and how it ends."""
 
-import runpy
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import pytest
 from grounding.data.download import PUBLISHED, main
 from grounding.errors import InputError
 from tests.data.download.published import COURSE_FILES, IMAGES, TINY, assert_complete, zipped
+from tests.scripts import assert_refused, run_script
 
 
 def test_command_downloads_then_says_complete_then_verifies(tmp_path, drive, monkeypatch, capsys):
@@ -34,11 +33,7 @@ def test_command_says_that_the_course_archive_is_refcocog_only(tmp_path, monkeyp
         main(["refcoco", "--root", str(tmp_path)])
 
 
-@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
-def test_a_user_error_ends_the_process_with_code_2(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["download", "refcocog", "--root", str(tmp_path / "none"), "--verify-only"])
-    with pytest.raises(SystemExit) as stopped:
-        runpy.run_module("grounding.data.download", run_name="__main__")
-    assert stopped.value.code == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: there is no data folder") and error.count("\n") == 1
+def test_a_user_error_ends_the_process_with_code_2(tmp_path, capsys):
+    outcome = run_script(capsys, "grounding.data.download", "refcocog", "--root", tmp_path / "none", "--verify-only")
+    assert_refused(outcome, "there is no data folder")
+    assert outcome.err.count("\n") == 1

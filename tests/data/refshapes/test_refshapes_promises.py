@@ -19,7 +19,7 @@ from tests.data.refshapes.phrase_judge import Thing, denoted
 from tests.data.refshapes.phrase_reader import Meaning, read_phrase, read_set
 
 # REFSHAPES_SCENES=3000 asks for as many as have 20,000 phrases.
-COUNTS = {"train": int(os.environ.get("REFSHAPES_SCENES", "130")), "val": 60, "test": 90}
+COUNTS = {"train": int(os.environ.get("REFSHAPES_SCENES", "80")), "val": 40, "test": 80}
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import runpy
 import shutil
 import sys
 from functools import cache
@@ -22,7 +21,7 @@ from grounding.errors import InputError
 from grounding.methods.hub_download import fetched
 from grounding.methods.names import RUN_FILES, SHIPPED
 from tests.deployment.hub.stand_in import HubStandIn, Repository
-from tests.trained_run import make_trained_run
+from tests.scripts import run_script
 
 ABSOLUTE = "/home/somebody/secret"
 
@@ -128,15 +127,12 @@ def test_results_of_another_run_are_refused(hub: HubStandIn, run: Path, tmp_path
     assert not hub.repositories
 
 
-@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
-def test_the_command(
-    hub: HubStandIn, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.usefixtures("run")
+def test_the_command(hub: HubStandIn, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["push", "--run", "runs/mine", "--repo", "hf://somebody/mine", "--private", "true"]
-    monkeypatch.setattr(sys, "argv", ["hub", *arguments])
-    runpy.run_module("grounding.deployment.hub", run_name="__main__")
+    outcome = run_script(capsys, "grounding.deployment.hub", *arguments)
     assert hub.repositories["somebody/mine"].private
-    assert 'grounding.load("hf://somebody/mine")' in capsys.readouterr().out
+    assert 'grounding.load("hf://somebody/mine")' in outcome.out
 
 
 def test_only_a_name_with_the_prefix_is_looked_for_on_the_hub(hub: HubStandIn, mine: Repository) -> None:
@@ -239,9 +235,9 @@ def test_uploads_that_are_refused(hub: HubStandIn, run: Path, monkeypatch: pytes
         grounding.push("zero-shot", "somebody/mine")
 
 
-def test_a_clip_that_is_a_file(tmp_path: Path, hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clip_that_is_a_file(made: Path, hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     """It goes by its published name, or not at all."""
-    run = make_trained_run(tmp_path / "toy") / "run"
+    run = made / "run"
     with pytest.raises(InputError, match=r"clip\.pt is a file that is not uploaded"):
         grounding.push(run, "somebody/toy")
     sha256 = grounding.load(run).encoder.clip.sha256  # type: ignore[attr-defined]
@@ -250,4 +246,4 @@ def test_a_clip_that_is_a_file(tmp_path: Path, hub: HubStandIn, monkeypatch: pyt
     grounding.push(run, "somebody/toy")
     files = hub.repositories["somebody/toy"].files
     assert yaml.safe_load(files["config.yaml"])["model"]["clip"] == "RN50"
-    assert not any(str(tmp_path).encode() in content for content in files.values())
+    assert not any(str(made).encode() in content for content in files.values())
