@@ -27,8 +27,9 @@ class EvaluateConfig:
         methods: folders of training runs, "zero-shot", "gradcam", "yolo-clip", "reclip", CLIPs ("RN50", a file),
             "whole-image", "centred-box", "package.module:Class" of a method of your own, and files of boxes of other
             systems (.jsonl, or .json of COCO results); the others are held against the first.
-        data: the data set, a folder or a table (docs/data.md).
-        output: folder for results.json, tables, plots, report.html and predictions.
+        data: the data set, a folder or a table (docs/data.md); a command line need not name it beside a run, which
+            remembers its own.
+        output: folder for results.json, tables, plots, report.html and predictions; likewise, RUN/SPLIT.
         split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
         split: split to measure on; all of it is used.
         query: "expression" asks each by itself; "ref" pools the answers to all expressions of an object.

@@ -57,8 +57,8 @@ def remembers_its_call(load: Loader) -> Loader:
     the call, with whole paths in it."""
 
     @wraps(load)
-    def loading(name: str | os.PathLike[str], **options: Any) -> Any:
-        if not isinstance(name, str | os.PathLike):
+    def loading(name: Any, **options: Any) -> Any:
+        if not isinstance(name, str | os.PathLike) and not hasattr(name, "ground"):
             raise InputError(f"the method is {name!r}: give the folder of a run, or a name such as 'refshapes'")
         for setting in ("model", "proposals", "scoring"):
             if not (options.get(setting) is None or is_dataclass(options[setting])):

@@ -98,7 +98,7 @@ def parse(
             if known.config:
                 settings = _merged(settings, _section(known.config, file, config_class, name, optional=optional))
         train = file.get(TRAINING)
-        settings, words = completed(config_class, settings, train if isinstance(train, dict) else {}, words, command)
+        settings, words = completed(config_class, settings, train if isinstance(train, dict) else {}, words, program)
         parser.set_defaults(settings)
         given = parser.parse_args(words).as_dict()
         del given["config"]

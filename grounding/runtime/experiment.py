@@ -16,11 +16,11 @@ RUN_CONFIG = "config.yaml"  # in a run folder
 RUNS = ("run", "method", "runs", "methods")  # fields that name runs; the last two are lists
 COMPARISON = "comparison"  # a field that names a comparison's folder
 OTHER_DATA = ("data", "image", "pairs")  # where a command line names one of these, the run's data are not meant
-PLACES = {"sets": "sets"}  # of what a command writes in the run's folder; a comparison's is called after its split
+SETS, COMPARE = "evaluate.py sets", "evaluate.py compare"  # which do not write pictures
 
 
 def completed(
-    config_class: type, section: Mapping[str, Any], train: Mapping[str, Any], words: Sequence[str], command: str
+    config_class: type, section: Mapping[str, Any], train: Mapping[str, Any], words: Sequence[str], program: str
 ) -> tuple[dict[str, Any], list[str]]:
     """A section of a configuration with what it leaves out, for a command that is about runs; others as they are.
 
@@ -34,7 +34,7 @@ def completed(
         section: of the configuration; empty where there is none.
         train: the configuration's section of that name; likewise.
         words: the command line.
-        command: its name.
+        program: script and command, as the help names them.
 
     Returns:
         The section to be used, and the words without an `--output` that names the run.
@@ -64,9 +64,9 @@ def completed(
             is_free = known["split_by"].default == "umd" and section.get("split_by") in (None, train.get("split_by"))
             if is_free and trained.get("split_by"):
                 filled["split_by"] = trained["split_by"]
-    if run is not None and "output" in known and known["output"].default is MISSING:
-        split = str(given.get("split") or filled.get("split") or known["split"].default)
-        filled.setdefault("output", str(Path(run) / PLACES.get(command, split if command == "compare" else "pictures")))
+    if run is not None and {"output", "split"} <= known.keys() and known["output"].default is MISSING:
+        split = given.get("split") or filled.get("split") or known["split"].default
+        filled.setdefault("output", str(Path(run) / {SETS: "sets", COMPARE: str(split)}.get(program, "pictures")))
     return filled, words
 
 

@@ -91,7 +91,8 @@ def curves(config: CurvesConfig) -> list[Path]:
         raise InputError(f"no run has measured {unknown[0]!r}: choose from {', '.join(known)}")
     if not config.metrics and not any(log.steps for log in logs):
         raise InputError("these runs have logged no step, and no measure is asked for: name some by --metrics")
-    path = (config.output or config.runs[0]) / f"curves.{config.format}"
+    beside = "".join(f"_{log.name.replace('/', '-')}" for log in logs) if len(logs) > 1 else ""
+    path = (config.output or config.runs[0]) / f"curves{beside}.{config.format}"
     save_figure(draw_curves(logs, metrics=config.metrics, smoothing=config.smoothing), path, dpi=DPI)
     return [path]
 

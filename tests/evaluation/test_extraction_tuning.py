@@ -223,7 +223,6 @@ def test_what_cannot_be_used_is_one_sentence(made: Path, run: Path, tmp_path: Pa
     refused("--run", "zero-shot", *data, fragment="zero-shot")
     refused("--run", run, *data, "--criterion", "giou", fragment="criterion")
     refused("--run", run, *data, "--subset", "99", fragment="subset is 99")
-    refused(run, fragment="train.py extraction --help")
     (run / CHOSEN).write_text("method: best")
     outcome = run_script(capsys, "evaluate.py", run, *data, "--output", tmp_path / "new")
     assert_refused(outcome, run / CHOSEN, "damaged")

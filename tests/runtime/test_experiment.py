@@ -57,7 +57,7 @@ def test_a_run_is_enough(run: str) -> None:
     assert (boxes.data, boxes.split_by) == (Path("elsewhere/data"), "google")
     sets = parse(SetsConfig, "evaluate", [run], positional="methods", command="sets")
     assert (sets.data, sets.split_by, sets.output) == (Path("elsewhere/data"), "unc", Path("runs/x/sets"))
-    drawn = parse(VisualizeConfig, "visualize", [run], positional="methods")
+    drawn = parse(VisualizeConfig, "visualize", [run], positional="methods", command="compare")
     assert (drawn.data, drawn.split_by, drawn.output) == (Path("elsewhere/data"), "google", Path("runs/x/pictures"))
     asked = parse(VisualizeConfig, "visualize", [run, "--image", "a.jpg", "--output", "p"], positional="methods")
     assert asked.data is None and asked.output == Path("p")
@@ -102,5 +102,7 @@ def test_the_command_line_and_the_section_go_first(run: str, tmp_path: Path) -> 
     assert bulk.method == "runs/y"
     path.write_text("train: {data: a, split_by: google, output: r}\nevaluate: {data: a, split_by: google, output: c}\n")
     assert compared("--config", str(path), "--data", "d").split_by == "google"
+    with pytest.raises(InputError, match="output"):  # of a file of answers the run says nothing
+        parse(BulkConfig, "-m grounding.deployment.bulk", ["--method", run, "--requests", "r.jsonl"], section="bulk")
     with pytest.raises(InputError, match="data"):
         compared("zero-shot", "--output", "c")
