@@ -10,6 +10,7 @@ import gradio as gr
 from PIL import Image
 
 from grounding.data.images import SUFFIXES, read_image
+from grounding.visualization.drawing import OPACITY
 from grounding.webapp.answers import Answerer, PageMethod, about, extraction_of, extractions_of
 from grounding.webapp.events import Handlers, in_words
 from grounding.webapp.guard import UploadsOnlyBlocks
@@ -76,7 +77,7 @@ class Components:
                 self.status = gr.HTML("", elem_id="status", apply_default_css=False)
                 self.picture = gr.HTML(NOTHING_YET, elem_id="answer", apply_default_css=False)
                 with gr.Row():
-                    self.opacity = gr.Slider(0, 1, 0.3, step=0.01, label="Heatmap's opacity", min_width=240,
+                    self.opacity = gr.Slider(0, 1, OPACITY, step=0.01, label="Heatmap's opacity", min_width=240,
                                              elem_id="opacity")  # fmt: skip
                     self.heat_of = gr.Dropdown([], label="Heatmap of", visible=False, filterable=False, min_width=240,
                                                elem_id="heat_of")  # fmt: skip

@@ -81,7 +81,7 @@ def test_name_and_weights_may_be_left_out(tmp_path: Path) -> None:
     for name in ("a/b", "", "..", None, 3):
         with pytest.raises(InputError, match="files are called after it"):
             answering([RIGHT], name=name)
-    with pytest.raises(InputError, match=r"builtins:int is no method: it needs ground"):
+    with pytest.raises(InputError, match=r"the method is 3: give the folder of a run"):
         load(3)  # type: ignore[arg-type]
 
 

@@ -218,6 +218,8 @@ def test_the_command_line_reads_the_run_first() -> None:
 
 PROBE = """
 import socket, sys
+from pathlib import Path
+from grounding.webapp.serving import ServeConfig, launch
 assert "gradio" not in sys.modules, "Gradio is slow to import, and only needed to serve"
 
 def local_only(own):

@@ -31,27 +31,28 @@ PHRASES = ["the red square", "the blue one on the left"]
 
 def test_runs_of_one_name_and_a_clip_are_beside_each_other(tmp_path: Path, photo_file: Path) -> None:
     runs = [str(shutil.copytree(SHIPPED["refshapes"], tmp_path / parent / "best")) for parent in "ab"]
+    a, b = "a-best", "b-best"
     for name in (EXTRACTION_FILE, CALIBRATION_FILE):
         (tmp_path / "b" / "best" / name).unlink()
     clip = str(save_tiny_clip(tmp_path / "RN50.pt"))
     asked = [*runs, "yolo-clip", clip]
     methods = load_methods(asked, ModelConfig(), ProposalsConfig(), "cpu")
-    assert list(methods) == [*runs, "yolo-clip", "RN50", "zero-shot", "gradcam", "reclip"]
+    assert list(methods) == [a, b, "yolo-clip", "RN50", "zero-shot", "gradcam", "reclip"]
     answerer, photo = Answerer(methods, LRUCache(2**28)), given(photo_file)
     answers = {}
-    for name, whole in ((runs[0], runs[0]), (runs[1], runs[1]), ("RN50", clip)):
+    for name, whole in ((a, runs[0]), (b, runs[1]), ("RN50", clip)):
         answers[name] = answerer.ask(photo, PHRASES, name)
         for one, expected in zip(answers[name], load(whole).ground(photo_file, PHRASES), strict=True):
             np.testing.assert_allclose(one.heatmap, expected.heatmap, atol=1e-5)
             np.testing.assert_array_equal(one.boxes_xyxy, expected.boxes_xyxy)
             assert one.found == expected.found
-    assert answers[runs[0]][0].boxes_xyxy.shape != answers[runs[1]][0].boxes_xyxy.shape
+    assert answers[a][0].boxes_xyxy.shape != answers[b][0].boxes_xyxy.shape
 
 
 def test_a_run_that_is_called_like_a_method_takes_no_others_place(tmp_path: Path) -> None:
     run = str(shutil.copytree(SHIPPED["refshapes"], tmp_path / "gradcam"))
     methods = load_methods(run, ModelConfig(), ProposalsConfig(), "cpu")
-    assert list(methods) == [run, "zero-shot", "gradcam", "yolo-clip", "reclip"]
+    assert list(methods) == [f"{tmp_path.name}-gradcam", "zero-shot", "gradcam", "yolo-clip", "reclip"]
 
 
 @pytest.mark.parametrize(
