@@ -41,7 +41,7 @@ class ServeConfig:
         port: to listen at; 0 takes the first free one from 7860 on.
         auth: USER:PASSWORD that the page asks for; without it, whoever reaches the address may use it.
         data: root folder of a data set in RefCOCOg's layout, whose images are the examples; without it, generated
-            scenes are.
+            scenes are. A command line takes the run's own where it is there.
         split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
         split: split of the examples.
         model: the CLIP and its input size for training-free methods; a run brings its own.
