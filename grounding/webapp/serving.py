@@ -40,7 +40,8 @@ class ServeConfig:
         port: to listen at; 0 takes the first free one from 7860 on.
         auth: USER:PASSWORD that the page asks for; without it, whoever reaches the address may use it.
         data: a data set, a folder or a table (docs/data.md), whose images are the examples; without it, they are what
-            the weights know: a photograph, generated scenes, or both.
+            the weights know: a photograph, generated scenes, or both. A command line takes the run's own where it is
+            there.
         split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
         split: split of the examples.
         model: the CLIP and its input size for training-free methods where no run and no CLIP is named.

@@ -125,7 +125,7 @@ def test_what_is_refused(made: Path, tmp_path: Path, capsys: Capture) -> None:
         assert not (tmp_path / "new").exists()
 
     data = ["--data", made / "data"]
-    refused(made / "run", fragment="--image FILE")
+    refused("zero-shot", fragment="--image FILE")
     refused(made / "run", *data, "--format", "gif", fragment="gif")
     refused(made / "run", made / "run", *data, fragment="both be called 'run'")
     refused("steps", "yolo-clip", *data, fragment="yolo-clip makes no boxes from a heatmap")
