@@ -22,8 +22,13 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, NotebookNo
     return folder, notebook
 
 
-def test_holds_the_package_as_it_is() -> None:
-    committed, built = nbformat.read(NOTEBOOK, as_version=4), build()
+@pytest.fixture(scope="module")
+def built() -> NotebookNode:
+    return build()
+
+
+def test_holds_the_package_as_it_is(built: NotebookNode) -> None:
+    committed = nbformat.read(NOTEBOOK, as_version=4)
     remedy = "the package or notebooks/parts has changed: run python notebooks/build.py --execute"
     assert [(cell.id, cell.source) for cell in committed.cells] == [(cell.id, cell.source) for cell in built.cells], (
         remedy
@@ -31,8 +36,8 @@ def test_holds_the_package_as_it_is() -> None:
     nbformat.validate(committed)
 
 
-def test_looks_the_same_when_built_again() -> None:
-    ids = [cell.id for cell in build().cells]
+def test_looks_the_same_when_built_again(built: NotebookNode) -> None:
+    ids = [cell.id for cell in built.cells]
     assert ids == [cell.id for cell in build().cells] and len(set(ids)) == len(ids)
 
 
