@@ -25,6 +25,12 @@ from tests.training.disturbing import at_step, signalled
 from tests.training.runs import assert_same
 
 
+@pytest.fixture
+def config(config: TrainConfig) -> TrainConfig:
+    """Saved after every step."""
+    return replace(config, save_every=1)
+
+
 class _Saving:
     """In an accelerator's place: saves a weight."""
 
@@ -60,17 +66,9 @@ def test_a_damaged_newer_state_takes_no_place(tmp_path: Path, keep: int) -> None
 
 
 @pytest.mark.parametrize("damage", ["cut", "bit", "gone", "unlisted", "empty"])
-def test_a_damaged_state_gives_way_to_the_one_before(
-    config: TrainConfig, undisturbed: TrainConfig, capsys: pytest.CaptureFixture[str], damage: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    with monkeypatch.context() as patch:
-        at_step(patch, 5, signalled(signal.SIGTERM))
-        with pytest.raises(Stopped):
-            train(config)
-    states = sorted((config.output / "states").iterdir())
-    assert [each.name for each in states] == ["00000004-0001", "00000005-0001"]
-    victim = states[-1] / "optimizer.bin"
+def test_a_damaged_state_is_told_from_a_whole_one(tmp_path: Path, damage: str) -> None:
+    saved(tmp_path, 100, 200, keep=2)
+    victim, files = (tmp_path / "00000200-0000" / name for name in (WEIGHTS_FILE, "files.json"))
     content = bytearray(victim.read_bytes())
     if damage == "bit":
         content[len(content) // 2] ^= 1
@@ -79,9 +77,24 @@ def test_a_damaged_state_gives_way_to_the_one_before(
     elif damage == "gone":
         victim.unlink()
     elif damage == "unlisted":
-        (states[-1] / "files.json").unlink()
+        files.unlink()
     else:
-        (states[-1] / "files.json").write_text("{}")
+        files.write_text("{}")
+    told: list[str] = []
+    assert Checkpoints(tmp_path, keep=2).newest(told.append) == tmp_path / "00000100-0000"
+    assert [line.partition(" is damaged")[0] for line in told] == [str(victim.parent)]
+
+
+def test_training_goes_on_from_the_state_before_a_damaged_one(
+    config: TrainConfig, undisturbed: TrainConfig, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        at_step(patch, 5, signalled(signal.SIGTERM))
+        with pytest.raises(Stopped):
+            train(config)
+    states = sorted((config.output / "states").iterdir())
+    assert [each.name for each in states] == ["00000004-0001", "00000005-0001"]
+    (states[-1] / "optimizer.bin").unlink()
     capsys.readouterr()
     train(replace(config, resume=True))
     assert f"{states[-1]} is damaged" in capsys.readouterr().out
@@ -101,12 +114,11 @@ def test_what_the_logs_say_of_lost_steps_comes_once(config: TrainConfig, undistu
     assert (config.output / "skipped.jsonl").read_text() == '{"step": 2}\n'
 
 
-def test_no_whole_state_is_said(config: TrainConfig) -> None:
-    train(replace(config, epochs=1))
-    for path in (config.output / "states").glob("*/progress.json"):
+def test_no_whole_state_is_said(finished: TrainConfig) -> None:
+    for path in (finished.output / "states").glob("*/progress.json"):
         path.write_text("{}")
     with pytest.raises(InputError, match="none of the 2 states"):
-        train(replace(config, epochs=1, resume=True))
+        train(replace(finished, resume=True))
 
 
 def test_a_full_disk_leaves_the_states_before(
@@ -129,11 +141,9 @@ def test_a_full_disk_leaves_the_states_before(
     assert_same(config, undisturbed)
 
 
-def test_a_run_without_states_is_not_trained_over(config: TrainConfig) -> None:
-    config = replace(config, epochs=1)
-    train(config)
-    before = (config.output / "decoder.safetensors").read_bytes()
-    shutil.rmtree(config.output / "states")
+def test_a_run_without_states_is_not_trained_over(finished: TrainConfig) -> None:
+    before = (finished.output / "decoder.safetensors").read_bytes()
+    shutil.rmtree(finished.output / "states")
     with pytest.raises(InputError, match="no state to go on from"):
-        train(replace(config, resume=True))
-    assert (config.output / "decoder.safetensors").read_bytes() == before
+        train(replace(finished, resume=True))
+    assert (finished.output / "decoder.safetensors").read_bytes() == before

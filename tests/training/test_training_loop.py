@@ -32,7 +32,7 @@ def test_different_seeds_differ(config: TrainConfig) -> None:
     assert any(not torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.parametrize(("steps", "save_every"), [(1, 1), (2, 2), (4, 1), (5, 2)])
+@pytest.mark.parametrize(("steps", "save_every"), [(1, 1), (5, 2)])
 def test_resumed_run_equals_uninterrupted(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch, steps: int, save_every: int
 ) -> None:

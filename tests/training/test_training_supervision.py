@@ -20,7 +20,6 @@ from grounding.training.config import TrainConfig
 from grounding.training.pseudo_boxes import PseudoBoxesConfig, write_pseudo_boxes
 from grounding.training.train import train
 from tests.toy_data import copy_with_noise_boxes
-from tests.training.runs import assert_killed_and_resumed_equals_uninterrupted
 
 
 def train_ids(config: TrainConfig) -> set[int]:
@@ -67,13 +66,6 @@ def test_annotated_boxes_of_sets_do_not_come_beside_pseudo_boxes(everything: Tra
     write_pseudo_boxes(PseudoBoxesConfig(unboxed.output, unboxed.data, least_score=0.0, device="cpu"))
     with pytest.raises(InputError, match=r"sets_split_by is 'unc' and split_by 'pseudo', whose boxes a run has made"):
         train(replace(everything, output=everything.output.with_name("both"), split_by="pseudo"))
-
-
-@pytest.mark.parametrize("steps", [2, 4])
-def test_resumed_run_equals_uninterrupted_without_boxes_too(
-    unboxed: TrainConfig, monkeypatch: pytest.MonkeyPatch, steps: int
-) -> None:
-    assert_killed_and_resumed_equals_uninterrupted(unboxed, monkeypatch, steps)
 
 
 @pytest.fixture(scope="module")
