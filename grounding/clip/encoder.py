@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import numpy as np
 import torch
@@ -117,10 +116,7 @@ class Encoder:
         """The same with what training adds to weights of the image tower, as `DenseCLIP.with_updates`."""
         other = copy.copy(self)
         other.dense = self.dense.with_updates(updates)
-        digest = blake2b()
-        for name, added in sorted(updates.items()):
-            digest.update(name.encode() + added.detach().float().cpu().numpy().tobytes())
-        other._updates = digest.hexdigest()
+        other._updates = str(sum(added.detach().double().sum().item() for added in updates.values()))
         return other
 
     @own_mode()

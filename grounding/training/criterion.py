@@ -137,7 +137,13 @@ class BoxCriterion(TrainingCriterion):
     def weighted_means(self, batch: TrainingBatch) -> dict[str, WeightedMean]:
         """As `TrainingCriterion`."""
         updates = self.decoder.updates() if self.decoder.updates is not None else None
-        return self.of_features(self._encoder.encode_squares(batch.squares, updates), batch)
+        features = self._encoder.encode_squares(batch.squares, updates)
+        losses = self.of_features(features, batch)
+        if self.config.distance_weight:
+            own = self._encoder.encode_squares(batch.squares).embeddings
+            distance = embedding_distance(features.embeddings, own, batch.valid.to(own.device))
+            losses["distance_loss"] = self.config.distance_weight * distance, len(own)
+        return losses
 
     def of_features(self, features: DenseFeatures, batch: TrainingBatch) -> dict[str, WeightedMean]:
         """`weighted_means` of a batch whose images are encoded."""
@@ -168,10 +174,6 @@ class BoxCriterion(TrainingCriterion):
                     image_ids=batch.image_ids.to(device)[image_index][one],
                 )
                 losses["contrast_loss"] = self.config.contrast.weight * self.contrast(pairs), len(pairs.regions)
-            if self.config.distance_weight:
-                own = self._encoder.encode_squares(batch.squares).embeddings
-                distance = embedding_distance(features.embeddings, own, batch.valid.to(device))
-                losses["distance_loss"] = self.config.distance_weight * distance, len(own)
         return losses
 
 
@@ -192,7 +194,16 @@ class ContrastCriterion(TrainingCriterion):
 
     def weighted_means(self, batch: TrainingBatch) -> dict[str, WeightedMean]:
         """As `TrainingCriterion`."""
-        return self.of_features(self._encoder.encode_squares(batch.squares), batch)
+        features = self._encoder.encode_squares(batch.squares)
+        losses = self.of_features(features, batch)
+        if self.distance_weight:
+            own, adapted = features.embeddings, self.decoder.region_embeddings(features).float()
+            distance = embedding_distance(F.normalize(adapted, dim=1), own, batch.valid.to(own.device))
+            losses["distance_loss"] = self.distance_weight * distance, len(own)
+            phrases = self._encoder.encode_phrases(batch.phrases).embeddings
+            distances = 1 - F.cosine_similarity(self.decoder.phrase_embeddings(phrases).float(), phrases)
+            losses["phrase_distance_loss"] = self.distance_weight * distances.mean(), len(phrases)
+        return losses
 
     def of_features(self, features: DenseFeatures, batch: TrainingBatch) -> dict[str, WeightedMean]:
         """`weighted_means` of a batch whose images are encoded."""
@@ -210,13 +221,7 @@ class ContrastCriterion(TrainingCriterion):
                 image_ids=image_ids,
                 about=image_ids[batch.image_index.to(device)],
             )
-            losses = {"contrast_loss": (self.contrast(own, self.decoder.log_sharpness), len(own.phrases))}
-            if self.distance_weight:
-                of_regions = embedding_distance(own.regions, features.embeddings, own.valid)
-                of_phrases = (1 - (own.phrases * phrases.embeddings).sum(dim=1)).mean()
-                losses["distance_loss"] = self.distance_weight * of_regions, len(own.regions)
-                losses["phrase_distance_loss"] = self.distance_weight * of_phrases, len(own.phrases)
-            return losses
+            return {"contrast_loss": (self.contrast(own, self.decoder.log_sharpness), len(own.phrases))}
 
 
 def criterion_for(
