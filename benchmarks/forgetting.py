@@ -1,4 +1,7 @@
-"""What adaptation makes CLIP forget: `python -m benchmarks.forgetting`, two minutes on a core.
+"""What adaptation makes CLIP forget: `python -m benchmarks.forgetting`, three minutes on a core.
+
+It needs the runs of configs/refshapes.yaml and configs/refshapes-weak.yaml, and of the latter another one with
+`--losses.distance_weight 10 --output runs/refshapes-weak-distance`.
 
 Captions of the catalogue look for a picture they are true of among a hundred, before and after what a run learned is
 applied, whole and in part (Wortsman et al. 2022, "Robust Fine-tuning of Zero-shot Models", section 3: weights between
@@ -7,8 +10,8 @@ CLIP's own and the adapted ones). Writes a table of docs/results.md, and docs/cl
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import cast
@@ -31,6 +34,7 @@ from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import write_text_atomic
 from grounding.training.image_phrase_contrast import pooled_similarity
+from grounding.training.run_folder import METRICS_FILE
 from pretraining.captions import captioned_pictures, captions_true_of
 from pretraining.heldout import GALLERY, HELD_OUT_SEED, caption_embeddings, first_is_right
 
@@ -38,54 +42,45 @@ BEGIN, END = "<!-- Written by python -m benchmarks.forgetting -->", "<!-- End of
 COMMAND, PREFIX = "python -m benchmarks.forgetting", "forgetting/"
 SHARES = (0.0, 0.5, 0.75, 1.0)  # of what was learned
 LEAST = 0.97  # of the retrieval before
-
-# A run, a share of what it learned, (N, 3, H, W) pixels and (C, E) captions -> (C, N) how well each caption fits.
-Asker = Callable[[DenseGrounder, float, Tensor, Tensor], Tensor]
+RUNS = (Path("runs/refshapes"), Path("runs/refshapes-weak"), Path("runs/refshapes-weak-distance"))
 
 
 def main(
-    boxes: Path = Path("runs/refshapes"),
-    no_boxes: Path = Path("runs/refshapes-weak"),
+    runs: tuple[Path, ...] = RUNS,
     galleries: int = 20,
     output: Path = Path("docs/results.md"),
     claims: Path = CLAIMS,
 ) -> None:
-    """Measure both kinds of adaptation.
+    """Measure what runs have made of CLIP.
 
     Args:
-        boxes: a run whose decoder has low-rank updates of CLIP.
-        no_boxes: a run of adapters.
+        runs: of decoders with low-rank updates, or of adapters.
         galleries: of a hundred pictures.
         output: Markdown file with the two marks.
         claims: file that the results go into.
     """
-    measured = {
-        (run.name, asked): retrieval(run, ask, galleries)
-        for run, asked, ask in (
-            (boxes, "the image's embedding, low-rank updates in it", _by_image_embedding),
-            (no_boxes, "the best regions, adapters on both embeddings", _by_regions),
-        )
-    }
+    measured = {run: retrieval(run, galleries) for run in runs}
     rows = [
-        [name, asked, f"{share:g}", f"{np.mean(right):.3f}", f"{np.mean(right) / np.mean(of_shares[0.0]):.3f}",
-         len(right)]
-        for (name, asked), of_shares in measured.items() for share, right in of_shares.items()
+        [run.name, f"{share:g}", f"{np.mean(right):.3f}", f"{np.mean(right) / np.mean(of_shares[0.0]):.3f}", len(right),
+         _pointing_on_val(run) if share == 1 else ""]
+        for run, of_shares in measured.items() for share, right in of_shares.items()
     ]  # fmt: skip
-    headings = ["run", "captions are compared with", "share of it", "right picture first", "of before", "n"]
+    headings = ["run", "share of it", "right picture first", "of before", "n", "its pointing on val"]
     write_text_atomic(output, between(output, BEGIN, END, tabulate(rows, headings, "github", disable_numparse=True)))
     kept = {
-        f"{PREFIX}{name}": Claim(float(np.mean(right[1.0]) / np.mean(right[0.0])), COMMAND, n=len(right[1.0]),
+        f"{PREFIX}{run.name}": Claim(float(np.mean(right[1.0]) / np.mean(right[0.0])), COMMAND, n=len(right[1.0]),
                                  goal=(LEAST, None))
-        for (name, _), right in measured.items()
+        for run, right in measured.items()
     }  # fmt: skip
     record(kept, claims)
 
 
 @torch.no_grad()
-def retrieval(run: Path, ask: Asker, galleries: int) -> dict[float, list[bool]]:
+def retrieval(run: Path, galleries: int) -> dict[float, list[bool]]:
     """Share of what the run learned -> of every caption that is true of any picture, whether it finds one first."""
     grounder = cast(DenseGrounder, load(run, device="cpu"))
     clip = grounder.encoder.clip
+    ask = _by_regions if isinstance(grounder.decoder, EmbeddingAdapters) else _by_image_embedding
     right: dict[float, list[bool]] = {share: [] for share in SHARES}
     for stream in tqdm(range(galleries), desc=f"{run.name}: galleries"):
         shown = captioned_pictures(HELD_OUT_SEED, clip.model.visual.input_resolution, stream=stream)
@@ -95,6 +90,12 @@ def retrieval(run: Path, ask: Asker, galleries: int) -> dict[float, list[bool]]:
         for share in SHARES:
             right[share] += first_is_right(ask(grounder, share, pixels, captions), true_of)
     return right
+
+
+def _pointing_on_val(run: Path) -> str:
+    """Of the epoch that was kept."""
+    epochs = [json.loads(line) for line in (run / METRICS_FILE).read_text().splitlines()]
+    return f"{max(epochs, key=lambda epoch: epoch['acc@0.5'])['pointing']:.3f}"
 
 
 def _by_image_embedding(grounder: DenseGrounder, share: float, pixels: Tensor, captions: Tensor) -> Tensor:
