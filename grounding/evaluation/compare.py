@@ -34,7 +34,7 @@ from grounding.evaluation.summary import Summary, summarise
 from grounding.methods.distinct_names import method_names, method_places
 from grounding.methods.load import shared_model
 from grounding.methods.names import BLIND, RECLIP, YOLO_CLIP
-from grounding.methods.own import own_method
+from grounding.methods.own import given_by_name, own_method
 from grounding.methods.proposals import load_proposer
 from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.distributed import failing_together, from_main, join_launch, share_name, sharing
@@ -77,7 +77,7 @@ def compare(
     Raises:
         InputError: a method, the data or an image cannot be used, or another comparison works in the folder.
     """
-    refuse_wrong_values(config)
+    refuse_wrong_values(replace(config, methods=given_by_name(config.methods)))
     if not config.methods:
         raise InputError("the comparison names no method: give run folders or names, such as zero-shot")
     config = replace(config, methods=[own_method(each) or each for each in config.methods],

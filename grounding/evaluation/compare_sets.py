@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +24,7 @@ from grounding.methods.dense import DenseGrounder
 from grounding.methods.distinct_names import method_names, method_places
 from grounding.methods.load import shared_model
 from grounding.methods.names import BLIND, needs_no_training
-from grounding.methods.own import MethodNames, own_method
+from grounding.methods.own import MethodNames, given_by_name, own_method
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.yolo_clip import ScoringConfig
 from grounding.runtime.config_io import plain, refuse_wrong_values
@@ -75,7 +75,7 @@ def compare_sets(config: SetsConfig) -> dict[str, Any]:
     Raises:
         InputError: a method, the data or an image cannot be used, or the threshold would be chosen on a test split.
     """
-    refuse_wrong_values(config)
+    refuse_wrong_values(replace(config, methods=given_by_name(config.methods)))
     if not config.methods:
         raise InputError("no method is named: give run folders or names, such as zero-shot")
     blind = [name for name in BLIND if name in config.methods]

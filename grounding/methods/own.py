@@ -6,7 +6,7 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -158,6 +158,11 @@ def own_method(name: Any) -> OwnGrounder | None:
                              "function that makes it") from error  # fmt: skip
         found = found()
     return OwnGrounder(found)
+
+
+def given_by_name(methods: Iterable[Any]) -> list[str]:
+    """Those of the methods that are named, as a configuration file could, and not given themselves."""
+    return [method for method in methods if isinstance(method, str)]
 
 
 def fault(answer: Any, size: tuple[int, int]) -> str:

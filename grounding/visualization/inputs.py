@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -19,7 +19,7 @@ from grounding.data.pairs import ImagePhrasePairs
 from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig
 from grounding.methods.config import ModelConfig
-from grounding.methods.own import MethodNames
+from grounding.methods.own import MethodNames, given_by_name
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.yolo_clip import ScoringConfig
 from grounding.runtime.config_io import refuse_wrong_values
@@ -93,7 +93,7 @@ def sheets(config: VisualizeConfig) -> list[Sheet]:
     Raises:
         InputError: not exactly one source is given, or it cannot be used, or an image has no phrases.
     """
-    refuse_wrong_values(config)
+    refuse_wrong_values(replace(config, methods=given_by_name(config.methods)))
     sources = [name for name in ("image", "pairs", "data") if getattr(config, name) is not None]
     if len(sources) != 1:
         said = " and ".join(f"--{name}" for name in sources) or "nothing"

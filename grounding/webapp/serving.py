@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
@@ -15,7 +15,7 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from grounding.errors import InputError
 from grounding.methods.config import ModelConfig
-from grounding.methods.own import MethodName, MethodNames
+from grounding.methods.own import MethodName, MethodNames, given_by_name
 from grounding.methods.proposals import ProposalsConfig
 from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.distributed import join_launch
@@ -95,7 +95,7 @@ def launch(config: ServeConfig, folder: Path) -> tuple[gr.Blocks, str]:
     Raises:
         InputError: the address cannot be used, or the run, the detector or the data set.
     """
-    refuse_wrong_values(config)
+    refuse_wrong_values(replace(config, run=given_by_name(runs_of(config.run))))
     auth = credentials(config.auth)
     methods = load_methods(runs_of(config.run), config.model, config.proposals, join_launch(config.device).device)
     if config.data is not None:

@@ -3,7 +3,8 @@ unboxed, unboxed_validation = images_of("unboxed", boxed=False), images_of("val"
 MANY = min(48, len(unboxed) // 2)  # images of a batch: each is one more that a phrase must not find
 torch.manual_seed(0)
 adapters = decoder_for(ENCODER, DecoderConfig(kind="adapters")).to(DEVICE)
-WEAK, weak_history = train("weak", ContrastCriterion(ENCODER, adapters).to(DEVICE), unboxed, epochs=SETTINGS.epochs,
+contrasted = ContrastCriterion(ENCODER, adapters, LossConfig()).to(DEVICE)
+WEAK, weak_history = train("weak", contrasted, unboxed, epochs=SETTINGS.epochs,
                            steps=len(unboxed) // MANY, batch=MANY, learning_rate=2e-3,
                            validate=validator(unboxed_validation, batch=len(unboxed_validation)))  # fmt: skip
 untrained = accuracy(None, unboxed_validation)
