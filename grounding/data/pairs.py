@@ -139,6 +139,8 @@ def read_records(path: Path) -> list[tuple[str, Any]]:
     Raises:
         InputError: the file cannot be read, is no table, or has no row.
     """
+    if not path.is_file():
+        raise InputError(f"there is no file {path}: correct the path")
     try:
         text = read_text(path)
     except (OSError, ValueError) as error:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 PHRASE = "phrase"  # of `data`, one per box
 FOUND = "found"  # of `data`, whether the box is in the answer
-HEATMAP, PRESENCE = "heatmap", "presence"  # of `metadata`
+HEATMAP = "heatmap"  # of `metadata`, as are these
+KEPT = ("presence", "calibrated", "warning", "no_proposal")
 
 
 def to_detections(grounding: Grounding) -> Detections:
@@ -40,7 +41,7 @@ def to_detections(grounding: Grounding) -> Detections:
         confidence=grounding.scores.copy(),
         class_id=np.zeros(count, dtype=int),
         data={PHRASE: np.array([grounding.phrase] * count), FOUND: np.isin(np.arange(count), grounding.found)},
-        metadata={HEATMAP: grounding.heatmap, PRESENCE: grounding.presence},
+        metadata={HEATMAP: grounding.heatmap} | {name: getattr(grounding, name) for name in KEPT},
     )
 
 
@@ -84,4 +85,5 @@ def from_detections(detections: Detections, image: np.ndarray, phrase: str | Non
         heatmap = heatmap_of_boxes(boxes_xyxy, scores, image.shape[:2])
     found = np.flatnonzero(np.asarray(detections.data[FOUND])[order]).tolist() if FOUND in detections.data else [0]
     return Grounding(asked, boxes_xyxy, scores, np.asarray(heatmap), image,
-                     presence=detections.metadata.get(PRESENCE, 1.0), found=tuple(found))  # fmt: skip
+                     found=tuple(found), **{name: detections.metadata[name] for name in KEPT
+                                            if name in detections.metadata})  # fmt: skip

@@ -13,7 +13,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from grounding.clip.precision import Precision
 from grounding.evaluation.registry import BOUNDS
 from grounding.methods.config import ModelConfig
-from grounding.methods.own import MethodNames, OwnGrounder
+from grounding.methods.own import MethodNames, own_method
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.yolo_clip import ScoringConfig
 from grounding.runtime.config_io import plain
@@ -70,7 +70,7 @@ class EvaluateConfig:
 def command_of(config: EvaluateConfig) -> str:
     """The command line that asks for the same comparison: what differs from the defaults."""
     words = ["python", "evaluate.py", "compare"]
-    words += [each if isinstance(each, str) else OwnGrounder(each).origin for each in config.methods]
+    words += [own.origin if (own := own_method(each)) else str(each) for each in config.methods]
     defaults = _flat(plain(EvaluateConfig([], Path(), Path())))
     for name, value in _flat(plain(replace(config, methods=[]))).items():
         if value != defaults[name]:

@@ -16,6 +16,7 @@ from grounding.clip.backbone import load_clip
 from grounding.clip.precision import Precision, precision_name
 from grounding.errors import InputError
 from grounding.evaluation.bounds import annotated_clip, box_mask, random_proposal, yolo_oracle
+from grounding.evaluation.box_forms import COCO, CORNERS, refuse_or_warn_of_another_form
 from grounding.evaluation.evaluate import EvaluatedMethod, method_of
 from grounding.evaluation.extraction_sweep import ExtractionTuner
 from grounding.evaluation.own_identity import identity_of
@@ -89,7 +90,10 @@ def make_method(
     """
     if isinstance(name, str) and is_answer_file(name):
         path = Path(name)
-        given = {each.sent_id: each for each in read_answers(path, expressions)}
+        answers = read_answers(path, expressions)
+        written = CORNERS if path.suffix == ".jsonl" else COCO
+        refuse_or_warn_of_another_form(path, answers, written=written, sizes={})
+        given = {each.sent_id: each for each in answers}
         return EvaluatedMethod(called or path.stem, f"not known here; boxes from {path.name}", given=given,
                                made_from={"boxes": sha256_of(path)}, precision=NOT_KNOWN)  # fmt: skip
     grounder, made_from = load_with_origin(name, settings)
@@ -116,7 +120,8 @@ def load_with_origin(name: MethodName, settings: MethodSettings) -> tuple[Ground
     model, proposals, scoring = settings.model, settings.proposals, settings.scoring
     # What brings its own model is asked for that; `model` may be another's of the comparison.
     own = ModelConfig(trust_checkpoint=model.trust_checkpoint)
-    asked = model if name in (*TRAINING_FREE, model.clip) else model_for(str(name), own)
+    is_given = name in TRAINING_FREE or (name == model.clip and model.inference_sizes)
+    asked = model if is_given else model_for(str(name), own)
     grounder = load(name, model=asked, proposals=proposals, scoring=scoring, device=settings.device,
                     precision=settings.precision, compiled=settings.compiled)  # fmt: skip
     if isinstance(grounder, OwnGrounder):

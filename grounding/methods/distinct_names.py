@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from grounding.clip.backbone import RESNETS
 from grounding.errors import InputError, writable
 from grounding.methods.hub_download import PREFIX, is_hub_name
 from grounding.methods.names import SHIPPED, TRAINING_FREE, is_clip
@@ -51,7 +52,7 @@ def _place(method: MethodName) -> str | Path:
     if own is not None:
         return own.origin
     name = str(method)
-    return Path(name) if Path(name).exists() and name not in TRAINING_FREE else name
+    return Path(name) if Path(name).exists() and name not in (*TRAINING_FREE, *RESNETS) else name
 
 
 def _endings(method: MethodName) -> list[str]:
@@ -60,7 +61,7 @@ def _endings(method: MethodName) -> list[str]:
     if own is not None:
         return [own.name]
     name = str(method)
-    if name in (*TRAINING_FREE, *SHIPPED):
+    if name in (*TRAINING_FREE, *SHIPPED, *RESNETS):
         return [name]
     if is_hub_name(name):
         repo, _, revision = name.removeprefix(PREFIX).partition("@")

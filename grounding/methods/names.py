@@ -39,7 +39,8 @@ def folder_of(name: str | os.PathLike[str]) -> Path:
 
 def is_clip(name: str) -> bool:
     """Whether a method's name is that of a CLIP, which then answers zero-shot: a published one, or a file."""
-    return name in RESNETS or (Path(name).suffix in CLIP_SUFFIXES and not Path(name).is_dir())
+    is_file = Path(name).suffix.lower() in CLIP_SUFFIXES and not is_hub_name(name) and not Path(name).is_dir()
+    return name in RESNETS or is_file
 
 
 def needs_no_training(name: str) -> bool:

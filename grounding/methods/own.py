@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -119,7 +119,12 @@ class OwnGrounder(EncodeOnceGrounder):
             wrong = fault(answer, image.shape[:2])
             if wrong:
                 raise InputError(f"{self.name}, asked {phrase!r}, answers {wrong}")
-        return list(answers)
+        return [
+            replace(answer, phrase=phrase, image=image, boxes_xyxy=np.asarray(answer.boxes_xyxy, dtype=np.float32),
+                    scores=np.asarray(answer.scores, dtype=np.float32),
+                    heatmap=np.asarray(answer.heatmap, dtype=np.float32))
+            for answer, phrase in zip(answers, phrases, strict=True)
+        ]  # fmt: skip
 
 
 def own_method(name: Any) -> OwnGrounder | None:

@@ -15,13 +15,14 @@ from typing import Any, TypeVar
 
 import torch
 
+from grounding.clip.backbone import EMBEDDED, RESNETS
 from grounding.clip.precision import own_mode, usable_device
 from grounding.errors import InputError
 from grounding.methods.config import ModelConfig
-from grounding.methods.proposals import ProposalsConfig
+from grounding.methods.proposals import EMBEDDED_NAME, ProposalsConfig
 
 # Attributes of methods that may have been changed since they were loaded, and are pickled besides the call.
-SETTINGS = {"name", "weights", "extraction", "quality_head", "calibration", "flip", "spatial_rules"}
+SETTINGS = {"name", "weights", "extraction", "quality_head", "calibration", "raw_scores", "flip", "spatial_rules"}
 Loader = TypeVar("Loader", bound=Callable[..., Any])
 
 
@@ -84,6 +85,9 @@ def remembers_its_call(load: Loader) -> Loader:
 
 
 def _whole_path(name: str | os.PathLike[str]) -> str:
-    """A path that does not depend on the folder that a program works in; a word stays, which may be a method's name."""
+    """A path that does not depend on the folder that a program works in; the names of methods and CLIPs stay."""
+    from grounding.methods.names import SHIPPED, TRAINING_FREE  # which needs the methods, and these this file
+
     name = os.fspath(name)
-    return os.path.abspath(name) if os.path.exists(name) and not name.replace("-", "").isalnum() else name
+    is_word = name in (*TRAINING_FREE, *SHIPPED, *RESNETS, EMBEDDED, EMBEDDED_NAME)
+    return os.path.abspath(name) if os.path.exists(name) and not is_word else name

@@ -97,7 +97,7 @@ def _load(config: VisualizeConfig) -> list[Grounder]:
         method.name = name
     if config.extraction is not None:
         for method in (each for each in methods if isinstance(each, DenseGrounder)):
-            method.extraction = config.extraction
+            method.extraction, method.calibration = config.extraction, None  # which was fitted to the run's own boxes
     return methods
 
 

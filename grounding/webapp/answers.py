@@ -132,10 +132,14 @@ def chosen_boxes(answer: Grounding, method: PageMethod, extraction: ExtractionCo
     if not (own and extraction) or (extraction.method, extraction.parameters) == (own.method, own.parameters):
         return answer
     boxes_xyxy, scores = extract(answer.heatmap, extraction, getattr(method, "quality_head", None), answer.image)
+    calibrated = answer.calibrated
     if isinstance(method, DenseGrounder) and method.decoder is None:  # whose heat would score 1
         scores = scores * (answer.scores[0] / max(scores[0], LEAST))
+    else:
+        calibrated = False  # what scores mean was fitted to the method's own boxes
     # What is found was decided about the method's own boxes, but whether anything is, about the phrase.
-    return replace(answer, boxes_xyxy=boxes_xyxy, scores=scores, found=(0,) if answer.found else ())
+    found = (0,) if answer.found else ()
+    return replace(answer, boxes_xyxy=boxes_xyxy, scores=scores, found=found, calibrated=calibrated)
 
 
 class Answerer:

@@ -129,7 +129,7 @@ def test_a_line_that_is_no_pair_is_refused(folder, line, fragment):
             '{"image": "a.png", "phrase": "café"}'.encode("latin-1"),
             "cannot be read as UTF-8 text: give a CSV or JSON-lines file of pairs",
         ),
-        (None, "cannot be read as UTF-8 text: give a CSV or JSON-lines file of pairs"),
+        (None, "there is no file"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused(folder, content, said):

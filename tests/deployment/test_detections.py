@@ -22,7 +22,9 @@ ANSWER = Grounding(
 
 
 def test_there_and_back() -> None:
-    again = from_detections(to_detections(replace(ANSWER, presence=0.3, found=(0, 1))), IMAGE)
+    known = replace(ANSWER, presence=0.3, found=(0, 1), calibrated=True, warning="doubtful", no_proposal=True)
+    again = from_detections(to_detections(known), IMAGE)
+    assert again.calibrated and again.no_proposal and again.warning == "doubtful"
     assert again.phrase == ANSWER.phrase and (again.presence, again.found) == (0.3, (0, 1))
     for name in ("boxes_xyxy", "scores", "heatmap", "image"):
         np.testing.assert_array_equal(getattr(again, name), getattr(ANSWER, name))

@@ -16,6 +16,15 @@ from grounding.methods.own import OwnGrounder, own_method
 
 IMAGE = np.zeros((20, 30, 3), dtype=np.uint8)
 RIGHT = grounding_of_boxes("a", np.array([[1, 2, 10, 12.0]]), np.array([0.5]), IMAGE)
+
+
+def assert_right(answers: list[Grounding]) -> None:
+    [answer] = answers
+    assert answer.phrase == "a" and answer.boxes_xyxy.dtype == np.float32
+    for name in ("boxes_xyxy", "scores", "heatmap", "image"):
+        np.testing.assert_array_equal(getattr(answer, name), getattr(RIGHT, name))
+
+
 MODULE = """
 import grounding
 
@@ -67,7 +76,7 @@ def test_a_missing_answer_is_named() -> None:
         with pytest.raises(InputError, match="a list with a Grounding for each"):
             answering(answers).ground(IMAGE, ["a"])
     batched = answering([RIGHT], ground_batch=lambda self, images, phrases: [[RIGHT]])
-    assert batched.ground_batch([IMAGE], [["a"]]) == [[RIGHT]]
+    assert_right(batched.ground_batch([IMAGE], [["a"]])[0])
     with pytest.raises(InputError, match="ground_batch"):
         batched.ground_batch([IMAGE, IMAGE], [["a"], ["b"]])
 
@@ -75,8 +84,21 @@ def test_a_missing_answer_is_named() -> None:
 def test_name_and_weights_may_be_left_out(tmp_path: Path) -> None:
     own = answering([RIGHT])
     assert own.name == "Mine" and own.origin in own.weights
-    assert own.ground(IMAGE, []) == [] and own.ground_batch([IMAGE, IMAGE], [["a"], []]) == [[RIGHT], []]
-    assert own.ground(own.encode(IMAGE), ["a"]) == [RIGHT]
+    [answers, nothing] = own.ground_batch([IMAGE, IMAGE], [["a"], []])
+    assert own.ground(IMAGE, []) == nothing == []
+    assert_right(answers)
+    assert_right(own.ground(own.encode(IMAGE), ["a"]))
+
+
+def test_an_answer_is_what_was_checked_and_asked() -> None:
+    lists = replace(RIGHT, phrase="another", boxes_xyxy=RIGHT.boxes_xyxy.tolist(), scores=[0.5])
+    answers = answering([lists]).ground(IMAGE, ["a"])
+    assert_right(answers)
+    assert answers[0].found_xyxy.tolist() == RIGHT.boxes_xyxy.tolist()
+
+
+def test_a_method_may_be_loaded_as_it_is() -> None:
+    own = answering([RIGHT])
     assert isinstance(load(own.method).ground(IMAGE, ["a"])[0], Grounding)  # type: ignore[arg-type]
     for name in ("a/b", "", "..", None, 3):
         with pytest.raises(InputError, match="files are called after it"):

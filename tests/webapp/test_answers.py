@@ -102,6 +102,8 @@ def test_boxes_are_made_as_chosen(answerer, photo_file, config: ExtractionConfig
     boxes, scores = extract(found.heatmap, config)
     np.testing.assert_array_equal(found.boxes_xyxy, boxes)
     np.testing.assert_array_equal(found.scores, scores)
+    [own] = answerer.ask(photo, PHRASES[:1], "refshapes")
+    assert own.calibrated and not found.calibrated  # which was fitted to the method's own boxes
 
 
 def test_what_was_dropped_is_made_again(methods, tmp_path: Path, runs) -> None:
