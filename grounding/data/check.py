@@ -165,8 +165,10 @@ def _check_table(path: Path) -> Generator[Problem, None, Images]:
     if len(rows) < len(records):
         return []
     splits: dict[str, set[str]] = defaultdict(set)
-    for row in rows:
+    for (where, _), row in zip(records, rows, strict=True):
         splits[row.image].add(row.split)
+        if fault := fault_of(row.phrase):
+            yield "sentence that CLIP cannot read", f"{where}: {fault}"
     for image, names in splits.items():
         if len(names) > 1:
             yield "image in more than one split", f"{image}: {sorted(names)}"

@@ -86,7 +86,8 @@ def ground_pictures(options: Namespace) -> None:
     assert isinstance(grounder, DenseGrounder | YOLOCLIPGrounder | OwnGrounder)  # all that look at images
     if grounder.text is not None:
         grounder.text(options.phrases)  # a phrase that cannot be asked is no fault of a picture
-    knows = "; these weights know drawings only" if model.clip == EMBEDDED else ""
+    draws = model.clip == EMBEDDED and not isinstance(grounder, OwnGrounder)
+    knows = "; these weights know drawings only" if draws else ""
     print(f"asking {grounder.name}: {grounder.weights}{knows}", file=sys.stderr)
     requests = ((str(path), path, options.phrases) for path in paths)
     answers = grounder.ground_many(requests, skip_broken=options.skip_broken)

@@ -199,8 +199,9 @@ def _tuner(config: EvaluateConfig, launch: PartialState, measured: GroundingData
                      and each not in WITHOUT_HEATMAPS]  # fmt: skip
     if config.extraction_split in (None, config.split) or not with_heatmaps:
         return None
-    if isinstance(measured, ImagePhrasePairs) and config.extraction_split not in measured.boxed_splits:
-        return None
+    is_asked = config.extraction_split != EvaluateConfig.extraction_split
+    if isinstance(measured, ImagePhrasePairs) and not is_asked and config.extraction_split not in measured.boxed_splits:
+        return None  # a table need not have a split of this name
     refuse_test_split("extraction_split", config.extraction_split)
     try:
         dataset = open_dataset(config.data, config.extraction_split, split_by=config.split_by)

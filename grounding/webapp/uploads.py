@@ -87,12 +87,18 @@ def phrases_of(text: str) -> tuple[str, ...]:
 
 
 def examples_from_data(root: Path, *, split_by: str, split: str) -> list[ExampleImage]:
-    """The first images of a split.
+    """The first images of a split, or where the data set has none of this name of "val" or "train": to be looked at.
 
     Raises:
         InputError: the data set is missing or cannot be read.
     """
-    dataset = open_dataset(root, split, split_by=split_by)
+    try:
+        dataset = open_dataset(root, split, split_by=split_by)
+    except InputError:
+        others = [each for each in ("val", "train") if _has_split(root, each, split_by)]
+        if not others:
+            raise
+        dataset = open_dataset(root, others[0], split_by=split_by)
     by_image: dict[Path, dict[int, str]] = {}
     for expression in dataset.expressions:
         if expression.image_path not in by_image and len(by_image) == EXAMPLES:
@@ -101,6 +107,13 @@ def examples_from_data(root: Path, *, split_by: str, split: str) -> list[Example
         of_image.setdefault(expression.ann_id, expression.phrase)
     return [ExampleImage(path, tuple(phrases.values())[:PHRASES_OF_AN_EXAMPLE], f"images of {root.absolute().name}")
             for path, phrases in by_image.items()]  # fmt: skip
+
+
+def _has_split(root: Path, split: str, split_by: str) -> bool:
+    try:
+        return len(open_dataset(root, split, split_by=split_by)) > 0
+    except InputError:
+        return False
 
 
 def examples_for(folder: Path, *, photographs: bool, drawings: bool) -> list[ExampleImage]:

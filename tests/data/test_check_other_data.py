@@ -58,3 +58,11 @@ def test_a_table(tmp_path: Path) -> None:
     assert any("has box [1.0, 2.0, 90.0, 9.0] of b.png" in place for _, place in found)
     table.write_text(sound + "b.png,,,,,,train\nb.png,a cow,0.1,0.2,0.3,0.4,train\n")
     assert [kind for kind, _ in check(table)] == ["entry of rows that cannot be read"] * 2
+
+
+def test_a_phrase_of_a_table_that_clip_cannot_read_is_named_by_its_line(tmp_path: Path) -> None:
+    Image.new("RGB", (20, 10)).save(tmp_path / "a.png")
+    table = tmp_path / "own.csv"
+    table.write_text(f"image,phrase\na.png,the cup\na.png,{'word ' * 90}\n")
+    [(kind, place)] = check(table)
+    assert kind == "sentence that CLIP cannot read" and f"{table}, line 3" in place and "77" in place
