@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from grounding.methods.proposals.types import Proposals
+from grounding.methods.proposals.types import Proposals, Selection
 
 
 class FakeProposer:
     """Proposes the boxes it was given, with falling scores."""
 
     name, weights, sha256, categories = "fake", "fake detector (no file)", "0" * 64, "squares"
+    selection = Selection()
 
     def __init__(self, boxes_xyxy: list[tuple[float, ...]]) -> None:
         self.boxes_xyxy = np.array(boxes_xyxy, dtype=np.float32).reshape(-1, 4)

@@ -141,12 +141,14 @@ class EncodedProposals:
         boxes_xyxy: per image (N, 4), N >= 1, in its pixels.
         found: per image, whether these are proposals; else the only one is the whole image.
         crops: per image (V, N, E), the boxes as CLIP sees them.
+        encoded_by: `YOLOCLIPGrounder.identity`.
     """
 
     images: tuple[np.ndarray, ...]
     boxes_xyxy: tuple[np.ndarray, ...]
     found: tuple[bool, ...]
     crops: tuple[Tensor, ...]
+    encoded_by: str
 
     @property
     def nbytes(self) -> int:
@@ -197,12 +199,15 @@ class YOLOCLIPGrounder(Reloadable, EncodeOnceGrounder):
             phrases: what to look for; each at most CLIP's 77 tokens.
 
         Raises:
-            InputError: the image cannot be read, or a phrase is empty or too long.
+            InputError: the image cannot be read or another CLIP or detector has encoded it, or a phrase is empty or too
+                long.
         """
         phrases = as_phrases(phrases)
         if not phrases:
             return []
         encoded = image if isinstance(image, EncodedProposals) else self.encode(image)
+        if encoded.encoded_by != self.identity:
+            raise InputError("the image was encoded by a method of another CLIP or detector: encode it with this")
         return self._ground_encoded(encoded, [phrases])[0]
 
     @own_mode()
@@ -219,9 +224,15 @@ class YOLOCLIPGrounder(Reloadable, EncodeOnceGrounder):
         answers = dict(zip(asked, self._ground_encoded(encoded, [of_images[index] for index in asked]), strict=True))
         return [answers.get(index, []) for index in range(len(of_images))]
 
+    @property
+    def identity(self) -> str:
+        """What an encoded image depends on besides the image."""
+        clip, proposer = self.scorer.clip, self.proposer
+        return f"{clip.sha256} {clip.precision} {self.scorer.config} {proposer.sha256} {proposer.selection}"
+
     def _encode(self, images: Sequence[np.ndarray]) -> EncodedProposals:
         boxes, found = zip(*(boxes_to_choose_from(self.proposer, image) for image in images), strict=True)
-        return EncodedProposals(tuple(images), boxes, found, tuple(self.scorer.encode(images, boxes)))
+        return EncodedProposals(tuple(images), boxes, found, tuple(self.scorer.encode(images, boxes)), self.identity)
 
     def _ground_encoded(self, encoded: EncodedProposals, phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
         probabilities = self._probabilities(encoded, phrases)

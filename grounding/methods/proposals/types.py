@@ -60,12 +60,14 @@ class Proposer(Protocol):
         weights: which weights it works with, a sentence for reports.
         sha256: of the weights file, in hexadecimal.
         categories: what kinds of things it knows, in words.
+        selection: which of its boxes it proposes.
     """
 
     name: str
     weights: str
     sha256: str
     categories: str
+    selection: Selection
 
     def propose(self, image: np.ndarray) -> Proposals:
         """What may be an object in one image (H, W, 3) uint8 RGB."""
@@ -81,7 +83,7 @@ class CachedProposer:
 
     def __init__(self, proposer: Proposer) -> None:
         self.name, self.weights, self.sha256 = proposer.name, proposer.weights, proposer.sha256
-        self.categories = proposer.categories
+        self.categories, self.selection = proposer.categories, proposer.selection
         self._proposer = proposer
         self._known: dict[bytes, Proposals] = {}
 
