@@ -46,7 +46,7 @@ ELSEWHERE = {
     "python examples/onnx_grounding.py": "needs what the line before makes; tests/deployment/export runs it",
     "python -m grounding.deployment.hub push": "needs an account; tests/deployment/hub has a server of its own",
     "python visualize.py serve": "answers until it is stopped; tests/webapp starts it",
-    "python notebooks/build.py": "tests/notebooks builds the notebook and executes it",
+    "python -m notebooks.build": "tests/notebooks builds the notebook and executes it",
 }
 
 

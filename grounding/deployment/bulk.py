@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from grounding.clip.precision import Precision, number_format, precision_name
 from grounding.errors import InputError
-from grounding.evaluation.registry import MethodSettings, code_identity, load_with_origin
+from grounding.evaluation.registry import MethodSettings, code_identity, load_method, origin_of
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import shared_model
@@ -121,7 +121,8 @@ def ground_file(config: BulkConfig) -> str:
     device = join_launch(config.device).device
     model = shared_model([config.method], config.model)
     settings = MethodSettings(model, config.proposals, config.scoring, device, config.precision, config.compiled)
-    grounder, made_from = load_with_origin(config.method, settings)
+    grounder = load_method(config.method, settings)
+    made_from = origin_of(grounder, config.method, settings)
     assert isinstance(grounder, DenseGrounder | YOLOCLIPGrounder | OwnGrounder)  # all that look at images
     origin = {"method": grounder.name, "weights": grounder.weights, "settings": made_from, "code": code_identity(),
               "requests": hashlib.sha256(requests).hexdigest(), "images": count, "block": int(config.block),

@@ -22,7 +22,7 @@ from grounding.clip.backbone import EMBEDDED
 from grounding.data.images import images_in, read_image
 from grounding.deployment.bulk import record_of
 from grounding.errors import InputError, visible
-from grounding.evaluation.registry import MethodSettings, load_with_origin
+from grounding.evaluation.registry import MethodSettings, load_method
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import shared_model
@@ -82,7 +82,7 @@ def ground_pictures(options: Namespace) -> None:
     paths = images_in(options.image)
     model = shared_model([options.model], ModelConfig(trust_checkpoint=options.trust_checkpoint))
     settings = MethodSettings(model, ProposalsConfig(), ScoringConfig(), join_launch("auto").device, "auto")
-    grounder, _ = load_with_origin(options.model, settings)
+    grounder = load_method(options.model, settings)
     assert isinstance(grounder, DenseGrounder | YOLOCLIPGrounder | OwnGrounder)  # all that look at images
     if grounder.text is not None:
         grounder.text(options.phrases)  # a phrase that cannot be asked is no fault of a picture

@@ -26,14 +26,13 @@ from grounding.evaluation.clip_similarity import CLIPSimilarity
 from grounding.evaluation.config import EvaluateConfig
 from grounding.evaluation.evaluate import EvaluatedMethod, block_size, predict_blocks
 from grounding.evaluation.extraction_sweep import ExtractionTuner
-from grounding.evaluation.prediction_readers import is_answer_file
 from grounding.evaluation.predictions import Prediction, aggregate_by_ref, read_predictions, write_coco_results
 from grounding.evaluation.registry import MethodSettings, code_identity, make_bound, make_method
 from grounding.evaluation.result_folder import claim, refuse_another, settings_of
 from grounding.evaluation.summary import Summary, summarise
 from grounding.methods.distinct_names import method_names, method_places
 from grounding.methods.load import shared_model
-from grounding.methods.names import BLIND, RECLIP, YOLO_CLIP
+from grounding.methods.names import BLIND, RECLIP, YOLO_CLIP, is_answer_file
 from grounding.methods.own import given_by_name, own_method
 from grounding.methods.proposals import load_proposer
 from grounding.runtime.config_io import refuse_wrong_values

@@ -15,7 +15,7 @@ from grounding.data.grefcoco import GRefCOCO
 from grounding.data.supervision import refuse_test_split
 from grounding.errors import InputError
 from grounding.evaluation.fit_calibration import calibrated_answer, fit_calibration
-from grounding.evaluation.registry import MethodSettings, load_with_origin, precision_of
+from grounding.evaluation.registry import MethodSettings, load_method, precision_of
 from grounding.evaluation.result_folder import claim, settings_of
 from grounding.evaluation.set_answers import set_answers
 from grounding.evaluation.set_metrics import intervals_of, set_metrics
@@ -93,7 +93,7 @@ def compare_sets(config: SetsConfig) -> dict[str, Any]:
                               join_launch(config.device).device, config.precision)  # fmt: skip
     methods: dict[str, Any] = {}
     for name, method in zip(names, asked, strict=True):
-        grounder, _ = load_with_origin(method, settings)
+        grounder = load_method(method, settings)
         ask = partial(set_answers, grounder, images_per_batch=config.images_per_batch, workers=config.workers)
         calibration = None
         if isinstance(grounder, DenseGrounder):

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from grounding.errors import InputError
 from grounding.methods.own import OwnGrounder
 from grounding.runtime.files import sha256_of
 
@@ -27,6 +28,9 @@ INSTALLED = {Path(path).resolve() for path in sysconfig.get_paths().values()}
 
 def identity_of(grounder: OwnGrounder) -> dict[str, Any]:
     """What a comparison notes of a method, so that it is asked again once any of it has changed.
+
+    Raises:
+        InputError: an attribute holds what cannot be looked at, such as a tensor without values.
 
     Returns:
         "method", its class; "code", the SHA-256 of its package and of every module that is loaded and not installed;
@@ -42,7 +46,13 @@ def identity_of(grounder: OwnGrounder) -> dict[str, Any]:
         for name, value in vars(each).items()
         if not name.startswith("__") and not hasattr(value, "__get__")
     }
-    attributes = {name: _shown(value) for name, value in sorted((of_class | _attributes(method)).items())}
+    attributes = {}
+    for name, value in sorted((of_class | _attributes(method)).items()):
+        try:
+            attributes[name] = _shown(value)
+        except (NotImplementedError, RecursionError) as error:
+            raise InputError(f"{grounder.origin}, attribute {name!r}, cannot be compared with that of another run "
+                             f"({error}): hold something else in it") from error  # fmt: skip
     return {"method": grounder.origin, "code": _code(kind), "attributes": attributes}
 
 

@@ -76,11 +76,6 @@ def read_coco(path: Path, expressions: Mapping[int, Expression]) -> list[Predict
     return _with_annotations(path, answers.items(), expressions)
 
 
-def is_answer_file(name: str) -> bool:
-    """Whether a method's name is that of a file which another system has left, rather than of a folder."""
-    return name.endswith((".jsonl", ".json")) and not Path(name).is_dir()
-
-
 def read_answers(path: Path, expressions: Mapping[int, Expression]) -> list[Prediction]:
     """`read_jsonl` of a file that ends in .jsonl, else `read_coco`.
 
@@ -136,7 +131,7 @@ def _from_row(number: int, row: dict[str, Any]) -> Prediction:
     )
 
 
-def _from_line(number: int, line: str) -> tuple[int, ScoredBoxes]:
+def _from_line(_: int, line: str) -> tuple[int, ScoredBoxes]:
     record = json.loads(line)
     if record.get("at_random"):
         raise ValueError("it answers at random: leave out --data, the file has the annotations itself")

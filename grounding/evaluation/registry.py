@@ -20,12 +20,12 @@ from grounding.evaluation.box_forms import COCO, CORNERS, refuse_or_warn_of_anot
 from grounding.evaluation.evaluate import EvaluatedMethod, method_of
 from grounding.evaluation.extraction_sweep import ExtractionTuner
 from grounding.evaluation.own_identity import identity_of
-from grounding.evaluation.prediction_readers import is_answer_file, read_answers
+from grounding.evaluation.prediction_readers import read_answers
 from grounding.extraction.settings import EXTRACTION_FILE, QUALITY_FILE
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder, Grounder
 from grounding.methods.load import load, model_for, read_model_config
-from grounding.methods.names import BLIND, DECODER_FILE, TRAINING_FREE, folder_of, needs_no_training
+from grounding.methods.names import BLIND, DECODER_FILE, TRAINING_FREE, folder_of, is_answer_file, needs_no_training
 from grounding.methods.own import MethodName, OwnGrounder
 from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.methods.proposals.types import CachedProposer
@@ -96,7 +96,8 @@ def make_method(
         given = {each.sent_id: each for each in answers}
         return EvaluatedMethod(called or path.stem, f"not known here; boxes from {path.name}", given=given,
                                made_from={"boxes": sha256_of(path)}, precision=NOT_KNOWN)  # fmt: skip
-    grounder, made_from = load_with_origin(name, settings)
+    grounder = load_method(name, settings)
+    made_from = origin_of(grounder, name, settings)
     grounder.name = called or grounder.name
     if isinstance(grounder, DenseGrounder):
         extraction, chosen_on = grounder.extraction, "none: as configured"
@@ -111,28 +112,38 @@ def make_method(
     return replace(method, precision=precision_of(grounder))
 
 
-def load_with_origin(name: MethodName, settings: MethodSettings) -> tuple[Grounder, dict[str, Any]]:
-    """A method by name, of a run folder or of one's own, and all that its answers depend on besides the data.
+def load_method(name: MethodName, settings: MethodSettings) -> Grounder:
+    """A method by name, of a run folder or of one's own.
 
     Raises:
         InputError: as `grounding.load`.
     """
-    model, proposals, scoring = settings.model, settings.proposals, settings.scoring
-    # What brings its own model is asked for that; `model` may be another's of the comparison.
-    own = ModelConfig(trust_checkpoint=model.trust_checkpoint)
-    is_given = name in TRAINING_FREE or (name == model.clip and model.inference_sizes)
-    asked = model if is_given else model_for(str(name), own)
-    grounder = load(name, model=asked, proposals=proposals, scoring=scoring, device=settings.device,
-                    precision=settings.precision, compiled=settings.compiled)  # fmt: skip
+    return load(name, model=_model_of(name, settings.model), proposals=settings.proposals, scoring=settings.scoring,
+                device=settings.device, precision=settings.precision, compiled=settings.compiled)  # fmt: skip
+
+
+def _model_of(name: MethodName, shared: ModelConfig) -> ModelConfig:
+    """What brings its own model is asked for that: the shared one may be another method's."""
+    if name in TRAINING_FREE or (name == shared.clip and shared.inference_sizes):
+        return shared
+    return model_for(str(name), ModelConfig(trust_checkpoint=shared.trust_checkpoint))
+
+
+def origin_of(grounder: Grounder, name: MethodName, settings: MethodSettings) -> dict[str, Any]:
+    """All that the answers of a method that `load_method` has loaded depend on besides the data.
+
+    Raises:
+        InputError: as `own_identity.identity_of`.
+    """
     if isinstance(grounder, OwnGrounder):
-        return grounder, identity_of(grounder)
+        return identity_of(grounder)
     if isinstance(grounder, YOLOCLIPGrounder):
-        return grounder, {"clip": grounder.scorer.clip.sha256, "proposals": plain(proposals),
-                          "detector": grounder.proposer.sha256, "scoring": plain(scoring)}  # fmt: skip
+        return {"clip": grounder.scorer.clip.sha256, "proposals": plain(settings.proposals),
+                "detector": grounder.proposer.sha256, "scoring": plain(settings.scoring)}  # fmt: skip
     if not isinstance(grounder, DenseGrounder):  # it looks at no image
-        return grounder, {}
+        return {}
     if needs_no_training(str(name)):
-        return grounder, {"model": plain(asked), "calibration": plain(grounder.calibration)}
+        return {"model": plain(_model_of(name, settings.model)), "calibration": plain(grounder.calibration)}
     folder = folder_of(str(name))
     made_from = {"model": plain(read_model_config(folder)), "decoder": sha256_of(folder / DECODER_FILE),
                  "extraction": plain(grounder.extraction)}  # fmt: skip
@@ -140,7 +151,7 @@ def load_with_origin(name: MethodName, settings: MethodSettings) -> tuple[Ground
         made_from["calibration"] = plain(grounder.calibration)
     if grounder.quality_head is not None:
         made_from["box_quality"] = sha256_of(folder / QUALITY_FILE)
-    return grounder, made_from
+    return made_from
 
 
 def precision_of(grounder: Grounder) -> str:

@@ -9,10 +9,8 @@ from pathlib import Path
 from grounding.clip.backbone import RESNETS
 from grounding.errors import InputError, writable
 from grounding.methods.hub_download import PREFIX, is_hub_name
-from grounding.methods.names import SHIPPED, TRAINING_FREE, is_clip
+from grounding.methods.names import SHIPPED, TRAINING_FREE, is_answer_file, is_clip
 from grounding.methods.own import MethodName, MethodNames, own_method
-
-ANSWER_FILES = (".jsonl", ".json")  # of other systems
 
 
 def method_names(methods: MethodNames, others: Iterable[str] = ()) -> list[str]:
@@ -68,5 +66,5 @@ def _endings(method: MethodName) -> list[str]:
         whole = repo.replace("/", "-")
         return [repo.rpartition("/")[2], whole, f"{whole}-{(revision or 'main').replace('/', '-')}"]
     path = Path(name).resolve()
-    parts = [*path.parent.parts[1:], path.stem if path.suffix in ANSWER_FILES or is_clip(name) else path.name]
+    parts = [*path.parent.parts[1:], path.stem if is_answer_file(name) or is_clip(name) else path.name]
     return [writable("-".join(parts[-count:])) for count in range(1, len(parts) + 1)]

@@ -14,8 +14,9 @@ from grounding.methods.chance import CentredBoxGrounder, WholeImageGrounder
 from grounding.methods.hub_download import fetched, is_hub_name
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import YOLOCLIPGrounder
+from grounding.runtime.experiment import RUN_CONFIG
 
-CONFIG_FILE = "config.yaml"
+CONFIG_FILE = RUN_CONFIG
 DECODER_FILE = "decoder.safetensors"
 RUN_FILES = (CONFIG_FILE, DECODER_FILE, EXTRACTION_FILE, QUALITY_FILE, CALIBRATION_FILE)  # all that loading a run needs
 ZERO_SHOT, GRADCAM = "zero-shot", "gradcam"
@@ -23,6 +24,7 @@ YOLO_CLIP, RECLIP = YOLOCLIPGrounder.name, ReCLIPGrounder.name
 BLIND = {each.name: each for each in (WholeImageGrounder, CentredBoxGrounder)}
 SHIPPED = {"refshapes": Path(__file__).parents[1] / "weights" / "refshapes"}
 TRAINING_FREE = (ZERO_SHOT, GRADCAM, YOLO_CLIP, RECLIP, *BLIND)
+ANSWER_SUFFIXES = (".jsonl", ".json")
 CLIP_SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
 
 
@@ -41,6 +43,11 @@ def is_clip(name: str) -> bool:
     """Whether a method's name is that of a CLIP, which then answers zero-shot: a published one, or a file."""
     is_file = Path(name).suffix.lower() in CLIP_SUFFIXES and not is_hub_name(name) and not Path(name).is_dir()
     return name in RESNETS or is_file
+
+
+def is_answer_file(name: str) -> bool:
+    """Whether a method's name is that of a file of boxes which another system has left, rather than of a folder."""
+    return name.endswith(ANSWER_SUFFIXES) and not Path(name).is_dir()
 
 
 def needs_no_training(name: str) -> bool:

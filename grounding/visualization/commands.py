@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from grounding.errors import InputError
-from grounding.evaluation.registry import MethodSettings, load_with_origin
+from grounding.evaluation.registry import MethodSettings, load_method
 from grounding.methods.dense import DenseGrounder, Grounder
 from grounding.methods.distinct_names import method_names
 from grounding.methods.load import shared_model
@@ -92,7 +92,7 @@ def _load(config: VisualizeConfig) -> list[Grounder]:
     settings = MethodSettings(shared_model(config.methods, config.model), config.proposals, config.scoring,
                               join_launch(config.device).device, config.precision)  # fmt: skip
     asked = [own_method(each) or each for each in config.methods]
-    methods = [load_with_origin(each, settings)[0] for each in asked]
+    methods = [load_method(each, settings) for each in asked]
     for method, name in zip(methods, method_names(asked), strict=True):
         method.name = name
     if config.extraction is not None:

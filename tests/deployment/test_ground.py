@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import runpy
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,7 @@ from grounding import load
 from grounding.deployment.ground import COLUMNS
 from grounding.methods import stream
 from tests.clip.saved_clip import save_archive
-from tests.scripts import Outcome, assert_refused
+from tests.scripts import Outcome, assert_refused, run_script
 from tests.tiny_clip import save_tiny_clip
 
 HOSTILE = '["the red circle", 26]'
@@ -41,17 +39,7 @@ def photos(tmp_path: Path) -> Path:
 
 def run(capsys: pytest.CaptureFixture[str], *words: object) -> Outcome:
     """`python -m grounding WORDS...` in this process."""
-    before, sys.argv = sys.argv, ["grounding", *map(str, words)]
-    capsys.readouterr()
-    try:
-        runpy.run_module("grounding", run_name="__main__")
-        code = 0
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    finally:
-        sys.argv = before
-    captured = capsys.readouterr()
-    return Outcome(code, captured.out, captured.err)
+    return run_script(capsys, "grounding", *words)
 
 
 def test_a_picture_and_phrases_as_plain_words(capsys, clip_file, photos, tmp_path):

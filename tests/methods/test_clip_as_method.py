@@ -11,7 +11,7 @@ from PIL import Image
 
 from grounding import InputError, ModelConfig, load
 from grounding.deployment import bulk
-from grounding.evaluation.registry import MethodSettings, load_with_origin
+from grounding.evaluation.registry import MethodSettings, load_method, origin_of
 from grounding.methods.load import SIZES_OF_A_CLIP, shared_model
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.yolo_clip import ScoringConfig
@@ -57,7 +57,8 @@ def test_methods_without_training_see_the_clip_that_is_named(clip_file: Path) ->
     beside_a_run = shared_model(["refshapes", str(clip_file)], ModelConfig())
     assert beside_a_run.clip == "embedded"
     settings = MethodSettings(beside_a_run, ProposalsConfig(), ScoringConfig(), "cpu")
-    grounder, made_from = load_with_origin(str(clip_file), settings)
+    grounder = load_method(str(clip_file), settings)
+    made_from = origin_of(grounder, str(clip_file), settings)
     assert grounder.name == "RN50" and made_from["model"]["clip"] == str(clip_file)
     assert tuple(made_from["model"]["inference_sizes"]) == SIZES_OF_A_CLIP
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import grounding
-from grounding.evaluation.registry import MethodSettings, load_with_origin
+from grounding.evaluation.registry import MethodSettings, load_method
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.distinct_names import method_names, method_places
@@ -38,7 +38,7 @@ def test_a_clip_beside_a_run_on_it_is_asked_as_it_is_alone(tmp_path: Path) -> No
     clip = str(save_tiny_clip(tmp_path / "clip.pt"))
     of_the_run = ModelConfig(clip=clip, model_size=64, spatial_rules=True)
     settings = MethodSettings(of_the_run, ProposalsConfig(), ScoringConfig(), "cpu")
-    beside, _ = load_with_origin(clip, settings)
+    beside = load_method(clip, settings)
     alone = grounding.load(clip)
     for grounder in (beside, alone):
         assert isinstance(grounder, DenseGrounder) and not grounder.spatial_rules

@@ -14,7 +14,8 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from notebooks.build import NOTEBOOK, PARTS, ROOT, build, execute, lines_of_code, selected
+from notebooks.build import NOTEBOOK, PARTS, ROOT, build, execute, lines_of_code
+from notebooks.sources import selected
 
 MOST_LINES, MOST_CELLS = 1500, 40
 # Decimals of the text that are nobody's result: IoU thresholds and starting values of the formulas.
@@ -32,7 +33,7 @@ def committed() -> NotebookNode:
 
 
 def test_is_what_the_package_and_the_parts_make(built: NotebookNode, committed: NotebookNode) -> None:
-    remedy = "the package or notebooks/parts has changed: run python notebooks/build.py --execute"
+    remedy = "the package or notebooks/parts has changed: run python -m notebooks.build --execute"
     assert [(cell.id, cell.source) for cell in committed.cells] == [(cell.id, cell.source) for cell in built.cells], (
         remedy
     )
