@@ -97,9 +97,8 @@ def compare_sets(config: SetsConfig) -> dict[str, Any]:
         ask = partial(set_answers, grounder, images_per_batch=config.images_per_batch, workers=config.workers)
         calibration = None
         if isinstance(grounder, DenseGrounder):
-            grounder.raw_scores = needs_no_training(
-                str(method)
-            )  # calibrated as they were long ago, on other data perhaps
+            # Calibrated as they were long ago, on other data perhaps.
+            grounder.raw_scores = needs_no_training(str(method))
             calibration = None if grounder.raw_scores else grounder.calibration
         fitted = calibration is None
         answers = ask(measured)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,17 @@ from tests.scripts import Outcome, assert_refused, run_script
 from tests.tiny_clip import save_tiny_clip
 
 HOSTILE = '["the red circle", 26]'
+
+
+OWN = """
+import numpy as np
+from grounding import grounding_of_boxes
+
+class Corner:
+    name = "corner"
+    def ground(self, image, phrases):
+        return [grounding_of_boxes(each, np.array([[0, 0, 9, 9.0]]), np.ones(1), image) for each in phrases]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +153,11 @@ def test_a_photograph_given_to_drawings_weights_is_told(capsys, tmp_path):
     assert "drawings only" in record["warning"]
     for answer in record["answers"]:
         assert 0 < answer["scores"][0] < 0.5 and 0 < answer["presence"] < 1
+
+
+def test_what_a_method_of_ones_own_knows_is_not_said(capsys, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "own_of_ground.py").write_text(OWN)
+    outcome = run(capsys, photos / "b.png", "a dog", "--model", "own_of_ground:Corner")
+    assert outcome.code == 0 and "asking corner: " in outcome.err and "drawings" not in outcome.err

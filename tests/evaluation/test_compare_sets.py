@@ -61,3 +61,13 @@ def test_a_threshold_is_not_chosen_on_a_test_split(data, tmp_path, capsys):
 def test_a_method_without_scores_is_refused(data, tmp_path, capsys):
     outcome = run_script(capsys, "evaluate.py", "sets", "whole-image", "--data", data, "--output", tmp_path)
     assert_refused(outcome, "whole-image answers without a score")
+
+
+def test_a_clip_by_its_file_is_measured_as_zero_shot_is(data, tmp_path, capsys):
+    """Both by raw scores: cosines, which a CLIP's answers have elsewhere, would be calibrated otherwise."""
+    clip = data.parent / "clip.pt"
+    outcome = run_script(capsys, "evaluate.py", "sets", clip, "zero-shot", "--data", data, "--output", tmp_path,
+                         "--model.clip", clip, "--model.inference_sizes", "[64, 96]", "--device", "cpu")  # fmt: skip
+    assert outcome.code == 0, outcome
+    by_file, by_name = json.loads((tmp_path / "sets.json").read_text())["methods"].values()
+    assert by_file["metrics"] == by_name["metrics"] and by_file["calibration"] == by_name["calibration"]

@@ -10,12 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from grounding import ModelConfig, RefCOCOg, load
 from grounding.deployment.bulk import BulkConfig, ground_file
+from grounding.errors import InputError
 from grounding.evaluation.compare import compare
 from grounding.evaluation.config import EvaluateConfig
+from grounding.evaluation.own_identity import identity_of
 from grounding.evaluation.predictions import read_predictions
+from grounding.methods.own import OwnGrounder
 from tests.scripts import ROOT, run_script
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
@@ -181,3 +185,19 @@ def test_every_entry_point_takes_it(module: Path, config: EvaluateConfig, tmp_pa
     print(ground_file(BulkConfig("my_method:Brightest", requests, tmp_path / "boxes.jsonl", device="cpu")))
     [line] = (tmp_path / "boxes.jsonl").read_text().splitlines()
     np.testing.assert_allclose(json.loads(line)["answers"][0]["boxes_xyxy"], answer.boxes_xyxy, atol=1e-3)
+
+
+def test_boxes_in_another_form_are_told_as_score_tells_them(module: Path, config: EvaluateConfig) -> None:
+    compare(config)
+    shares = [replace(each, boxes_xyxy=tuple(tuple(edge / 1000 for edge in box) for box in each.boxes_xyxy))
+              for each in read_predictions(config.output / "predictions" / "centred-box.jsonl")]  # fmt: skip
+    Path("theirs.jsonl").write_text("\n".join(each.to_json() for each in shares))
+    with pytest.raises(InputError, match=r"theirs.jsonl has boxes within 0 and 1"):
+        compare(replace(config, methods=["theirs.jsonl"], output=Path("elsewhere")))
+
+
+def test_what_cannot_be_looked_at_is_named() -> None:
+    method = Seeded(1)
+    method.more = {"weights": torch.empty(2, device="meta")}
+    with pytest.raises(InputError, match=r"attribute 'more', cannot be compared"):
+        identity_of(OwnGrounder(method))

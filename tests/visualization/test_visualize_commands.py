@@ -13,7 +13,8 @@ from PIL import Image
 
 from grounding import load
 from grounding.data.refcocog import RefCOCOg
-from grounding.visualization.commands import figure
+from grounding.extraction import ExtractionConfig
+from grounding.visualization.commands import _load, figure
 from grounding.visualization.figures import answers
 from grounding.visualization.inputs import VisualizeConfig
 from tests.scripts import Outcome, assert_refused, run_script
@@ -86,6 +87,13 @@ def test_extraction_can_be_given(made: Path, tmp_path: Path, capsys: Capture) ->
     before = path.read_bytes()
     drawn(run_script(capsys, "visualize.py", "steps", *words, "--extraction.method", "rectangle"))
     assert path.read_bytes() != before
+
+
+def test_another_extraction_is_not_calibrated_by_the_runs_own(tmp_path: Path) -> None:
+    config = VisualizeConfig(["refshapes"], tmp_path, device="cpu", extraction=ExtractionConfig("rectangle"))
+    [grounder] = _load(config)
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    assert not grounder.ground(pixels, ["a circle"])[0].calibrated
 
 
 def test_answers_are_the_methods(made: Path) -> None:
