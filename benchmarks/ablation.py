@@ -1,242 +1,204 @@
-"""What each part of training is worth: `python -m benchmarks.ablation`, hours on two CPU cores.
+"""What each part of training with boxes is worth, and each box: `python -m benchmarks.ablation`, 80 minutes on a core.
 
-Every experiment is trained from several seeds, for one pass over the same images, and measured on the whole test split.
-Each run leaves its result in its folder as soon as it has one: killed and started again, only what is missing is done.
-Writes a part of docs/results.md, and the numbers behind it as JSON.
+Short trainings by configs/refshapes.yaml, each with one part taken out or put in, from several seeds. Everything is
+measured on val, by connected components above half of the maximum, so that nothing chosen later has looked at test.
+Killed and started again, it trains and measures what is missing. The runs with a part of the boxes are made before:
+
+    python train.py --config configs/refshapes.yaml --output runs/refshapes-10-percent --subset 1200 --epochs 20
+    python train.py --config configs/refshapes.yaml --output runs/refshapes-1-percent --subset 120 --epochs 60
+
+both with `--patience 20 --validation_subset 100`. Writes tables of docs/results.md, and docs/claims.json.
 """
 
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import sys
-from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from jsonargparse import auto_cli
 from jsonargparse.typing import PositiveInt
+from tabulate import tabulate
 from tqdm import tqdm
 
-from benchmarks.ablation_report import FULL, WITHOUT_BOXES, write_report
-from grounding.data.augment import AugmentationConfig
+from benchmarks.claims import CLAIMS, Claim, record
+from benchmarks.pages import between
 from grounding.data.refcocog import RefCOCOg
-from grounding.evaluation.evaluate import method_of, predict
-from grounding.evaluation.extraction_sweep import fit_head, sweep
 from grounding.evaluation.metrics import ious_with, point_inside
-from grounding.evaluation.summary import summarise
+from grounding.evaluation.significance import paired_difference
 from grounding.extraction import ExtractionConfig, extract
-from grounding.extraction.settings import PARAMETERS
 from grounding.geometry import hottest_point
-from grounding.methods.config import ModelConfig
-from grounding.methods.dense import DenseGrounder, Grounder
 from grounding.methods.load import load
-from grounding.model.decoder import DecoderConfig
 from grounding.runtime.cli import exit_on_input_error
-from grounding.runtime.config_io import plain
+from grounding.runtime.config_io import from_plain, read_yaml
 from grounding.runtime.files import write_text_atomic
 from grounding.training.config import TrainConfig
-from grounding.training.criterion import ContrastConfig, LossConfig
 from grounding.training.train import train
-from grounding.training.tune_extraction import GRID
 
+BEGIN, END = "<!-- Written by python -m benchmarks.ablation -->", "<!-- End of benchmarks.ablation -->"
+COMMAND, PREFIX = "python -m benchmarks.ablation", "ablation/"
 RESULT = "ablation.json"
-MEASURES = ("acc@0.5", "miou", "pointing")
-SIZES_OF_ZERO_SHOT = ((384,), (320, 384, 448, 512))
-CHOSEN_ON, FITTED_ON = 100, 150  # images of val for extractions and thresholds, and of train for the network
+ALL_PARTS = "as configs/refshapes.yaml"
+MEASURES = {"acc@0.5": "Acc@0.5", "miou": "mIoU", "pointing": "pointing"}
+LEAST_OF_A_PART = 0.02
+# Runs by the share of the 12,000 images whose boxes they have seen, and what the first two are held against.
+SHARES = {"none": "refshapes-weak", "1 %": "refshapes-1-percent", "10 %": "refshapes-10-percent", "all": "refshapes"}
+OWN_EXTRACTION = "refshapes-weak"  # its maps are peaks: half of their maximum is no object's outline
 
 
 @dataclass(frozen=True)
-class Job:
-    """One measurement: what it is called in the report, where its result goes, and what it is made from."""
+class Measured:
+    """A run's measures of every phrase: name -> (P,) values; and the phrases' (P,) images."""
 
-    name: str
-    folder: Path
-    made_from: dict[str, Any]
-    config: TrainConfig | None = None
+    values: Mapping[str, np.ndarray]
+    image_ids: np.ndarray
 
 
-def trainings(data: Path, images: int | None) -> dict[str, TrainConfig]:
-    """All experiments that are trained, by name: one pass, otherwise settings much like the demo's."""
-    model = ModelConfig(model_size=320, output_stride=32)
-    bare = replace(model, decoder=DecoderConfig(adapter=False))
-    no_contrast = ContrastConfig(weight=0.0)
-    base = TrainConfig(
-        data, Path(), model=model, subset=images, validation_subset=20, epochs=1, images_per_batch=8,
-        phrases_per_image=2, composed_per_image=2, warmup_steps=50, device="cpu",
-    )  # fmt: skip
-    full = replace(base, losses=LossConfig(contrast=ContrastConfig(weight=0.1)))
-    adapters = replace(model, output_stride=16, decoder=DecoderConfig(kind="adapters"), spatial_rules=True,
-                       extraction=ExtractionConfig("grabcut"))  # fmt: skip
+def experiments(base: TrainConfig) -> dict[str, TrainConfig]:
+    """The trainings that are compared, by what is different in them."""
+    decoder, losses = base.model.decoder, base.losses
     return {
-        "box masks only": replace(base, model=bare, losses=LossConfig(contrast=no_contrast)),
-        "+ adapter": replace(base, losses=LossConfig(contrast=no_contrast)),
-        FULL: full,
-        "+ augmentation": replace(full, augmentation=AugmentationConfig(flip=True)),
-        WITHOUT_BOXES: replace(base, model=adapters, images_per_batch=32, learning_rate=2e-3, composed_per_image=0),
+        ALL_PARTS: base,
+        "without low-rank updates": replace(base, model=replace(base.model, decoder=replace(decoder, lora_rank=0))),
+        "without presence and sets": replace(
+            base, model=replace(base.model, decoder=replace(decoder, presence=False)), sets_per_image=0
+        ),
+        "without composed phrases": replace(base, composed_per_image=0),
+        "with region-phrase contrast": replace(
+            base, losses=replace(losses, contrast=replace(losses.contrast, weight=0.1))
+        ),
     }
 
 
 def main(
+    config: Path = Path("configs/refshapes.yaml"),
     data: Path = Path("data/refshapes"),
-    runs: Path = Path("runs/ablation"),
-    output: Path = Path("docs/results.md"),
-    images: int | None = 2000,
+    runs: Path = Path("runs"),
+    images: PositiveInt = 1500,
+    epochs: PositiveInt = 2,
     seeds: PositiveInt = 3,
-    jobs: PositiveInt = 2,
+    measured_on: PositiveInt = 250,
+    output: Path = Path("docs/results.md"),
+    claims: Path = CLAIMS,
 ) -> None:
-    """Train, measure and write the report.
+    """Train, measure and write the tables.
 
     Args:
-        data: root folder of a data set in RefCOCOg's layout.
-        runs: folder of the runs, one for each experiment and seed.
-        output: Markdown file with the two marks; the numbers go to ablations.json beside it.
-        images: train on so many images; null for all.
+        config: configuration whose section `train` is varied.
+        data: root folder of the data set with the val split.
+        runs: folder of all runs; these are in "ablation" there.
+        images: to train on.
+        epochs: passes over them.
         seeds: runs of each experiment.
-        jobs: measurements at a time, each on an equal share of the cores.
+        measured_on: images of val.
+        output: Markdown file with the two marks.
+        claims: file that the results go into.
     """
-    configs = trainings(data, images)
-    trained = [
-        Job(name, folder, plain(replace(config, seed=seed)), replace(config, seed=seed, output=folder))
-        for seed in range(seeds)
-        for name, config in configs.items()
-        for folder in [runs / f"{_file_name(name)}-{seed}"]
+    base = replace(from_plain(TrainConfig, read_yaml(config)["train"]), subset=images, epochs=epochs,
+                   validation_subset=40, resume=True)  # fmt: skip
+    val = RefCOCOg(data, "val", group_by="image", subset=measured_on)
+    parts: dict[str, list[Measured]] = {}
+    for seed in range(seeds):  # all experiments once before any is repeated: what is stopped early is still a table
+        for name, varied in experiments(base).items():
+            folder = runs / "ablation" / f"{name.replace(' ', '-').replace('/', '-')}-{seed}"
+            if not (folder / RESULT).is_file():
+                train(replace(varied, seed=seed, output=folder))
+            parts.setdefault(name, []).append(measure(folder, val))
+    by_share = {share: measure(runs / name, val) for share, name in SHARES.items()}
+    facts = (f"{seeds} seeds, {epochs} passes over {images:,} images; {len(val)} images of val, "
+             f"{len(val.expressions):,} expressions")  # fmt: skip
+    text = f"{facts}.\n\n{parts_table(parts)}\n\n{shares_table(by_share)}"
+    write_text_atomic(output, between(output, BEGIN, END, text))
+    record(worth_of_parts(parts) | worth_of_boxes(by_share), claims)
+
+
+def measure(run: Path, dataset: RefCOCOg) -> Measured:
+    """A run's answers to every phrase, measured; kept in its folder, where they are read the next time."""
+    path = run / RESULT
+    if not path.is_file():
+        grounder = load(run)
+        values: dict[str, list[float]] = {name: [] for name in MEASURES}
+        for example in tqdm([dataset[index] for index in range(len(dataset))], desc=run.name, unit="image"):
+            [answers] = grounder.ground_batch([example.image], [example.phrases])
+            for answer, annotated in zip(answers, example.boxes_xyxy, strict=True):
+                boxes = answer.boxes_xyxy
+                if run.name != OWN_EXTRACTION:
+                    boxes = extract(answer.heatmap, ExtractionConfig(), None, answer.image)[0]
+                iou = float(ious_with(boxes[:1], annotated)[0])
+                inside = point_inside(hottest_point(answer.heatmap), annotated)
+                for name, value in zip(MEASURES, (iou >= 0.5, iou, inside), strict=True):
+                    values[name].append(round(float(value), 4))
+        write_text_atomic(path, json.dumps(values))
+    image_ids = [each.image_id for index in range(len(dataset)) for each in dataset.expressions_of(index)]
+    stored = {name: np.array(each) for name, each in json.loads(path.read_text(encoding="utf-8")).items()}
+    return Measured(stored, np.array(image_ids))
+
+
+def parts_table(parts: Mapping[str, Sequence[Measured]]) -> str:
+    """Mean over seeds ± their standard deviation, and the difference to training with all parts, as Markdown."""
+    rows = []
+    for name, of_seeds in parts.items():
+        row = [name]
+        for measure_name in MEASURES:
+            means = [each.values[measure_name].mean() for each in of_seeds]
+            row.append(f"{np.mean(means):.3f}" + (f" ± {np.std(means, ddof=1):.3f}" if len(means) > 1 else ""))
+        if name != ALL_PARTS:
+            value, (low, high) = difference(of_seeds, parts[ALL_PARTS], "acc@0.5")
+            row.append(f"{value:+.3f} [{low:+.3f}, {high:+.3f}]")
+        rows.append(row)
+    return tabulate(rows, ["training", *MEASURES.values(), "Acc@0.5, minus all parts"], "github", disable_numparse=True)
+
+
+def shares_table(by_share: Mapping[str, Measured]) -> str:
+    """The curve over the share of images whose boxes were seen, as Markdown."""
+    rows = [
+        [share, SHARES[share], *(f"{each.values[name].mean():.3f}" for name in MEASURES)]
+        for share, each in by_share.items()
     ]
-    others = [
-        Job("zero-shot", runs / "zero-shot", {"data": str(data)}),
-        *(
-            Job("extraction", runs / f"extraction-{seed}", plain(replace(configs[FULL], seed=seed)))
-            for seed in range(seeds)
-        ),
-    ]
-    _run([(_measure_training, (job, data)) for job in trained], jobs)
-    _run(
-        [(_measure_zero_shot, (others[0], data))]
-        + [
-            (_measure_extractions, (job, data, runs / f"{_file_name(FULL)}-{seed}"))
-            for seed, job in enumerate(others[1:])
-        ],
-        jobs,
-    )
-    results = [(job.name, json.loads((job.folder / RESULT).read_text())["results"]) for job in (*trained, *others)]
-    write_report(output, results, facts=_facts(data, images, seeds))
+    return tabulate(rows, ["boxes of", "run", *MEASURES.values()], "github", disable_numparse=True)
 
 
-def _run(work: list[tuple[Callable[..., None], tuple[Any, ...]]], jobs: int) -> None:
-    """Do all that has left no result yet, several at a time."""
-    missing = [(measure, arguments) for measure, arguments in work if not _is_done(arguments[0])]
-    os.environ["TQDM_DISABLE"] = "1"  # in the processes to come, whose bars would run into each other
-    context = multiprocessing.get_context("spawn")
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    with (
-        tqdm(total=len(work), initial=len(work) - len(missing), desc="measurements", unit="run") as bar,
-        ProcessPoolExecutor(jobs, mp_context=context, initializer=torch.set_num_threads, initargs=(threads,)) as pool,
-    ):
-        for done in as_completed(pool.submit(measure, *arguments) for measure, arguments in missing):
-            done.result()
-            bar.update()
+def difference(
+    of_seeds: Sequence[Measured], others: Sequence[Measured], measure_name: str
+) -> tuple[float, tuple[float, float]]:
+    """Of the means over seeds on the same phrases, with its 95 % interval over images."""
+    ours, theirs = (np.mean([each.values[measure_name] for each in side], axis=0) for side in (of_seeds, others))
+    found = paired_difference(ours, theirs, of_seeds[0].image_ids)
+    return found.difference, found.interval
 
 
-def _measure_training(job: Job, data: Path) -> None:
-    assert job.config is not None
-    train(replace(job.config, resume=True))
-    _write(job, {"test": _measured(load(job.folder), data)})
+def worth_of_parts(parts: Mapping[str, Sequence[Measured]]) -> dict[str, Claim]:
+    """What each part adds to Acc@0.5: of those taken out, what is lost without them."""
+    claims = {}
+    for name, of_seeds in parts.items():
+        if name != ALL_PARTS:
+            with_it, without = (
+                (of_seeds, parts[ALL_PARTS]) if name.startswith("with ") else (parts[ALL_PARTS], of_seeds)
+            )
+            value, interval = difference(with_it, without, "acc@0.5")
+            part = name.removeprefix("without ").removeprefix("with ")
+            claims[f"{PREFIX}{part} acc@0.5"] = Claim(
+                value, COMMAND, interval, len(of_seeds[0].image_ids), goal=(LEAST_OF_A_PART, None)
+            )
+    return claims
 
 
-def _measure_zero_shot(job: Job, data: Path) -> None:
-    """CLIP's similarity map alone, at one input size and at several, with the threshold that is best on val."""
-    results = {}
-    for sizes in SIZES_OF_ZERO_SHOT:
-        model = ModelConfig(model_size=384, output_stride=32, inference_sizes=sizes)
-        by_default = load("zero-shot", model=model)
-        settings = [each for each in GRID if each.method == "components"]
-        on_val = sweep(by_default, _split(data, "val", CHOSEN_ON), settings)
-        best = max(on_val, key=lambda setting: on_val[setting]["acc@0.5"])
-        grounder = load("zero-shot", model=replace(model, extraction=best))
-        label = f"{', '.join(map(str, sizes))} pixels, threshold {best.relative:g}"
-        results[label] = _measured(grounder, data)
-    _write(job, results)
-
-
-def _measure_extractions(job: Job, data: Path, run: Path) -> None:
-    """The same heatmaps of a run under each extraction, its parameters chosen on val by mIoU."""
-    grounder = load(run)
-    assert isinstance(grounder, DenseGrounder)
-    head = fit_head(grounder, _split(data, "train", FITTED_ON))
-    on_val = sweep(grounder, _split(data, "val", CHOSEN_ON), GRID, quality_head=head)
-    chosen = {"components, threshold 0.5": ExtractionConfig()}
-    for method in PARAMETERS:
-        of_method = {setting: metrics for setting, metrics in on_val.items() if setting.method == method}
-        chosen[method] = max(of_method, key=lambda setting: of_method[setting]["miou"])
-    dataset = RefCOCOg(data, "test", group_by="image")
-    values: dict[str, list[list[float]]] = {label: [] for label in chosen}
-    for index in range(len(dataset)):  # each heatmap once, for all settings
-        example = dataset[index]
-        [answers] = grounder.ground_batch([example.image], [example.phrases])
-        for answer, annotated in zip(answers, example.boxes_xyxy, strict=True):
-            points = float(point_inside(hottest_point(answer.heatmap), annotated))
-            for label, setting in chosen.items():
-                iou = float(ious_with(extract(answer.heatmap, setting, head, answer.image)[0][:1], annotated)[0])
-                values[label].append([float(iou >= 0.5), iou, points])
-    results = {
-        label: _result(dict(zip(MEASURES, np.transpose(values[label]), strict=True)), dataset)
-        | {"parameters": plain(setting.parameters)}
-        for label, setting in chosen.items()
-    }
-    _write(job, results)
-
-
-def _measured(grounder: Grounder, data: Path) -> dict[str, Any]:
-    """The measures of every expression of the test split, and which expressions are of its novel subset."""
-    dataset = RefCOCOg(data, "test", group_by="image")
-    predictions = [each for of_image in predict(method_of(grounder), dataset) for each in of_image]
-    values = summarise(predictions, {}, dataset.regions).values
-    return _result({name: values[name] for name in MEASURES}, dataset)
-
-
-def _result(values: Mapping[str, np.ndarray], dataset: RefCOCOg) -> dict[str, Any]:
-    """Measures of the expressions in the order of the images, as what the report reads."""
-    expressions = [each for index in range(len(dataset)) for each in dataset.expressions_of(index)]
+def worth_of_boxes(by_share: Mapping[str, Measured]) -> dict[str, Claim]:
+    """How far a tenth of the boxes goes, and how far one in a hundred is above none."""
+    means = {share: float(each.values["acc@0.5"].mean()) for share, each in by_share.items()}
+    value, interval = difference([by_share["1 %"]], [by_share["none"]], "acc@0.5")
+    n = len(by_share["all"].image_ids)
     return {
-        "values": {name: np.round(each, 4).tolist() for name, each in values.items()},
-        "image_ids": [each.image_id for each in expressions],
-        "novel": ["novel" in each.tags for each in expressions],
+        f"{PREFIX}10 % of the boxes acc@0.5, of all": Claim(
+            means["10 %"] / means["all"], COMMAND, n=n, goal=(0.95, None)
+        ),
+        f"{PREFIX}1 % of the boxes acc@0.5, minus none": Claim(value, COMMAND, interval, n, goal=(0.03, None)),
     }
-
-
-def _split(data: Path, split: str, images: int) -> RefCOCOg:
-    return RefCOCOg(data, split, group_by="image", subset=min(images, len(RefCOCOg(data, split, group_by="image"))))
-
-
-def _write(job: Job, results: dict[str, Any]) -> None:
-    job.folder.mkdir(parents=True, exist_ok=True)
-    write_text_atomic(job.folder / RESULT, json.dumps({"made_from": job.made_from, "results": results}))
-
-
-def _is_done(job: Job) -> bool:
-    """Whether there is a result, made from the same settings."""
-    path = job.folder / RESULT
-    return path.is_file() and json.loads(path.read_text())["made_from"] == job.made_from
-
-
-def _file_name(name: str) -> str:
-    return "".join(letter if letter.isalnum() else "-" for letter in name).strip("-")
-
-
-def _facts(data: Path, images: int | None, seeds: int) -> str:
-    trained_on = len(RefCOCOg(data, "train", group_by="image", subset=images))
-    test = RefCOCOg(data, "test", group_by="image")
-    return (
-        f"{data.name}: one epoch over {trained_on} training images, {seeds} seeds; test split, {len(test)} images, "
-        f"{len(test.expressions)} expressions, {sum('novel' in each.tags for each in test.expressions)} of them novel"
-    )
 
 
 if __name__ == "__main__":
     with exit_on_input_error():
-        auto_cli(main, args=sys.argv[1:], as_positional=False, prog="python -m benchmarks.ablation")
+        auto_cli(main, args=sys.argv[1:], as_positional=False, prog=COMMAND)
