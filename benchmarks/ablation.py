@@ -34,7 +34,8 @@ from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.settings import PARAMETERS
 from grounding.geometry import hottest_point
 from grounding.methods.config import ModelConfig
-from grounding.methods.dense import DenseGrounder, Grounder
+from grounding.methods.dense import DenseGrounder
+from grounding.methods.grounder import Grounder
 from grounding.methods.load import load
 from grounding.model.decoder import DecoderConfig
 from grounding.runtime.cli import exit_on_input_error

@@ -59,19 +59,6 @@ def test_a_batch_is_checked_as_one_image_is(folder: Path, name: str) -> None:
         grounder.ground_batch(images[0], [["a"]] * 40)  # one image, whose rows would be taken for images
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_a_batch_of_files_is_answered_as_their_pixels_are(folder: Path, name: str) -> None:
-    grounder = method(folder, name)
-    asked = (["a ring"], ("a star", "a dog"))
-    of_files = grounder.ground_batch([folder / "0.png", folder / "1.png"], asked)
-    of_pixels = grounder.ground_batch(pixels(folder), asked)
-    for own, other in zip(of_files, of_pixels, strict=True):
-        assert [each.phrase for each in own] == [each.phrase for each in other]
-        for one, two in zip(own, other, strict=True):
-            np.testing.assert_array_equal(one.boxes_xyxy, two.boxes_xyxy)
-    assert [len(each) for each in of_files] == [1, 2]
-
-
 @pytest.mark.parametrize(
     ("option", "value", "least"),
     [

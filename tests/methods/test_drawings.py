@@ -11,11 +11,12 @@ import pytest
 from PIL import Image
 
 from grounding import load
+from grounding.clip.backbone import load_clip
 from grounding.data.images import read_image
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.refshapes.writer import write_refshapes
 from grounding.deployment import bulk
-from grounding.methods.drawings import PhotographWarner, PhotographWarning, looks_like_a_photograph
+from grounding.methods.drawings import PhotographWarning, _warn_once, looks_like_a_photograph, photograph_warnings
 from tests.scripts import run_script
 from tests.shared_data import SHARED_DATA, needs_shared_data
 from tests.tiny_clip import save_tiny_clip
@@ -61,6 +62,7 @@ def test_the_size_of_a_photograph_does_not_matter(side: int) -> None:
 
 @pytest.mark.parametrize("name", ["refshapes", "zero-shot", "gradcam", "yolo-clip", "reclip"])
 def test_every_method_of_the_package_says_so_once_and_in_every_answer(name: str) -> None:
+    _warn_once.cache_clear()
     grounder, image = load(name), like_a_photograph()
     with pytest.warns(PhotographWarning, match="looks like a photograph, and the embedded CLIP") as caught:
         first = grounder.ground(image, ["the red car", "a dog"])
@@ -72,32 +74,23 @@ def test_every_method_of_the_package_says_so_once_and_in_every_answer(name: str)
     assert ("detector" in again.warning) is (name in ("yolo-clip", "reclip"))
 
 
-def test_other_weights_say_nothing(tmp_path: Path) -> None:
+def test_other_weights_and_one_odd_drawing_of_several_are_no_warning(tmp_path: Path) -> None:
+    drawing, _ = np.full((50, 50, 3), 90, np.uint8), _warn_once.cache_clear()
     with warnings.catch_warnings():
         warnings.simplefilter("error", PhotographWarning)
         [answer] = load(save_tiny_clip(tmp_path / "RN50.pt")).ground(like_a_photograph(), ["a dog"])
-        [one] = PhotographWarner("the embedded CLIP")([np.full((9, 9, 3), 7, np.uint8)])
-    assert answer.warning == one == ""
-
-
-def test_of_a_batch_of_drawings_one_that_looks_otherwise_is_no_warning() -> None:
-    drawing = np.full((50, 50, 3), 90, np.uint8)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", PhotographWarning)
-        said = PhotographWarner("the embedded CLIP")([drawing, drawing, like_a_photograph()])
-    assert said[:2] == ["", ""] and "drawings only" in said[2]
+        said = photograph_warnings([drawing, drawing, like_a_photograph()], load_clip())
+    assert answer.warning == "" and said[:2] == ["", ""] and "the embedded CLIP knows drawings only" in said[2]
 
 
 def test_bulk_and_pictures_say_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.fromarray(like_a_photograph()).save(tmp_path / "a.png")
     (tmp_path / "requests.jsonl").write_text(json.dumps({"image": "a.png", "phrases": ["a dog"]}))
-    with pytest.warns(PhotographWarning):
-        bulk.main(["--method", "zero-shot", "--requests", str(tmp_path / "requests.jsonl"), "--output",
-                   str(tmp_path / "boxes.jsonl"), "--device", "cpu"])  # fmt: skip
+    bulk.main(["--method", "zero-shot", "--requests", str(tmp_path / "requests.jsonl"), "--output",
+               str(tmp_path / "boxes.jsonl"), "--device", "cpu"])  # fmt: skip
     assert "drawings only" in json.loads((tmp_path / "boxes.jsonl").read_text())["warning"]
-    with pytest.warns(PhotographWarning):
-        outcome = run_script(capsys, "visualize.py", "zero-shot", "--image", tmp_path / "a.png", "--phrases", "a dog",
-                             "--output", tmp_path, "--device", "cpu", "--format", "svg")  # fmt: skip
+    outcome = run_script(capsys, "visualize.py", "zero-shot", "--image", tmp_path / "a.png", "--phrases", "a dog",
+                         "--output", tmp_path, "--device", "cpu", "--format", "svg")  # fmt: skip
     assert outcome.code == 0, outcome
     [picture] = tmp_path.glob("*.svg")
     assert "drawings only" in picture.read_text()

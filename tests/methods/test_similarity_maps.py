@@ -14,8 +14,7 @@ from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import make_encoder
-from grounding.methods.similarity_maps import similarity_heatmaps
-from grounding.methods.spatial_maps import LEAST
+from grounding.methods.similarity_maps import LEAST, similarity_heatmaps
 from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.build import decoder_for
 from grounding.model.decoder import DecoderConfig

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from grounding.methods.reclip import combine, relation_matrix
-from grounding.methods.spatial_maps import LEAST, combine_maps, position_distribution, standing
+from grounding.methods.similarity_maps import LEAST, combine_maps, position_distribution, standing
 from grounding.methods.spatial_phrases import noun_phrases, parse_spatial_phrase
 
 HEIGHT, WIDTH = 3, 4
