@@ -38,7 +38,6 @@ RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK = "random-proposal", "yol
 ANSWERS_DEPEND_ON = ("geometry.py", "types.py", "clip", "data", "extraction", "model", "methods", "evaluation")
 BOUNDS = (*BLIND, RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK)
 
-DETECTORS_PRECISION = "float32"  # whatever CLIP computes in
 NOT_KNOWN = "not known"  # what a method of one's own, or another system, computes in
 
 
@@ -180,7 +179,7 @@ def make_bound(name: str, settings: MethodSettings) -> EvaluatedMethod:
         answer = partial(random_proposal if name == RANDOM_PROPOSAL else yolo_oracle, proposer=proposer)
         made_from = {"proposals": plain(proposals), "detector": proposer.sha256}
         return EvaluatedMethod(name, proposer.weights, _each(answer), name == RANDOM_PROPOSAL, made_from,
-                      precision=DETECTORS_PRECISION)  # fmt: skip
+                      precision="float32")  # whatever CLIP computes in  # fmt: skip
     if name == ANNOTATED_CLIP:
         clip = load_clip(model.clip, settings.device, trust_checkpoint=model.trust_checkpoint)
         scorer = ProposalScorer(clip, settings.scoring)

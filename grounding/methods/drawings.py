@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from functools import cache
 
 import cv2
 import numpy as np
@@ -25,8 +23,7 @@ class PhotographWarning(UserWarning):
 def photograph_warnings(images: Sequence[np.ndarray], clip: LoadedCLIP, detector: Proposer | None = None) -> list[str]:
     """A sentence about each image (H, W, 3) uint8 RGB that looks like a photograph, "" where it does not.
 
-    There is none where neither CLIP nor detector come with this package. The first one of a program is a warning too,
-    if most of the images look so: of a batch of drawings one or the other may.
+    There is none where neither CLIP nor detector come with this package.
     """
     knows_all = clip.name != EMBEDDED
     embedded = ["the embedded CLIP"] * (not knows_all)
@@ -38,15 +35,7 @@ def photograph_warnings(images: Sequence[np.ndarray], clip: LoadedCLIP, detector
         f"this looks like a photograph, and {' and '.join(embedded)} know{'s' * (len(embedded) == 1)} "
         f"drawings only: boxes and scores mean nothing; {remedy}"
     )
-    are_photographs = [looks_like_a_photograph(image) for image in images]
-    if 2 * sum(are_photographs) > len(images):
-        _warn_once(sentence)
-    return [sentence if each else "" for each in are_photographs]
-
-
-@cache
-def _warn_once(sentence: str) -> None:
-    warnings.warn(sentence, PhotographWarning, stacklevel=3)
+    return [sentence * looks_like_a_photograph(image) for image in images]
 
 
 def looks_like_a_photograph(image: np.ndarray) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ from grounding.clip.text import as_phrases
 from grounding.data.images import ImageLike, as_image
 from grounding.data.phrases import naming_sentences
 from grounding.errors import InputError
+from grounding.methods.drawings import PhotographWarning
 from grounding.methods.stream import EncodeOnceGrounder
 from grounding.types import Example, Grounding, SetExample
 
@@ -53,6 +55,7 @@ class EncodingGrounder(EncodeOnceGrounder):
     """
 
     encoded: type[Any]
+    _has_warned = False
 
     @property
     def identity(self) -> Any:
@@ -89,13 +92,21 @@ class EncodingGrounder(EncodeOnceGrounder):
             InputError: the image cannot be read or another method has encoded it, or a phrase is empty or too long.
         """
         phrases = as_phrases(phrases)
-        return self._ground_encoded(self._encoded(image), [phrases])[0] if phrases else []
+        return self._answers(self._encoded(image), [phrases])[0] if phrases else []
 
     @own_mode()
     def ground_batch(self, images: Sequence[ImageLike], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
         """`ground` for several images, which go through CLIP together; raises as that does, and as `as_batch`."""
         pixels, asked = as_batch(images, phrases)
-        return self._ground_encoded(self._encode(pixels), asked) if any(asked) else [[] for _ in asked]
+        return self._answers(self._encode(pixels), asked) if any(asked) else [[] for _ in asked]
+
+    def _answers(self, encoded: Any, phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
+        answers = self._ground_encoded(encoded, phrases)
+        told = [of_image[0].warning for of_image in answers if of_image]
+        if not self._has_warned and 2 * sum(map(bool, told)) > len(told):  # of drawings one or the other may look so
+            self._has_warned = True
+            warnings.warn(max(told), PhotographWarning, stacklevel=3)
+        return answers
 
     def _encoded(self, image: Any) -> Any:
         if not isinstance(image, self.encoded):

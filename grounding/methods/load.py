@@ -163,7 +163,7 @@ def read_decoder(folder: Path, encoder: Encoder, config: ModelConfig) -> Heatmap
             "architecture, restore the run's own files or train again"
         ) from error
     if trained_on != encoder.clip.sha256:
-        raise InputError(f"{path} was trained on another CLIP than {encoder.clip.weights}: restore that or train again")
+        raise InputError(f"{path} belongs to another CLIP file than {encoder.clip.weights}: restore it or train again")
     return decoder.to(encoder.device)
 
 

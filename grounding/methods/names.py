@@ -113,4 +113,4 @@ def method_places(names: Sequence[str], methods: MethodNames) -> list[list[str |
     for method in methods:
         own, name = own_method(method), str(method)
         places.append(own.origin if own else Path(name) if name not in WORDS and Path(name).exists() else name)
-    return [list(each) for each in zip(names, places, strict=True)]
+    return [[name, place] for name, place in zip(names, places, strict=True)]

@@ -11,12 +11,11 @@ import pytest
 from PIL import Image
 
 from grounding import load
-from grounding.clip.backbone import load_clip
 from grounding.data.images import read_image
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.refshapes.writer import write_refshapes
 from grounding.deployment import bulk
-from grounding.methods.drawings import PhotographWarning, _warn_once, looks_like_a_photograph, photograph_warnings
+from grounding.methods.drawings import PhotographWarning, looks_like_a_photograph
 from tests.scripts import run_script
 from tests.shared_data import SHARED_DATA, needs_shared_data
 from tests.tiny_clip import save_tiny_clip
@@ -62,7 +61,6 @@ def test_the_size_of_a_photograph_does_not_matter(side: int) -> None:
 
 @pytest.mark.parametrize("name", ["refshapes", "zero-shot", "gradcam", "yolo-clip", "reclip"])
 def test_every_method_of_the_package_says_so_once_and_in_every_answer(name: str) -> None:
-    _warn_once.cache_clear()
     grounder, image = load(name), like_a_photograph()
     with pytest.warns(PhotographWarning, match="looks like a photograph, and the embedded CLIP") as caught:
         first = grounder.ground(image, ["the red car", "a dog"])
@@ -75,12 +73,13 @@ def test_every_method_of_the_package_says_so_once_and_in_every_answer(name: str)
 
 
 def test_other_weights_and_one_odd_drawing_of_several_are_no_warning(tmp_path: Path) -> None:
-    drawing, _ = np.full((50, 50, 3), 90, np.uint8), _warn_once.cache_clear()
+    drawing = np.full((50, 50, 3), 90, np.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("error", PhotographWarning)
         [answer] = load(save_tiny_clip(tmp_path / "RN50.pt")).ground(like_a_photograph(), ["a dog"])
-        said = photograph_warnings([drawing, drawing, like_a_photograph()], load_clip())
-    assert answer.warning == "" and said[:2] == ["", ""] and "the embedded CLIP knows drawings only" in said[2]
+        said = load("zero-shot").ground_batch([drawing, drawing, like_a_photograph()], [["a dog"]] * 3)
+    assert [each.warning for each in (answer, *said[0], *said[1])] == [""] * 3
+    assert "the embedded CLIP knows drawings only" in said[2][0].warning
 
 
 def test_bulk_and_pictures_say_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

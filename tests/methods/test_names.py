@@ -36,7 +36,7 @@ class Mine:
         (["runs/zero-shot", "zero-shot", "their/boxes.jsonl"], [], ["runs-zero-shot", "zero-shot", "boxes"]),
         (["runs/box-mask"], ["box-mask"], ["runs-box-mask"]),
         (["runs/a-b", "x/a/b"], [], ["runs-a-b", "b"]),
-        (["RN50", "runs/RN50", "clips/mine.pt", Mine()], [], ["RN50", "runs-RN50", "mine", "Mine"]),
+        (["RN50", "runs/RN50", "clips/mine.pt", Mine()], [], ["RN50", "runs-RN50", "clips-mine", "Mine"]),
     ],
 )
 def test_a_run_is_called_after_as_many_folders_as_tell_it_from_the_others(methods, others, names) -> None:

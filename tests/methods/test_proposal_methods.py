@@ -16,6 +16,7 @@ from grounding import InputError
 from grounding.evaluation.bounds import annotated_clip, box_mask, random_proposal, yolo_oracle
 from grounding.extraction import ExtractionConfig
 from grounding.geometry import hottest_point
+from grounding.methods.proposals import Proposals
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
 from grounding.types import Example, Expression, Region
@@ -93,14 +94,24 @@ def test_no_proposal_gives_the_whole_image_and_says_so(image, scorer) -> None:
         assert method(FakeProposer(BOXES), scorer).ground(image, []) == []
 
 
+class NothingInTheDark(FakeProposer):
+    """Proposes nothing in a black image."""
+
+    def propose(self, image: np.ndarray) -> Proposals:
+        return super().propose(image) if image.any() else Proposals(np.zeros((0, 4), np.float32), np.zeros(0))
+
+
 @pytest.mark.parametrize("method", [YOLOCLIPGrounder, ReCLIPGrounder])
 def test_batches_are_images_one_by_one(image, scorer, method) -> None:
-    grounder, other = method(FakeProposer(BOXES), scorer), image[::-1].copy()
-    together = grounder.ground_batch([image, image, other], [PHRASES, [], ["a cat", "the leftmost dog"]])
-    assert [len(answers) for answers in together] == [len(PHRASES), 0, 2]
-    for answer, alone in zip(together[2], grounder.ground(other, ["a cat", "the leftmost dog"]), strict=True):
-        np.testing.assert_array_equal(answer.boxes_xyxy, alone.boxes_xyxy)
-        np.testing.assert_array_equal(answer.image, other)
+    grounder, images = method(NothingInTheDark(BOXES), scorer), [image, image, image[::-1].copy(), np.zeros_like(image)]
+    asked = [PHRASES, [], ["a cat", "the leftmost dog"], ["a tree"]]
+    for pixels, phrases, answers in zip(images, asked, grounder.ground_batch(images, asked), strict=True):
+        for answer, alone in zip(answers, grounder.ground(pixels, phrases), strict=True):
+            np.testing.assert_allclose(answer.boxes_xyxy, alone.boxes_xyxy)
+            np.testing.assert_allclose(answer.scores, alone.scores, atol=1e-5)
+            np.testing.assert_array_equal(answer.image, pixels)
+            assert answer.presence == pytest.approx(alone.presence, abs=1e-5)
+            assert answer.no_proposal == alone.no_proposal == (not pixels.any())
 
 
 def test_an_encoded_image_is_asked_without_another_look(image, scorer, monkeypatch) -> None:

@@ -63,7 +63,7 @@ def test_an_image_that_another_method_encoded_is_refused(methods: dict[str, Any]
     encoded = {name: methods[name].encode(IMAGE) for name in methods}
     for name, of_method in encoded.items():
         for other in encoded.keys() - {name}:
-            with pytest.raises(grounding.InputError, match="has encoded the image|is of the type Encoded"):
+            with pytest.raises(grounding.InputError, match=r"has encoded the image|is of the type Encoded"):
                 methods[other].ground(of_method, PHRASES)
     again = pickle.loads(pickle.dumps(encoded["refshapes"]))
     [found], [expected] = (methods["refshapes"].ground(each, PHRASES) for each in (again, IMAGE))
