@@ -119,8 +119,8 @@ def load(
         clip = _clip_of(model, device, precision, compiled)
         if name == GRADCAM:
             return gradcam(clip, model)
-        kind = YOLOCLIPGrounder if name == YOLO_CLIP else ReCLIPGrounder
-        return kind(load_proposer(proposals, device), ProposalScorer(clip, scoring))
+        chooser = YOLOCLIPGrounder if name == YOLO_CLIP else ReCLIPGrounder
+        return chooser(load_proposer(proposals, device), ProposalScorer(clip, scoring))
     folder = folder_of(name)
     if not folder.is_dir():
         known = ", ".join((*SHIPPED, *TRAINING_FREE, *RESNETS, "module:Class of a method of your own"))
