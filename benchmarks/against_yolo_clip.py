@@ -30,8 +30,7 @@ from benchmarks.rn50 import bfloat16_is_native, random_grounder, random_rn50
 from grounding.clip.package import CLIP, clip
 from grounding.data.images import read_image
 from grounding.errors import InputError
-from grounding.methods.proposals import ProposalsConfig, load_proposer
-from grounding.methods.proposals.types import Proposer
+from grounding.methods.proposals import ProposalsConfig, Proposer, load_proposer
 from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
 from grounding.runtime.cli import exit_on_input_error
 from grounding.webapp.uploads import examples_for

@@ -19,7 +19,6 @@ from grounding.extraction import ExtractionConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.model.build import decoder_for
 from grounding.model.decoder import DecoderConfig
-from grounding.runtime.lru_cache import LRUCache
 
 # Of OpenAI's RN50, as `clip.model.build_model` reads them off its file.
 RN50: dict[str, Any] = dict(
@@ -41,11 +40,9 @@ def random_rn50(seed: int = 0, *, precision: torch.dtype = torch.float32, compil
 
 
 def random_grounder(clip: LoadedCLIP) -> DenseGrounder:
-    """configs/refcocog.yaml's model with an untrained decoder, which looks no image up."""
+    """configs/refcocog.yaml's model with an untrained decoder."""
     encoder = Encoder(clip, model_size=MODEL_SIZE, output_stride=OUTPUT_STRIDE)
-    grounder = DenseGrounder(encoder, decoder_for(encoder, DECODER), extraction=ExtractionConfig(), name="ours")
-    grounder.known_images = LRUCache(0)
-    return grounder
+    return DenseGrounder(encoder, decoder_for(encoder, DECODER), extraction=ExtractionConfig(), name="ours")
 
 
 def bfloat16_is_native() -> bool:

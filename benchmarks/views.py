@@ -59,7 +59,7 @@ def main(
         parsed = [parse_spatial_phrase(phrase) for phrase in example.phrases]
         nouns = list(dict.fromkeys(noun for phrase in parsed for noun in noun_phrases(phrase)))
         for views, scorer in scorers.items():
-            [scores] = scorer([example.image], [boxes], [[*example.phrases, *nouns]])
+            [scores] = scorer.score(scorer.encode([example.image], [boxes]), [[*example.phrases, *nouns]])
             by_noun = dict(zip(nouns, scores[len(parsed) :], strict=True))
             for phrase, whole, annotated in zip(parsed, scores, example.boxes_xyxy, strict=False):
                 by_rules = combine(phrase, by_noun, boxes)

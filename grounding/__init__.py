@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from grounding.deployment.hub import push
     from grounding.errors import InputError
     from grounding.methods.config import ModelConfig
-    from grounding.methods.dense import Grounder
+    from grounding.methods.grounder import Grounder
     from grounding.methods.load import load
     from grounding.methods.stream import GroundedImage
     from grounding.methods.yolo_clip import grounding_of_boxes
@@ -47,7 +47,7 @@ _HOME = {
     "Example": "types",
     "Expression": "types",
     "GroundedImage": "methods.stream",
-    "Grounder": "methods.dense",
+    "Grounder": "methods.grounder",
     "Grounding": "types",
     "InputError": "errors",
     "ModelConfig": "methods.config",

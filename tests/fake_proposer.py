@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from grounding.methods.proposals.types import Proposals, Selection
+from grounding.methods.proposals import Proposals, Selection
 
 
 class FakeProposer:

@@ -14,7 +14,7 @@ from grounding.clip.backbone import LoadedCLIP, normalise_pixels
 from grounding.clip.dense import DenseCLIP, DenseFeatures
 from grounding.clip.precision import own_mode
 from grounding.clip.text import TextEncoder
-from grounding.errors import InputError, SettingsError
+from grounding.errors import SettingsError
 from grounding.geometry import Letterbox
 
 
@@ -56,16 +56,6 @@ class EncodedImages:
     images: tuple[np.ndarray, ...]
     views: tuple[EncodedView, ...]
     encoded_by: tuple[str, ...]
-
-    def asked_by(self, encoders: tuple[str, ...]) -> EncodedImages:
-        """The same.
-
-        Raises:
-            InputError: other encoders made them than those of the method that asks, as `Encoder.identity` says.
-        """
-        if self.encoded_by != encoders:
-            raise InputError("the image was encoded by a method of another CLIP or input size: encode it with this")
-        return self
 
     @property
     def nbytes(self) -> int:

@@ -15,7 +15,7 @@ from grounding.data.supervision import box_masks
 from grounding.evaluation.metrics import ious_with
 from grounding.extraction import ExtractionConfig, extract
 from grounding.geometry import Letterbox
-from grounding.methods.proposals.types import Proposer
+from grounding.methods.proposals import Proposer
 from grounding.methods.yolo_clip import ProposalScorer, boxes_to_choose_from, grounding_of_boxes
 from grounding.types import Example, Grounding
 
@@ -41,7 +41,8 @@ def yolo_oracle(example: Example, proposer: Proposer) -> list[Grounding]:
 def annotated_clip(examples: Sequence[Example], scorer: ProposalScorer) -> list[list[Grounding]]:
     """CLIP's choice among the images' annotated boxes: perfect proposals."""
     boxes = [np.array([region.box_xyxy for region in example.regions], dtype=np.float32) for example in examples]
-    scores = scorer([example.image for example in examples], boxes, [example.phrases for example in examples])
+    crops = scorer.encode([example.image for example in examples], boxes)
+    scores = scorer.score(crops, [example.phrases for example in examples])
     return [
         [
             grounding_of_boxes(phrase, of_image, probabilities, example.image)

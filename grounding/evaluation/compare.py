@@ -30,9 +30,8 @@ from grounding.evaluation.predictions import Prediction, aggregate_by_ref, read_
 from grounding.evaluation.registry import MethodSettings, code_identity, make_bound, make_method
 from grounding.evaluation.result_folder import claim, refuse_another, settings_of
 from grounding.evaluation.summary import Summary, summarise
-from grounding.methods.distinct_names import method_names, method_places
 from grounding.methods.load import shared_model
-from grounding.methods.names import BLIND, RECLIP, YOLO_CLIP, is_answer_file
+from grounding.methods.names import BLIND, RECLIP, YOLO_CLIP, is_answer_file, method_names, method_places
 from grounding.methods.own import given_by_name, own_method
 from grounding.methods.proposals import load_proposer
 from grounding.runtime.config_io import refuse_wrong_values

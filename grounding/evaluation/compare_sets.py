@@ -21,9 +21,8 @@ from grounding.evaluation.set_answers import set_answers
 from grounding.evaluation.set_metrics import intervals_of, set_metrics
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
-from grounding.methods.distinct_names import method_names, method_places
 from grounding.methods.load import shared_model
-from grounding.methods.names import BLIND, needs_no_training
+from grounding.methods.names import BLIND, method_names, method_places, needs_no_training
 from grounding.methods.own import MethodNames, given_by_name, own_method
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.yolo_clip import ScoringConfig

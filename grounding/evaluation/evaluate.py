@@ -20,8 +20,7 @@ from grounding.evaluation.metrics import mass_inside
 from grounding.evaluation.predictions import BOXES_KEPT, Prediction
 from grounding.evaluation.summary import summarise
 from grounding.geometry import hottest_point
-from grounding.methods.dense import Grounder
-from grounding.methods.examples import ground_examples
+from grounding.methods.grounder import Grounder, ground_examples
 from grounding.runtime.distributed import gather, process_count, process_index, share_name, sharing
 from grounding.types import Example, Grounding
 

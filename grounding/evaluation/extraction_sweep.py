@@ -21,8 +21,8 @@ from grounding.data.dataloader import ImageLoader
 from grounding.evaluation.metrics import hits, ious_with, recall_at
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.quality import BoxQualityHead, box_features, candidate_boxes, fit_quality_head
-from grounding.methods.dense import DenseGrounder, Grounder
-from grounding.methods.examples import ground_examples
+from grounding.methods.dense import DenseGrounder
+from grounding.methods.grounder import Grounder, ground_examples
 from grounding.runtime.config_io import plain
 from grounding.runtime.files import write_text_atomic
 from grounding.types import Example, Grounding

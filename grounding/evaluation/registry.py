@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from uuid import uuid4
 
 import torch
 
@@ -19,16 +20,15 @@ from grounding.evaluation.bounds import annotated_clip, box_mask, random_proposa
 from grounding.evaluation.box_forms import COCO, CORNERS, refuse_or_warn_of_another_form
 from grounding.evaluation.evaluate import EvaluatedMethod, method_of
 from grounding.evaluation.extraction_sweep import ExtractionTuner
-from grounding.evaluation.own_identity import identity_of
 from grounding.evaluation.prediction_readers import read_answers
 from grounding.extraction.settings import EXTRACTION_FILE, QUALITY_FILE
 from grounding.methods.config import ModelConfig
-from grounding.methods.dense import DenseGrounder, Grounder
+from grounding.methods.dense import DenseGrounder
+from grounding.methods.grounder import Grounder
 from grounding.methods.load import load, model_for, read_model_config
 from grounding.methods.names import BLIND, DECODER_FILE, TRAINING_FREE, folder_of, is_answer_file, needs_no_training
 from grounding.methods.own import MethodName, OwnGrounder
 from grounding.methods.proposals import ProposalsConfig, load_proposer
-from grounding.methods.proposals.types import CachedProposer
 from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
 from grounding.runtime.config_io import plain
 from grounding.runtime.files import sha256_of
@@ -38,7 +38,6 @@ RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK = "random-proposal", "yol
 ANSWERS_DEPEND_ON = ("geometry.py", "types.py", "clip", "data", "extraction", "model", "methods", "evaluation")
 BOUNDS = (*BLIND, RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK)
 
-DETECTORS_PRECISION = "float32"  # whatever CLIP computes in
 NOT_KNOWN = "not known"  # what a method of one's own, or another system, computes in
 
 
@@ -60,11 +59,6 @@ class MethodSettings:
     device: str | torch.device
     precision: Precision = "float32"
     compiled: bool = False
-
-    @cached_property
-    def bounds_proposer(self) -> CachedProposer:
-        """The detector, asked once per image for all bounds: nobody asks how fast they are."""
-        return CachedProposer(load_proposer(self.proposals, self.device))
 
 
 def make_method(
@@ -98,6 +92,8 @@ def make_method(
                                made_from={"boxes": sha256_of(path)}, precision=NOT_KNOWN)  # fmt: skip
     grounder = load_method(name, settings)
     made_from = origin_of(grounder, name, settings)
+    if isinstance(grounder, OwnGrounder):
+        made_from["asked"] = uuid4().hex  # each comparison asks anew: nobody knows what else its answers depend on
     grounder.name = called or grounder.name
     if isinstance(grounder, DenseGrounder):
         extraction, chosen_on = grounder.extraction, "none: as configured"
@@ -130,13 +126,9 @@ def _model_of(name: MethodName, shared: ModelConfig) -> ModelConfig:
 
 
 def origin_of(grounder: Grounder, name: MethodName, settings: MethodSettings) -> dict[str, Any]:
-    """All that the answers of a method that `load_method` has loaded depend on besides the data.
-
-    Raises:
-        InputError: as `own_identity.identity_of`.
-    """
+    """What the answers of a method that `load_method` has loaded depend on besides the data; of one's own, its name."""
     if isinstance(grounder, OwnGrounder):
-        return identity_of(grounder)
+        return {"method": grounder.origin}
     if isinstance(grounder, YOLOCLIPGrounder):
         return {"clip": grounder.scorer.clip.sha256, "proposals": plain(settings.proposals),
                 "detector": grounder.proposer.sha256, "scoring": plain(settings.scoring)}  # fmt: skip
@@ -183,11 +175,11 @@ def make_bound(name: str, settings: MethodSettings) -> EvaluatedMethod:
     if name in BLIND:
         return make_method(name, settings)
     if name in (RANDOM_PROPOSAL, YOLO_ORACLE):
-        proposer = settings.bounds_proposer
+        proposer = load_proposer(proposals, settings.device)
         answer = partial(random_proposal if name == RANDOM_PROPOSAL else yolo_oracle, proposer=proposer)
         made_from = {"proposals": plain(proposals), "detector": proposer.sha256}
         return EvaluatedMethod(name, proposer.weights, _each(answer), name == RANDOM_PROPOSAL, made_from,
-                      precision=DETECTORS_PRECISION)  # fmt: skip
+                      precision="float32")  # whatever CLIP computes in  # fmt: skip
     if name == ANNOTATED_CLIP:
         clip = load_clip(model.clip, settings.device, trust_checkpoint=model.trust_checkpoint)
         scorer = ProposalScorer(clip, settings.scoring)

@@ -14,13 +14,12 @@ from grounding.runtime.files import write_text_atomic
 
 # Of a configuration: they change no number, or are the place itself.
 NO_MATTER = ("output", "device", "workers", "images_per_batch", "compiled")
-MAY_GROW, FIRST_COUNTS = ("methods", "bounds"), "methods"  # the others are held against the first method
 
 
 def refuse_another(path: Path, settings: Mapping[str, Any]) -> None:
     """Does nothing where results may be written: there are none, or they are of the same settings.
 
-    Those under `MAY_GROW` may be more than before, with the same first one, since every number then comes again.
+    Methods and bounds may be more than before, with the same first method, which the others are held against.
 
     Args:
         path: of the results, such as results.json; beside it lies results_settings.json.
@@ -29,7 +28,7 @@ def refuse_another(path: Path, settings: Mapping[str, Any]) -> None:
     Raises:
         InputError: there are results of other settings, or nothing says of which.
     """
-    note = note_of(path)
+    note = _note_of(path)
     if not note.is_file() and not path.is_file():
         return
     try:
@@ -43,13 +42,9 @@ def refuse_another(path: Path, settings: Mapping[str, Any]) -> None:
 
 
 def claim(path: Path, settings: Mapping[str, Any]) -> None:
-    """As `refuse_another`, and notes the settings.
-
-    Raises:
-        InputError: as `refuse_another`.
-    """
+    """As `refuse_another`, and notes the settings."""
     refuse_another(path, settings)
-    write_text_atomic(note_of(path), json.dumps(settings, indent=2) + "\n")
+    write_text_atomic(_note_of(path), json.dumps(settings, indent=2) + "\n")
 
 
 def settings_of(command: str, config: Any, **more: Any) -> dict[str, Any]:
@@ -67,20 +62,14 @@ def settings_of(command: str, config: Any, **more: Any) -> dict[str, Any]:
 def _seen_from(folder: Path, value: Any) -> Any:
     if isinstance(value, list):
         return [_seen_from(folder, each) for each in value]
-    if not isinstance(value, Path):
-        return value
-    try:
-        return Path(os.path.relpath(value, folder)).as_posix()
-    except ValueError:  # on another drive
-        return value.resolve().as_posix()
+    return Path(os.path.relpath(value, folder)).as_posix() if isinstance(value, Path) else value
 
 
-def note_of(path: Path) -> Path:
-    """The file beside results that says of which settings they are."""
+def _note_of(path: Path) -> Path:
     return path.with_name(f"{path.stem}_settings.json")
 
 
 def _same(name: str, before: Any, now: Any) -> bool:
-    if name not in MAY_GROW:
+    if name not in ("methods", "bounds"):
         return bool(before == now)
-    return all(each in now for each in before) and (name != FIRST_COUNTS or before[:1] == now[:1])
+    return all(each in now for each in before) and (name == "bounds" or before[:1] == now[:1])

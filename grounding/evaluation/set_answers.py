@@ -11,8 +11,7 @@ from tqdm import tqdm
 from grounding.data.dataloader import ImageLoader
 from grounding.data.sets import as_set
 from grounding.evaluation.set_metrics import SetAnswer
-from grounding.methods.dense import Grounder
-from grounding.methods.examples import ground_examples
+from grounding.methods.grounder import Grounder, ground_examples
 from grounding.types import Example, Expression, SetExample
 
 

@@ -19,6 +19,7 @@ from torchvision.ops import nms
 from grounding.clip.backbone import EMBEDDED
 from grounding.errors import InputError, SettingsError
 from grounding.extraction import ExtractionConfig
+from grounding.methods.config import ModelConfig
 from grounding.runtime.config_io import from_plain, plain, read_yaml
 from grounding.runtime.files import write_text_atomic
 from grounding.types import Grounding
@@ -76,12 +77,12 @@ def with_cosines(answer: Grounding) -> Grounding:
     return replace(answer, scores=(answer.scores * (cosine / best)).astype(np.float32))
 
 
-def embedded_calibration(name: str, *, clip: str, extraction: ExtractionConfig, rules: bool) -> Calibration | None:
+def embedded_calibration(name: str, model: ModelConfig) -> Calibration | None:
     """That of a method without training around the embedded CLIP, fitted by `python -m pretraining.calibration`.
 
     None with another CLIP or another way to make boxes, which nobody has calibrated.
     """
-    if clip != EMBEDDED or extraction != ExtractionConfig() or rules:
+    if model.clip != EMBEDDED or model.extraction != ExtractionConfig() or model.spatial_rules:
         return None
     return from_plain(read_yaml(EMBEDDED_CALIBRATION)[name], Calibration)
 

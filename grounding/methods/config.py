@@ -24,7 +24,7 @@ class ModelConfig:
             picture; a heatmap has four times as many along each side.
         decoder: what turns features into a heatmap.
         spatial_rules: whether a phrase's "left of", "leftmost" and the like act on similarity maps by rules
-            (`methods.spatial_maps`); the convolutional decoder learns such words itself and takes none.
+            (`methods.similarity_maps`); the convolutional decoder learns such words itself and takes none.
         extraction: how boxes are made from heatmaps; what `train.py extraction` chose for a run goes before it.
         trust_checkpoint: whether a CLIP in a TorchScript archive may run the archive's code, although OpenAI did not
             publish it; no run's own configuration can say so.

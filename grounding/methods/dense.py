@@ -1,70 +1,37 @@
-"""The Grounder protocol, and the two methods that turn a heatmap into boxes: ours and its zero-shot form."""
+"""The methods that turn a heatmap into boxes: ours and its zero-shot form."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from grounding.clip.backbone import EMBEDDED
 from grounding.clip.encoder import EncodedImages, EncodedView, Encoder
 from grounding.clip.precision import own_mode
 from grounding.clip.similarity import similarity_of
 from grounding.clip.text import TextEncoder, as_phrases
 from grounding.data.augmentation_rules import can_be_mirrored, mirrored_phrase
-from grounding.data.images import ImageLike, as_image
+from grounding.data.images import ImageLike
 from grounding.errors import SettingsError
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.quality import BoxQualityHead
 from grounding.extraction.settings import required_head
-from grounding.methods.batch import as_batch
 from grounding.methods.calibration import Calibration, calibrated, with_cosines
-from grounding.methods.drawings import EMBEDDED_CLIP, PhotographWarner
-from grounding.methods.recipe import Reloadable
+from grounding.methods.drawings import photograph_warnings
+from grounding.methods.grounder import EncodingGrounder
 from grounding.methods.similarity_maps import similarity_heatmaps
-from grounding.methods.stream import EncodeOnceGrounder
 from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.build import updated_encoder
 from grounding.model.decoder import HeatmapDecoder
-from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
 
-IMAGE_BUDGET = 2**28  # bytes: some ten images of RN50 at 448 pixels
 PHRASES_TOGETHER = 64  # that go through the decoder at once: more gain no time, and each takes memory
 
 
-class Grounder(Protocol):
-    """Any method that says where phrases are: what evaluation, visualisation and users talk to.
-
-    Attributes:
-        name: of the method, in reports.
-        weights: which pretrained weights it works with, a sentence for reports.
-
-    Example:
-        >>> grounder = grounding.load("refshapes")
-        >>> answers = grounder.ground("scene.jpg", ["the circle", "the star"])
-        >>> [answer.phrase for answer in answers]
-        ['the circle', 'the star']
-    """
-
-    name: str
-    weights: str
-
-    def ground(self, image: ImageLike, phrases: Sequence[str]) -> list[Grounding]:
-        """Where each phrase is in one image, in the order of the phrases."""
-        ...
-
-    def ground_batch(self, images: Sequence[ImageLike], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
-        """Where each phrase of each image is: the list `phrases[i]` is asked of `images[i]`."""
-        ...
-
-
-class DenseGrounder(Reloadable, EncodeOnceGrounder):
+class DenseGrounder(EncodingGrounder):
     """Heatmaps from dense CLIP features, boxes from heatmaps.
 
     Args:
@@ -78,19 +45,20 @@ class DenseGrounder(Reloadable, EncodeOnceGrounder):
         flip: whether the mirrored image is asked the mirrored phrase as well, unless no mirror leaves that true;
             its heatmap is averaged with the others, so that the mirrored question has the mirrored answer.
         quality_head: for an extraction by "quality".
-        spatial_rules: whether a phrase's words for places act on similarity maps (`spatial_maps.combine_maps`).
+        spatial_rules: whether a phrase's words for places act on similarity maps (`similarity_maps`).
         calibration: makes probabilities of scores and presence, and says which boxes are the answer.
 
     Attributes:
         encoder: as given; frozen.
         updates_clip: whether images are encoded with the decoder's updates of the encoder.
         raw_scores: whether scores and presence stay as the heatmap gives them, for a calibration to be fitted to.
-        known_images: those that `ground` was asked about lately, encoded.
 
     Raises:
         InputError: the extraction needs a quality head and there is none, a size is no positive multiple of 32, or
             rules are asked of a decoder, which makes no similarity map.
     """
+
+    encoded = EncodedImages
 
     def __init__(
         self,
@@ -113,7 +81,6 @@ class DenseGrounder(Reloadable, EncodeOnceGrounder):
         self.updates_clip = isinstance(decoder, HeatmapDecoder) and decoder.updates is not None
         seen_by = updated_encoder(encoder, decoder)
         self._encoders = [seen_by.at(size) for size in sizes] or [seen_by]
-        self._identity = tuple(each.identity for each in self._encoders)
         self.flip = flip
         self.decoder = decoder.eval() if decoder is not None else None
         self.extraction = extraction
@@ -122,45 +89,16 @@ class DenseGrounder(Reloadable, EncodeOnceGrounder):
         self.calibration = calibration
         self.raw_scores, self.name = False, name
         self.weights = encoder.clip.weights
-        self.warning_about = PhotographWarner(*[EMBEDDED_CLIP] * (encoder.clip.name == EMBEDDED))
-        self.known_images = LRUCache(IMAGE_BUDGET)
 
     @property
     def text(self) -> TextEncoder:
         """What reads the phrases, and remembers them."""
         return self.encoder.encode_phrases
 
-    @own_mode()
-    def encode(self, image: ImageLike) -> EncodedImages:
-        """An image as a value that `ground` takes in its place: encode once, ask as often as you like.
-
-        Raises:
-            InputError: the image cannot be read.
-        """
-        return self._encode([as_image(image)])
-
-    @own_mode()
-    def ground(self, image: ImageLike | EncodedImages, phrases: Sequence[str]) -> list[Grounding]:
-        """Where each phrase is in one image. Images that were asked about lately are known again, by their pixels.
-
-        Args:
-            image: a path, an array (H, W, 3) uint8 RGB, an image of PIL's, a file's bytes, or what `encode` returned.
-            phrases: what to look for; each at most CLIP's 77 tokens.
-
-        Returns:
-            One `Grounding` per phrase, in their order.
-
-        Raises:
-            InputError: the image cannot be read or another method has encoded it, or a phrase is empty or too long.
-        """
-        phrases = as_phrases(phrases)
-        return self._ground_encoded(self._encoded(image), [phrases])[0]
-
-    @own_mode()
-    def ground_batch(self, images: Sequence[ImageLike], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
-        """`ground` for several images, which go through CLIP together; raises as that does, and as `as_batch`."""
-        pixels, asked = as_batch(images, phrases)
-        return self._ground_encoded(self._encode(pixels), asked) if any(asked) else [[] for _ in asked]
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What an encoded image depends on besides the image."""
+        return tuple(each.identity for each in self._encoders)
 
     @own_mode()
     def similarity_maps(self, image: ImageLike | EncodedImages, phrases: Sequence[str]) -> list[np.ndarray]:
@@ -190,36 +128,22 @@ class DenseGrounder(Reloadable, EncodeOnceGrounder):
         ]
         return [np.mean(maps, axis=0) for maps in zip(*of_each_view, strict=True)]
 
-    def _encoded(self, given: ImageLike | EncodedImages) -> EncodedImages:
-        if isinstance(given, EncodedImages):
-            return given.asked_by(self._identity)
-        image = as_image(given)
-        key = (image.shape, hashlib.sha256(np.ascontiguousarray(image)).digest())
-        encoded: EncodedImages | None = self.known_images.get(key)
-        if encoded is None:
-            # Without the pixels: the array is its owner's, who may write the next frame of a video into it.
-            encoded = replace(self._encode([image]), images=())
-            self.known_images.put(key, encoded, encoded.nbytes)
-        return replace(encoded, images=(image,))
-
     def _encode(self, images: Sequence[np.ndarray]) -> EncodedImages:
         views = [encoder.encode(images) for encoder in self._encoders]
         if self.flip:
             mirrored = [np.ascontiguousarray(image[:, ::-1]) for image in images]
             views += [replace(encoder.encode(mirrored), mirrored=True) for encoder in self._encoders]
-        return EncodedImages(tuple(images), tuple(views), self._identity)
+        return EncodedImages(tuple(images), tuple(views), self.identity)
 
     def _ground_encoded(self, encoded: EncodedImages, phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
         image_of = [index for index, asked in enumerate(phrases) for _ in asked]
-        if not image_of:
-            return [[] for _ in phrases]
         flat = [phrase for asked in phrases for phrase in asked]
         asked_of = {False: flat}  # by whether the view is mirrored
         if any(view.mirrored for view in encoded.views):
             asked_of[True] = [mirrored_phrase(phrase) if can_be_mirrored(phrase) else phrase for phrase in flat]
         image_index = torch.tensor(image_of, device=self.encoder.device)
         of_views = [self._heatmaps(view, asked_of[view.mirrored], image_index) for view in encoded.views]
-        warnings = self.warning_about(encoded.images)
+        warnings = photograph_warnings(encoded.images, self.encoder.clip)
         answers: list[list[Grounding]] = [[] for _ in phrases]
         for row, (index, phrase) in enumerate(zip(image_of, flat, strict=True)):
             own = [(maps[row], presence[row]) for maps, presence in of_views]

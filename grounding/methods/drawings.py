@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-EMBEDDED_CLIP, EMBEDDED_DETECTOR = "the embedded CLIP", "the embedded detector"
+from grounding.clip.backbone import EMBEDDED, LoadedCLIP
+from grounding.methods.proposals import EMBEDDED_NAME, Proposer
+
 SIDE = 128  # pixels of the thumbnail that is judged
 BLACK = 25  # lightness, of 255, below which a pixel is nearly black
 MOST_OF_A_DRAWING = 7.4
@@ -19,32 +20,22 @@ class PhotographWarning(UserWarning):
     """Weights that know drawings only are asked about a photograph."""
 
 
-class PhotographWarner:
-    """Says of images that they look like photographs, for a method that knows drawings only; once as a warning too.
+def photograph_warnings(images: Sequence[np.ndarray], clip: LoadedCLIP, detector: Proposer | None = None) -> list[str]:
+    """A sentence about each image (H, W, 3) uint8 RGB that looks like a photograph, "" where it does not.
 
-    Args:
-        embedded: what of a method comes with this package; nothing, and no image is warned of.
+    There is none where neither CLIP nor detector come with this package.
     """
-
-    def __init__(self, *embedded: str) -> None:
-        self._embedded = embedded
-        self._told = False
-
-    def __call__(self, images: Sequence[np.ndarray]) -> list[str]:
-        """A sentence about each image (H, W, 3) uint8 RGB, "" where there is nothing to say.
-
-        The warning comes where most of the images look so: of a batch of drawings one or the other may.
-        """
-        are_photographs = [bool(self._embedded) and looks_like_a_photograph(image) for image in images]
-        remedy = "ask RN50 or a run on photographs" if EMBEDDED_CLIP in self._embedded else "give proposals.detector"
-        sentence = (
-            f"this looks like a photograph, and {' and '.join(self._embedded)} know{'s' * (len(self._embedded) == 1)} "
-            f"drawings only: boxes and scores mean nothing; {remedy}"
-        )
-        if not self._told and 2 * sum(are_photographs) > len(images):
-            self._told = True
-            warnings.warn(sentence, PhotographWarning, stacklevel=2)
-        return [sentence if each else "" for each in are_photographs]
+    knows_all = clip.name != EMBEDDED
+    embedded = ["the embedded CLIP"] * (not knows_all)
+    embedded += ["the embedded detector"] * (detector is not None and detector.name == EMBEDDED_NAME)
+    if not embedded:
+        return [""] * len(images)
+    remedy = "give proposals.detector" if knows_all else "ask RN50 or a run on photographs"
+    sentence = (
+        f"this looks like a photograph, and {' and '.join(embedded)} know{'s' * (len(embedded) == 1)} "
+        f"drawings only: boxes and scores mean nothing; {remedy}"
+    )
+    return [sentence * looks_like_a_photograph(image) for image in images]
 
 
 def looks_like_a_photograph(image: np.ndarray) -> bool:

@@ -1,8 +1,7 @@
 """A run on a model hub as a folder on this machine, in huggingface_hub's cache.
 
-What comes from a stranger is data only: the files of a run are named here one by one, none of them is code or a
-pickle, and a configuration that would make this program look for files is refused. One that would make it import
-modules is refused where it is read, of any run (`config_io`).
+What comes from a stranger is data only: the files of a run are named one by one, none of them is code or a pickle, and
+a configuration that names a file as its CLIP is refused here, one that names modules where it is read (`config_io`).
 """
 
 from __future__ import annotations
@@ -27,11 +26,6 @@ PUBLISHED_CLIPS = (EMBEDDED, *RESNETS)
 def is_hub_name(name: str) -> bool:
     """Whether a name is that of a run on a hub: "hf://user/name" or "hf://user/name@revision"."""
     return name.startswith(PREFIX)
-
-
-def could_be_hub_name(name: str) -> bool:
-    """Whether a name would be one with `PREFIX` before it."""
-    return NAME.fullmatch(name) is not None
 
 
 @cache
@@ -78,26 +72,24 @@ def hub_failures(name: str) -> Iterator[None]:
     except (errors.HTTPError, errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
         # Where nothing is in the cache either, the library says so, and keeps the reason as the cause.
         cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else None
-        raise InputError(_failure(name, cause or error)) from error
+        raise InputError(f"{name} {_failure(cause or error)}") from error
 
 
-def _failure(name: str, error: BaseException) -> str:
-    """One sentence; of the library's classes, the narrower ones come first."""
+def _failure(error: BaseException) -> str:
+    """What is said of the repository; of the library's classes, the narrower ones come first."""
     match error:
         case errors.GatedRepoError():
-            return f"{name} is gated: ask for access on its page, then log in with `hf auth login`"
+            return "is gated: ask for access on its page, then log in with `hf auth login`"
         case errors.RevisionNotFoundError():
-            return f"{name} has no such revision on the model hub: give a branch, a tag or a commit that it has"
+            return "has no such revision on the model hub: give a branch, a tag or a commit that it has"
         case errors.RepositoryNotFoundError():
-            return (
-                f"{name} is no repository on the model hub that you may see: check the name, "
-                "or log in with `hf auth login` if it is private"
-            )
+            return ("is no repository on the model hub that you may see: check the name, or log in with "
+                    "`hf auth login` if it is private")  # fmt: skip
         case errors.HfHubHTTPError() if error.response.status_code in (401, 403):
-            return f"no permission for {name} on the model hub: log in with `hf auth login` and a token that allows it"
+            return "gives you no permission on the model hub: log in with `hf auth login` and a token that allows it"
         case errors.HfHubHTTPError():
-            return f"the model hub answered {error.response.status_code} for {name}: try again later"
+            return f"was answered {error.response.status_code} by the model hub: try again later"
         case errors.OfflineModeIsEnabled():
-            return f"{name} needs the model hub, and HF_HUB_OFFLINE is set: unset it and connect once"
+            return "needs the model hub, and HF_HUB_OFFLINE is set: unset it and connect once"
     reason = (str(error) or type(error).__name__).splitlines()[0]
-    return f"the model hub cannot be reached for {name} ({reason}): connect and try again"
+    return f"is not on this machine, and the model hub cannot be reached ({reason}): connect and try again"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -13,14 +14,15 @@ from safetensors.torch import load_file
 
 from grounding.clip.backbone import EMBEDDED, RESNETS, LoadedCLIP, load_clip
 from grounding.clip.encoder import Encoder
-from grounding.clip.precision import Precision, number_format
+from grounding.clip.precision import Precision, number_format, own_mode, usable_device
 from grounding.errors import InputError
 from grounding.extraction.settings import read_extraction
-from grounding.methods.calibration import Calibration, embedded_calibration, read_calibration
+from grounding.methods.calibration import embedded_calibration, read_calibration
 from grounding.methods.config import ModelConfig
-from grounding.methods.dense import DenseGrounder, Grounder
+from grounding.methods.dense import DenseGrounder
 from grounding.methods.gradcam import GradCAMGrounder
-from grounding.methods.hub_download import PREFIX, could_be_hub_name
+from grounding.methods.grounder import Grounder
+from grounding.methods.hub_download import NAME, PREFIX
 from grounding.methods.names import (
     BLIND,
     CONFIG_FILE,
@@ -32,13 +34,11 @@ from grounding.methods.names import (
     ZERO_SHOT,
     folder_of,
     is_clip,
-    needs_no_training,
+    names_of,
     run_folders,
-    run_name,
 )
 from grounding.methods.own import MethodName, own_method
 from grounding.methods.proposals import ProposalsConfig, load_proposer
-from grounding.methods.recipe import remembers_its_call
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
 from grounding.model.adaptation import EmbeddingAdapters
@@ -51,7 +51,19 @@ SIZES_OF_A_CLIP = (224, 320, 448)
 CLIP_SHA256 = "clip_sha256"  # in the decoder file's metadata
 
 
-@remembers_its_call
+@contextmanager
+def _as_alone() -> Iterator[None]:
+    """What the program has set has no effect on what is loaded, and stays: new networks draw weights, for example."""
+    before = torch.get_default_dtype()
+    with own_mode(), torch.random.fork_rng(devices=[]):
+        try:
+            torch.set_default_dtype(torch.float32)
+            yield
+        finally:
+            torch.set_default_dtype(before)
+
+
+@_as_alone()
 def load(
     name: MethodName | os.PathLike[str],
     *,
@@ -75,9 +87,8 @@ def load(
         scoring: how CLIP looks at their proposals.
         device: where the models go: "auto" is a GPU if there is one.
         precision: "float32"; "bfloat16", which saves most of the time where the device multiplies it natively and moves
-            heatmaps a little (docs/performance.md says both); or "auto", which is the latter where that is so.
-        compiled: whether dense features come from kernels that `torch.compile` makes for this machine: half a minute
-            once, and a C++ compiler, for a part of every image's time that docs/performance.md gives.
+            heatmaps a little (docs/performance.md); or "auto": the latter where that is so.
+        compiled: whether `torch.compile` makes the image tower faster first, by half a minute and a C++ compiler.
 
     Returns:
         The method; a run's is named like its folder.
@@ -93,46 +104,45 @@ def load(
     own = own_method(name)
     if own is not None:
         return own
-    name = os.fspath(name)  # type: ignore[arg-type]
+    model, proposals, scoring = model or ModelConfig(), proposals or ProposalsConfig(), scoring or ScoringConfig()
+    for what, kind in ((model, ModelConfig), (proposals, ProposalsConfig), (scoring, ScoringConfig)):
+        if not isinstance(what, kind):
+            raise InputError(f"where a {kind.__name__} is expected there is {what!r}: give a {kind.__name__}")
+    name, device = os.fspath(name), usable_device(device)  # type: ignore[arg-type]
     if name in BLIND:
         return BLIND[name]()
-    model = model_for(name, model or ModelConfig())
-    if needs_no_training(name):
-        clip = _clip_of(model, device, precision=precision, compiled=compiled)
-        if name == ZERO_SHOT or is_clip(name):
-            return zero_shot(_encoder_of(clip, model), model, name=run_name(name))
+    model = model_for(name, model)
+    if name == ZERO_SHOT or is_clip(name):
+        encoder = make_encoder(model, device, precision=precision, compiled=compiled)
+        return zero_shot(encoder, model, name=names_of(name)[0])
+    if name in TRAINING_FREE:
+        clip = _clip_of(model, device, precision, compiled)
         if name == GRADCAM:
             return gradcam(clip, model)
-        proposer = load_proposer(proposals or ProposalsConfig(), device)
-        scorer = ProposalScorer(clip, scoring or ScoringConfig())
-        return (YOLOCLIPGrounder if name == YOLO_CLIP else ReCLIPGrounder)(proposer, scorer)
+        chooser = YOLOCLIPGrounder if name == YOLO_CLIP else ReCLIPGrounder
+        return chooser(load_proposer(proposals, device), ProposalScorer(clip, scoring))
     folder = folder_of(name)
     if not folder.is_dir():
-        names = ", ".join((*SHIPPED, *TRAINING_FREE, *RESNETS, "module:Class of a method of your own"))
-        hub = f"; a run on a model hub is named {PREFIX}{name}" if could_be_hub_name(name) else ""
-        raise InputError(f"no run folder {name!r}: train one with train.py, or give one of {names}{hub}")
+        known = ", ".join((*SHIPPED, *TRAINING_FREE, *RESNETS, "module:Class of a method of your own"))
+        hub = f"; a run on a model hub is named {PREFIX}{name}" if NAME.fullmatch(name) else ""
+        raise InputError(f"no run folder {name!r}: train one with train.py, or give one of {known}{hub}")
     config = read_model_config(folder, trust_checkpoint=model.trust_checkpoint)
     refuse_other_model(model, config, folder)
     try:
         encoder = make_encoder(config, device, precision=precision, compiled=compiled)
     except InputError as error:
         raise InputError(f"{folder / CONFIG_FILE}, model: {error}") from error
-    decoder = read_decoder(folder, encoder, config)
     chosen = read_extraction(folder)
     extraction, quality_head = chosen or (config.extraction, None)
     calibration = read_calibration(folder) if chosen else None  # it was fitted to the boxes that were chosen
-    return DenseGrounder(encoder, decoder, extraction=extraction, quality_head=quality_head,
-                         name=run_name(name), sizes=config.inference_sizes, flip=config.inference_flip,
-                         spatial_rules=config.spatial_rules, calibration=calibration)  # fmt: skip
+    return DenseGrounder(encoder, read_decoder(folder, encoder, config), extraction=extraction,
+                         quality_head=quality_head, name=names_of(name)[0], sizes=config.inference_sizes,
+                         flip=config.inference_flip, spatial_rules=config.spatial_rules,
+                         calibration=calibration)  # fmt: skip
 
 
 def read_decoder(folder: Path, encoder: Encoder, config: ModelConfig) -> HeatmapDecoder | EmbeddingAdapters:
-    """A run's trained decoder or adapters, on the encoder's device.
-
-    Args:
-        folder: of the run.
-        encoder: the CLIP that the decoder was trained on, dense.
-        config: what the decoder looks like.
+    """A run's trained decoder or adapters, for the encoder whose CLIP they were trained on, on its device.
 
     Raises:
         InputError: there is no decoder yet, its file is damaged, or it is of another architecture or another CLIP.
@@ -153,10 +163,27 @@ def read_decoder(folder: Path, encoder: Encoder, config: ModelConfig) -> Heatmap
             "architecture, restore the run's own files or train again"
         ) from error
     if trained_on != encoder.clip.sha256:
-        raise InputError(
-            f"{path} was trained on another CLIP file than {encoder.clip.weights}: restore that file or train again"
-        )
+        raise InputError(f"{path} belongs to another CLIP file than {encoder.clip.weights}: restore it or train again")
     return decoder.to(encoder.device)
+
+
+def read_model_config(folder: Path, *, trust_checkpoint: bool = False) -> ModelConfig:
+    """The `model` section of a run's config.yaml.
+
+    Its `trust_checkpoint` is as given: that permission is the user's to give, and not the file's.
+
+    Raises:
+        InputError: the file is missing, is no YAML, or holds a field or value that no model has.
+    """
+    path = folder / CONFIG_FILE
+    if not path.is_file():
+        raise InputError(f"{folder} is no run folder: it has no {CONFIG_FILE}; give the folder that train.py wrote")
+    try:
+        content = read_yaml(path)
+        model = from_plain(content.get("model") if isinstance(content, dict) else None, ModelConfig, "model")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged ({error}): restore it or train again") from error
+    return replace(model, trust_checkpoint=trust_checkpoint)
 
 
 def model_for(name: str, given: ModelConfig) -> ModelConfig:
@@ -173,19 +200,12 @@ def model_for(name: str, given: ModelConfig) -> ModelConfig:
 
 
 def refuse_other_model(given: ModelConfig, own: ModelConfig, folder: Path) -> None:
-    """Does nothing, unless settings of a model are given beside a run that has others.
-
-    Raises:
-        InputError: they are; the run would ignore them.
-    """
-    default = ModelConfig()
-    for each in fields(ModelConfig):
-        value = getattr(given, each.name)
-        allowed = (getattr(default, each.name), getattr(own, each.name))
-        if each.name != "trust_checkpoint" and value not in allowed:
+    """Does nothing, unless settings of a model are given beside a run that has others, which the run would ignore."""
+    for name in (each.name for each in fields(ModelConfig) if each.name != "trust_checkpoint"):
+        if getattr(given, name) not in (getattr(ModelConfig(), name), getattr(own, name)):
             raise InputError(
-                f"model.{each.name} is given, but {folder / CONFIG_FILE} has another one: a run brings its own model, "
-                f"so leave --model.{each.name} out"
+                f"model.{name} is given, but {folder / CONFIG_FILE} has another one: a run brings its own model, so "
+                f"leave --model.{name} out"
             )
 
 
@@ -209,51 +229,22 @@ def make_encoder(
     config: ModelConfig, device: str | torch.device, *, precision: Precision = "float32", compiled: bool = False
 ) -> Encoder:
     """The frozen CLIP that a configuration names, dense; `precision` and `compiled` as for `load`."""
-    return _encoder_of(_clip_of(config, device, precision=precision, compiled=compiled), config)
+    clip = _clip_of(config, device, precision, compiled)
+    return Encoder(clip, model_size=config.model_size, output_stride=config.output_stride)
 
 
-def _clip_of(config: ModelConfig, device: str | torch.device, *, precision: Precision, compiled: bool) -> LoadedCLIP:
+def _clip_of(config: ModelConfig, device: str | torch.device, precision: Precision, compiled: bool) -> LoadedCLIP:
     return load_clip(config.clip, device, precision=number_format(precision, device), compiled=compiled,
                      trust_checkpoint=config.trust_checkpoint)  # fmt: skip
-
-
-def _encoder_of(clip: LoadedCLIP, config: ModelConfig) -> Encoder:
-    return Encoder(clip, model_size=config.model_size, output_stride=config.output_stride)
 
 
 def zero_shot(encoder: Encoder, config: ModelConfig, *, name: str = ZERO_SHOT) -> DenseGrounder:
     """The training-free form: the similarity map itself is the heatmap."""
     return DenseGrounder(encoder, None, extraction=config.extraction, name=name, sizes=config.inference_sizes,
                          flip=config.inference_flip, spatial_rules=config.spatial_rules,
-                         calibration=_embedded_calibration(ZERO_SHOT, config))  # fmt: skip
+                         calibration=embedded_calibration(ZERO_SHOT, config))  # fmt: skip
 
 
 def gradcam(clip: LoadedCLIP, config: ModelConfig) -> GradCAMGrounder:
     """Grad-CAM on the configuration's CLIP, which is given loaded."""
-    return GradCAMGrounder(clip, extraction=config.extraction, calibration=_embedded_calibration(GRADCAM, config))
-
-
-def _embedded_calibration(name: str, config: ModelConfig) -> Calibration | None:
-    return embedded_calibration(name, clip=config.clip, extraction=config.extraction, rules=config.spatial_rules)
-
-
-def read_model_config(folder: Path, *, trust_checkpoint: bool = False) -> ModelConfig:
-    """The `model` section of a run's config.yaml.
-
-    Args:
-        folder: of the run.
-        trust_checkpoint: the permission of that name, which is the user's to give and not the file's.
-
-    Raises:
-        InputError: the file is missing, is no YAML, or holds a field or value that no model has.
-    """
-    path = folder / CONFIG_FILE
-    if not path.is_file():
-        raise InputError(f"{folder} is no run folder: it has no {CONFIG_FILE}; give the folder that train.py wrote")
-    try:
-        content = read_yaml(path)
-        section = content.get("model") if isinstance(content, dict) else None
-        model = from_plain(section, ModelConfig, "model")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is damaged ({error}): restore it or train again") from error
-    return replace(model, trust_checkpoint=trust_checkpoint)
+    return GradCAMGrounder(clip, extraction=config.extraction, calibration=embedded_calibration(GRADCAM, config))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from grounding.clip.backbone import RESNETS
-from grounding.errors import writable
+from grounding.errors import InputError, writable
 from grounding.extraction.settings import EXTRACTION_FILE, QUALITY_FILE
 from grounding.methods.calibration import CALIBRATION_FILE
-from grounding.methods.chance import CentredBoxGrounder, WholeImageGrounder
-from grounding.methods.hub_download import fetched, is_hub_name
+from grounding.methods.grounder import CentredBoxGrounder, WholeImageGrounder
+from grounding.methods.hub_download import PREFIX, fetched, is_hub_name
+from grounding.methods.own import MethodName, MethodNames, own_method
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import YOLOCLIPGrounder
 from grounding.runtime.experiment import RUN_CONFIG
@@ -24,6 +26,7 @@ YOLO_CLIP, RECLIP = YOLOCLIPGrounder.name, ReCLIPGrounder.name
 BLIND = {each.name: each for each in (WholeImageGrounder, CentredBoxGrounder)}
 SHIPPED = {"refshapes": Path(__file__).parents[1] / "weights" / "refshapes"}
 TRAINING_FREE = (ZERO_SHOT, GRADCAM, YOLO_CLIP, RECLIP, *BLIND)
+WORDS = (*TRAINING_FREE, *SHIPPED, *RESNETS)  # no folder or file of such a name is the method
 ANSWER_SUFFIXES = (".jsonl", ".json")
 CLIP_SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
 
@@ -55,15 +58,6 @@ def needs_no_training(name: str) -> bool:
     return name in TRAINING_FREE or is_clip(name)
 
 
-def run_name(name: str | os.PathLike[str]) -> str:
-    """What a method is called in tables and file names: the last part of a run's folder, or of its name on a model hub;
-    a CLIP's file without its suffix."""
-    name = os.fspath(name)
-    if is_hub_name(name):
-        return name.partition("@")[0].rpartition("/")[2]
-    return writable(Path(name).stem if is_clip(name) else Path(name).resolve().name)
-
-
 def run_folders(names: Iterable[object]) -> list[Path]:
     """The folders of those methods that are runs; a folder that is called like another method is none of them.
 
@@ -72,3 +66,51 @@ def run_folders(names: Iterable[object]) -> list[Path]:
     """
     named = [os.fspath(name) for name in names if isinstance(name, str | os.PathLike)]  # and no method of one's own
     return [folder for folder in (folder_of(name) for name in named if not needs_no_training(name)) if folder.is_dir()]
+
+
+def names_of(method: MethodName | os.PathLike[str]) -> list[str]:
+    """What a method may be called in tables and file names, the shortest first: a run by its folder's name, which those
+    of the folders above may precede, a file by its stem."""
+    own = own_method(method)
+    if own is not None:
+        return [own.name]
+    name = os.fspath(method)  # type: ignore[arg-type]
+    if name in WORDS:
+        return [name]
+    if is_hub_name(name):
+        repo, _, revision = name.removeprefix(PREFIX).partition("@")
+        whole = repo.replace("/", "-")
+        return [repo.rpartition("/")[2], whole, f"{whole}-{(revision or 'main').replace('/', '-')}"]
+    path = Path(os.path.abspath(name))
+    parts = [*path.parent.parts[1:], path.stem if is_answer_file(name) or is_clip(name) else path.name]
+    return [writable("-".join(parts[-count:])) for count in range(1, len(parts) + 1)]
+
+
+def method_names(methods: MethodNames, others: Iterable[str] = ()) -> list[str]:
+    """A name for each method, the shortest that no other could have: of two runs in a/run and b/run "a-run", "b-run".
+
+    Args:
+        methods: what is compared, each once.
+        others: names that are given to something else already.
+
+    Raises:
+        InputError: a method is named twice, or two have one name.
+    """
+    possible, taken = [names_of(method) for method in methods], [other.casefold() for other in others]
+    count = Counter([*taken, *(name.casefold() for each in possible for name in each)])  # on some disks "A" is "a"
+    names = [next((name for name in each if count[name.casefold()] == 1), each[-1]) for each in possible]
+    count = Counter([*taken, *(name.casefold() for name in names)])
+    for name in names:
+        if count[name.casefold()] > 1:
+            raise InputError(f"two methods would both be called {name!r}: name each once, and give each method of "
+                             "your own another name")  # fmt: skip
+    return names
+
+
+def method_places(names: Sequence[str], methods: MethodNames) -> list[list[str | Path]]:
+    """[name, place] of each method: the folder or file where it lies, the class of one's own, or the name again."""
+    places: list[str | Path] = []
+    for method in methods:
+        own, name = own_method(method), str(method)
+        places.append(own.origin if own else Path(name) if name not in WORDS and Path(name).exists() else name)
+    return [[name, place] for name, place in zip(names, places, strict=True)]

@@ -16,13 +16,11 @@ import numpy as np
 from grounding.clip.text import as_phrases
 from grounding.data.images import ImageLike, as_image
 from grounding.errors import InputError
-from grounding.methods.batch import as_batch
+from grounding.methods.grounder import Grounder, as_batch
 from grounding.methods.stream import EncodeOnceGrounder
 from grounding.types import Grounding
 
 if TYPE_CHECKING:
-    from grounding.methods.dense import Grounder
-
     MethodName = str | Grounder  # in Python, a method of one's own may be given itself
     MethodNames = Sequence[str | Grounder]
 else:
@@ -59,6 +57,7 @@ class OwnGrounder(EncodeOnceGrounder):
     Attributes:
         method: as given.
         name, weights: as given; else the name of its class, and a sentence with that.
+        origin: "package.module:Class".
 
     Raises:
         InputError: there is no method `ground`, or the name cannot be part of a file's.
@@ -92,7 +91,7 @@ class OwnGrounder(EncodeOnceGrounder):
         """What the method answers, checked.
 
         Raises:
-            InputError: the image cannot be read, a phrase is empty or too long, or an answer is none (`checked`).
+            InputError: the image cannot be read, a phrase is empty or too long, or an answer cannot be used (`fault`).
         """
         pixels = image.images[0] if isinstance(image, OwnImage) else as_image(image)
         asked = as_phrases(phrases)
@@ -104,27 +103,25 @@ class OwnGrounder(EncodeOnceGrounder):
         together = getattr(self.method, "ground_batch", None)
         if together is None:
             return [self.ground(*each) for each in zip(pixels, asked, strict=True)]
-        answers = together(pixels, asked)
-        if not isinstance(answers, Sequence) or len(answers) != len(pixels):
-            raise InputError(
-                f"{self.name}: ground_batch answers no list with an entry for each of {len(pixels)} images"
-            )
+        answers = self._as_many(together(pixels, asked), pixels, "images")
         return [self._checked(*each) for each in zip(answers, pixels, asked, strict=True)]
 
+    def _as_many(self, answers: Any, questions: Sequence[Any], what: str) -> Sequence[Any]:
+        if not isinstance(answers, Sequence) or len(answers) != len(questions):
+            raise InputError(f"{self.name} answers {len(questions)} {what} with something else than as many answers: "
+                             "return a list with a Grounding for each phrase, and of images a list each")  # fmt: skip
+        return answers
+
     def _checked(self, answers: Any, image: np.ndarray, phrases: Sequence[str]) -> list[Grounding]:
-        if not isinstance(answers, Sequence) or len(answers) != len(phrases):
-            raise InputError(f"{self.name} answers {len(phrases)} phrases with something else than as many groundings: "
-                             "return a list with a Grounding for each")  # fmt: skip
-        for answer, phrase in zip(answers, phrases, strict=True):
+        checked = []
+        for answer, phrase in zip(self._as_many(answers, phrases, "phrases"), phrases, strict=True):
             wrong = fault(answer, image.shape[:2])
             if wrong:
                 raise InputError(f"{self.name}, asked {phrase!r}, answers {wrong}")
-        return [
-            replace(answer, phrase=phrase, image=image, boxes_xyxy=np.asarray(answer.boxes_xyxy, dtype=np.float32),
-                    scores=np.asarray(answer.scores, dtype=np.float32),
-                    heatmap=np.asarray(answer.heatmap, dtype=np.float32))
-            for answer, phrase in zip(answers, phrases, strict=True)
-        ]  # fmt: skip
+            arrays = {name: np.asarray(getattr(answer, name), dtype=np.float32)
+                      for name in ("boxes_xyxy", "scores", "heatmap")}  # fmt: skip
+            checked.append(replace(answer, phrase=phrase, image=image, **arrays))
+        return checked
 
 
 def own_method(name: Any) -> OwnGrounder | None:

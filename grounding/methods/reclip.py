@@ -23,14 +23,14 @@ class ReCLIPGrounder(YOLOCLIPGrounder):
 
     name = "reclip"
 
-    def _probabilities(self, encoded: EncodedProposals, phrases: Sequence[Sequence[str]]) -> list[np.ndarray]:
+    def _probabilities(self, encoded: EncodedProposals, phrases: Sequence[Sequence[str]]) -> list[list[np.ndarray]]:
         parsed = [[parse_spatial_phrase(phrase) for phrase in asked] for asked in phrases]
         nouns = [
             list(dict.fromkeys(noun for phrase in of_image for noun in noun_phrases(phrase))) for of_image in parsed
         ]
         scores = self.scorer.score(encoded.crops, nouns)
         return [
-            np.stack([combine(phrase, dict(zip(names, distributions, strict=True)), boxes) for phrase in of_image])
+            [combine(phrase, dict(zip(names, distributions, strict=True)), boxes) for phrase in of_image]
             for of_image, names, distributions, boxes in zip(parsed, nouns, scores, encoded.boxes_xyxy, strict=True)
         ]
 

@@ -25,8 +25,7 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.data.supervision import images_with_boxes, refuse_test_split, without_boxes
 from grounding.errors import InputError, SettingsError
 from grounding.evaluation.registry import code_identity
-from grounding.methods.dense import Grounder
-from grounding.methods.examples import ground_examples
+from grounding.methods.grounder import Grounder, ground_examples
 from grounding.methods.load import load, read_model_config
 from grounding.methods.names import DECODER_FILE, RUN_FILES
 from grounding.runtime.config_io import refuse_wrong_values

@@ -13,9 +13,10 @@ from tqdm import tqdm
 
 from grounding.errors import InputError
 from grounding.evaluation.registry import MethodSettings, load_method
-from grounding.methods.dense import DenseGrounder, Grounder
-from grounding.methods.distinct_names import method_names
+from grounding.methods.dense import DenseGrounder
+from grounding.methods.grounder import Grounder
 from grounding.methods.load import shared_model
+from grounding.methods.names import method_names
 from grounding.methods.own import own_method
 from grounding.runtime.distributed import join_launch
 from grounding.visualization.drawing import save_figure

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from grounding.errors import InputError, writable
+from grounding.errors import InputError
+from grounding.methods.names import method_names
 from grounding.runtime.config_io import refuse_wrong_values
 from grounding.training.run_folder import EPOCH_TAGS, LEARNING_RATE, METRICS_FILE, STEP_TAGS, TOTAL_LOSS
 from grounding.visualization.drawing import save_figure
@@ -176,16 +176,9 @@ def read_logs(folders: Sequence[Path]) -> list[RunLog]:
         InputError: a folder holds no logs.
     """
     folders = list(dict.fromkeys(folder.resolve() for folder in folders))
-    return [_read_log(folder, name) for folder, name in zip(folders, _unique_names(folders), strict=True)]
-
-
-def _unique_names(folders: Sequence[Path]) -> list[str]:
-    """The folders' names, each with as many of its parents' as tell it from the others."""
-    endings = [
-        [writable("/".join(folder.parts[-count:])) for count in range(1, len(folder.parts) + 1)] for folder in folders
+    return [
+        _read_log(folder, name) for folder, name in zip(folders, method_names(list(map(str, folders))), strict=True)
     ]
-    taken = Counter(ending for of_folder in endings for ending in of_folder)
-    return [next(ending for ending in of_folder if taken[ending] == 1) for of_folder in endings]
 
 
 def _read_log(folder: Path, name: str) -> RunLog:

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 
 from grounding.extraction import ExtractionConfig
 from grounding.geometry import box_iou
-from grounding.methods.dense import DenseGrounder, Grounder
+from grounding.methods.dense import DenseGrounder
 from grounding.methods.gradcam import GradCAMGrounder
+from grounding.methods.grounder import Grounder
 from grounding.methods.own import OwnGrounder
 from grounding.types import Example, Grounding
 from grounding.visualization.drawing import (

@@ -18,10 +18,9 @@ from grounding.extraction.settings import PARAMETERS
 from grounding.methods.calibration import LEAST
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
-from grounding.methods.distinct_names import method_names
 from grounding.methods.gradcam import GradCAMGrounder
 from grounding.methods.load import gradcam, load, make_encoder, shared_model, zero_shot
-from grounding.methods.names import BLIND, TRAINING_FREE, ZERO_SHOT
+from grounding.methods.names import BLIND, TRAINING_FREE, ZERO_SHOT, method_names
 from grounding.methods.own import MethodName, MethodNames, OwnGrounder, OwnImage, own_method
 from grounding.methods.proposals import EMBEDDED_NAME, ProposalsConfig, load_proposer
 from grounding.methods.reclip import ReCLIPGrounder

@@ -13,7 +13,7 @@ from torchvision.ops import box_iou
 from grounding import InputError, ModelConfig, RefCOCOg, load
 from grounding.evaluation.clip_similarity import CLIPSimilarity
 from grounding.evaluation.evaluate import evaluate, method_of, predict, predict_blocks
-from grounding.methods.chance import CentredBoxGrounder, WholeImageGrounder
+from grounding.methods.grounder import CentredBoxGrounder, WholeImageGrounder
 from tests.tiny_clip import loaded_tiny_clip, save_tiny_clip
 from tests.toy_data import write_toy_data
 

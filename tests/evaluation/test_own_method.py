@@ -10,16 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from grounding import ModelConfig, RefCOCOg, load
+from grounding import Grounding, ModelConfig, RefCOCOg, grounding_of_boxes, load
 from grounding.deployment.bulk import BulkConfig, ground_file
 from grounding.errors import InputError
 from grounding.evaluation.compare import compare
 from grounding.evaluation.config import EvaluateConfig
-from grounding.evaluation.own_identity import identity_of
 from grounding.evaluation.predictions import read_predictions
-from grounding.methods.own import OwnGrounder
 from tests.scripts import ROOT, run_script
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
@@ -45,12 +42,6 @@ def config(tmp_path: Path) -> EvaluateConfig:
     return EvaluateConfig(["centred-box"], data, tmp_path / "out", bounds=[], model=model, device="cpu")
 
 
-def reload(path: Path, code: str) -> None:
-    """As a new process would find it."""
-    path.write_text(code)
-    sys.modules.pop("my_method", None)
-
-
 def boxes(config: EvaluateConfig, name: str) -> list[tuple[float, ...]]:
     return [each.boxes_xyxy[0] for each in read_predictions(config.output / "predictions" / f"{name}.jsonl")]
 
@@ -74,70 +65,31 @@ def test_the_pages_code_is_compared(module: Path, config: EvaluateConfig) -> Non
     assert own["behind"]["miou"]["difference"] == pytest.approx(differences)
 
 
-def test_changed_code_and_settings_are_asked_again(module: Path, config: EvaluateConfig) -> None:
-    config = replace(config, methods=["my_method:Brightest"])
-    path = config.output / "predictions" / "brightest.jsonl"
-
-    def asked_again() -> bool:
-        before = path.stat().st_mtime_ns if path.is_file() else None
-        compare(config)
-        return path.stat().st_mtime_ns != before
-
-    assert asked_again()
-    assert not asked_again(), "nothing has changed"
-    before = boxes(config, "brightest")
-    reload(module, CODE.replace("0.4", "0.3"))
-    assert asked_again() and boxes(config, "brightest") != before
-    (module.parent / "helper_of_mine.py").write_text("SHARE = 0.2\n")
-    sys.modules.pop("helper_of_mine", None)
-    reload(module, "from helper_of_mine import SHARE\n" + CODE.replace("0.4", "SHARE"))
-    assert asked_again() and not asked_again()
-    (module.parent / "helper_of_mine.py").write_text("SHARE = 0.6\n")
-    sys.modules.pop("helper_of_mine", None)
-    reload(module, module.read_text())
-    assert asked_again(), "what it imports is its code too"
-    reload(
-        module,
-        CODE.replace("share  # of", 'share * float(open("share.txt").read())\n        self.file = "share.txt"  #'),
-    )
-    Path("share.txt").write_text("1")
-    assert asked_again() and not asked_again()
-    Path("share.txt").write_text("0.5")
-    reload(module, module.read_text())
-    assert asked_again(), "a file that an attribute names is read"
-
-
-class Seeded:
+class Shifted:
     """Given itself, not by its name."""
 
-    name = "seeded"
+    name = "shifted"
 
-    def __init__(self, seed: int, weights: np.ndarray | None = None) -> None:
-        self.generator = np.random.default_rng(seed)
-        self.more = {"weights": weights}
+    def __init__(self, shift: float) -> None:
+        self.shift, self.asked = shift, 0
 
-    def ground(self, image: np.ndarray, phrases: list[str]) -> list:
-        from grounding import grounding_of_boxes
-
-        corners = self.generator.uniform(0, min(image.shape[:2]) / 2, (len(phrases), 2))
-        return [grounding_of_boxes(phrase, np.array([[x, y, x + 20, y + 20]]), np.ones(1), image)
-                for phrase, (x, y) in zip(phrases, corners, strict=True)]  # fmt: skip
+    def ground(self, image: np.ndarray, phrases: list[str]) -> list[Grounding]:
+        self.asked += len(phrases)
+        box = np.array([[self.shift, 0, self.shift + 20, 20]])
+        return [grounding_of_boxes(phrase, box, np.ones(1), image) for phrase in phrases]
 
 
-def test_another_seed_has_other_numbers(config: EvaluateConfig) -> None:
-    def asked(method: Seeded) -> list[tuple[float, ...]]:
-        compare(replace(config, methods=[method]))
-        return boxes(config, "seeded")
-
-    first = asked(Seeded(1))
-    note = json.loads((config.output / "predictions" / "seeded.json").read_text())
-    assert asked(Seeded(1)) == first
-    assert asked(Seeded(2)) != first
-    assert asked(Seeded(1)) == first, "a seed's answers are its own"
-    compare(replace(config, methods=[Seeded(1, np.ones(3))]))
-    changed = json.loads((config.output / "predictions" / "seeded.json").read_text())
-    assert changed["settings"]["attributes"]["more"] != note["settings"]["attributes"]["more"]
-    assert changed["settings"]["code"] == note["settings"]["code"]
+def test_each_comparison_asks_anew(config: EvaluateConfig) -> None:
+    """Nobody knows what a method of one's own depends on; those that are known are not asked again."""
+    path = config.output / "predictions" / "centred-box.jsonl"
+    method = Shifted(1)
+    compare(replace(config, methods=["centred-box", method]))
+    known, first = path.stat().st_mtime_ns, method.asked
+    assert first and boxes(config, "shifted") == [(1, 0, 21, 20)] * first
+    method.shift = 3
+    compare(replace(config, methods=["centred-box", method]))
+    assert method.asked == 2 * first and boxes(config, "shifted") == [(3, 0, 23, 20)] * first
+    assert path.stat().st_mtime_ns == known
 
 
 def test_boxes_of_other_systems_are_rows(config: EvaluateConfig, tmp_path: Path) -> None:
@@ -194,10 +146,3 @@ def test_boxes_in_another_form_are_told_as_score_tells_them(module: Path, config
     Path("theirs.jsonl").write_text("\n".join(each.to_json() for each in shares))
     with pytest.raises(InputError, match=r"theirs.jsonl has boxes within 0 and 1"):
         compare(replace(config, methods=["theirs.jsonl"], output=Path("elsewhere")))
-
-
-def test_what_cannot_be_looked_at_is_named() -> None:
-    method = Seeded(1)
-    method.more = {"weights": torch.empty(2, device="meta")}
-    with pytest.raises(InputError, match=r"attribute 'more', cannot be compared"):
-        identity_of(OwnGrounder(method))

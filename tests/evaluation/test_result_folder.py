@@ -14,7 +14,7 @@ from grounding.evaluation.compare import compare
 from grounding.evaluation.config import EvaluateConfig
 from grounding.evaluation.result_folder import refuse_another, settings_of
 from grounding.evaluation.score import ScoreConfig, score
-from grounding.methods.distinct_names import method_places
+from grounding.methods.names import method_places
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
 from tests.trained_run import make_trained_run

@@ -45,6 +45,8 @@ def test_scores_and_presence_become_probabilities() -> None:
     expected = [sigmoid(0.5 * logit(score) + 0.25) for score in (0.9, 0.3)]
     assert found.scores.tolist() == pytest.approx(expected, rel=1e-5)
     assert found.scores.dtype == np.float32
+    extreme = calibrated(answer([1.0, 0.0], 1.0), CALIBRATION)
+    assert np.isfinite(extreme.scores).all() and 0 < extreme.presence <= 1
 
 
 def test_scores_of_an_uncalibrated_map_are_cosines_in_the_order_of_the_heat() -> None:
@@ -54,11 +56,6 @@ def test_scores_of_an_uncalibrated_map_are_cosines_in_the_order_of_the_heat() ->
     assert not found.calibrated and found.found == (0,)
     assert with_cosines(answer([1.0, 0.5], 0.4)).scores.tolist() == [0.0, 0.0]  # no cosine is a score below 0
     assert with_cosines(answer([0.0], 0.6)).scores.tolist() == [0.0]
-
-
-def test_scores_of_nothing_and_of_all_stay_finite() -> None:
-    found = calibrated(answer([1.0, 0.0], 1.0), CALIBRATION)
-    assert np.isfinite(found.scores).all() and 0 < found.presence <= 1
 
 
 def test_the_answer_is_the_best_box_and_all_as_good_where_anything_fits() -> None:
@@ -88,11 +85,6 @@ def test_only_what_is_found_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyP
         drawn.append("picture")
         each.save(tmp_path / "a.png")
     assert drawn == ["picture", "x 0.90", "picture", "x 0.79", "0.72", "picture"]
-
-
-def test_without_a_calibration_the_best_box_is_the_answer() -> None:
-    plain = answer([0.9, 0.8], 0.5)
-    assert plain.found == (0,) and plain.found_xyxy.tolist() == [[0, 0, 2, 3]]
 
 
 def test_a_run_folder_keeps_it(tmp_path: Path) -> None:

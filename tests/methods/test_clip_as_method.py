@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from grounding import InputError, ModelConfig, load
-from grounding.deployment import bulk
 from grounding.evaluation.registry import MethodSettings, load_method, origin_of
 from grounding.methods.load import SIZES_OF_A_CLIP, shared_model
 from grounding.methods.proposals import ProposalsConfig
@@ -63,32 +62,6 @@ def test_methods_without_training_see_the_clip_that_is_named(clip_file: Path) ->
     assert tuple(made_from["model"]["inference_sizes"]) == SIZES_OF_A_CLIP
 
 
-def test_in_visualize(clip_file: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    outcome = run_script(capsys, "visualize.py", clip_file, "--image", photo, "--phrases", "a", "--output",
-                         tmp_path / "out", "--device", "cpu")  # fmt: skip
-    assert outcome.code == 0 and (tmp_path / "out" / "# 1_RN50.png").is_file(), outcome
-    outcome = run_script(capsys, "visualize.py", "gone.pt", "--image", photo, "--phrases", "a", "--output",
-                         tmp_path / "out", "--device", "cpu")  # fmt: skip
-    assert_refused(outcome, "gone.pt", "path of a CLIP")
-
-
-def test_in_compare(clip_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data = write_toy_data(tmp_path / "toy", {"val": 2, "test": 2})
-    outcome = run_script(capsys, "evaluate.py", "compare", clip_file, "gradcam", "--data", data, "--output",
-                         tmp_path / "out", "--device", "cpu", "--bounds", "[]")  # fmt: skip
-    assert outcome.code == 0, outcome
-    assert list(json.loads((tmp_path / "out" / "results.json").read_text())["methods"]) == ["RN50", "gradcam"]
-
-
-def test_in_bulk(clip_file: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "requests.jsonl").write_text(json.dumps({"image": photo.name, "phrases": ["a"]}))
-    bulk.main(["--method", str(clip_file), "--requests", str(tmp_path / "requests.jsonl"), "--output",
-               str(tmp_path / "boxes.jsonl"), "--device", "cpu"])  # fmt: skip
-    [line] = (tmp_path / "boxes.jsonl").read_text().splitlines()
-    [answer] = load(clip_file).ground(photo, ["a"])
-    np.testing.assert_allclose(json.loads(line)["answers"][0]["boxes_xyxy"], answer.boxes_xyxy, atol=2e-3)
-
-
 def test_on_the_page(clip_file: Path) -> None:
     methods = load_methods(str(clip_file), ModelConfig(), ProposalsConfig(), "cpu")
     first = next(iter(methods.values()))
@@ -97,3 +70,15 @@ def test_on_the_page(clip_file: Path) -> None:
         and first.name == "RN50"
         and str(clip_file) in first.weights
     )
+
+
+def test_in_visualize_and_compare(clip_file: Path, photo: Path, tmp_path: Path, capsys) -> None:
+    out = ["--output", tmp_path / "out", "--device", "cpu"]
+    outcome = run_script(capsys, "visualize.py", clip_file, "--image", photo, "--phrases", "a", *out)
+    assert outcome.code == 0 and (tmp_path / "out" / "# 1_RN50.png").is_file(), outcome
+    outcome = run_script(capsys, "visualize.py", "gone.pt", "--image", photo, "--phrases", "a", *out)
+    assert_refused(outcome, "gone.pt", "path of a CLIP")
+    data = write_toy_data(tmp_path / "toy", {"val": 2, "test": 2})
+    outcome = run_script(capsys, "evaluate.py", "compare", clip_file, "gradcam", "--data", data, "--bounds", "[]", *out)
+    assert outcome.code == 0, outcome
+    assert list(json.loads((tmp_path / "out" / "results.json").read_text())["methods"]) == ["RN50", "gradcam"]

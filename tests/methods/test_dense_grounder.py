@@ -119,27 +119,6 @@ def test_what_no_mirror_leaves_true_is_not_asked_in_one(model: ModelConfig, imag
     assert np.abs(averaged[1] - straight[1]).max() > 1e-3
 
 
-def test_an_image_asked_about_again_is_not_encoded_again(
-    model: ModelConfig, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = grounder(model, (), trained=True)
-    encoded: list[int] = []
-    encode = asked.encoder.encode
-    monkeypatch.setattr(asked.encoder, "encode", lambda images: (encoded.append(len(images)), encode(images))[1])
-    first = asked.ground(image, PHRASES[:1])[0].heatmap
-    np.testing.assert_array_equal(asked.ground(image.copy(), PHRASES[:1])[0].heatmap, first)
-    assert encoded == [1]
-    other = image.copy()
-    other[0, 0] += 1
-    asked.ground(other, PHRASES[:1])
-    asked.ground(image.transpose(1, 0, 2), PHRASES[:1])
-    assert encoded == [1, 1, 1]
-    asked.known_images.budget = 1
-    asked.ground(255 - image, PHRASES[:1])
-    asked.ground(255 - image, PHRASES[:1])
-    assert encoded == [1, 1, 1, 1, 1] and asked.known_images.used > 0
-
-
 def test_many_phrases_are_answered_as_few_are(
     model: ModelConfig, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,16 +134,7 @@ def test_an_answer_holds_the_image_that_was_asked_about(model: ModelConfig, imag
     asked, frame = grounder(model, (64, 96), trained=True), image.copy()
     before = asked.ground(frame, PHRASES[:1])[0].heatmap
     frame[:] = 0  # the next frame of a video, in the same place
+    assert (asked.ground(frame, PHRASES[:1])[0].heatmap != before).any()
     answer = asked.ground(image, PHRASES[:1])[0]
     np.testing.assert_array_equal(answer.image, image)
     np.testing.assert_array_equal(answer.heatmap, before)
-    # The pixels are not kept: what is remembered is computed from them.
-    assert asked.known_images.used == asked.encode(image).nbytes - image.nbytes
-    again = asked.ground(image.copy(), PHRASES[:1])[0]
-    again.image[:] = 7  # as drawing a box into it does
-    np.testing.assert_array_equal(asked.ground(image, PHRASES[:1])[0].image, image)
-
-
-def test_no_phrases_have_no_answers(model: ModelConfig, image: np.ndarray) -> None:
-    asked = grounder(model, (), trained=False)
-    assert asked.ground(image, []) == [] and asked.similarity_maps(image, []) == []

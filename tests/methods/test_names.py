@@ -2,51 +2,116 @@
 
 from __future__ import annotations
 
-import pickle
+import sys
 from pathlib import Path
 
 import pytest
 
 import grounding
+from grounding import InputError
 from grounding.evaluation.registry import MethodSettings, load_method
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
-from grounding.methods.distinct_names import method_names, method_places
 from grounding.methods.load import SIZES_OF_A_CLIP
-from grounding.methods.names import is_clip, needs_no_training
+from grounding.methods.names import is_clip, method_names, method_places, needs_no_training
+from grounding.methods.own import own_method
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.yolo_clip import ScoringConfig
 from tests.tiny_clip import save_tiny_clip
 
 
-def test_a_published_clip_keeps_its_name_beside_a_run_of_that_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class Mine:
+    """A method of one's own."""
+
+    def ground(self, image, phrases):
+        """Never asked."""
+
+
+@pytest.mark.parametrize(
+    ("methods", "others", "names"),
+    [
+        (["runs/a/run", "runs/b/run", "runs/other"], [], ["a-run", "b-run", "other"]),
+        (["runs/a/RUN", "runs/b/run"], [], ["a-RUN", "b-run"]),  # on some disks one file
+        (["hf://u/n@x/y", "hf://u/n", "hf://v/m"], [], ["u-n-x-y", "u-n-main", "m"]),
+        (["runs/zero-shot", "zero-shot", "their/boxes.jsonl"], [], ["runs-zero-shot", "zero-shot", "boxes"]),
+        (["runs/box-mask"], ["box-mask"], ["runs-box-mask"]),
+        (["runs/a-b", "x/a/b"], [], ["runs-a-b", "b"]),
+        (["RN50", "runs/RN50", "clips/mine.pt", Mine()], [], ["RN50", "runs-RN50", "clips-mine", "Mine"]),
+    ],
+)
+def test_a_run_is_called_after_as_many_folders_as_tell_it_from_the_others(methods, others, names) -> None:
+    assert method_names(methods, others) == names
+
+
+@pytest.mark.parametrize("methods", [["runs/a", "runs/../runs/a"], ["zero-shot"] * 2, [Mine(), Mine()]])
+def test_two_of_one_name_are_refused(methods) -> None:
+    with pytest.raises(InputError, match="both be called"):
+        method_names(methods)
+    with pytest.raises(InputError, match=r"both be called 'zero-shot'"):
+        method_names(["zero-shot"], ["zero-shot"])
+
+
+def test_a_method_lies_where_its_folder_is_unless_its_name_is_a_word(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "runs" / "RN50").mkdir(parents=True)
-    (tmp_path / "RN50").mkdir()
-    assert method_names(["RN50", "runs/RN50"]) == ["RN50", "runs-RN50"]
-    assert method_places(["RN50"], ["RN50"]) == [["RN50", "RN50"]]
+    for name in ("RN50", "refshapes", "runs"):
+        (tmp_path / name).mkdir()
+    places = method_places(["a", "b", "c", "d"], ["RN50", "refshapes", "runs", Mine()])
+    assert places == [["a", "RN50"], ["b", "refshapes"], ["c", Path("runs")], ["d", f"{__name__}:Mine"]]
 
 
-def test_a_run_on_a_hub_is_no_clip_and_a_file_is_one_in_any_case() -> None:
+def test_a_run_on_a_hub_is_no_clip_and_a_file_is_one_in_any_case(tmp_path: Path) -> None:
     assert not is_clip("hf://user/run@v1.pt") and not needs_no_training("hf://user/x.bin")
-    assert is_clip("RN50.PT") and is_clip("RN50")
+    assert is_clip("RN50.PT") and is_clip("RN50") and not is_clip(str(tmp_path / "run"))
+    (tmp_path / "run.pt").mkdir()
+    assert not is_clip(str(tmp_path / "run.pt"))
 
 
 def test_a_clip_beside_a_run_on_it_is_asked_as_it_is_alone(tmp_path: Path) -> None:
     clip = str(save_tiny_clip(tmp_path / "clip.pt"))
     of_the_run = ModelConfig(clip=clip, model_size=64, spatial_rules=True)
     settings = MethodSettings(of_the_run, ProposalsConfig(), ScoringConfig(), "cpu")
-    beside = load_method(clip, settings)
-    alone = grounding.load(clip)
-    for grounder in (beside, alone):
+    for grounder in (load_method(clip, settings), grounding.load(clip)):
         assert isinstance(grounder, DenseGrounder) and not grounder.spatial_rules
         assert [each.model_size for each in grounder._encoders] == list(SIZES_OF_A_CLIP)
 
 
-def test_a_pickle_keeps_what_scores_were_asked_for() -> None:
-    grounder = grounding.load("zero-shot")
-    assert isinstance(grounder, DenseGrounder)
-    grounder.raw_scores = True
-    assert pickle.loads(pickle.dumps(grounder)).raw_scores
+MODULE = """
+class Plain:
+    def ground(self, image, phrases):
+        return []
+
+class Needy(Plain):
+    def __init__(self, seed):
+        self.seed = seed
+
+def made():
+    return Needy(3)
+
+given = Needy(4)
+nothing = 5
+"""
+
+
+def test_classes_functions_and_objects_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "of_mine").mkdir()
+    (tmp_path / "of_mine" / "methods.py").write_text(MODULE)
+    (tmp_path / "of_mine" / "lacking.py").write_text("import no_such_module_anywhere\n")
+    found = {name: own_method(f"of_mine.methods:{name}") for name in ("Plain", "made", "given")}
+    assert [getattr(each.method, "seed", None) for each in found.values() if each] == [None, 3, 4]
+    for name, said in (
+        ("of_mine.methods:Needy", "cannot be made without arguments .*'seed'"),
+        ("of_mine.methods:nothing", "cannot be made|no method"),
+        ("of_mine.methods:Other", "has no 'Other'"),
+        ("of_mine.other:Plain", "no module 'of_mine.other'"),
+        ("elsewhere.methods:Plain", "no module 'elsewhere'"),
+    ):
+        with pytest.raises(InputError, match=said):
+            grounding.load(name)
+    with pytest.raises(ModuleNotFoundError, match="no_such_module_anywhere"):  # the module's own mistake
+        grounding.load("of_mine.lacking:Plain")
+    for other in ("zero-shot", "runs/demo", "hf://user/name", "boxes.jsonl", r"C:\runs\demo"):
+        assert own_method(other) is None
+    (tmp_path / "of:mine").mkdir()
+    assert own_method("of:mine") is None, "a folder that is there"

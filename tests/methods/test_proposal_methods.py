@@ -16,6 +16,7 @@ from grounding import InputError
 from grounding.evaluation.bounds import annotated_clip, box_mask, random_proposal, yolo_oracle
 from grounding.extraction import ExtractionConfig
 from grounding.geometry import hottest_point
+from grounding.methods.proposals import Proposals
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
 from grounding.types import Example, Expression, Region
@@ -40,17 +41,17 @@ def scorer() -> ProposalScorer:
 
 
 @torch.no_grad()
-def by_hand(image: np.ndarray, phrases: list[str]) -> np.ndarray:
-    """(P, N) CLIP's own probabilities: every box is as large as its input, so that no resizing is involved."""
+def by_hand(image: np.ndarray, phrases: list[str]) -> tuple[torch.Tensor, np.ndarray]:
+    """(P, N) CLIP's own logits and probabilities: every box is as large as its input, so that nothing is resized."""
     model = loaded_tiny_clip().model
     preprocess = clip.clip._transform(RESOLUTION)
     crops = [preprocess(Image.fromarray(image).crop(tuple(map(int, box)))) for box in BOXES]
     _, per_text = model(torch.stack(crops), clip.tokenize(phrases))
-    return per_text.softmax(dim=1).numpy()
+    return per_text, per_text.softmax(dim=1).numpy()
 
 
 def test_the_crop_that_clip_prefers_wins(image, scorer) -> None:
-    expected = by_hand(image, PHRASES)
+    _, expected = by_hand(image, PHRASES)
     assert len(set(expected.argmax(axis=1))) > 1, "the phrases choose differently"
     answers = YOLOCLIPGrounder(FakeProposer(BOXES), scorer).ground(image, PHRASES)
     for answer, probabilities in zip(answers, expected, strict=True):
@@ -65,21 +66,17 @@ def test_the_crop_that_clip_prefers_wins(image, scorer) -> None:
 @pytest.mark.parametrize("method", [YOLOCLIPGrounder, ReCLIPGrounder])
 def test_presence_is_the_cosine_with_the_best_crop(image, scorer, method) -> None:
     """Of the whole phrase, whatever ReCLIP makes of it."""
-    model = loaded_tiny_clip().model
-    scale = float(model.logit_scale.exp())
-    preprocess = clip.clip._transform(RESOLUTION)
-    crops = torch.stack([preprocess(Image.fromarray(image).crop(tuple(map(int, box)))) for box in BOXES])
-    with torch.no_grad():
-        _, per_text = model(crops, clip.tokenize(PHRASES))
+    scale = float(loaded_tiny_clip().model.logit_scale.exp())
     found = [answer.presence for answer in method(FakeProposer(BOXES), scorer).ground(image, PHRASES)]
-    expected = (1 + per_text.amax(dim=1) / scale) / 2
+    expected = (1 + by_hand(image, PHRASES)[0].amax(dim=1) / scale) / 2
     assert found == pytest.approx(expected.tolist(), abs=1e-5)
 
 
 def test_of_several_views_the_mean_similarity_counts(image) -> None:
     def scores(*views: str) -> np.ndarray:
         boxes = np.array(BOXES, dtype=np.float32)
-        return ProposalScorer(loaded_tiny_clip(), ScoringConfig(views=views))([image], [boxes], [PHRASES])[0]
+        scorer = ProposalScorer(loaded_tiny_clip(), ScoringConfig(views=views))
+        return scorer.score(scorer.encode([image], [boxes]), [PHRASES])[0]
 
     # Logarithms of a softmax are similarities times the scale, up to a constant.
     mean = (np.log(scores("tight")) + np.log(scores("blur"))) / 2
@@ -97,12 +94,24 @@ def test_no_proposal_gives_the_whole_image_and_says_so(image, scorer) -> None:
         assert method(FakeProposer(BOXES), scorer).ground(image, []) == []
 
 
-def test_batches_are_images_one_by_one(image, scorer) -> None:
-    method = YOLOCLIPGrounder(FakeProposer(BOXES), scorer)
-    together = method.ground_batch([image, image[::-1].copy()], [PHRASES, PHRASES[:1]])
-    assert [len(answers) for answers in together] == [len(PHRASES), 1]
-    for answer, alone in zip(together[1], method.ground(image[::-1].copy(), PHRASES[:1]), strict=True):
-        np.testing.assert_array_equal(answer.boxes_xyxy, alone.boxes_xyxy)
+class NothingInTheDark(FakeProposer):
+    """Proposes nothing in a black image."""
+
+    def propose(self, image: np.ndarray) -> Proposals:
+        return super().propose(image) if image.any() else Proposals(np.zeros((0, 4), np.float32), np.zeros(0))
+
+
+@pytest.mark.parametrize("method", [YOLOCLIPGrounder, ReCLIPGrounder])
+def test_batches_are_images_one_by_one(image, scorer, method) -> None:
+    grounder, images = method(NothingInTheDark(BOXES), scorer), [image, image, image[::-1].copy(), np.zeros_like(image)]
+    asked = [PHRASES, [], ["a cat", "the leftmost dog"], ["a tree"]]
+    for pixels, phrases, answers in zip(images, asked, grounder.ground_batch(images, asked), strict=True):
+        for answer, alone in zip(answers, grounder.ground(pixels, phrases), strict=True):
+            np.testing.assert_allclose(answer.boxes_xyxy, alone.boxes_xyxy)
+            np.testing.assert_allclose(answer.scores, alone.scores, atol=1e-5)
+            np.testing.assert_array_equal(answer.image, pixels)
+            assert answer.presence == pytest.approx(alone.presence, abs=1e-5)
+            assert answer.no_proposal == alone.no_proposal == (not pixels.any())
 
 
 def test_an_encoded_image_is_asked_without_another_look(image, scorer, monkeypatch) -> None:
@@ -116,6 +125,12 @@ def test_an_encoded_image_is_asked_without_another_look(image, scorer, monkeypat
         for answer, other in zip(method.ground(encoded, PHRASES), answers, strict=True):
             for name in ("boxes_xyxy", "scores", "image"):
                 np.testing.assert_array_equal(getattr(answer, name), getattr(other, name))
+    other_detector = FakeProposer(BOXES)
+    other_detector.sha256 = "1" * 64
+    other_views = ProposalScorer(loaded_tiny_clip(), ScoringConfig(views=("blur",)))
+    for method in (YOLOCLIPGrounder(other_detector, scorer), YOLOCLIPGrounder(proposer, other_views)):
+        with pytest.raises(InputError, match="another CLIP, detector or input size has encoded the image"):
+            method.ground(encoded, ["a box"])
 
 
 def test_reclip_follows_the_relation(image, scorer) -> None:
@@ -126,7 +141,7 @@ def test_reclip_follows_the_relation(image, scorer) -> None:
         [answer] = method.ground(image, [phrase])
         assert answer.scores[answer.boxes_xyxy.tolist().index(list(excluded))] == 0
     [plain] = method.ground(image, ["a cat"])
-    np.testing.assert_allclose(plain.scores, np.sort(by_hand(image, ["a cat"])[0])[::-1], atol=1e-4)
+    np.testing.assert_allclose(plain.scores, np.sort(by_hand(image, ["a cat"])[1][0])[::-1], atol=1e-4)
 
 
 @pytest.fixture

@@ -16,68 +16,32 @@ import pytest
 import torch
 
 import grounding
-from grounding.clip.backbone import EMBEDDED_FILE, load_clip
-from grounding.extraction import ExtractionConfig
-from grounding.methods.config import ModelConfig
-from grounding.methods.dense import DenseGrounder
-from grounding.methods.load import zero_shot
+from grounding.clip.backbone import load_clip
 from grounding.types import Grounding
 from tests.scripts import ROOT
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
 PHRASES = ["the red circle"]
-METHODS = ("refshapes", "zero-shot", "gradcam", "yolo-clip", "reclip", "centred-box")
 
 
 @pytest.fixture(scope="module")
 def methods() -> dict[str, Any]:
-    return {name: grounding.load(name, precision="float32") for name in METHODS}
+    names = ("refshapes", "zero-shot", "gradcam", "yolo-clip")
+    return {name: grounding.load(name, precision="float32") for name in names}
 
 
-def assert_same_answer(one: Any, other: Any) -> None:
-    [found], [expected] = one.ground(IMAGE, PHRASES), other.ground(IMAGE, PHRASES)
-    for name in ("boxes_xyxy", "scores", "heatmap"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
-    assert (one.name, one.weights, found.presence) == (other.name, other.weights, expected.presence)
-
-
-@pytest.mark.parametrize("name", METHODS)
-def test_a_grounder_is_pickled_as_the_call_that_made_it(methods: dict[str, Any], name: str) -> None:
-    pickled = pickle.dumps(methods[name])
-    assert len(pickled) < 100_000  # and no weights of a network
-    assert_same_answer(pickle.loads(pickled), methods[name])
-
-
-@pytest.mark.parametrize("name", ["refshapes", "yolo-clip"])
-def test_copies_hold_what_the_original_holds(methods: dict[str, Any], name: str) -> None:
-    for copied in (copy.copy(methods[name]), copy.deepcopy(methods[name])):
-        assert_same_answer(copied, methods[name])
-    shallow, deep = copy.copy(methods[name]), copy.deepcopy(methods[name])
-    assert shallow.text is methods[name].text and deep.text is not methods[name].text
-
-
-def test_what_was_set_afterwards_is_pickled_too(methods: dict[str, Any]) -> None:
-    changed = copy.copy(methods["refshapes"])
-    changed.extraction, changed.calibration, changed.name = ExtractionConfig("rectangle"), None, "mine"
-    again = pickle.loads(pickle.dumps(changed))
-    assert again.name == "mine" and again.calibration is None
-    assert_same_answer(again, changed)
-
-
-def test_paths_in_the_call_do_not_depend_on_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "own.safetensors").symlink_to(EMBEDDED_FILE)
-    (tmp_path / "zero-shot").mkdir()  # a folder called like a method is not the method
-    monkeypatch.chdir(tmp_path)
-    grounder = grounding.load("zero-shot", model=ModelConfig(clip="own.safetensors"))
-    pickled = pickle.dumps(grounder)
-    monkeypatch.chdir("/")
-    assert_same_answer(pickle.loads(pickled), grounder)
-
-
-def test_one_that_was_put_together_by_hand_is_pickled_with_its_weights(methods: dict[str, Any]) -> None:
-    by_hand = zero_shot(methods["zero-shot"].encoder, ModelConfig(extraction=ExtractionConfig("multi_threshold")))
-    assert isinstance(by_hand, DenseGrounder)
-    assert_same_answer(pickle.loads(pickle.dumps(by_hand)), by_hand)
+@pytest.mark.parametrize("name", ["refshapes", "zero-shot", "gradcam", "yolo-clip"])
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda grounder: pickle.loads(pickle.dumps(grounder))])
+def test_copies_and_pickles_answer_as_the_original(methods: dict[str, Any], name: str, copied: Any) -> None:
+    grounder = methods[name]
+    grounder.name, grounder.raw_scores = "mine", True
+    other = copied(grounder)
+    [found], [expected] = other.ground(IMAGE, PHRASES), grounder.ground(IMAGE, PHRASES)
+    for array in ("boxes_xyxy", "scores", "heatmap"):
+        np.testing.assert_array_equal(getattr(found, array), getattr(expected, array))
+    assert (other.name, other.weights, found.presence) == ("mine", grounder.weights, expected.presence)
+    assert other.raw_scores and (other.text is grounder.text) is (copied is copy.copy)
+    grounder.raw_scores = False
 
 
 def test_answers_are_compared_by_identity_and_shown_in_a_line(methods: dict[str, Any]) -> None:
@@ -89,14 +53,17 @@ def test_answers_are_compared_by_identity_and_shown_in_a_line(methods: dict[str,
     assert encoded == encoded and encoded != replace(encoded) and len(repr(encoded)) < 300
     (streamed,) = methods["refshapes"].ground_many([("key", IMAGE, PHRASES)])
     assert streamed == streamed and len(repr(streamed)) < 400
+    again = pickle.loads(pickle.dumps(answer))
+    assert isinstance(again, Grounding) and repr(again) == repr(answer)
+    np.testing.assert_array_equal(again.heatmap, answer.heatmap)
 
 
 def test_an_image_that_another_method_encoded_is_refused(methods: dict[str, Any]) -> None:
     """Of the same embedded CLIP: updated by the decoder, at another size, and the detector's."""
-    encoded = {name: methods[name].encode(IMAGE) for name in ("refshapes", "zero-shot", "gradcam", "yolo-clip")}
+    encoded = {name: methods[name].encode(IMAGE) for name in methods}
     for name, of_method in encoded.items():
         for other in encoded.keys() - {name}:
-            with pytest.raises(grounding.InputError, match=r"encoded by a method of another|is of the type Encoded"):
+            with pytest.raises(grounding.InputError, match=r"has encoded the image|is of the type Encoded"):
                 methods[other].ground(of_method, PHRASES)
     again = pickle.loads(pickle.dumps(encoded["refshapes"]))
     [found], [expected] = (methods["refshapes"].ground(each, PHRASES) for each in (again, IMAGE))
@@ -105,30 +72,20 @@ def test_an_image_that_another_method_encoded_is_refused(methods: dict[str, Any]
 
 @pytest.mark.parametrize("setting", ["model", "proposals", "scoring"])
 def test_settings_are_of_their_own_kind(setting: str) -> None:
-    with pytest.raises(grounding.InputError, match=rf"^{setting} is {{'a': 1}}: give a \w+Config"):
+    with pytest.raises(grounding.InputError, match=rf"(?i)^where a {setting}Config is expected there is {{'a': 1}}"):
         grounding.load("yolo-clip", **{setting: {"a": 1}})  # type: ignore[arg-type]
-    with pytest.raises(grounding.InputError, match="the method is None"):
-        grounding.load(None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "gpu", "", None, "meta", 99])
 def test_a_device_that_is_not_there_is_refused_in_a_sentence(device: Any) -> None:
-    with pytest.raises(grounding.InputError, match=r"^device is .*, which PyTorch cannot use on this machine"):
-        grounding.load("zero-shot", device=device)
-    with pytest.raises(grounding.InputError, match=r"^device is"):
-        load_clip(device=device)
+    for load in (lambda: grounding.load("zero-shot", device=device), lambda: load_clip(device=device)):
+        with pytest.raises(grounding.InputError, match=r"^device is .*, which PyTorch cannot use on this machine"):
+            load()
 
 
 @pytest.mark.parametrize("device", ["auto", torch.device("cpu"), "cpu:0"])
 def test_devices_by_their_names(device: Any) -> None:
     assert grounding.load("zero-shot", device=device).ground(IMAGE, PHRASES)[0].boxes_xyxy.shape[1] == 4
-
-
-def test_an_answer_survives_pickling(methods: dict[str, Any]) -> None:
-    [answer] = methods["refshapes"].ground(IMAGE, PHRASES)
-    again = pickle.loads(pickle.dumps(answer))
-    assert isinstance(again, Grounding) and repr(again) == repr(answer)
-    np.testing.assert_array_equal(again.heatmap, answer.heatmap)
 
 
 SPAWN = """
@@ -170,7 +127,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 @pytest.mark.parametrize(("program", "code"), [(SPAWN, 0), (FORK, 7)], ids=["spawn", "fork"])
 def test_other_processes(tmp_path: Path, program: str, code: int) -> None:
-    """A spawned process loads again; a forked one, which would wait for ever, is told so and works with one thread."""
+    """A spawned process answers alike; a forked one, which would wait for ever, is told so; one thread works."""
     (tmp_path / "program.py").write_text(program)
     done = subprocess.run([sys.executable, tmp_path / "program.py"], cwd=ROOT, env={**os.environ, "PYTHONPATH": "."},
                           capture_output=True, text=True, timeout=300)  # fmt: skip

@@ -102,9 +102,3 @@ CERTAIN = {"cup": np.array([0.5, 0.3, 0.2]), "jar": np.array([0.0, 1, 0]), "b": 
 )
 def test_values_by_hand(superlatives, relations, expected):
     np.testing.assert_allclose(combine(SpatialPhrase("cup", superlatives, relations), CERTAIN, BOXES), expected)
-
-
-@pytest.mark.parametrize("superlatives", [("left",), ("left", "bigger", "above")])
-def test_the_only_box_is_the_answer(superlatives):
-    phrase = SpatialPhrase("a", superlatives, (("left", SpatialPhrase("b")),))
-    np.testing.assert_array_equal(combine(phrase, {"a": np.ones(1), "b": np.ones(1)}, BOXES[:1]), [1])

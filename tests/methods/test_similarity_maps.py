@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from grounding import ModelConfig, load
 from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import make_encoder
-from grounding.methods.similarity_maps import similarity_heatmaps
-from grounding.methods.spatial_maps import LEAST
+from grounding.methods.reclip import combine
+from grounding.methods.similarity_maps import LEAST, combine_maps, position_distribution, similarity_heatmaps
+from grounding.methods.spatial_phrases import noun_phrases, parse_spatial_phrase
 from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.build import decoder_for
 from grounding.model.decoder import DecoderConfig
@@ -60,20 +62,6 @@ def test_new_adapters_answer_as_zero_shot_does_and_trained_ones_otherwise(
     if not rules:  # which take the cosines for logits of another sharpness
         np.testing.assert_allclose(new, zero_shot, atol=1e-4)
     assert np.abs(trained - new).max() > 0.05
-
-
-def test_rules_change_the_map_of_a_phrase_that_has_one_alone(model: ModelConfig, image: np.ndarray) -> None:
-    plain, ruled = (grounder(model, trained=True, rules=rules) for rules in (False, True))
-    before, after = heatmaps(plain, image), heatmaps(ruled, image)
-    np.testing.assert_allclose(after[0], before[0], atol=1e-4)
-    columns = np.arange(image.shape[1])
-    for row in (1, 2):
-        centres = [(heat.sum(axis=0) * columns).sum() / heat.sum() for heat in (plain_of(plain, image), after[row])]
-        assert centres[1] < centres[0]  # further to the left than the box itself is likely
-
-
-def plain_of(method: DenseGrounder, image: np.ndarray) -> np.ndarray:
-    return method.ground(image, ["the box"])[0].heatmap
 
 
 def test_padding_has_no_part_in_rules(model: ModelConfig, image: np.ndarray) -> None:
@@ -135,3 +123,41 @@ def test_presence_is_how_well_the_whole_phrase_fits_some_position(
     expected = (sharpness * inside).exp().mean().log() / sharpness
     [answer] = method.ground(image, [PHRASES[1]])
     assert answer.presence == pytest.approx((1 + float(expected)) / 2, abs=1e-4)
+
+
+HEIGHT, WIDTH = 3, 4
+# Every position as a box of one cell, row by row: what the rules for boxes say of them is what they say of positions.
+BOXES = np.array([[x, y, x + 1, y + 1] for y in range(HEIGHT) for x in range(WIDTH)], dtype=np.float64)
+OF_PLACES = (
+    "the star", "the star left of the ring", "the leftmost star", "the ring below the star above the square",
+    "the star to the right of the ring and under the square", "the bigger star", "the lower one of the two rings",
+)  # fmt: skip
+
+
+def distribution(seed: int) -> Tensor:
+    values = torch.rand(HEIGHT, WIDTH, generator=torch.Generator().manual_seed(seed), dtype=torch.double)
+    return values / values.sum()
+
+
+@pytest.mark.parametrize("phrase", OF_PLACES)
+def test_a_map_is_what_reclip_says_of_cells_but_for_sizes(phrase: str) -> None:
+    parsed = parse_spatial_phrase(phrase)
+    maps = {noun: distribution(number) for number, noun in enumerate(noun_phrases(parsed), start=1)}
+    found = combine_maps(parsed, maps).flatten().numpy()
+    of_boxes = {noun: each.flatten().numpy() for noun, each in maps.items()}
+    if {"bigger", "smaller"} & set(parsed.superlatives):  # of which cells, all of one size, know nothing
+        expected = of_boxes[parsed.head]
+    else:
+        expected = combine(parsed, of_boxes, BOXES)
+    assert found.sum() == pytest.approx(1)
+    np.testing.assert_allclose(found, expected, atol=5 * LEAST)
+
+
+def test_distributions_are_softmaxes_over_valid_positions() -> None:
+    similarity = torch.randn(2, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0))
+    valid = torch.ones(2, HEIGHT, WIDTH, dtype=torch.bool)
+    valid[1, 0] = False
+    found = position_distribution(similarity, valid, sharpness=3.0)
+    for each, mask, values in zip(found, valid, similarity, strict=True):
+        torch.testing.assert_close(each[mask], (3 * values[mask]).softmax(0))
+        assert (each[~mask] == 0).all()

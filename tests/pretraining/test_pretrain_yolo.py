@@ -10,8 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from grounding.errors import InputError
-from grounding.methods.proposals import EMBEDDED_FILE
-from grounding.methods.proposals.types import Selection
+from grounding.methods.proposals import EMBEDDED_FILE, Selection
 from grounding.methods.proposals.yolox import YOLOXProposer, fit, import_onnxruntime
 from pretraining import yolo
 from pretraining.yolo import (

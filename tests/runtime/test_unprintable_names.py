@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from grounding.methods.names import run_name
+from grounding.methods.names import names_of
 from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import write_text_atomic
 from grounding.visualization.commands import compare, figure
@@ -61,6 +61,6 @@ def test_pictures_of_files_and_folders_whose_names_are_no_utf8(tmp_path: Path) -
 
 
 def test_runs_and_files_of_text_have_them_with_escapes(tmp_path: Path) -> None:
-    assert run_name(NO_UTF8) == "caf\\udce9"
+    assert names_of(NO_UTF8)[0] == "caf\\udce9"
     write_text_atomic(tmp_path / "page.html", f"<h1>{NO_UTF8} 红</h1>")
     assert (tmp_path / "page.html").read_text(encoding="utf-8") == "<h1>caf\\udce9 红</h1>"

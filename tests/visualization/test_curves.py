@@ -144,9 +144,9 @@ def test_names_tell_runs_apart(tmp_path):
     folders = [tmp_path / name for name in ("a/demo", "b/demo", "b/other", "c/b/demo")]
     for folder in folders:
         write_run(folder, steps=2, epochs=1)
-    assert [log.name for log in read_logs(folders[:3])] == ["a/demo", "b/demo", "other"]
+    assert [log.name for log in read_logs(folders[:3])] == ["a-demo", "b-demo", "other"]
     names = [log.name for log in read_logs(folders)]
-    assert names[0] == "a/demo" and names[3] == "c/b/demo" and names[1] == f"{tmp_path.name}/b/demo"
+    assert names[0] == "a-demo" and names[3] == "c-b-demo" and names[1] == f"{tmp_path.name}-b-demo"
     assert [log.name for log in read_logs([folders[0], folders[0] / "../demo"])] == ["demo"]
 
 

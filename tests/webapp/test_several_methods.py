@@ -14,8 +14,7 @@ from grounding.methods.calibration import CALIBRATION_FILE
 from grounding.methods.config import ModelConfig
 from grounding.methods.load import load
 from grounding.methods.names import SHIPPED
-from grounding.methods.proposals import EMBEDDED_FILE, ProposalsConfig
-from grounding.methods.proposals.types import Selection
+from grounding.methods.proposals import EMBEDDED_FILE, ProposalsConfig, Selection
 from grounding.methods.proposals.yolox import YOLOXProposer
 from grounding.methods.yolo_clip import YOLOCLIPGrounder
 from grounding.runtime.lru_cache import LRUCache

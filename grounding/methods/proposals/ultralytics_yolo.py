@@ -7,7 +7,6 @@ when such a YOLO is asked for.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +20,7 @@ import torch
 from PIL import Image
 
 from grounding.errors import InputError, writable
-from grounding.methods.proposals.types import Proposals, Selection, best_proposals
+from grounding.methods.proposals import Proposals, Selection, best_proposals
 from grounding.runtime.files import sha256_of
 
 CACHE = Path("~/.cache/ultralytics").expanduser()  # where downloads go
@@ -110,11 +109,8 @@ def _threads_kept() -> Iterator[None]:
 
 
 def import_ultralytics() -> ModuleType:
-    """The package, without its usage analytics, its installing of packages, its running of pickled code, and its
-    settings file in the user's folder.
-
-    Where the program has imported the package before, its own choice of installing and of the settings file holds. What
-    the package changes of NumPy, OpenCV, Pillow, PyTorch and warnings for the whole program is undone.
+    """The package, without its usage analytics, its installing of packages, its running of pickled code, its settings
+    file in the user's folder, and its own way to open images and count threads in the whole program.
 
     Raises:
         InputError: it is not installed.
@@ -131,12 +127,7 @@ def import_ultralytics() -> ModuleType:
             TemporaryDirectory() as folder,
             patch.dict(os.environ, {**settings, "YOLO_CONFIG_DIR": folder}),
             _threads_kept(),
-            warnings.catch_warnings(),
-            np.printoptions(),
-            torch._tensor_str.printoptions(),
-            patch.multiple(cv2, imread=cv2.imread, imwrite=cv2.imwrite, imshow=cv2.imshow),
             patch.object(Image, "open", Image.open),
-            patch.object(torch, "save", torch.save),
         ):
             import ultralytics
             from ultralytics.utils.events import events

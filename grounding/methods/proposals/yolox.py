@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -19,15 +18,12 @@ import numpy as np
 from PIL import Image
 
 from grounding.errors import InputError, writable
-from grounding.methods.proposals.types import Proposals, Selection, best_proposals
+from grounding.methods.proposals import Proposals, Selection, best_proposals
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 STRIDES = (8, 16, 32)
-STRIDES_P6 = (8, 16, 32, 64)
-# How ONNX names a file that holds weights: a key and a value of a protocol buffer, each after its length.
-LOCATION = re.compile(rb"\x0a\x08location\x12([\x80-\xff]?[\x01-\x7f])")
 COCO = "of a published YOLOX those of COCO: people, vehicles, animals, furniture and other things, no surroundings"
 PADDING = 114  # gray value of the padding in YOLOX's own preprocessing
 
@@ -43,12 +39,12 @@ class YOLOXProposer:
     Attributes:
         name, selection: as given.
         weights: a sentence for reports, with the file and the start of its SHA-256.
-        sha256: of the file, and of those beside it that hold its weights, in hexadecimal.
+        sha256: of the file, with FILE.data where newer exporters leave its weights there; in hexadecimal.
         categories: what it knows, in words.
         input_size: (width, height) in pixels of the network's input.
 
     Raises:
-        InputError: there is no such file or none with its weights, it is no ONNX model, or the model is no YOLOX.
+        InputError: there is no such file, it is no ONNX model or lacks its weights, or the model is no YOLOX.
     """
 
     def __init__(self, path: str | os.PathLike[str], selection: Selection, *, name: str) -> None:
@@ -57,7 +53,9 @@ class YOLOXProposer:
             raise InputError(f"there is no detector file {path}: give the path of a YOLOX exported to ONNX")
         self.name = name
         self._path = path.absolute()
-        self.sha256 = _sha256_with_data(path)
+        data = path.with_name(f"{path.name}.data")
+        content = path.read_bytes() + (data.read_bytes() if data.is_file() else b"")
+        self.sha256 = hashlib.sha256(content).hexdigest()
         self.weights = writable(f"{name} ({path.name}, sha256 {self.sha256[:12]}...)")
         self.selection = selection
         self._session = _open_session(path)
@@ -145,13 +143,10 @@ def decode(output: np.ndarray, input_size: tuple[int, int]) -> tuple[np.ndarray,
 def _anchor_points(count: int, input_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """(count, 2) column and row of each anchor point in its grid, and (count, 1) the stride of that grid."""
     width, height = input_size
-    for strides in (STRIDES, STRIDES_P6):
-        if sum((width // s) * (height // s) for s in strides) == count:
-            break
-    else:
+    grids = [np.stack(np.meshgrid(range(width // s), range(height // s)), axis=-1).reshape(-1, 2) for s in STRIDES]
+    if sum(map(len, grids)) != count:
         raise ValueError(f"its output has {count} anchor points, which the grids of {width}x{height} pixels do not")
-    grids = [np.stack(np.meshgrid(range(width // s), range(height // s)), axis=-1).reshape(-1, 2) for s in strides]
-    stride = np.repeat(strides, [len(grid) for grid in grids])[:, None]
+    stride = np.repeat(STRIDES, [len(grid) for grid in grids])[:, None]
     return np.concatenate(grids).astype(np.float32), stride.astype(np.float32)
 
 
@@ -164,28 +159,6 @@ def import_onnxruntime() -> ModuleType:
     return onnxruntime
 
 
-def _sha256_with_data(path: Path) -> str:
-    """That of the file and, where its weights lie in files beside it, of these in the order that it names them.
-
-    Raises:
-        InputError: it names a file that is not there.
-    """
-    content = path.read_bytes()
-    digest = hashlib.sha256(content)
-    names = []
-    for found in LOCATION.finditer(content):
-        length = sum((byte & 127) << 7 * place for place, byte in enumerate(found[1]))  # seven bits a byte
-        names.append(os.fsdecode(content[found.end() : found.end() + length]))
-    for name in dict.fromkeys(names):
-        data = path.parent / name
-        if not data.is_file():
-            raise InputError(
-                f"{path} has its weights in {data}, which is missing: put that file there, under this name"
-            )
-        digest.update(data.read_bytes())
-    return digest.hexdigest()
-
-
 def _open_session(path: Path) -> InferenceSession:
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
@@ -194,7 +167,8 @@ def _open_session(path: Path) -> InferenceSession:
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors have no common class
-        raise InputError(f"{path} is no ONNX model that ONNX Runtime can load: export or fetch it again") from error
+        raise InputError(f"{path} is no ONNX model that ONNX Runtime can load ({error}): export or fetch it again, "
+                         "with its file of weights if it has one") from error  # fmt: skip
 
 
 def _input_size(session: InferenceSession, path: Path) -> tuple[int, int]:

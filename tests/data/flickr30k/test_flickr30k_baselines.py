@@ -11,7 +11,7 @@ from grounding.data.flickr30k import Flickr30kEntities
 from grounding.evaluation.evaluate import evaluate
 from grounding.evaluation.predictions import Prediction
 from grounding.evaluation.summary import measures_of
-from grounding.methods.chance import CentredBoxGrounder, WholeImageGrounder
+from grounding.methods.grounder import CentredBoxGrounder, WholeImageGrounder
 from tests.data.flickr30k.files import write_flickr30k
 
 MEASURES = ("acc@0.5", "acc@0.5_any", "pointing", "pointing_any")

@@ -10,10 +10,7 @@ from torchvision.ops import box_iou
 
 from grounding.data.refshapes.writer import make_split_scene
 from grounding.errors import InputError
-from grounding.methods import proposals
-from grounding.methods.proposals import EMBEDDED_FILE, ProposalsConfig, load_proposer
-from grounding.methods.proposals.types import CachedProposer, Proposals
-from tests.fake_proposer import FakeProposer
+from grounding.methods.proposals import EMBEDDED_FILE, ProposalsConfig, load_proposer, ultralytics_yolo
 
 
 @pytest.mark.parametrize(
@@ -58,7 +55,7 @@ def test_each_name_leads_to_its_detector(monkeypatch, tmp_path):
     assert other.weights == f"copy.ONNX (copy.ONNX, sha256 {digest[:12]}...)"
 
     asked: list[object] = []
-    monkeypatch.setattr(proposals, "UltralyticsProposer", lambda *given, **named: asked.append((given, named)))
+    monkeypatch.setattr(ultralytics_yolo, "UltralyticsProposer", lambda *given, **named: asked.append((given, named)))
     config = ProposalsConfig(0.1, 0.4, 7, "yolov8n.pt")
     load_proposer(config, "cuda")
     assert asked == [(("yolov8n.pt", config), {"device": "cuda"})]
@@ -80,23 +77,3 @@ def test_all_three_settings_reach_the_detector():
     apart = load_proposer(ProposalsConfig(confidence=0.001, iou_threshold=0.2, max_proposals=30)).propose(image)
     boxes = torch.from_numpy(apart.boxes_xyxy)
     assert (box_iou(boxes, boxes) - torch.eye(len(boxes))).max() <= 0.2 + 1e-6
-
-
-def test_the_same_image_is_asked_about_once() -> None:
-    class Counting(FakeProposer):
-        asked = 0
-
-        def propose(self, image: np.ndarray) -> Proposals:
-            self.asked += 1
-            return Proposals(self.boxes_xyxy * self.asked, np.ones(1, dtype=np.float32))
-
-    detector = Counting([(0, 0, 1, 1)])
-    cached = CachedProposer(detector)
-    image = np.zeros((4, 6, 3), dtype=np.uint8)
-    first = cached.propose(image).boxes_xyxy
-    np.testing.assert_array_equal(cached.propose(image.copy()).boxes_xyxy, first)
-    assert detector.asked == 1
-    for other in (image.reshape(6, 4, 3), image + 1):  # the same bytes in another shape, other bytes
-        assert (cached.propose(other).boxes_xyxy != first).any()
-    assert detector.asked == 3
-    assert cached.weights == detector.weights

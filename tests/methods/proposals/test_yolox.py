@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import pickle
 import subprocess
 import sys
 from collections import defaultdict
@@ -16,8 +17,7 @@ from torchvision.ops import box_iou
 from grounding.data.images import read_image
 from grounding.errors import InputError
 from grounding.geometry import box_xywh_to_xyxy
-from grounding.methods.proposals import EMBEDDED_FILE
-from grounding.methods.proposals.types import Selection, best_proposals
+from grounding.methods.proposals import EMBEDDED_FILE, Selection, best_proposals
 from grounding.methods.proposals.yolox import YOLOXProposer, decode, fit, import_onnxruntime
 from tests.shared_data import SHARED_DATA, needs_shared_data
 
@@ -29,20 +29,18 @@ def proposer(path: Path, *, confidence: float = 0.5, max_proposals: int = 20) ->
     return YOLOXProposer(path, Selection(confidence, 0.6, max_proposals), name="test")
 
 
-def random_output(input_size: tuple[int, int], strides: tuple[int, ...], classes: int) -> np.ndarray:
-    count = sum((input_size[0] // s) * (input_size[1] // s) for s in strides)
+def random_output(input_size: tuple[int, int], classes: int) -> np.ndarray:
+    count = sum((input_size[0] // s) * (input_size[1] // s) for s in (8, 16, 32))
     rng = np.random.default_rng(0)
     return np.concatenate([rng.normal(size=(count, 4)), rng.random((count, 1 + classes))], axis=1).astype(np.float32)
 
 
-@pytest.mark.parametrize(
-    ("input_size", "strides", "classes"), [((96, 64), (8, 16, 32), 3), ((64, 128), (8, 16, 32, 64), 1)]
-)
-def test_raw_boxes_are_decoded_cell_by_cell(input_size, strides, classes):
-    output = random_output(input_size, strides, classes)
+@pytest.mark.parametrize(("input_size", "classes"), [((96, 64), 3), ((64, 128), 1)])
+def test_raw_boxes_are_decoded_cell_by_cell(input_size, classes):
+    output = random_output(input_size, classes)
     boxes, scores = decode(output, input_size)
     number = 0
-    for stride in strides:
+    for stride in (8, 16, 32):
         for row in range(input_size[1] // stride):
             for column in range(input_size[0] // stride):
                 x, y, w, h, objectness, *of_class = (float(value) for value in output[number])
@@ -55,7 +53,7 @@ def test_raw_boxes_are_decoded_cell_by_cell(input_size, strides, classes):
 
 
 def test_decoded_boxes_are_left_as_they_are():
-    output = random_output((96, 64), (8, 16, 32), 2)
+    output = random_output((96, 64), 2)
     output[:, 2:4] = np.abs(output[:, 2:4]) + 1
     boxes, _ = decode(output, (96, 64))
     np.testing.assert_allclose((boxes[:, :2] + boxes[:, 2:]) / 2, output[:, :2], atol=1e-5)
@@ -147,14 +145,31 @@ def test_proposals_are_in_pixels_of_the_image_whatever_its_shape(tmp_path, decod
     np.testing.assert_allclose(found.boxes_xyxy, [[2 * cell, cell, 3 * cell, 2 * cell]], atol=1e-4)
     assert 0.9 <= found.scores[0] <= 1
     assert found.boxes_xyxy.dtype == found.scores.dtype == np.float32
+    assert detector.propose(image[..., ::-1].copy()).boxes_xyxy.shape == (0, 4)  # blue comes first, and red is nothing
 
 
-def test_the_network_sees_blue_first_and_where_it_sees_nothing_there_is_no_proposal(tmp_path):
-    detector = proposer(write_blue_cell_detector(tmp_path / "cells.onnx"), confidence=0.9)
-    for colour, count in (((0, 0, 255), 20), ((255, 0, 0), 0), ((0, 255, 0), 0)):
-        found = detector.propose(np.full((64, 64, 3), colour, dtype=np.uint8))
-        assert found.boxes_xyxy.shape == (count, 4) and found.scores.shape == (count,)
-        assert found.boxes_xyxy.dtype == found.scores.dtype == np.float32
+def test_a_detector_may_have_its_weights_beside_it_and_is_pickled_as_its_file(tmp_path, monkeypatch):
+    """As newer exporters write them, in FILE.data; against the same network in one file."""
+    onnx = pytest.importorskip("onnx", reason="needs the packages of requirements-yolo.txt")
+    path, data = tmp_path / "beside.onnx", tmp_path / "beside.onnx.data"
+    onnx.save_model(onnx.load(EMBEDDED_FILE), path, save_as_external_data=True, location=data.name, size_threshold=1024)
+    image = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
+    monkeypatch.chdir(tmp_path)
+    detector = proposer(Path(path.name), confidence=0.01)
+    monkeypatch.chdir("/")
+    found, expected = detector.propose(image), proposer(EMBEDDED_FILE, confidence=0.01).propose(image)
+    again = pickle.loads(pickle.dumps(detector)).propose(image)
+    assert len(found.scores) and len(pickle.dumps(detector)) < 1000
+    for name in ("boxes_xyxy", "scores"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+        np.testing.assert_array_equal(getattr(again, name), getattr(expected, name))
+    weights = bytearray(data.read_bytes())
+    weights[-1] ^= 1
+    data.write_bytes(weights)
+    assert proposer(path).sha256 != detector.sha256
+    data.unlink()
+    with pytest.raises(InputError, match=r"beside\.onnx is no ONNX model that .* can load .*beside\.onnx\.data"):
+        proposer(path)
 
 
 def test_a_missing_file_and_a_file_of_another_kind_are_refused(tmp_path):
@@ -183,7 +198,7 @@ def test_onnx_runtime_reports_nothing_of_its_use(tmp_path):
     # It keeps what it will send, and an identifier of the machine, below the user's folder.
     code = (
         "import sys, time; from grounding.methods.proposals.yolox import YOLOXProposer\n"
-        "from grounding.methods.proposals.types import Selection\n"
+        "from grounding.methods.proposals import Selection\n"
         "YOLOXProposer(sys.argv[1], Selection(0.5, 0.5, 1), name=''); time.sleep(0.5)"
     )
     environment = {key: value for key, value in os.environ.items() if key not in ("CI", "ORT_DISABLE_TELEMETRY")}

@@ -1,0 +1,169 @@
+"""The Grounder protocol, what methods share, and the two that do not look at the image."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from grounding.clip.precision import own_mode
+from grounding.clip.text import as_phrases
+from grounding.data.images import ImageLike, as_image
+from grounding.data.phrases import naming_sentences
+from grounding.errors import InputError
+from grounding.methods.drawings import PhotographWarning
+from grounding.methods.stream import EncodeOnceGrounder
+from grounding.types import Example, Grounding, SetExample
+
+
+class Grounder(Protocol):
+    """Any method that says where phrases are: what evaluation, visualisation and users talk to.
+
+    Attributes:
+        name: of the method, in reports.
+        weights: which pretrained weights it works with, a sentence for reports.
+
+    Example:
+        >>> grounder = grounding.load("refshapes")
+        >>> answers = grounder.ground("scene.jpg", ["the circle", "the star"])
+        >>> [answer.phrase for answer in answers]
+        ['the circle', 'the star']
+    """
+
+    name: str
+    weights: str
+
+    def ground(self, image: ImageLike, phrases: Sequence[str]) -> list[Grounding]:
+        """Where each phrase is in one image, in the order of the phrases."""
+        ...
+
+    def ground_batch(self, images: Sequence[ImageLike], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
+        """Where each phrase of each image is: the list `phrases[i]` is asked of `images[i]`."""
+        ...
+
+
+class EncodingGrounder(EncodeOnceGrounder):
+    """A method that encodes images, several together, and answers phrases about what it has encoded.
+
+    A subclass says by `_encode` how images are encoded and by `_ground_encoded` how phrases are answered: the list
+    `phrases[i]` is asked of the i-th image.
+
+    Attributes:
+        encoded: the class of encoded images; they have `encoded_by`, the `identity` of the method that made them.
+    """
+
+    encoded: type[Any]
+    _has_warned = False
+
+    @property
+    def identity(self) -> Any:
+        """What an encoded image depends on besides the image."""
+        raise NotImplementedError
+
+    def _encode(self, images: Sequence[np.ndarray]) -> Any:
+        raise NotImplementedError
+
+    def _ground_encoded(self, encoded: Any, phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
+        raise NotImplementedError
+
+    @own_mode()
+    def encode(self, image: ImageLike) -> Any:
+        """An image as a value that `ground` takes in its place: encode once, ask as often as you like.
+
+        Raises:
+            InputError: the image cannot be read.
+        """
+        return self._encode([as_image(image)])
+
+    @own_mode()
+    def ground(self, image: Any, phrases: Sequence[str]) -> list[Grounding]:
+        """Where each phrase is in one image.
+
+        Args:
+            image: a path, an array (H, W, 3) uint8 RGB, an image of PIL's, a file's bytes, or what `encode` returned.
+            phrases: what to look for; each at most CLIP's 77 tokens.
+
+        Returns:
+            One `Grounding` per phrase, in their order.
+
+        Raises:
+            InputError: the image cannot be read or another method has encoded it, or a phrase is empty or too long.
+        """
+        phrases = as_phrases(phrases)
+        return self._answers(self._encoded(image), [phrases])[0] if phrases else []
+
+    @own_mode()
+    def ground_batch(self, images: Sequence[ImageLike], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
+        """`ground` for several images, which go through CLIP together; raises as that does, and as `as_batch`."""
+        pixels, asked = as_batch(images, phrases)
+        return self._answers(self._encode(pixels), asked) if any(asked) else [[] for _ in asked]
+
+    def _answers(self, encoded: Any, phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
+        answers = self._ground_encoded(encoded, phrases)
+        told = [of_image[0].warning for of_image in answers if of_image]
+        if not self._has_warned and 2 * sum(map(bool, told)) > len(told):  # of drawings one or the other may look so
+            self._has_warned = True
+            warnings.warn(max(told), PhotographWarning, stacklevel=3)
+        return answers
+
+    def _encoded(self, image: Any) -> Any:
+        if not isinstance(image, self.encoded):
+            return self._encode([as_image(image)])
+        if image.encoded_by != self.identity:
+            raise InputError("another CLIP, detector or input size has encoded the image: encode it with this method")
+        return image
+
+
+def as_batch(images: Sequence[ImageLike], phrases: Sequence[Sequence[str]]) -> tuple[list[np.ndarray], list[list[str]]]:
+    """Images and the phrases of each, checked as `ground` checks those of one image.
+
+    Raises:
+        InputError: there are not as many lists of phrases as images, a string stands where a list of phrases is
+            expected, an image cannot be read, or an array is none.
+    """
+    asked = [as_phrases(of_image) for of_image in phrases]
+    if len(images) != len(asked):
+        raise InputError(f"{len(images)} images and {len(asked)} lists of phrases: give a list of phrases for each")
+    return [as_image(image) for image in images], asked
+
+
+def ground_examples(grounder: Grounder, examples: Sequence[Example] | Sequence[SetExample]) -> list[list[Grounding]]:
+    """Per example, one answer per expression; the method sees the image and the phrases, and nothing else.
+
+    Raises:
+        InputError: a phrase cannot be read; it names the phrase's sent_id.
+    """
+    with naming_sentences(expression for example in examples for expression in example.expressions):
+        return grounder.ground_batch([each.image for each in examples], [each.phrases for each in examples])
+
+
+class CentredBoxGrounder:
+    """Answers every phrase with a box in the image's middle; its heatmap is hottest there."""
+
+    name = "centred-box"
+    weights = "none"
+    share = 0.5  # the box's sides over the image's
+
+    def ground(self, image: ImageLike, phrases: Sequence[str]) -> list[Grounding]:
+        """The same box for each phrase."""
+        pixels = as_image(image)
+        height, width = pixels.shape[:2]
+        rows, columns = np.mgrid[0:height, 0:width]
+        distance = np.hypot((columns + 0.5) / width - 0.5, (rows + 0.5) / height - 0.5)
+        heatmap = (1 - distance).astype(np.float32)
+        margin, size = (1 - self.share) / 2, np.array([width, height])
+        box = np.concatenate([size * margin, size * (1 - margin)])[None].astype(np.float32)
+        return [Grounding(phrase, box, np.ones(1, dtype=np.float32), heatmap, pixels) for phrase in as_phrases(phrases)]
+
+    def ground_batch(self, images: Sequence[ImageLike], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
+        """`ground` for each image."""
+        return [self.ground(image, asked) for image, asked in zip(*as_batch(images, phrases), strict=True)]
+
+
+class WholeImageGrounder(CentredBoxGrounder):
+    """Answers every phrase with the image's own border."""
+
+    name = "whole-image"
+    share = 1.0
