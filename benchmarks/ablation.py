@@ -41,7 +41,7 @@ from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.config_io import plain
 from grounding.runtime.files import write_text_atomic
 from grounding.training.config import TrainConfig
-from grounding.training.criterion import ContrastConfig, LossConfig
+from grounding.training.criterion import LossConfig
 from grounding.training.train import train
 from grounding.training.tune_extraction import GRID
 
@@ -65,17 +65,16 @@ def trainings(data: Path, images: int | None) -> dict[str, TrainConfig]:
     """All experiments that are trained, by name: one pass, otherwise settings much like the demo's."""
     model = ModelConfig(model_size=320, output_stride=32)
     bare = replace(model, decoder=DecoderConfig(adapter=False))
-    no_contrast = ContrastConfig(weight=0.0)
     base = TrainConfig(
         data, Path(), model=model, subset=images, validation_subset=20, epochs=1, images_per_batch=8,
         phrases_per_image=2, composed_per_image=2, warmup_steps=50, device="cpu",
     )  # fmt: skip
-    full = replace(base, losses=LossConfig(contrast=ContrastConfig(weight=0.1)))
+    full = replace(base, losses=LossConfig(contrast_weight=0.1))
     adapters = replace(model, output_stride=16, decoder=DecoderConfig(kind="adapters"), spatial_rules=True,
                        extraction=ExtractionConfig("grabcut"))  # fmt: skip
     return {
-        "box masks only": replace(base, model=bare, losses=LossConfig(contrast=no_contrast)),
-        "+ adapter": replace(base, losses=LossConfig(contrast=no_contrast)),
+        "box masks only": replace(base, model=bare),
+        "+ adapter": base,
         FULL: full,
         "+ augmentation": replace(full, augmentation=AugmentationConfig(flip=True)),
         WITHOUT_BOXES: replace(base, model=adapters, images_per_batch=32, learning_rate=2e-3, composed_per_image=0),

@@ -12,8 +12,7 @@ import torch.multiprocessing
 import torch.nn.functional as F
 from torch import Tensor
 
-from grounding.training.image_phrase_contrast import ImagePhraseContrast, ImagesAndPhrases, pooled_similarity
-from grounding.training.info_nce import MAX_SCALE
+from grounding.training.contrast import MAX_SCALE, ImagePhraseContrast, ImagesAndPhrases, pooled_similarity
 
 # Image 7 has phrases 0 and 1, image 8 has 2 (in the words of 0) and 3, image 9 has 4.
 IMAGE_IDS = [7, 8, 9]
