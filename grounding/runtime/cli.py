@@ -116,7 +116,7 @@ def _told_by_the_run(
     """
     known = {each.name: each.default for each in fields(config_class)}
     given = settings | {name: values[-1] for name in known if (values := _values(words, name))}
-    named = next((given[name] for name in RUNS if name in known and name in given), [])
+    named: Any = next((given[name] for name in RUNS if name in known and name in given), [])
     if isinstance(named, str):
         named = json.loads(named) if _is_list_of_texts(named) else [named]
     run = next((Path(each) for each in map(str, named) if (Path(each) / RUN_CONFIG).is_file()), None)
@@ -129,7 +129,7 @@ def _told_by_the_run(
     told = {"output": str(run / {"evaluate.py sets": "sets", "evaluate.py compare": split}.get(program, "pictures"))}
     data = (known["split"] != "train" and trained.get("validation_data")) or trained.get("data")
     is_needed = known["data"] is MISSING
-    if data and not given.keys() & {"data", "image", "pairs"} and (is_needed or Path(data).exists()):
+    if data and not given.keys() & {"data", "image", "pairs"} and (is_needed or Path(str(data)).exists()):
         told["data"] = str(data)
         if known["split_by"] == "umd":
             told["split_by"] = str(trained.get("split_by", "umd"))
