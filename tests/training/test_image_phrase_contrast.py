@@ -79,14 +79,6 @@ def test_equals_loops() -> None:
     assert log_sharpness.grad != 0
 
 
-def test_padding_has_no_part() -> None:
-    own = example()
-    spoilt = own.regions.clone()
-    spoilt.permute(0, 2, 3, 1)[~own.valid] = 1e3
-    losses = [ImagePhraseContrast()(replace(own, regions=each), torch.tensor(2.0)) for each in (own.regions, spoilt)]
-    assert torch.equal(*losses)
-
-
 def test_sharpness_leads_from_the_mean_to_the_maximum() -> None:
     own = example()
     cosines = torch.einsum("behw,pe->pbhw", own.regions, own.phrases).flatten(2)

@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from safetensors.torch import load_file, save_file
 
 from grounding import InputError, load
 from grounding.runtime import files
 from grounding.runtime.signals import Stopped
 from grounding.training.config import TrainConfig
-from grounding.training.run_folder import RunFolder
 from grounding.training.train import train
 from tests.scripts import ROOT
 from tests.tiny_clip import save_tiny_clip
@@ -40,17 +39,6 @@ def test_run_folder(undisturbed: TrainConfig) -> None:
     result = grounder.ground(image, ["the red box", "the blue box"])
     assert [r.phrase for r in result] == ["the red box", "the blue box"]
     assert result[0].heatmap.shape == result[0].image.shape[:2]
-
-
-def test_a_run_that_ends_closes_its_logs_and_lets_go_of_its_folder(config: TrainConfig) -> None:
-    with RunFolder(config.output, config) as run:
-        writer = run._writer
-        assert writer.all_writers is not None
-        with pytest.raises(Timeout):
-            FileLock(config.output / "training.lock").acquire(timeout=0)
-    assert writer.all_writers is None
-    with FileLock(config.output / "training.lock").acquire(timeout=0):
-        pass
 
 
 def test_existing_run_is_not_overwritten(finished: TrainConfig) -> None:
