@@ -28,12 +28,12 @@ if __name__ == "__main__":
         if words[:1] == ["extraction"]:
             refuse_several("train.py extraction")
             settings = parse(TuneExtractionConfig, "train", words[1:], positional="run", command="extraction",
-                             section="extraction", optional=True)  # fmt: skip
+                             section="extraction")  # fmt: skip
             print(tune_extraction(settings))
         elif words[:1] == ["pseudo_boxes"]:
             refuse_several("train.py pseudo_boxes")
             wanted = parse(PseudoBoxesConfig, "train", words[1:], positional="run", command="pseudo_boxes",
-                           section="pseudo_boxes", optional=True)  # fmt: skip
+                           section="pseudo_boxes")  # fmt: skip
             print(write_pseudo_boxes(wanted))
         elif words[:1] == ["tune"]:
             refuse_several("train.py tune")

@@ -33,7 +33,7 @@ from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import write_text_atomic
-from grounding.training.image_phrase_contrast import pooled_similarity
+from grounding.training.contrast import pooled_similarity
 from grounding.training.run_folder import METRICS_FILE
 from pretraining.captions import captioned_pictures, captions_true_of
 from pretraining.heldout import GALLERY, HELD_OUT_SEED, caption_embeddings, first_is_right

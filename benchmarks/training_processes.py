@@ -31,7 +31,7 @@ from grounding.methods.names import DECODER_FILE
 from grounding.runtime.cli import parse
 from grounding.training.checkpoint import WEIGHTS_FILE
 from grounding.training.config import TrainConfig
-from grounding.training.criterion import ContrastConfig, LossConfig
+from grounding.training.criterion import LossConfig
 from grounding.training.run_folder import STATES_FOLDER
 from grounding.training.train import train
 
@@ -89,7 +89,7 @@ def main(rounds: int = 3, images_per_batch: int = 8, output: Path | None = None)
             config, data=folder / "data", images_per_batch=images_per_batch, epochs=EPOCHS, patience=EPOCHS,
             subset=None, validation_subset=None, warmup_steps=5,
             augmentation=AugmentationConfig(crop=True, scale=True, flip=True, colour=True, blur=True),
-            losses=LossConfig(contrast=ContrastConfig(weight=0.1)),
+            losses=LossConfig(contrast_weight=0.1),
         )  # fmt: skip
         seconds: dict[int, list[float]] = {1: [], 2: []}
         for turn in range(rounds):

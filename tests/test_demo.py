@@ -12,6 +12,8 @@ import yaml
 import demo
 from grounding import InputError, load
 from grounding.data.refshapes.writer import RECIPE_FILE
+from grounding.evaluation.config import BOUNDS, EvaluateConfig
+from grounding.runtime.cli import parse
 from grounding.visualization import commands, curves, gallery, report
 from tests.scripts import ROOT, run_script
 
@@ -82,14 +84,15 @@ def test_demo(small_demo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         demo.main()
 
 
-def test_the_full_demo_measures_all_bounds_on_all_of_refshapes(
-    small_demo: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    leave_out_pictures(monkeypatch)
-    demo.main(full=True)
-    results = json.loads((small_demo / "runs" / "demo-full" / "results.json").read_text())
-    assert results["data"] == "data/refshapes"
-    assert {"whole-image", "random-proposal", "yolo-oracle", "annotated-clip", "box-mask"} <= set(results["bounds"])
+def test_the_full_demo_is_of_all_of_refshapes_and_all_bounds(small_demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def made(folder: Path, images: dict[str, int]) -> None:
+        raise InputError(f"{folder} {images is demo.IMAGES}")
+
+    monkeypatch.setattr(demo, "write_refshapes", made)
+    with pytest.raises(InputError, match=r"^data/refshapes True$"):
+        demo.main(full=True)
+    config = parse(EvaluateConfig, "evaluate", ["--config", demo.FULL_CONFIG])
+    assert config.data == Path("data/refshapes") and config.bounds == list(BOUNDS)
 
 
 def test_another_folder_is_told_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

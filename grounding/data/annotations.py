@@ -24,7 +24,7 @@ from grounding.data.records import (
 )
 from grounding.data.unpickle import load_plain_pickle
 from grounding.errors import InputError
-from grounding.runtime.text_files import read_text
+from grounding.runtime.files import read_text
 from grounding.types import Region
 
 # References by split, as the refer project's files have them: (data set, split_by) -> split -> objects referred to.

@@ -15,7 +15,7 @@ import numpy as np
 
 from grounding.data.dataset import NOWHERE, Boxed, GroundingDataset, Grouping
 from grounding.errors import InputError, SettingsError, is_writable
-from grounding.runtime.text_files import numbered_lines, read_text
+from grounding.runtime.files import numbered_lines, read_text
 from grounding.types import Expression, Region
 
 SIDES = ("x1", "y1", "x2", "y2")

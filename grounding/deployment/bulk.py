@@ -39,9 +39,8 @@ from grounding.methods.yolo_clip import ScoringConfig, YOLOCLIPGrounder
 from grounding.runtime.cli import exit_on_input_error, parse
 from grounding.runtime.config_io import from_plain, refuse_wrong_values
 from grounding.runtime.distributed import join_launch, refuse_several
-from grounding.runtime.files import locked
+from grounding.runtime.files import decode_text, locked, numbered_lines
 from grounding.runtime.shards import ShardedFile
-from grounding.runtime.text_files import decode_text, numbered_lines
 
 Line = tuple[int, str]  # with its number in the file
 Words = Annotated[str, StringConstraints(pattern=r"\S")]

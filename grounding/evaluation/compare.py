@@ -35,7 +35,7 @@ from grounding.methods.names import BLIND, RECLIP, YOLO_CLIP, is_answer_file, me
 from grounding.methods.own import given_by_name, own_method
 from grounding.methods.proposals import load_proposer
 from grounding.runtime.config_io import refuse_wrong_values
-from grounding.runtime.distributed import failing_together, from_main, join_launch, share_name, sharing
+from grounding.runtime.distributed import failing_together, from_main, join_launch, share_name
 from grounding.runtime.files import locked, write_text_atomic
 from grounding.runtime.shards import ShardedFile
 
@@ -167,7 +167,7 @@ def _predict(
     similarity = CLIPSimilarity(clip, categories)
     process, processes = launch.process_index, launch.num_processes
     bar = tqdm(zip(methods, files, strict=True), desc="methods", unit="method", total=len(methods), disable=process > 0)
-    with sharing() as look:
+    with failing_together():
         for method, file in bar:
             if file.is_complete:
                 continue
@@ -178,7 +178,6 @@ def _predict(
                                      description=share_name(method.name, process, processes))  # fmt: skip
             for block, of_block in zip(own, answers, strict=True):
                 file.append(block, [each.to_json() for of_image in of_block for each in of_image], process=process)
-                look()
     with failing_together():
         if launch.is_main_process:
             for file in files:

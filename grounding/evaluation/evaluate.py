@@ -21,7 +21,7 @@ from grounding.evaluation.predictions import BOXES_KEPT, Prediction
 from grounding.evaluation.summary import summarise
 from grounding.geometry import hottest_point
 from grounding.methods.grounder import Grounder, ground_examples
-from grounding.runtime.distributed import gather, process_count, process_index, share_name, sharing
+from grounding.runtime.distributed import failing_together, gather, process_count, process_index, share_name
 from grounding.types import Example, Grounding
 
 # Images whose crops CLIP sees together, however many a method does: its numbers then do not depend on that.
@@ -148,11 +148,8 @@ def evaluate(
     answers = predict_blocks(method_of(grounder), dataset, blocks[rank::size], workers=workers,
                              description=share_name(description or grounder.name, rank, size),
                              hide_progress=rank > 0)  # fmt: skip
-    own = []
-    with sharing() as look:
-        for answered in zip(range(rank, len(blocks), size), answers, strict=True):
-            own.append(answered)
-            look()
+    with failing_together():
+        own = list(zip(range(rank, len(blocks), size), answers, strict=True))
     by_block = dict(gather(own))
     predictions = [each for block in range(len(blocks)) for of_image in by_block[block] for each in of_image]
     return summarise(predictions, {}, dataset.regions).means()

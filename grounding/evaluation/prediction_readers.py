@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from grounding.errors import InputError
 from grounding.evaluation.predictions import Prediction, read_predictions
 from grounding.geometry import refuse_no_corners
-from grounding.runtime.text_files import numbered_lines, read_text
+from grounding.runtime.files import numbered_lines, read_text
 from grounding.types import Expression
 
 PREDICTED, ANNOTATED = (tuple(f"{kind}_{edge}" for edge in ("x1", "y1", "x2", "y2")) for kind in ("pred", "gt"))

@@ -19,8 +19,7 @@ from grounding.errors import InputError
 from grounding.evaluation.metrics import ious_with
 from grounding.geometry import box_iou, box_xyxy_to_xywh, refuse_no_corners
 from grounding.runtime.config_io import from_plain
-from grounding.runtime.files import write_text_atomic
-from grounding.runtime.text_files import numbered_lines, read_text
+from grounding.runtime.files import numbered_lines, read_text, write_text_atomic
 
 BOXES_KEPT = 10  # per phrase: as many as any measure looks at
 CORRECT_IOU = 0.5

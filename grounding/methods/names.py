@@ -16,7 +16,7 @@ from grounding.methods.hub_download import PREFIX, fetched, is_hub_name
 from grounding.methods.own import MethodName, MethodNames, own_method
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import YOLOCLIPGrounder
-from grounding.runtime.experiment import RUN_CONFIG
+from grounding.runtime.config_io import RUN_CONFIG
 
 CONFIG_FILE = RUN_CONFIG
 DECODER_FILE = "decoder.safetensors"

@@ -54,7 +54,7 @@ class EmbeddingAdapters(nn.Module):
 
     Attributes:
         log_sharpness: () logarithm of how sharply positions are told apart by their cosines, where these are taken for
-            logits; `training.image_phrase_contrast.ImagePhraseContrast` learns it.
+            logits; `training.contrast.ImagePhraseContrast` learns it.
     """
 
     def __init__(self, embed_dim: int, channels: int, *, hidden: int = 128) -> None:

@@ -9,7 +9,8 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import MISSING, fields
 from io import TextIOWrapper
 from itertools import takewhile, zip_longest
 from pathlib import Path
@@ -18,14 +19,13 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from jsonargparse import ArgumentParser
 
 from grounding.errors import InputError, SharedError, visible
-from grounding.runtime.config_io import check_fields, from_plain, read_yaml
+from grounding.runtime.config_io import RUN_CONFIG, check_fields, from_plain, read_yaml
 from grounding.runtime.distributed import is_main
-from grounding.runtime.experiment import completed
 from grounding.runtime.signals import Stopped
 
 Config = TypeVar("Config")
 
-TRAINING = "train"  # the section of a configuration file that says where the run goes, and what it is trained on
+RUNS = ("run", "methods")  # fields that name runs
 REMEDY = "compare it with configs/demo.yaml"
 OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}  # which Python raises without a file's name
 SECONDS_FOR_THE_FIRST = 10  # processes of one launch do not reach the same mistake at the same moment
@@ -40,13 +40,12 @@ def parse(
     command: str = "",
     section: str = "",
     own_section: str = "",
-    optional: bool = False,
 ) -> Config:
     """Settings from the command line over a configuration file over the dataclass's defaults.
 
     A configuration file has a section per script ("train", "evaluate", "visualize") and for some of their commands
-    ("tune", "gallery"), so that one file describes an experiment from training to pictures. What is left out there and
-    here is taken from the run that a command is about, and from "train" (`experiment.completed`).
+    ("tune", "gallery"), so that one file describes an experiment from training to pictures. What a command about a run
+    needs and is not told, the run says (`_told_by_the_run`).
 
     Args:
         config_class: dataclass of the script; its docstring is the help.
@@ -56,7 +55,6 @@ def parse(
         command: word that the user gave before the arguments, for the help.
         section: of the configuration file, where it is not called like the script.
         own_section: of the configuration file too, where it has one; its settings go over those of `section`.
-        optional: whether a file without the section does as well.
 
     Raises:
         InputError: the configuration file is missing, is no YAML, or lacks the section; or an argument is wrong.
@@ -73,9 +71,11 @@ def parse(
         words = [f"--{positional}", *words]
     for name, kind in hints.items():
         given_for = _values(words, name)
-        if name in lists:
-            _refuse_wrong_list(name, given_for)
-        elif "" in given_for and Path in (kind, *get_args(kind)):  # which would be the present folder
+        for text in given_for if name in lists else ():  # brackets and all would be taken for one text
+            if text.strip().startswith("[") and text.strip().endswith("]") and not _is_list_of_texts(text):
+                raise InputError(f"--{name} {text} is no list of texts in quotes: write --{name} "
+                                 """'["FIRST", "SECOND"]'""")  # fmt: skip
+        if "" in given_for and Path in (kind, *get_args(kind)):  # which would be the present folder
             raise InputError(f"--{name} is empty: give a path, or leave it out")
     parser = ArgumentParser(
         prog=program,
@@ -88,18 +88,14 @@ def parse(
     holder = f"{section!r} or {own_section!r}" if own_section else repr(section)
     parser.add_argument("--config", help=f"YAML file; its section {holder} holds any of these")
     parser.add_class_arguments(config_class)
-    before = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    before.add_argument("--config", type=Path)  # wherever it stands
     try:
-        known, words = before.parse_known_args(words)
-        file = _content(known.config) if known.config else {}
         settings: dict[str, Any] = {}
-        for name in (section, own_section) if own_section in file else (section,):
-            if known.config:
-                settings = _merged(settings, _section(known.config, file, config_class, name, optional=optional))
-        train = file.get(TRAINING)
-        settings, words = completed(config_class, settings, train if isinstance(train, dict) else {}, words, program)
-        parser.set_defaults(settings)
+        for given_file in _values(words, "config")[-1:]:  # wherever it stands
+            path = Path(given_file)
+            file = _content(path)
+            for name in (section, own_section) if own_section in file else (section,):
+                settings = _merged(settings, _section(path, file, config_class, name))
+        parser.set_defaults(_told_by_the_run(config_class, settings, words, program) | settings)
         given = parser.parse_args(words).as_dict()
         del given["config"]
         return from_plain(given, config_class)
@@ -108,6 +104,36 @@ def parse(
     except (argparse.ArgumentError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{reason.rstrip('.')}; python {program} --help lists what there is") from error
+
+
+def _told_by_the_run(
+    config_class: type, settings: dict[str, Any], words: Sequence[str], program: str
+) -> dict[str, Any]:
+    """What a run says for a command that names it: its data with their `split_by`, and an output folder in its own.
+
+    A command that is not about the "train" split takes the data that the run is validated on. Where an image, pairs or
+    other data are given, the run's own are not meant.
+    """
+    known = {each.name: each.default for each in fields(config_class)}
+    given = settings | {name: values[-1] for name in known if (values := _values(words, name))}
+    named: Any = next((given[name] for name in RUNS if name in known and name in given), [])
+    if isinstance(named, str):
+        named = json.loads(named) if _is_list_of_texts(named) else [named]
+    run = next((Path(each) for each in map(str, named) if (Path(each) / RUN_CONFIG).is_file()), None)
+    trained = None
+    with suppress(OSError, ValueError):  # which loading the run says better
+        trained = read_yaml(run / RUN_CONFIG) if run and "split" in known else None
+    if run is None or not isinstance(trained, dict):
+        return {}
+    split = str(given.get("split", known["split"]))
+    told = {"output": str(run / {"evaluate.py sets": "sets", "evaluate.py compare": split}.get(program, "pictures"))}
+    data = (known["split"] != "train" and trained.get("validation_data")) or trained.get("data")
+    is_needed = known["data"] is MISSING
+    if data and not given.keys() & {"data", "image", "pairs"} and (is_needed or Path(str(data)).exists()):
+        told["data"] = str(data)
+        if known["split_by"] == "umd":
+            told["split_by"] = str(trained.get("split_by", "umd"))
+    return {name: value for name, value in told.items() if name in known}
 
 
 @contextmanager
@@ -146,32 +172,19 @@ def exit_on_input_error() -> Iterator[None]:
 
 
 def _values(words: Sequence[str], option: str) -> list[str]:
-    """What is given for an option, each time that it is."""
-    return [
-        word.partition("=")[2] if "=" in word else following
-        for word, following in zip_longest(words, words[1:], fillvalue="--")
-        if word.partition("=")[0] == f"--{option}"
-    ]
+    """What is given for an option, each time that it is; nothing for one at the end, which the parser refuses."""
+    pairs = zip_longest(words, words[1:])
+    found = [word.partition("=")[2] if "=" in word else following for word, following in pairs
+             if word.partition("=")[0] == f"--{option}"]  # fmt: skip
+    return [value for value in found if value is not None]
 
 
-def _refuse_wrong_list(option: str, given: Sequence[str]) -> None:
-    """Does nothing, unless a list is given twice, of which the later one would count, or in brackets that hold more
-    than texts in quotes, which would be taken for one text, brackets and all.
-
-    Raises:
-        InputError: it is.
-    """
-    remedy = f'--{option} \'["FIRST", "SECOND"]\''
-    if len(given) > 1:
-        raise InputError(f"--{option} is given {len(given)} times: give it once, {remedy}")
-    for text in given:
-        if text.strip().startswith("[") and text.strip().endswith("]"):
-            try:
-                texts = all(isinstance(each, str) for each in json.loads(text))
-            except (ValueError, RecursionError):
-                texts = False
-            if not texts:
-                raise InputError(f"--{option} {text} is no list of texts in quotes: write {remedy}")
+def _is_list_of_texts(text: str) -> bool:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(content, list) and all(isinstance(each, str) for each in content)
 
 
 def _content(path: Path) -> dict[str, Any]:
@@ -196,13 +209,13 @@ def _merged(settings: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return settings | over | both
 
 
-def _section(path: Path, content: dict[str, Any], config_class: type, name: str, *, optional: bool) -> dict[str, Any]:
+def _section(path: Path, content: dict[str, Any], config_class: type, name: str) -> dict[str, Any]:
     """One section of a configuration file, checked.
 
     Raises:
         InputError: it is not there, or has a setting or value that cannot be.
     """
-    section = content.get(name, {} if optional and content else None)
+    section = content.get(name)
     if not isinstance(section, dict):
         raise InputError(f"{path} has no section {name!r}: {REMEDY}")
     try:

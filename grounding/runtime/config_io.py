@@ -16,12 +16,12 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from grounding.errors import InputError
-from grounding.runtime.text_files import decode_text
+from grounding.runtime.files import decode_text
 
 Settings = TypeVar("Settings")
 
+RUN_CONFIG = "config.yaml"  # in a run folder
 MAX_BYTES = 100_000  # a run's own has two thousand
-MAX_VALUES = 10_000  # once every alias stands for a copy of what it names
 
 # Metadata of a field that says what the user permits: no property of what is made, and so never written into it.
 PERMISSION = {"permission": True}
@@ -39,31 +39,18 @@ def read_yaml(path: Path) -> Any:
     if len(data) > MAX_BYTES:
         raise ValueError(f"it is larger than {MAX_BYTES} bytes")
     try:
-        loader = yaml.SafeLoader(decode_text(data))
-        root = loader.get_single_node()
-        count = _value_count(root, {})
-        content = loader.construct_document(root) if root is not None and count <= MAX_VALUES else None
+        return _Loader(decode_text(data)).get_single_data()
     except Exception as error:  # its constructors of keys, numbers and dates raise what Python raises there
         raise ValueError(f"it is no YAML: {' '.join(str(error).split()) or type(error).__name__}") from error
-    if count > MAX_VALUES:
-        raise ValueError(f"it holds more than {MAX_VALUES} values, or one that holds itself")
-    return content
 
 
-def _value_count(node: yaml.Node | None, counts: dict[int, int]) -> int:
-    """How many values a node stands for: with ten lines of aliases to aliases they may be billions.
+class _Loader(yaml.SafeLoader):
+    """Without aliases: ten lines of aliases to aliases may stand for billions of values."""
 
-    `counts` has those of the nodes, by `id`, that were counted before.
-    """
-    if node is None:
-        return 0
-    if id(node) not in counts:
-        counts[id(node)] = MAX_VALUES  # until its parts are counted: too many, should it be one of them
-        parts = node.value if isinstance(node, yaml.SequenceNode) else []
-        if isinstance(node, yaml.MappingNode):
-            parts = [part for pair in node.value for part in pair]
-        counts[id(node)] = 1 + sum(_value_count(part, counts) for part in parts)
-    return counts[id(node)]
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise ValueError("a value repeats another one by *NAME, write it out")
+        return super().compose_node(parent, index)
 
 
 def from_plain(

@@ -6,7 +6,6 @@ alone prints, and writes what is written once. With one process, nothing is exch
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,10 +18,8 @@ import torch
 import torch.distributed as dist
 from accelerate import PartialState
 from torch import Tensor
-from torch.distributed.distributed_c10d import _get_default_store
 
 from grounding.errors import InputError, SharedError
-from grounding.runtime.launch import launched_as
 
 # For the others, where shares of the work take differently long. Nobody waits for a process that has failed: it says so
 # (`failing_together`), and where it ended without a word, as one that was killed, the launcher ends all of them.
@@ -31,8 +28,29 @@ PATIENCE = timedelta(days=30)
 # What accelerate is told in their place where there is no launch: it would take one of them for one, and MPI's too.
 ALONE = {"LOCAL_RANK": "-1", "PMI_SIZE": "1"}
 
+# What a launcher tells each process. It counts only where it is whole: shells of clusters leave single ones behind.
+LAUNCH = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
 Value = TypeVar("Value")
 Given = ParamSpec("Given")
+
+
+def launched_as() -> tuple[int, int]:
+    """This process's number in its launch, and how many processes that has; 0 and 1 where nothing has launched it.
+
+    Raises:
+        InputError: WORLD_SIZE speaks of several processes, and the other variables do not fit it.
+    """
+    given = {name: os.environ[name] for name in LAUNCH if os.environ.get(name)}
+    if given.get("WORLD_SIZE", "1") == "1":
+        return 0, 1
+    rank, size = given.get("RANK", ""), given["WORLD_SIZE"]
+    if len(given) == len(LAUNCH) and rank.isdecimal() and size.isdecimal() and int(rank) < int(size):
+        return int(rank), int(size)
+    missing = ", ".join(name for name in LAUNCH if name not in given)
+    fault = f"{missing} not set" if missing else f"RANK {rank!r}"
+    raise InputError(f"the environment has WORLD_SIZE {size!r} with {fault}: start several processes with torchrun, or "
+                     "unset WORLD_SIZE")  # fmt: skip
 
 
 def on_cpu(device: str) -> bool:
@@ -200,38 +218,6 @@ def failing_together() -> Iterator[None]:
         raise error
     if first is not None:
         raise (InputError if is_main() else SharedError)(first) from error
-
-
-@contextmanager
-def sharing() -> Iterator[Callable[[], None]]:
-    """`failing_together` for a long share of work: a failure is known before the others have done all of theirs.
-
-    Yields:
-        to be called between the parts of a share: ends the block where another process has failed.
-    """
-    key = f"failed/{next(_shares)}"  # the same in all processes, which share the same work one after another
-    store = _get_default_store() if process_count() > 1 else None  # where they have met: asked without waiting
-
-    def look() -> None:
-        if store is not None and store.check([key]):
-            raise _FailedElsewhere
-
-    with failing_together():
-        try:
-            yield look
-        except _FailedElsewhere:
-            return
-        except Exception:
-            if store is not None:
-                store.set(key, "")
-            raise
-
-
-class _FailedElsewhere(Exception):
-    """Another process says why."""
-
-
-_shares = itertools.count()
 
 
 def _sentence(error: Exception) -> str:

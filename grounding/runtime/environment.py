@@ -24,8 +24,8 @@ def environment(*, seed: int, weights: str) -> dict[str, Any]:
         weights: which frozen weights it works with.
 
     Returns:
-        time (UTC), command, seed, weights, git revision of the code and whether files differ from it (None outside of
-        a checkout), Python, system, machine, cores, threads, processes, GPU, and versions of all installed packages.
+        what is named below; the time is UTC's, and the git revision with whether files differ from it None outside of
+        a checkout.
     """
     is_checkout = _git("ls-files", "--error-unmatch", __file__) is not None  # not one around an installed package
     revision = _git("rev-parse", "HEAD") if is_checkout else None

@@ -1,11 +1,13 @@
-"""Files that are whole or not there, one process at a time in a folder, and what a file's content is known by."""
+"""Files that are whole or not there, one process at a time in a folder, and text that other programs have written."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import os
+import re
 import warnings
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -102,3 +104,32 @@ def locked(path: Path, work: str, option: str = "--output") -> Iterator[None]:
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's content, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def decode_text(content: bytes) -> str:
+    """Text in UTF-8, with a mark at its start or none, or in UTF-16 with one, as programs of Windows write it.
+
+    Returns:
+        It without the mark; every line ends in "\\n", where it ended in any way.
+
+    Raises:
+        ValueError: it is in another encoding.
+    """
+    encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
+    return re.sub("\r\n?", "\n", content.decode(encoding))
+
+
+def read_text(path: Path) -> str:
+    """A file's text, as `decode_text` gives it.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is in another encoding than UTF-8 and UTF-16.
+    """
+    return decode_text(path.read_bytes())
+
+
+def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
+    """The lines that are not blank, each with its number from 1 in the whole text."""
+    # Not `splitlines`: it ends a line at characters that JSON lets stand in a text.
+    return ((number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip())

@@ -52,8 +52,6 @@ class TrainConfig:
         save_every: optimiser steps between two resumable states, besides the end of each epoch.
         last_states: how many of the last states stay: where the newest is damaged, the one before serves.
         most_skipped: steps in a row without a finite loss and gradient, each of which is skipped, that end the run.
-        skip_broken: images that cannot be read are looked for before the start and left out; else the first one that is
-            met ends the run.
         seed: of the weights, the order and the draws.
         resume: go on with the run in `output`; false refuses to overwrite it.
     """
@@ -88,6 +86,5 @@ class TrainConfig:
     save_every: PositiveInt = 500
     last_states: PositiveInt = 2
     most_skipped: PositiveInt = 10
-    skip_broken: bool = False
     seed: NonNegativeInt = 0
     resume: bool = False

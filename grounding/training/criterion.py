@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 
 from grounding.clip.dense import DenseFeatures
@@ -17,8 +18,7 @@ from grounding.errors import SettingsError
 from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.distributed import scale_to_global_means
-from grounding.training.contrast import Pairs, RegionPhraseContrast
-from grounding.training.image_phrase_contrast import ImagePhraseContrast, ImagesAndPhrases
+from grounding.training.contrast import ImagePhraseContrast, ImagesAndPhrases, Pairs, RegionPhraseContrast
 from grounding.training.losses import embedding_distance, mask_loss
 
 # A loss, a () mean times its weight, and how many phrases it is a mean over.
@@ -26,54 +26,23 @@ WeightedMean = tuple[Tensor, int]
 
 
 @dataclass(frozen=True)
-class ContrastConfig:
-    """The region-phrase contrastive loss, of annotated boxes.
-
-    Attributes:
-        weight: beside the mask loss; 0 leaves it out.
-        within_image: whether other regions of the same image are negatives.
-    """
-
-    weight: float = 0.0
-    within_image: bool = True
-
-    def __post_init__(self) -> None:
-        _refuse_negative("losses.contrast", weight=self.weight)
-
-
-@dataclass(frozen=True)
 class LossConfig:
-    """What the decoder is trained on. Of these, adapters know the distance alone, beside the contrast of images and
-    phrases, whose weight is 1.
+    """What the decoder is trained on; 0 leaves a loss out. Of these, adapters know the distance alone, beside the
+    contrast of images and phrases, whose weight is 1.
 
     Attributes:
         mask_weight: of BCE + Dice on box masks.
-        distance_weight: of the cosine distance between CLIP's embeddings as adapters or low-rank updates have them and
-            CLIP's own, the means over positions, and of adapters also over phrases.
         presence_weight: of the cross-entropy of whether anything fits the phrase, where the decoder has a presence
             head.
-        contrast: regions and phrases find each other.
+        contrast_weight: of the contrast of regions and phrases, which finds each one's own.
+        distance_weight: of the cosine distance between CLIP's embeddings as adapters or low-rank updates have them and
+            CLIP's own, the means over positions, and of adapters also over phrases.
     """
 
-    mask_weight: float = 1.0
-    presence_weight: float = 0.5
-    distance_weight: float = 0.0
-    contrast: ContrastConfig = field(default_factory=ContrastConfig)
-
-    def __post_init__(self) -> None:
-        _refuse_negative("losses", mask_weight=self.mask_weight, presence_weight=self.presence_weight,
-                         distance_weight=self.distance_weight)  # fmt: skip
-
-
-def _refuse_negative(section: str, **weights: float) -> None:
-    """Does nothing, unless a weight is negative.
-
-    Raises:
-        SettingsError: one is.
-    """
-    for name, weight in weights.items():
-        if weight < 0:
-            raise SettingsError(f"{section}.{name} is {weight}: give 0 or more")
+    mask_weight: NonNegativeFloat = 1.0
+    presence_weight: NonNegativeFloat = 0.5
+    contrast_weight: NonNegativeFloat = 0.0
+    distance_weight: NonNegativeFloat = 0.0
 
 
 class TrainingCriterion(nn.Module):
@@ -120,18 +89,17 @@ class BoxCriterion(TrainingCriterion):
 
     def __init__(self, encoder: Encoder, decoder: HeatmapDecoder, config: LossConfig) -> None:
         super().__init__(encoder, decoder)
-        if config.contrast.weight and decoder.adapter is None:
+        if config.contrast_weight and decoder.adapter is None:
             raise SettingsError(
-                "losses.contrast.weight is above 0 and decoder.adapter false: frozen embeddings of given boxes can "
-                "learn nothing; give losses.contrast.weight 0 or decoder.adapter true"
+                "losses.contrast_weight is above 0 and decoder.adapter false: frozen embeddings of given boxes can "
+                "learn nothing; give losses.contrast_weight 0 or decoder.adapter true"
             )
         if config.distance_weight and decoder.updates is None:
             raise SettingsError(
                 "losses.distance_weight is above 0 and decoder.lora_rank 0: nothing changes CLIP; give "
                 "losses.distance_weight 0 or decoder.lora_rank 8"
             )
-        contrast = config.contrast
-        self.contrast = RegionPhraseContrast(within_image=contrast.within_image) if contrast.weight else None
+        self.contrast = RegionPhraseContrast() if config.contrast_weight else None
         self.config = config
 
     def weighted_means(self, batch: TrainingBatch) -> dict[str, WeightedMean]:
@@ -171,9 +139,8 @@ class BoxCriterion(TrainingCriterion):
                     regions=pool(regions.float(), masks[one], image_index[one]),
                     phrases=phrases.embeddings[one],
                     region_ids=batch.region_ids.to(device)[one],
-                    image_ids=batch.image_ids.to(device)[image_index][one],
                 )
-                losses["contrast_loss"] = self.config.contrast.weight * self.contrast(pairs), len(pairs.regions)
+                losses["contrast_loss"] = self.config.contrast_weight * self.contrast(pairs), len(pairs.regions)
         return losses
 
 

@@ -9,11 +9,9 @@ from grounding.data.grefcoco import GRefCOCO
 from grounding.data.open_dataset import open_dataset
 from grounding.data.pairs import ImagePhrasePairs
 from grounding.data.sets import absent_expressions
-from grounding.data.supervision import Supervised, WithoutBroken, find_broken, refuse_test_split
+from grounding.data.supervision import Supervised, refuse_test_split
 from grounding.errors import SettingsError
-from grounding.runtime.distributed import failing_together, gather, is_main, process_count, process_index
 from grounding.training.config import TrainConfig
-from grounding.training.run_folder import BROKEN_FILE, read_broken
 from grounding.types import SetExpression
 
 ABSENT_POOL = 8  # phrases of other images that are kept for an image, to be drawn from
@@ -37,8 +35,7 @@ def training_data(config: TrainConfig) -> tuple[GroundingDataset, GroundingDatas
         validation = open_dataset(root, config.validation_split, split_by=config.split_by, seed=config.seed,
                                   subset=config.validation_subset)  # fmt: skip
         validation.check_images()
-    if not config.skip_broken:
-        dataset.check_images()
+    dataset.check_images()
     return dataset, validation
 
 
@@ -48,65 +45,44 @@ def refuse_settings(config: TrainConfig) -> None:
     Raises:
         SettingsError: they do not.
     """
-    decoder = config.model.decoder
+    decoder, sets = config.model.decoder, config.sets_per_image
     of_decoders = {"model.decoder.lora_rank": decoder.lora_rank, "model.decoder.presence": decoder.presence,
-                   "sets_per_image": config.sets_per_image}  # fmt: skip
+                   "sets_per_image": sets}  # fmt: skip
     wrong = next((name for name, value in of_decoders.items() if value and decoder.kind == "adapters"), None)
     if wrong is not None:
         raise SettingsError(
             f"{wrong} is {of_decoders[wrong]} and model.decoder.kind 'adapters', which know neither boxes nor updates "
             f"of CLIP: leave {wrong} out, or give kind 'convolutional'"
         )
-    if bool(config.sets_per_image) != decoder.presence:
+    if config.model.spatial_rules and decoder.kind != "adapters":
         raise SettingsError(
-            f"model.decoder.presence is {str(decoder.presence).lower()} and sets_per_image {config.sets_per_image}: "
+            "model.spatial_rules is true and model.decoder.kind 'convolutional', which makes no similarity map: "
+            "give spatial_rules false"
+        )
+    if bool(sets) != decoder.presence:
+        raise SettingsError(
+            f"model.decoder.presence is {str(decoder.presence).lower()} and sets_per_image {sets}: "
             "the presence head learns from phrases that fit nothing, give both or neither"
         )
-    if config.sets_split_by is not None and not config.sets_per_image:
+    if config.sets_split_by is not None and not sets:
         raise SettingsError(
             f"sets_split_by is {config.sets_split_by!r} and sets_per_image 0: give 1 or more, or leave the former out"
         )
 
 
-def broken_images(config: TrainConfig, dataset: Supervised) -> dict[int, str]:
-    """Image id -> what is wrong, of the images that the run leaves out; a resumed run leaves out the same ones."""
-    if not config.skip_broken:
-        return {}
-    with failing_together():
-        broken = read_broken(config.output) if config.resume else None
-    if broken is None:
-        share = range(process_index(), len(dataset), process_count())
-        with failing_together():
-            own = find_broken(dataset, share, hide_progress=not is_main())
-        broken = dict(sorted(gather(list(own.items()))))
-    if broken and is_main():
-        first = next(iter(broken.values()))
-        print(f"{len(broken)} broken images are left out, the first: {first} ({BROKEN_FILE} in the run folder has all)")
-    return broken
-
-
-def refuse_what_teaches_nothing(config: TrainConfig, images: int) -> None:
-    """Does nothing, unless the settings and the number of images leave nothing to learn, or nothing to measure with.
+def training_items(config: TrainConfig, dataset: Supervised) -> TrainingItems:
+    """What is drawn from the data set.
 
     Raises:
-        SettingsError: they do.
+        SettingsError: a step has one image, of which adapters learn nothing.
+        InputError: as `_sets`.
     """
-    adapters = config.model.decoder.kind == "adapters"
-    if adapters and min(config.images_per_batch, images) < 2:
+    images = min(config.images_per_batch, len(dataset))
+    if config.model.decoder.kind == "adapters" and images < 2:
         raise SettingsError(
-            f"a step has {min(config.images_per_batch, images)} image: adapters learn by telling images apart, "
-            "give images_per_batch 2 or more, and as many images"
+            f"a step has {images} image: adapters learn by telling images apart, give images_per_batch 2 or more, and "
+            "as many images"
         )
-    if config.model.spatial_rules and not adapters:
-        raise SettingsError(
-            "model.spatial_rules is true and model.decoder.kind 'convolutional', which makes no similarity map: "
-            "give spatial_rules false"
-        )
-
-
-def training_items(config: TrainConfig, dataset: Supervised, broken: dict[int, str]) -> TrainingItems:
-    """What is drawn from the data set, without its broken images."""
-    dataset = WithoutBroken(dataset, broken) if broken else dataset
     return TrainingItems(
         dataset, model_size=config.model.model_size, stride=config.model.heatmap_stride,
         phrases_per_image=config.phrases_per_image, composed_per_image=config.composed_per_image,

@@ -1,7 +1,7 @@
 """What a training run leaves on disk.
 
 config.yaml, environment.jsonl, decoder.safetensors (the best epoch), metrics.jsonl, TensorBoard events, states/ (to
-resume from); where it happened, skipped.jsonl and broken.json. Whole files replace whole files, so that a killed run
+resume from); where it happened, skipped.jsonl. Whole files replace whole files, so that a killed run
 leaves the previous one. Of several processes the main one writes; nothing depends on how many there were.
 """
 
@@ -33,15 +33,12 @@ from grounding.training.checkpoint import Checkpoints, Progress, load_checkpoint
 
 METRICS_FILE = "metrics.jsonl"
 SKIPPED_FILE = "skipped.jsonl"
-BROKEN_FILE = "broken.json"
 ENVIRONMENT_FILE = "environment.jsonl"
 STATES_FOLDER = "states"
 # TensorBoard's tags are these prefixes with the names of losses and measures, and the names below.
 STEP_TAGS, EPOCH_TAGS = "train/", "validation/"
 TOTAL_LOSS, LEARNING_RATE, GRADIENT_NORM = "total_loss", "learning_rate", "gradient_norm"
 GRADIENT_TAG = "optimiser/gradient_norm"  # before it is clipped; no loss, beside which it would be drawn
-# Outside of these: it differs from one time to the next, and what is compared of two runs should not.
-WAITING_TAG = "time/waiting_for_data"
 MAY_DIFFER_ON_RESUME = {"resume", "output", "data", "device", "workers", "save_every", "last_states", "most_skipped"}
 
 
@@ -167,39 +164,12 @@ class RunFolder:
             file.write(json.dumps(record) + "\n")
 
     @on_main
-    def log_broken(self, broken: Mapping[int, str]) -> None:
-        """Which images are left out and why, to broken.json."""
-        write_text_atomic(
-            self.folder / BROKEN_FILE, json.dumps({str(key): why for key, why in broken.items()}, indent=2)
-        )
-
-    @on_main
     def log_validation(self, progress: Progress, metrics: Mapping[str, float]) -> None:
         """One epoch's measures, to TensorBoard and metrics.jsonl."""
         for name, value in metrics.items():
             self._writer.add_scalar(f"{EPOCH_TAGS}{name}", value, progress.epoch)
         with (self.folder / METRICS_FILE).open("a", encoding="utf-8") as file:
             file.write(json.dumps({"epoch": progress.epoch, "step": progress.step, **metrics}) + "\n")
-
-    @on_main
-    def log_waiting(self, progress: Progress, share: float) -> None:
-        """The share of one epoch's time in which the model waited for data, to TensorBoard."""
-        self._writer.add_scalar(WAITING_TAG, share, progress.epoch)
-
-
-def read_broken(folder: Path) -> dict[int, str] | None:
-    """What `log_broken` has written; None where it has not.
-
-    Raises:
-        InputError: the file is damaged.
-    """
-    path = folder / BROKEN_FILE
-    if not path.is_file():
-        return None
-    try:
-        return {int(key): str(why) for key, why in json.loads(path.read_text(encoding="utf-8")).items()}
-    except (ValueError, AttributeError) as error:
-        raise InputError(f"{path} is damaged: restore it, or remove {folder} and train again") from error
 
 
 def _keep_lines(path: Path, name: str, most: int) -> None:

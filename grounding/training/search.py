@@ -1,50 +1,58 @@
 """`train.py tune`: a search for the hyper-parameters that train best, which may be killed and run again.
 
-The study is an SQLite file: SQLAlchemy comes with Optuna whichever storage is used, a transaction is there as a whole
-or not at all, and other tools for Optuna read it. One process at a time works on a study.
+The study is an SQLite file, in which a trial's result is there as a whole or not at all, and which other tools for
+Optuna read. One process at a time works on a study.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import optuna
 import torch
 import yaml
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import StorageInternalError
 from optuna.pruners import MedianPruner
 from optuna.samplers import TPESampler
 from optuna.storages import RDBStorage
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
-from pydantic import NonNegativeInt, PositiveInt
+from optuna.trial import FrozenTrial, Trial, TrialState
+from pydantic import PositiveInt
+from sqlalchemy.exc import SQLAlchemyError
 
 from grounding.errors import InputError, SettingsError
 from grounding.methods.load import make_encoder
-from grounding.runtime.config_io import plain, refuse_wrong_values
+from grounding.runtime.config_io import from_plain, plain, refuse_wrong_values
 from grounding.runtime.files import write_text_atomic
 from grounding.training.config import TrainConfig
 from grounding.training.datasets import training_data
 from grounding.training.run_folder import MAY_DIFFER_ON_RESUME, STATES_FOLDER
-from grounding.training.search_space import default_space, read_space, values_in_space, with_values
-from grounding.training.train import SHOWN, train
+from grounding.training.train import train
 
-STUDY_NAME = "search"
-STUDY_FILE, TRIALS_FILE, BEST_FILE = "study.db", "trials.csv", "best.yaml"
-NOT_IN_AN_ADDRESS = "?%{}"  # as SQLAlchemy and Optuna read the address of a database, these are no part of a path
+STUDY_NAME, STUDY_FILE, SETTINGS = "search", "study.db", "settings"
+TRIALS_FILE, BEST_FILE = "trials.csv", "best.yaml"
 CRITERION = "acc@0.5"
-MAY_DIFFER = MAY_DIFFER_ON_RESUME | {"trials", "prune_after", "keep_states"}
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
-SETTINGS, RETRY_OF, MEASURES, BLAMELESS = "settings", "retry_of", "measures", "blameless"  # in the study
+
+DEFAULT_SPACE: dict[str, Any] = {
+    "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
+    "weight_decay": {"low": 1e-3, "high": 0.2, "log": True},
+    "ema_decay": [0.98, 0.99, 0.995, 0.998, 0.999],
+    "phrases_per_image": {"low": 1, "high": 8},
+    "model.decoder.width": {"low": 64, "high": 160, "step": 32},
+    "model.decoder.blocks": {"low": 1, "high": 4},
+}
+# What is learned, on what, and by which luck: trials that differ in these cannot be compared.
+FIXED = {"data", "output", "split_by", "split", "validation_split", "validation_data", "subset", "validation_subset",
+         "model.decoder.kind", "device", "workers", "save_every", "seed", "resume"}  # fmt: skip
+KINDS: dict[type, Any] = {int: IntDistribution, float: FloatDistribution}  # of settings that have ranges
 
 
 @dataclass(frozen=True)
@@ -54,35 +62,41 @@ class TuneConfig(TrainConfig):
     Attributes:
         output: study folder to make or to go on with; trial 7 is the run in its `trial_0007`.
         trials: to have finished in the end, with those that the study folder holds already and those stopped early.
-        space: settings to search: name -> `{low, high}` with `log: true` or a `step`, or a list of choices; none for
-            learning_rate, weight_decay, losses.contrast.weight, ema_decay, phrases_per_image, decoder.width and
-            decoder.blocks, each about its default.
-        prune_after: once so many trials have finished, one that stays behind their median in an epoch is stopped.
-        keep_states: keep the state to resume from of finished trials too, a multiple of the decoder's size.
+        space: settings to search: full name -> `{low, high}` with `log: true` or a `step`, or a list of choices; none
+            for learning_rate, weight_decay, ema_decay, phrases_per_image, model.decoder.width and
+            model.decoder.blocks, each about its default.
         resume: go on with the study in `output`; false refuses to.
     """
 
     trials: PositiveInt = 20
     space: dict[str, Any] = field(default_factory=dict)
-    prune_after: NonNegativeInt = 5
-    keep_states: bool = False
     resume: bool = True
+
+
+@dataclass(frozen=True)
+class Range:
+    """Values from `low` to `high`, with equal chances per factor where `log`, or in steps."""
+
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = None
 
 
 def tune(config: TuneConfig) -> str:
     """Run trials until the study has as many as asked, and return what came out in words.
 
-    The first trial has the configuration's own values, as far as the space holds them. A trial in which an earlier
-    process ended counts as failed, and is repeated once, from where it was. One that a file or the disk ended, and not
-    its own values, ends the search, and is repeated so by the next one however often.
+    The first trial has the configuration's own values, as far as the space holds them. A trial in which a kill, a
+    file or the disk ended the search stays unfinished, and goes on where it was.
 
     Raises:
         InputError: the space, the data, an image or the CLIP cannot be used, a split to learn from is a test split,
             something cannot be written, or the folder holds another study.
+        Stopped: as `train`.
     """
     refuse_wrong_values(config)
     start = TrainConfig(**{each.name: getattr(config, each.name) for each in fields(TrainConfig)})
-    space = read_space(config.space or default_space(start), start)
+    space, first = read_space(config.space, start)
     _, validation = training_data(start)
     if validation is None:
         raise InputError(f"{config.data} has no validation split to choose on: give --validation_data")
@@ -91,12 +105,10 @@ def tune(config: TuneConfig) -> str:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with _study(config) as study:
         if not study.trials:
-            study.enqueue_trial(values_in_space(start, space))
-        _requeue_killed(study)
+            study.enqueue_trial(first)
         for _ in range(config.trials - len(study.get_trials(deepcopy=False, states=FINISHED))):
-            _run_trial(study, space, start, config)
+            _run_trial(study, space, start, config.output)
             _write_records(study, start, config.output)
-        _write_records(study, start, config.output)
         best, finished = _best(study), len(study.get_trials(deepcopy=False, states=FINISHED))
     if best is None:
         return f"{finished} trials, none of which went to its end: see {config.output / TRIALS_FILE}"
@@ -111,106 +123,117 @@ def trial_folder(study_folder: Path, number: int) -> Path:
     return study_folder / f"trial_{number:04d}"
 
 
-def _run_trial(study: Study, space: dict[str, BaseDistribution], start: TrainConfig, config: TuneConfig) -> None:
-    number = sum(trial.state != TrialState.WAITING for trial in study.trials)
+def read_space(space: Mapping[str, Any], config: TrainConfig) -> tuple[dict[str, BaseDistribution], dict[str, Any]]:
+    """A space as `TuneConfig` has it, with ends and choices checked as training checks them.
+
+    Returns:
+        Name -> Optuna's distribution, and name -> the configuration's own value where the distribution holds it.
+
+    Raises:
+        InputError: a name is no setting that can be searched, or its range or one of its values cannot be used.
+    """
+    if not space:
+        left_out = ("model.decoder.",) if config.model.decoder.kind == "adapters" else ()
+        space = {name: each for name, each in DEFAULT_SPACE.items() if not name.startswith(left_out)}
+    found: dict[str, BaseDistribution] = {}
+    first: dict[str, Any] = {}
+    for name, values in space.items():
+        try:
+            own = plain(reduce(getattr, name.split("."), config))
+        except AttributeError:
+            raise InputError(f"space: there is no setting {name!r}: give full names, as --help has them") from None
+        if name in FIXED:
+            raise InputError(f"space: trials that differ in {name!r} cannot be compared: leave it out")
+        try:
+            if isinstance(values, list | tuple):
+                found[name], ends, is_held = CategoricalDistribution(values), tuple(values), own in values
+            else:
+                given, kind = from_plain(values, Range), KINDS[type(own)]
+                ends = given.low, given.high
+                found[name] = kind(*ends, log=given.log, **({"step": given.step} if given.step else {}))
+                is_held = found[name]._contains(own)
+            for value in ends:
+                with_values(config, {name: value})
+            if is_held:
+                first[name] = own
+        except (ValueError, TypeError, KeyError) as error:
+            reason = " ".join(str(error).split()).rstrip(".")
+            said = f"space: {name} cannot be searched over {values!r} ({reason})"
+            raise InputError(f"{said}: give low and high, and log or step, or a list of choices") from error
+    return found, first
+
+
+def with_values(config: TrainConfig, values: Mapping[str, Any]) -> TrainConfig:
+    """A configuration with other values of some settings, each by its full name.
+
+    Raises:
+        ValueError: training refuses one of the values.
+    """
+    settings = asdict(config)
+    for name, value in values.items():
+        *sections, last = name.split(".")
+        reduce(dict.__getitem__, sections, settings)[last] = value
+    return from_plain(settings, TrainConfig)
+
+
+def _run_trial(study: Study, space: dict[str, BaseDistribution], start: TrainConfig, output: Path) -> None:
+    """The trial in which the search ended, or a new one; what no other values would better it leaves unfinished."""
+    unfinished = study.get_trials(states=(TrialState.RUNNING,))
     # Trial by trial: a sampler that started again from the seed would draw the first trials' values again.
-    study.sampler = TPESampler(seed=int(np.random.SeedSequence((config.seed, number)).generate_state(1)[0]))
-    trial = study.ask(space)
-    folder = trial_folder(config.output, trial.number)
-    retry_of = trial.user_attrs.get(RETRY_OF)
-    best: dict[str, float] = {}
-    if retry_of is not None:
-        killed = study.trials[retry_of]
-        best.update(killed.user_attrs.get(MEASURES, {}))
-        for epoch, value in killed.intermediate_values.items():
-            trial.report(value, epoch)
-        if trial_folder(config.output, retry_of).is_dir():
-            trial_folder(config.output, retry_of).rename(folder)
-    if best:
-        trial.set_user_attr(MEASURES, best)
+    study.sampler = TPESampler(seed=start.seed + len(study.trials))
+    trial = Trial(study, unfinished[0]._trial_id) if unfinished else study.ask(space)
+    folder = trial_folder(output, trial.number)
 
     def on_epoch(epoch: int, measures: dict[str, float]) -> None:
-        if measures[CRITERION] > best.get(CRITERION, -1.0):
-            best.update(measures)
-            trial.set_user_attr(MEASURES, best)
         trial.report(measures[CRITERION], epoch)
         # After its last epoch a trial is as good as finished, and may be the best.
-        if epoch < trial_config.epochs and trial.should_prune():
+        if epoch < settings.epochs and trial.should_prune():
             raise optuna.TrialPruned
 
-    shown = ", ".join(f"{name} {_shown(value)}" for name, value in trial.params.items())
-    print(f"trial {trial.number}{'' if retry_of is None else f' (again, was {retry_of})'}: {shown}", flush=True)
+    print(f"trial {trial.number}{' goes on' if unfinished else ''}: {trial.params}", flush=True)
+    value = None
     try:
-        trial_config = with_values(start, {**trial.params, "output": folder, "resume": True})
-        best = train(trial_config, on_epoch=on_epoch)
-        state, note = TrialState.COMPLETE, "finished"
+        settings = with_values(start, {**trial.params, "output": folder, "resume": True})
+        value = train(settings, on_epoch=on_epoch)[CRITERION]
+        state, note = TrialState.COMPLETE, f"validation Acc@0.5 {value:.3f}"
     except optuna.TrialPruned:
         state, note = TrialState.PRUNED, "stopped early"
-    except torch.OutOfMemoryError:
-        state, note = TrialState.FAIL, "out of memory"
-    except SettingsError as error:
-        state, note = TrialState.FAIL, str(error)
-    except (InputError, OSError):  # no other values would do better: the trial stays unfinished
-        with suppress(StorageInternalError):  # on a full disk; then it is repeated once, as one that was killed
-            trial.set_user_attr(BLAMELESS, True)
-        raise
-    trial.set_user_attr(MEASURES, best)
-    study.tell(trial, best[CRITERION] if state == TrialState.COMPLETE else None, state=state)
-    if not config.keep_states:
-        shutil.rmtree(folder / STATES_FOLDER, ignore_errors=True)
-    measured = ", ".join(f"{name} {best[name]:.3f}" for name in SHOWN if name in best)
-    leading = _best(study)
-    is_best = leading is not None and leading.number == trial.number
-    print(f"trial {trial.number} {note}: validation {measured}{' (best so far)' if is_best else ''}", flush=True)
+    except (torch.OutOfMemoryError, SettingsError) as error:
+        state, note = TrialState.FAIL, f"{type(error).__name__} {error}"
+    study.tell(trial, value, state=state)
+    shutil.rmtree(folder / STATES_FOLDER, ignore_errors=True)
+    print(f"trial {trial.number}: {note}", flush=True)
 
 
 @contextmanager
 def _study(config: TuneConfig) -> Iterator[Study]:
     """Raises InputError: there is another study, or one that cannot be read, or the folder's name will not do."""
     path = config.output / STUDY_FILE
-    if set(str(path)) & set(NOT_IN_AN_ADDRESS):
-        raise InputError(f"output is {config.output}: give a folder without {' '.join(NOT_IN_AN_ADDRESS)} in its path")
+    if set("?%{}") & set(str(path)):  # which SQLAlchemy and Optuna do not take for a part of the path
+        raise InputError(f"output is {config.output}: give a folder without any of ?%{{}} in its path")
     if path.is_file() and not config.resume:
-        raise InputError(
-            f"{config.output} holds a study already: continue it with --resume true, or give a new --output"
-        )
+        raise InputError(f"{path} holds a study already: continue it with --resume true, or give a new --output")
     config.output.mkdir(parents=True, exist_ok=True)
-    try:
-        storage = RDBStorage(f"sqlite:///{path}")
-    except Exception as error:  # SQLAlchemy's or Optuna's: for a user all are one thing, a file that cannot be used
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path} cannot be read as a study ({reason}): restore it, or give a new --output") from error
-    try:
-        pruner = MedianPruner(n_startup_trials=int(config.prune_after))
-        study = optuna.create_study(storage=storage, study_name=STUDY_NAME, direction="maximize", pruner=pruner,
-                                    load_if_exists=True)  # fmt: skip
-        settings = {name: value for name, value in plain(config).items() if name not in MAY_DIFFER}
-        before = study.user_attrs.get(SETTINGS, settings)
-        changed = [name for name in settings if before.get(name) != settings[name]]
-        if changed:
-            raise InputError(
-                f"{path} was started with another {', '.join(changed)}: repeat it, give a new --output, "
-                f"or remove {config.output}"
-            )
-        study.set_user_attr(SETTINGS, settings)
-        yield study
-    except StorageInternalError as error:
-        reason = str(error.__cause__ or error).splitlines()[0]
-        raise InputError(f"{path} cannot be written ({reason}): make room, then go on with the same command") from error
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
-
-
-def _requeue_killed(study: Study) -> None:
-    """Trials that no process works on any more fail, and wait to be repeated unless they are repetitions to blame."""
-    waiting_for = {trial.user_attrs.get(RETRY_OF) for trial in study.trials}
-    for trial in study.get_trials(states=(TrialState.RUNNING,)):
-        # In this order, so that being killed between the two loses nothing.
-        may_repeat = RETRY_OF not in trial.user_attrs or BLAMELESS in trial.user_attrs
-        if may_repeat and trial.number not in waiting_for:
-            study.enqueue_trial(trial.params, user_attrs={RETRY_OF: trial.number})
-        study.tell(trial.number, state=TrialState.FAIL)
+    with ExitStack() as held:
+        try:
+            storage = RDBStorage(f"sqlite:///{path}")
+            held.callback(storage.engine.dispose)
+            held.callback(storage.remove_session)
+            study = optuna.create_study(storage=storage, study_name=STUDY_NAME, direction="maximize",
+                                        pruner=MedianPruner(), load_if_exists=True)  # fmt: skip
+            settings = {
+                name: value for name, value in plain(config).items() if name not in {*MAY_DIFFER_ON_RESUME, "trials"}
+            }
+            before = study.user_attrs.get(SETTINGS, settings)
+            changed = [name for name in settings if before.get(name) != settings[name]]
+            if changed:
+                raise InputError(f"{path} was started with another {', '.join(changed)}: give these, or a new --output")
+            study.set_user_attr(SETTINGS, settings)
+            yield study
+        except (SQLAlchemyError, StorageInternalError) as error:
+            reason = str(error.__cause__ or error).splitlines()[0]
+            said = f"the study {path} cannot be used ({reason}): make room or restore it, or give a new --output"
+            raise InputError(said) from error
 
 
 def _best(study: Study) -> FrozenTrial | None:
@@ -220,23 +243,8 @@ def _best(study: Study) -> FrozenTrial | None:
 
 def _write_records(study: Study, start: TrainConfig, folder: Path) -> None:
     """trials.csv, and best.yaml where a trial is complete."""
-    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.WAITING]
-    names = list(dict.fromkeys(name for trial in trials for name in trial.params))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["trial", "state", RETRY_OF, "seconds", "epochs", *names, *SHOWN])
-    for trial in trials:
-        seconds = "" if trial.duration is None else f"{trial.duration.total_seconds():.1f}"
-        measures = trial.user_attrs.get(MEASURES, {})
-        writer.writerow([trial.number, trial.state.name.lower(), trial.user_attrs.get(RETRY_OF, ""), seconds,
-                         len(trial.intermediate_values), *(trial.params.get(name, "") for name in names),
-                         *(measures.get(name, "") for name in SHOWN)])  # fmt: skip
-    write_text_atomic(folder / TRIALS_FILE, text.getvalue())
-    best = _best(study)
-    if best is not None:
+    table = study.trials_dataframe(attrs=("number", "state", "value", "params"))
+    write_text_atomic(folder / TRIALS_FILE, table.to_csv(index=False))
+    if best := _best(study):
         config = with_values(start, {**best.params, "output": folder / "best", "resume": False})
         write_text_atomic(folder / BEST_FILE, yaml.safe_dump({"train": plain(config)}, sort_keys=False))
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -36,7 +36,7 @@ from grounding.runtime.signals import Stopped, StopRequest
 from grounding.training.checkpoint import Progress, save_unwrapped
 from grounding.training.config import TrainConfig
 from grounding.training.criterion import criterion_for
-from grounding.training.datasets import broken_images, refuse_what_teaches_nothing, training_data, training_items
+from grounding.training.datasets import training_data, training_items
 from grounding.training.run_folder import SKIPPED_FILE, TOTAL_LOSS, RunFolder, refuse_another_run
 from grounding.training.step import TrainingStep, make_step
 
@@ -68,8 +68,6 @@ def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], No
         with failing_together():
             if not resumed:
                 save()
-            if config.skip_broken:
-                run.log_broken(setup.broken)
             if not progress.is_over(config.epochs, config.patience):
                 run.log_start(seed=config.seed, weights=clip.weights)
 
@@ -95,7 +93,6 @@ def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], No
                 if better:
                     run.save_decoder(mean.module, clip_sha256=clip.sha256)
                 run.log_validation(progress, metrics)
-                run.log_waiting(progress, batches.share_waited)
                 save()
                 shown = ", ".join(f"{name} {metrics[name]:.3f}" for name in SHOWN) if metrics else "none"
                 accelerator.print(f"epoch {progress.epoch}: validation {shown}{' (best so far)' if better else ''}")
@@ -151,7 +148,6 @@ class _Setup:
         order: in which they come.
         loader: of their batches.
         validation: what is validated on, if anything.
-        broken: ids of images that are left out -> why.
         step: trains the decoder, and holds its running mean.
     """
 
@@ -160,7 +156,6 @@ class _Setup:
     order: GlobalBatches
     loader: ImageLoader
     validation: GroundingDataset | None
-    broken: dict[int, str]
     step: TrainingStep
 
     def batches(self, progress: Progress) -> TimedLoader[TrainingBatch]:
@@ -196,12 +191,10 @@ def _set_up(config: TrainConfig) -> _Setup:
         dataloader_config=DataLoaderConfiguration(split_batches=True),
     )
     save_unwrapped(accelerator)
-    broken = broken_images(config, dataset)
     with failing_together():
-        items = training_items(config, dataset, broken)
+        items = training_items(config, dataset)
         order = GlobalBatches(len(items), config.images_per_batch, seed=config.seed,
                               process=accelerator.process_index, processes=accelerator.num_processes)  # fmt: skip
-        refuse_what_teaches_nothing(config, len(items))
         encoder = make_encoder(config.model, accelerator.device)
         left_out = f", {dataset.left_out.total()} phrases left out" if dataset.left_out else ""
         accelerator.print(
@@ -217,7 +210,7 @@ def _set_up(config: TrainConfig) -> _Setup:
         criterion = criterion_for(encoder, decoder, config.losses)
     loader = ImageLoader(items, batch_sampler=order, collate_fn=collate, num_workers=config.workers)
     step = make_step(criterion, config, accelerator, total_steps=config.epochs * len(order))
-    return _Setup(encoder, items, order, loader, validation, broken, step)
+    return _Setup(encoder, items, order, loader, validation, step)
 
 
 def _first_decoder(encoder: Encoder, config: TrainConfig) -> HeatmapDecoder | EmbeddingAdapters:

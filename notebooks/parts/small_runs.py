@@ -9,7 +9,7 @@ def small_run(name, decoder, losses=None, *, chosen=SMALL, images=None):
     return accuracy(trained, validation)
 
 
-CONTRAST = LossConfig(contrast=ContrastConfig(weight=0.5))
+CONTRAST = LossConfig(contrast_weight=0.5)
 began = time.perf_counter()
 ABLATION = {
     "region adapter, box masks, presence": small_run("small", new_decoder()),

@@ -102,10 +102,6 @@ def test_a_list_field_takes_the_leading_words(experiment):
     assert listed("runs/a") == Listed(["runs/a"])
     assert listed("--methods", '["x", "y"]') == Listed(["x", "y"])
     assert listed("1", "true") == Listed(["1", "true"]), "names that look like something else"
-
-    for words in (["--methods", '["x"]', "--methods", '["y"]'], ["--methods=x", "--epochs", "1", "--methods", "y"]):
-        with pytest.raises(InputError, match="--methods is given 2 times"):
-            listed(*words)
     assert listed("x", "--epochs", "3", "--epochs", "4").epochs == 4
 
 

@@ -120,9 +120,9 @@ def bomb(first: str, line: str) -> str:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (bomb("[1]", "a{0}: &a{0} [{1}]"), "more than 10000 values"),
-        ("model: &a [*a]", "one that holds itself"),
-        (bomb("{x: 1}", "a{0}: &a{0} {{<<: [{1}]}}"), "more than 10000 values"),
+        (bomb("[1]", "a{0}: &a{0} [{1}]"), "repeats another one"),
+        ("model: &a [*a]", "repeats another one"),
+        (bomb("{x: 1}", "a{0}: &a{0} {{<<: [{1}]}}"), "repeats another one"),
         ("[" * 3000, "no YAML"),
         ("- " * 3000 + "x", "no YAML"),
         ("x: " + "1" * MAX_BYTES, "larger than"),
@@ -143,9 +143,6 @@ def test_what_is_no_file_of_settings_is_refused_in_one_sentence(tmp_path: Path, 
     assert "\n" not in str(refused.value)
 
 
-def test_anchors_that_stand_for_little_are_read(tmp_path: Path) -> None:
-    content = "base: &base {epochs: 3, seeds: [1, 2]}\ntrain: {<<: *base, epochs: 5}\nagain: *base"
-    (tmp_path / "config.yaml").write_text(content)
-    assert read_yaml(tmp_path / "config.yaml") == yaml.safe_load(content)
+def test_an_empty_file_holds_nothing(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("")
     assert read_yaml(tmp_path / "config.yaml") is None

@@ -8,14 +8,12 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from accelerate import PartialState
 
 import grounding.evaluation.compare as comparison
 from benchmarks.training_processes import in_processes
@@ -23,7 +21,7 @@ from grounding import InputError
 from grounding.errors import SharedError
 from grounding.evaluation.evaluate import predict_blocks
 from grounding.runtime import cli
-from grounding.runtime.distributed import gather, is_main, process_count, process_index, sharing
+from grounding.runtime.distributed import gather, is_main, process_count, process_index
 from grounding.runtime.shards import ShardedFile
 from grounding.visualization import report
 from tests.ended import ending_both, no_space
@@ -159,20 +157,6 @@ def compare_where_the_main_process_fails(folder: Path, output: Path) -> None:
             comparison.compare(evaluation(folder, output / name))
 
 
-def share_of_which_one_fails(output: Path) -> None:
-    """What each of two processes does: the second one has much to do."""
-    PartialState(cpu=True)
-    parts = []
-    with ending_both(output / "ended"), sharing() as look:
-        if is_main():
-            no_space()
-        for part in range(3000):
-            parts.append(part)
-            time.sleep(0.02)
-            look()
-    assert len(parts) < 3000
-
-
 def compare_where_one_process_cannot_read_an_image(folder: Path) -> str:
     """What each of two processes does; returns what it fails with."""
     with pytest.raises(InputError, match=r"toy_020\.png cannot be read") as stopped:
@@ -183,7 +167,6 @@ def compare_where_one_process_cannot_read_an_image(folder: Path) -> str:
 def failing(folder: Path, broken: Path, output: Path) -> str:
     """One after the other: to start two processes takes longest."""
     compare_where_the_main_process_fails(folder, output)
-    share_of_which_one_fails(output)
     return compare_where_one_process_cannot_read_an_image(broken)
 
 
@@ -195,10 +178,3 @@ def test_what_stops_one_process_stops_both(folder, tmp_path: Path) -> None:
     shards = (broken / "out" / "predictions" / "zero-shot.shards").glob("*")
     assert {each.name for each in shards} <= {"0.jsonl"}  # what the other one could finish
     assert not (broken / "out" / "results.json").exists()
-
-
-def test_shared_work_of_one_process_needs_no_group() -> None:
-    with sharing() as look:
-        look()
-    with pytest.raises(LookupError), sharing():
-        raise LookupError

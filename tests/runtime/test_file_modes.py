@@ -19,7 +19,7 @@ from tests.trained_run import make_trained_run
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="permissions of this kind are POSIX's")
 
 
-@pytest.fixture(params=[0o022, 0o027, 0o077], ids=oct)
+@pytest.fixture(params=[0o022, 0o077], ids=oct)
 def umask(request: pytest.FixtureRequest) -> Iterator[int]:
     before = os.umask(request.param)
     yield request.param

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from grounding.errors import InputError
-from grounding.runtime.distributed import is_main, join_launch, refuse_several
-from grounding.runtime.launch import LAUNCH
+from grounding.runtime.distributed import LAUNCH, is_main, join_launch, refuse_several
 from tests.scripts import ROOT
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
@@ -36,10 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 ALONE = [
     {"RANK": "16"},
-    {"RANK": "x"},
-    {"LOCAL_RANK": "1"},
     {"RANK": "3", "LOCAL_RANK": "3", "MASTER_ADDR": "node", "MASTER_PORT": "29500"},
-    {"WORLD_SIZE": "", "RANK": "1"},
     {**TWO, "WORLD_SIZE": "1"},
     {"SLURM_PROCID": "3", "SLURM_NTASKS": "4", "SLURM_LOCALID": "1"},
     {"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "2", "PMI_SIZE": "4"},
@@ -60,7 +56,6 @@ def test_a_part_of_a_launch_is_one_process(monkeypatch, environment: dict[str, s
         ({"RANK": ""}, "RANK not set"),
         ({"LOCAL_RANK": "", "MASTER_PORT": ""}, "LOCAL_RANK, MASTER_PORT not set"),  # as a PyTorchJob of Kubeflow
         ({"RANK": "2"}, "RANK '2'"),
-        ({"RANK": "-1"}, "RANK '-1'"),
         ({"WORLD_SIZE": "two"}, "WORLD_SIZE 'two'"),
         ({"WORLD_SIZE": "0", "RANK": "0"}, "WORLD_SIZE '0'"),
     ],
@@ -82,25 +77,16 @@ def test_a_whole_launch_counts(monkeypatch) -> None:
         refuse_several("this")
 
 
-def train(folder: Path, output: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """In a process of its own: what accelerate makes of an environment it keeps."""
-    command = [sys.executable, "train.py", "--data", folder / "data", "--output", output, "--device", "cpu", "--epochs",
-               "1", "--images_per_batch", "2", "--phrases_per_image", "1", "--model.clip", folder / "clip.pt",
-               "--model.model_size", "64"]  # fmt: skip
-    path = {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HOME": str(folder)}
-    return subprocess.run(list(map(str, command)), cwd=ROOT, env={**path, **environment}, capture_output=True,
-                          text=True, timeout=300, check=False)  # fmt: skip
-
-
 def test_a_rank_that_was_left_behind_does_not_keep_a_run_from_being_written(folder: Path, tmp_path: Path) -> None:
-    outcome = train(folder, tmp_path / "run", {"RANK": "16", "LOCAL_RANK": "2", "PMI_SIZE": "4"})
+    """In a process of its own: what accelerate makes of an environment it keeps."""
+    command = [sys.executable, "train.py", "--data", folder / "data", "--output", tmp_path / "run", "--device", "cpu",
+               "--epochs", "1", "--images_per_batch", "2", "--phrases_per_image", "1", "--model.clip",
+               folder / "clip.pt", "--model.model_size", "64"]  # fmt: skip
+    left_behind = {"RANK": "16", "LOCAL_RANK": "2", "PMI_SIZE": "4"}
+    outcome = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=300,
+                             env={"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HOME": str(folder), **left_behind},
+                             check=False)  # fmt: skip
     assert outcome.returncode == 0, outcome.stderr
     assert f"the run is in {tmp_path / 'run'}" in outcome.stdout
     assert json.loads((tmp_path / "run" / "metrics.jsonl").read_text())["epoch"] == 1
     assert (tmp_path / "run" / "decoder.safetensors").is_file()
-
-
-def test_several_ranks_without_a_meeting_place_are_one_sentence(folder: Path, tmp_path: Path) -> None:
-    outcome = train(folder, tmp_path / "run", {"RANK": "1", "WORLD_SIZE": "2"})
-    assert outcome.returncode == 2 and "Traceback" not in outcome.stderr
-    assert outcome.stderr.splitlines()[-1].startswith("error: the environment has WORLD_SIZE '2' with LOCAL_RANK, ")

@@ -16,7 +16,7 @@ from grounding.deployment.bulk import read_requests, request_lines
 from grounding.evaluation.prediction_readers import read_coco, read_csv, read_jsonl
 from grounding.evaluation.predictions import Prediction
 from grounding.runtime.config_io import read_yaml
-from grounding.runtime.text_files import decode_text, numbered_lines
+from grounding.runtime.files import decode_text, numbered_lines
 from tests.toy_data import write_toy_data
 
 PHRASE = "the café's\u2028\U0001f534 sign"  # what `splitlines` would divide, and what one UTF-16 unit cannot hold

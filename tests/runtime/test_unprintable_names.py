@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from grounding.runtime.files import write_text_atomic
 from grounding.visualization.commands import compare, figure
 from grounding.visualization.inputs import VisualizeConfig
 from grounding.visualization.layout import fitted
-from tests.scripts import ROOT
 
 NO_UTF8 = os.fsdecode(b"caf\xe9")
 
@@ -38,18 +36,6 @@ def test_a_console_of_few_letters_shows_escapes(monkeypatch: pytest.MonkeyPatch)
         print("pictures/红.png", NO_UTF8)
     console.flush()
     assert console.buffer.getvalue().split() == [b"pictures/\\u7ea2.png", b"caf\\udce9"]  # type: ignore[attr-defined]
-
-
-def test_a_command_ends_well_on_such_a_console(tmp_path: Path) -> None:
-    saved_image(tmp_path / "红.png")
-    command = [sys.executable, str(ROOT / "visualize.py"), "centred-box", "--image", "红.png", "--phrases", "a cat",
-               "--output", "pictures"]  # fmt: skip
-    done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, timeout=300, env={**os.environ, "PYTHONIOENCODING": "cp1252"}
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert rb"\u7ea2_centred-box.png" in done.stdout
-    assert (tmp_path / "pictures" / "红_centred-box.png").is_file()
 
 
 def test_pictures_of_files_and_folders_whose_names_are_no_utf8(tmp_path: Path) -> None:

@@ -12,13 +12,13 @@ from safetensors.torch import load_file
 from grounding.data.augment import AugmentationConfig
 from grounding.model.decoder import DecoderConfig
 from grounding.training.config import TrainConfig
-from grounding.training.criterion import ContrastConfig, LossConfig
+from grounding.training.criterion import LossConfig
 from grounding.training.train import train
 from tests.killed import Killed, killed_after
 
 SMALL = DecoderConfig(width=16, blocks=1, queries=2, query_dim=8)
 AUGMENTED = AugmentationConfig(crop=True, scale=True, flip=True, colour=True, blur=True)
-ALL_LOSSES = LossConfig(contrast=ContrastConfig(weight=0.1))
+ALL_LOSSES = LossConfig(contrast_weight=0.1)
 Losses = dict[str, torch.Tensor]
 
 

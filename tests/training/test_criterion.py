@@ -16,16 +16,15 @@ from grounding.data.supervision import box_masks
 from grounding.errors import InputError
 from grounding.model.build import decoder_for
 from grounding.model.decoder import DecoderConfig
-from grounding.training.contrast import Pairs, RegionPhraseContrast
-from grounding.training.criterion import ContrastConfig, LossConfig, TrainingCriterion, criterion_for
-from grounding.training.image_phrase_contrast import ImagePhraseContrast, ImagesAndPhrases
+from grounding.training.contrast import ImagePhraseContrast, ImagesAndPhrases, Pairs, RegionPhraseContrast
+from grounding.training.criterion import LossConfig, TrainingCriterion, criterion_for
 from grounding.training.losses import mask_loss
 from tests.tiny_clip import loaded_tiny_clip
 
 SIZE, STRIDE, OUTPUT_STRIDE = 64, 4, 16
 PHRASES = ["the left box", "a red box", "the third box", "the box on the left", "number 7"]
 SETS = torch.tensor([2, 1, 0, 1, 1])  # how many boxes each phrase has, in a batch with sets
-EVERYTHING = LossConfig(contrast=ContrastConfig(weight=0.1))
+EVERYTHING = LossConfig(contrast_weight=0.1)
 KINDS = ("convolutional", "adapters")
 
 
@@ -114,7 +113,7 @@ def test_the_mask_loss_is_that_of_the_boxes(encoder):
     ("name", "doubled"),
     [
         ("mask_loss", replace(EVERYTHING, mask_weight=2.0)),
-        ("contrast_loss", replace(EVERYTHING, contrast=ContrastConfig(weight=0.2))),
+        ("contrast_loss", replace(EVERYTHING, contrast_weight=0.2)),
     ],
 )
 def test_weights_weigh(encoder, name, doubled):
@@ -153,7 +152,6 @@ def test_a_region_is_the_mean_of_the_adapted_embeddings_in_its_box(encoder, monk
             total += masks[row, i, j] * adapted[image, :, i // 4, j // 4]
         np.testing.assert_allclose(pairs.regions[row], total / np.linalg.norm(total), atol=1e-4)
     assert pairs.region_ids.tolist() == batch.region_ids.tolist()
-    assert pairs.image_ids.tolist() == [7, 7, 8, 8, 8]
     torch.testing.assert_close(pairs.phrases, encoder.encode_phrases(PHRASES).embeddings)
 
 
@@ -186,16 +184,6 @@ def test_adapters_do_not_look_at_boxes(encoder):
     assert torch.equal(*losses)
 
 
-@pytest.mark.parametrize("adapter", ["none", "zero"])
-def test_without_the_adapters_correction_regions_are_clips_own(encoder, adapter):
-    criterion = make_criterion(encoder, LossConfig(), adapter=adapter == "zero")
-    if criterion.decoder.adapter is not None:
-        torch.nn.init.zeros_(criterion.decoder.adapter.correction.weight)
-    features = encoder.encode_squares(make_batch().squares)
-    torch.testing.assert_close(criterion.decoder.region_embeddings(features), features.embeddings, atol=1e-6, rtol=0)
-    assert make_criterion(encoder).decoder.region_embeddings(features).sub(features.embeddings).abs().max() > 0.01
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_training_changes_nothing_of_clip(encoder, kind):
     clip = encoder.clip.model
@@ -216,23 +204,9 @@ def test_training_changes_nothing_of_clip(encoder, kind):
 
 
 def test_a_contrast_that_cannot_teach_is_refused(encoder):
-    with pytest.raises(InputError, match=r"losses\.contrast\.weight is above 0 and decoder\.adapter false: .* give"):
+    with pytest.raises(InputError, match=r"losses\.contrast_weight is above 0 and decoder\.adapter false: .* give"):
         make_criterion(encoder, adapter=False)
     make_criterion(encoder, LossConfig(), adapter=False)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_each_step_lowers_what_is_asked(encoder, kind):
-    criterion, batch = make_criterion(encoder, kind=kind), make_batch(kind)
-    optimizer = torch.optim.Adam(criterion.parameters(), lr=3e-3)
-    history = []
-    for _ in range(30):
-        losses = criterion(batch)
-        history.append(sum(value.item() for value in losses.values()))
-        sum(losses.values()).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    assert history[-1] < 0.7 * history[0]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,4 +1,4 @@
-"""The loop: frozen stays frozen, the best epoch is kept, and a killed run ends as an uninterrupted one."""
+"""The loop: the best epoch is kept, and a killed run ends as an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from safetensors.torch import load_file
 import grounding.training.train as training
 from grounding.errors import InputError
 from grounding.methods.dense import DenseGrounder
-from grounding.methods.load import make_encoder
 from grounding.training.config import TrainConfig
 from grounding.training.step import running_mean, warmup_cosine
 from grounding.training.train import train
@@ -24,11 +23,9 @@ def test_the_same_seed_gives_the_same_bits(config: TrainConfig, undisturbed: Tra
     assert_same(config, undisturbed)
 
 
-def test_different_seeds_differ(config: TrainConfig) -> None:
-    train(replace(config, epochs=1))
-    other = replace(config, epochs=1, output=config.output.with_name("other"), seed=1)
-    train(other)
-    first, second = (load_file(run.output / "decoder.safetensors") for run in (config, other))
+def test_another_seed_gives_other_weights(config: TrainConfig, undisturbed: TrainConfig) -> None:
+    train(replace(config, seed=1))
+    first, second = (load_file(run.output / "decoder.safetensors") for run in (config, undisturbed))
     assert any(not torch.equal(first[name], second[name]) for name in first)
 
 
@@ -38,22 +35,6 @@ def test_resumed_run_equals_uninterrupted(
 ) -> None:
     config = replace(config, save_every=save_every, composed_per_image=1, augmentation=AUGMENTED)
     assert_killed_and_resumed_equals_uninterrupted(config, monkeypatch, steps)
-
-
-def test_training_leaves_clip_alone(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoders = []
-
-    def remembered(*arguments: object) -> object:
-        encoders.append(make_encoder(*arguments))  # type: ignore[arg-type]
-        before.update({name: value.clone() for name, value in encoders[0].clip.model.state_dict().items()})
-        return encoders[0]
-
-    before: dict[str, torch.Tensor] = {}
-    monkeypatch.setattr(training, "make_encoder", remembered)
-    train(replace(config, epochs=1))
-    after = encoders[0].clip.model.state_dict()
-    assert before
-    assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 def test_a_run_starts_from_the_decoder_of_another_one(config: TrainConfig, undisturbed: TrainConfig) -> None:

@@ -25,7 +25,7 @@ from grounding.runtime.distributed import is_main
 from grounding.runtime.signals import Stopped
 from grounding.training.checkpoint import Checkpoints
 from grounding.training.config import TrainConfig
-from grounding.training.criterion import ContrastConfig, LossConfig
+from grounding.training.criterion import LossConfig
 from grounding.training.run_folder import RunFolder
 from grounding.training.train import train
 from grounding.visualization.curves import read_logs
@@ -97,7 +97,7 @@ def uneven_data(root: Path) -> Path:
 def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
     folder = tmp_path_factory.mktemp("processes")
     model = ModelConfig(clip=str(save_tiny_clip(folder / "clip.pt")), model_size=64, decoder=SMALL)
-    losses = LossConfig(contrast=ContrastConfig(weight=0.1))
+    losses = LossConfig(contrast_weight=0.1)
     return TrainConfig(
         uneven_data(folder / "data"), folder / "run", model=model, losses=losses,
         composed_per_image=1, epochs=EPOCHS, patience=EPOCHS,

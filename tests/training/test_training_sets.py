@@ -8,6 +8,7 @@ import pytest
 
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import SettingsError
+from grounding.methods.config import ModelConfig
 from grounding.model.decoder import DecoderConfig
 from grounding.training.config import TrainConfig
 from grounding.training.datasets import training_data, training_items
@@ -16,7 +17,7 @@ from grounding.training.train import train
 
 def drawn(config: TrainConfig, epochs: int = 8) -> set[tuple[str, int]]:
     """Every phrase that comes, with the number of its boxes."""
-    items = training_items(config, RefCOCOg(config.data, "train", group_by="image"), {})
+    items = training_items(config, RefCOCOg(config.data, "train", group_by="image"))
     found = set()
     for items.epoch in range(epochs):
         found |= {pair for item in map(items.__getitem__, range(len(items)))
@@ -32,7 +33,7 @@ def test_the_data_sets_own_sets_are_drawn(everything: TrainConfig) -> None:
 
 def test_a_reduced_training_set_draws_of_its_own_images(everything: TrainConfig) -> None:
     dataset = RefCOCOg(everything.data, "train", group_by="image", subset=2)
-    assert len(training_items(everything, dataset, {})) == 2
+    assert len(training_items(everything, dataset)) == 2
 
 
 def test_where_no_phrase_fits_nothing_there_is_nothing_to_learn(everything: TrainConfig) -> None:
@@ -53,11 +54,12 @@ ADAPTERS = DecoderConfig(kind="adapters")
         (DecoderConfig(presence=True), {}, r"presence is true and sets_per_image 0"),
         (DecoderConfig(), {"sets_per_image": 1}, r"presence is false and sets_per_image 1"),
         (DecoderConfig(), {"sets_split_by": "unc"}, r"sets_split_by is 'unc' and sets_per_image 0"),
+        (DecoderConfig(), {"model": ModelConfig(spatial_rules=True)}, r"spatial_rules is true and .*'convolutional'"),
     ],
 )
 def test_settings_that_do_not_go_together(
     config: TrainConfig, decoder: DecoderConfig, changes: dict[str, object], said: str
 ) -> None:
-    wrong = replace(config, model=replace(config.model, decoder=decoder), **changes)  # type: ignore[arg-type]
+    wrong = replace(config, **{"model": ModelConfig(decoder=decoder), **changes})  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match=said):
         training_data(wrong)

@@ -171,16 +171,6 @@ def test_images_of_two_splits_are_refused_before_anything_is_asked(
         write_pseudo_boxes(PseudoBoxesConfig(made.output, data, split_by="shared", seed=7, device="cpu"))
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [({"images_per_batch": 1}, "a step has 1 image: adapters learn by"), ({"subset": 1}, "a step has 1 image")],
-)
-def test_one_image_tells_adapters_nothing(unboxed: TrainConfig, changes: dict, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        train(replace(unboxed, **changes))
-
-
-def test_rules_for_a_decoder_are_refused_before_it_is_trained(config: TrainConfig) -> None:
-    with pytest.raises(InputError, match="makes no similarity map: give spatial_rules false"):
-        train(replace(config, model=replace(config.model, spatial_rules=True)))
-    assert not (config.output / "config.yaml").exists()
+def test_one_image_tells_adapters_nothing(unboxed: TrainConfig) -> None:
+    with pytest.raises(InputError, match="a step has 1 image: adapters learn by"):
+        train(replace(unboxed, subset=1))
