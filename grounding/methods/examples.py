@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from grounding.data.phrases import naming_sentences
+from grounding.data.dataset import naming_sentences
 from grounding.methods.dense import Grounder
 from grounding.types import Example, Grounding, SetExample
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from grounding.data.annotations import find_layout
 from grounding.data.batches import TrainingItems
 from grounding.data.dataset import GroundingDataset
-from grounding.data.grefcoco import GRefCOCO
 from grounding.data.open_dataset import open_dataset
 from grounding.data.pairs import ImagePhrasePairs
+from grounding.data.refcocog import GRefCOCO
 from grounding.data.sets import absent_expressions
-from grounding.data.supervision import Supervised, WithoutBroken, find_broken, refuse_test_split
+from grounding.data.supervision import find_broken, refuse_test_split
 from grounding.errors import SettingsError
 from grounding.runtime.distributed import failing_together, gather, is_main, process_count, process_index
 from grounding.training.config import TrainConfig
@@ -68,7 +68,7 @@ def refuse_settings(config: TrainConfig) -> None:
         )
 
 
-def broken_images(config: TrainConfig, dataset: Supervised) -> dict[int, str]:
+def broken_images(config: TrainConfig, dataset: GroundingDataset) -> dict[int, str]:
     """Image id -> what is wrong, of the images that the run leaves out; a resumed run leaves out the same ones."""
     if not config.skip_broken:
         return {}
@@ -104,9 +104,9 @@ def refuse_what_teaches_nothing(config: TrainConfig, images: int) -> None:
         )
 
 
-def training_items(config: TrainConfig, dataset: Supervised, broken: dict[int, str]) -> TrainingItems:
+def training_items(config: TrainConfig, dataset: GroundingDataset, broken: dict[int, str]) -> TrainingItems:
     """What is drawn from the data set, without its broken images."""
-    dataset = WithoutBroken(dataset, broken) if broken else dataset
+    dataset = dataset.without(broken) if broken else dataset
     return TrainingItems(
         dataset, model_size=config.model.model_size, stride=config.model.heatmap_stride,
         phrases_per_image=config.phrases_per_image, composed_per_image=config.composed_per_image,
@@ -115,7 +115,7 @@ def training_items(config: TrainConfig, dataset: Supervised, broken: dict[int, s
     )  # fmt: skip
 
 
-def _sets(config: TrainConfig, dataset: Supervised) -> dict[int, list[SetExpression]]:
+def _sets(config: TrainConfig, dataset: GroundingDataset) -> dict[int, list[SetExpression]]:
     """Image id -> phrases that name several of its objects or none: the data set's own, or those of other images.
 
     Raises:

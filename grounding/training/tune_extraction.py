@@ -13,11 +13,11 @@ from pydantic import NonNegativeInt, PositiveInt
 from torch.utils.data import Dataset, Subset
 
 from grounding.data.dataset import GroundingDataset
-from grounding.data.grefcoco import GRefCOCO
 from grounding.data.open_dataset import open_dataset
 from grounding.data.pairs import ImagePhrasePairs
+from grounding.data.refcocog import GRefCOCO
 from grounding.data.sets import WithAbsent
-from grounding.data.supervision import WithoutBroken, refuse_test_split
+from grounding.data.supervision import refuse_test_split
 from grounding.errors import InputError
 from grounding.evaluation.extraction_sweep import GRID, fit_head, sweep, sweep_table
 from grounding.evaluation.fit_calibration import fit_calibration
@@ -129,7 +129,7 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
 
 
 def _sets_of(
-    config: TuneExtractionConfig, dataset: GroundingDataset, trained_on: GroundingDataset | WithoutBroken
+    config: TuneExtractionConfig, dataset: GroundingDataset, trained_on: GroundingDataset
 ) -> Dataset[SetExample] | None:
     """Phrases for any number of objects to calibrate on, of images that the run was not trained on.
 
@@ -150,7 +150,7 @@ def _sets_of(
     return Subset(sets, unseen)
 
 
-def _images_to_fit_on(config: TuneExtractionConfig) -> tuple[GroundingDataset | WithoutBroken, list[int]]:
+def _images_to_fit_on(config: TuneExtractionConfig) -> tuple[GroundingDataset, list[int]]:
     """What to fit on, and the indices of its images: of the run's own split those that it was trained on.
 
     What was trained without boxes would not be without them any more if a part of it were fitted to some.
@@ -158,11 +158,11 @@ def _images_to_fit_on(config: TuneExtractionConfig) -> tuple[GroundingDataset | 
     trained = read_yaml(config.run / CONFIG_FILE)
     is_own = config.fit_split == trained.get("split", "train")
     without_boxes = read_model_config(config.run).decoder.kind == "adapters"
-    dataset: GroundingDataset | WithoutBroken = open_dataset(
+    dataset = open_dataset(
         config.data, config.fit_split, split_by=str(config.split_by), boxed=not without_boxes,
         subset=trained.get("subset") if is_own else None, seed=trained.get("seed", 0),
     )  # fmt: skip
     broken = read_broken(config.run)
     if broken:
-        dataset = WithoutBroken(dataset, broken)
+        dataset = dataset.without(broken)
     return dataset, [] if without_boxes else list(range(len(dataset)))

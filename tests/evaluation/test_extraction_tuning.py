@@ -17,8 +17,7 @@ from torchvision.ops import box_iou
 
 import grounding.training.tune_extraction as tuning
 from grounding import ModelConfig, RefCOCOg, load
-from grounding.data.grefcoco import GRefCOCO
-from grounding.data.supervision import WithoutBroken
+from grounding.data.refcocog import GRefCOCO
 from grounding.evaluation.evaluate import evaluate
 from grounding.evaluation.extraction_sweep import fit_head, sweep
 from grounding.evaluation.fit_calibration import fit_calibration
@@ -254,7 +253,7 @@ def test_the_network_sees_boxes_of_no_image_that_training_did_not(
     tune_extraction(TuneExtractionConfig(run, made / "data", device="cpu"))
     if not own_split:
         whole = RefCOCOg(made / "data", "train", group_by="image")
-    assert seen == [{expression.image_id for expression in WithoutBroken(whole, broken).expressions}]
+    assert seen == [{expression.image_id for expression in whole.without(broken).expressions}]
 
 
 @pytest.mark.usefixtures("two_settings")
