@@ -154,6 +154,7 @@ def test_a_box_beyond_its_image_is_refused_when_the_image_is_read(folder: Path, 
         ("image,phrase\na.png,a cup\na.png\n", "line 3 has not 2 values"),
         ("image,phrase\na.png,\"a cup\n", "is no CSV"),
         ("image,phrase\na.png,\n", "line 2 has no text as 'phrase'"),
+        ("image,phrase\n", "holds no pair: give lines such as"),
         ("image,phrase,split\na.png,a cup,train\na.png,a dog,\n", "has no 'split' for 'a dog' of a.png: give"),
         (f"{CUP}\n{CUP[:-1]}", "line 2 is no JSON: give one object a line"),
         (f"{CUP}\n" + "[" * 100_000, "line 2 is no JSON"),
@@ -167,7 +168,8 @@ def test_a_box_beyond_its_image_is_refused_when_the_image_is_read(folder: Path, 
     ],
 )  # fmt: skip
 def test_a_table_that_is_none_is_refused(folder: Path, text: str | bytes | None, said: str) -> None:
-    path = folder / ("data.csv" if isinstance(text, str) and "a.png" in text.replace(CUP, "") else "data.jsonl")
+    lines = not isinstance(text, str) or "{" in text or not text.strip()
+    path = folder / ("data.jsonl" if lines else "data.csv")
     if text is not None:
         path.write_bytes(text.encode() if isinstance(text, str) else text)
     with pytest.raises(InputError) as error:

@@ -126,6 +126,8 @@ def test_a_crowd_and_what_lies_outside_are_left_out_and_one_object_is_not(tmp_pa
     regions = {region.ann_id: region for region in RefCOCOg(write(tmp_path, *records), "val").regions[5]}
     assert set(regions) == {102, 900} if kept else {102}
     assert not kept or (regions[900].category, regions[900].box_xyxy) == ("", (1, 2, 10, 10))
+    records[1]["annotations"][1]["iscrowd"] = 1  # a reference is about it
+    assert 102 in {region.ann_id for region in RefCOCOg(write(tmp_path, *records), "val").regions[5]}
 
 
 def test_ids_as_pandas_writes_them_are_the_same_ids_and_an_entry_twice_does_no_harm(tmp_path, records):
