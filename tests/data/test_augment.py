@@ -71,7 +71,8 @@ def test_a_crop_leaves_half_of_each_side_or_more_anywhere() -> None:
     outs = [run(example, AugmentationConfig(crop=True), seed) for seed in range(200)]
     cropped = np.array([out.image.shape[:2] for out in outs if out.image.shape != example.image.shape])
     assert len(cropped) / len(outs) == pytest.approx(0.5, abs=0.15)
-    assert cropped.min(axis=0).tolist() == [20, 30] and (cropped.max(axis=0) >= [38, 57]).all()
+    least, most = cropped.min(axis=0), cropped.max(axis=0)
+    assert (least >= [20, 30]).all() and (least <= [21, 32]).all() and (most >= [38, 57]).all()
     assert len({tuple(out.boxes_xyxy[0, :2].round().tolist()) for out in outs}) > 50
 
 
