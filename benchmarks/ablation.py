@@ -67,9 +67,7 @@ def experiments(base: TrainConfig) -> dict[str, TrainConfig]:
             base, model=replace(base.model, decoder=replace(decoder, presence=False)), sets_per_image=0
         ),
         "without composed phrases": replace(base, composed_per_image=0),
-        "with region-phrase contrast": replace(
-            base, losses=replace(losses, contrast=replace(losses.contrast, weight=0.1))
-        ),
+        "with region-phrase contrast": replace(base, losses=replace(losses, contrast_weight=0.1)),
     }
 
 

@@ -88,7 +88,7 @@ def main(rounds: int = 3, images_per_batch: int = 8, output: Path | None = None)
         config = replace(
             config, data=folder / "data", images_per_batch=images_per_batch, epochs=EPOCHS, patience=EPOCHS,
             subset=None, validation_subset=None, warmup_steps=5,
-            augmentation=AugmentationConfig(crop=True, scale=True, flip=True, colour=True, blur=True),
+            augmentation=AugmentationConfig(crop=True, flip=True),
             losses=LossConfig(contrast_weight=0.1),
         )  # fmt: skip
         seconds: dict[int, list[float]] = {1: [], 2: []}

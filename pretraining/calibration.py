@@ -10,8 +10,7 @@ from pathlib import Path
 import yaml
 from jsonargparse import auto_cli
 
-from grounding.data.grefcoco import GRefCOCO
-from grounding.data.refcocog import RefCOCOg
+from grounding.data.refcocog import GRefCOCO, RefCOCOg
 from grounding.evaluation.fit_calibration import fit_calibration
 from grounding.evaluation.set_answers import set_answers
 from grounding.methods.calibration import EMBEDDED_CALIBRATION

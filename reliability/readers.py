@@ -21,10 +21,9 @@ from PIL import Image
 
 from grounding import InputError, RefCOCOg
 from grounding.clip.text import tokenize
-from grounding.data.archives import unpack
 from grounding.data.check import check, summary_text
 from grounding.data.images import read_image
-from grounding.data.unpickle import load_plain_pickle
+from grounding.data.untrusted import load_plain_pickle, unpack
 from grounding.deployment.bulk import read_requests, request_lines
 from grounding.evaluation.prediction_readers import read_coco, read_csv, read_jsonl
 from grounding.evaluation.predictions import Prediction, read_predictions

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ from grounding.data.records import (
     reference_of,
     region_of,
 )
-from grounding.data.unpickle import load_plain_pickle
+from grounding.data.untrusted import load_plain_pickle
 from grounding.errors import InputError
 from grounding.runtime.files import read_text
 from grounding.types import Region
@@ -66,23 +66,16 @@ def find_layout(root: Path, split_by: str, *, sets: bool = False) -> Layout:
             f"there is no data folder {root}: correct the path, or run {download} for RefCOCOg, "
             f"or {generate} for RefShapes"
         )
-    patterns = ("grefs(*).json", "grefs(*).p") if sets else ("refs(*).p",)
-    found = {
-        place: [file for pattern in patterns for file in place.glob(pattern)] for place in (root / "annotations", root)
-    }
-    annotations = next((place for place, files in found.items() if files), None)
-    wanted = " or ".join(pattern.replace("*", split_by) for pattern in patterns)
-    if annotations is None:
-        raise InputError(f"{root} has no {wanted}, neither in annotations nor at its top: run {download}")
-    refs_file = next((file for file in found[annotations] if file.stem.endswith(f"refs({split_by})")), None)
+    places = (root / "annotations", root)
+    names = [f"grefs({split_by}).json", f"grefs({split_by}).p"] if sets else [f"refs({split_by}).p"]
+    refs_file = next((place / name for place in places for name in names if (place / name).is_file()), None)
     if refs_file is None:
-        present = ", ".join(sorted(file.name for file in found[annotations]))
-        raise InputError(
-            f"{annotations} has no {wanted}, only {present}: set split_by to one of these, or run {download}"
-        )
-    instances_file = annotations / f"instances({split_by}).json"
+        present = sorted(path.name for place in places for path in place.glob("grefs(*).*" if sets else "refs(*).p"))
+        found = f"only {', '.join(present)}: set split_by to one of these, or" if present else "nor any other:"
+        raise InputError(f"{root} has no {' or '.join(names)}, {found} run {download}")
+    instances_file = refs_file.with_name(f"instances({split_by}).json")
     if sets or not instances_file.is_file():
-        instances_file = annotations / "instances.json"
+        instances_file = refs_file.with_name("instances.json")
     if not instances_file.is_file():
         raise InputError(f"{instances_file} is missing: copy it beside {refs_file.name}, or run {download}")
     folders = [root / "images" / "train2014", root / "images" / "saiapr_tc-12", root / "images", root / "train2014"]
@@ -92,40 +85,53 @@ def find_layout(root: Path, split_by: str, *, sets: bool = False) -> Layout:
     return Layout(refs_file, instances_file, images_dir)
 
 
-def read_references(path: Path, split: str) -> list[Reference]:
+def refuse(error: InputError) -> None:
+    """What the readers below do with a record that cannot be used, unless they are given something else."""
+    raise error
+
+
+def read_references(path: Path, split: str | None, *, tell: Callable[[InputError], None] = refuse) -> list[Reference]:
     """The references of one split, in the file's order.
 
     Which these are is as the refer project's `getRefIds` has it: "test" is every split of that kind, testA and testB of
     RefCOCO; RefCLEF's "testA" has what is in "testAB" too; every other name means itself.
 
+    Args:
+        path: refs(...).p, or grefs(...).json or .p.
+        split: whose references; None for all.
+        tell: called with what is wrong with a record, which is then left out.
+
     Raises:
         InputError: the file does not hold references, lacks the split, or an expression is empty; or it has as many
             references as a published one (`PUBLISHED_REFERENCES`), but other splits.
     """
-    records = read_reference_records(path)
-    splits = [field_of(record, "split", str, f"{path}, reference {i}") for i, record in enumerate(records)]
-    _refuse_other_splits(path, Counter(splits))
-    chosen = {each for each in splits if each == split or _is_part_of(each, split)}
-    if not chosen:
+    references, splits = [], Counter[str]()
+    for position, record in enumerate(read_reference_records(path)):
+        where = f"{path}, reference {position}"
+        try:
+            its = field_of(record, "split", str, where)
+            splits[its] += 1
+            if split in (None, its) or _is_part_of(its, str(split)):
+                references.append(reference_of(record, where))
+        except InputError as error:
+            tell(error)
+    for (name, split_by), published in PUBLISHED_REFERENCES.items():
+        if path.stem == f"refs({split_by})" and splits.total() == sum(published.values()) and splits != published:
+            found, wanted = (", ".join(f"{n:,} {split}" for split, n in each.items()) for each in (splits, published))
+            tell(InputError(
+                f"{path} has all {splits.total():,} references of {name}, but {found} where {wanted} are published as "
+                f"{split_by}: {GET_AGAIN}"
+            ))  # fmt: skip
+    if not references and split is not None:
         hint = "; the google split publishes no test set, use split_by='umd'" if "(google)" in path.name else ""
-        raise InputError(f"{path} has no split {split!r}: use one of {', '.join(sorted(set(splits)))}{hint}")
-    return [reference_of(record, str(path)) for record, its in zip(records, splits, strict=True) if its in chosen]
+        raise InputError(f"{path} has no split {split!r}: use one of {', '.join(sorted(splits))}{hint}")
+    return references
 
 
 def _is_part_of(name: str, split: str) -> bool:
     if split in ("testA", "testB", "testC"):
         return name.startswith("test") and split[-1] in name
     return split == "test" and "test" in name
-
-
-def _refuse_other_splits(path: Path, counts: Counter[str]) -> None:
-    for (name, split_by), published in PUBLISHED_REFERENCES.items():
-        if path.stem == f"refs({split_by})" and counts.total() == sum(published.values()) and counts != published:
-            found, wanted = (", ".join(f"{n:,} {split}" for split, n in each.items()) for each in (counts, published))
-            raise InputError(
-                f"{path} has all {counts.total():,} references of {name}, but {found} where {wanted} are published as "
-                f"{split_by}: {GET_AGAIN}"
-            )
 
 
 def read_reference_records(path: Path) -> list[Any]:
@@ -140,57 +146,64 @@ def read_reference_records(path: Path) -> list[Any]:
     return records
 
 
-def read_instances(path: Path, references: Iterable[Reference]) -> tuple[dict[int, Region], dict[int, ImageRecord]]:
+def read_instances(
+    path: Path, references: Iterable[Reference], *, tell: Callable[[InputError], None] = refuse
+) -> tuple[dict[int, Region], dict[int, ImageRecord]]:
     """Regions by annotation id and images by image id: all of the images that the references are in.
 
-    A crowd, and an object of which nothing lies in its image, is left out unless a reference is about it.
+    A crowd is left out unless a reference is about it, and so is an object of which nothing lies in its image.
+
+    Args:
+        path: instances.json.
+        references: of a split.
+        tell: called with what is wrong with a record or a reference, of which the former is then left out.
 
     Raises:
         InputError: the file is not COCO's instances.json, an id stands for two things, or an annotation or image of a
             reference is not there.
     """
-    content = read_instance_records(path)
-    references = list(references)
+    content, references = read_instance_records(path), list(references)
     referred = {ann_id for reference in references for ann_id in reference.ann_ids}
     wanted = {reference.image_id for reference in references}
-    categories = dict(category_of(record, f"a category in {path}") for record in content["categories"])
+    categories: dict[int, str] = {}
     images: dict[int, ImageRecord] = {}
-    for record in content["images"]:
-        image_id = field_of(record, "id", int, f"an entry of 'images' in {path}")
-        if image_id in wanted:
-            image = image_record_of(record, f"{path}, image {image_id}")
-            _keep(images, image_id, image, f"{path}, image {image_id}")
     regions: dict[int, Region] = {}
-    boxes_xywh: list[list[float]] = []
-    sizes: list[tuple[int, int] | None] = []
-    for record in content["annotations"]:
-        ann_id = field_of(record, "id", int, f"an entry of 'annotations' in {path}")
+    boxes: list[tuple[list[float], tuple[int, int]]] = []
+
+    def read_category(record: Any, where: str) -> None:
+        _keep(categories, *category_of(record, where), where)
+
+    def read_image(record: Any, where: str) -> None:
+        image_id = field_of(record, "id", int, where)
+        if image_id in wanted:
+            where = f"{path}, image {image_id}"
+            _keep(images, image_id, image_record_of(record, where), where)
+
+    def read_region(record: Any, where: str) -> None:
+        ann_id = field_of(record, "id", int, where)
         where = f"{path}, annotation {ann_id}"
         image_id = field_of(record, "image_id", int, where)
-        if ann_id not in referred and (image_id not in images or is_crowd(record, where)):
-            continue
-        try:
-            region = region_of(record, images, categories, where)
-        except InputError:
-            if ann_id in referred:
-                raise
-            continue
-        _keep(regions, ann_id, region, where)
-        boxes_xywh.append(record["bbox"])
-        sizes.append(images[image_id].size if image_id in images else None)
-    doubt = boxes_in_doubt(boxes_xywh, sizes)
-    if doubt:
+        if image_id in images and (ann_id in referred or not is_crowd(record, where)):
+            region = region_of(record, images[image_id].size, categories, where)
+            boxes.append((record["bbox"], images[image_id].size))
+            if region is not None:
+                _keep(regions, ann_id, region, where)
+
+    for name, read in (("categories", read_category), ("images", read_image), ("annotations", read_region)):
+        for position, record in enumerate(content[name]):
+            try:
+                read(record, f"{path}, entry {position} of '{name}'")
+            except InputError as error:
+                tell(error)
+    if doubt := boxes_in_doubt(boxes):
         warnings.warn(f"{path}: {doubt}", stacklevel=2)
     for reference in references:
-        where = f"{path} does not fit the references: ref_id {reference.ref_id} needs"
+        where, remedy = f"{path} lacks what ref_id {reference.ref_id} is about:", "take both files from one source"
         if reference.image_id not in images:
-            raise InputError(f"{where} image_id {reference.image_id}, which it lacks: take both files from one source")
-        for ann_id in reference.ann_ids:
+            tell(InputError(f"{where} image_id {reference.image_id}: {remedy}"))
+        for ann_id in reference.ann_ids if reference.image_id in images else ():
             if ann_id not in regions or regions[ann_id].image_id != reference.image_id:
-                raise InputError(
-                    f"{where} ann_id {ann_id} in image {reference.image_id}, which it lacks: take both files from "
-                    "one source"
-                )
+                tell(InputError(f"{where} ann_id {ann_id} with a box in image {reference.image_id}: {remedy}"))
     return regions, images
 
 
@@ -210,7 +223,6 @@ def read_instance_records(path: Path) -> dict[str, list[Any]]:
     Raises:
         InputError: the file is no JSON object, or one of these is no list; categories may be left out.
     """
-
     content = _read_json(path)
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no 'images' and 'annotations': {GET_AGAIN}")

@@ -15,20 +15,6 @@ import re
 
 from grounding.data.relations import relates
 
-# "reddish", "greener", "browns" and, as RefCOCOg's annotators spell it, "redish" and "multi - coloured".
-_COLOURS = re.compile(
-    r"""\b(?:
-    (?:black|white|gr[ae]y|red|redd|green|blue|yellow|orange|purple|pink|brown|cyan|turquoise|teal|aqua|magenta|fuchsia|
-    violet|lavender|lilac|indigo|maroon|burgundy|crimson|scarlet|peach|rose|coral|gold|mustard|lime|olive|mint|navy|
-    khaki|beige|tan|tann|cream|ivory|silver|bronze|copper|charcoal|chocolate|caramel|chestnut|ginger|auburn|tawny|
-    blond|blonde|brunett?e?|rust|pastel|rainbow|sepia|monochrome)(?:ish|s|er|est|ed|en|y)?
-    |redhead(?:s|ed)?|(?:multi\s?-?\s?)?colou?r\w*|(?:over|un)?\s?-?\s?ripe
-    |light\w*|dark\w*|dim|bright\w*|pale\w*|faded|shad(?:e|es|ed|y|ow|ows|owed|owy)|sunny|sunlit|sunlight|lit|unlit|
-    backlit|shiny|glossy|glowing|neon|silhouettes?)\b""",
-    re.I | re.X,
-)
-_SHARPNESS = re.compile(r"\b(?:un)?(?:blur\w*|focus\w*|sharp\w*|fuzzy|hazy|grainy|noisy|pixel\w*|crisp)\b", re.I)
-
 _PICTURE = r"(?:pictures?|photo(?:s|graph)?|images?|frame|screen|shot|scene|view)"
 _OF_A_THING = rf"\s+of\s+(?!(?:\w+\s+){{0,3}}{_PICTURE}\b)\w"
 _SIDES = "left|right|top|bottom|upper|lower|corner|edge"
@@ -63,16 +49,6 @@ _OWN_DIRECTION = re.compile(
     |\bon\s+top\b|\bleft\s?-?\s?over\b|\b(?:tank|crop|halter|sleeveless)\s+tops?\b""",
     re.I | re.X,
 )
-
-
-def names_colour(phrase: str) -> bool:
-    """Whether a phrase names a colour or a brightness, of anything: "blond", "reddish", "dark", "in the shadow"."""
-    return _COLOURS.search(phrase) is not None
-
-
-def names_sharpness(phrase: str) -> bool:
-    """Whether a phrase says how sharp something looks: "blurry", "out of focus"."""
-    return _SHARPNESS.search(phrase) is not None
 
 
 def names_place(phrase: str) -> bool:

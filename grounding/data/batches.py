@@ -12,9 +12,11 @@ from torch.utils.data import Dataset
 
 from grounding.data.augment import UNCHANGED, AugmentationConfig, augment
 from grounding.data.augmentation_rules import can_be_mirrored, mirrored_phrase
+from grounding.data.dataset import GroundingDataset
 from grounding.data.relations import composed_expressions
 from grounding.data.sets import as_set
-from grounding.data.supervision import Supervised, without_boxes
+from grounding.data.supervision import without_boxes
+from grounding.geometry import Letterbox
 from grounding.types import Expression, SetExample, SetExpression
 
 COMPOSED_POOL = 2  # composed phrases kept per image for each one drawn in an epoch
@@ -83,7 +85,7 @@ class TrainingItems(Dataset[TrainingItem]):
 
     def __init__(
         self,
-        dataset: Supervised,
+        dataset: GroundingDataset,
         *,
         model_size: int,
         stride: int,
@@ -147,8 +149,9 @@ class TrainingItems(Dataset[TrainingItem]):
             len(named) + len(composed) + rng.permutation(len(sets))[: self.sets_per_image],
         ]
         chosen = np.sort(np.concatenate(drawn)).tolist()
-        asked, letterbox = augment(example, chosen, self.augmentation, model_size=self.model_size, rng=rng)
+        asked = augment(example, chosen, self.augmentation, rng=rng)
 
+        letterbox = Letterbox.fit((asked.image.shape[1], asked.image.shape[0]), self.model_size)
         boxes = letterbox.boxes_to_model(asked.boxes_xyxy)
         return TrainingItem(
             square=letterbox.apply(asked.image),

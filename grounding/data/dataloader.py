@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from grounding.errors import InputError
 from grounding.runtime.distributed import failing_together
@@ -72,14 +73,12 @@ class ImageLoader(DataLoader[Any]):
 
     Args:
         dataset: with `__getitem__`, and `__len__` where no sampler is given.
-        collate_fn: makes a batch of a list of items; None stacks them as torch does.
+        collate_fn: makes a batch of a list of items.
         options: of `DataLoader`, by name.
     """
 
-    def __init__(
-        self, dataset: Dataset[Any], *, collate_fn: Callable[[list[Any]], Any] | None = None, **options: Any
-    ) -> None:
-        super().__init__(_ErrorsAsItems(dataset), collate_fn=_CollateOrError(collate_fn or default_collate),
+    def __init__(self, dataset: Dataset[Any], *, collate_fn: Callable[[list[Any]], Any], **options: Any) -> None:
+        super().__init__(_ErrorsAsItems(dataset), collate_fn=partial(_batch_or_error, collate_fn),
                          worker_init_fn=leave_signals_to_the_parent, **options)  # fmt: skip
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
@@ -133,11 +132,7 @@ class TimedLoader(Generic[Batch]):
         return self.waited / self.lasted if self.lasted else 0.0
 
     def summary(self, workers: int) -> str:
-        """The share as a sentence, with a remedy where it is large.
-
-        Args:
-            workers: processes that read images beside the loop's own.
-        """
+        """The share as a sentence; where it is large, with more than these `workers` as a remedy."""
         summary = f"waiting for data: {self.share_waited:.0%} of the time"
         if self.share_waited <= WAITING_TOO_LONG:
             return summary
@@ -161,11 +156,6 @@ class _ErrorsAsItems(Dataset[Any]):
             return error
 
 
-class _CollateOrError:
-    """A batch, or the first error in its place; a class, so that workers can be started without a fork."""
-
-    def __init__(self, collate: Callable[[list[Any]], Any]) -> None:
-        self._collate = collate
-
-    def __call__(self, items: list[Any]) -> Any:
-        return next((item for item in items if isinstance(item, InputError)), None) or self._collate(items)
+def _batch_or_error(collate: Callable[[list[Any]], Any], items: list[Any]) -> Any:
+    """A batch, or the first error in its place."""
+    return next((item for item in items if isinstance(item, InputError)), None) or collate(items)

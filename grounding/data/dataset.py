@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
+import torch
 from torch.utils.data import Dataset
+from torch.utils.data._utils.collate import default_collate_fn_map
 
-import grounding.data.collate  # noqa: F401 - torch's DataLoader then takes examples
-from grounding.data.images import COCO_IMAGES, read_annotated_image, refuse_missing_images
-from grounding.data.records import box_in_image
+from grounding.clip.text import tokenize
+from grounding.data.images import COCO_IMAGES, read_image, refuse_missing_images
 from grounding.errors import InputError
-from grounding.geometry import box_xyxy_to_xywh
 from grounding.runtime.files import sha256_of
-from grounding.types import Example, Expression, Region
+from grounding.types import Example, Expression, Region, SetExample, SetExpression
 
 NOWHERE = (float("nan"),) * 4  # the box of a phrase where nobody says where it is
 Grouping = Literal["sentence", "image"]
-Boxed = TypeVar("Boxed", Expression, Region)
 
 
 class GroundingDataset(Dataset[Example]):
@@ -40,8 +39,7 @@ class GroundingDataset(Dataset[Example]):
         files: what the annotations were read from.
         left_out: reason -> how many phrases of the split are no expressions, because nobody says where they are.
 
-    Boxes are clipped to their image: here where the annotations give its size, and otherwise in the examples, for which
-    it is decoded.
+    torch's own `DataLoader` takes it, by `collate_examples`.
     """
 
     images_remedy = COCO_IMAGES  # what to do where they are missing
@@ -100,36 +98,27 @@ class GroundingDataset(Dataset[Example]):
         """The example with its image decoded.
 
         Raises:
-            InputError: the image file is missing, cannot be read, or has not the size that the annotations give,
-                so that the boxes would not fit it; or they give none, and nothing of an expression's box lies in the
-                image.
+            InputError: the image file is missing, cannot be read, or has not the size that the annotations give, so
+                that the boxes would not fit it.
         """
         expressions = self._examples[index]
-        path = expressions[0].image_path
-        size = self.image_sizes[expressions[0].image_id]
-        image = read_annotated_image(path, size)
-        height, width = image.shape[:2]
-        regions = self.regions[expressions[0].image_id]
-        if size is not None:
-            return Example(image, expressions, regions)
-        expressions = tuple(self._clipped(each, (width, height), path) for each in expressions)
-        return Example(image, expressions, tuple(self._inside(regions, (width, height), path)))
+        image_id = expressions[0].image_id
+        image = read_image(expressions[0].image_path, self.image_sizes[image_id])
+        return Example(image, expressions, self.regions[image_id])
 
-    def _clipped(self, boxed: Boxed, size: tuple[int, int], image_path: Path) -> Boxed:
-        """An expression or a region with its box clipped to its image, which has this (width, height) in pixels.
+    def without(self, image_ids: Collection[int]) -> GroundingDataset:
+        """The data set without some images, whose files are not asked for any more.
 
         Raises:
-            InputError: nothing of the box lies in it.
+            InputError: no image is left.
         """
-        box = np.array(boxed.box_xyxy)
-        where = f"{self.files[-1]}, annotation {boxed.ann_id}"
-        return replace(boxed, box_xyxy=box_in_image(box, size, box_xyxy_to_xywh(box).tolist(), where))
-
-    def _inside(self, regions: Iterable[Region], size: tuple[int, int], image_path: Path) -> Iterator[Region]:
-        """The regions clipped likewise; as in `read_instances`, without those of which nothing lies in the image."""
-        for region in regions:
-            with suppress(InputError):
-                yield self._clipped(region, size, image_path)
+        rest = copy(self)
+        rest._examples = [each for each in self._examples if each[0].image_id not in image_ids]
+        if not rest._examples:
+            raise InputError(f"all {len(self)} images of split {self.split!r} are broken: check the data folder")
+        rest.expressions = tuple(expression for each in rest._examples for expression in each)
+        rest.regions = {image_id: its for image_id, its in self.regions.items() if image_id not in image_ids}
+        return rest
 
     def expressions_of(self, index: int) -> tuple[Expression, ...]:
         """The expressions of example `index`, without reading its image."""
@@ -172,3 +161,59 @@ def _subset_of_images(image_ids: set[int], subset: int | float | None, seed: int
         )
     shuffled = np.random.default_rng(seed).permutation(sorted(image_ids))
     return {int(image_id) for image_id in shuffled[:count]}
+
+
+def collate_examples(examples: Sequence[Example | SetExample], *, collate_fn_map: Any = None) -> dict[str, Any]:
+    """A batch as a dictionary; images differ in size and in their number of phrases, so most of it is lists.
+
+    Args:
+        examples: B of them.
+        collate_fn_map: torch passes its own; not needed.
+
+    Returns:
+        "images": B tensors (3, H, W) uint8 RGB; "phrases": B lists of N phrases; "boxes_xyxy": B tensors (N, 4)
+        float32, the annotated box of each phrase in pixels of the image, or, of a `SetExample`, B lists of N tensors
+        (M, 4); "sent_ids": B tensors (N,) int64; "image_ids": (B,) int64.
+    """
+    return {
+        "images": [torch.from_numpy(each.image.transpose(2, 0, 1).copy()) for each in examples],
+        "phrases": [each.phrases for each in examples],
+        "boxes_xyxy": [_boxes_of(each) for each in examples],
+        "sent_ids": [torch.tensor([expression.sent_id for expression in each.expressions]) for each in examples],
+        "image_ids": torch.tensor([each.expressions[0].image_id for each in examples]),
+    }
+
+
+def _boxes_of(example: Example | SetExample) -> Any:
+    if isinstance(example, Example):
+        return torch.from_numpy(example.boxes_xyxy)
+    return [torch.tensor(each.boxes_xyxy, dtype=torch.float32).reshape(-1, 4) for each in example.expressions]
+
+
+# As torch's documentation of `default_collate` has it, for types that it does not know.
+default_collate_fn_map.update({Example: collate_examples, SetExample: collate_examples})
+
+
+def fault_of(phrase: str) -> str:
+    """Why CLIP cannot read a phrase, a sentence; "" where it can."""
+    try:
+        tokenize([phrase])
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+@contextmanager
+def naming_sentences(expressions: Iterable[Expression | SetExpression]) -> Iterator[None]:
+    """What the block raises of one of these phrases names its image_id and sent_id.
+
+    Raises:
+        InputError: as the block.
+    """
+    try:
+        yield
+    except InputError as error:
+        for each in expressions:
+            if fault := fault_of(each.phrase):
+                raise InputError(f"image_id {each.image_id}, sent_id {each.sent_id}: {fault}") from error
+        raise

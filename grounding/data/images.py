@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import warnings
 from collections.abc import Iterable
 from io import BytesIO
@@ -25,7 +24,6 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 COCO_IMAGES = "put COCO's train2014 photographs there"  # what to do where images of these data sets are missing
 JPEG_END = b"\xff\xd9"
-WHITE_IS_ZERO = 0  # a TIFF's photometric interpretation
 
 # What undoes each EXIF orientation; 1 is upright.
 UPRIGHT = {
@@ -37,7 +35,6 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
 
 ImageLike = str | os.PathLike[str] | np.ndarray | Image.Image | bytes | bytearray | memoryview | BinaryIO
 
@@ -52,67 +49,35 @@ def read_image(path: str | os.PathLike[str], size: tuple[int, int] | None = None
     Grayscale and CMYK become RGB (a CMYK JPEG is taken as Adobe writes it, inverted); 16-bit gray is scaled to
     8 bits; transparency is composited over white, unless nothing would be left to see; an animation gives its first
     frame. A JPEG that ends early, as some of COCO's do, keeps what could be decoded above gray, with an
-    `EndsEarlyWarning` that names the file.
+    `EndsEarlyWarning`.
 
     Args:
         path: JPEG, PNG, WebP, GIF, BMP, TIFF or PPM file.
-        size: (width, height) in pixels that annotations give for the image. The EXIF rotation is applied unless
-            this is the size of the pixels as stored and not of the rotated ones: the boxes then refer to the
+        size: (width, height) in pixels that annotations give for the image, where they do. The EXIF rotation is applied
+            unless this is the size of the pixels as stored and not of the rotated ones: the boxes then refer to the
             stored pixels, which are returned.
 
     Returns:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        InputError: the file is missing, a folder, empty, not an image of these formats, damaged, or too large.
+        InputError: there is no such file, or it is empty, not an image of these formats, damaged, or too large; or it
+            has another size than annotated, so that the boxes would not fit it.
     """
-    return _pixels(_read_bytes(Path(path)), str(Path(path)), size)
-
-
-def _pixels(source: bytes | Image.Image, name: str, size: tuple[int, int] | None = None) -> np.ndarray:
-    """What `read_image` returns, of a file's content or an image of PIL's; `name` says which in messages."""
+    if not os.path.isfile(path):  # a device or a pipe may never end
+        raise InputError(f"there is no image file {path}: check the path")
     try:
-        if not isinstance(source, Image.Image) and not source:
-            raise InputError(f"{name} is empty: copy or download the image again")
-        if isinstance(source, Image.Image):
-            source.load()  # which may have been put off
-        image, complete = (source, True) if isinstance(source, Image.Image) else _decode(source)
-        if 0 in image.size:
-            raise ValueError("it has no pixels")
-        orientation = _orientation(image)
-        rgb = _to_rgb(image)
-    except InputError:
-        raise
-    except Image.DecompressionBombError:
-        raise InputError(f"{name} has too many pixels to be read safely: give a smaller version of it") from None
-    except Exception as problem:  # PIL's parsers raise nearly anything on damaged files
+        data = Path(path).read_bytes()
+    except OSError as problem:
+        raise InputError(f"{path} cannot be opened ({problem.strerror}): check its permissions") from None
+    image = _pixels(data, str(path), size)
+    height, width = image.shape[:2]
+    if size is not None and size != (width, height):
         raise InputError(
-            f"{name} cannot be read as an image ({_reason(problem)}): give an undamaged file of {', '.join(FORMATS)}"
-        ) from problem
-    if not complete:
-        warnings.warn(f"{name} ends early: the part that could be decoded is used", EndsEarlyWarning, stacklevel=3)
-    upright = rgb.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else rgb
-    if size is not None and rgb.size == tuple(size) != upright.size:
-        upright = rgb
-    return np.array(upright, dtype=np.uint8)
-
-
-def images_in(path: Path) -> list[Path]:
-    """The image files of a folder, by their names; of a file itself alone, whatever it is.
-
-    Raises:
-        InputError: there is no such file or folder, or the folder holds none.
-    """
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise InputError(f"there is no image file or folder {path}: check the path")
-    # Hidden files are other programs' notes: macOS leaves "._photo.png" beside a photo.png.
-    visible = (file for file in path.iterdir() if not file.name.startswith("."))
-    paths = sorted(file for file in visible if file.suffix.lower() in SUFFIXES)
-    if not paths:
-        raise InputError(f"{path} holds no image: its files end in none of {', '.join(sorted(SUFFIXES))}")
-    return paths
+            f"{path} has {width}x{height} pixels where the annotations say {size[0]}x{size[1]}, so the boxes do "
+            "not fit it: put the original file back"
+        )
+    return image
 
 
 def as_image(image: ImageLike) -> np.ndarray:
@@ -125,16 +90,14 @@ def as_image(image: ImageLike) -> np.ndarray:
     Raises:
         InputError: it cannot be read, is none of these, or the array has another shape or type.
     """
-    if isinstance(image, Image.Image):
-        return _pixels(image, "the image")
     if isinstance(image, str | os.PathLike):
         return read_image(image)
     try:
         content = image.read() if hasattr(image, "read") else image
     except (OSError, ValueError) as problem:
         raise InputError(f"the image's file cannot be read ({problem}): open it anew, in binary mode") from problem
-    if isinstance(content, bytes | bytearray | memoryview):
-        return _pixels(bytes(content), "the image")
+    if isinstance(content, Image.Image | bytes | bytearray | memoryview):
+        return _pixels(content, "the image")
     if not isinstance(image, np.ndarray):
         raise InputError(
             f"the image is of the type {type(image).__name__}: give a path, a file's bytes, an image of PIL's, or an "
@@ -145,27 +108,35 @@ def as_image(image: ImageLike) -> np.ndarray:
     return image
 
 
-def _read_bytes(path: Path) -> bytes:
+def _pixels(
+    source: bytes | bytearray | memoryview | Image.Image, name: str, size: tuple[int, int] | None = None
+) -> np.ndarray:
+    """What `read_image` returns, of a file's content or an image of PIL's; `name` says which in messages."""
     try:
-        kind = path.stat().st_mode
-        if stat.S_ISDIR(kind):
-            raise InputError(f"{path} is a folder: name one image file in it")
-        if not stat.S_ISREG(kind):  # of a device or a pipe nobody knows where it ends
-            raise InputError(f"{path} is no plain file: name an image file")
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"there is no image file {path}: check the path") from None
-    except InputError:
-        raise
-    except ValueError:  # a zero byte, which no name has
-        raise InputError(f"{path} is no path: correct it") from None
-    except OSError as problem:
-        raise InputError(f"{path} cannot be opened ({problem.strerror}): check the path and its permissions") from None
-    return data
+        if isinstance(source, Image.Image):
+            image, complete = source, True
+            image.load()  # which may have been put off
+        else:
+            image, complete = _decode(bytes(source))
+        rgb = _to_rgb(image)
+        upright = rgb.transpose(UPRIGHT[turned]) if (turned := _orientation(image)) in UPRIGHT else rgb
+    except Image.DecompressionBombError:
+        raise InputError(f"{name} has too many pixels to be read safely: give a smaller version of it") from None
+    except Exception as problem:  # PIL's parsers raise nearly anything on damaged files
+        # PIL names the BytesIO in its own message, which says nothing to a reader.
+        reason = "unknown format" if isinstance(problem, UnidentifiedImageError) else problem
+        raise InputError(
+            f"{name} cannot be read as an image ({reason}): give an undamaged file of {', '.join(FORMATS)}"
+        ) from problem
+    if not complete:
+        warnings.warn(f"{name} ends early: the part that could be decoded is used", EndsEarlyWarning, stacklevel=3)
+    return np.array(rgb if size == rgb.size != upright.size else upright, dtype=np.uint8)
 
 
 def _decode(data: bytes) -> tuple[Image.Image, bool]:
     """The decoded image, and whether the file held all of it."""
+    if not data:
+        raise ValueError("it is empty")
     image = Image.open(BytesIO(data), formats=FORMATS)
     try:
         image.load()
@@ -187,56 +158,39 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):
-        return _deep_gray_to_rgb(image)
-    if image.mode == "F":
-        raise ValueError("its pixels are floating-point numbers of unknown range")
-    if image.mode == "La":  # gray multiplied with its transparency, which PIL converts into one other mode only
-        image = image.convert("LA")
+    if 0 in image.size:
+        raise ValueError("it has no pixels")
+    if image.mode == "F" or (image.mode == "I" and image.format not in ("PNG", "PPM")):  # whose "I" is of 16 bits
+        raise ValueError("its pixels are numbers of more than 16 bits, of which nobody knows what is white")
+    if image.mode.startswith("I"):  # PIL's own conversion would cut values off at 255 rather than scale them
+        gray = (np.asarray(image).astype(np.int64) + 128) // 257  # 65535 = 255 * 257, rounded to nearest
+        if image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0:  # type: ignore[attr-defined]
+            gray = 255 - gray  # white is zero
+        return Image.fromarray(gray.astype(np.uint8)).convert("RGB")
     if not image.has_transparency_data:
         return image if image.mode == "RGB" else image.convert("RGB")  # which would copy it
     rgba = image.convert("RGBA")
     if rgba.getchannel("A").getextrema() == (0, 0):  # of many a BMP, whose fourth byte is not filled
         return rgba.convert("RGB")
-    white = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(white, rgba).convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), rgba).convert("RGB")
 
 
-def _deep_gray_to_rgb(image: Image.Image) -> Image.Image:
-    """PIL's own conversion would cut values off at 255 rather than scale them, and knows no white that is zero."""
-    values = np.asarray(image).astype(np.int64)
-    gray = (values + 128) // 257  # 65535 = 255 * 257, rounded to nearest
-    if image.format == "TIFF":
-        if image.mode == "I":  # 32 bits, or 16 with a sign, which programs fill from 0 to 255 or to anything else
-            low, high = values.min(), values.max()
-            if low < 0 or high > 255:
-                raise ValueError(f"its pixels are integers from {low} to {high} in a range nobody knows")
-            gray = values
-        if image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == WHITE_IS_ZERO:  # type: ignore[attr-defined]
-            gray = 255 - gray
-    gray[values == image.info.get("transparency")] = 255
-    return Image.fromarray(gray.astype(np.uint8)).convert("RGB")
-
-
-def _reason(problem: Exception) -> str:
-    # PIL names the BytesIO in its own message, which says nothing to a reader.
-    return "unknown format" if isinstance(problem, UnidentifiedImageError) else str(problem)
-
-
-def read_annotated_image(path: Path, size: tuple[int, int] | None) -> np.ndarray:
-    """`read_image` of an image to which boxes belong, whose (width, height) annotations give, or None.
+def images_in(path: Path) -> list[Path]:
+    """The image files of a folder, by their names; of a file itself alone, whatever it is.
 
     Raises:
-        InputError: it cannot be read, or has another size, so that the boxes would not fit it.
+        InputError: there is no such file or folder, or the folder holds none.
     """
-    image = read_image(path, size)
-    height, width = image.shape[:2]
-    if size is not None and size != (width, height):
-        raise InputError(
-            f"{path} has {width}x{height} pixels where the annotations say {size[0]}x{size[1]}, so the boxes do "
-            "not fit it: put the original file back"
-        )
-    return image
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise InputError(f"there is no image file or folder {path}: check the path")
+    # Hidden files are other programs' notes: macOS leaves "._photo.png" beside a photo.png.
+    visible = (file for file in path.iterdir() if not file.name.startswith("."))
+    paths = sorted(file for file in visible if file.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise InputError(f"{path} holds no image: its files end in none of {', '.join(sorted(SUFFIXES))}")
+    return paths
 
 
 def refuse_missing_images(paths: Iterable[Path], images_dir: Path, split: str, remedy: str) -> None:

@@ -6,13 +6,9 @@ import os
 from pathlib import Path
 
 from grounding.data.dataset import GroundingDataset, Grouping
-from grounding.data.flickr30k import Flickr30kEntities
-from grounding.data.flickr30k_files import is_flickr30k
-from grounding.data.pairs import ImagePhrasePairs
+from grounding.data.flickr30k import Flickr30kEntities, is_flickr30k
+from grounding.data.pairs import ImagePhrasePairs, table_at
 from grounding.data.refcocog import RefCOCOg
-from grounding.errors import InputError
-
-TABLES = (".csv", ".jsonl")
 
 
 def open_dataset(
@@ -49,21 +45,3 @@ def open_dataset(
     if table := table_at(root):
         return ImagePhrasePairs(table, split, boxed=boxed, group_by=group_by, subset=subset, seed=seed)
     return RefCOCOg(root, split, split_by=split_by, group_by=group_by, subset=subset, seed=seed)
-
-
-def table_at(root: Path) -> Path | None:
-    """The table of one's own that this is, or that lies in this folder where no annotations of another kind do.
-
-    Raises:
-        InputError: several lie there.
-    """
-    if not root.is_dir():
-        return root if root.suffix.lower() in TABLES else None
-    if (root / "annotations").is_dir() or any(root.glob("refs(*).p")):
-        return None
-    tables = [path for path in sorted(root.iterdir()) if path.suffix.lower() in TABLES and path.name[0] != "."]
-    if len(tables) > 1:
-        raise InputError(
-            f"{root} has several tables, {tables[0].name} and {tables[1].name} among them: give one of them"
-        )
-    return tables[0] if tables else None

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
@@ -13,16 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from grounding.data.dataset import NOWHERE, Boxed, GroundingDataset, Grouping
-from grounding.errors import InputError, SettingsError, is_writable
+from grounding.data.annotations import refuse
+from grounding.data.dataset import NOWHERE, GroundingDataset, Grouping
+from grounding.data.records import Box
+from grounding.errors import InputError, SettingsError
 from grounding.runtime.files import numbered_lines, read_text
-from grounding.types import Expression, Region
+from grounding.types import Example, Expression, Region
 
+TABLES = (".csv", ".jsonl")
 SIDES = ("x1", "y1", "x2", "y2")
 LINE = '{"image": "street.jpg", "phrase": "the woman in the red coat"}'
 HEADER = "image,phrase,x1,y1,x2,y2"
 ROUNDED = 1  # pixels by which a box may reach out of its image: what rounding does
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class ImagePhrasePairs(GroundingDataset):
                 where only boxes are missing.
         """
         path = Path(path)
-        rows = [row_of(record, where) for where, record in read_records(path)]
+        rows = [row for _, row in read_rows(path)]
         splits = {row.split for row in rows} - {""}
         unsplit = next((row for row in rows if splits and not row.split), None)
         if unsplit is not None:
@@ -99,7 +102,7 @@ class ImagePhrasePairs(GroundingDataset):
                 left_out += 1
                 continue
             expressions.append(Expression(row.phrase, row.box_xyxy or NOWHERE, image_id, ann_id, ann_id, sent_id,
-                                          image_file(path, row.image)))  # fmt: skip
+                                          _image_file(path, row.image)))  # fmt: skip
         if not expressions:
             raise SettingsError(
                 f"{path} has no box in split {split!r}: give its rows {', '.join(SIDES)}, or train without boxes with "
@@ -113,89 +116,115 @@ class ImagePhrasePairs(GroundingDataset):
             seed=seed,
         )  # fmt: skip
 
-    def _clipped(self, boxed: Boxed, size: tuple[int, int], image_path: Path) -> Boxed:
-        """Raises: InputError: the box reaches out of the image by more than `ROUNDED`."""
-        box, limit = np.array(boxed.box_xyxy), np.tile(size, 2)
-        x1, y1, x2, y2 = np.clip(box, 0, limit).tolist()
-        if (
-            (box < -ROUNDED).any() or (box > limit + ROUNDED).any() or x1 >= x2 or y1 >= y2
-        ):  # a box of NaN is none of it
+    def __getitem__(self, index: int) -> Example:
+        """The example with its image decoded, and its boxes clipped to that.
+
+        Raises:
+            InputError: the image cannot be read, or a box reaches out of it by more than `ROUNDED`.
+        """
+        example = super().__getitem__(index)
+        expressions = tuple(replace(e, box_xyxy=self._clipped(e.box_xyxy, example)) for e in example.expressions)
+        regions = tuple(replace(region, box_xyxy=self._clipped(region.box_xyxy, example)) for region in example.regions)
+        return replace(example, expressions=expressions, regions=regions)
+
+    def _clipped(self, box_xyxy: Box, example: Example) -> Box:
+        (height, width), box = example.image.shape[:2], np.array(box_xyxy)
+        x1, y1, x2, y2 = np.clip(box, 0, [width, height, width, height]).tolist()
+        # A box of NaN is none of it.
+        if (box < -ROUNDED).any() or (box[2:] > [width + ROUNDED, height + ROUNDED]).any() or x1 >= x2 or y1 >= y2:
             raise InputError(
-                f"{self.root} has box {box.tolist()} of {image_path.name}, which has {size[0]}x{size[1]} pixels: "
-                "correct it, or scale it if it is of a larger copy of the image"
+                f"{self.root} has box {box.tolist()} of {example.expressions[0].image_path.name}, which has "
+                f"{width}x{height} pixels: correct it, or scale it if it is of a larger copy of the image"
             )
-        return replace(boxed, box_xyxy=(x1, y1, x2, y2))
+        return x1, y1, x2, y2
 
 
-def image_file(path: Path, image: str) -> Path:
+def _image_file(path: Path, image: str) -> Path:
     """Where an image of a table lies: beside the table, or else in `images/` beside it."""
     beside = path.parent / image
     return beside if os.path.isfile(beside) else path.parent / "images" / image
 
 
-def read_records(path: Path) -> list[tuple[str, Any]]:
-    """The rows of a table, of whatever kind they are, each with what names it.
+def table_at(root: Path) -> Path | None:
+    """The table of one's own that this is, or that lies in this folder where no annotations of another kind do.
 
     Raises:
-        InputError: the file cannot be read, is no table, or has no row.
+        InputError: several lie there.
     """
-    if not path.is_file():
-        raise InputError(f"there is no file {path}: correct the path")
+    if not root.is_dir():
+        return root if root.suffix.lower() in TABLES else None
+    if (root / "annotations").is_dir() or any(root.glob("refs(*).p")):
+        return None
+    tables = [path for path in sorted(root.iterdir()) if path.suffix.lower() in TABLES and path.name[0] != "."]
+    if len(tables) > 1:
+        raise InputError(
+            f"{root} has several tables, {tables[0].name} and {tables[1].name} among them: give one of them"
+        )
+    return tables[0] if tables else None
+
+
+def read_rows(path: Path, *, tell: Callable[[InputError], None] = refuse) -> list[tuple[str, Row]]:
+    """The rows of a table, each with what names it.
+
+    Args:
+        path: of the table.
+        tell: called with what is wrong with a row, which is then left out.
+
+    Raises:
+        InputError: the file cannot be read, is no table, or has no row; a row has no image or no phrase, or a box that
+            can be none.
+    """
     try:
         text = read_text(path)
+    except FileNotFoundError:
+        raise InputError(f"there is no file {path}: correct the path") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as UTF-8 text: give a CSV or JSON-lines file of pairs") from error
-    records = _from_csv(path, text) if path.suffix.lower() == ".csv" else _from_lines(path, text)
+    rows, records = [], list((_from_csv if path.suffix.lower() == ".csv" else _from_lines)(path, text))
     if not records:
         raise InputError(
             f"{path} holds no pair: give lines such as {LINE}, or in a file that ends in .csv rows under {HEADER}"
         )
-    return records
+    for where, record in records:
+        try:
+            rows.append((where, _row(record, where)))
+        except InputError as error:
+            tell(error)
+    return rows
 
 
-def _from_lines(path: Path, text: str) -> list[tuple[str, Any]]:
-    records = []
+def _from_lines(path: Path, text: str) -> Iterator[tuple[str, Any]]:
     for number, line in numbered_lines(text):
         try:
-            records.append((f"{path}, line {number}", json.loads(line)))
+            yield f"{path}, line {number}", json.loads(line)
         except (ValueError, RecursionError) as error:
             raise InputError(f"{path}, line {number} is no JSON: give one object a line, such as {LINE}") from error
-    return records
 
 
-def _from_csv(path: Path, text: str) -> list[tuple[str, Any]]:
-    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
-    records = []
+def _from_csv(path: Path, text: str) -> Iterator[tuple[str, Any]]:
+    reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
     try:
-        names = [name.strip() for name in next(reader, [])]
+        names = reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
         if "image" not in names or len(set(names)) < len(names):
             raise InputError(f"{path} begins with {','.join(names)!r}: name each column once, with commas: {HEADER}")
-        for values in filter(None, reader):
+        for record in reader:
             where = f"{path}, line {reader.line_num}"
-            if len(values) != len(names):
+            if None in record or None in record.values():  # more values than columns, or fewer
                 raise InputError(
-                    f"{where} has {len(values)} values for {len(names)} columns: give a phrase with a comma quotes"
+                    f"{where} has not {len(names)} values, a column each: give a phrase with a comma quotes"
                 )
-            records.append((where, dict(zip(names, values, strict=True))))
+            yield where, record
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num} is no CSV ({error}): correct it") from error
-    return records
 
 
-def row_of(record: Any, where: str) -> Row:
-    """One row of a table; `where` names it in what is said of it.
-
-    Raises:
-        InputError: it has no image or no phrase, or a box that can be none.
-    """
+def _row(record: Any, where: str) -> Row:
     record = record if isinstance(record, dict) else {}
     texts = {"image": record.get("image"), "phrase": record.get("phrase", record.get("raw")),
              "split": record.get("split") or ""}  # fmt: skip
     for field, value in texts.items():
         if not isinstance(value, str) or not (value.strip() or field == "split"):
             raise InputError(f"{where} has no text as {field!r}: give rows such as {LINE}")
-        if not is_writable(value):
-            raise InputError(f"{where} has half a character in {field!r}: give whole Unicode text")
     phrase = " ".join(texts["phrase"].split())
     return Row(texts["image"], phrase, _box(record, where), texts["split"].strip())
 
@@ -208,7 +237,7 @@ def _box(record: dict[str, Any], where: str) -> Box | None:
     try:
         x1, y1, x2, y2 = (float(value) for value in given)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        raise InputError(f"{said}: give four numbers of pixels, or none of them") from None
+        x1 = y1 = x2 = y2 = float("nan")
     if not all(map(isfinite, (x1, y1, x2, y2))):
         raise InputError(f"{said}: give four numbers of pixels, or none of them")
     if all(0 <= value <= 1 for value in (x1, y1, x2, y2)):

@@ -14,10 +14,11 @@ from grounding.geometry import box_xywh_to_xyxy
 from grounding.types import Region
 
 Field = TypeVar("Field", int, str, list[Any])
+Box = tuple[float, float, float, float]
 
 MAX_INT = 2**63 - 1  # as in NumPy and torch, whose arrays hold the ids
-MANY_BEYOND = 1 / 3  # share of boxes that reach more than a pixel beyond their image: rounding reaches less far
 NO_TARGET = -1  # in the place of an annotation's id
+MANY_BEYOND = 1 / 3  # share of boxes that reach more than a pixel beyond their image: rounding reaches less far
 GET_AGAIN = "get the file again from its source"
 
 
@@ -61,19 +62,19 @@ class Reference:
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """An image's file name below the images folder, and its (width, height) where the annotations give it."""
+    """An image's file name below the images folder, and its (width, height) in pixels."""
 
     file_name: str
-    size: tuple[int, int] | None
+    size: tuple[int, int]
+
+
+# Of the functions below, `where` names the record in what is said of it, and each raises an `InputError` where a field
+# is missing or cannot be used.
 
 
 def reference_of(record: Any, where: str) -> Reference:
-    """One entry of a refs file; `where` names the file or the entry in what is said of it.
-
-    Raises:
-        InputError: it lacks an id or its split, or one of its sentences cannot be used.
-    """
-    ref_id = field_of(record, "ref_id", int, f"a reference in {where}")
+    """One entry of a refs file."""
+    ref_id = field_of(record, "ref_id", int, where)
     where = f"{where}, ref_id {ref_id}"
     return Reference(
         ref_id,
@@ -88,10 +89,9 @@ def _ann_ids(record: dict[str, Any], where: str) -> tuple[int, ...]:
     """One id as in RefCOCOg, or a list as in gRefCOCO, where -1 stands for no object."""
     if not isinstance(record.get("ann_id"), list):
         return (field_of(record, "ann_id", int, where),)
-    listed = field_of(record, "ann_id", list, where)
-    ids = tuple(field_of({"ann_id": each}, "ann_id", int, where) for each in listed)
+    ids = tuple(field_of({"ann_id": each}, "ann_id", int, where) for each in record["ann_id"])
     if not ids or len(set(ids)) < len(ids):
-        raise InputError(f"{where} has ann_id {listed}, which is empty or names an object twice: {GET_AGAIN}")
+        raise InputError(f"{where} has ann_id {list(ids)}, which is empty or names an object twice: {GET_AGAIN}")
     return () if ids == (NO_TARGET,) else ids
 
 
@@ -99,109 +99,66 @@ def _sentence(record: Any, where: str) -> Sentence:
     sent_id = field_of(record, "sent_id", int, f"a sentence of {where}")
     where = f"{where}, sent_id {sent_id}"
     # Published results are on `sent`, the cleaned lower-case form; `raw` has the annotators' typing in it.
-    phrases = [record[name] for name in ("sent", "raw") if isinstance(record.get(name), str) and record[name].strip()]
-    if not phrases:
+    used = next((name for name in ("sent", "raw") if isinstance(record.get(name), str) and record[name].strip()), "")
+    if not used:
         # Left out, it would change the number of test examples without anyone's seeing it.
         raise InputError(f"{where} has an empty phrase: give it a text, or take it out of the file")
-    if not is_writable(phrases[0]):
-        raise InputError(f"{where} has a phrase with half a character: {GET_AGAIN}")
-    tags = field_of(record, "tags", list, where) if "tags" in record else []
-    if not all(isinstance(tag, str) and is_writable(tag) for tag in tags):
-        raise InputError(f"{where} has 'tags' that are not strings: {GET_AGAIN}")
-    return Sentence(sent_id, phrases[0], tuple(tags))
+    tags = field_of({"tags": [], **record}, "tags", list, where)
+    return Sentence(
+        sent_id, field_of(record, used, str, where), tuple(field_of({"tag": tag}, "tag", str, where) for tag in tags)
+    )
 
 
 def category_of(record: Any, where: str) -> tuple[int, str]:
-    """Id and name in an entry of `categories`; `where` names it in what is said of it.
-
-    Raises:
-        InputError: one of the two is missing.
-    """
+    """Id and name in an entry of `categories`."""
     return field_of(record, "id", int, where), field_of(record, "name", str, where)
 
 
 def image_record_of(record: Any, where: str) -> ImageRecord:
-    """One entry of `images`; `where` names it in what is said of it.
-
-    Raises:
-        InputError: it has no file name, one that leads out of the images folder, or a size that is no count of pixels.
-    """
+    """One entry of `images`. A file name that leads out of the images folder cannot be used, nor an empty image."""
     file_name = field_of(record, "file_name", str, where)
     place = PureWindowsPath(file_name)  # which takes both kinds of slashes for what they are
     if place.anchor or ".." in place.parts:
         raise InputError(f"{where} has file_name {file_name!r}, which leads out of the images folder: {GET_AGAIN}")
-    if "width" not in record or "height" not in record:
-        return ImageRecord(file_name, None)
     width, height = (field_of(record, name, int, where) for name in ("width", "height"))
     if min(width, height) < 1:
         raise InputError(f"{where} has a size of {width} x {height} pixels: correct it in the file")
     return ImageRecord(file_name, (width, height))
 
 
-def region_of(
-    record: dict[str, Any], images: Mapping[int, ImageRecord], categories: Mapping[int, str], where: str
-) -> Region:
-    """One entry of `annotations` that has an id, its box clipped to its image.
+def region_of(record: Any, size: tuple[int, int], categories: Mapping[int, str], where: str) -> Region | None:
+    """One entry of `annotations`, its box clipped to its image; None where nothing of it lies in the image.
 
     Args:
         record: the entry.
-        images: by id; of one that is not among them, or has no size, nothing is clipped.
+        size: (width, height) of its image in pixels.
         categories: names by id; of one that is not among them the name is "".
-        where: what names the entry in what is said of it.
-
-    Raises:
-        InputError: it has no id, no image_id or no box of four numbers, nothing of the box lies in the image, or
-            `is_crowd`'s.
+        where: see above.
     """
     box_xywh = field_of(record, "bbox", list, where)
     if len(box_xywh) != 4 or not all(isinstance(value, int | float) and abs(value) <= MAX_INT for value in box_xywh):
         raise InputError(f"{where} has a bbox that is not four numbers: {GET_AGAIN}")
     ann_id, image_id = (field_of(record, name, int, where) for name in ("id", "image_id"))
-    is_crowd(record, where)
-    box = box_xywh_to_xyxy(np.array(box_xywh, dtype=float))
-    size = images[image_id].size if image_id in images else None
-    box_xyxy = box_in_image(box, size, box_xywh, where)
-    category_id = whole_number(record.get("category_id"))
+    box_xyxy = box_in_image(box_xywh_to_xyxy(np.array(box_xywh, dtype=float)), size)
+    category_id = _whole_number(record.get("category_id"))
     category = "" if category_id is None else categories.get(category_id, "")
-    return Region(ann_id, image_id, box_xyxy, category)
+    return None if box_xyxy is None else Region(ann_id, image_id, box_xyxy, category)
 
 
-def box_in_image(
-    box_xyxy: np.ndarray, size: tuple[int, int] | None, box_xywh: list[Any], where: str
-) -> tuple[float, float, float, float]:
-    """A box clipped to its image.
-
-    Args:
-        box_xyxy: (4,) in pixels of the image.
-        size: (width, height) of the image in pixels; None where it is not known, and nothing is clipped.
-        box_xywh: the box as the file has it, which is quoted.
-        where: what names the annotation in what is said of it.
-
-    Raises:
-        InputError: the box is empty, or nothing of it lies in the image.
-    """
-    if size is not None:
-        box_xyxy = np.clip(box_xyxy, 0, np.tile(size, 2))
-    x1, y1, x2, y2 = (float(value) for value in box_xyxy)
-    if x1 >= x2 or y1 >= y2:
-        raise InputError(f"{where} has bbox {box_xywh}, of which nothing lies in the image: correct it in the file")
-    return x1, y1, x2, y2
+def box_in_image(box_xyxy: np.ndarray, size: tuple[int, int]) -> Box | None:
+    """A box (4,) clipped to an image of this (width, height) in pixels; None where nothing of it is left."""
+    x1, y1, x2, y2 = np.clip(box_xyxy, 0, np.tile(size, 2)).astype(float).tolist()
+    return (x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None
 
 
-def boxes_in_doubt(boxes_xywh: Sequence[list[float]], sizes: Sequence[tuple[int, int] | None]) -> str:
-    """A sentence where boxes are hardly (x, y, width, height) in pixels; else "".
-
-    Args:
-        boxes_xywh: as `annotations` has them, each four numbers.
-        sizes: (width, height) of the image of each; None where it is not known.
-    """
-    known = [(box, size) for box, size in zip(boxes_xywh, sizes, strict=True) if size is not None]
-    if not known:
+def boxes_in_doubt(boxes: Sequence[tuple[list[float], tuple[int, int]]]) -> str:
+    """A sentence where boxes, each with its image's (width, height), are hardly (x, y, width, height) in pixels."""
+    if not boxes:
         return ""
-    boxes, of_images = (np.array(each, dtype=float) for each in zip(*known, strict=True))
-    if boxes.max() <= 1:
+    boxes_xywh, sizes = (np.array(each, dtype=float) for each in zip(*boxes, strict=True))
+    if boxes_xywh.max() <= 1:
         return "all boxes lie within 0 and 1: multiply them by the width and height of their image"
-    beyond = int((boxes[:, :2] + boxes[:, 2:] > of_images + 1).any(axis=1).sum())
+    beyond = int((boxes_xywh[:, :2] + boxes_xywh[:, 2:] > sizes + 1).any(axis=1).sum())
     if beyond <= MANY_BEYOND * len(boxes):
         return ""
     return (
@@ -211,18 +168,14 @@ def boxes_in_doubt(boxes_xywh: Sequence[list[float]], sizes: Sequence[tuple[int,
 
 
 def is_crowd(record: dict[str, Any], where: str) -> bool:
-    """Whether an entry of `annotations` is about a crowd; one that does not say is about one object.
-
-    Raises:
-        InputError: it says something else than 0 and 1: a text "0" would count as true.
-    """
+    """Whether an entry of `annotations` is about a crowd; a text "0", which would count as true, cannot be used."""
     value = record.get("iscrowd")
     if value not in (None, 0, 1):
         raise InputError(f"{where} has iscrowd {value!r}, which is none of the numbers 0 and 1: correct it in the file")
     return value == 1
 
 
-def whole_number(value: Any) -> int | None:
+def _whole_number(value: Any) -> int | None:
     """An id as JSON has it: 5, and 5.0, which pandas makes of it; None where it is none, such as a text or a truth."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
@@ -230,14 +183,10 @@ def whole_number(value: Any) -> int | None:
 
 
 def field_of(record: Any, name: str, kind: type[Field], where: str) -> Field:
-    """A field of an entry; `where` names the entry in what is said of it.
-
-    Raises:
-        InputError: the entry is no dictionary, or has no such field of this kind, or one that no file can hold.
-    """
+    """A field of this kind; what no file or array can hold cannot be used."""
     value = record.get(name) if isinstance(record, dict) else None
     if kind is int:
-        value = whole_number(value)
+        value = _whole_number(value)
     if not isinstance(value, kind):
         raise InputError(f"{where} has no {kind.__name__} {name!r}: {GET_AGAIN}")
     if isinstance(value, str) and not is_writable(value):

@@ -1,21 +1,27 @@
-"""RefCOCOg, and every data set in its layout, as a torch dataset of images with phrases and boxes."""
+"""RefCOCOg, gRefCOCO, and every data set in their layouts, as torch datasets of images with phrases and boxes."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
+
+from torch.utils.data import Dataset
 
 from grounding.data.annotations import find_layout, read_instances, read_references
 from grounding.data.dataset import GroundingDataset, Grouping
+from grounding.data.images import COCO_IMAGES, read_image, refuse_missing_images
+from grounding.data.records import Reference
 from grounding.errors import InputError
-from grounding.types import Expression
+from grounding.types import Expression, SetExample, SetExpression
 
 
 class RefCOCOg(GroundingDataset):
     """One split, in the order of the refs file.
 
-    ``DataLoader(dataset, batch_size=8)`` makes dictionaries of tensors and lists of them (`collate.collate_examples`),
+    ``DataLoader(dataset, batch_size=8)`` makes dictionaries of tensors and lists of them (`dataset.collate_examples`),
     and ``DataLoader(dataset, batch_size=8, collate_fn=list)`` leaves them as they are.
 
     Example:
@@ -70,8 +76,8 @@ class RefCOCOg(GroundingDataset):
         ]
         if not expressions:
             raise InputError(f"{layout.refs_file} has no sentence in split {split!r}: use another split")
-        _refuse_repeated("ref_id", [each.ref_id for each in references], layout.refs_file)
-        _refuse_repeated("sent_id", [each.sent_id for each in expressions], layout.refs_file)
+        if twice := repeated_ids(references):
+            raise InputError(f"{layout.refs_file} gives {twice[0]} in one split: give each its own")
         super().__init__(
             Path(root), split, expressions, regions.values(), {key: image.size for key, image in images.items()},
             images_dir=layout.images_dir, files=(layout.refs_file, layout.instances_file), split_by=split_by,
@@ -79,12 +85,87 @@ class RefCOCOg(GroundingDataset):
         )  # fmt: skip
 
 
-def _refuse_repeated(name: str, ids: list[int], file: Path) -> None:
-    """Answers are found by sent_id and pooled by ref_id: what stands twice would be taken for one thing.
+def repeated_ids(references: Sequence[Reference]) -> list[str]:
+    """Each ref_id and sent_id that stands more than once, with the number of times.
 
-    Raises:
-        InputError: an id stands twice.
+    Answers are found by sent_id and pooled by ref_id: what stands twice would be taken for one thing.
     """
-    value, times = Counter(ids).most_common(1)[0]
-    if times > 1:
-        raise InputError(f"{file} gives {name} {value} {times} times in one split: give each its own")
+    ids = Counter(("ref_id", each.ref_id) for each in references)
+    ids.update(("sent_id", sentence.sent_id) for each in references for sentence in each.sentences)
+    return [f"{name} {value} {times} times" for (name, value), times in ids.items() if times > 1]
+
+
+class GRefCOCO(Dataset[SetExample]):
+    """Images with phrases for several objects, for one, or for none: an example an image, images by their id.
+
+    Liu et al. 2023, "GRES: Generalized Referring Expression Segmentation", section 3.
+
+    ::
+
+        dataset = GRefCOCO("data/grefcoco", "val")
+        example = dataset[0]
+        example.image.shape, [(each.phrase, each.boxes_xyxy) for each in example.expressions]
+
+    Attributes:
+        split: as given.
+        images_dir: the folder of the images.
+        expressions: all expressions, in the order of the examples.
+    """
+
+    def __init__(self, root: str | os.PathLike[str], split: str = "val", *, split_by: str = "unc") -> None:
+        """Reads the annotations; images are read one by one, in `__getitem__`.
+
+        Args:
+            root: folder with `annotations/grefs(<split_by>).json` (or .p), `annotations/instances.json` and `images/`.
+            split: "train", "val", "testA" or "testB"; "test" of RefShapes.
+            split_by: the name in the file's brackets.
+
+        Raises:
+            InputError: a file is missing, cannot be read or lacks what another refers to, or the split is none of
+                its own.
+        """
+        self.split = split
+        layout = find_layout(Path(root), split_by, sets=True)
+        self.images_dir = layout.images_dir
+        references = read_references(layout.refs_file, split)
+        regions, images = read_instances(layout.instances_file, references)
+        self._sizes = {image_id: record.size for image_id, record in images.items()}
+        expressions = [
+            SetExpression(
+                phrase=sentence.phrase,
+                boxes_xyxy=tuple(regions[ann_id].box_xyxy for ann_id in reference.ann_ids),
+                ann_ids=reference.ann_ids,
+                image_id=reference.image_id,
+                ref_id=reference.ref_id,
+                sent_id=sentence.sent_id,
+                image_path=layout.images_dir / images[reference.image_id].file_name,
+                tags=sentence.tags,
+            )
+            for reference in references
+            for sentence in reference.sentences
+        ]
+        if not expressions:
+            raise InputError(f"{layout.refs_file} has no sentence in split {split!r}: use another split")
+        self.expressions = tuple(sorted(expressions, key=lambda each: each.image_id))
+        self._examples = [tuple(group) for _, group in groupby(self.expressions, key=lambda each: each.image_id)]
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __getitem__(self, index: int) -> SetExample:
+        """The example with its image decoded.
+
+        Raises:
+            InputError: the image is missing, cannot be read, or has not the size that instances.json gives.
+        """
+        expressions = self._examples[index]
+        size = self._sizes[expressions[0].image_id]
+        return SetExample(read_image(expressions[0].image_path, size), expressions)
+
+    def expressions_of(self, index: int) -> tuple[SetExpression, ...]:
+        """The expressions of an image, without reading it."""
+        return self._examples[index]
+
+    def check_images(self) -> None:
+        """As `RefCOCOg.check_images`."""
+        refuse_missing_images((each.image_path for each in self.expressions), self.images_dir, self.split, COCO_IMAGES)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import NonNegativeInt, PositiveInt
 
 from grounding.clip.precision import Precision
-from grounding.data.grefcoco import GRefCOCO
+from grounding.data.refcocog import GRefCOCO
 from grounding.data.supervision import refuse_test_split
 from grounding.errors import InputError
 from grounding.evaluation.fit_calibration import calibrated_answer, fit_calibration

@@ -10,8 +10,8 @@ import numpy as np
 
 from grounding.clip.precision import own_mode
 from grounding.clip.text import as_phrases
+from grounding.data.dataset import naming_sentences
 from grounding.data.images import ImageLike, as_image
-from grounding.data.phrases import naming_sentences
 from grounding.errors import InputError
 from grounding.methods.drawings import PhotographWarning
 from grounding.methods.stream import EncodeOnceGrounder

@@ -5,11 +5,11 @@ from __future__ import annotations
 from grounding.data.annotations import find_layout
 from grounding.data.batches import TrainingItems
 from grounding.data.dataset import GroundingDataset
-from grounding.data.grefcoco import GRefCOCO
 from grounding.data.open_dataset import open_dataset
 from grounding.data.pairs import ImagePhrasePairs
+from grounding.data.refcocog import GRefCOCO
 from grounding.data.sets import absent_expressions
-from grounding.data.supervision import Supervised, refuse_test_split
+from grounding.data.supervision import refuse_test_split
 from grounding.errors import SettingsError
 from grounding.training.config import TrainConfig
 from grounding.types import SetExpression
@@ -70,7 +70,7 @@ def refuse_settings(config: TrainConfig) -> None:
         )
 
 
-def training_items(config: TrainConfig, dataset: Supervised) -> TrainingItems:
+def training_items(config: TrainConfig, dataset: GroundingDataset) -> TrainingItems:
     """What is drawn from the data set.
 
     Raises:
@@ -91,7 +91,7 @@ def training_items(config: TrainConfig, dataset: Supervised) -> TrainingItems:
     )  # fmt: skip
 
 
-def _sets(config: TrainConfig, dataset: Supervised) -> dict[int, list[SetExpression]]:
+def _sets(config: TrainConfig, dataset: GroundingDataset) -> dict[int, list[SetExpression]]:
     """Image id -> phrases that name several of its objects or none: the data set's own, or those of other images.
 
     Raises:

@@ -20,9 +20,16 @@ from tqdm import tqdm
 
 from grounding.data.annotations import find_layout, read_instance_records, read_reference_records
 from grounding.data.dataloader import ImageLoader
-from grounding.data.reannotation import Answer, Box, reannotated, refuse_shared_images
+from grounding.data.records import Box
 from grounding.data.refcocog import RefCOCOg
-from grounding.data.supervision import images_with_boxes, refuse_test_split, without_boxes
+from grounding.data.supervision import (
+    Answer,
+    images_with_boxes,
+    reannotated,
+    refuse_shared_images,
+    refuse_test_split,
+    without_boxes,
+)
 from grounding.errors import InputError, SettingsError
 from grounding.evaluation.registry import code_identity
 from grounding.methods.grounder import Grounder, ground_examples

@@ -19,8 +19,7 @@ from tqdm import tqdm
 from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch, TrainingItems, collate
 from grounding.data.dataloader import GlobalBatches, ImageLoader, TimedLoader
-from grounding.data.dataset import GroundingDataset
-from grounding.data.phrases import naming_sentences
+from grounding.data.dataset import GroundingDataset, naming_sentences
 from grounding.errors import InputError, SettingsError
 from grounding.evaluation.evaluate import evaluate
 from grounding.methods.dense import DenseGrounder

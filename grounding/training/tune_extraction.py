@@ -13,9 +13,9 @@ from pydantic import NonNegativeInt, PositiveInt
 from torch.utils.data import Dataset, Subset
 
 from grounding.data.dataset import GroundingDataset
-from grounding.data.grefcoco import GRefCOCO
 from grounding.data.open_dataset import open_dataset
 from grounding.data.pairs import ImagePhrasePairs
+from grounding.data.refcocog import GRefCOCO
 from grounding.data.sets import WithAbsent
 from grounding.data.supervision import refuse_test_split
 from grounding.errors import InputError
@@ -157,7 +157,7 @@ def _images_to_fit_on(config: TuneExtractionConfig) -> tuple[GroundingDataset, l
     trained = read_yaml(config.run / CONFIG_FILE)
     is_own = config.fit_split == trained.get("split", "train")
     without_boxes = read_model_config(config.run).decoder.kind == "adapters"
-    dataset: GroundingDataset = open_dataset(
+    dataset = open_dataset(
         config.data, config.fit_split, split_by=str(config.split_by), boxed=not without_boxes,
         subset=trained.get("subset") if is_own else None, seed=trained.get("seed", 0),
     )  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,16 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from grounding.data import flickr30k
 from grounding.data.check import SHOWN, check, summary_text
-from grounding.data.images import read_image
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
+from tests.data.flickr30k.files import FIELD, IMAGES, STREET, write_flickr30k, xml
 from tests.toy_data import write_toy_data
 
-Records = Any
+Spoil = Callable[[list[dict], dict], Any]
+UNUSABLE = "entry that cannot be used"
+UNUSABLE_IMAGE = "image that cannot be used, or not with its boxes"
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def root(tmp_path: Path) -> Path:
     return write_toy_data(tmp_path / "data")
 
 
-def change(root: Path, how: Callable[[list[dict], dict], None]) -> None:
+def change(root: Path, how: Spoil) -> None:
     refs_file, instances_file = root / "annotations" / "refs(umd).p", root / "annotations" / "instances.json"
     refs, instances = pickle.loads(refs_file.read_bytes()), json.loads(instances_file.read_text())
     how(refs, instances)
@@ -39,43 +41,31 @@ def test_a_sound_one_has_no_problem(root: Path) -> None:
     assert summary_text([]) == ""
 
 
-def of_first(field: str, value: Any) -> Callable[[list[dict], dict], None]:
-    return lambda refs, instances: refs[0].update({field: value})
+def phrase(text: str) -> Spoil:
+    return lambda refs, instances: refs[0]["sentences"][0].update(sent=text)
 
 
-def box_of_first(box: list[Any]) -> Callable[[list[dict], dict], None]:
-    return lambda refs, instances: instances["annotations"][0].update(bbox=box)
-
-
-def no_key(part: str, field: str) -> Callable[[list[dict], dict], None]:
-    return lambda refs, instances: instances[part][0].pop(field)
-
-
-# What can be read and should not be: how it is spoilt, and where it is then found.
-DAMAGE: dict[str, tuple[Callable[[list[dict], dict], None], str]] = {
-    "sentence without words": (lambda r, i: r[0]["sentences"][0].update(sent=" . "), "ref_id 1, sent_id 0"),
-    "reference without sentences": (of_first("sentences", []), "ref_id 1"),
-    "reference to an image without a sound entry": (of_first("image_id", 999), "ref_id 1"),
-    "reference to an annotation of its image without a sound entry": (of_first("image_id", 2), "ref_id 1"),
-    "reference that is not about one object": (of_first("ann_id", [1, 2]), "ref_id 1"),
-    "ref_id given twice": (of_first("ref_id", 2), "2, 2 times"),
-    "sent_id given twice": (lambda r, i: r[0]["sentences"][0].update(sent_id=1), "1, 2 times"),
-    "image in more than one split": (of_first("split", "test"), "image_id 1: ['test', 'train']"),
-    "image id given twice": (lambda r, i: i["images"].append(dict(i["images"][0])), "1, 2 times"),
-    "annotation id given twice": (lambda r, i: i["annotations"].append(dict(i["annotations"][0])), "1, 2 times"),
-}
-
-# What the reader itself refuses, one of each list: how it is spoilt, and what is then told of it.
-REFUSED: dict[str, tuple[Callable[[list[dict], dict], None], str, str]] = {
-    "no dictionary": (lambda r, i: r.append("x"), "references", "a reference in entry 24 of references has no int"),
-    "no ann_id": (of_first("ann_id", "1"), "references", "entry 0 of references, ref_id 1 has no int 'ann_id'"),
-    "tags": (lambda r, i: r[0]["sentences"][0].update(tags="x"), "references", "sent_id 0 has no list 'tags'"),
-    "empty phrase": (lambda r, i: r[0]["sentences"][0].update(sent=" ", raw=""), "references", "has an empty phrase"),
-    "no category name": (no_key("categories", "name"), "categories", "entry 0 of categories has no str 'name'"),
-    "a path": (lambda r, i: i["images"][0].update(file_name="../a.png"), "images", "entry 0 of images has file_name"),
-    "no annotation id": (lambda r, i: i["annotations"].append({}), "annotations", "entry 24 of annotations has no int"),
-    "empty box": (box_of_first([1, 2, 0, 4]), "annotations", "annotation 1 has bbox [1, 2, 0, 4], of which nothing"),
-}
+# What can be read and should not be, and the first of what the reader refuses: how it is spoilt, and what is then told.
+DAMAGE: dict[str, tuple[Spoil, str, str]] = {
+    "no words": (phrase(" . "), "phrase without words", "ref_id 1, sent_id 0"),
+    "too long": (phrase("box " * 90), "phrase that CLIP cannot read", "ref_id 1, sent_id 0: the phrase "),
+    "two objects": (lambda r, i: r[0].update(ann_id=[1, 2]), "reference that is not about one object", "ref_id 1"),
+    "same ref_id": (lambda r, i: r[0].update(ref_id=2), "id given twice", "ref_id 2 2 times"),
+    "same sent_id": (lambda r, i: r[0]["sentences"][0].update(sent_id=1), "id given twice", "sent_id 1 2 times"),
+    "two splits": (lambda r, i: r[0].update(split="test"), "image in more than one split", "image_id 1: ['test', 't"),
+    "shares": (
+        lambda r, i: [each.update(bbox=[0.1, 0.1, 0.2, 0.3]) for each in i["annotations"]],
+        "boxes in another form", "instances.json: all boxes lie within 0 and 1",
+    ),
+    "no reference": (lambda r, i: r.append("x"), UNUSABLE, "refs(umd).p, reference 24 has no str 'split'"),
+    "no ann_id": (lambda r, i: r[0].update(ann_id="1"), UNUSABLE, "reference 0, ref_id 1 has no int 'ann_id'"),
+    "no name": (lambda r, i: i["categories"][0].pop("name"), UNUSABLE, "entry 0 of 'categories' has no str 'name'"),
+    "a path": (lambda r, i: i["images"][0].update(file_name="../a.png"), UNUSABLE, "image 1 has file_name"),
+    "no id": (lambda r, i: i["annotations"].append({}), UNUSABLE, "entry 24 of 'annotations' has no int 'id'"),
+    "no box": (lambda r, i: i["annotations"][0].update(bbox=[1, 2]), UNUSABLE, "annotation 1 has a bbox that is not"),
+    "no image": (lambda r, i: r[0].update(image_id=999), UNUSABLE, "ref_id 1 is about: image_id 999"),
+    "another image": (lambda r, i: r[0].update(image_id=2), UNUSABLE, "ref_id 1 is about: ann_id 1 with a box in"),
+}  # fmt: skip
 
 
 def refuses(root: Path) -> bool:
@@ -88,14 +78,14 @@ def refuses(root: Path) -> bool:
     return False
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_the_reader_refuses_is_told_first(root: Path, name: str) -> None:
-    damage, part, where = REFUSED[name]
+@pytest.mark.parametrize("name", DAMAGE)
+def test_each_damage_is_found_and_named(root: Path, name: str) -> None:
+    damage, kind, place = DAMAGE[name]
     change(root, damage)
-    assert refuses(root)
-    (kind, place), *others = check(root, images=False)
-    assert kind == f"entry of {part} that cannot be read" and where in place
-    assert all(other.endswith("without a sound entry") for other, _ in others), "what refers to it, and no more"
+    found = list(check(root, images=False))
+    assert [each for each in found if each[0] == kind and place in each[1]] == found[:1]
+    assert kind != UNUSABLE or refuses(root)
+    assert all(other == UNUSABLE and "is about" in said for other, said in found[1:]), "what refers to it, and no more"
 
 
 def test_faults_of_several_entries_are_all_told(root: Path) -> None:
@@ -105,16 +95,10 @@ def test_faults_of_several_entries_are_all_told(root: Path) -> None:
         instances["annotations"][5].update(bbox=[1, 2, 0, 4])
 
     change(root, spoil)
-    kinds = [kind for kind, _ in check(root, images=False)]
-    assert kinds[:3] == [*["entry of references that cannot be read"] * 2, "entry of annotations that cannot be read"]
-
-
-@pytest.mark.parametrize("kind", DAMAGE)
-def test_each_damage_is_found_and_named(root: Path, kind: str) -> None:
-    damage, where = DAMAGE[kind]
-    change(root, damage)
-    (place,) = [place for found, place in check(root, images=False) if found == kind]
-    assert place.startswith(where)
+    said = [place for _, place in check(root, images=False)]
+    assert (
+        ["ref_id 1," in said[0], "ref_id 4," in said[1], "ann_id 6 with" in said[2]] == [True] * 3 == [*map(bool, said)]
+    )
 
 
 def test_images_are_looked_for_and_decoded(root: Path) -> None:
@@ -125,76 +109,94 @@ def test_images_are_looked_for_and_decoded(root: Path) -> None:
     cut.write_bytes(cut.with_suffix(".jpg").read_bytes()[:-200])
     Image.new("RGB", (5, 5)).save(small)
     found = list(check(root))
-    unusable = "image that cannot be used, or not with its boxes"
-    assert [kind for kind, _ in found] == ["missing image", unusable, unusable, unusable]
+    assert [kind for kind, _ in found] == ["missing image", *[UNUSABLE_IMAGE] * 3]
     assert [said in place for said, (_, place) in zip(("cannot be read as an image", "ends early", "has 5x5 pixels"),
                                                       found[1:], strict=True)] == [True] * 3  # fmt: skip
     assert [kind for kind, _ in check(root, images=False)] == ["missing image"]
 
 
-def test_of_many_the_first_are_shown() -> None:
-    text = summary_text(("empty box", f"annotation {number}") for number in range(SHOWN + 3))
-    assert text.splitlines()[0] == f"{SHOWN + 3} x empty box" and text.splitlines()[-1] == "    and 3 more"
-
-
-def damaged_exif(path: Path) -> None:
-    entries = b"\x02\x00" + b"\x0f\x01\x02\x00\xff\x00\x00\x00\xff\x00\x00\x00" + bytes(12)
-    with Image.open(path) as image:
-        image.convert("RGB").save(path, format="JPEG", exif=b"Exif\x00\x00II*\x00\x08\x00\x00\x00" + entries)
-
-
-@pytest.mark.parametrize("warned_of", ["exif", "pixels"])
-def test_a_whole_image_of_which_pil_warns_is_sound(root: Path, warned_of: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = min((root / "images").iterdir())
-    if warned_of == "exif":
-        damaged_exif(first)
-    else:
-        with Image.open(first) as image:
-            monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", image.width * image.height - 1)
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        read_image(first)
-    assert said
+def test_an_image_of_which_pil_warns_is_sound(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Image.open(min((root / "images").iterdir())) as image:
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", image.width * image.height - 1)
     assert list(check(root)) == []
 
 
 @pytest.mark.parametrize("value", [None, [1], {"a": [1]}, "one", 10**400, float("inf"), True])
 @pytest.mark.parametrize(
-    ("place", "field"),
+    ("place", "fields"),
     [
-        *(("reference", field) for field in ("ref_id", "image_id", "ann_id", "split", "sentences")),
-        *(("sentence", field) for field in ("sent_id", "sent", "tags")),
-        *(("images", field) for field in ("id", "file_name", "width")),
-        *(("categories", field) for field in ("id", "name")),
-        *(("annotations", field) for field in ("id", "image_id", "bbox")),
+        ("reference", ("ref_id", "image_id", "ann_id", "split", "sentences")),
+        ("sentence", ("sent_id", "sent", "tags")),
+        ("images", ("id", "file_name", "width")),
+        ("categories", ("id", "name")),
+        ("annotations", ("id", "image_id", "bbox")),
     ],
 )
-def test_a_field_of_any_kind_is_told_where_it_is_refused(root: Path, place: str, field: str, value: Any) -> None:
-    def put(refs: list[dict], instances: dict) -> None:
-        record = {"reference": refs[0], "sentence": refs[0]["sentences"][0]}.get(place) or instances[place][0]
-        record[field] = value
+def test_a_field_of_any_kind_is_told_where_it_is_refused(tmp_path: Path, place: str, fields: Any, value: Any) -> None:
+    for field in fields:
+        root = write_toy_data(tmp_path / field, {"train": 1, "val": 1, "test": 1})
 
-    change(root, put)
-    assert summary_text(check(root, images=False)) or not refuses(root)
+        def put(refs: list[dict], instances: dict, field: str = field) -> None:
+            record = {"reference": refs[0], "sentence": refs[0]["sentences"][0]}.get(place) or instances[place][0]
+            record[field] = value
+
+        change(root, put)
+        assert summary_text(check(root, images=False)) or not refuses(root)
 
 
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        *(
-            (lambda r, i, name=name: i.update({name: None}), f"has no list '{name}'")
-            for name in ("images", "categories")
-        ),
+        (lambda r, i: i.update(images=None), "has no list 'images'"),
         (lambda r, i: i.pop("annotations"), "has no list 'annotations'"),
         (lambda r, i: r.clear(), "does not hold a list of references"),
     ],
 )
-def test_a_file_that_lacks_a_list_is_said(root: Path, spoil: Callable[..., Any], message: str) -> None:
+def test_a_file_that_lacks_a_list_is_said(root: Path, spoil: Spoil, message: str) -> None:
     change(root, spoil)
     with pytest.raises(InputError, match=message):
         list(check(root))
 
 
-def test_what_is_told_is_a_line_for_each_place() -> None:
-    shown = summary_text([("missing image", "a\x1b[31m\nb" + "x" * 1000)])
-    assert shown.splitlines()[1].startswith("    a\\x1b[31m\\nbxxx") and len(shown) < 300
+def test_of_many_the_first_are_shown_a_line_each() -> None:
+    text = summary_text(("missing image", f"a{number}\x1b[31m\nb" + "x" * 1000) for number in range(SHOWN + 3))
+    lines = text.splitlines()
+    assert lines[0] == f"{SHOWN + 3} x missing image" and lines[-1] == "    and 3 more"
+    assert lines[1].startswith("    a0\\x1b[31m\\nbxxx") and len(lines) == SHOWN + 2 and len(lines[1]) < 300
+
+
+def test_flickr30k(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flickr30k, "PUBLISHED_IMAGES", {"train": 1, "test": 1})
+    root = write_flickr30k(tmp_path / "flickr", {"train": [STREET], "test": [FIELD]})
+    assert list(check(root)) == []
+    (root / "Annotations" / f"{FIELD}.xml").write_text(xml(FIELD, (80, 70), IMAGES[FIELD][2]))
+    (root / "Sentences" / f"{STREET}.txt").write_text("[/EN#1/people A man")
+    (root / "train.txt").write_text(f"{STREET}\n{FIELD}\n")
+    found = list(check(root))
+    assert [kind for kind, _ in found] == [
+        "list of another length than the published one", UNUSABLE, "image in more than one split",
+        *[UNUSABLE_IMAGE] * 2,
+    ]  # fmt: skip
+    assert "has 80x80 pixels where the annotations say 80x70" in found[-1][1]
+    (root / "test.txt").unlink()
+    (root / "flickr30k-images" / f"{STREET}.jpg").unlink()
+    problems = list(check(root, images=False))
+    assert any("test.txt is missing" in said for _, said in problems) and problems[-1][0] == "missing image"
+
+
+def test_a_table(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (40, 30)).save(tmp_path / name)
+    table = tmp_path / "data.csv"
+    sound = "image,phrase,x1,y1,x2,y2,split\na.png,a cup,1,2,11,9,train\nb.png,a dog,,,,,test\n"
+    table.write_text(sound)
+    assert list(check(table)) == []
+    table.write_text(sound + f"c.png,{'cat ' * 90},,,,,test\nb.png,a cow,1,2,90,9,train\n")
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    found = list(check(table))
+    assert [kind for kind, _ in found] == ["phrase that CLIP cannot read", "image in more than one split",
+                                           UNUSABLE_IMAGE, UNUSABLE_IMAGE, "missing image"]  # fmt: skip
+    assert f"{table}, line 4" in found[0][1] and "77" in found[0][1]
+    assert "has box [1.0, 2.0, 90.0, 9.0] of b.png" in found[3][1]
+    table.write_text(sound + "b.png,,,,,,train\nb.png,a cow,0.1,0.2,0.3,0.4,train\n")
+    assert [kind for kind, _ in check(table)] == [UNUSABLE] * 2

@@ -9,12 +9,11 @@ import torch
 from torch.utils.data import DataLoader
 
 from grounding import RefCOCOg
-from grounding.data.grefcoco import GRefCOCO
+from grounding.data.refcocog import GRefCOCO
 from tests.toy_data import write_toy_data, write_toy_sets
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("group_by", ["sentence", "image"])
+@pytest.mark.parametrize(("group_by", "workers"), [("sentence", 0), ("image", 2)])
 def test_a_default_loader_gives_what_the_examples_hold(tmp_path: Path, workers: int, group_by) -> None:
     dataset = RefCOCOg(write_toy_data(tmp_path, {"train": 3}), "train", group_by=group_by)
     batches = list(DataLoader(dataset, batch_size=2, num_workers=workers))

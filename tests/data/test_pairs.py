@@ -1,7 +1,8 @@
-"""Image-phrase pairs: what is read, and that whatever is wrong with a file is said in a sentence."""
+"""Tables of one's own: what rows with boxes and splits mean, in CSV and JSON Lines, and what is refused of them."""
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from pathlib import Path
@@ -10,60 +11,87 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from grounding.data.pairs import ImagePhrasePairs
-from grounding.errors import InputError
+from grounding import InputError, ModelConfig, open_dataset
+from grounding.data.pairs import LINE, ImagePhrasePairs
+from grounding.errors import SettingsError
+from grounding.evaluation.compare import compare
+from grounding.evaluation.config import EvaluateConfig
+from tests.tiny_clip import save_tiny_clip
+
+ROWS: list[dict[str, object]] = [
+    {"image": "a.png", "phrase": "the cup, left of the dog", "x1": 1, "y1": 2, "x2": 11.5, "y2": 9, "split": "train"},
+    {"image": "b.png", "phrase": "a dog", "x1": 0, "y1": 0, "x2": 40, "y2": 30.6, "split": "val"},
+    {"image": "a.png", "phrase": "a cup", "x1": 1, "y1": 2, "x2": 11.5, "y2": 9, "split": "train"},
+    {"image": "a.png", "phrase": "something", "split": "train"},
+    {"image": "c.png", "phrase": "a tree", "split": "test"},
+]
 
 
-def write(folder: Path, *lines: object, name: str = "pairs.jsonl") -> Path:
-    """Lines as they are, or as JSON where they are no text."""
-    path = folder / name
-    text = "\n".join(line if isinstance(line, str) else json.dumps(line, ensure_ascii=False) for line in lines)
-    path.write_text(text, encoding="utf-8")
+def write(folder: Path, suffix: str, rows: list[dict[str, object]]) -> Path:
+    path = folder / f"data{suffix}"
+    if suffix == ".jsonl":
+        path.write_text("\n".join(map(json.dumps, rows)))
+        return path
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
     return path
-
-
-def pair(image: str, phrase: str, **more: object) -> dict[str, object]:
-    return {"image": image, "phrase": phrase, **more}
-
-
-def save_image(path: Path, value: int) -> None:
-    path.parent.mkdir(exist_ok=True)
-    Image.fromarray(np.full((4, 6, 3), value, np.uint8)).save(path)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """a.png beside the file, b.png in images/."""
-    save_image(tmp_path / "a.png", 10)
-    save_image(tmp_path / "images" / "b.png", 20)
+    (tmp_path / "images").mkdir()
+    for name, value in (("a.png", 10), ("images/b.png", 20), ("images/a.png", 99), ("c.png", 30)):
+        Image.new("RGB", (40, 30), (value, 0, 0)).save(tmp_path / name)
     return tmp_path
 
 
-def test_lines_of_an_image_come_together(folder):
-    lines = [pair("a.png", "the cup"), pair("b.png", "a dog"), pair("a.png", "cup on the left", license=3)]
-    pairs = ImagePhrasePairs(write(folder, *lines))
-    pairs.check_images()
-    assert len(pairs) == 2
-    assert [pairs[index].phrases for index in range(2)] == [["the cup", "cup on the left"], ["a dog"]]
-    assert [int(pairs[index].image.max()) for index in range(2)] == [10, 20]
-    assert [each.phrase for each in pairs.expressions_of(0)] == pairs[0].phrases
-    assert [each.phrase for each in pairs.expressions] == ["the cup", "a dog", "cup on the left"]
-    assert len({each.sent_id for each in pairs.expressions}) == 3
-    assert [each.image_id for each in pairs.expressions] == [0, 1, 0]
+@pytest.mark.parametrize("suffix", [".csv", ".CSV", ".jsonl"])
+def test_rows_of_a_split_with_their_boxes(folder: Path, suffix: str) -> None:
+    dataset = open_dataset(write(folder, suffix, ROWS), "train")
+    cup, again = dataset.expressions
+    assert (cup.phrase, cup.box_xyxy) == ("the cup, left of the dog", (1, 2, 11.5, 9))
+    assert again.ann_id == cup.ann_id and (cup.sent_id, again.sent_id) == (0, 2)  # the same object, as its box says
+    assert [region.box_xyxy for region in dataset.regions[cup.image_id]] == [cup.box_xyxy]
+    assert dataset.left_out == {"without a box": 1} and dataset.split_by == ""
+    assert isinstance(dataset, ImagePhrasePairs) and dataset.boxed_splits == {"train", "val"}
+    assert len(dataset) == 1 and dataset[0].boxes_xyxy.tolist() == [[1, 2, 11.5, 9]] * 2
+    assert dataset[0].image.max() == 10, "an image beside the table goes before one in images/"
+    dataset.check_images()
+    val = open_dataset(dataset.root, "val")
+    assert val.expressions[0].image_path == folder / "images" / "b.png"
+    assert val[0].boxes_xyxy.tolist() == [[0, 0, 40, 30]]  # what rounding leaves beyond the image is cut off
+    assert val[0].regions[0].box_xyxy == (0, 0, 40, 30)
 
 
-def test_nobody_says_where(folder):
-    pairs = ImagePhrasePairs(write(folder, pair("a.png", "the cup"), pair("b.png", "a dog")))
-    assert np.isnan(pairs[0].boxes_xyxy).all() and pairs[0].regions == ()
-    assert pairs.regions == {0: (), 1: ()}
+def test_without_boxes_all_rows_of_the_split_count(folder: Path) -> None:
+    path = write(folder, ".csv", ROWS)
+    dataset = open_dataset(path, "train", boxed=False)
+    assert dataset[0].phrases == ["the cup, left of the dog", "a cup", "something"]
+    assert np.isnan(dataset[0].boxes_xyxy).tolist() == [[False] * 4, [False] * 4, [True] * 4]
+    assert not dataset.left_out
+    whole = ImagePhrasePairs(path)  # all rows, whatever their split
+    assert [each.image_id for each in whole.expressions] == [0, 1, 0, 0, 2] and whole.regions[2] == ()
+    assert [len(whole.expressions_of(index)) for index in range(len(whole))] == [3, 1, 1]
 
 
-def test_an_image_beside_the_file_goes_before_one_in_images(folder):
-    save_image(folder / "images" / "a.png", 99)
-    assert ImagePhrasePairs(write(folder, pair("a.png", "the cup")))[0].image.max() == 10
+def test_without_a_column_split_the_table_is_the_split_that_is_asked(folder: Path) -> None:
+    rows = [{name: value for name, value in row.items() if name != "split"} for row in ROWS]
+    path = write(folder, ".jsonl", rows)
+    assert [len(open_dataset(path, split).expressions) for split in ("train", "test")] == [3, 3]
+    assert ImagePhrasePairs(path).boxed_splits == frozenset()
 
 
-CUP, DOG = (json.dumps(pair(*each)) for each in (("a.png", "the cup"), ("b.png", "a dog")))
+def test_only_boxes_are_missing(folder: Path) -> None:
+    path = write(folder, ".csv", ROWS)
+    with pytest.raises(SettingsError, match=r"data\.csv has no box in split 'test': give its rows x1, y1, x2, y2, or"):
+        open_dataset(path, "test")
+    with pytest.raises(InputError, match=r"data\.csv has no split 'testA': use one of test, train, val"):
+        open_dataset(path, "testA")
+
+
+CUP, DOG = '{"image": "a.png", "phrase": "the cup"}', '{"image": "b.png", "phrase": "a dog"}'
 
 
 @pytest.mark.parametrize(
@@ -71,84 +99,109 @@ CUP, DOG = (json.dumps(pair(*each)) for each in (("a.png", "the cup"), ("b.png",
     [
         ('{"image": "a.png", "raw": "the cup"}\n{"image": "a.png", "raw": "no", "phrase": "a cup"}', "the cup|a cup"),
         (f"\ufeff{CUP}\r\n\r\n  \r\n{DOG}\r\n", "the cup|a dog"),  # as Windows writes it
-        *((CUP.replace("the cup", f"a{space}cup") + f"\n{DOG}", "a cup|a dog") for space in "\u2028\u2029\x85"),
+        (CUP.replace("the cup", "a\u2028cup") + f"\n{DOG}", "a cup|a dog"),
         (CUP.replace("the cup", r"  the \t red  cup\n"), "the red cup"),
+        ('\ufeffimage, phrase, x1, y1, x2, y2, no\r\na.png, "the cup, left",,,,,3\r\n\r\nb.png,a dog,,,,,\r\n',
+         "the cup, left|a dog"),  # as spreadsheets and people write it
     ],
-)
-def test_what_phrases_a_file_holds(folder, text, phrases):
-    path = folder / "pairs.jsonl"
+)  # fmt: skip
+def test_what_phrases_a_file_holds(folder: Path, text: str, phrases: str) -> None:
+    path = folder / ("own.csv" if "image," in text else "own.jsonl")
     path.write_bytes(text.encode())
     assert [each.phrase for each in ImagePhrasePairs(path).expressions] == phrases.split("|")
 
 
-def refusal(path: Path) -> str:
-    """The message of the refusal, checked to be one line that names the file."""
-    with pytest.raises(InputError) as refused:
-        ImagePhrasePairs(path)
-    message = str(refused.value)
-    assert str(path) in message and "\n" not in message
-    return message
+def box(*sides: object) -> dict[str, object]:
+    return {"image": "a.png", "phrase": "a cup", **dict(zip(("x1", "y1", "x2", "y2"), sides, strict=False))}
 
 
 @pytest.mark.parametrize(
-    ("line", "fragment"),
+    ("row", "said"),
     [
-        ('{"image": "a.png", "phrase": "the cup"', "line 2 is no JSON"),
-        ("the cup", "line 2 is no JSON"),
-        ("[" * 100_000, "line 2 is no JSON"),
-        ("[]", "line 2 has no text as 'image'"),
-        ('"a.png"', "line 2 has no text as 'image'"),
-        ("null", "line 2 has no text as 'image'"),
-        ({}, "line 2 has no text as 'image'"),
-        ({"phrase": "the cup"}, "line 2 has no text as 'image'"),
-        ({"image": "", "phrase": "the cup"}, "line 2 has no text as 'image'"),
-        ({"image": 3, "phrase": "the cup"}, "line 2 has no text as 'image'"),
-        ({"image": ["a.png"], "phrase": "the cup"}, "line 2 has no text as 'image'"),
-        ({"image": "a.png"}, "line 2 has no text as 'phrase'"),
-        ({"image": "a.png", "phrase": None}, "line 2 has no text as 'phrase'"),
-        ({"image": "a.png", "phrase": " \t"}, "line 2 has no text as 'phrase'"),
-        ({"image": "a.png", "phrase": ["the cup"]}, "line 2 has no text as 'phrase'"),
-        ({"image": "a.png", "raw": 7}, "line 2 has no text as 'phrase'"),
+        (box(0.1, 0.2, 0.5, 1), "look like shares of the image: multiply them by its width and height"),
+        (box(11, 2, 1, 9), "give the upper left corner first, then the lower right one, not width and height"),
+        (box(1, 9, 11, 9), "give the upper left corner first"),
+        (box(1, 2, 11), "give four numbers of pixels, or none of them"),
+        (box(1, 2, "eleven", 9), "give four numbers of pixels, or none of them"),
+        (box(1, 2, "nan", 9), "give four numbers of pixels, or none of them"),
     ],
 )
-def test_a_line_that_is_no_pair_is_refused(folder, line, fragment):
-    path = write(folder, pair("a.png", "the cup"), line, pair("a.png", "the cup"))
-    message = refusal(path)
-    assert message.startswith(f"{path}, {fragment}: give ")
-    assert '{"image": "street.jpg", "phrase": "the woman in the red coat"}' in message
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_box_that_can_be_none_is_refused_with_its_likely_cause(
+    folder: Path, row: dict[str, object], said: str, suffix: str
+) -> None:
+    with pytest.raises(InputError) as error:
+        ImagePhrasePairs(write(folder, suffix, [ROWS[0] | {"split": ""}, row]))
+    line = 3 if suffix == ".csv" else 2
+    assert str(error.value).startswith(f"{folder / f'data{suffix}'}, line {line} has x1, y1, x2, y2 [")
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize("sides", [(1, 2, 42, 9), (1, -3, 11, 9), (100, 100, 120, 120), (1, 2, 11, 60)])
+def test_a_box_beyond_its_image_is_refused_when_the_image_is_read(folder: Path, sides: tuple[int, ...]) -> None:
+    dataset = open_dataset(write(folder, ".csv", [box(*sides)]), "train")
+    with pytest.raises(InputError, match=r"data\.csv has box \[.*\] of a\.png, which has 40x30 pixels: .* larger copy"):
+        dataset[0]
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("text", "said"),
     [
-        (rb'{"image": "a.png", "phrase": "\ud83d"}', "line 1 has half a character in 'phrase'"),
-        (rb'{"image": "\ud83d", "phrase": "cup"}', "line 1 has half a character in 'image'"),
-        (b"", "holds no pair: give lines such as"),
-        (b"\n \n", "holds no pair: give lines such as"),
-        (
-            '{"image": "a.png", "phrase": "café"}'.encode("latin-1"),
-            "cannot be read as UTF-8 text: give a CSV or JSON-lines file of pairs",
-        ),
+        ("image;phrase\na.png;a cup\n", "begins with 'image;phrase': name each column once, with commas: image,"),
+        ("a.png,a cup\n", "begins with 'a.png,a cup': name each column once"),
+        ("image,phrase,phrase\na.png,a cup,b\n", "name each column once"),
+        ("image,phrase\na.png,the cup, left\n", "line 2 has not 2 values, a column each: give a phrase with a comma"),
+        ("image,phrase\na.png,a cup\na.png\n", "line 3 has not 2 values"),
+        ("image,phrase\na.png,\"a cup\n", "is no CSV"),
+        ("image,phrase\na.png,\n", "line 2 has no text as 'phrase'"),
+        ("image,phrase\n", "holds no pair: give lines such as"),
+        ("image,phrase,split\na.png,a cup,train\na.png,a dog,\n", "has no 'split' for 'a dog' of a.png: give"),
+        (f"{CUP}\n{CUP[:-1]}", "line 2 is no JSON: give one object a line"),
+        (f"{CUP}\n" + "[" * 100_000, "line 2 is no JSON"),
+        (f"{CUP}\n[]", f"line 2 has no text as 'image': give rows such as {LINE}"),
+        (f'{CUP}\n{{"image": 3, "phrase": "the cup"}}', "line 2 has no text as 'image'"),
+        (f'{CUP}\n{{"image": "a", "phrase": " \\t"}}', "line 2 has no text as 'phrase'"),
+        (f'{CUP}\n{{"image": "a", "raw": 7}}', "line 2 has no text as 'phrase'"),
+        ("\n \n", "holds no pair: give lines such as"),
+        (b'{"image": "a.png", "phrase": "caf\xe9"}', "cannot be read as UTF-8 text: give a CSV or JSON-lines file"),
         (None, "there is no file"),
     ],
-)
-def test_a_file_that_cannot_be_used_is_refused(folder, content, said):
-    if content is not None:
-        (folder / "pairs.jsonl").write_bytes(content)
-    assert said in refusal(folder / "pairs.jsonl")
+)  # fmt: skip
+def test_a_table_that_is_none_is_refused(folder: Path, text: str | bytes | None, said: str) -> None:
+    lines = not isinstance(text, str) or "{" in text or not text.strip()
+    path = folder / ("data.jsonl" if lines else "data.csv")
+    if text is not None:
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+    with pytest.raises(InputError) as error:
+        ImagePhrasePairs(path)
+    message = str(error.value)
+    assert str(path) in message and said in message and "\n" not in message
 
 
-@pytest.mark.parametrize("missing", ["c.png", "x" * 300 + ".png", "a\0b.png"], ids=["plain", "long", "impossible"])
-def test_missing_images_are_counted(folder, missing):
-    path = write(folder, pair("a.png", "the cup"), pair(missing, "a dog"), pair("d.png", "a cat"))
-    pairs = ImagePhrasePairs(path)
+@pytest.mark.parametrize("missing", ["d.png", "x" * 300 + ".png", "a\0b.png"], ids=["plain", "long", "impossible"])
+def test_missing_images_are_counted(folder: Path, missing: str) -> None:
+    pairs = ImagePhrasePairs(write(folder, ".jsonl", [ROWS[0], ROWS[1] | {"image": missing}]))
     shown = missing.replace("\0", "\\x00")
-    said = rf"^2 of the 3 .* are missing from {re.escape(str(folder))}, the first {re.escape(shown)}: put them beside"
+    said = rf"^1 of the 2 .* are missing from {re.escape(str(folder))}, the first {re.escape(shown)}: put them beside"
     with pytest.raises(InputError, match=said):
         pairs.check_images()
 
 
-def test_an_image_that_cannot_be_read_is_refused(folder):
-    (folder / "broken.png").write_bytes(b"no picture")
-    with pytest.raises(InputError, match=r"broken\.png"):
-        ImagePhrasePairs(write(folder, pair("broken.png", "the cup")))[0]
+def test_a_folder_of_images_with_its_table_is_that_table(folder: Path) -> None:
+    table = write(folder, ".csv", ROWS)
+    assert open_dataset(folder, "val").expressions == open_dataset(table, "val").expressions
+    write(folder, ".jsonl", ROWS)
+    with pytest.raises(InputError, match=r"has several tables, data\.csv and data\.jsonl among them: give one"):
+        open_dataset(folder, "val")
+    (folder / "annotations").mkdir()
+    with pytest.raises(InputError, match=r"has no refs\(umd\)\.p"):
+        open_dataset(folder, "val")
+
+
+def test_a_mistyped_split_to_choose_boxes_on_is_told(folder: Path) -> None:
+    rows = [*ROWS[:3], ROWS[4] | {"x1": 1, "y1": 1, "x2": 9, "y2": 9}]
+    clip = ModelConfig(clip=str(save_tiny_clip(folder / "clip.pt")), model_size=64)
+    config = EvaluateConfig(["zero-shot"], write(folder, ".jsonl", rows), folder / "out", bounds=[], model=clip,
+                            device="cpu", extraction_split="vall")  # fmt: skip
+    with pytest.raises(InputError, match=r"extraction_split: .* has no split 'vall'"):
+        compare(config)

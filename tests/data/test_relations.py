@@ -13,7 +13,6 @@ from grounding.data.refshapes.scenes import Scene
 from grounding.data.refshapes.writer import SPLITS, make_split_scene, write_refshapes
 from grounding.data.relations import CONNECTORS, composed_expressions, stands
 from grounding.types import Expression, Region
-from tests.toy_data import write_toy_data
 
 WORDING = {wording: relation for relation, wordings in CONNECTORS.items() for wording in wordings}
 
@@ -109,12 +108,8 @@ def test_they_are_drawn_beside_the_annotators_phrases(refshapes: RefCOCOg) -> No
     assert [items[index].phrases for index in range(5)] != [first, *(items[index].phrases for index in range(1, 5))]
     items.epoch = 0
     assert items[0].phrases == first
-
-
-def test_none_are_made_where_nothing_is_asked_for(tmp_path: Path) -> None:
-    toy = RefCOCOg(write_toy_data(tmp_path / "toy"), "train", group_by="image")
-    items = TrainingItems(toy, model_size=64, stride=4, phrases_per_image=6, seed=0)
-    assert items.composed == []
+    plain = TrainingItems(refshapes, model_size=64, stride=4, phrases_per_image=2, seed=0)
+    assert plain.composed == [] and plain.phrases == written
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from grounding.data.unpickle import load_plain_pickle
+from grounding.data.untrusted import load_plain_pickle
 from grounding.errors import InputError
 from tests.shared_data import SHARED_DATA, needs_shared_data
 
@@ -22,17 +22,9 @@ def test_plain_data_come_back_at_every_protocol(tmp_path, protocol):
     assert load_plain_pickle(path) == PLAIN
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"(lp0\n(dp1\nS'ref_id'\np2\nL42L\nsS'sent'\np3\nV\\u00e9t\\u00e9\np4\nsa.",
-        b"\x80\x02]q\x00}q\x01(U\x06ref_idq\x02K*U\x04sentq\x03X\x05\x00\x00\x00\xc3\xa9t\xc3\xa9q\x04ua.",
-    ],
-    ids=["protocol 0", "protocol 2"],
-)
-def test_pickles_of_python_2_have_str_keys_and_int_longs(tmp_path, data):
-    """Byte strings (S, U) and longs (L) as cPickle wrote them; Python 3 never writes these opcodes."""
-    (tmp_path / "old.p").write_bytes(data)
+def test_pickles_of_python_2_have_str_keys_and_int_longs(tmp_path):
+    """Byte strings (S) and longs (L) as cPickle wrote them; Python 3 never writes these opcodes."""
+    (tmp_path / "old.p").write_bytes(b"(lp0\n(dp1\nS'ref_id'\np2\nL42L\nsS'sent'\np3\nV\\u00e9t\\u00e9\np4\nsa.")
     loaded = load_plain_pickle(tmp_path / "old.p")
     assert loaded == [{"ref_id": 42, "sent": "été"}]
     assert all(isinstance(key, str) for key in loaded[0])
@@ -71,22 +63,14 @@ def test_every_class_and_function_is_refused(tmp_path, value):
         load_plain_pickle(tmp_path / "bad.p")
 
 
-def test_persistent_ids_are_refused(tmp_path):
-    (tmp_path / "bad.p").write_bytes(b"Pan id\n.")
-    with pytest.raises(InputError, match=r"bad\.p is not a whole pickle"):
-        load_plain_pickle(tmp_path / "bad.p")
-
-
-@pytest.mark.parametrize("data", [b"", b"{}", b"\x80\x02]q", b"\x80\xff.", pickle.dumps(PLAIN)[:-5]], ids=range(5))
-def test_damaged_files_are_input_errors_naming_the_file(tmp_path, data):
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", b"\x80\x02]q", b"\x80\xff.", b"Pan id\n.", pickle.dumps(PLAIN)[:-5]], ids=range(6)
+)
+def test_damaged_and_missing_files_are_input_errors_naming_the_file(tmp_path, data):
     (tmp_path / "bad.p").write_bytes(data)
-    with pytest.raises(InputError, match=r"bad\.p is not a whole pickle"):
-        load_plain_pickle(tmp_path / "bad.p")
-
-
-def test_missing_file_is_an_input_error(tmp_path):
-    with pytest.raises(InputError, match=r"none\.p cannot be opened"):
-        load_plain_pickle(tmp_path / "none.p")
+    for name in ("bad", "none"):
+        with pytest.raises(InputError, match=rf"{name}\.p is not a whole pickle"):
+            load_plain_pickle(tmp_path / f"{name}.p")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A phrase that CLIP cannot read is found by the check, and named by its sent_id wherever a data set is asked."""
+"""A phrase that CLIP cannot read is named by its sent_id wherever a data set is asked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import grounding
-from grounding.data.check import check
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
 from grounding.evaluation.evaluate import method_of, predict
@@ -41,12 +40,6 @@ def with_phrase(root: Path, phrase: str) -> Path:
     return root
 
 
-@pytest.mark.parametrize("phrase", UNREADABLE)
-def test_the_check_reports_it(tmp_path: Path, phrase: str) -> None:
-    found = [where for kind, where in check(with_phrase(tmp_path / "data", phrase)) if kind.endswith("cannot read")]
-    assert len(found) == 1 and f"sent_id {SENT_ID}: the phrase" in found[0]
-
-
 @pytest.mark.parametrize(("phrase", "reason"), UNREADABLE.items())
 def test_whoever_asks_a_data_set_is_told_the_sentence(tmp_path: Path, phrase: str, reason: str) -> None:
     dataset = RefCOCOg(with_phrase(tmp_path / "data", phrase), "train", group_by="image")
@@ -61,15 +54,6 @@ def test_whoever_asks_a_data_set_is_told_the_sentence(tmp_path: Path, phrase: st
     ):
         with pytest.raises(InputError, match=rf"^image_id 2, sent_id {SENT_ID}: .*{reason}"):
             ask()
-
-
-@pytest.mark.parametrize(("subset", "images"), [(np.int64(3), 3), (np.int32(1), 1), (np.float32(0.5), 3), (0.5, 3)])
-def test_a_subset_is_any_number(tmp_path: Path, subset: float, images: int) -> None:
-    root = write_toy_data(tmp_path / "data")
-    assert len(RefCOCOg(root, "train", group_by="image", subset=subset)) == images
-    for wrong in (True, np.True_, np.int64(7), 0, 1.5, np.float64("nan"), "3"):
-        with pytest.raises(InputError, match="subset is"):
-            RefCOCOg(root, "train", subset=wrong)  # type: ignore[arg-type]
 
 
 def test_numbers_of_numpy_are_written_as_numbers() -> None:

@@ -12,7 +12,7 @@ import torch
 
 import grounding.training.tune_extraction as tuning
 from grounding import RefCOCOg, load
-from grounding.data.grefcoco import GRefCOCO
+from grounding.data.refcocog import GRefCOCO
 from grounding.extraction import ExtractionConfig
 from grounding.extraction.settings import save_extraction
 from grounding.methods.calibration import CALIBRATION_FILE, Calibration, read_calibration, save_calibration

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from grounding import ModelConfig, load
-from grounding.data.grefcoco import GRefCOCO
+from grounding.data.refcocog import GRefCOCO
 from grounding.evaluation.fit_calibration import calibrated_answer, fit_calibration
 from grounding.evaluation.set_metrics import SetAnswer, set_metrics
 from grounding.methods.calibration import Calibration

@@ -17,7 +17,7 @@ from torchvision.ops import box_iou
 
 import grounding.training.tune_extraction as tuning
 from grounding import ModelConfig, RefCOCOg, load
-from grounding.data.grefcoco import GRefCOCO
+from grounding.data.refcocog import GRefCOCO
 from grounding.evaluation.evaluate import evaluate
 from grounding.evaluation.extraction_sweep import fit_head, sweep
 from grounding.evaluation.fit_calibration import fit_calibration

@@ -51,7 +51,7 @@ def refs(path: Path) -> Any:
 
 def toy_instances() -> str:
     entries = {
-        "images": [{"id": i, "file_name": f"{i}.png"} for i in range(1, 13)],
+        "images": [{"id": i, "file_name": f"{i}.png", "width": 30, "height": 20} for i in range(1, 13)],
         "annotations": [{"id": i, "image_id": (i + 1) // 2, "bbox": [9, 9, 9, 9]} for i in range(1, 25)],
     }
     return json.dumps(entries, indent=1)

@@ -1,16 +1,18 @@
-"""What is drawn for an epoch: the same again, and never a phrase that was not announced."""
+"""What is drawn for an epoch: the same again, never a phrase that was not announced, and no box where none is used."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 import numpy as np
+import pytest
 
 from grounding.data.augment import AugmentationConfig
 from grounding.data.batches import TrainingItems, collate
 from grounding.data.refcocog import RefCOCOg
 from grounding.geometry import Letterbox
-from tests.data.batches.drawing import ALL, Scene, same
+from tests.data.batches.drawing import ALL, Scene, drawn, ids_of, same, with_everything
+from tests.toy_data import copy_with_noise_boxes
 
 
 def items_of(dataset: RefCOCOg, augmentation: AugmentationConfig, seed: int = 0) -> TrainingItems:
@@ -76,3 +78,29 @@ def test_objects_come_first_in_the_draw() -> None:
     for items.epoch in range(100):
         of_the_third += sum(phrase.startswith("phrase 9") for phrase in items[0].phrases)
     assert 190 < of_the_third < 260  # of 300: without boxes nobody says which phrases are of one object
+
+
+@pytest.fixture(scope="module")
+def noise(refshapes: RefCOCOg, tmp_path_factory: pytest.TempPathFactory) -> RefCOCOg:
+    """The same data with other boxes everywhere."""
+    copy = tmp_path_factory.mktemp("noise") / "data"
+    return RefCOCOg(copy_with_noise_boxes(refshapes.root, copy, ids_of(refshapes)), "train", group_by="image")
+
+
+def test_without_boxes_nothing_depends_on_them(refshapes: RefCOCOg, noise: RefCOCOg) -> None:
+    hidden, otherwise = with_everything(refshapes, boxed=False), with_everything(noise, boxed=False)
+    assert hidden.phrases == otherwise.phrases and hidden.composed == []
+    first, second = drawn(hidden), drawn(otherwise)
+    assert all(same(one, other) for one, other in zip(first, second, strict=True))
+    assert all(np.isnan(item.boxes_xyxy).all() for item in first)
+    # With boxes nearly everything depends on them, so the comparison above could fail.
+    shown = zip(drawn(with_everything(refshapes, boxed=True)), drawn(with_everything(noise, boxed=True)), strict=True)
+    assert not any(same(one, other) for one, other in shown)
+
+
+def test_unboxed_phrases_are_regions_of_their_own(refshapes: RefCOCOg) -> None:
+    of = {each.ann_id for each in refshapes.expressions}
+    regions = [region for item in drawn(with_everything(refshapes, boxed=False), 1) for region in item.region_ids]
+    assert len(set(regions)) == len(regions) and not of.intersection(regions)
+    known = [region for item in drawn(with_everything(refshapes, boxed=True), 1) for region in item.region_ids]
+    assert set(known) <= {region.ann_id for regions in refshapes.regions.values() for region in regions}

@@ -16,7 +16,7 @@ REFS = [
     for i, split in enumerate(["train", "train", "val", "test"], start=1)
 ]
 INSTANCES = {
-    "images": [{"id": i, "file_name": name} for i, name in enumerate(IMAGES, start=1)],
+    "images": [{"id": i, "file_name": name, "width": 9, "height": 9} for i, name in enumerate(IMAGES, start=1)],
     "annotations": [{"id": i, "image_id": i, "bbox": [0, 0, 4, 4], "category_id": 1} for i in range(1, 5)],
 }
 ANNOTATIONS = {

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from grounding.data import flickr30k, flickr30k_download
-from grounding.data.download import main
+from grounding.data import download as module
+from grounding.data import flickr30k
+from grounding.data.download import download_flickr30k, main
 from grounding.errors import InputError
 from tests.data.download.published import zipped
 from tests.data.flickr30k.files import FIELD, STREET, write_flickr30k
@@ -17,20 +18,18 @@ from tests.local_server import LocalServer
 
 @pytest.fixture
 def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    counts = {"train": 1, "val": 0, "test": 1}
-    for module in (flickr30k, flickr30k_download):
-        monkeypatch.setattr(module, "PUBLISHED_IMAGES", {name: count for name, count in counts.items() if count})
-    monkeypatch.setattr(flickr30k_download, "LISTS", ("train.txt", "test.txt"))
+    monkeypatch.setattr(flickr30k, "PUBLISHED_IMAGES", {"train": 1, "test": 1})
     return write_flickr30k(tmp_path / "published", {"train": [STREET], "test": [FIELD]})
 
 
 @pytest.fixture
-def server(published: Path) -> Iterator[LocalServer]:
+def server(published: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalServer]:
     files = {f"e/{name}": (published / name).read_bytes() for name in ("train.txt", "test.txt", "UNRELATED_CAPTIONS")}
     inside = {f"{folder}/{path.name}": path.read_bytes()
               for folder in ("Sentences", "Annotations") for path in (published / folder).iterdir()}  # fmt: skip
     inside["__MACOSX/Annotations/._1007.xml"] = b"fork"
     with LocalServer(files | {"e/annotations.zip": zipped(inside)}) as serving:
+        monkeypatch.setattr(module, "FLICKR30K_ADDRESS", serving.url("e"))
         yield serving
 
 
@@ -38,11 +37,11 @@ def test_annotations_come_and_the_form_is_named(
     published: Path, server: LocalServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = tmp_path / "flickr"
-    options = ["flickr30k", "--root", str(root), "--refs-url", server.url("e")]
+    options = ["flickr30k", "--root", str(root)]
     server.faults.append("drop")
     main(options)
     said = capsys.readouterr().out
-    assert f"in {root} are complete: 2 images; their photographs are not there: ask for flickr30k-images.tar.gz" in said
+    assert f"in {root} is complete: 2 images without their photographs (ask for flickr30k-images.tar.gz" in said
     assert {path.name for path in root.iterdir()} == {"train.txt", "test.txt", "UNRELATED_CAPTIONS", "Sentences",
                                                       "Annotations", "downloads"}  # fmt: skip
     for folder in ("Sentences", "Annotations"):
@@ -52,24 +51,24 @@ def test_annotations_come_and_the_form_is_named(
     (published / "flickr30k-images").rename(root / "flickr30k-images")
     asked = len(server.requests)
     main(options)
-    assert capsys.readouterr().out.endswith("are complete: 2 images; nothing was downloaded\n")
+    assert capsys.readouterr().out.endswith("is complete: 2 images; nothing was downloaded\n")
     assert len(server.requests) == asked
     assert len(flickr30k.Flickr30kEntities(root, "test", group_by="image")) == 1
 
 
 def test_what_is_lost_comes_back_from_what_was_fetched(server: LocalServer, tmp_path: Path) -> None:
-    assert flickr30k_download.download(tmp_path, server.url("e"))
+    assert download_flickr30k(tmp_path)
     asked = len(server.requests)
     lost = tmp_path / "Annotations" / f"{FIELD}.xml"
     lost.unlink()
     said = rf"1 images in test\.txt, of which 1 are expected, and lacks 1 files of theirs \(.*{FIELD}\.xml is missing"
     with pytest.raises(InputError, match=said):
         main(["flickr30k", "--root", str(tmp_path), "--verify-only"])
-    assert flickr30k_download.download(tmp_path, server.url("e"))
+    assert download_flickr30k(tmp_path)
     assert lost.is_file() and len(server.requests) == asked
 
 
 def test_a_list_of_another_length_is_refused(server: LocalServer, tmp_path: Path) -> None:
     server.files["e/train.txt"] = b"1007\n36979\n"
     with pytest.raises(InputError, match=r"has 2 images in train\.txt, of which 1 are expected.*: delete .*downloads"):
-        flickr30k_download.download(tmp_path, server.url("e"))
+        download_flickr30k(tmp_path)

@@ -1,20 +1,17 @@
 """The official source: a server's archives, of which only what is missing is taken."""
 
+import shutil
+from dataclasses import replace
+
 import pytest
 
-from grounding.data.download import PUBLISHED, main
+from grounding.data.download import download
 from grounding.errors import InputError
 from tests.data.download.published import IMAGES, TINY, assert_complete
 
 
-@pytest.fixture(autouse=True)
-def tiny_published(monkeypatch):
-    monkeypatch.setitem(PUBLISHED, "refcocog", TINY)
-
-
 def from_official(server, root, refs="refcocog.zip"):
-    urls = ["--refs-url", server.url(refs), "--images-url", server.url("train2014.zip")]
-    main(["refcocog", "--root", str(root), "--source=official", *urls])
+    download(replace(TINY, refs_url=server.url(refs), images_url=server.url("train2014.zip")), root, "official")
 
 
 def test_official_source_takes_only_the_images_that_are_named(tmp_path, official):
@@ -27,17 +24,13 @@ def test_official_source_takes_only_the_images_that_are_named(tmp_path, official
 def test_images_that_are_there_already_are_not_downloaded(tmp_path, official):
     folder = tmp_path / "images" / "train2014"
     folder.mkdir(parents=True)
-    for name, content in IMAGES.items():
-        (folder / name).write_bytes(content)
+    from_official(official, tmp_path)  # missing ones join those of a subfolder
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == IMAGES
+    shutil.rmtree(tmp_path / "downloads")
+    shutil.rmtree(tmp_path / "annotations")
+    official.requests.clear()
     from_official(official, tmp_path)
     assert [path for path, _ in official.requests] == ["refcocog.zip"]
-
-
-def test_missing_images_join_those_of_a_subfolder(tmp_path, official):
-    folder = tmp_path / "images" / "train2014"
-    folder.mkdir(parents=True)
-    from_official(official, tmp_path)
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == IMAGES
 
 
 def test_a_wrong_address_is_said(tmp_path, official):

@@ -1,17 +1,24 @@
-"""Every format and mode of pixels gives the same: three channels of eight bits."""
+"""Every format, mode of pixels and way of giving an image is the same: upright, three channels of eight bits."""
 
 import io
 import struct
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from grounding.data.images import read_image
+from grounding.data.images import as_image, read_image
 from grounding.errors import InputError
-from tests.data.images.image_files import noise
+from tests.data.images.image_files import noise, smooth_jpeg
 from tests.shared_data import SHARED_DATA, needs_shared_data
+
+ORIENTATION = 0x0112
+
+
+def as_rgb(gray):
+    return np.stack([gray] * 3, axis=-1)
 
 
 def png16(path, values):
@@ -26,25 +33,18 @@ def png16(path, values):
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
 
 
-def test_rgb_is_returned_unchanged_as_a_writable_uint8_array(tmp_path):
-    pixels = noise()
-    Image.fromarray(pixels).save(tmp_path / "a.png")
-    image = read_image(str(tmp_path / "a.png"))
-    assert image.dtype == np.uint8 and image.flags.writeable and image.flags.c_contiguous
-    np.testing.assert_array_equal(image, pixels)
-
-
-@pytest.mark.parametrize("suffix", ["webp", "bmp", "tiff", "ppm"])
-def test_other_lossless_formats_give_the_same_pixels(tmp_path, suffix):
+@pytest.mark.parametrize("suffix", ["png", "webp", "bmp", "tiff", "ppm"])
+def test_lossless_formats_give_their_pixels_as_a_writable_array(tmp_path, suffix):
     Image.fromarray(noise()).save(tmp_path / f"a.{suffix}", **({"lossless": True} if suffix == "webp" else {}))
-    np.testing.assert_array_equal(read_image(tmp_path / f"a.{suffix}"), noise())
+    image = read_image(str(tmp_path / f"a.{suffix}"))
+    np.testing.assert_array_equal(image, noise())
+    assert image.dtype == np.uint8 and image.flags.writeable and image.flags.c_contiguous
 
 
 @pytest.mark.parametrize("pixels", [noise()[..., 0], noise()[..., 0] > 127], ids=["gray", "one bit"])
 def test_grayscale_is_repeated_in_three_channels(tmp_path, pixels):
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    expected = pixels * (255 if pixels.dtype == bool else 1)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.stack([expected] * 3, axis=-1))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), as_rgb(pixels * (255 if pixels.dtype == bool else 1)))
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
@@ -56,6 +56,9 @@ def test_alpha_is_composited_over_white(tmp_path, mode):
     image = read_image(tmp_path / "a.png")
     assert np.abs(image - (pixels[..., :-1] * alpha + 255 * (1 - alpha))).max() <= 1
     assert (image[0, 0] == 255).all() and (image[0, 1] == pixels[0, 1, :-1]).all()
+    pixels[..., -1] = 0  # as alpha that nobody has filled
+    Image.fromarray(pixels, mode).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.broadcast_to(pixels[..., :-1], (6, 9, 3)))
 
 
 @pytest.mark.parametrize("transparent", [False, True])
@@ -71,32 +74,32 @@ def test_palette_png_shows_its_colours_and_white_where_transparent(tmp_path, tra
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), expected)
 
 
-def test_rgb_png_with_a_transparent_colour_shows_white_there(tmp_path):
-    pixels = noise()
-    pixels[2, 3] = (1, 2, 3)
-    Image.fromarray(pixels).save(tmp_path / "a.png", transparency=(1, 2, 3))
-    expected = pixels.copy()
-    expected[2, 3] = 255
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), expected)
-
-
-def test_sixteen_bit_gray_is_scaled_not_cut_off(tmp_path):
+def test_sixteen_bits_are_scaled_and_not_cut_off(tmp_path):
     values = np.array([[0, 255, 257, 1000], [32768, 40000, 65000, 65535]], dtype=np.uint16)
+    expected = as_rgb(np.rint(values / 65535 * 255))
     png16(tmp_path / "a.png", values)
-    expected = np.rint(values / 65535 * 255)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.stack([expected] * 3, axis=-1))
+    Image.fromarray(values).save(tmp_path / "a.tiff")
+    (tmp_path / "a.pgm").write_bytes(b"P5 4 2 65535\n" + values.astype(">u2").tobytes())
+    for given in (tmp_path / "a.png", tmp_path / "a.tiff", tmp_path / "a.pgm", Image.fromarray(values)):
+        np.testing.assert_array_equal(as_image(given), expected)
+    white_is_zero = {262: 0}  # the photometric interpretation
+    Image.fromarray(values).save(tmp_path / "a.tiff", tiffinfo=white_is_zero)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tiff"), 255 - expected)
+    np.testing.assert_allclose(cv2.imread(str(tmp_path / "a.tiff")), 255 - expected, atol=1)  # which rounds down
+    cv2.imwrite(str(tmp_path / "a.png"), noise()[..., ::-1].astype(np.uint16) * 257)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), noise())
 
 
-@pytest.mark.parametrize(
-    ("pixel", "said"), [(np.float32(0.5), "floating-point"), (np.int32(70000), "from 70000 to 70000")]
-)
-def test_pixels_of_unknown_range_are_refused(tmp_path, pixel, said):
-    Image.fromarray(np.full((4, 5), pixel)).save(tmp_path / "depth.tiff")
-    with pytest.raises(InputError, match=rf"depth\.tiff.*{said}"):
-        read_image(tmp_path / "depth.tiff")
+@pytest.mark.parametrize("pixel", [np.float32(0.5), np.int32(200)])
+def test_pixels_of_unknown_range_are_refused(tmp_path, pixel):
+    image = Image.fromarray(np.full((4, 5), pixel))
+    image.save(tmp_path / "depth.tiff")
+    for given in (image, tmp_path / "depth.tiff"):
+        with pytest.raises(InputError, match="more than 16 bits, of which nobody knows what is white"):
+            as_image(given)
 
 
-def test_cmyk_jpeg_as_adobe_writes_it(tmp_path):
+def test_cmyk_as_adobe_writes_it_in_a_jpeg_and_as_it_is_in_a_tiff(tmp_path):
     """Adobe stores 255 for no ink: the stored bytes, decoded without PIL's inversion, show which way round."""
     inks = {"cyan": (255, 0, 0, 0), "paper": (0, 0, 0, 0), "black": (0, 0, 0, 255)}
     expected = {"cyan": (0, 255, 255), "paper": (255, 255, 255), "black": (0, 0, 0)}
@@ -108,11 +111,8 @@ def test_cmyk_jpeg_as_adobe_writes_it(tmp_path):
         raw.tile = [tile._replace(args=("CMYK", "")) for tile in raw.tile]
         assert np.abs(np.asarray(raw)[0, 0].astype(int) - (255 - np.array(ink))).max() <= 2
         assert np.abs(read_image(tmp_path / "a.jpg") - np.array(expected[name])).max() <= 2
-
-
-def test_cmyk_tiff_is_not_inverted(tmp_path):
-    Image.new("CMYK", (4, 4), (255, 0, 0, 0)).save(tmp_path / "a.tiff")
-    assert read_image(tmp_path / "a.tiff")[0, 0].tolist() == [0, 255, 255]
+        Image.new("CMYK", (4, 4), ink).save(tmp_path / "a.tiff")
+        assert tuple(read_image(tmp_path / "a.tiff")[0, 0].tolist()) == expected[name]
 
 
 @pytest.mark.parametrize("suffix", ["gif", "tiff"])
@@ -122,14 +122,64 @@ def test_the_first_of_several_frames_or_pages(tmp_path, suffix):
     np.testing.assert_array_equal(read_image(tmp_path / f"a.{suffix}"), np.full((4, 5, 3), (255, 0, 0)))
 
 
+# Stored pixels -> upright pixels for each EXIF orientation, from the EXIF standard's "row 0 is, column 0 is" table.
+UPRIGHT = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: a[::-1].swapaxes(0, 1),
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: a[:, ::-1].swapaxes(0, 1),
+}
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_exif_orientation_is_undone(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    for suffix in ("png", "tiff"):
+        Image.fromarray(noise()).save(tmp_path / f"a.{suffix}", exif=exif)
+        np.testing.assert_array_equal(read_image(tmp_path / f"a.{suffix}"), UPRIGHT[orientation](noise()))
+    pixels, _ = smooth_jpeg(tmp_path / "a.jpg", exif=exif)
+    opened = as_image(Image.open(tmp_path / "a.jpg"))
+    assert np.abs(opened.astype(int) - UPRIGHT[orientation](pixels)).max() < 12
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "rotated"),
+    [((6, 9), None, True), ((6, 9), (6, 9), True), ((6, 9), (9, 6), False), ((6, 6), (6, 6), True)],
+    ids=["no size", "rotated size", "stored size", "square"],
+)
+def test_annotated_size_decides_whether_the_exif_rotation_applies(tmp_path, shape, size, rotated):
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    Image.fromarray(noise(*shape)).save(tmp_path / "a.png", exif=exif)
+    expected = UPRIGHT[6](noise(*shape)) if rotated else noise(*shape)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png", size), expected)
+    with pytest.raises(InputError, match=r"a\.png has .* pixels where the annotations say 100x6"):
+        read_image(tmp_path / "a.png", (100, 6))
+
+
 @needs_shared_data("coco-photos")
 def test_real_photographs_equal_pil_alone():
     folder = SHARED_DATA / "coco-photos" / "images"
-    names = ["000000000086", "000000000009", "000000000025"]  # the first is grayscale
-    for name in names:
+    for name, mode in (("000000000086", "L"), ("000000000009", "RGB"), ("000000000025", "RGB")):
         path = folder / f"COCO_train2014_{name}.jpg"
         with Image.open(path) as reference:
-            assert reference.mode == ("L" if name == names[0] else "RGB")
-            pixels = np.asarray(reference)
-        expected = np.stack([pixels] * 3, axis=-1) if pixels.ndim == 2 else pixels
-        np.testing.assert_array_equal(read_image(path), expected)
+            assert reference.mode == mode
+            np.testing.assert_array_equal(read_image(path), np.asarray(reference.convert("RGB")))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBX", "YCbCr", "HSV", "CMYK"])
+def test_an_image_of_pils_is_what_it_shows(mode):
+    image = Image.fromarray(noise()).convert(mode)
+    np.testing.assert_array_equal(as_image(image), np.asarray(image.convert("RGB")))
+    assert image.mode == mode
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, io.BytesIO])
+def test_a_files_content_is_its_image(tmp_path, kind):
+    _, content = smooth_jpeg(tmp_path / "a.jpg")
+    np.testing.assert_array_equal(as_image(kind(content)), read_image(tmp_path / "a.jpg"))

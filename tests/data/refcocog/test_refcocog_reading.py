@@ -1,12 +1,16 @@
-"""What is read from the files: phrases, boxes and images, in their order, from either layout."""
+"""What is read from the files: phrases, boxes and images, in their order, from either layout, whole or in part."""
+
+import json
+import warnings
 
 import numpy as np
 import pytest
-from torch.utils.data import DataLoader
+from PIL import Image
 
 from grounding.data.refcocog import RefCOCOg
+from grounding.errors import InputError
 from grounding.types import Expression
-from tests.data.refcocog.records import error, write
+from tests.data.refcocog.records import SIZE, error, ref, write
 
 
 def test_sentences_are_in_the_order_of_the_refs_file(root):
@@ -18,10 +22,12 @@ def test_sentences_are_in_the_order_of_the_refs_file(root):
     assert [dataset.expressions_of(i) for i in range(5)] == [(e,) for e in dataset.expressions]
     assert (dataset.root, dataset.split, dataset.split_by) == (root, "val", "umd")
     assert dataset.images_dir == root / "images"
+    assert [example.expressions[0] for example in dataset] == list(dataset.expressions)
 
 
 def test_expression_holds_the_annotation(root):
-    assert RefCOCOg(root, "val").expressions[1] == Expression(
+    expressions = RefCOCOg(root, "val").expressions
+    assert expressions[1] == Expression(
         phrase="a cup on the left",
         box_xyxy=(1.5, 2.0, 11.5, 14.25),
         image_id=7,
@@ -32,6 +38,7 @@ def test_expression_holds_the_annotation(root):
         category="thing",
         tags=(),
     )
+    assert expressions[-1].box_xyxy == (30, 20, 40, 30), "clipped to the image"
 
 
 def test_example_has_the_image_of_the_image_id(root):
@@ -48,56 +55,140 @@ def test_group_by_image_gives_each_image_once_with_all_its_expressions(root):
     assert dataset.expressions == RefCOCOg(root, "val").expressions
 
 
-def test_iteration_and_negative_indices_stop_where_they_should(root):
-    dataset = RefCOCOg(root, "val")
-    assert [example.expressions[0] for example in dataset] == list(dataset.expressions)
-    assert dataset[-1].expressions == dataset.expressions_of(4)
-    with pytest.raises(IndexError):
-        dataset[5]
-
-
-def test_a_data_loader_reads_it_in_processes(root):
-    loader = DataLoader(RefCOCOg(root, "val"), batch_size=2, num_workers=1, collate_fn=list)
-    assert [phrase for batch in loader for example in batch for phrase in example.phrases] == [
-        e.phrase for e in RefCOCOg(root, "val").expressions
-    ]
-
-
-def test_raw_is_the_phrase_only_where_sent_is_missing_or_blank(tmp_path, records):
+def test_raw_is_the_phrase_only_where_sent_is_missing_or_blank_and_tags_are_kept(tmp_path, records):
     refs, instances = records
     del refs[0]["sentences"][0]["sent"]
     refs[0]["sentences"][1]["sent"] = " "
     del refs[1]["sentences"][0]["raw"]
-    phrases = [e.phrase for e in RefCOCOg(write(tmp_path, refs, instances), "val").expressions]
-    assert phrases[:3] == ["The left cup", "A cup on the left", "the dog"]
-
-
-def test_tags_of_a_sentence_are_kept(tmp_path, records):
-    refs, instances = records
     refs[1]["sentences"][0]["tags"] = ["novel", "relation"]
     expressions = RefCOCOg(write(tmp_path, refs, instances), "val").expressions
+    assert [e.phrase for e in expressions[:3]] == ["The left cup", "A cup on the left", "the dog"]
     assert [e.tags for e in expressions] == [(), (), ("novel", "relation"), (), ()]
 
 
-@pytest.mark.parametrize("images", ["images", "images/train2014", "train2014"])
+@pytest.mark.parametrize("images", ["images", "images/train2014", "images/saiapr_tc-12", "train2014"])
 @pytest.mark.parametrize("annotations", ["annotations", "."])
 def test_both_layouts_are_found(tmp_path, records, annotations, images):
+    (tmp_path / "annotations").mkdir()  # does not hide the files at the top
     dataset = RefCOCOg(write(tmp_path, *records, annotations=annotations, images=images), "val")
     assert dataset.images_dir == tmp_path / images
     assert dataset[0].image.shape == (30, 40, 3)
     dataset.check_images()
 
 
-def test_another_annotations_folder_does_not_hide_the_files_at_the_top(tmp_path, records):
-    write(tmp_path, *records, annotations=".")
-    (tmp_path / "annotations").mkdir()
-    assert len(RefCOCOg(tmp_path, "val")) == 5
+def test_boxes_of_their_own_go_with_the_refs_of_their_name(tmp_path, records):
+    root = write(tmp_path, *records, split_by="pseudo")
+    own = json.loads((root / "annotations" / "instances.json").read_text())
+    own["annotations"][1]["bbox"] = [3, 4, 5, 6]
+    (root / "annotations" / "instances(pseudo).json").write_text(json.dumps(own))
+    assert RefCOCOg(root, "val", split_by="pseudo").expressions[2].box_xyxy == (3, 4, 8, 10)
 
 
-def test_refcoco_has_two_test_splits_and_both_are_test(tmp_path, records):
+def test_missing_image_is_named_when_read_and_counted_by_the_check(root):
+    dataset = RefCOCOg(root, "val")
+    dataset.check_images()
+    (root / "images" / "photo_7.jpg").unlink()
+    (root / "images" / "photo_6.jpg").unlink()
+    with pytest.raises(InputError, match=r"photo_7\.jpg"):
+        dataset[0]
+    assert dataset[2].image.shape == (30, 40, 3)
+    with pytest.raises(InputError, match=r"2 of the 3 images of split 'val'.*photo_7\.jpg"):
+        dataset.check_images()
+    RefCOCOg(root, "train").check_images()
+    rest = RefCOCOg(root, "val", group_by="image").without({7, 6})
+    rest.check_images()
+    assert [rest[i].phrases for i in range(len(rest))] == [["the dog"]] and list(rest.regions) == [5]
+    with pytest.raises(InputError, match="all 3 images of split 'val' are broken"):
+        RefCOCOg(root, "val", group_by="image").without({5, 6, 7})
+
+
+@pytest.mark.parametrize("size", [SIZE, SIZE[::-1]], ids=["boxes of stored pixels", "boxes of upright pixels"])
+def test_image_is_turned_the_way_its_boxes_are_and_has_their_size(tmp_path, records, size):
     refs, instances = records
-    refs[0]["split"], refs[4]["split"] = "testA", "testB"
-    root = write(tmp_path, refs, instances, split_by="unc")
-    splits = ("train", "val", "testA", "testB", "test")
-    assert [len(RefCOCOg(root, split, split_by="unc")) for split in splits] == [1, 2, 2, 1, 3]
-    assert "testA, testB, train, val" in error(root, "testC", split_by="unc")
+    instances["images"][0].update(width=size[0], height=size[1])
+    instances["annotations"][1]["bbox"] = [1, 1, 5, 5]
+    root = write(tmp_path, refs, instances)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", SIZE).save(root / "images" / "photo_5.jpg", exif=exif)
+    assert RefCOCOg(root, "val")[2].image.shape == (size[1], size[0], 3)
+    Image.new("RGB", (80, 60)).save(root / "images" / "photo_5.jpg")
+    with pytest.raises(InputError, match=rf"photo_5\.jpg has 80x60 .* {size[0]}x{size[1]}"):
+        RefCOCOg(root, "val")[2]
+
+
+@pytest.mark.parametrize(("value", "kept"), [(0, True), (False, True), (None, True), (1, False), (True, False)])
+def test_a_crowd_and_what_lies_outside_are_left_out_and_one_object_is_not(tmp_path, records, value, kept):
+    records[1]["annotations"] += [
+        {"id": 900, "image_id": 5, "category_id": "none", "bbox": [1, 2, 9, 8], "iscrowd": value},
+        {"id": 901, "image_id": 5, "category_id": 1, "bbox": [50, 2, 5, 5]},
+    ]
+    regions = {region.ann_id: region for region in RefCOCOg(write(tmp_path, *records), "val").regions[5]}
+    assert set(regions) == {102, 900} if kept else {102}
+    assert not kept or (regions[900].category, regions[900].box_xyxy) == ("", (1, 2, 10, 10))
+    records[1]["annotations"][1]["iscrowd"] = 1  # a reference is about it
+    assert 102 in {region.ann_id for region in RefCOCOg(write(tmp_path, *records), "val").regions[5]}
+
+
+def test_ids_as_pandas_writes_them_are_the_same_ids_and_an_entry_twice_does_no_harm(tmp_path, records):
+    refs, instances = records
+    expected = RefCOCOg(write(tmp_path / "a", refs, instances), "val")
+    for name in ("images", "annotations", "categories"):
+        instances[name].append(dict(instances[name][0]))
+    for record in [*refs, *instances["images"], *instances["annotations"], *instances["categories"]]:
+        record.update({name: float(value) for name, value in record.items() if isinstance(value, int)})
+    found = RefCOCOg(write(tmp_path / "b", refs, instances), "val")
+    assert (found.regions, found.image_sizes) == (expected.regions, expected.image_sizes)
+    assert [(e.ref_id, e.sent_id, e.category) for e in found.expressions] == [
+        (e.ref_id, e.sent_id, e.category) for e in expected.expressions
+    ]
+    assert all(type(each.image_id) is type(each.ann_id) is int for each in found.expressions)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda x, y, w, h: [x, y, x + w, y + h], "boxes reach beyond their image and are cut off: .* not two corners"),
+        (lambda x, y, w, h: [x / 40, y / 30, w / 40, h / 30], "all boxes lie within 0 and 1"),
+    ],
+)
+def test_boxes_in_another_form_are_warned_of(tmp_path, records, change, said):
+    refs, instances = records
+    instances["annotations"][4]["bbox"] = [30, 20, 9, 9]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        RefCOCOg(write(tmp_path, refs, instances), "val")
+    for each in instances["annotations"][:-1]:
+        each["bbox"] = change(*each["bbox"])
+    with pytest.warns(UserWarning, match=rf"instances\.json: .*{said}"):
+        RefCOCOg(write(tmp_path, refs, instances), "val")
+
+
+def many_images(root, count):
+    refs = [ref(i, i, i, "train", f"Thing {i}", f"Object {i}") for i in range(1, count + 1)]
+    images = [{"id": i, "file_name": f"{i}.jpg", "width": 40, "height": 30} for i in range(1, count + 1)]
+    boxes = [{"id": i, "image_id": i, "category_id": 1, "bbox": [1, 1, 5, 5]} for i in range(1, count + 1)]
+    return write(root, refs, {"images": images, "annotations": boxes, "categories": []})
+
+
+def test_subset_counts_images_keeps_order_nests_and_is_the_seeds(tmp_path):
+    root = many_images(tmp_path, 20)
+    whole = RefCOCOg(root).expressions
+    chosen = {}
+    counts = [(1, 1), (0.01, 1), (0.25, 5), (np.int64(5), 5), (12, 12), (np.float32(0.99), 20), (20, 20), (None, 20)]
+    for subset, count in counts:
+        expressions = RefCOCOg(root, subset=subset, seed=3).expressions
+        chosen[subset] = [e.image_id for e in expressions[::2]]
+        assert len(expressions) == 2 * count
+        assert list(expressions) == [e for e in whole if e in expressions]
+        assert len(RefCOCOg(root, subset=subset, seed=3, group_by="image")) == count
+    assert set(chosen[1]) < set(chosen[5]) < set(chosen[12]) < set(chosen[None])
+    assert chosen[5] == chosen[0.25] and chosen[1] == chosen[0.01]
+    assert chosen[12] != sorted(range(1, 13)), "a seeded choice, not the first images"
+    by_seed = [tuple(e.image_id for e in RefCOCOg(root, subset=6, seed=seed).expressions) for seed in (0, 1, 2, 2)]
+    assert len(set(by_seed)) == 3 and by_seed[2] == by_seed[3]
+
+
+@pytest.mark.parametrize("subset", [0, -1, 1.0, 1.5, float("nan"), True, np.True_, np.int64(7), 4, "half"])
+def test_impossible_subsets_are_refused(root, subset):
+    assert f"subset is {subset!r}" in error(root, "val", subset=subset)
