@@ -112,14 +112,3 @@ def test_a_box_without_width_is_measured_too(image, expressions) -> None:
         CLIPSimilarity(loaded_tiny_clip(), ()), image, expressions[:1], [np.array([[5.0, 5.0, 5.0, 20.0]])]
     )
     assert all(np.isfinite(value) for value in measures.values())
-
-
-def test_examples_together_are_examples_one_by_one(image, expressions) -> None:
-    elsewhere = (Expression("a cat", ANNOTATED[0], 6, 9, 9, 9, Path("b.jpg"), "cat"),)
-    examples = [Example(image, tuple(expressions)), Example(255 - image, elsewhere)]
-    boxes = [[np.array([box]) for box in PREDICTED], [np.array(PREDICTED)]]
-    together = CLIPSimilarity(loaded_tiny_clip(), CATEGORIES).measure(examples, boxes)
-    for example, answers, measures in zip(examples, boxes, together, strict=True):
-        [alone] = CLIPSimilarity(loaded_tiny_clip(), CATEGORIES).measure([example], [answers])
-        for one, other in zip(alone, measures, strict=True):
-            assert one == pytest.approx(other, abs=2e-3)
