@@ -22,17 +22,15 @@ from typing import Any
 import numpy as np
 import psutil
 import torch
-from jsonargparse import auto_cli
 from PIL import Image
 from tabulate import tabulate
 from tqdm import tqdm
 
 from benchmarks.claims import Claim, record
-from benchmarks.measuring import hardware
-from benchmarks.pages import between
+from benchmarks.measuring import hardware, run
+from benchmarks.pages import write_between
 from benchmarks.rn50 import random_rn50
 from grounding.errors import InputError
-from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import write_text_atomic
 
 # RefCOCOg (umd): images and sentences of each split, and all annotations of its images in instances.json.
@@ -110,7 +108,7 @@ def main(
         print(f"report   {report.stat().st_size / 1e6:.1f} MB")
     if share == 1:
         record(rehearsal_claims(results))
-        write_text_atomic(page, between(page, BEGIN, END, table(results)))
+        write_between(page, BEGIN, END, table(results))
 
 
 def rehearsal_claims(results: dict[str, Any]) -> dict[str, Claim]:
@@ -211,5 +209,4 @@ def make(root: Path, photographs: list[Path], share: float) -> None:
 
 
 if __name__ == "__main__":
-    with exit_on_input_error():
-        auto_cli(main, args=sys.argv[1:], as_positional=False, prog="python -m benchmarks.rehearsal")
+    run(main)

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import auto_cli
-
 from benchmarks.claims import CLAIMS, Claim, claims_under, record
+from benchmarks.measuring import run
 from benchmarks.pages import between
 from grounding.errors import InputError
-from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import write_text_atomic
 from grounding.visualization.table_formats import render
 from grounding.visualization.tables import all_tables, difference_table, main_table, sets_table
@@ -212,5 +209,4 @@ def ladder_table(claims: dict[str, dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    with exit_on_input_error():
-        auto_cli(main, args=sys.argv[1:], as_positional=False)
+    run(main)

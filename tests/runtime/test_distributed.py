@@ -18,7 +18,6 @@ import torch
 from accelerate import PartialState
 
 import grounding.evaluation.compare as comparison
-from benchmarks.training_processes import in_processes
 from grounding import InputError
 from grounding.errors import SharedError
 from grounding.evaluation.evaluate import predict_blocks
@@ -27,6 +26,7 @@ from grounding.runtime.distributed import gather, is_main, process_count, proces
 from grounding.runtime.shards import ShardedFile
 from grounding.visualization import report
 from tests.ended import ending_both, no_space
+from tests.processes import in_processes
 from tests.runtime.shared_work import BOUNDS, METHODS, evaluation, work
 from tests.scripts import ROOT
 from tests.tiny_clip import save_tiny_clip
