@@ -63,12 +63,7 @@ CLIP's own map.
 # What the decoder that comes with the package is held against, besides differences to other methods.
 OURS = "refshapes"
 SETS_PREFIX = "sets/"
-SETS_GOALS = {
-    "set_accuracy": (0.5, None),
-    "n_acc": (0.7, None),
-    "t_acc": (0.95, None),
-    "presence_auroc": (0.9, None),
-}
+SETS_GOALS = {"set_accuracy": (0.5, None), "n_acc": (0.7, None), "t_acc": (0.95, None), "presence_auroc": (0.9, None)}
 CALIBRATION, MOST_ERROR = "calibration error/", 0.05
 SETS = f"""
 Phrases of `grefs(unc).json`, about several objects, one, or none; [evaluation.md](evaluation.md#sets-of-boxes) explains
@@ -113,13 +108,8 @@ def main(
     )
     table_of_rules = render(main_table(of_rules), "markdown")
     of_rules = {"methods": {RULES: of_rules["methods"]["zero-shot"]}, "bounds": {}}
-    record(
-        ladder_claims(of_ladder)
-        | ladder_claims(of_rules, RULES_COMMAND)
-        | sets_claims(of_sets)
-        | calibration_claims(of_ladder),
-        claims,
-    )
+    record(ladder_claims(of_ladder) | ladder_claims(of_rules, RULES_COMMAND) | sets_claims(of_sets)
+           | calibration_claims(of_ladder), claims)  # fmt: skip
     of_readme = between(readme, BEGIN, END, ladder_table(claims_under(LADDER, claims)))
     tables = [render(table, "markdown") for table in all_tables(of_ladder)]
     few = [render(make(of_demo), "markdown") for make in (main_table, difference_table)]
@@ -127,25 +117,9 @@ def main(
         rows = list(csv.reader(file))
     published = [f"| {' | '.join(row)} |" for row in rows]
     published.insert(1, "| --- " * len(rows[0]) + "|")
-    of_page = between(
-        output,
-        BEGIN,
-        END,
-        "\n".join(
-            [
-                "",
-                *tables,
-                UNTRAINED,
-                table_of_rules,
-                DEMO,
-                *few,
-                sets_table(of_sets, "markdown"),
-                SETS,
-                ELSEWHERE,
-                *published,
-            ]
-        ),
-    )
+    parts = ["", *tables, UNTRAINED, table_of_rules, DEMO, *few, sets_table(of_sets, "markdown"), SETS, ELSEWHERE,
+             *published]  # fmt: skip
+    of_page = between(output, BEGIN, END, "\n".join(parts))
     write_text_atomic(output, of_page)
     write_text_atomic(readme, of_readme)
 

@@ -73,7 +73,7 @@ def sweep(
         quality_head = grounder.quality_head
     values: dict[ExtractionConfig, list[tuple[float, ...]]] = {setting: [] for setting in settings}
     for answer, annotated in _beside_boxes(grounder, dataset, images_per_batch=images_per_batch, workers=workers,
-                                           description="fitting"):  # fmt: skip
+                                           description=description):  # fmt: skip
         for setting in settings:
             began = time.perf_counter()
             boxes, _ = extract(answer.heatmap, setting, quality_head, answer.image)
