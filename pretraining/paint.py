@@ -1,4 +1,4 @@
-"""How the catalogue's things are drawn, as clip art has them: outlines unlike RefShapes', patterns, shine and relief."""
+"""How the catalogue's things are drawn, as clip art has them: outlines unlike RefShapes', patterns, shine, relief."""
 
 from __future__ import annotations
 

@@ -32,7 +32,8 @@ def report_comparison(config: EvaluateConfig) -> str:
     """
 
     def report(comparison: Comparison) -> None:
-        write_report(config.output, comparison.results, comparison.summaries, command=shlex.join(["python", *sys.argv]))
+        command = shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
+        write_report(config.output, comparison.results, comparison.summaries, command=command)
 
     comparison = compare(config, report=report)
     if comparison is None:
