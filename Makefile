@@ -39,7 +39,7 @@ fuzz: ## give the readers of files and phrases 20,000 spoilt ones each
 	@sh scripts/setup.sh dev
 	@$(PYTHON_IN_VENV) -m reliability.fuzz && $(PYTHON_IN_VENV) -m reliability.page
 
-soak: ## use the page with ten clients, and ground 20,000 images, watching memory
+soak: ## use the page with ten clients, watching memory
 	@sh scripts/setup.sh dev
 	@$(PYTHON_IN_VENV) -m reliability.soak && $(PYTHON_IN_VENV) -m reliability.page
 

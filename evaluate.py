@@ -10,7 +10,7 @@ from grounding.visualization.report import report_comparison, report_score
 from grounding.visualization.tables import sets_table
 
 HELP = """usage: evaluate.py compare METHOD [METHOD ...] --data DIR --output DIR [--option VALUE ...]
-       evaluate.py score PREDICTIONS --format csv|jsonl|coco [--option VALUE ...]
+       evaluate.py score PREDICTIONS [--option VALUE ...]
        evaluate.py sets METHOD [METHOD ...] --data DIR --output DIR [--option VALUE ...]
 
 compare   measures methods (run folders, zero-shot, gradcam, yolo-clip, reclip, RN50, a CLIP's file) on a split; the

@@ -7,42 +7,37 @@ Each prints what it finds and leaves it in benchmarks/results.json; docs/perform
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from jsonargparse import auto_cli
-
-from benchmarks.performance import write_page
+from benchmarks.measuring import RESULTS, run
+from benchmarks.pages import write_between
 from grounding.errors import InputError
-from grounding.runtime.cli import exit_on_input_error
 
-NAMES = ("encoding", "end_to_end", "against_yolo_clip", "precision", "training_speed", "training_processes", "sharing",
-         "growth", "export", "gpu")  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which benchmarks to run.
-
-    Attributes:
-        only: names of benchmarks; all where it is empty.
-    """
-
-    only: list[str] = field(default_factory=list)
+NAMES = ("encoding", "end_to_end", "against_yolo_clip", "precision", "growth", "export", "gpu")
+PAGE = Path("docs/performance.md")
+BEGIN, END = "<!-- Written by python -m benchmarks -->", "<!-- End of what it writes -->"
 
 
-def main(wanted: Wanted) -> None:
-    """Run them one after the other, then write the page.
+def main(only: Sequence[str] = NAMES) -> None:
+    """Run benchmarks one after the other, then write the page.
+
+    Args:
+        only: names of benchmarks; none writes the page alone.
 
     Raises:
         InputError: there is no such benchmark, or one failed.
     """
-    for name in wanted.only:
+    for name in only:
         if name not in NAMES:
             raise InputError(f"there is no benchmark {name!r}: give some of {', '.join(NAMES)}")
     failed = []
-    for name in wanted.only or NAMES:
+    for name in only:
         print(f"\n== {name}", flush=True)
         if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"]).returncode:
             failed.append(name)
@@ -51,6 +46,41 @@ def main(wanted: Wanted) -> None:
         raise InputError(f"{', '.join(failed)} failed, as told above: mend that and run --only '[{', '.join(failed)}]'")
 
 
+def write_page(results: Path = RESULTS, page: Path = PAGE) -> None:
+    """Put the tables between the page's two marks.
+
+    Raises:
+        InputError: there are no results, or no marks.
+    """
+    if not results.is_file():
+        raise InputError(f"there is no {results}: run python -m benchmarks first")
+    write_between(page, BEGIN, END, tables(json.loads(results.read_text(encoding="utf-8"))))
+
+
+def tables(results: dict[str, Any]) -> str:
+    """A Markdown table per benchmark."""
+    by_module: dict[str, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
+    for name, found in results.items():
+        module, _, rest = name.partition(".")
+        by_module[module].append((rest or module, found))
+    parts = []
+    for module, rows in by_module.items():
+        commands = dict.fromkeys(f"`{found['command']}`" for _, found in rows)
+        machines = dict.fromkeys(found["hardware"] for _, found in rows)
+        parts.append(f"\n### {module.replace('_', ' ')}\n\n{', '.join(commands)}; {'; '.join(machines)}.\n")
+        parts.append("| what | measured | goal | met | figures |\n| --- | --: | --: | --- | --- |")
+        parts += [f"| {rest.replace('_', ' ')} | {found['ratio']:.3g} | {_goal(found)} | {_met(found)} | "
+                  f"{found['detail']} |" for rest, found in rows]  # fmt: skip
+    return "\n".join(parts)
+
+
+def _goal(found: dict[str, Any]) -> str:
+    return "" if found["goal"] is None else f"{'≥' if found['at_least'] else '≤'} {found['goal']:g}"
+
+
+def _met(found: dict[str, Any]) -> str:
+    return "" if found["met"] is None else "yes" if found["met"] else "**no**"
+
+
 if __name__ == "__main__":
-    with exit_on_input_error():
-        main(auto_cli(Wanted, args=sys.argv[1:], as_positional=False, prog="python -m benchmarks"))
+    run(main)

@@ -13,7 +13,6 @@ Without --images the pictures are generated, and the detector is the embedded on
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
@@ -21,24 +20,21 @@ from tempfile import TemporaryDirectory
 
 import torch
 import torch.nn.functional as F
-from jsonargparse import auto_cli
 from PIL import Image
 from torchvision.transforms import Compose
 
-from benchmarks.measuring import Finding, report, take_turns
-from benchmarks.rn50 import bfloat16_is_native, random_grounder, random_rn50
+from benchmarks.measuring import Finding, report, run, take_turns
+from benchmarks.rn50 import new_phrases, number_formats, random_grounder, random_rn50
 from grounding.clip.package import CLIP, clip
 from grounding.data.images import read_image
 from grounding.errors import InputError
 from grounding.methods.proposals import ProposalsConfig, Proposer, load_proposer
 from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
-from grounding.runtime.cli import exit_on_input_error
 from grounding.webapp.uploads import examples_for
 
 PHRASES = 4
 CONFIGURED = 0.1
 SUFFIXES = (".jpg", ".jpeg", ".png")
-NUMBER = count()
 
 
 def main(
@@ -64,7 +60,7 @@ def main(
             raise InputError(f"{images} holds no image: give a folder of {', '.join(SUFFIXES)} files")
         findings = []
         kind = "generated" if images is None else "photographs"
-        for precision in [torch.float32] + [torch.bfloat16] * bfloat16_is_native():
+        for precision in number_formats():
             for confidence in confidences:
                 findings += measured(precision, paths, detector, confidence, kind)
     command = "python -m benchmarks.against_yolo_clip" + ("" if images is None else " --images FOLDER --detector FILE")
@@ -89,9 +85,9 @@ def measured(
 
     seconds = take_turns(
         {
-            "ours": lambda: ours.ground(photo("ours"), new_phrases()),
-            "plain": lambda: plain_yolo_clip(plain, preprocess, proposer, photo("plain"), new_phrases()),
-            "fast": lambda: fast.ground(photo("fast"), new_phrases()),
+            "ours": lambda: ours.ground(photo("ours"), new_phrases(PHRASES)),
+            "plain": lambda: plain_yolo_clip(plain, preprocess, proposer, photo("plain"), new_phrases(PHRASES)),
+            "fast": lambda: fast.ground(photo("fast"), new_phrases(PHRASES)),
         },
         rounds=max(10, len(paths)),
     )
@@ -126,11 +122,5 @@ def plain_yolo_clip(
     return (texts @ regions.T).argmax(dim=-1)
 
 
-def new_phrases() -> list[str]:
-    """Phrases that no memory holds, of about the length of RefCOCOg's."""
-    return [f"the man in a red shirt left of number {next(NUMBER)}" for _ in range(PHRASES)]
-
-
 if __name__ == "__main__":
-    with exit_on_input_error():
-        auto_cli(main, args=sys.argv[1:], as_positional=False)
+    run(main)

@@ -7,19 +7,15 @@ ways that heatmap methods make boxes are chosen on training images. A good numbe
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import auto_cli
-
 from benchmarks.claims import Claim, record
-from benchmarks.pages import between
+from benchmarks.measuring import run
+from benchmarks.pages import write_between
 from grounding.evaluation.compare import compare
 from grounding.evaluation.config import EvaluateConfig
-from grounding.runtime.cli import exit_on_input_error
-from grounding.runtime.files import write_text_atomic
 
 BEGIN, END = "<!-- Written by python -m benchmarks.calibration -->", "<!-- End of benchmarks.calibration -->"
 COMMAND = "python -m benchmarks.calibration --output docs/data.md"
@@ -66,14 +62,14 @@ ROWS = (
 
 
 def main(
-    data: Path = Path("data/refshapes"), work: Path = Path("runs/calibration"), output: Path | None = None
+    data: Path = Path("data/refshapes"), work: Path = Path("runs/calibration"), output: Path = Path("docs/data.md")
 ) -> None:
     """Measure the training-free methods on val and hold them against the ranges.
 
     Args:
         data: root folder of RefShapes.
         work: folder for predictions; a method that is measured there already is not asked again.
-        output: Markdown file with the two marks, beside which docs/claims.json is written too; null only prints.
+        output: Markdown file with the two marks, beside which docs/claims.json is written too.
     """
     config = EvaluateConfig(METHODS, data, work, split="val", extraction_split="train", bounds=BOUNDS, device="cpu")
     comparison = compare(config)
@@ -81,10 +77,8 @@ def main(
     claims = claims_of(comparison.results)
     images, split = comparison.results["images"], comparison.results["split"]
     text = f"{table(claims)}\n\n{images} images of {split}, {claims[ROWS[0].claim].n:,} expressions."
-    print(text)
-    if output is not None:
-        write_text_atomic(output, between(output, BEGIN, END, f"\n{text}\n"))
-        record({f"calibration/{name}": claim for name, claim in claims.items()})
+    write_between(output, BEGIN, END, f"\n{text}\n")
+    record({f"calibration/{name}": claim for name, claim in claims.items()})
 
 
 def claims_of(results: dict[str, Any]) -> dict[str, Claim]:
@@ -119,5 +113,4 @@ def table(claims: dict[str, Claim]) -> str:
 
 
 if __name__ == "__main__":
-    with exit_on_input_error():
-        auto_cli(main, args=sys.argv[1:], as_positional=False, prog="python -m benchmarks.calibration")
+    run(main)

@@ -14,12 +14,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from jsonargparse import auto_cli
 from jsonargparse.typing import PositiveInt
 
 from benchmarks.claims import CLAIMS, Claim, record
+from benchmarks.measuring import run
 from grounding.errors import InputError
-from grounding.runtime.cli import exit_on_input_error
 
 GOAL = 240.0  # seconds, on two quiet cores
 TOOK = re.compile(r"^took +(\d+) seconds$", re.MULTILINE)
@@ -61,5 +60,4 @@ def time_one(number: int) -> tuple[float, dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    with exit_on_input_error():
-        auto_cli(main, args=sys.argv[1:], as_positional=False, prog="python -m benchmarks.demo")
+    run(main)

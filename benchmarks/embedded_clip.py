@@ -7,15 +7,14 @@ annotated box, at output stride 16 and 32? Chance is measured on the same exampl
 
 from __future__ import annotations
 
-import sys
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from jsonargparse import auto_cli
 from tqdm import tqdm
 
-from benchmarks.pages import between
+from benchmarks.measuring import run
+from benchmarks.pages import write_between
 from grounding.clip.backbone import load_clip
 from grounding.clip.crops import encode_crops
 from grounding.clip.encoder import Encoder
@@ -24,32 +23,20 @@ from grounding.evaluation.metrics import point_inside
 from grounding.geometry import hottest_point
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
-from grounding.runtime.cli import exit_on_input_error
-from grounding.runtime.files import write_text_atomic
 
 BEGIN, END = "<!-- Written by python -m benchmarks.embedded_clip -->", "<!-- End of benchmarks.embedded_clip -->"
 
 
-def main(
-    data: Path = Path("data/refshapes"),
-    split: str = "test",
-    clip: str = "embedded",
-    model_size: int = ModelConfig.model_size,
-    images: int | None = None,
-    output: Path | None = None,
-) -> None:
-    """Measure a frozen CLIP on annotated crops and on dense pointing.
+def main(data: Path = Path("data/refshapes"), clip: str = "embedded", output: Path = Path("docs/results.md")) -> None:
+    """Measure a frozen CLIP on annotated crops and on dense pointing, on the test split.
 
     Args:
         data: root folder of RefShapes.
-        split: split to measure on.
         clip: which CLIP; see `load_clip`.
-        model_size: side in pixels of the dense model's input.
-        images: measure on so many images only.
-        output: Markdown file with the two marks; the table is printed where it is not given.
+        output: Markdown file with the two marks.
     """
-    loaded = load_clip(clip)
-    dataset = RefCOCOg(data, split, group_by="image", subset=images)
+    loaded, model_size = load_clip(clip), ModelConfig.model_size
+    dataset = RefCOCOg(data, "test", group_by="image")
     encoders = {stride: Encoder(loaded, model_size=model_size, output_stride=stride) for stride in (16, 32)}
     extraction = ModelConfig().extraction
     dense = {s: DenseGrounder(e, None, extraction=extraction, name=f"stride {s}") for s, e in encoders.items()}
@@ -73,12 +60,9 @@ def main(
                     inside = point_inside(hottest_point(pointed[s][number].heatmap), np.array(expression.box_xyxy))
                     hits[tag, f"pointing, stride {s}"].append(inside)
                 hits[tag, "chance of pointing"].append((x2 - x1) * (y2 - y1) / area)
-    facts = f"{loaded.weights}; RefShapes {split}, {len(dataset)} images; dense input {model_size} pixels"
+    facts = f"{loaded.weights}; RefShapes test, {len(dataset)} images; dense input {model_size} pixels"
     text = f"{facts}.\n\n{_table(hits)}"
-    if output is None:
-        print(text)
-    else:
-        write_text_atomic(output, between(output, BEGIN, END, text))
+    write_between(output, BEGIN, END, text)
 
 
 def _table(hits: dict[tuple[str, str], list[float]]) -> str:
@@ -92,5 +76,4 @@ def _table(hits: dict[tuple[str, str], list[float]]) -> str:
 
 
 if __name__ == "__main__":
-    with exit_on_input_error():
-        auto_cli(main, args=sys.argv[1:], as_positional=False)
+    run(main)

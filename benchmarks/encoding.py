@@ -9,23 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import onnxruntime
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measuring import Finding, report, take_turns
-from benchmarks.rn50 import MODEL_SIZE, bfloat16_is_native, random_rn50
+from benchmarks.rn50 import MODEL_SIZE, number_formats, random_rn50
 from grounding.clip.dense import DenseCLIP
 from grounding.clip.package import ModifiedResNet
 
 COMMAND = "python -m benchmarks.encoding"
 STRIDE = 32
 MATRIX = 3072  # rows and columns: large enough for the rate to have levelled off
-NAMES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 FASTER = {torch.float32: 1.25, torch.bfloat16: 2.5}
 OF_PEAK = {torch.float32: 0.9, torch.bfloat16: 0.8}
 
@@ -33,22 +29,20 @@ OF_PEAK = {torch.float32: 0.9, torch.bfloat16: 0.8}
 @torch.no_grad()
 def main() -> None:
     """Measure and report."""
-    formats = [torch.float32] + [torch.bfloat16] * bfloat16_is_native()
+    formats = number_formats()
     theirs = random_rn50().model.visual
     pixels = torch.randn(1, 3, MODEL_SIZE, MODEL_SIZE)
     layered = pixels.contiguous(memory_format=torch.channels_last)
     sides: dict[str, Callable[[], object]] = {"clip": partial(clips_trunk, theirs, pixels)}
     for number_format in formats:
-        name = NAMES[number_format]
+        name = str(number_format).removeprefix("torch.")
         for compiled in (False, True):
             clip = random_rn50(precision=number_format, compiled=compiled)
             dense = DenseCLIP(clip.image_tower, output_stride=STRIDE, compiled=compiled)
             sides[f"{name}, compiled" if compiled else name] = partial(dense, layered)
         matrix = torch.randn(MATRIX, MATRIX).to(number_format)
         sides[f"{name}, matrices"] = partial(torch.mm, matrix, matrix)
-    with TemporaryDirectory() as folder:
-        sides["ONNX Runtime"] = onnx_trunk(theirs, pixels, Path(folder) / "trunk.onnx")
-        seconds = take_turns(sides)
+    seconds = take_turns(sides)
     dense = DenseCLIP(random_rn50().image_tower, output_stride=STRIDE)
     with FlopCounterMode(display=False) as counted:
         dense(layered)
@@ -56,7 +50,7 @@ def main() -> None:
 
     findings = []
     for number_format in formats:
-        name = NAMES[number_format]
+        name = str(number_format).removeprefix("torch.")
         peak = 2 * MATRIX**3 / seconds[f"{name}, matrices"]
         for side in (name, f"{name}, compiled"):
             detail = f"clip {1e3 * seconds['clip']:.0f} ms, ours {1e3 * seconds[side]:.0f} ms"
@@ -68,9 +62,7 @@ def main() -> None:
             findings.append(
                 Finding(f"encoding.{key}_of_peak", flops / seconds[side] / peak, OF_PEAK[number_format], True, detail)
             )
-    runtime = seconds["ONNX Runtime"]
-    detail = f"clip {1e3 * seconds['clip']:.0f} ms, ONNX Runtime {1e3 * runtime:.0f} ms, float32"
-    report([*findings, Finding("encoding.onnxruntime", seconds["clip"] / runtime, None, True, detail)], command=COMMAND)
+    report(findings, command=COMMAND)
 
 
 def clips_trunk(visual: ModifiedResNet, pixels: Tensor) -> Tensor:
@@ -79,24 +71,6 @@ def clips_trunk(visual: ModifiedResNet, pixels: Tensor) -> Tensor:
     x = visual.relu2(visual.bn2(visual.conv2(x)))
     x = visual.avgpool(visual.relu3(visual.bn3(visual.conv3(x))))
     return visual.layer4(visual.layer3(visual.layer2(visual.layer1(x))))
-
-
-class _Trunk(torch.nn.Module):
-    def __init__(self, visual: ModifiedResNet) -> None:
-        super().__init__()
-        self.visual = visual
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        return clips_trunk(self.visual, pixels)
-
-
-def onnx_trunk(visual: ModifiedResNet, pixels: Tensor, path: Path) -> Callable[[], object]:
-    """The same trunk by ONNX Runtime on the same threads: the other compiler that was considered."""
-    torch.onnx.export(_Trunk(visual).eval(), (pixels,), path, input_names=["pixels"], dynamo=True, verbose=False)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return partial(session.run, None, {"pixels": pixels.numpy()})
 
 
 if __name__ == "__main__":

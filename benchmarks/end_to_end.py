@@ -9,21 +9,19 @@ noise, from which boxes take longer to make than from a trained one's.
 from __future__ import annotations
 
 from functools import partial
-from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
 
 from benchmarks.measuring import Finding, report, take_turns
-from benchmarks.rn50 import bfloat16_is_native, random_grounder, random_rn50, write_photo
+from benchmarks.rn50 import new_phrases, number_formats, random_grounder, random_rn50, write_photo
 from grounding.data.images import read_image
 from grounding.geometry import Letterbox
 from grounding.methods.dense import DenseGrounder
 
 COMMAND = "python -m benchmarks.end_to_end"
 FURTHER = 8  # phrases
-NUMBER = count()
 
 
 def main() -> None:
@@ -31,7 +29,7 @@ def main() -> None:
     findings = []
     with TemporaryDirectory() as folder:
         photo = write_photo(Path(folder) / "photo.jpg")
-        for number_format in [torch.float32] + [torch.bfloat16] * bfloat16_is_native():
+        for number_format in number_formats():
             findings += measured(random_grounder(random_rn50(precision=number_format)), photo)
     report(findings, command=COMMAND)
 
@@ -55,11 +53,6 @@ def measured(grounder: DenseGrounder, photo: Path) -> list[Finding]:
         Finding(f"end_to_end.{name}_besides_trunk", one / trunk - 1, 0.3, False, detail),
         Finding(f"end_to_end.{name}_further_phrase", (several - one) / FURTHER / trunk, 0.12, False, detail),
     ]
-
-
-def new_phrases(wanted: int) -> list[str]:
-    """Phrases that no memory holds, of about the length of RefCOCOg's."""
-    return [f"the man in a red shirt left of number {next(NUMBER)}" for _ in range(wanted)]
 
 
 if __name__ == "__main__":

@@ -7,16 +7,14 @@ what the export leaves out (mirrored images, boxes by "quality"), which export.j
 from __future__ import annotations
 
 import runpy
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from jsonargparse import auto_cli
 from PIL import Image
 from tqdm import tqdm
 
-from benchmarks.measuring import Finding, report
+from benchmarks.measuring import Finding, report, run
 from grounding.data.images import read_image
 from grounding.data.refcocog import RefCOCOg
 from grounding.deployment.export import export_run
@@ -24,7 +22,6 @@ from grounding.extraction import ExtractionConfig
 from grounding.geometry import box_iou
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import load
-from grounding.runtime.cli import exit_on_input_error
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "onnx_grounding.py"
 SAME_IOU = 0.99  # or every edge within a pixel
@@ -74,5 +71,4 @@ def _same(expected: np.ndarray, found: np.ndarray) -> bool:
 
 
 if __name__ == "__main__":
-    with exit_on_input_error():
-        auto_cli(main, args=sys.argv[1:], as_positional=False)
+    run(main)

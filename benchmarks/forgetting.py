@@ -11,7 +11,6 @@ CLIP's own and the adapted ones). Writes a table of docs/results.md, and docs/cl
 from __future__ import annotations
 
 import json
-import sys
 from itertools import islice
 from pathlib import Path
 from typing import cast
@@ -19,20 +18,18 @@ from typing import cast
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jsonargparse import auto_cli
 from tabulate import tabulate
 from torch import Tensor
 from tqdm import tqdm
 
 from benchmarks.claims import CLAIMS, Claim, record
-from benchmarks.pages import between
+from benchmarks.measuring import run
+from benchmarks.pages import write_between
 from grounding.clip.backbone import normalise_pixels
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import load
 from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.decoder import HeatmapDecoder
-from grounding.runtime.cli import exit_on_input_error
-from grounding.runtime.files import write_text_atomic
 from grounding.training.contrast import pooled_similarity
 from grounding.training.run_folder import METRICS_FILE
 from pretraining.captions import captioned_pictures, captions_true_of
@@ -66,7 +63,7 @@ def main(
         for run, of_shares in measured.items() for share, right in of_shares.items()
     ]  # fmt: skip
     headings = ["run", "share of it", "right picture first", "of before", "n", "its pointing on val"]
-    write_text_atomic(output, between(output, BEGIN, END, tabulate(rows, headings, "github", disable_numparse=True)))
+    write_between(output, BEGIN, END, tabulate(rows, headings, "github", disable_numparse=True))
     kept = {
         f"{PREFIX}{run.name}": Claim(float(np.mean(right[1.0]) / np.mean(right[0.0])), COMMAND, n=len(right[1.0]),
                                  goal=(LEAST, None))
@@ -117,5 +114,4 @@ def _by_regions(grounder: DenseGrounder, share: float, pixels: Tensor, captions:
 
 
 if __name__ == "__main__":
-    with exit_on_input_error():
-        auto_cli(main, args=sys.argv[1:], as_positional=False, prog=COMMAND)
+    run(main)

@@ -6,27 +6,23 @@ docs/results.md. A goal that is not met stays in the table, as it is.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jsonargparse import auto_cli
 from tabulate import tabulate
 
 from benchmarks.claims import CLAIMS, Claim, claims_under, record
-from benchmarks.matched import matched_difference
-from benchmarks.pages import between
+from benchmarks.measuring import run
+from benchmarks.pages import write_between
 from benchmarks.results import CALIBRATION, NAMES, OURS, RULES, SETS_PREFIX
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
 from grounding.evaluation.metrics import hits, ious_with, point_inside
 from grounding.evaluation.predictions import Prediction, read_predictions
 from grounding.evaluation.significance import paired_difference
-from grounding.runtime.cli import exit_on_input_error
-from grounding.runtime.files import write_text_atomic
 from grounding.types import Expression
 
 BEGIN, END = "<!-- Written by python -m benchmarks.goals -->", "<!-- End of benchmarks.goals -->"
@@ -60,6 +56,7 @@ class Goal:
 
 NOVEL = f"{OURS} acc@0.5, novel minus matched known"
 NOVEL_GOAL = -0.05
+RESAMPLES = 2000
 MEASURES_OF_OURS = {
     PREFIX + NOVEL: "Acc@0.5 on novel combinations, minus known ones of the same shapes, sizes and kinds of phrases",
     f"{SETS_PREFIX}{OURS} set_accuracy": "sets: set accuracy",
@@ -110,7 +107,7 @@ def main(
     found = {goal.name: measured(goal, answers, tags) for goal in GOALS}
     record({**found, PREFIX + NOVEL: novel_beside_known(answers[OURS], expressions)}, claims)
     of_ours = f"{table(claims_under(PREFIX, claims))}\n\n{measures_table(claims_under('', claims))}"
-    write_text_atomic(output, between(output, BEGIN, END, of_ours))
+    write_between(output, BEGIN, END, of_ours)
 
 
 def measured(goal: Goal, answers: dict[str, list[Prediction]], tags: dict[int, tuple[str, ...]]) -> Claim:
@@ -143,6 +140,47 @@ def novel_beside_known(answers: list[Prediction], expressions: Mapping[int, Expr
         np.array([each.image_id for each in answers]),
     )
     return Claim(difference, COMMAND, interval, n, goal=(NOVEL_GOAL, None))
+
+
+def matched_difference(
+    values: np.ndarray, in_group: np.ndarray, strata: Sequence[Hashable], image_ids: np.ndarray, *, seed: int = 0
+) -> tuple[float, tuple[float, float], int]:
+    """How far the mean of a group is above that of the others, post-stratified.
+
+    Novel combinations come in other scenes than known ones, so their plain mean would also say what kinds of phrases
+    and objects are common there: here each stratum of the others counts as often as it occurs in the group. Strata that
+    only one of the two has are left out.
+
+    Args:
+        values: (P,) of P expressions.
+        in_group: (P,) bool.
+        strata: P keys.
+        image_ids: (P,) whose images are drawn anew for the interval.
+        seed: of the draws.
+
+    Returns:
+        The difference, its 95 % bootstrap interval over images, and how many expressions of the group it is of.
+    """
+    keys = {key: number for number, key in enumerate(dict.fromkeys(strata))}
+    stratum = np.array([keys[key] for key in strata])
+    images, row = np.unique(image_ids, return_inverse=True)
+    shape = (2, len(images), len(keys))  # others or group
+    cell = np.ravel_multi_index((in_group.astype(int), row, stratum), shape)
+    sums = np.stack(  # (2, 2, I, K): values, and counts
+        [np.bincount(cell, weights, minlength=np.prod(shape)).reshape(shape) for weights in (values, None)], axis=1
+    )
+    drawn = np.random.default_rng(seed).multinomial(len(images), np.full(len(images), 1 / len(images)), RESAMPLES)
+    resampled = [_difference(*of_groups) for of_groups in np.einsum("ri,gvik->rgvk", drawn, sums)]
+    low, high = np.quantile(resampled, (0.025, 0.975))
+    totals = sums.sum(axis=2)
+    return _difference(*totals), (float(low), float(high)), int(totals[1, 1][totals[0, 1] > 0].sum())
+
+
+def _difference(others: np.ndarray, group: np.ndarray) -> float:
+    """Of (2, K) sums of values and counts of K strata."""
+    both = (others[1] > 0) & (group[1] > 0)
+    expected = group[1, both] * others[0, both] / others[1, both]
+    return float((group[0, both].sum() - expected.sum()) / group[1, both].sum())
 
 
 def _value(measure: str, prediction: Prediction) -> float:
@@ -181,5 +219,4 @@ def measures_table(claims: dict[str, dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    with exit_on_input_error():
-        auto_cli(main, args=sys.argv[1:], as_positional=False, prog=COMMAND)
+    run(main)

@@ -21,18 +21,16 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import numpy as np
-from jsonargparse import auto_cli
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 from tqdm import tqdm
 
-from benchmarks.measuring import Finding, peak_memory, report
+from benchmarks.measuring import Finding, peak_memory, report, run
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import load
 from grounding.methods.stream import Request
-from grounding.runtime.cli import exit_on_input_error
 from grounding.visualization.plots import DPI, PALETTE, padded_figure, tidy
 
 COUNTS = {"phrases": (1, 10, 100, 1000), "images": (100, 1000, 10_000)}
@@ -129,5 +127,4 @@ def _panel(axis: Axes, counts: list[int], values: tuple[float, ...], colour: str
 
 
 if __name__ == "__main__":
-    with exit_on_input_error():
-        auto_cli(main, args=sys.argv[1:], as_positional=False)
+    run(main)

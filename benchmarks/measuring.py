@@ -1,4 +1,4 @@
-"""What the benchmarks share: sides that take turns, findings against a goal, and the file that holds them."""
+"""What the benchmarks share: their command line, sides that take turns, and findings."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import resource
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,9 @@ from time import perf_counter
 from typing import Any
 
 import torch
+from jsonargparse import auto_cli
 
+from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import write_text_atomic
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -45,6 +48,13 @@ class Finding:
         if self.goal is None:
             return None
         return bool(self.ratio >= self.goal if self.at_least else self.ratio <= self.goal)
+
+
+def run(main: Callable[..., object]) -> None:
+    """Call a module's `main` with the options of its command line; what a user can mend is one sentence."""
+    name = getattr(sys.modules["__main__"].__spec__, "name", "")
+    with exit_on_input_error():
+        auto_cli(main, args=sys.argv[1:], as_positional=False, prog=f"python -m {name}")
 
 
 def take_turns(sides: Mapping[str, Callable[[], object]], *, rounds: int = ROUNDS) -> dict[str, float]:

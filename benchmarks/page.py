@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
@@ -22,16 +21,14 @@ from typing import Any
 import cv2
 import gradio as gr
 import torch
-from jsonargparse import auto_cli
 from tqdm import tqdm
 
-from benchmarks.pages import between
+from benchmarks.measuring import run
+from benchmarks.pages import write_between
 from grounding.data.images import read_image
 from grounding.data.refshapes.vocabulary import COLOURS, SHAPES
 from grounding.methods.config import ModelConfig
 from grounding.methods.proposals import ProposalsConfig
-from grounding.runtime.cli import exit_on_input_error
-from grounding.runtime.files import write_text_atomic
 from grounding.runtime.lru_cache import LRUCache
 from grounding.webapp.answers import Answerer, extraction_of, load_methods
 from grounding.webapp.events import Handlers
@@ -46,13 +43,13 @@ MAX_PIXELS = 10**8
 BUDGET = 2**31  # bytes: nothing that is measured is evicted
 
 
-def main(run: str = "refshapes", repeats: int = 20, output: Path | None = None) -> None:
+def main(method: str = "refshapes", repeats: int = 20, output: Path = Path("docs/performance.md")) -> None:
     """Measure what a user of the page waits for.
 
     Args:
-        run: what the page is served with.
+        method: what the page is served with.
         repeats: how often each thing is measured.
-        output: Markdown file with the two markers; the table is printed where it is not given.
+        output: Markdown file with the two markers.
     """
     columns: dict[str, dict[str, float]] = {}
     with TemporaryDirectory() as folder:
@@ -63,17 +60,14 @@ def main(run: str = "refshapes", repeats: int = 20, output: Path | None = None) 
             size = (round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))
             path = Path(folder) / f"{size[0]}.jpg"
             cv2.imwrite(str(path), cv2.resize(pixels[..., ::-1], size, interpolation=cv2.INTER_CUBIC))
-            columns[f"{size[0]} x {size[1]} pixels"] = measure(run, path, repeats)
+            columns[f"{size[0]} x {size[1]} pixels"] = measure(method, path, repeats)
     text = table(columns, repeats)
-    if output is None:
-        print(text)
-    else:
-        write_text_atomic(output, between(output, BEGIN, END, f"\n{text}"))
+    write_between(output, BEGIN, END, f"\n{text}")
 
 
-def measure(run: str, path: Path, repeats: int) -> dict[str, float]:
+def measure(method: str, path: Path, repeats: int) -> dict[str, float]:
     """Median milliseconds of each row on one photo."""
-    answerer = Answerer(load_methods(run, ModelConfig(), ProposalsConfig(), "cpu"), LRUCache(BUDGET))
+    answerer = Answerer(load_methods(method, ModelConfig(), ProposalsConfig(), "cpu"), LRUCache(BUDGET))
     with gr.Blocks(analytics_enabled=False):
         ui = Components(list(answerer.methods.values()), [])
     handlers = Handlers(answerer, [], ui, max_pixels=MAX_PIXELS)
@@ -92,14 +86,14 @@ def measure(run: str, path: Path, repeats: int) -> dict[str, float]:
 
     for index in range(repeats + 1):
         timed(ENCODED, partial(answerer.methods[ours].encode, photo.pixels))
-        for method in (ours, "zero-shot", "yolo-clip"):
-            own = extraction_of(answerer.methods[method])
+        for asked in (ours, "zero-shot", "yolo-clip"):
+            own = extraction_of(answerer.methods[asked])
             question = {
-                ui.method: method,
+                ui.method: asked,
                 ui.phrases: next(phrases),
                 ui.extraction: own.method if own else None,
             }
-            answer = timed(f"a new phrase, {method}", partial(handlers.ask, {**values, **question}))
+            answer = timed(f"a new phrase, {asked}", partial(handlers.ask, {**values, **question}))
         moved = {**values, ui.question: answer[ui.question], ui.extraction: "components"}
         handlers.redraw(moved)  # yolo-clip was asked last: now the heatmap of the run's own method is kept too
         share = 0.2 + 0.6 * index / repeats
@@ -122,5 +116,4 @@ def table(columns: dict[str, dict[str, float]], repeats: int) -> str:
 
 
 if __name__ == "__main__":
-    with exit_on_input_error():
-        auto_cli(main, args=sys.argv[1:], as_positional=False)
+    run(main)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from grounding.errors import InputError
+from grounding.runtime.files import write_text_atomic
 
 
 def between(page: Path, begin: str, end: str, text: str) -> str:
@@ -18,3 +19,8 @@ def between(page: Path, begin: str, end: str, text: str) -> str:
     if not (found and found_too):
         raise InputError(f"{page} lacks the lines {begin!r} and {end!r}, between which this goes: put them there")
     return f"{before}{begin}\n{text}\n{end}{after}"
+
+
+def write_between(page: Path, begin: str, end: str, text: str) -> None:
+    """`between`, written into the page."""
+    write_text_atomic(page, between(page, begin, end, text))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from textwrap import fill
 
-from jsonargparse import auto_cli
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from benchmarks.measuring import run
 from grounding.data.refcocog import RefCOCOg
 from grounding.extraction import ExtractionConfig
 from grounding.methods.config import ModelConfig
-from grounding.runtime.cli import exit_on_input_error
 from grounding.visualization.commands import compare, figure, steps
 from grounding.visualization.inputs import VisualizeConfig
 
@@ -63,5 +61,4 @@ def scenes(dataset: RefCOCOg, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    with exit_on_input_error():
-        auto_cli(main, args=sys.argv[1:], as_positional=False)
+    run(main)

@@ -10,10 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from benchmarks.measuring import Finding, report
-from benchmarks.rn50 import bfloat16_is_native
+from benchmarks.rn50 import number_formats
 from grounding.clip.precision import Precision
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.refshapes.writer import IMAGES, write_refshapes
@@ -30,7 +31,7 @@ def main() -> None:
     write_refshapes(DATA, IMAGES)
     dataset = RefCOCOg(DATA, "test", group_by="image")
     others: dict[str, tuple[Precision, bool]] = {"compiled": ("float32", True)}
-    if bfloat16_is_native():
+    if torch.bfloat16 in number_formats():
         others["bfloat16"] = ("bfloat16", False)
     findings = []
     for name, (precision, compiled) in others.items():

@@ -6,21 +6,18 @@ What no box proposes, CLIP cannot choose. Writes a Markdown table.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from jsonargparse import auto_cli
 from tqdm import tqdm
 
-from benchmarks.pages import between
+from benchmarks.measuring import run
+from benchmarks.pages import write_between
 from grounding.data.refcocog import RefCOCOg
 from grounding.geometry import box_iou
 from grounding.methods.proposals import ProposalsConfig, load_proposer
-from grounding.runtime.cli import exit_on_input_error
-from grounding.runtime.files import write_text_atomic
 
 IOU_THRESHOLDS = (0.5, 0.75)
 BEST = (1, 5, 10)
@@ -29,29 +26,19 @@ BEGIN, END = "<!-- Written by python -m benchmarks.proposals -->", "<!-- End of 
 
 
 def main(
-    data: Path = Path("data/refshapes"),
-    split: str = "test",
-    detector: str = ProposalsConfig.detector,
-    confidence: float = ProposalsConfig.confidence,
-    iou_threshold: float = ProposalsConfig.iou_threshold,
-    max_proposals: int = ProposalsConfig.max_proposals,
-    images: int | None = None,
-    output: Path | None = None,
-) -> None:
-    """Measure which annotated objects a detector proposes.
+    data: Path = Path("data/refshapes"), detector: str = ProposalsConfig.detector,
+    output: Path = Path("docs/results.md"),
+) -> None:  # fmt: skip
+    """Measure which annotated objects of the test split a detector proposes.
 
     Args:
         data: root folder of RefShapes, RefCOCOg or another data set in its layout.
-        split: split to measure on.
         detector: which detector; see `ProposalsConfig`.
-        confidence: boxes that score lower are dropped.
-        iou_threshold: of non-maximum suppression.
-        max_proposals: boxes per image at most.
-        images: measure on so many images only.
-        output: Markdown file with the two marks; the table is printed where it is not given.
+        output: Markdown file with the two marks.
     """
-    proposer = load_proposer(ProposalsConfig(confidence, iou_threshold, max_proposals, detector))
-    dataset = RefCOCOg(data, split, group_by="image", subset=images)
+    config = ProposalsConfig(detector=detector)
+    proposer = load_proposer(config)
+    dataset = RefCOCOg(data, "test", group_by="image")
     overlaps: dict[tuple[str, int | None], list[float]] = defaultdict(list)
     counts, seconds = [], 0.0
     for index in tqdm(range(len(dataset)), desc="images"):
@@ -72,15 +59,13 @@ def main(
                 for group in (group for group, members in groups.items() if ann_id in members):
                     overlaps[group, best].append(value)
     facts = (
-        f"{proposer.weights}; {data.name} {split}, {len(dataset)} images; confidence {confidence}, non-maximum "
-        f"suppression at IoU {iou_threshold}, at most {max_proposals} boxes.\n\nPer image {np.mean(counts):.1f} "
-        f"proposals and {1000 * seconds / len(dataset):.1f} ms on the CPU, decoding of the file not counted"
+        f"{proposer.weights}; {data.name} test, {len(dataset)} images; confidence {config.confidence}, non-maximum "
+        f"suppression at IoU {config.iou_threshold}, at most {config.max_proposals} boxes.\n\nPer image "
+        f"{np.mean(counts):.1f} proposals and {1000 * seconds / len(dataset):.1f} ms on the CPU, decoding of the file "
+        "not counted"
     )
     text = f"{facts}.\n\n{_table(overlaps)}"
-    if output is None:
-        print(text)
-    else:
-        write_text_atomic(output, between(output, BEGIN, END, text))
+    write_between(output, BEGIN, END, text)
 
 
 def _table(overlaps: dict[tuple[str, int | None], list[float]]) -> str:
@@ -96,5 +81,4 @@ def _table(overlaps: dict[tuple[str, int | None], list[float]]) -> str:
 
 
 if __name__ == "__main__":
-    with exit_on_input_error():
-        auto_cli(main, args=sys.argv[1:], as_positional=False)
+    run(main)

@@ -6,25 +6,23 @@ architecture on two images; the rest follows from datasheets and from the assump
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jsonargparse import auto_cli
 from tabulate import tabulate
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.pages import between
+from benchmarks.measuring import run
+from benchmarks.pages import write_between
 from benchmarks.rn50 import RN50, random_rn50
 from grounding.clip.backbone import LoadedCLIP
 from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch
 from grounding.model.build import decoder_for
-from grounding.runtime.cli import exit_on_input_error, parse
-from grounding.runtime.files import write_text_atomic
+from grounding.runtime.cli import parse
 from grounding.training.config import TrainConfig
 from grounding.training.criterion import criterion_for
 
@@ -158,9 +156,8 @@ def main(output: Path = Path("docs/performance.md")) -> None:
     words = {name: ["--config", f"configs/{name}.yaml"] for name in CONFIGS}
     words |= {f"{CONFIGS[0]}, `{each}`": [*words[CONFIGS[0]], *each.split()] for each in SMALLER}
     configs = {name: parse(TrainConfig, "train", each) for name, each in words.items()}
-    write_text_atomic(output, between(output, BEGIN, END, section(configs, random_rn50())))
+    write_between(output, BEGIN, END, section(configs, random_rn50()))
 
 
 if __name__ == "__main__":
-    with exit_on_input_error():
-        auto_cli(main, args=sys.argv[1:], as_positional=False, prog="python -m benchmarks.refcocog_cost")
+    run(main)

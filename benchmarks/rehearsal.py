@@ -22,17 +22,15 @@ from typing import Any
 import numpy as np
 import psutil
 import torch
-from jsonargparse import auto_cli
 from PIL import Image
 from tabulate import tabulate
 from tqdm import tqdm
 
 from benchmarks.claims import Claim, record
-from benchmarks.measuring import hardware
-from benchmarks.pages import between
+from benchmarks.measuring import hardware, run
+from benchmarks.pages import write_between
 from benchmarks.rn50 import random_rn50
 from grounding.errors import InputError
-from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import write_text_atomic
 
 # RefCOCOg (umd): images and sentences of each split, and all annotations of its images in instances.json.
@@ -105,12 +103,9 @@ def main(
                          "machine": hardware()}  # fmt: skip
         write_text_atomic(results_file, json.dumps(results, indent=2) + "\n")
         print(f"{name:<8} {seconds:8.1f} s {peak / 1e9:6.2f} GB", flush=True)
-    report = work / OUTPUTS["compare"] / "report.html"
-    if report.is_file():
-        print(f"report   {report.stat().st_size / 1e6:.1f} MB")
     if share == 1:
         record(rehearsal_claims(results))
-        write_text_atomic(page, between(page, BEGIN, END, table(results)))
+        write_between(page, BEGIN, END, table(results))
 
 
 def rehearsal_claims(results: dict[str, Any]) -> dict[str, Claim]:
@@ -183,33 +178,23 @@ def make(root: Path, photographs: list[Path], share: float) -> None:
             images.append({"id": image_id, "file_name": name, "width": width, "height": height})
             first = len(annotations) + 1
             for _ in range(round(ANNOTATIONS / everything)):
-                x, y = rng.uniform(0, 0.7 * width), rng.uniform(0, 0.7 * height)
-                box = [
-                    round(float(value), 2)
-                    for value in (x, y, rng.uniform(9, 0.3 * width), rng.uniform(9, 0.3 * height))
-                ]
-                polygon = [round(float(value), 2) for value in rng.uniform(10, 400, POLYGON)]
+                box = (
+                    rng.uniform((0, 0, 9, 9), (0.7 * width, 0.7 * height, 0.3 * width, 0.3 * height)).round(2).tolist()
+                )
+                polygon = rng.uniform(10, 400, POLYGON).round(2).tolist()
                 annotations.append({"id": len(annotations) + 1, "image_id": image_id, "category_id": 1, "bbox": box,
                                     "area": box[2] * box[3], "iscrowd": 0, "segmentation": [polygon]})  # fmt: skip
             for offset in range(0, int(sentences), 2):  # two sentences an object
                 said = [" ".join(rng.choice(WORDS, rng.integers(4, 13))) for _ in range(min(2, sentences - offset))]
                 ann_id = first + min(offset // 2, round(ANNOTATIONS / everything) - 1)
-                refs.append(
-                    {
-                        "ref_id": len(refs) + 1,
-                        "ann_id": ann_id,
-                        "image_id": image_id,
-                        "category_id": 1,
-                        "split": split,
-                        "file_name": f"{Path(name).stem}_{ann_id}.jpg",
-                        "sentences": [{"sent_id": next(sentence_ids), "sent": each, "raw": each} for each in said],
-                    }
-                )
+                refs.append({"ref_id": len(refs) + 1, "ann_id": ann_id, "image_id": image_id, "category_id": 1,
+                             "split": split, "file_name": f"{Path(name).stem}_{ann_id}.jpg",
+                             "sentences": [{"sent_id": next(sentence_ids), "sent": each, "raw": each}
+                                           for each in said]})  # fmt: skip
     (root / "annotations" / "refs(umd).p").write_bytes(pickle.dumps(refs, protocol=2))
     content = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "thing"}]}
     write_text_atomic(root / "annotations" / "instances.json", json.dumps(content))
 
 
 if __name__ == "__main__":
-    with exit_on_input_error():
-        auto_cli(main, args=sys.argv[1:], as_positional=False, prog="python -m benchmarks.rehearsal")
+    run(main)

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import auto_cli
-
 from benchmarks.claims import CLAIMS, Claim, claims_under, record
+from benchmarks.measuring import run
 from benchmarks.pages import between
 from grounding.errors import InputError
-from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import write_text_atomic
 from grounding.visualization.table_formats import render
 from grounding.visualization.tables import all_tables, difference_table, main_table, sets_table
@@ -66,12 +63,7 @@ CLIP's own map.
 # What the decoder that comes with the package is held against, besides differences to other methods.
 OURS = "refshapes"
 SETS_PREFIX = "sets/"
-SETS_GOALS = {
-    "set_accuracy": (0.5, None),
-    "n_acc": (0.7, None),
-    "t_acc": (0.95, None),
-    "presence_auroc": (0.9, None),
-}
+SETS_GOALS = {"set_accuracy": (0.5, None), "n_acc": (0.7, None), "t_acc": (0.95, None), "presence_auroc": (0.9, None)}
 CALIBRATION, MOST_ERROR = "calibration error/", 0.05
 SETS = f"""
 Phrases of `grefs(unc).json`, about several objects, one, or none; [evaluation.md](evaluation.md#sets-of-boxes) explains
@@ -116,13 +108,8 @@ def main(
     )
     table_of_rules = render(main_table(of_rules), "markdown")
     of_rules = {"methods": {RULES: of_rules["methods"]["zero-shot"]}, "bounds": {}}
-    record(
-        ladder_claims(of_ladder)
-        | ladder_claims(of_rules, RULES_COMMAND)
-        | sets_claims(of_sets)
-        | calibration_claims(of_ladder),
-        claims,
-    )
+    record(ladder_claims(of_ladder) | ladder_claims(of_rules, RULES_COMMAND) | sets_claims(of_sets)
+           | calibration_claims(of_ladder), claims)  # fmt: skip
     of_readme = between(readme, BEGIN, END, ladder_table(claims_under(LADDER, claims)))
     tables = [render(table, "markdown") for table in all_tables(of_ladder)]
     few = [render(make(of_demo), "markdown") for make in (main_table, difference_table)]
@@ -130,25 +117,9 @@ def main(
         rows = list(csv.reader(file))
     published = [f"| {' | '.join(row)} |" for row in rows]
     published.insert(1, "| --- " * len(rows[0]) + "|")
-    of_page = between(
-        output,
-        BEGIN,
-        END,
-        "\n".join(
-            [
-                "",
-                *tables,
-                UNTRAINED,
-                table_of_rules,
-                DEMO,
-                *few,
-                sets_table(of_sets, "markdown"),
-                SETS,
-                ELSEWHERE,
-                *published,
-            ]
-        ),
-    )
+    parts = ["", *tables, UNTRAINED, table_of_rules, DEMO, *few, sets_table(of_sets, "markdown"), SETS, ELSEWHERE,
+             *published]  # fmt: skip
+    of_page = between(output, BEGIN, END, "\n".join(parts))
     write_text_atomic(output, of_page)
     write_text_atomic(readme, of_readme)
 
@@ -212,5 +183,4 @@ def ladder_table(claims: dict[str, dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    with exit_on_input_error():
-        auto_cli(main, args=sys.argv[1:], as_positional=False)
+    run(main)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import count as counting
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ RN50: dict[str, Any] = dict(
 
 # What configs/refcocog.yaml asks for.
 MODEL_SIZE, OUTPUT_STRIDE, DECODER = 448, 16, DecoderConfig(width=128)
+NUMBER = counting()
 
 
 def random_rn50(seed: int = 0, *, precision: torch.dtype = torch.float32, compiled: bool = False) -> LoadedCLIP:
@@ -45,9 +47,14 @@ def random_grounder(clip: LoadedCLIP) -> DenseGrounder:
     return DenseGrounder(encoder, decoder_for(encoder, DECODER), extraction=ExtractionConfig(), name="ours")
 
 
-def bfloat16_is_native() -> bool:
-    """Whether bfloat16 has anything to show on this machine's CPU."""
-    return number_format("auto", "cpu") == torch.bfloat16
+def number_formats() -> list[torch.dtype]:
+    """float32, and bfloat16 where it has anything to show on this machine's CPU."""
+    return list(dict.fromkeys((torch.float32, number_format("auto", "cpu"))))
+
+
+def new_phrases(count: int) -> list[str]:
+    """Phrases that no memory holds, of about the length of RefCOCOg's."""
+    return [f"the man in a red shirt left of number {next(NUMBER)}" for _ in range(count)]
 
 
 def write_photo(path: Path, *, size: tuple[int, int] = (640, 480), seed: int = 0) -> Path:

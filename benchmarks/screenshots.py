@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from jsonargparse import auto_cli
 from PIL import Image
 from playwright.sync_api import Page, expect
 
 from benchmarks.chromium import MISSING, chromium
+from benchmarks.measuring import run
 from grounding.errors import InputError
-from grounding.runtime.cli import exit_on_input_error
 from grounding.webapp.serving import ServeConfig, launch
 
 WIDTH, HEIGHT = 1400, 1000
@@ -64,5 +62,4 @@ def save(page: Page, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    with exit_on_input_error():
-        auto_cli(main, args=sys.argv[1:], as_positional=False)
+    run(main)

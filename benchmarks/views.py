@@ -6,16 +6,15 @@ with and without CLIP's opinion on the whole phrase multiplied in, as ReCLIP's a
 
 from __future__ import annotations
 
-import sys
 from collections import defaultdict
 from itertools import chain, combinations
 from pathlib import Path
 
 import numpy as np
-from jsonargparse import auto_cli
 from tqdm import tqdm
 
-from benchmarks.pages import between
+from benchmarks.measuring import run
+from benchmarks.pages import write_between
 from grounding.clip.backbone import load_clip
 from grounding.clip.crops import VIEWS
 from grounding.data.refcocog import RefCOCOg
@@ -24,32 +23,19 @@ from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.methods.reclip import combine
 from grounding.methods.spatial_phrases import noun_phrases, parse_spatial_phrase
 from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, boxes_to_choose_from
-from grounding.runtime.cli import exit_on_input_error
-from grounding.runtime.files import write_text_atomic
 
 BEGIN, END = "<!-- Written by python -m benchmarks.views -->", "<!-- End of benchmarks.views -->"
 
 
-def main(
-    data: Path = Path("data/refshapes"),
-    split: str = "val",
-    clip: str = "embedded",
-    detector: str = "embedded",
-    images: int | None = None,
-    output: Path | None = None,
-) -> None:
-    """Measure every combination of views.
+def main(data: Path = Path("data/refshapes"), output: Path = Path("docs/results.md")) -> None:
+    """Measure every combination of views on the val split.
 
     Args:
-        data: root folder of a data set in RefCOCOg's layout.
-        split: split to choose on: not the test split.
-        clip: which CLIP; see `load_clip`.
-        detector: which detector; see `ProposalsConfig`.
-        images: measure on so many images only.
-        output: Markdown file with the two marks; the table is printed where it is not given.
+        data: root folder of RefShapes.
+        output: Markdown file with the two marks.
     """
-    loaded, proposer = load_clip(clip), load_proposer(ProposalsConfig(detector=detector))
-    dataset = RefCOCOg(data, split, group_by="image", subset=images)
+    loaded, proposer = load_clip(), load_proposer(ProposalsConfig())
+    dataset = RefCOCOg(data, "val", group_by="image")
     choices = list(chain.from_iterable(combinations(VIEWS, count) for count in range(1, len(VIEWS) + 1)))
     scorers = {views: ProposalScorer(loaded, ScoringConfig(views)) for views in choices}
     right: dict[tuple[tuple[str, ...], str], list[bool]] = defaultdict(list)
@@ -73,14 +59,10 @@ def main(
         cells = " | ".join(f"{np.mean(right[views, method]):.3f}" for method in methods)
         lines.append(f"| {' + '.join(views)} | {cells} |")
     count = len(right[choices[0], methods[0]])
-    facts = f"{loaded.weights}; {proposer.weights}; {data.name}, {split}, {len(dataset)} images, n = {count}"
+    facts = f"{loaded.weights}; {proposer.weights}; {data.name}, val, {len(dataset)} images, n = {count}"
     text = f"{facts}.\n\n" + "\n".join(lines) + "\n"
-    if output is None:
-        print(text)
-    else:
-        write_text_atomic(output, between(output, BEGIN, END, text))
+    write_between(output, BEGIN, END, text)
 
 
 if __name__ == "__main__":
-    with exit_on_input_error():
-        auto_cli(main, args=sys.argv[1:], as_positional=False)
+    run(main)

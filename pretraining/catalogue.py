@@ -13,8 +13,7 @@ import cv2
 import numpy as np
 
 from grounding.data.refshapes.vocabulary import COLOURS, MATERIALS, SHAPES, TEXTURES
-from pretraining.contours import contours
-from pretraining.paint import drop_shadow, embossed, patterned, shine
+from pretraining.paint import contours, drop_shadow, embossed, patterned, shine
 
 STYLES = ("filled", "outlined", "shaded", "icon", "sketched")
 BACKGROUNDS = ("white", "pastel", "gradient", "paper", "blotches", "dark")

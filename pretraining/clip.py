@@ -186,12 +186,11 @@ def pretrain(config: PretrainConfig) -> CLIP:
 def _read_state(path: Path, config: PretrainConfig) -> dict[str, Any]:
     """What `pretrain` saved of a run with these settings."""
     try:
-        state = torch.load(path, weights_only=True)
+        state: dict[str, Any] = torch.load(path, weights_only=True)
+        is_same = state["config"] == plain(config)
     except Exception as error:  # torch raises whatever its readers met in a damaged file
         raise InputError(f"{path} cannot be read as a saved state: remove the file to start anew") from error
-    if not isinstance(state, dict) or not state.keys() >= {"trained", "optimizer", "step", "config"}:
-        raise InputError(f"{path} holds no saved state of this training: remove the file to start anew")
-    if state["config"] != plain(config):
+    if not is_same:
         raise InputError(f"{path} belongs to a run with other settings: repeat them, or remove the file")
     return state
 

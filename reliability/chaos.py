@@ -22,7 +22,7 @@ import grounding.evaluation.compare
 import grounding.training.search  # noqa: F401  with the two above, all that the commands import
 from reliability.attempts import Attempt, Running, run
 from reliability.faults import faults_of
-from reliability.recording import Row, record
+from reliability.page import Row, record
 from reliability.works import WORKS, Work, left_over, write_data
 
 

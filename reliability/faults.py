@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from reliability.attempts import Attempt, Running, run
-from reliability.recording import Row
+from reliability.page import Row
 from reliability.works import Work, left_over
 
 ROOM = "200m"  # more than any of the works writes

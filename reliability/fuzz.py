@@ -6,7 +6,6 @@ otherwise is kept in `reliability/wrong`.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,13 +13,12 @@ from tempfile import TemporaryDirectory
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
-from jsonargparse import auto_cli
 from tqdm import tqdm
 
+from benchmarks.measuring import run
 from grounding.errors import InputError
-from grounding.runtime.cli import exit_on_input_error
+from reliability.page import Row, record
 from reliability.readers import Reader, make_readers
-from reliability.recording import Row, record
 
 WRONG = Path(__file__).with_name("wrong")
 
@@ -88,5 +86,4 @@ def main(inputs: int = 20_000, only: Sequence[str] = (), seed: int = 0) -> None:
 
 
 if __name__ == "__main__":
-    with exit_on_input_error():
-        auto_cli(main, args=sys.argv[1:], as_positional=False, prog="python -m reliability.fuzz")
+    run(main)

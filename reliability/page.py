@@ -1,22 +1,62 @@
-"""`python -m reliability.page`: the tables of docs/reliability.md, from what the trials have recorded."""
+"""What the trials of this folder found: rows of a file, and `python -m reliability.page`, which puts them into docs."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
-from benchmarks.pages import between
+from benchmarks.measuring import hardware, run
+from benchmarks.pages import write_between
 from grounding.errors import InputError
-from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import write_text_atomic
-from reliability.recording import RESULTS
 
+RESULTS = Path(__file__).with_name("results.json")
 PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
 BEGIN, END = "<!-- Written by python -m reliability.page -->", "<!-- End of what is written -->"
 COLUMNS = ("what was tried", "how often", "how it ended", "wrong", "more")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One kind of trial.
+
+    Attributes:
+        name: what was tried, in a few words.
+        tried: how often: kills, inputs, requests.
+        counts: how they ended, by words such as "survived" or "refused in words".
+        wrong: of those tried, how many ended in a way that they must not.
+        detail: a sentence: what was compared with what, sizes, memory.
+    """
+
+    name: str
+    tried: int
+    counts: dict[str, int]
+    wrong: int
+    detail: str
+
+
+def record(trials: str, rows: Sequence[Row], *, command: str, path: Path = RESULTS) -> None:
+    """Print the rows, and put them in place of what the same trials found before.
+
+    Args:
+        trials: "chaos", "fuzz" or which of the soaks.
+        rows: in the order in which they are shown.
+        command: what repeats them.
+        path: the file.
+    """
+    known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    for row in rows:
+        ends = ", ".join(f"{number} {words}" for words, number in row.counts.items())
+        print(f"{row.name}: {row.tried} tried, {ends}, {row.wrong} wrong; {row.detail}", flush=True)
+    known[trials] = {"command": command, "date": date.today().isoformat(), "hardware": hardware(),
+                     "rows": [asdict(row) for row in rows]}  # fmt: skip
+    write_text_atomic(path, json.dumps(dict(sorted(known.items())), indent=2) + "\n")
 
 
 def write_page(results: Path = RESULTS, page: Path = PAGE) -> None:
@@ -27,7 +67,7 @@ def write_page(results: Path = RESULTS, page: Path = PAGE) -> None:
     """
     if not results.is_file():
         raise InputError(f"there is no {results}: run make chaos, make fuzz or make soak first")
-    write_text_atomic(page, between(page, BEGIN, END, tables(json.loads(results.read_text(encoding="utf-8")))))
+    write_between(page, BEGIN, END, tables(json.loads(results.read_text(encoding="utf-8"))))
 
 
 def tables(results: dict[str, Any]) -> str:
@@ -45,5 +85,4 @@ def tables(results: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    with exit_on_input_error():
-        write_page()
+    run(write_page)

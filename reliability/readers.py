@@ -25,8 +25,8 @@ from grounding.data.check import check, summary_text
 from grounding.data.images import read_image
 from grounding.data.untrusted import load_plain_pickle, unpack
 from grounding.deployment.bulk import read_requests, request_lines
-from grounding.evaluation.prediction_readers import read_coco, read_csv, read_jsonl
-from grounding.evaluation.predictions import Prediction, read_predictions
+from grounding.evaluation.predictions import Prediction
+from grounding.evaluation.score import read_answers
 from grounding.methods.config import ModelConfig
 from grounding.methods.load import read_model_config
 from grounding.runtime.config_io import plain
@@ -155,25 +155,20 @@ def _archives(folder: Path) -> Reader:
 
 
 def _predictions(folder: Path) -> Reader:
-    path = _file(folder, "predictions")
+    paths = {b"O": _file(folder, "own.jsonl"), b"L": folder / "lines.jsonl", b"K": folder / "coco.json"}
     boxes = ((1.0, 2.0, 30.0, 40.0), (0.0, 0.0, 9.0, 9.0))
     own = Prediction(1, 2, 3, 4, "the red box", boxes[0], boxes, (0.9, 0.1), 3000.0, (5.0, 6.0), 0.5)
     line = json.loads(own.to_json())
     expressions = {4: Expression("the red box", boxes[0], 1, 2, 3, 4, folder / "a.png")}
-    table = "sent_id,pred_x1,pred_y1,pred_x2,pred_y2,gt_x1,gt_y1,gt_x2,gt_y2\n4,1,2,30,40,1,2,30,40\n"
     coco = [{"image_id": 4, "bbox": [1, 2, 29, 38], "score": 0.5}]
-    ways: dict[bytes, Callable[[], object]] = {
-        b"O": lambda: list(read_predictions(path)), b"L": lambda: read_jsonl(path, expressions),
-        b"C": lambda: read_csv(path), b"K": lambda: read_coco(path, expressions),
-    }  # fmt: skip
 
     def read(data: bytes) -> None:
         """The first byte says in which form the rest is."""
-        path.write_bytes(data[1:])
-        ways.get(data[:1], ways[b"O"])()
+        form = data[:1] if data[:1] in paths else b"O"
+        paths[form].write_bytes(data[1:])
+        read_answers(paths[form], {} if form == b"O" else expressions)
 
-    seeds = tuple(form + json.dumps(line).encode() + b"\n" for form in (b"O", b"L"))
-    seeds += (b"C" + table.encode(), b"K" + json.dumps(coco).encode())
+    seeds = (b"O" + _in_json(line) + b"\n", b"L" + _in_json(line) + b"\n", b"K" + _in_json(coco))
     inputs = st.one_of(
         spoilt(seeds), misplaced([line], lambda value: b"O" + _in_json(value)),
         misplaced([line], lambda value: b"L" + _in_json(value)),

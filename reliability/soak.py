@@ -1,14 +1,11 @@
-"""Long use: `make soak`, or `python -m reliability.soak`.
+"""Long use of the page: `make soak`, or `python -m reliability.soak`.
 
-The page, in a process of its own, under ten clients that ask well and badly by turns; and bulk grounding of many images
-that all differ.
-Memory must not grow: the highest of the second half of the time is held against that of the first half after the start,
-in which memories fill.
+It runs in a process of its own, under ten clients that ask well and badly by turns. Memory must not grow: the highest
+of the second half of the time is held against that of the first half after the start, in which memories fill.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import socket
@@ -17,7 +14,6 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,15 +21,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import psutil
 import requests
-from jsonargparse import auto_cli
 from PIL import Image
-from tqdm import tqdm
 
+from benchmarks.measuring import run
 from grounding.webapp.events import UNEXPECTED
 from grounding.webapp.guard import ONLY_UPLOADED
 from reliability.attempts import ROOT
+from reliability.page import Row, record
 from reliability.page_session import Refused, Session
-from reliability.recording import Row, record
 
 CLIENTS = 10
 MEGABYTES = 1  # an upload's limit
@@ -42,23 +37,19 @@ SETTLED = 0.2  # share of the time after which memories have filled
 GROWTH = 1.05  # above this the memory counts as growing
 SAMPLES_PER_SECOND = 2
 SECONDS_TO_END = 60
-SIDE = 96  # pixels of the bulk's images
+SIDE = 96  # pixels of the images
 
 
-def main(minutes: float = 10, images: int = 20_000, seed: int = 0) -> None:
-    """Use both for long, and record each.
+def main(minutes: float = 10, seed: int = 0) -> None:
+    """Use the page for long, and record it.
 
     Args:
-        minutes: of the page's use; 0 leaves it out.
-        images: of bulk grounding; 0 leaves it out.
+        minutes: of its use.
         seed: of questions and images.
     """
-    command = f"python -m reliability.soak --minutes {minutes:g} --images {images} --seed {seed}"
     with TemporaryDirectory() as folder:
-        if minutes:
-            record("soak: page", [page_under_clients(Path(folder), minutes, seed)], command=command)
-        if images:
-            record("soak: bulk grounding", [bulk_of_many(Path(folder), images, seed)], command=command)
+        row = page_under_clients(Path(folder), minutes, seed)
+    record("soak", [row], command=f"python -m reliability.soak --minutes {minutes:g} --seed {seed}")
 
 
 def page_under_clients(folder: Path, minutes: float, seed: int) -> Row:
@@ -81,7 +72,7 @@ def page_under_clients(folder: Path, minutes: float, seed: int) -> Row:
                for i in range(CLIENTS)]  # fmt: skip
     for client in clients:
         client.start()
-    memory = _sampled(page.pid, lambda: time.monotonic() < ends, total=60 * minutes, description="page")
+    memory = _sampled(page.pid, ends)
     for client in clients:
         client.join()
     page.terminate()
@@ -181,41 +172,13 @@ def _until_it_answers(url: str, page: subprocess.Popen[bytes], log: Path) -> Non
         time.sleep(0.5)
 
 
-def bulk_of_many(folder: Path, images: int, seed: int) -> Row:
-    """Bulk grounding of images that all differ, in a process of its own."""
-    pictures = folder / "pictures"
-    pictures.mkdir()
-    lines = []
-    for index in tqdm(range(images), desc="writing images", unit="image", leave=False):
-        lines.append(json.dumps({"image": _write_photo(pictures / f"{index}.png", seed + index).name,
-                                 "phrases": [f"the red square number {index}"]}) + "\n")  # fmt: skip
-    (pictures / "requests.jsonl").write_text("".join(lines))
-    output = folder / "boxes.jsonl"
-    command = [sys.executable, "-m", "grounding.deployment.bulk", "--method", "zero-shot",
-               "--model.model_size", str(SIDE), "--requests", str(pictures / "requests.jsonl"), "--output", str(output),
-               "--device", "cpu"]  # fmt: skip
-    began = time.monotonic()
-    with (folder / "bulk.log").open("w") as log:
-        bulk = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
-    memory = _sampled(bulk.pid, lambda: bulk.poll() is None, total=None, description="bulk")
-    seconds = time.monotonic() - began
-    keys = [json.loads(line)["key"] for line in output.read_text().splitlines()] if output.is_file() else []
-    in_order = sum(key == f"{index}.png" for index, key in enumerate(keys))
-    growth, in_words = _growth(memory)
-    return Row(f"bulk grounding of {images:,} images", images, {"answered once, in order": in_order},
-               abs(len(keys) - images) + len(keys) - in_order + (growth > GROWTH) + bool(bulk.returncode),
-               f"{in_words}; {images / seconds:.0f} images a second at {SIDE} pixels")  # fmt: skip
-
-
-def _sampled(pid: int, goes_on: Callable[[], bool], *, total: float | None, description: str) -> list[float]:
+def _sampled(pid: int, ends: float) -> list[float]:
     """Resident memory of a process in MiB, some times a second."""
     process, memory = psutil.Process(pid), []
-    with tqdm(total=total, desc=description, unit="s") as bar:
-        while goes_on():
-            with suppress(psutil.NoSuchProcess):
-                memory.append(process.memory_info().rss / 2**20)
-            time.sleep(1 / SAMPLES_PER_SECOND)
-            bar.update(1 / SAMPLES_PER_SECOND)
+    while time.monotonic() < ends:
+        with suppress(psutil.NoSuchProcess):
+            memory.append(process.memory_info().rss / 2**20)
+        time.sleep(1 / SAMPLES_PER_SECOND)
     return memory
 
 
@@ -240,4 +203,4 @@ def _write_photo(path: Path, seed: int) -> Path:
 
 
 if __name__ == "__main__":
-    auto_cli(main, args=sys.argv[1:], as_positional=False)
+    run(main)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -26,21 +25,20 @@ from grounding.evaluation.clip_similarity import CLIPSimilarity
 from grounding.evaluation.config import EvaluateConfig
 from grounding.evaluation.evaluate import EvaluatedMethod, block_size, predict_blocks
 from grounding.evaluation.extraction_sweep import ExtractionTuner
-from grounding.evaluation.predictions import Prediction, aggregate_by_ref, read_predictions, write_coco_results
+from grounding.evaluation.predictions import read_predictions, write_coco_results
 from grounding.evaluation.registry import MethodSettings, code_identity, make_bound, make_method
 from grounding.evaluation.result_folder import claim, refuse_another, settings_of
-from grounding.evaluation.summary import Summary, summarise
+from grounding.evaluation.summary import IOU, Summary, summarise, write_results
 from grounding.methods.load import shared_model
 from grounding.methods.names import BLIND, RECLIP, YOLO_CLIP, is_answer_file, method_names, method_places
 from grounding.methods.own import given_by_name, own_method
 from grounding.methods.proposals import load_proposer
 from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.distributed import failing_together, from_main, join_launch, share_name
-from grounding.runtime.files import locked, write_text_atomic
+from grounding.runtime.files import locked
 from grounding.runtime.shards import ShardedFile
 
 WITHOUT_HEATMAPS = frozenset({YOLO_CLIP, RECLIP, *BLIND})  # to make boxes of
-IOU = "of the best-scored box with the annotated box, in pixels of the original image"
 
 
 @dataclass(frozen=True)
@@ -62,8 +60,8 @@ def compare(
     """Measure every method and bound that is not measured yet, and write predictions and results.json.
 
     A method's predictions are kept block by block: a killed comparison goes on where it was, with however many
-    processes, and one that is asked again, for example with another `query`, asks no method again. The processes of one
-    launch share the blocks; the first one writes the folder.
+    processes, and one that is asked again asks no method again. The processes of one launch share the blocks; the first
+    one writes the folder.
 
     Args:
         config: of the comparison.
@@ -109,16 +107,14 @@ def compare(
         files = _predict(config, [*methods, *bounds], dataset, clip, launch)
         if not launch.is_main_process:
             return None
-        summaries = {
-            name: summarise(_queries(path, config.query), expressions, dataset.regions) for name, path in files.items()
-        }
+        answers = {name: list(read_predictions(path)) for name, path in files.items()}
+        summaries = {name: summarise(each, expressions, dataset.regions) for name, each in answers.items()}
         first = summaries[methods[0].name]
         has_proposals = any("proposals" in each.made_from for each in (*methods, *bounds))
         results = {
             "data": str(config.data),
             "split": config.split,
             "split_by": dataset.split_by,
-            "query": config.query,
             "images": len(dataset),
             **({"left_out": dict(dataset.left_out)} if dataset.left_out else {}),
             "weights": clip.weights,
@@ -130,8 +126,8 @@ def compare(
             "bounds": {each.name: _compared(summaries[each.name], first) for each in bounds},
         }
         shutil.rmtree(config.output / "coco", ignore_errors=True)
-        for name, path in files.items():
-            write_coco_results(config.output / "coco", name, list(read_predictions(path)))
+        for name, each in answers.items():
+            write_coco_results(config.output / "coco", name, each)
         comparison = Comparison(results, summaries)
         report(comparison)
         write_results(results_file, results)
@@ -145,10 +141,8 @@ def _predict(
     """Every method's file of predictions, complete in the main process; what is there is not made again."""
     size = block_size(config.images_per_batch)
     # Batch size, device and compilation change no answer beyond rounding, but the time it takes.
-    common = {"data": dataset.sha256(), "split": config.split, "similarity": clip.sha256,
-              "code": code_identity(), "device": launch.device.type, "compiled": config.compiled,
-              "precision": str(number_format(config.precision, launch.device)),
-              "images_per_batch": int(config.images_per_batch)}  # fmt: skip
+    common = {**_computed_with(config, launch), "data": dataset.sha256(), "split": config.split,
+              "similarity": clip.sha256, "images_per_batch": int(config.images_per_batch)}  # fmt: skip
     origins = from_main([method.made_from for method in methods])  # a device, say, may be called differently elsewhere
     files: list[ShardedFile] = []
     for mine in (launch.is_main_process, not launch.is_main_process):
@@ -186,11 +180,6 @@ def _predict(
     return {method.name: file.path for method, file in zip(methods, files, strict=True)}
 
 
-def write_results(path: Path, results: dict[str, Any]) -> None:
-    """Write results.json, whole or not at all."""
-    write_text_atomic(path, json.dumps(results, indent=2) + "\n")
-
-
 def _tuner(config: EvaluateConfig, launch: PartialState, measured: GroundingDataset) -> ExtractionTuner | None:
     with_heatmaps = [each for each in config.methods if isinstance(each, str) and not is_answer_file(each)
                      and each not in WITHOUT_HEATMAPS]  # fmt: skip
@@ -207,16 +196,15 @@ def _tuner(config: EvaluateConfig, launch: PartialState, measured: GroundingData
             f"extraction_split: {error}; or give --extraction_split null to leave the boxes as they are configured"
         ) from error
     images = sorted(np.random.default_rng(0).permutation(len(dataset))[: config.extraction_images].tolist())
-    made_from = {"data": dataset.sha256(), "split": config.extraction_split, "images": images,
-                 "code": code_identity(), "device": launch.device.type, "compiled": config.compiled,
-                 "precision": str(number_format(config.precision, launch.device))}  # fmt: skip
+    made_from = {**_computed_with(config, launch), "data": dataset.sha256(), "split": config.extraction_split,
+                 "images": images}  # fmt: skip
     return ExtractionTuner(Subset(dataset, images), config.output / "extraction", made_from,
                            images_per_batch=int(config.images_per_batch), workers=config.workers)  # fmt: skip
 
 
-def _queries(path: Path, query: str) -> list[Prediction]:
-    predictions = list(read_predictions(path))
-    return aggregate_by_ref(predictions) if query == "ref" else predictions
+def _computed_with(config: EvaluateConfig, launch: PartialState) -> dict[str, Any]:
+    return {"code": code_identity(), "device": launch.device.type, "compiled": config.compiled,
+            "precision": str(number_format(config.precision, launch.device))}  # fmt: skip
 
 
 def _extraction(method: EvaluatedMethod) -> dict[str, Any]:

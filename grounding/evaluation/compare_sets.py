@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import NonNegativeInt, PositiveInt
+from torch.utils.data import Dataset
 
 from grounding.clip.precision import Precision
 from grounding.data.refcocog import GRefCOCO
+from grounding.data.sets import as_set
 from grounding.data.supervision import refuse_test_split
 from grounding.errors import InputError
+from grounding.evaluation.evaluate import answers_of
 from grounding.evaluation.fit_calibration import calibrated_answer, fit_calibration
 from grounding.evaluation.registry import MethodSettings, load_method, precision_of
 from grounding.evaluation.result_folder import claim, settings_of
-from grounding.evaluation.set_answers import set_answers
-from grounding.evaluation.set_metrics import intervals_of, set_metrics
+from grounding.evaluation.set_metrics import SetAnswer, intervals_of, set_metrics
+from grounding.evaluation.summary import write_results
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
+from grounding.methods.grounder import Grounder
 from grounding.methods.load import shared_model
 from grounding.methods.names import BLIND, method_names, method_places, needs_no_training
 from grounding.methods.own import MethodNames, given_by_name, own_method
@@ -28,7 +32,7 @@ from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.yolo_clip import ScoringConfig
 from grounding.runtime.config_io import plain, refuse_wrong_values
 from grounding.runtime.distributed import join_launch, refuse_several
-from grounding.runtime.files import write_text_atomic
+from grounding.types import Example, Expression, SetExample
 
 
 @dataclass(frozen=True)
@@ -115,5 +119,24 @@ def compare_sets(config: SetsConfig) -> dict[str, Any]:
         }
     results = {"data": str(config.data), "split": config.split, "threshold_split": config.threshold_split,
                "images": len(measured), "methods": methods}  # fmt: skip
-    write_text_atomic(config.output / "sets.json", json.dumps(results, indent=2) + "\n")
+    write_results(config.output / "sets.json", results)
     return results
+
+
+def set_answers(
+    grounder: Grounder, dataset: Dataset[SetExample] | Dataset[Example], *, images_per_batch: int, workers: int
+) -> list[SetAnswer]:
+    """Every phrase of a split asked once; of phrases for one object, too.
+
+    Raises:
+        InputError: an image cannot be read.
+    """
+    found: list[SetAnswer] = []
+    for example, groundings in answers_of(grounder, dataset, images_per_batch=images_per_batch, workers=workers,
+                                          description=f"{grounder.name}, sets"):  # fmt: skip
+        for expression, grounding in zip(example.expressions, groundings, strict=True):
+            named = as_set(expression) if isinstance(expression, Expression) else expression
+            annotated = np.array(named.boxes_xyxy, dtype=np.float64).reshape(-1, 4)
+            found.append(SetAnswer(grounding.boxes_xyxy, grounding.scores, annotated, grounding.presence,
+                                   named.image_id, grounding.found))  # fmt: skip
+    return found

@@ -1,22 +1,19 @@
-"""All settings of a comparison, and the command line that repeats it."""
+"""All settings of a comparison."""
 
 from __future__ import annotations
 
-import json
-import shlex
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
 from grounding.clip.precision import Precision
 from grounding.evaluation.registry import BOUNDS
 from grounding.methods.config import ModelConfig
-from grounding.methods.own import MethodNames, own_method
+from grounding.methods.own import MethodNames
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.yolo_clip import ScoringConfig
-from grounding.runtime.config_io import plain
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,6 @@ class EvaluateConfig:
         output: folder for results.json, tables, plots, report.html and predictions; likewise, RUN/SPLIT.
         split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
         split: split to measure on; all of it is used.
-        query: "expression" asks each by itself; "ref" pools the answers to all expressions of an object.
         extraction_split: split on which each heatmap method's way to make boxes is chosen, unless the run brings its
             choice (extraction.yaml); null, or the split that is measured, leaves all as they are configured.
         extraction_images: at most so many images of it, the same ones every time.
@@ -53,7 +49,6 @@ class EvaluateConfig:
     output: Path
     split_by: str = "umd"
     split: str = "test"
-    query: Literal["expression", "ref"] = "expression"
     extraction_split: str | None = "val"
     extraction_images: PositiveInt = 100
     bounds: list[str] = field(default_factory=lambda: list(BOUNDS))
@@ -65,22 +60,3 @@ class EvaluateConfig:
     precision: Precision = "float32"
     compiled: bool = False
     workers: NonNegativeInt = 0
-
-
-def command_of(config: EvaluateConfig) -> str:
-    """The command line that asks for the same comparison: what differs from the defaults."""
-    words = ["python", "evaluate.py", "compare"]
-    words += [own.origin if (own := own_method(each)) else str(each) for each in config.methods]
-    defaults = _flat(plain(EvaluateConfig([], Path(), Path())))
-    for name, value in _flat(plain(replace(config, methods=[]))).items():
-        if value != defaults[name]:
-            words += [f"--{name}", json.dumps(value) if isinstance(value, list | tuple | None) else str(value)]
-    return shlex.join(words)
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by their names on the command line: "model.clip"."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return flat

@@ -10,6 +10,7 @@ from itertools import chain, islice
 from typing import Any, TypeVar
 
 import numpy as np
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from grounding.clip.text import TextEncoder
@@ -22,7 +23,7 @@ from grounding.evaluation.summary import summarise
 from grounding.geometry import hottest_point
 from grounding.methods.grounder import Grounder, ground_examples
 from grounding.runtime.distributed import failing_together, gather, process_count, process_index, share_name
-from grounding.types import Example, Grounding
+from grounding.types import Example, Expression, Grounding, SetExample
 
 # Images whose crops CLIP sees together, however many a method does: its numbers then do not depend on that.
 CROPPED_TOGETHER = 16
@@ -65,19 +66,33 @@ def block_size(images_per_batch: int) -> int:
     return -(-images_per_batch // CROPPED_TOGETHER) * CROPPED_TOGETHER
 
 
-def predict(method: EvaluatedMethod, dataset: GroundingDataset, *, description: str = "") -> Iterator[list[Prediction]]:
-    """The method's answers, one list per image, in the order of the data set.
-
-    Args:
-        method: what answers.
-        dataset: the split, grouped by image.
-        description: of the progress bar.
+def answers_of(
+    grounder: Grounder,
+    dataset: Dataset[Example] | Dataset[SetExample],
+    *,
+    images_per_batch: int = IMAGES_PER_BATCH,
+    workers: int = 0,
+    description: str = "",
+) -> Iterator[tuple[Any, list[Grounding]]]:
+    """(example, one answer per expression) of every example, in the order of a data set of known length.
 
     Raises:
         InputError: an image cannot be read.
     """
-    blocks = _parts(range(len(dataset)), IMAGES_PER_BATCH)
-    for of_block in predict_blocks(method, dataset, blocks, description=description):
+    loader = ImageLoader(dataset, batch_size=images_per_batch, num_workers=workers, collate_fn=list)
+    with tqdm(total=len(dataset), desc=description or grounder.name, unit="image", leave=False) as bar:  # type: ignore[arg-type]
+        for batch in loader:
+            yield from zip(batch, ground_examples(grounder, batch), strict=True)
+            bar.update(len(batch))
+
+
+def predict(method: EvaluatedMethod, dataset: GroundingDataset) -> Iterator[list[Prediction]]:
+    """The method's answers, one list per image, in the order of the data set.
+
+    Raises:
+        InputError: an image cannot be read.
+    """
+    for of_block in predict_blocks(method, dataset, _parts(range(len(dataset)), IMAGES_PER_BATCH)):
         yield from of_block
 
 
@@ -104,8 +119,7 @@ def predict_blocks(
         similarity: measures crops; outside of the time that a prediction reports.
         images_per_batch: images that go through the method together, at most.
         workers: processes that read images; 0 reads in this one.
-        description: of the progress bar.
-        hide_progress: whether there is none.
+        description, hide_progress: of the progress bar.
 
     Raises:
         InputError: an image cannot be read.
@@ -169,41 +183,36 @@ def _answered(method: EvaluatedMethod, batch: Sequence[Example]) -> list[tuple[E
     answers = method.answer(batch)
     seconds = (time.perf_counter() - began) / sum(map(len, answers))
     return [
-        (example, _predictions(method, example, groundings, seconds))
+        (example, [_prediction(method, *pair, seconds) for pair in zip(example.expressions, groundings, strict=True)])
         for example, groundings in zip(batch, answers, strict=True)
     ]
 
 
-def _predictions(
-    method: EvaluatedMethod, example: Example, groundings: Sequence[Grounding], seconds: float
-) -> list[Prediction]:
-    predictions = []
-    for expression, grounding in zip(example.expressions, groundings, strict=True):
-        boxes_xyxy = _rounded(grounding.boxes_xyxy[: None if method.at_random else BOXES_KEPT])
-        inside = None if method.at_random else mass_inside(grounding.heatmap, np.array(expression.box_xyxy))
-        height, width = grounding.image.shape[:2]
-        predictions.append(
-            Prediction(
-                image_id=expression.image_id,
-                ref_id=expression.ref_id,
-                ann_id=expression.ann_id,
-                sent_id=expression.sent_id,
-                phrase=expression.phrase,
-                annotated_xyxy=expression.box_xyxy,
-                boxes_xyxy=tuple(map(tuple, boxes_xyxy.tolist())),
-                scores=tuple(round(float(score), 5) for score in grounding.scores[: len(boxes_xyxy)]),
-                image_area=float(height * width),
-                point_xy=hottest_point(grounding.heatmap),
-                mass_inside=None if inside is None else round(inside, 5),
-                seconds=round(seconds, 6),
-                no_proposal=grounding.no_proposal,
-                at_random=method.at_random,
-                file_name=expression.image_path.name,
-                category=expression.category,
-                parts_xyxy=expression.parts_xyxy,
-            )
-        )
-    return predictions
+def _prediction(method: EvaluatedMethod, expression: Expression, grounding: Grounding, seconds: float) -> Prediction:
+    # To thousandths of a pixel, before anything is measured: a file of predictions then says all there is to say.
+    kept = grounding.boxes_xyxy[: None if method.at_random else BOXES_KEPT]
+    boxes_xyxy = np.round(kept.astype(np.float64), 3)
+    inside = None if method.at_random else mass_inside(grounding.heatmap, np.array(expression.box_xyxy))
+    height, width = grounding.image.shape[:2]
+    return Prediction(
+        image_id=expression.image_id,
+        ref_id=expression.ref_id,
+        ann_id=expression.ann_id,
+        sent_id=expression.sent_id,
+        phrase=expression.phrase,
+        annotated_xyxy=expression.box_xyxy,
+        boxes_xyxy=tuple(map(tuple, boxes_xyxy.tolist())),
+        scores=tuple(round(float(score), 5) for score in grounding.scores[: len(boxes_xyxy)]),
+        image_area=float(height * width),
+        point_xy=hottest_point(grounding.heatmap),
+        mass_inside=None if inside is None else round(inside, 5),
+        seconds=round(seconds, 6),
+        no_proposal=grounding.no_proposal,
+        at_random=method.at_random,
+        file_name=expression.image_path.name,
+        category=expression.category,
+        parts_xyxy=expression.parts_xyxy,
+    )
 
 
 def _given(given: Mapping[int, Prediction], example: Example) -> list[Prediction]:
@@ -223,11 +232,7 @@ def _with_semantics(
     """The predictions with what CLIP says of their crops, where it is asked."""
     if similarity is None:
         return [predictions for _, predictions in answered]
-    # Of an answer at random every box may be it, else the best one is.
-    answers = [
-        [np.array(each.boxes_xyxy if each.at_random else each.boxes_xyxy[:1]) for each in predictions]
-        for _, predictions in answered
-    ]
+    answers = [[each.answers_xyxy for each in predictions] for _, predictions in answered]
     meanings = similarity.measure([example for example, _ in answered], answers)
     return [
         [
@@ -236,8 +241,3 @@ def _with_semantics(
         ]
         for (_, predictions), of_image in zip(answered, meanings, strict=True)
     ]
-
-
-def _rounded(boxes_xyxy: np.ndarray) -> np.ndarray:
-    """To thousandths of a pixel, before anything is measured: a file of predictions then says all there is to say."""
-    return np.round(boxes_xyxy.astype(np.float64), 3)

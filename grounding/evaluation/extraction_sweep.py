@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tabulate import tabulate
 from torch.utils.data import Dataset, Subset
-from tqdm import tqdm
 
-from grounding.data.dataloader import ImageLoader
+from grounding.evaluation.evaluate import answers_of
 from grounding.evaluation.metrics import hits, ious_with, recall_at
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.quality import BoxQualityHead, box_features, candidate_boxes, fit_quality_head
 from grounding.methods.dense import DenseGrounder
-from grounding.methods.grounder import Grounder, ground_examples
+from grounding.methods.grounder import Grounder
 from grounding.runtime.config_io import plain
 from grounding.runtime.files import write_text_atomic
 from grounding.types import Example, Grounding
@@ -73,9 +72,9 @@ def sweep(
     """
     if quality_head is None and isinstance(grounder, DenseGrounder):
         quality_head = grounder.quality_head
-    settings = list(dict.fromkeys(settings))
     values: dict[ExtractionConfig, list[tuple[float, ...]]] = {setting: [] for setting in settings}
-    for answer, annotated in _answers(grounder, dataset, images_per_batch, workers, description):
+    for answer, annotated in _beside_boxes(grounder, dataset, images_per_batch=images_per_batch, workers=workers,
+                                           description=description):  # fmt: skip
         for setting in settings:
             began = time.perf_counter()
             boxes, _ = extract(answer.heatmap, setting, quality_head, answer.image)
@@ -98,7 +97,6 @@ def fit_head(
     seed: int = 0,
     images_per_batch: int = 16,
     workers: int = 0,
-    description: str = "fitting",
 ) -> BoxQualityHead:
     """A box-quality network fitted to a grounder's heatmaps of examples, which are to be of a train split.
 
@@ -109,7 +107,8 @@ def fit_head(
         InputError: an image cannot be read.
     """
     features, ious = [], []
-    for answer, annotated in _answers(grounder, dataset, images_per_batch, workers, description):
+    for answer, annotated in _beside_boxes(grounder, dataset, images_per_batch=images_per_batch, workers=workers,
+                                           description="fitting"):  # fmt: skip
         boxes = candidate_boxes(answer.heatmap)
         features.append(box_features(answer.heatmap, boxes))
         ious.append(ious_with(boxes, annotated))
@@ -119,35 +118,19 @@ def fit_head(
 def sweep_table(measured: Mapping[ExtractionConfig, Mapping[str, float]], best: ExtractionConfig | None = None) -> str:
     """Settings with their measures as plain text, the best one marked."""
     rows = [
-        [
-            setting.method,
-            ", ".join(f"{name} {_shown(value)}" for name, value in setting.parameters.items()),
-            *(f"{metrics[name]:.3f}" for name in ("acc@0.5", "miou", "recall@5")),
-            f"{metrics['ms_per_phrase']:.1f}",
-            "<" if setting == best else "",
-        ]
+        [setting.method, ", ".join(f"{name} {value}" for name, value in setting.parameters.items()),
+         *(metrics[name] for name in ("acc@0.5", "miou", "recall@5", "ms_per_phrase")), "<" if setting == best else ""]
         for setting, metrics in measured.items()
-    ]
-    headings = ["method", "parameters", "Acc@0.5", "mIoU", "R@5", "ms/phrase", ""]
-    return tabulate(rows, headings, disable_numparse=True, colalign=("left", "left", *["right"] * 4, "left"))
+    ]  # fmt: skip
+    return tabulate(rows, ["method", "parameters", "Acc@0.5", "mIoU", "R@5", "ms/phrase", ""], floatfmt=".3f")
 
 
-def _shown(value: Any) -> str:
-    return " ".join(f"{each:g}" for each in value) if isinstance(value, tuple) else f"{value:g}"
-
-
-def _answers(
-    grounder: Grounder, dataset: Dataset[Example], images_per_batch: int, workers: int, description: str
+def _beside_boxes(
+    grounder: Grounder, dataset: Dataset[Example], **options: Any
 ) -> Iterator[tuple[Grounding, np.ndarray]]:
     """(answer, annotated box (4,)) of every expression, in the order of the data set."""
-    loader = ImageLoader(dataset, batch_size=images_per_batch, num_workers=workers, collate_fn=list)
-    total = len(dataset) if isinstance(dataset, Sized) else None
-    with tqdm(total=total, desc=description, unit="image", leave=False) as bar:
-        for batch in loader:
-            answers = ground_examples(grounder, batch)
-            for example, groundings in zip(batch, answers, strict=True):
-                yield from zip(groundings, example.boxes_xyxy, strict=True)
-                bar.update()
+    for example, answers in answers_of(grounder, dataset, **options):
+        yield from zip(answers, example.boxes_xyxy, strict=True)
 
 
 class ExtractionTuner:
@@ -181,7 +164,10 @@ class ExtractionTuner:
         """
         path = self._folder / f"{grounder.name}.json"
         origin = json.loads(json.dumps({**self._made_from, "method": made_from}))
-        known = _read(path)
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # there is none yet, or it is damaged
+            known = {}
         if known.get("made_from") != origin:
             measured = sweep(grounder, self._dataset, SETTINGS, images_per_batch=self._images_per_batch,
                              workers=self._workers, description=f"{grounder.name}: boxes from heatmaps")  # fmt: skip
@@ -190,12 +176,3 @@ class ExtractionTuner:
             known = {"made_from": origin, "best": SETTINGS.index(best), "rows": rows}
             write_text_atomic(path, json.dumps(known, indent=2) + "\n")
         return SETTINGS[known["best"]]
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """A choice that was made before; nothing where there is none, or a damaged one."""
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-        return known if isinstance(known, dict) and known.get("best") in range(len(SETTINGS)) else {}
-    except (OSError, ValueError):
-        return {}

@@ -1,4 +1,4 @@
-"""Predictions: one expression a line on disk, in COCO's results form for other tools, and pooled by referred object.
+"""Predictions: one expression a line on disk, and in COCO's results form for other tools.
 
 In COCO's terms every expression is an image of its own with one object of one category: `image_id` is the
 expression's sent_id, as in the referring-expression sets that are published in this form.
@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from grounding.errors import InputError
 from grounding.evaluation.metrics import ious_with
-from grounding.geometry import box_iou, box_xyxy_to_xywh, refuse_no_corners
+from grounding.geometry import box_xyxy_to_xywh, refuse_no_corners
 from grounding.runtime.config_io import from_plain
 from grounding.runtime.files import numbered_lines, read_text, write_text_atomic
 
 BOXES_KEPT = 10  # per phrase: as many as any measure looks at
 CORRECT_IOU = 0.5
 CATEGORY = {"id": 1, "name": "referred object"}
-ANNOTATIONS_FILE = "annotations.json"
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,6 @@ class Prediction:
         point_xy: the hottest point of the heatmap; None where there is no heatmap.
         mass_inside: share of the heatmap that lies in the annotated box; None where there is no heatmap.
         seconds: the expression's share of the time that its batch of images took.
-        pooled: how many expressions' answers it stands for; see `aggregate_by_ref`.
         no_proposal: whether the method had nothing to choose from and took the whole image.
         at_random: whether the answer is any one of the boxes, each as likely: measures are then expectations.
         semantics: measures of `CLIPSimilarity` on the best box, by name; None where it was not asked.
@@ -61,7 +58,6 @@ class Prediction:
     point_xy: tuple[float, float] | None = None
     mass_inside: float | None = None
     seconds: float = 0.0
-    pooled: int = 1
     no_proposal: bool = False
     at_random: bool = False
     semantics: dict[str, float] | None = None
@@ -80,10 +76,14 @@ class Prediction:
             refuse_no_corners(self.parts_xyxy)
 
     @property
+    def answers_xyxy(self) -> np.ndarray:
+        """(K, 4) the boxes that may be the answer, each as likely: the best one, or of an answer at random all."""
+        return np.array(self.boxes_xyxy if self.at_random else self.boxes_xyxy[:1])
+
+    @property
     def iou(self) -> float:
         """Of the best box with the annotated one; of an answer at random, the expectation over its boxes."""
-        answers = self.boxes_xyxy if self.at_random else self.boxes_xyxy[:1]
-        return float(ious_with(np.array(answers), np.array(self.annotated_xyxy)).mean())
+        return float(ious_with(self.answers_xyxy, np.array(self.annotated_xyxy)).mean())
 
     @property
     def correct(self) -> bool | None:
@@ -105,11 +105,6 @@ class Prediction:
         return from_plain(json.loads(line), cls, extra="ignore")
 
 
-def scores_are_probabilities(predictions: Sequence[Prediction]) -> bool:
-    """Whether the best scores all lie in [0, 1]: another system's may be any finite numbers."""
-    return all(0 <= each.scores[0] <= 1 for each in predictions)
-
-
 def read_predictions(path: Path) -> Iterator[Prediction]:
     """The predictions of a file, in its order.
 
@@ -125,56 +120,25 @@ def read_predictions(path: Path) -> Iterator[Prediction]:
 
 
 def write_coco_results(folder: Path, method: str, predictions: Sequence[Prediction]) -> None:
-    """Write METHOD.json and the annotations.json that all methods of a split share."""
-    write_text_atomic(folder / f"{method}.json", json.dumps(coco_results(predictions)))
-    write_text_atomic(folder / ANNOTATIONS_FILE, json.dumps(coco_annotations(predictions)))
+    """Write METHOD.json, best-scored box first within an expression, and annotations.json, the same for all methods.
 
-
-def coco_results(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
-    """One {"image_id", "category_id", "bbox", "score"} per box, best-scored first within an expression."""
-    return [
+    The latter's "caption" is the phrase, and "original_id" the photograph's image id.
+    """
+    results = [
         {"image_id": each.sent_id, "category_id": CATEGORY["id"], "bbox": _bbox(box), "score": score}
         for each in predictions
         for box, score in zip(each.boxes_xyxy, each.scores, strict=True)
     ]
-
-
-def coco_annotations(predictions: Sequence[Prediction]) -> dict[str, Any]:
-    """{"images", "annotations", "categories"} of what was asked; "original_id" is the photograph's image id."""
     annotations = []
     for each in predictions:
         bbox = _bbox(each.annotated_xyxy)
         annotations.append({"id": each.sent_id + 1, "image_id": each.sent_id, "category_id": CATEGORY["id"],
                             "bbox": bbox, "area": bbox[2] * bbox[3], "iscrowd": 0})  # fmt: skip
     images = [{"id": each.sent_id, "original_id": each.image_id, "caption": each.phrase} for each in predictions]
-    return {"images": images, "annotations": annotations, "categories": [CATEGORY]}
+    asked = {"images": images, "annotations": annotations, "categories": [CATEGORY]}
+    write_text_atomic(folder / f"{method}.json", json.dumps(results))
+    write_text_atomic(folder / "annotations.json", json.dumps(asked))
 
 
 def _bbox(box_xyxy: Sequence[float]) -> list[float]:
     return [round(float(value), 3) for value in box_xyxy_to_xywh(np.array(box_xyxy))]
-
-
-def aggregate_by_ref(predictions: Sequence[Prediction]) -> list[Prediction]:
-    """One prediction per ref, in the order of each ref's first expression.
-
-    The answer whose best box the ref's answers support most stands for the ref: support is the sum of their scores,
-    each times its best box's IoU with the box in question. Where a method's scores do not all lie in [0, 1], every
-    answer counts the same: agreement with one that scores below 0 would speak against a box. An answer that had nothing
-    to choose from has no vote beside others. What is chosen takes part with all that was said of it (boxes, hottest
-    point, and the semantics beside the phrase that it was given to), under the ref's first phrase; of equally supported
-    answers the first.
-    """
-    refs: dict[int, list[Prediction]] = {}
-    for prediction in predictions:
-        refs.setdefault(prediction.ref_id, []).append(prediction)
-    weighed = scores_are_probabilities(predictions)
-    return [_pooled(of_ref, weighed=weighed) for of_ref in refs.values()]
-
-
-def _pooled(of_ref: list[Prediction], *, weighed: bool) -> Prediction:
-    voting = [each for each in of_ref if not each.no_proposal] or of_ref
-    best_boxes = np.array([each.boxes_xyxy[0] for each in voting])
-    weights = np.array([each.scores[0] if weighed else 1.0 for each in voting])
-    chosen = voting[int((box_iou(best_boxes, best_boxes) @ weights).argmax())]
-    seconds = sum(each.seconds for each in of_ref)
-    return replace(chosen, sent_id=of_ref[0].sent_id, phrase=of_ref[0].phrase, seconds=seconds, pooled=len(of_ref))

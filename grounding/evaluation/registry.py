@@ -17,10 +17,9 @@ from grounding.clip.backbone import load_clip
 from grounding.clip.precision import Precision, precision_name
 from grounding.errors import InputError
 from grounding.evaluation.bounds import annotated_clip, box_mask, random_proposal, yolo_oracle
-from grounding.evaluation.box_forms import COCO, CORNERS, refuse_or_warn_of_another_form
 from grounding.evaluation.evaluate import EvaluatedMethod, method_of
 from grounding.evaluation.extraction_sweep import ExtractionTuner
-from grounding.evaluation.prediction_readers import read_answers
+from grounding.evaluation.score import read_answers
 from grounding.extraction.settings import EXTRACTION_FILE, QUALITY_FILE
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
@@ -80,14 +79,11 @@ def make_method(
         expressions: sent_id -> what is asked, which a file of answers is read beside.
 
     Raises:
-        InputError: as `grounding.load`, or as `prediction_readers.read_jsonl` and `read_coco`.
+        InputError: as `grounding.load`, or as `score.read_answers`.
     """
     if isinstance(name, str) and is_answer_file(name):
         path = Path(name)
-        answers = read_answers(path, expressions)
-        written = CORNERS if path.suffix == ".jsonl" else COCO
-        refuse_or_warn_of_another_form(path, answers, written=written, sizes={})
-        given = {each.sent_id: each for each in answers}
+        given = {each.sent_id: each for each in read_answers(path, expressions)}
         return EvaluatedMethod(called or path.stem, f"not known here; boxes from {path.name}", given=given,
                                made_from={"boxes": sha256_of(path)}, precision=NOT_KNOWN)  # fmt: skip
     grounder = load_method(name, settings)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import mannwhitneyu
 
-from grounding.evaluation.significance import interval_by_image
+from grounding.evaluation.significance import intervals_by_image
 from grounding.geometry import box_iou
 
 
@@ -76,7 +76,7 @@ def set_metrics(answers: Sequence[SetAnswer]) -> dict[str, float]:
 def intervals_of(answers: Sequence[SetAnswer]) -> dict[str, tuple[float, float]]:
     """95 % intervals over images of the shares in `set_metrics`, where two images at least have a say in one."""
     return {
-        name: interval_by_image(values, image_ids)
+        name: tuple(intervals_by_image(values[None], image_ids)[0].tolist())
         for name, (values, image_ids) in _shares(answers).items()
         if len(np.unique(image_ids)) > 1
     }

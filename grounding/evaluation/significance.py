@@ -52,12 +52,6 @@ def intervals_by_image(values: np.ndarray, image_ids: np.ndarray, *, seed: int =
     return np.stack([drawn.confidence_interval.low, drawn.confidence_interval.high], axis=1)
 
 
-def interval_by_image(values: np.ndarray, image_ids: np.ndarray, *, seed: int = 0) -> tuple[float, float]:
-    """`intervals_by_image` of one measure, (P,)."""
-    low, high = intervals_by_image(np.asarray(values)[None], image_ids, seed=seed)[0]
-    return float(low), float(high)
-
-
 def paired_differences(
     values: np.ndarray, others: np.ndarray, image_ids: np.ndarray, *, seed: int = 0
 ) -> list[Difference]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,9 +27,10 @@ from grounding.evaluation.metrics import (
     reliability,
     risk_coverage,
 )
-from grounding.evaluation.predictions import Prediction, scores_are_probabilities
+from grounding.evaluation.predictions import Prediction
 from grounding.evaluation.significance import intervals_by_image, paired_differences
 from grounding.geometry import box_iou
+from grounding.runtime.files import write_text_atomic
 from grounding.types import Expression, Region
 
 WITH_INTERVALS = ("acc@0.25", "acc@0.5", "acc@0.5_any", "acc@0.75", "miou", "giou", "pointing", "pointing_any",
@@ -37,6 +40,7 @@ COMPARED = ("acc@0.5", "miou", "pointing")
 OF_KINDS = ("acc@0.5", "miou", "pointing")
 BACKGROUND = "background"
 IOU_STEPS = np.linspace(0, 1, 21)
+IOU = "of the best-scored box with the annotated box, in pixels of the original image"
 
 
 @dataclass(frozen=True)
@@ -68,36 +72,28 @@ class Summary:
         """All that results.json says of a method, except how it compares with another."""
         metrics, right = self.means(), self.values["acc@0.5"]
         scores = np.array([each.scores[0] for each in self.predictions])
-        if scores_are_probabilities(self.predictions) and not any(each.at_random for each in self.predictions):
+        # Another system's scores may be any finite numbers.
+        if ((scores >= 0) & (scores <= 1)).all() and not any(each.at_random for each in self.predictions):
             metrics["ece"] = expected_calibration_error(scores, right)
         seconds = np.array([each.seconds for each in self.predictions])
         report: dict[str, Any] = {"n": len(self.predictions)}
+        images = len(np.unique(self.image_ids))
         if seconds.any():
-            images = len(set(self.image_ids.tolist()))
-            phrases = sum(each.pooled for each in self.predictions)
-            report["seconds"] = {
-                "per_image": float(seconds.sum() / images),
-                "per_phrase": float(seconds.sum() / phrases),
-            }
+            total = float(seconds.sum())
+            report["seconds"] = {"per_image": total / images, "per_phrase": total / len(seconds)}
         report["metrics"] = metrics
-        if len(set(self.image_ids.tolist())) > 1:
+        if images > 1:
             names = [name for name in WITH_INTERVALS if name in metrics and not np.isnan(self.values[name]).any()]
             intervals = intervals_by_image(np.stack([self.values[name] for name in names]), self.image_ids)
             report["intervals"] = dict(zip(names, intervals.tolist(), strict=True))
-        subsets = {tag: self._part(chosen) for tag, chosen in self._tagged().items()}
-        if subsets:
-            report["subsets"] = subsets
-        report["breakdowns"] = {
-            axis: {kind: self._part(chosen, OF_KINDS) for kind, chosen in kinds.items()}
-            for axis, kinds in self._kinds().items()
-        }
+        report["subsets"] = self._subsets()
+        report["breakdowns"] = self._breakdowns()
         report["confusion"] = self._confusion()
         if "ece" in metrics:
             report["reliability"] = reliability(scores, right)
             report["risk_coverage"] = risk_coverage(scores, right)
-        right_at = np.mean(
-            [hits(_answer_ious(each)[:, None], IOU_STEPS).mean(axis=0) for each in self.predictions], axis=0
-        )
+        ious = [ious_with(each.answers_xyxy, np.array(each.annotated_xyxy)) for each in self.predictions]
+        right_at = np.mean([hits(of_query[:, None], IOU_STEPS).mean(axis=0) for of_query in ious], axis=0)
         report["accuracy_over_iou"] = {"threshold": IOU_STEPS.tolist(), "accuracy": right_at.tolist()}
         report["iou_histogram"] = {
             "edges": IOU_STEPS.tolist(),
@@ -108,7 +104,7 @@ class Summary:
     def behind(self, first: Summary) -> dict[str, Any]:
         """By how much another method is better on the same queries, measure by measure."""
         names = [name for name in COMPARED if name in self.values and name in first.values]
-        if len(set(self.image_ids.tolist())) < 2:
+        if len(np.unique(self.image_ids)) < 2:
             return {}
         values, others = (np.stack([summary.values[name] for name in names]) for summary in (first, self))
         return dict(zip(names, map(asdict, paired_differences(values, others, self.image_ids)), strict=True))
@@ -122,12 +118,14 @@ class Summary:
         metrics = self.means(chosen)
         return {"n": int(chosen.sum()), "metrics": {k: v for k, v in metrics.items() if names is None or k in names}}
 
-    def _tagged(self) -> dict[str, np.ndarray]:
+    def _subsets(self) -> dict[str, Any]:
+        """Tag that the data set gives -> its measures."""
         tags = [each.tags if each else () for each in self.expressions]
-        return {name: np.array([name in each for each in tags]) for name in sorted({t for each in tags for t in each})}
+        names = sorted({name for each in tags for name in each})
+        return {name: self._part(np.array([name in each for each in tags])) for name in names}
 
-    def _kinds(self) -> dict[str, dict[str, np.ndarray]]:
-        """Axis -> kind -> (P,) bool."""
+    def _breakdowns(self) -> dict[str, dict[str, Any]]:
+        """Axis -> kind -> its measures."""
         kinds = [
             kinds_of(expression, self.regions.get(expression.image_id, ()), prediction.image_area)
             for prediction, expression in zip(self.predictions, self.expressions, strict=True)
@@ -137,7 +135,8 @@ class Summary:
             return {}
         by_axis = {axis: np.array([each[axis] for each in kinds]) for axis in AXES}
         return {
-            axis: {kind: of == kind for kind in sorted(set(of.tolist()), key=in_order)} for axis, of in by_axis.items()
+            axis: {kind: self._part(of == kind, OF_KINDS) for kind in sorted(set(of.tolist()), key=in_order)}
+            for axis, of in by_axis.items()
         }
 
     def _confusion(self) -> dict[str, dict[str, int]]:
@@ -178,9 +177,8 @@ def summarise(
 
 def measures_of(prediction: Prediction, regions: Sequence[Region]) -> dict[str, float]:
     """Every measure of one answer; of one at random, its expectation over the boxes."""
-    annotated, boxes = np.array(prediction.annotated_xyxy), np.array(prediction.boxes_xyxy)
-    answers = boxes if prediction.at_random else boxes[:1]
-    ious = ious_with(boxes, annotated)
+    annotated, answers = np.array(prediction.annotated_xyxy), prediction.answers_xyxy
+    ious = ious_with(np.array(prediction.boxes_xyxy), annotated)
     answered = ious[: len(answers)]
     values = {f"acc@{threshold:g}": hits(answered, threshold).mean() for threshold in ACCURACY_THRESHOLDS}
     values["acc@0.5:0.95"] = hits(answered[:, None], AVERAGED_THRESHOLDS).mean()
@@ -204,14 +202,11 @@ def measures_of(prediction: Prediction, regions: Sequence[Region]) -> dict[str, 
         regions_xyxy = np.array([region.box_xyxy for region in regions])
         own = regions_xyxy[[region.ann_id == prediction.ann_id for region in regions]]
         overlaps = [(box_iou(box, own).max(initial=0), box_iou(box, regions_xyxy).max()) for box in answers[:, None]]
-        values["region_accuracy"] = np.mean(
-            [best == most > 0 for best, most in overlaps]
-        )  # of equal ones, any is right
+        values["region_accuracy"] = np.mean([best == most > 0 for best, most in overlaps])  # of equal ones, any
     values["no_proposal"] = float(prediction.no_proposal)
     return {**{name: float(value) for name, value in values.items()}, **(prediction.semantics or {})}
 
 
-def _answer_ious(prediction: Prediction) -> np.ndarray:
-    """(K,) IoU of each box that may be the answer."""
-    boxes = prediction.boxes_xyxy if prediction.at_random else prediction.boxes_xyxy[:1]
-    return ious_with(np.array(boxes), np.array(prediction.annotated_xyxy))
+def write_results(path: Path, results: Mapping[str, Any]) -> None:
+    """Write results.json, whole or not at all."""
+    write_text_atomic(path, json.dumps(results, indent=2) + "\n")

@@ -19,9 +19,9 @@ from grounding.data.refcocog import GRefCOCO
 from grounding.data.sets import WithAbsent
 from grounding.data.supervision import refuse_test_split
 from grounding.errors import InputError
+from grounding.evaluation.compare_sets import set_answers
 from grounding.evaluation.extraction_sweep import GRID, fit_head, sweep, sweep_table
 from grounding.evaluation.fit_calibration import fit_calibration
-from grounding.evaluation.set_answers import set_answers
 from grounding.extraction.settings import save_extraction
 from grounding.methods.calibration import save_calibration
 from grounding.methods.dense import DenseGrounder

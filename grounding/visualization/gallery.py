@@ -14,7 +14,7 @@ from grounding.data.dataset import GroundingDataset
 from grounding.data.open_dataset import open_dataset
 from grounding.errors import InputError
 from grounding.evaluation.breakdowns import AXES
-from grounding.evaluation.predictions import aggregate_by_ref, read_predictions
+from grounding.evaluation.predictions import read_predictions
 from grounding.evaluation.summary import summarise
 from grounding.runtime.config_io import refuse_wrong_values
 from grounding.visualization.drawing import save_figure
@@ -93,7 +93,7 @@ def gallery(config: GalleryConfig) -> list[Path]:
             "here: give its folder as --data"
         )
     dataset = open_dataset(root, results["split"], split_by=results["split_by"])
-    answers = {name: _rows(config.comparison, name, results["query"], dataset) for name in names}
+    answers = {name: _rows(config.comparison, name, dataset) for name in names}
     select = partial(select_examples, answers, config.show, by=config.by, of_group=config.of_group, seed=config.seed)
     few = select(config.count or (OF_GROUP if config.show == "breakdown" else COUNT), most_groups=MOST_GROUPS)
     # The page has room for the examples of all sections together.
@@ -120,20 +120,18 @@ def _read_results(folder: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged: make it again by evaluate.py compare") from error
     known = results if isinstance(results, dict) else {}
-    for key in ("data", "split", "split_by", "query", "weights", "methods"):
+    for key in ("data", "split", "split_by", "weights", "methods"):
         if key not in known:
             raise InputError(f"{path} does not say {key!r}: make it again by evaluate.py compare")
     return known
 
 
-def _rows(comparison: Path, method: str, query: str, dataset: GroundingDataset) -> list[AnswerRow]:
-    """The method's answers with what was asked, as the comparison's numbers count them."""
+def _rows(comparison: Path, method: str, dataset: GroundingDataset) -> list[AnswerRow]:
+    """The method's answers with what was asked."""
     path = comparison / "predictions" / f"{method}.jsonl"
     if not path.is_file():
         raise InputError(f"there is no {path}: make it again by evaluate.py compare")
     predictions = list(read_predictions(path))
-    if query == "ref":
-        predictions = aggregate_by_ref(predictions)
     expressions = {each.sent_id: each for each in dataset.expressions}
     rows = rows_of(summarise(predictions, expressions, dataset.regions)) if predictions else []
     if len(rows) < len(predictions) or not rows:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from grounding.evaluation.compare import Comparison, compare
-from grounding.evaluation.config import EvaluateConfig, command_of
+from grounding.evaluation.config import EvaluateConfig
 from grounding.evaluation.score import ScoreConfig, score
 from grounding.evaluation.summary import Summary
 from grounding.visualization.html_pages import write_report_page
@@ -30,7 +32,8 @@ def report_comparison(config: EvaluateConfig) -> str:
     """
 
     def report(comparison: Comparison) -> None:
-        write_report(config.output, comparison.results, comparison.summaries, command=command_of(config))
+        command = shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
+        write_report(config.output, comparison.results, comparison.summaries, command=command)
 
     comparison = compare(config, report=report)
     if comparison is None:

@@ -17,10 +17,6 @@ from grounding.visualization.table_formats import ABSENT, Column, ResultTable, V
 
 METHODS, BOUNDS = "methods", "bounds, not methods"
 INTERVAL, DIFFERENCE = "{:.3f} [{:.3f}, {:.3f}]", "{:+.3f} [{:+.3f}, {:+.3f}]"
-QUERIES = {
-    "expression": "one query per expression",
-    "ref": "one query per object, its expressions pooled",
-}
 
 
 def comparison_table(results: Mapping[str, Any], fmt: str = "text") -> str:
@@ -156,12 +152,12 @@ def sets_table(results: Mapping[str, Any], fmt: str = "text") -> str:
 
 
 def caption(results: Mapping[str, Any], note: str = "") -> str:
-    """Under which conditions the numbers hold, in one line: data, split, n, query, IoU, intervals, weights."""
+    """Under which conditions the numbers hold, in one line: data, split, n, IoU, intervals, weights."""
     sizes = sorted({record["n"] for record in _records(results).values()})
     n = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]} (see each row)"
     split = results["split"] + (f" ({results['split_by']})" if results.get("split_by") else "")
     counted = [f"{results['images']} images"] if "images" in results else []
-    counted += [f"n = {n}"] + ([QUERIES[results["query"]]] if "query" in results else [])
+    counted += [f"n = {n}", "one query per expression"]
     sentences = [f"{results['data']}, split {split}: {', '.join(counted)}."]
     if left_out := results.get("left_out"):
         reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import performance
+from benchmarks.__main__ import BEGIN, END, PAGE, tables
 from benchmarks.measuring import RESULTS, Finding, peak_memory, report, take_turns
 from benchmarks.pages import between
-from benchmarks.performance import BEGIN, END, tables, write_page
 from grounding.errors import InputError
+from tests.scripts import ROOT
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_findings_replace_those_of_their_name_and_leave_others(tmp_path: Path, c
 
 
 def test_the_page_says_what_the_results_say() -> None:
-    page = performance.PAGE.read_text(encoding="utf-8")
+    page = (ROOT / PAGE).read_text(encoding="utf-8")
     written = page.partition(BEGIN)[2].partition(END)[0].strip("\n")
     assert written == tables(json.loads(RESULTS.read_text(encoding="utf-8"))).strip("\n")
     assert "| --- | --: |" in written
@@ -73,11 +73,3 @@ def test_peak_memory_is_a_processs_own() -> None:
     command = [sys.executable, "-c", "from benchmarks.measuring import peak_memory; print(peak_memory())"]
     its_own = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert 2**24 < its_own < held.nbytes
-
-
-def test_a_page_without_its_marks_is_left_alone(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    page.write_text("# Speed\n")
-    with pytest.raises(InputError, match=r"page\.md lacks the lines"):
-        write_page(page=page)
-    assert page.read_text() == "# Speed\n"

@@ -11,9 +11,9 @@ import pytest
 import grounding
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
+from grounding.evaluation.compare_sets import set_answers
 from grounding.evaluation.evaluate import method_of, predict
 from grounding.evaluation.extraction_sweep import sweep
-from grounding.evaluation.set_answers import set_answers
 from grounding.extraction import ExtractionConfig
 from grounding.methods.config import ModelConfig
 from grounding.runtime.config_io import plain

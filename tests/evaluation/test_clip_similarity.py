@@ -11,6 +11,8 @@ import torch
 from PIL import Image
 
 from grounding.clip import crops
+from grounding.clip.text import TextEncoder
+from grounding.evaluation import clip_similarity
 from grounding.evaluation.clip_similarity import PROMPT, CLIPSimilarity
 from grounding.types import Example, Expression
 from tests.tiny_clip import RESOLUTION, loaded_tiny_clip
@@ -107,19 +109,28 @@ def test_nothing_that_was_measured_before_is_seen(image, expressions) -> None:
     assert measure(used, 255 - image, elsewhere, answers[:1]) != first[:1], "another image is another crop"
 
 
+def test_phrases_are_forgotten_before_others_are_read(image, expressions, monkeypatch) -> None:
+    """What is remembered from another batch differs in its last bits."""
+    done: list[object] = []
+
+    class Watched(TextEncoder):
+        def forget(self) -> None:
+            done.append("forgotten")
+            super().forget()
+
+        def __call__(self, phrases):
+            done.append(list(phrases))
+            return super().__call__(phrases)
+
+    monkeypatch.setattr(clip_similarity, "TextEncoder", Watched)
+    similarity = CLIPSimilarity(loaded_tiny_clip(), ())
+    for some in (expressions[1:], expressions):
+        measure(similarity, image, some, [np.array([box]) for box in PREDICTED[: len(some)]])
+    assert done == [each for some in (expressions[1:], expressions) for each in ("forgotten", [e.phrase for e in some])]
+
+
 def test_a_box_without_width_is_measured_too(image, expressions) -> None:
     [measures] = measure(
         CLIPSimilarity(loaded_tiny_clip(), ()), image, expressions[:1], [np.array([[5.0, 5.0, 5.0, 20.0]])]
     )
     assert all(np.isfinite(value) for value in measures.values())
-
-
-def test_examples_together_are_examples_one_by_one(image, expressions) -> None:
-    elsewhere = (Expression("a cat", ANNOTATED[0], 6, 9, 9, 9, Path("b.jpg"), "cat"),)
-    examples = [Example(image, tuple(expressions)), Example(255 - image, elsewhere)]
-    boxes = [[np.array([box]) for box in PREDICTED], [np.array(PREDICTED)]]
-    together = CLIPSimilarity(loaded_tiny_clip(), CATEGORIES).measure(examples, boxes)
-    for example, answers, measures in zip(examples, boxes, together, strict=True):
-        [alone] = CLIPSimilarity(loaded_tiny_clip(), CATEGORIES).measure([example], [answers])
-        for one, other in zip(alone, measures, strict=True):
-            assert one == pytest.approx(other, abs=2e-3)

@@ -76,22 +76,6 @@ def test_phrases_are_forgotten_before_each_block(data: Path, model: ModelConfig)
     assert sorted(read) == sorted(dataset[0].phrases * 3)  # the first call is made twice
 
 
-def test_a_bound_sees_the_example_and_a_method_does_not(data: Path) -> None:
-    class Spy:
-        name, weights = "spy", "none"
-        seen: list = []  # noqa: RUF012
-
-        def ground_batch(self, images, phrases):
-            self.seen.append((images, phrases))
-            return WholeImageGrounder().ground_batch(images, phrases)
-
-    spy = Spy()
-    list(predict(method_of(spy), RefCOCOg(data, "test", group_by="image")))  # type: ignore[arg-type]
-    for images, phrases in spy.seen:
-        assert all(isinstance(image, np.ndarray) for image in images)
-        assert all(isinstance(phrase, str) for asked in phrases for phrase in asked)
-
-
 def test_against_a_loop(data: Path) -> None:
     dataset = RefCOCOg(data, "test", group_by="image")
     measured = evaluate(WholeImageGrounder(), dataset)

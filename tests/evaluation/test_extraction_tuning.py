@@ -18,11 +18,11 @@ from torchvision.ops import box_iou
 import grounding.training.tune_extraction as tuning
 from grounding import ModelConfig, RefCOCOg, load
 from grounding.data.refcocog import GRefCOCO
+from grounding.evaluation.compare_sets import set_answers
 from grounding.evaluation.evaluate import evaluate
 from grounding.evaluation.extraction_sweep import fit_head, sweep
 from grounding.evaluation.fit_calibration import fit_calibration
 from grounding.evaluation.registry import MethodSettings, make_method
-from grounding.evaluation.set_metrics import SetAnswer
 from grounding.extraction import ExtractionConfig
 from grounding.extraction.quality import BoxQualityHead
 from grounding.methods.calibration import read_calibration
@@ -81,7 +81,7 @@ class HaloGrounder:
 def test_each_setting_is_measured_on_the_same_heatmaps(made: Path) -> None:
     dataset = RefCOCOg(made / "data", "train", group_by="image")
     low, high = ExtractionConfig(relative=0.5), ExtractionConfig(relative=0.9)
-    measured = sweep(HaloGrounder(dataset), dataset, [low, high, low])  # type: ignore[arg-type]
+    measured = sweep(HaloGrounder(dataset), dataset, [low, high])  # type: ignore[arg-type]
     assert list(measured) == [low, high]
     halo, exact = [], []
     for each in dataset.expressions:
@@ -177,20 +177,8 @@ def test_scores_are_calibrated_where_phrases_fit_nothing(made: Path, run: Path, 
         grounder = load(run, precision="float32")
         assert isinstance(grounder, DenseGrounder) and grounder.calibration == calibration
         grounder.calibration = None
-        single, several = (
-            [
-                SetAnswer(
-                    answer.boxes_xyxy, answer.scores, np.array(boxes).reshape(-1, 4), answer.presence, 0, answer.found
-                )
-                for example in dataset
-                for expression, boxes in zip(example.expressions, boxes_of(example), strict=True)
-                for answer in grounder.ground(example.image, [expression.phrase])
-            ]
-            for dataset, boxes_of in (
-                (RefCOCOg(data, "val"), lambda example: [[each.box_xyxy] for each in example.expressions]),
-                (GRefCOCO(data, "val"), lambda example: [each.boxes_xyxy for each in example.expressions]),
-            )
-        )
+        several, single = (set_answers(grounder, dataset, images_per_batch=1, workers=0)
+                           for dataset in (GRefCOCO(data, "val"), RefCOCOg(data, "val", group_by="image")))  # fmt: skip
         expected = fit_calibration(several, single)
         assert calibration.presence == pytest.approx(expected.presence, abs=1e-2)
         assert calibration.score == pytest.approx(expected.score, abs=1e-2)

@@ -1,25 +1,25 @@
-"""Lines of predictions come back as what they were, and the expressions of a ref vote."""
+"""Lines of predictions come back as what they were, and say which file, how well, and whether it counts as right."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from torchvision.ops import box_iou as reference_iou
+from torchvision.ops import box_iou
 
+from grounding import RefCOCOg, load
 from grounding.errors import InputError
-from grounding.evaluation.predictions import Prediction, aggregate_by_ref, read_predictions
-from grounding.evaluation.summary import summarise
+from grounding.evaluation.evaluate import method_of, predict
+from grounding.evaluation.predictions import Prediction, read_predictions
+from tests.toy_data import write_toy_data
 
-LEFT, RIGHT = (0.0, 0.0, 10.0, 10.0), (50.0, 0.0, 60.0, 10.0)
+SQUARE = (0.0, 0.0, 10.0, 10.0)
 
 
-def prediction(sent_id: int, image_id: int = 1) -> Prediction:
-    return Prediction(image_id, sent_id // 2, 5, sent_id, 'a "dog" éñ', (1.0, 2.0, 3.5, 4.0), ((0.0, 0.0, 9.0, 9.0),),
+def prediction(sent_id: int) -> Prediction:
+    return Prediction(1, sent_id // 2, 5, sent_id, 'a "dog" éñ', (1.0, 2.0, 3.5, 4.0), ((0.0, 0.0, 9.0, 9.0),),
                       (0.5,), 100.0, (1.5, 2.5), 0.25, 0.01, semantics={"text_cosine": 0.5})  # fmt: skip
 
 
@@ -39,15 +39,18 @@ def test_a_line_comes_back_as_it_was() -> None:
         "{}",
         "[1]",
         "nonsense",
-        '{"image_id": 1, "sent_id": 2, "boxes_xyxy": []}',
         prediction_line(boxes_xyxy=[]),
         prediction_line(boxes_xyxy=[[1, 2, 3]]),
+        prediction_line(boxes_xyxy=[[3, 2, 1, 4]]),
         prediction_line(annotated_xyxy=[1, 2, 3, float("nan")]),
+        prediction_line(annotated_xyxy=[1, 2, 10**400, 4]),
+        prediction_line(annotated_xyxy=[1, 2, 1, 4]),
+        prediction_line(parts_xyxy=[[3, 2, 1, 4]]),
         prediction_line(scores=[0.5, 0.5]),
         prediction_line(scores=[10**400]),
+        prediction_line(scores=[float("inf")]),
         prediction_line(phrase=3),
         prediction_line(semantics={"text_cosine": "high"}),
-        prediction_line(annotated_xyxy=[1, 2, 10**400, 4]),
         "[" * 100_000,
     ],
 )
@@ -58,59 +61,29 @@ def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
         list(read_predictions(path))
 
 
-def answer(sent_id: int, ref_id: int, box: tuple[float, ...], score: float, seconds: float = 1.0) -> Prediction:
-    return Prediction(1, ref_id, 1, sent_id, f"phrase {sent_id}", LEFT, (box,), (score,), seconds=seconds,
-                      point_xy=(box[0] + 1, box[1] + 1))  # fmt: skip
+def line_of(*boxes: tuple[float, ...], **named: object) -> dict:
+    scores = tuple(1.0 for _ in boxes)
+    return json.loads(Prediction(1, 2, 3, 4, "a box", SQUARE, boxes, scores, **named).to_json())  # type: ignore[arg-type]
 
 
-def test_the_majority_is_followed_and_scores_weigh() -> None:
-    near_left = (1.0, 0.0, 11.0, 10.0)
-    [pooled] = aggregate_by_ref([answer(1, 7, RIGHT, 0.6), answer(2, 7, LEFT, 0.5), answer(3, 7, near_left, 0.4)])
-    assert pooled.boxes_xyxy == (LEFT,) and pooled.point_xy == (1, 1) and pooled.scores == (0.5,)
-    [pooled] = aggregate_by_ref([answer(1, 7, RIGHT, 0.95), answer(2, 7, LEFT, 0.5), answer(3, 7, near_left, 0.4)])
-    assert pooled.boxes_xyxy == (RIGHT,)
+@pytest.mark.parametrize(("width", "right"), [(10, True), (5, True), (4.99, False), (20, True), (20.1, False)])
+def test_iou_and_correct_are_those_of_acc_at_half(width: float, right: bool) -> None:
+    line = line_of((0.0, 0.0, width, 10.0), SQUARE)
+    assert line["iou"] == pytest.approx(min(width, 10) / max(width, 10), abs=1e-5)
+    assert line["correct"] is right
 
 
-def test_one_query_a_ref_in_the_order_of_first_expressions() -> None:
-    answers = [answer(4, 9, LEFT, 1), answer(5, 3, RIGHT, 1), answer(6, 9, RIGHT, 0.1), answer(7, 5, LEFT, 1)]
-    pooled = aggregate_by_ref(answers)
-    assert [each.ref_id for each in pooled] == [9, 3, 5]
-    assert [each.sent_id for each in pooled] == [4, 5, 7]
-    assert [each.phrase for each in pooled] == ["phrase 4", "phrase 5", "phrase 7"]
-    assert sum(each.seconds for each in pooled) == 4 and [each.pooled for each in pooled] == [2, 1, 1]
-    report = summarise(pooled, {}, {}).report()
-    assert report["n"] == 3 and report["seconds"] == {"per_image": 4.0, "per_phrase": 1.0}
-    assert pooled[1] == answers[1] and pooled[2] == answers[3]
+def test_an_answer_at_random_has_an_expectation_and_is_neither_right_nor_wrong() -> None:
+    line = line_of(SQUARE, (0.0, 0.0, 5.0, 10.0), at_random=True)
+    assert line["iou"] == 0.75 and line["correct"] is None
 
 
-def test_support_equals_a_loop() -> None:
-    rng = np.random.default_rng(0)
-    for _ in range(50):
-        corners = rng.uniform(0, 40, (4, 2, 2))
-        boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
-        scores = rng.random(4)
-        answers = [
-            answer(i, 1, tuple(box), float(score)) for i, (box, score) in enumerate(zip(boxes, scores, strict=True))
-        ]
-        support = []
-        for box in boxes:
-            overlaps = reference_iou(torch.tensor(boxes), torch.tensor(box[None]))[:, 0].tolist()
-            support.append(sum(score * overlap for score, overlap in zip(scores, overlaps, strict=True)))
-        [pooled] = aggregate_by_ref(answers)
-        assert pooled == replace(answers[int(np.argmax(support))], sent_id=0, phrase="phrase 0", seconds=4.0, pooled=4)
-
-
-@pytest.mark.parametrize("shift", [-9.0, 0.0, 9.0])
-def test_scores_of_any_range_leave_the_majority_its_box(shift: float) -> None:
-    scores = {1: 0.3, 2: 0.3, 3: 0.4}  # of log-probabilities, as of logits, the sum says nothing
-    [pooled] = aggregate_by_ref([answer(i, 7, RIGHT if i == 3 else LEFT, score + shift) for i, score in scores.items()])
-    assert pooled.boxes_xyxy == (LEFT,)
-
-
-@pytest.mark.parametrize("score", [-3.0, 0.0, 0.4])
-def test_what_is_unanswered_has_no_vote_beside_answers(score: float) -> None:
-    unanswered = [replace(answer(i, 7, (0, 0, 0, 0), 0.0), no_proposal=True) for i in (1, 2)]
-    [pooled] = aggregate_by_ref([*unanswered, answer(3, 7, LEFT, score)])
-    assert pooled.boxes_xyxy == (LEFT,) and pooled.sent_id == 1 and pooled.pooled == 3 and not pooled.no_proposal
-    [pooled] = aggregate_by_ref(unanswered)
-    assert pooled.no_proposal and pooled.pooled == 2
+def test_every_line_names_file_and_category(tmp_path: Path) -> None:
+    dataset = RefCOCOg(write_toy_data(tmp_path, {"test": 2}), "test", group_by="image")
+    answers = [each for of_image in predict(method_of(load("centred-box")), dataset) for each in of_image]
+    for answer, expression in zip(answers, dataset.expressions, strict=True):
+        line = json.loads(answer.to_json())
+        assert (line["file_name"], line["category"]) == (expression.image_path.name, "box")
+        best, annotated = (torch.tensor([box]) for box in (line["boxes_xyxy"][0], line["annotated_xyxy"]))
+        assert line["iou"] == pytest.approx(box_iou(best, annotated).item(), abs=1e-5)
+        assert Prediction.from_json(json.dumps(line)) == answer, "read back as it was"

@@ -42,7 +42,6 @@ def content(folder: Path) -> dict[str, bytes]:
         ({"methods": ["yolo-clip", "centred-box"]}, "methods"),  # held against another one
         ({"bounds": []}, "bounds"),
         ({"split": "val"}, "split"),
-        ({"query": "ref"}, "query"),
         ({"precision": "bfloat16"}, "precision"),
     ],
 )

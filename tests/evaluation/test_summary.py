@@ -100,23 +100,6 @@ def test_an_answer_at_random_is_an_expectation_over_its_boxes(sample) -> None:
     assert measured["recall@5"] == max(alone["acc@0.5"] for alone in each_alone)
 
 
-def test_order_of_predictions_does_not_matter(sample) -> None:
-    predictions, expressions, regions = sample
-    shuffled = [predictions[i] for i in np.random.default_rng(1).permutation(len(predictions))]
-    report, other = summarise(*sample).report(), summarise(shuffled, expressions, regions).report()
-    for part in ("metrics", "subsets", "breakdowns", "confusion", "accuracy_over_iou", "iou_histogram"):
-        assert_alike(other[part], report[part])
-
-
-def assert_alike(value: object, expected: object) -> None:
-    if isinstance(expected, dict):
-        assert isinstance(value, dict) and value.keys() == expected.keys()
-        for key in expected:
-            assert_alike(value[key], expected[key])
-    else:
-        assert value == pytest.approx(expected)
-
-
 def test_parts_of_a_report_add_up(sample) -> None:
     predictions, expressions, _ = sample
     report = summarise(*sample).report()
@@ -159,21 +142,6 @@ def test_differences_are_between_the_same_queries(sample) -> None:
     assert behind["miou"]["difference"] == pytest.approx(1 - other.means()["miou"])
     assert behind["miou"]["interval"][0] > 0
     assert set(behind) == {"acc@0.5", "miou", "pointing"}
-
-
-def test_planted_errors_change_the_numbers(sample) -> None:
-    """What an off-by-one, a box in the wrong form, a doubled and a dropped example do to the mean IoU."""
-    predictions, expressions, regions = sample
-    honest = summarise(*sample).means()["miou"]
-
-    def with_boxes(change) -> float:
-        changed = [replace(each, boxes_xyxy=tuple(change(np.array(each.boxes_xyxy)).tolist())) for each in predictions]
-        return summarise(changed, expressions, regions).means()["miou"]
-
-    assert abs(with_boxes(lambda boxes: boxes + np.array([0, 0, 1, 1])) - honest) > 0.003
-    assert abs(with_boxes(lambda boxes: boxes[:, [1, 0, 3, 2]]) - honest) > 0.1
-    for wrong in ([*predictions, predictions[-1]], predictions[:-1]):
-        assert summarise(wrong, expressions, regions).means()["miou"] != honest
 
 
 def test_little_is_known_of_foreign_boxes() -> None:

@@ -18,12 +18,11 @@ import pytest
 from grounding import InputError
 from grounding.webapp.events import UNEXPECTED
 from grounding.webapp.pictures import error_line
-from reliability import recording, soak
+from reliability import soak
 from reliability.attempts import Attempt, Running, run
 from reliability.chaos import killed
-from reliability.page import BEGIN, END, PAGE, tables, write_page
+from reliability.page import BEGIN, END, PAGE, RESULTS, Row, record, tables, write_page
 from reliability.page_session import Refused
-from reliability.recording import Row, record
 from reliability.soak import _growth
 from reliability.works import Work
 
@@ -127,5 +126,5 @@ def test_the_page_says_what_was_recorded(tmp_path: Path, monkeypatch: pytest.Mon
 def test_the_project_s_page_is_of_its_results() -> None:
     text = PAGE.read_text(encoding="utf-8")
     between = text[text.index(BEGIN) + len(BEGIN) + 1 : text.index(END)]
-    recorded = json.loads(recording.RESULTS.read_text(encoding="utf-8"))
+    recorded = json.loads(RESULTS.read_text(encoding="utf-8"))
     assert between.rstrip("\n") == tables(recorded).rstrip("\n")

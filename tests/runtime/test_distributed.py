@@ -16,7 +16,6 @@ import pytest
 import torch
 
 import grounding.evaluation.compare as comparison
-from benchmarks.training_processes import in_processes
 from grounding import InputError
 from grounding.errors import SharedError
 from grounding.evaluation.evaluate import predict_blocks
@@ -25,6 +24,7 @@ from grounding.runtime.distributed import gather, is_main, process_count, proces
 from grounding.runtime.shards import ShardedFile
 from grounding.visualization import report
 from tests.ended import ending_both, no_space
+from tests.processes import in_processes
 from tests.runtime.shared_work import BOUNDS, METHODS, evaluation, work
 from tests.scripts import ROOT
 from tests.tiny_clip import save_tiny_clip

@@ -13,8 +13,8 @@ import pytest
 from grounding.data.pairs import ImagePhrasePairs
 from grounding.data.refcocog import RefCOCOg
 from grounding.deployment.bulk import read_requests, request_lines
-from grounding.evaluation.prediction_readers import read_coco, read_csv, read_jsonl
 from grounding.evaluation.predictions import Prediction
+from grounding.evaluation.score import read_answers
 from grounding.runtime.config_io import read_yaml
 from grounding.runtime.files import decode_text, numbered_lines
 from tests.toy_data import write_toy_data
@@ -63,20 +63,14 @@ READERS: dict[str, tuple[str, Callable[[Path], Any], Any]] = {
         lambda path: [each.phrase for each in ImagePhrasePairs(path).expressions],
         [" ".join(PHRASE.split())] * 2,
     ),
-    "csv": (
-        f"sent_id,gt_x1,gt_y1,gt_x2,gt_y2,pred_x1,pred_y1,pred_x2,pred_y2,sent\n1,0,0,4,4,0,0,4,3,{PHRASE}\n",
-        lambda path: [(each.sent_id, each.phrase) for each in read_csv(path)],
-        [(1, PHRASE)],
-    ),
     "own predictions": (
         "".join(prediction(number).to_json() + "\n" for number in (1, 2)),
-        lambda path: read_jsonl(path, {}),
+        lambda path: read_answers(path.rename(path.with_suffix(".jsonl")), {}),
         [prediction(1), prediction(2)],
     ),
     "coco": (
         json.dumps([{"image_id": 1, "bbox": [0, 0, 4, 3], "score": 1}], indent=1) + "\n",
-        lambda path: len(read_coco(path, RefCOCOg(write_toy_data(path.parent / "toy"), "train", subset=1)
-                                   and {1: RefCOCOg(path.parent / "toy", "train").expressions[0]})),
+        lambda path: len(read_answers(path, {1: RefCOCOg(write_toy_data(path.parent), "train").expressions[0]})),
         1,
     ),
     "requests": (
@@ -101,11 +95,3 @@ def test_a_dialect_changes_nothing(tmp_path: Path, reader: str, dialect: str) ->
 def test_lines_keep_their_numbers() -> None:
     text = decode_text("a\r\n\r\nb\u2028c\x0c\r  \nd".encode())
     assert list(numbered_lines(text)) == [(1, "a"), (3, "b\u2028c\x0c"), (5, "d")]
-
-
-@pytest.mark.parametrize("divider", [";", "\t", ", "])
-def test_columns_as_spreadsheets_divide_them(tmp_path: Path, divider: str) -> None:
-    rows = ["image_id,gt_x1,gt_y1,gt_x2,gt_y2,pred_x1,pred_y1,pred_x2,pred_y2", "7.0,0,0,4,4,0,0,4,3"]
-    (tmp_path / "boxes.csv").write_text("\n".join(rows).replace(",", divider))
-    [found] = read_csv(tmp_path / "boxes.csv")
-    assert (found.image_id, found.boxes_xyxy, found.annotated_xyxy) == (7, ((0, 0, 4, 3),), (0, 0, 4, 4))

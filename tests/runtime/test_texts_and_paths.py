@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import yaml
 
 from grounding.deployment.bulk import BulkConfig
 from grounding.errors import InputError
-from grounding.evaluation.config import EvaluateConfig, command_of
 from grounding.evaluation.score import ScoreConfig
 from grounding.runtime.cli import parse
 from grounding.training.config import TrainConfig
@@ -61,7 +59,7 @@ def test_an_empty_path_is_not_the_present_folder() -> None:
         with pytest.raises(InputError, match=f"{words[0].rstrip('=')} is empty: give a path"):
             parse(VisualizeConfig, "visualize", ["zero-shot", "--output", "o", *words], positional="methods")
     with pytest.raises(InputError, match="--predictions is empty"):
-        parse(ScoreConfig, "evaluate", ["", "--format", "csv"], positional="predictions")
+        parse(ScoreConfig, "evaluate", [""], positional="predictions")
 
 
 def test_numbers_switches_and_lists_are_read_as_before() -> None:
@@ -80,9 +78,3 @@ def test_numbers_switches_and_lists_are_read_as_before() -> None:
              "--names", '["a", "b"]']  # fmt: skip
     assert parse(Kinds, "train", words) == Kinds(0.001, 1000, True, None, (448, 512), ["a", "b"])
     assert parse(Kinds, "train", ["--share", ".5", "--switch", "no"]) == Kinds(share=0.5)
-
-
-def test_a_comparison_is_repeated_by_its_command() -> None:
-    config = EvaluateConfig(["runs/a b", "1"], Path("# data"), Path("~"), extraction_split=None, bounds=["yolo-oracle"])
-    words = shlex.split(command_of(config))
-    assert parse(EvaluateConfig, "evaluate", words[3:], positional="methods") == config

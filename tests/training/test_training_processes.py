@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.training_processes import in_processes, largest_difference
 from grounding.data.augment import AugmentationConfig
 from grounding.data.batches import TrainingItems
 from grounding.data.dataloader import GlobalBatches
@@ -31,6 +30,7 @@ from grounding.training.train import train
 from grounding.visualization.curves import read_logs
 from tests.ended import ending_both, no_space
 from tests.killed import Killed, killed_after
+from tests.processes import in_processes, largest_difference
 from tests.scripts import ROOT
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data

@@ -37,7 +37,6 @@ def example_results(*, n: int = 400, categories: tuple[str, ...] = CATEGORIES, s
         "data": "data/refshapes_100%",
         "split": "test",
         "split_by": "umd",
-        "query": "expression",
         "images": 1021,
         "weights": "CLIP embedded (width 16 & 128 pixels)",
         "proposals": "embedded YOLOX (width 0.25)",

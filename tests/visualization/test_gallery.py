@@ -9,7 +9,7 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
 from grounding.evaluation.breakdowns import AXES
 from grounding.evaluation.metrics import ious_with
-from grounding.evaluation.predictions import Prediction, aggregate_by_ref, read_predictions
+from grounding.evaluation.predictions import Prediction, read_predictions
 from grounding.runtime.cli import parse
 from grounding.visualization.gallery import GalleryConfig, gallery
 from grounding.visualization.selection import choose_random
@@ -31,7 +31,7 @@ def comparison(tmp_path):
             lines.append(Prediction(each.image_id, each.ref_id, each.ann_id, each.sent_id, each.phrase, each.box_xyxy,
                                     (box,), (float(rng.random()),), image_area=11000.0).to_json())  # fmt: skip
         (tmp_path / f"run/predictions/{name}.jsonl").write_text("\n".join(lines) + "\n")
-    results = {"data": str(data), "split": "test", "split_by": "umd", "query": "expression", "weights": "none",
+    results = {"data": str(data), "split": "test", "split_by": "umd", "weights": "none",
                "methods": {"demo": {}, "yolo-clip": {}, "gradcam": {}}}  # fmt: skip
     (tmp_path / "run/results.json").write_text(json.dumps(results))
     return tmp_path / "run"
@@ -98,14 +98,6 @@ def test_the_page_has_room_for_every_group(comparison):
     _, page = gallery(GalleryConfig(comparison, show="breakdown", by="box area", page_count=4))
     groups = [json.loads(found)["box area"][0] for found in re.findall(r"data-groups='([^']*)'", page.read_text())]
     assert 2 <= len(groups) <= 4 and len(set(groups)) == 2
-
-
-def test_pooled_queries_count_as_in_the_comparison(comparison):
-    path = comparison / "results.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "query": "ref"}))
-    _, page = gallery(GalleryConfig(comparison))
-    pooled = aggregate_by_ref(list(read_predictions(comparison / "predictions/demo.jsonl")))
-    assert len(phrases_on(page)) == len(pooled) < len(stored(comparison, "demo"))
 
 
 def test_data_that_moved_and_other_data(comparison, tmp_path):
