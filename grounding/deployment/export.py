@@ -20,8 +20,8 @@ from tokenizers.models import BPE
 from tokenizers.processors import TemplateProcessing
 from tqdm import tqdm
 
-from grounding.clip.package import SimpleTokenizer
-from grounding.clip.text import CONTEXT_LENGTH
+from grounding.clip.package import TOKENIZER
+from grounding.clip.text import CONTEXT_LENGTH, END, START
 from grounding.deployment.networks import onnx_networks
 from grounding.errors import InputError
 from grounding.geometry import PADDING_RGB
@@ -37,7 +37,6 @@ SETTINGS_FILE = "export.json"
 TOKENIZER_FILE = "tokenizer.json"
 OLDEST_TORCH = "2.10"  # whose exporter understands that phrases and their lengths differ
 
-START, END = "<|startoftext|>", "<|endoftext|>"
 HIDDEN = r"[\p{Cf}&&[^\x{200c}\x{200d}]]"  # as `clip.text` has it
 # As in the `clip` package, simple_tokenizer.py, without the two tokens above, which are letters like any other here.
 WORDS = r"(?i)'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
@@ -140,8 +139,7 @@ def clip_to_tokenizers() -> Tokenizer:
     full-width letters) and spaces. What would have to guess stays undone: text that was decoded wrongly ("cafÃ©") and
     HTML entities ("&amp;").
     """
-    theirs = SimpleTokenizer()
-    tokenizer = Tokenizer(BPE(vocab=theirs.encoder, merges=list(theirs.bpe_ranks), end_of_word_suffix="</w>"))
+    tokenizer = Tokenizer(BPE(vocab=TOKENIZER.encoder, merges=list(TOKENIZER.bpe_ranks), end_of_word_suffix="</w>"))
     tokenizer.normalizer = normalizers.Sequence(
         [
             *(normalizers.Replace(chr(code), plain) for code, plain in (LIGATURES | WIDTH_MAP).items()),
@@ -160,8 +158,8 @@ def clip_to_tokenizers() -> Tokenizer:
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-    ends = [(token, theirs.encoder[token]) for token in (START, END)]
-    tokenizer.post_processor = TemplateProcessing(single=f"{START} $A {END}", special_tokens=ends)
+    start, end = (TOKENIZER.decoder[each] for each in (START, END))
+    tokenizer.post_processor = TemplateProcessing(single=f"{start} $A {end}", special_tokens=[(start, START), (end, END)])
     tokenizer.enable_padding(pad_id=0, pad_token="!")
     return tokenizer
 

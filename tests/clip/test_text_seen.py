@@ -10,11 +10,11 @@ from grounding.clip.text import as_phrases, tokenize
 from grounding.deployment.export import clip_to_tokenizers
 from grounding.errors import InputError
 
-NOTHING = ["", " ", "\n\t", "&nbsp;", "&amp;nbsp;", "&#8203;", "\x00\x01", "\u200b", "\ufeff\u2060", "\xad", "\u2028"]
+NOTHING = ["", " ", "\n\t", "&nbsp;", "&amp;nbsp;", "\x00\x01", "\u200b", "\ufeff\u2060", "\xad", "\u2028"]
 MARKS = ["the red <|endoftext|> circle", "<|startoftext|>", "<|EndOfText|> circle", "&lt;|endoftext|&gt; x",
          "the <|end\u200boftext|> circle"]  # fmt: skip
 HIDDEN = ["the red\u200b circle", "\ufeffthe red circle", "the\u2060 red circle", "the r\xaded circle",
-          "\u200ethe red circle", "the red circle\x00", "&#8203;the red circle"]  # fmt: skip
+          "\u200ethe red circle", "the red circle\x00"]  # fmt: skip
 
 
 @pytest.mark.parametrize("phrase", NOTHING, ids=ascii)
