@@ -1,8 +1,8 @@
 """A GPU for machines without one: its tensors say that they are on "cuda:0", and compute on the CPU.
 
 As with a real one, an operation on tensors of both devices is refused (numbers, of no dimension, may be anywhere), and
-NumPy cannot look into its tensors. Unlike PyTorch's `FakeTensorMode` it has values, so that what it computes can be held
-against the CPU. It has no backward pass, whose placement is PyTorch's own.
+NumPy cannot look into its tensors. Unlike PyTorch's `FakeTensorMode` it has values, so that what it computes can be
+held against the CPU. It has no backward pass, whose placement is PyTorch's own.
 """
 
 from __future__ import annotations

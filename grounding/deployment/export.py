@@ -159,7 +159,9 @@ def clip_to_tokenizers() -> Tokenizer:
         ]
     )
     start, end = (TOKENIZER.decoder[each] for each in (START, END))
-    tokenizer.post_processor = TemplateProcessing(single=f"{start} $A {end}", special_tokens=[(start, START), (end, END)])
+    tokenizer.post_processor = TemplateProcessing(
+        single=f"{start} $A {end}", special_tokens=[(start, START), (end, END)]
+    )
     tokenizer.enable_padding(pad_id=0, pad_token="!")
     return tokenizer
 

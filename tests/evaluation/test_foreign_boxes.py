@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from grounding import InputError, RefCOCOg
-from grounding.deployment.detections import from_detections
 from grounding.evaluation.predictions import Prediction
 from grounding.evaluation.score import ScoreConfig, score
 from tests.shared_data import SHARED_DATA, needs_shared_data
@@ -146,20 +145,6 @@ def test_annotated_boxes_without_area_are_refused_in_own_predictions(tmp_path: P
     (tmp_path / "own.jsonl").write_text(f"{sound}\n" + sound.replace("[0.0, 0.0, 4.0, 4.0], ", "[3, 3, 3, 3], ", 1))
     with pytest.raises(InputError, match=r"own\.jsonl, line 2 .*x1 < x2 and y1 < y2, got \[3\.0, 3\.0, 3\.0, 3\.0\]"):
         score(ScoreConfig(tmp_path / "own.jsonl", "jsonl"))
-
-
-@pytest.mark.parametrize(
-    ("boxes", "said"),
-    [
-        ([[20, 30, 5, 6]], "corners are x1 <= x2"),
-        ([[0.1, 0.2, 0.3, 0.9], [0, 0, 1, 1]], "within 0 and 1: multiply them"),
-    ],
-)
-def test_detections_of_another_form_are_refused(boxes: list[list[float]], said: str) -> None:
-    supervision = pytest.importorskip("supervision")
-    image = np.zeros((40, 60, 3), dtype=np.uint8)
-    with pytest.raises(InputError, match=said):
-        from_detections(supervision.Detections(xyxy=np.array(boxes, dtype=float)), image, "a cup")
 
 
 @needs_shared_data("refcocog-peer")
