@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from clip.model import CLIP
+from clip.model import CLIP, AttentionPool2d
 from torch import Tensor, nn
 
 from grounding.clip.backbone import normalise_pixels
-from grounding.clip.dense import dense_embeddings, resnet_stages
+from grounding.clip.dense import resnet_stages
 from grounding.clip.text import encode_tokens, tokenize
 from grounding.data.refshapes.vocabulary import ADJECTIVES, NOUNS
 
@@ -79,6 +79,21 @@ def symmetric_infonce(logits: Tensor, also_true: Tensor) -> Tensor:
 def word_loss(model: CLIP, words: WordPrediction, batch: PretrainingBatch) -> Tensor:
     """() of the first stage: which words of the captions the trunk's last feature map predicts."""
     return words(_last_stage(model, batch), batch.tokens)
+
+
+def dense_embeddings(attnpool: AttentionPool2d, features: Tensor) -> Tensor:
+    """Value and output projection of the attention pool, position by position: what `DenseCLIP` has frozen in one.
+
+    Args:
+        attnpool: CLIP's attention pool; its positional embedding plays no part.
+        features: (B, C, h, w) output of the last stage.
+
+    Returns:
+        (B, E, h, w) float32, L2-normalised along E.
+    """
+    x = features.permute(0, 2, 3, 1)  # (B, h, w, C)
+    x = attnpool.c_proj(attnpool.v_proj(x))
+    return F.normalize(x.float(), dim=-1).permute(0, 3, 1, 2)
 
 
 def contrast_loss(model: CLIP, words: WordPrediction, batch: PretrainingBatch) -> Tensor:

@@ -31,7 +31,7 @@ from grounding.methods.load import load, read_model_config
 from grounding.methods.names import DECODER_FILE, folder_of
 from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.cli import exit_on_input_error
-from grounding.runtime.files import flush_file, flush_folder, sha256_of
+from grounding.runtime.files import sha256_of
 
 SETTINGS_FILE = "export.json"
 TOKENIZER_FILE = "tokenizer.json"
@@ -58,7 +58,8 @@ def export_run(run: str, output: Path) -> dict[str, Any]:
     if torch.__version__ < OLDEST_TORCH:
         raise InputError(f"the export needs PyTorch {OLDEST_TORCH} or newer, this is {torch.__version__}: update it")
     output = output.resolve()
-    _refuse_existing(output)
+    if output.exists():
+        raise InputError(f"{output} is there already: remove it, or give a new --output")
     grounder = load(run, precision="float32")
     if not isinstance(grounder, DenseGrounder) or not isinstance(grounder.decoder, HeatmapDecoder):
         raise InputError(f"{run!r} has no trained decoder to export: give the folder of a run")
@@ -74,11 +75,7 @@ def export_run(run: str, output: Path) -> dict[str, Any]:
             (unfinished / f"{name}.onnx").write_bytes(content)
         clip_to_tokenizers().save(str(unfinished / TOKENIZER_FILE), pretty=False)
         (unfinished / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-        for path in unfinished.iterdir():
-            flush_file(path)
-        _refuse_existing(output)  # another process may have made it meanwhile
         unfinished.rename(output)
-        flush_folder(output.parent)
     return settings
 
 
@@ -164,11 +161,6 @@ def clip_to_tokenizers() -> Tokenizer:
     )
     tokenizer.enable_padding(pad_id=0, pad_token="!")
     return tokenizer
-
-
-def _refuse_existing(output: Path) -> None:
-    if output.exists():
-        raise InputError(f"{output} is there already: remove it, or give a new --output")
 
 
 def main(run: str, output: Path) -> None:

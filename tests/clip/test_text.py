@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
-
 import clip
 import numpy as np
 import pytest
 import torch
-from clip.clip import _transform
-from PIL import Image
 
 from grounding.clip import text
-from grounding.clip.backbone import LoadedCLIP, normalise_pixels
+from grounding.clip.backbone import LoadedCLIP
 from grounding.clip.text import TextEncoder, encode_tokens, tokenize
 from grounding.errors import InputError
 from tests.clip.saved_clip import PHRASES
-from tests.shared_data import SHARED_DATA, needs_shared_data
-from tests.tiny_clip import EMBED_DIM, RESOLUTION, loaded_tiny_clip, tiny_clip
+from tests.tiny_clip import EMBED_DIM, loaded_tiny_clip, tiny_clip
 
 PLAIN = ["a cat", "the man in the red coat to the left of the tree", "bicycle", "a dog on a mat"]  # a token a word
 LONGEST = " ".join(["cat"] * 75)  # and the start and the end token
@@ -75,9 +70,9 @@ def test_tokens_are_clips_own_up_to_the_end_token(model, encoder):
 
 def test_order_is_kept_over_batches_of_like_length(model, encoder, monkeypatch, encoded):
     monkeypatch.setattr(text, "BATCH_SIZE", 2)
-    phrases = [*PLAIN, "cup", "the second cup from the right"]
+    phrases = [*PHRASES, "cup", "the second cup from the right"]
     assert_clips_own(model, encoder(phrases).embeddings, phrases)
-    assert encoded == [2, 2, 2]
+    assert encoded == [2, 2, 2, 1]
 
 
 def test_a_phrase_is_encoded_once_and_given_in_the_order_asked(model, encoder, encoded):
@@ -113,11 +108,6 @@ def test_in_bfloat16_phrases_stay_where_they_were(model, encoder):
     assert model.transformer.resblocks[0].mlp.c_fc.weight.dtype == torch.float32
 
 
-def test_two_encoders_share_nothing():
-    one, other = (TextEncoder(loaded_tiny_clip(seed))(PLAIN).embeddings for seed in (0, 1))
-    assert (one - other).abs().max() > 0.1
-
-
 def test_embeddings_asked_for_while_evaluating_serve_training_later(encoder):
     with torch.inference_mode():
         encoder(PLAIN)
@@ -132,25 +122,6 @@ def test_embeddings_asked_for_under_autocast_are_the_same(encoder):
     with torch.autocast("cpu", torch.bfloat16):
         halved = encoder(PLAIN).embeddings
     torch.testing.assert_close(halved, TextEncoder(loaded_tiny_clip())(PLAIN).embeddings, atol=0, rtol=0)
-
-
-def test_unusable_phrase_is_refused_and_not_remembered(encoder):
-    for _ in range(2):
-        with pytest.raises(InputError, match="empty"):
-            encoder(["a cat", " "])
-
-
-def test_pixels_are_normalised_as_clip_does():
-    image = np.random.default_rng(0).integers(0, 256, (RESOLUTION, RESOLUTION, 3), dtype=np.uint8)
-    expected = _transform(RESOLUTION)(Image.fromarray(image))
-    result = normalise_pixels(torch.from_numpy(image).permute(2, 0, 1)[None])
-    torch.testing.assert_close(result[0], expected, atol=1e-6, rtol=0)
-
-
-def test_tokens_are_clips_own():
-    tokens = tokenize(PHRASES)
-    assert tokens.dtype == torch.int64 and tokens.shape == (len(PHRASES), 77)
-    np.testing.assert_array_equal(tokens, clip.tokenize(PHRASES))
 
 
 @pytest.mark.parametrize(
@@ -198,12 +169,3 @@ def test_the_text_tower_stopped_early_equals_the_whole(model, phrases):
 def test_the_text_tower_runs_no_further_than_the_longest_phrase(model):
     _, states = encode_tokens(model, clip.tokenize(["cat", "a dog on a mat"]))
     assert states.shape[:2] == (2, 7)  # five words between the start and the end token
-
-
-@needs_shared_data("google-refexp-val5000")
-def test_the_text_tower_stopped_early_equals_the_whole_on_real_expressions(model):
-    lines = (SHARED_DATA / "google-refexp-val5000" / "expressions.jsonl").read_text().splitlines()
-    tokens = tokenize([json.loads(line)["sent"] for line in lines[::10]])
-    assert len(tokens) == 500
-    with torch.no_grad():
-        assert (encode_tokens(model, tokens)[0] - model.encode_text(tokens)).abs().max() < 1e-5
