@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from grounding.clip.backbone import normalise_pixels
 from grounding.clip.dense import resnet_stages
-from grounding.clip.text import encode_tokens, tokenize
+from grounding.clip.text import text_states, tokenize
 from grounding.data.refshapes.vocabulary import ADJECTIVES, NOUNS
 
 
 @dataclass(frozen=True)
 class PretrainingBatch:
-    """N pairs: images (N, 3, S, S) uint8, tokens (N, 77), and (N, N) bool, which images show what captions mention."""
+    """N pairs: images (N, 3, S, S) uint8, tokens (N, L), and (N, N) bool, which images show what captions mention."""
 
     images: Tensor
     tokens: Tensor
@@ -51,7 +51,7 @@ class WordPrediction(nn.Module):
 
         Args:
             features: (N, C, h, w).
-            tokens: (N, 77) of the captions.
+            tokens: (N, L) of the captions.
         """
         wanted = (tokens[:, :, None] == self.ids).any(dim=1).float()
         wanted = wanted / wanted.sum(dim=1, keepdim=True).clamp(min=1)
@@ -99,7 +99,7 @@ def dense_embeddings(attnpool: AttentionPool2d, features: Tensor) -> Tensor:
 def contrast_loss(model: CLIP, words: WordPrediction, batch: PretrainingBatch) -> Tensor:
     """() of the second stage: images and their best positions against captions, and the words still."""
     layer4 = _last_stage(model, batch)
-    texts = F.normalize(encode_tokens(model, batch.tokens)[0], dim=-1)
+    texts = F.normalize(text_states(model, batch.tokens)[0], dim=-1)
     scale = model.logit_scale.exp()
     images = F.normalize(model.visual.attnpool(layer4), dim=-1)
     positions = dense_embeddings(model.visual.attnpool, layer4).flatten(2)  # (N, E, h * w)

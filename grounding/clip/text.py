@@ -143,20 +143,23 @@ def encode_distinct(
     Args:
         model: the CLIP.
         phrases: each once; may be none.
-        transformer: as for `encode_tokens`.
+        transformer: as for `text_states`.
 
     Raises:
         InputError: as `tokenize`.
     """
-    ids = tokenize(phrases)
+    encoded: dict[str, EncodedPhrase] = {}
+    if not phrases:
+        return encoded
+    ids, device = tokenize(phrases), model.text_projection.device
     lengths = (ids.argmax(dim=-1) + 1).tolist()
     # Phrases of like length go together, so that each batch runs the tower no further than it needs.
     order = sorted(range(len(phrases)), key=lengths.__getitem__)
     starts = range(0, len(order), BATCH_SIZE)
-    encoded = {}
     for start in tqdm(starts, desc="encoding phrases", leave=False, disable=len(starts) < MANY_BATCHES):
         batch = order[start : start + BATCH_SIZE]
-        embeddings, states = encode_tokens(model, ids[batch], transformer=transformer)
+        tokens = ids[batch, : lengths[batch[-1]]].to(device)
+        embeddings, states = text_states(model, tokens, transformer=transformer)
         embeddings = F.normalize(embeddings, dim=-1)
         for row, index in enumerate(batch):
             length = lengths[index]
@@ -183,16 +186,13 @@ def phrase_features(model: CLIP, encoded: Sequence[EncodedPhrase]) -> PhraseFeat
 
 
 def tokenize(phrases: Sequence[str]) -> Tensor:
-    """Token ids (N, 77) int64 of phrases, as `clip.tokenize` has them: zero after the end token.
+    """Token ids (N, L) int64 of N >= 1 phrases, L of the longest and at most 77: `clip.tokenize`'s, zero after the end
+    token, less columns of zeros.
 
     Raises:
         InputError: a phrase has no token, or more than CLIP's 77, or holds half a character or one of CLIP's own marks.
     """
-    ids = torch.zeros(len(phrases), CONTEXT_LENGTH, dtype=torch.long)
-    for row, phrase in zip(ids, phrases, strict=True):
-        words = _word_ids(phrase)
-        row[: len(words) + 2] = torch.tensor([START, *words, END])
-    return ids
+    return pad_sequence([torch.tensor([START, *_word_ids(phrase), END]) for phrase in phrases], batch_first=True)
 
 
 def _word_ids(phrase: str) -> list[int]:
@@ -215,27 +215,21 @@ def _word_ids(phrase: str) -> list[int]:
     return ids
 
 
-def encode_tokens(model: CLIP, ids: Tensor, *, transformer: Transformer | None = None) -> tuple[Tensor, Tensor]:
-    """Text embeddings, running the tower only as far as the longest phrase of the batch.
+def text_states(model: CLIP, tokens: Tensor, *, transformer: Transformer | None = None) -> tuple[Tensor, Tensor]:
+    """The text tower, whose steps depend on no value of a token.
 
-    The text tower is causal: a position sees only those before it, and CLIP reads the phrase at its end token.
-    What follows that token can therefore be left out without changing the result.
+    It is causal: a position sees only those before it, and CLIP reads the phrase at its end token. What follows the
+    longest phrase's can therefore be left out without changing the result.
 
     Args:
         model: the CLIP.
-        ids: (N, 77) int64, on the CPU, where the longest phrase is found without waiting for a GPU.
+        tokens: (N, L) int64 on its device, L at most 77; the end token has the highest id.
         transformer: in place of the model's own, such as `LoadedCLIP.text_transformer`.
 
     Returns:
         (N, E) float32 embeddings, not normalised, as `model.encode_text` gives them, and (N, L, W) the states that the
-        tower ends with at each token, up to the end token of the longest phrase; on the model's device.
+        tower ends with at each token.
     """
-    tokens = ids[:, : int(ids.argmax(dim=-1).max()) + 1].to(model.text_projection.device)
-    return text_states(model, tokens, transformer=transformer)
-
-
-def text_states(model: CLIP, tokens: Tensor, *, transformer: Transformer | None = None) -> tuple[Tensor, Tensor]:
-    """As `encode_tokens`, of (N, L) tokens that are all run, L at most 77: no step depends on their values."""
     length = tokens.shape[1]
     x = model.token_embedding(tokens) + model.positional_embedding[:length]
     blocks = (transformer or model.transformer).resblocks

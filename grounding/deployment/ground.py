@@ -18,20 +18,16 @@ from typing import Any, NoReturn
 
 from tqdm import tqdm
 
-from grounding.clip.backbone import EMBEDDED
 from grounding.data.images import images_in, read_image
 from grounding.deployment.bulk import record_of
 from grounding.errors import InputError, visible
-from grounding.evaluation.registry import MethodSettings, load_method
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
-from grounding.methods.load import shared_model
+from grounding.methods.load import load
 from grounding.methods.names import BLIND
 from grounding.methods.own import OwnGrounder
-from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.stream import GroundedImage
-from grounding.methods.yolo_clip import ScoringConfig, YOLOCLIPGrounder
-from grounding.runtime.distributed import join_launch
+from grounding.methods.yolo_clip import YOLOCLIPGrounder
 from grounding.runtime.files import atomic_write
 
 COLUMNS = ("image", "phrase", "x1", "y1", "x2", "y2", "score", "presence", "note")
@@ -80,15 +76,11 @@ def ground_pictures(options: Namespace) -> None:
     if options.model in BLIND:
         raise InputError(f"model is {options.model!r}, which looks at no image: give RN50, or the folder of a run")
     paths = images_in(options.image)
-    model = shared_model([options.model], ModelConfig(trust_checkpoint=options.trust_checkpoint))
-    settings = MethodSettings(model, ProposalsConfig(), ScoringConfig(), join_launch("auto").device, "auto")
-    grounder = load_method(options.model, settings)
+    grounder = load(options.model, model=ModelConfig(trust_checkpoint=options.trust_checkpoint), device="auto")
     assert isinstance(grounder, DenseGrounder | YOLOCLIPGrounder | OwnGrounder)  # all that look at images
     if grounder.text is not None:
         grounder.text(options.phrases)  # a phrase that cannot be asked is no fault of a picture
-    draws = model.clip == EMBEDDED and not isinstance(grounder, OwnGrounder)
-    knows = "; these weights know drawings only" if draws else ""
-    print(f"asking {grounder.name}: {grounder.weights}{knows}", file=sys.stderr)
+    print(f"asking {grounder.name}: {grounder.weights}", file=sys.stderr)
     requests = ((str(path), path, options.phrases) for path in paths)
     answers = grounder.ground_many(requests, skip_broken=options.skip_broken)
     table = _Table([visible(str(path)) for path in paths], options.phrases)

@@ -13,9 +13,9 @@ from grounding.clip.dense import DenseCLIP, DenseFeatures
 from grounding.clip.encoder import Encoder
 from grounding.extraction import ExtractionConfig
 from grounding.methods.dense import DenseGrounder
+from grounding.model.adaptation import LowRankUpdates
 from grounding.model.build import decoder_for
 from grounding.model.decoder import DecoderConfig, HeatmapDecoder
-from grounding.model.lora import LowRankUpdates
 from tests.tiny_clip import loaded_tiny_clip
 
 SQUARES = torch.randint(256, (2, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
