@@ -43,15 +43,10 @@ class DenseCLIP(nn.Module):
             and its later 3x3 convolutions are dilated, so that every second position equals the stride-32 result.
         compiled: whether `torch.compile` makes kernels of the stages for this machine, once for every shape of input;
             that takes about half a minute and needs a C++ compiler, and pays where thousands of images follow.
-
-    Raises:
-        ValueError: output_stride is neither 16 nor 32.
     """
 
     def __init__(self, visual: ModifiedResNet, *, output_stride: int = 16, compiled: bool = False) -> None:
         super().__init__()
-        if output_stride not in (16, 32):
-            raise ValueError(f"output_stride is {output_stride}: choose 16 or 32")
         self.visual = visual.requires_grad_(False).eval()
         self.output_stride = output_stride
         self.compiled = compiled

@@ -85,13 +85,6 @@ def test_what_is_no_heatmap_is_refused(method):
         extract(heatmap, ExtractionConfig(method=method))
 
 
-@pytest.mark.parametrize("name", ["relative_threshold", "absolute_threshold"])
-@pytest.mark.parametrize("value", [-0.01, 1.01, float("nan"), float("inf")])
-def test_threshold_outside_its_range_is_refused(name, value):
-    with pytest.raises(ValueError, match=name):
-        boxes_from_heatmap(np.zeros((4, 4), dtype=np.float32), **{name: value})
-
-
 def labelled_boxes(heatmap: np.ndarray) -> set[tuple[int, ...]]:
     boxes = set()
     for level in LEVELS:

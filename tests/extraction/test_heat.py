@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grounding.extraction.heat import box_sums, mean_around, reduced
+from grounding.extraction.heat import BoxSums, box_sums, mean_around, reduced
 
 
 def random_map(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -23,6 +23,13 @@ def test_sums_equal_sums_of_slices(height: int, width: int, seed: int, data: st.
     sums = box_sums(heatmap)
     assert sums.sums(np.array([[x1, y1, x2, y2]]))[0] == pytest.approx(heatmap[y1:y2, x1:x2].sum(), abs=1e-5)
     assert sums.total == pytest.approx(heatmap.sum(), rel=1e-5)
+
+
+def test_edges_inside_cells_take_their_share() -> None:
+    sums = BoxSums(np.array([[1.0, 10.0], [100.0, 1000.0]]), (8, 4))  # cells of 4 x 2 pixels
+    boxes = np.array([[0, 0, 8, 4], [2, 0, 6, 1], [1, 1, 2, 4], [5.5, 2.5, 5.5, 4]])
+    expected = [8 * 1111, 2 * 1 + 2 * 10, 1 * 1 + 2 * 100, 0]
+    np.testing.assert_allclose(sums.sums(boxes), expected)
 
 
 def test_a_large_map_is_reduced_to_means() -> None:

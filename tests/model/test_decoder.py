@@ -87,6 +87,11 @@ def test_region_embeddings_start_as_the_dense_embeddings(output_stride):
     torch.testing.assert_close(corrected.norm(dim=1), torch.ones_like(corrected[:, 0]))
 
 
+def test_a_heatmap_starts_low():
+    logits = make_decoder()(make_features(1, 64, 64, 16), make_phrases(1), torch.tensor([0]))
+    assert logits.sigmoid().mean() < 0.35
+
+
 def test_every_parameter_learns():
     decoder = make_decoder()
     logits = decoder(make_features(2, 64, 64, 16), make_phrases(4), torch.tensor([0, 1, 1, 0]))
