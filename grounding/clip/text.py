@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -61,18 +62,12 @@ class PhraseFeatures:
     is_token: Tensor
 
 
-@dataclass(frozen=True, eq=False)
-class EncodedPhrase:
+class EncodedPhrase(NamedTuple):
     """What is kept of a phrase: token ids, on the CPU, its embedding, and the tower's output in half precision."""
 
     ids: Tensor
     embedding: Tensor
     states: Tensor
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that it takes."""
-        return self.ids.nbytes + self.embedding.nbytes + self.states.nbytes
 
 
 class TextEncoder:
@@ -110,7 +105,7 @@ class TextEncoder:
         recalled = {phrase: self._recalled(phrase) for phrase in phrases}
         new = self._encoded([phrase for phrase, one in recalled.items() if one is None])
         for phrase, one in new.items():
-            self._in_passing.put(phrase, one, one.nbytes)
+            self._in_passing.put(phrase, one, sum(each.nbytes for each in one))
         return phrase_features(self._model, [recalled[phrase] or new[phrase] for phrase in phrases])
 
     def remember(self, phrases: Sequence[str]) -> None:
