@@ -119,7 +119,10 @@ def test_a_training_step_is_that_of_the_cpu(clip_file, monkeypatch, tmp_path, ki
             criterion = criterion_for(encoder, decoder_of(encoder, kind).cpu(), LOSSES[kind])
             step = make_step(criterion, TrainConfig(tmp_path, tmp_path), Accelerator(cpu=True), total_steps=10)
             outcome = step(make_batch(kind))
-            assert all(isinstance(each, OnGPU) == (device == GPU) for each in criterion.parameters())
+            assert all(
+                isinstance(each, OnGPU) == (device == GPU)
+                for each in (*criterion.parameters(), *step.mean.parameters())
+            )
             mean = {name: value.cpu() for name, value in step.mean.state_dict().items()}
             steps.append((outcome, mean))
     (expected, expected_mean), (outcome, mean) = steps

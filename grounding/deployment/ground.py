@@ -164,7 +164,7 @@ def _file_writer(path: Path) -> Iterator[Writer]:
         else:
             before = iter(("[\n",))
             yield lambda answer: print(next(before, ",\n") + json.dumps(record_of(answer)), end="", file=file)
-            print(next(before, "") + "\n]", file=file)
+            print("\n]", file=file)
 
 
 def _picture_writer(folder: Path, paths: Sequence[Path]) -> Writer:
