@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from grounding.data.open_dataset import open_dataset
     from grounding.data.refcocog import RefCOCOg
-    from grounding.deployment.detections import from_detections, to_detections
+    from grounding.deployment.detections import to_detections
     from grounding.deployment.hub import push
     from grounding.errors import InputError
     from grounding.methods.config import ModelConfig
@@ -35,7 +35,6 @@ __all__ = [
     "InputError",
     "ModelConfig",
     "RefCOCOg",
-    "from_detections",
     "grounding_of_boxes",
     "load",
     "open_dataset",
@@ -52,7 +51,6 @@ _HOME = {
     "InputError": "errors",
     "ModelConfig": "methods.config",
     "RefCOCOg": "data.refcocog",
-    "from_detections": "deployment.detections",
     "grounding_of_boxes": "methods.yolo_clip",
     "load": "methods.load",
     "open_dataset": "data.open_dataset",

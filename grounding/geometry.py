@@ -134,14 +134,8 @@ class Letterbox:
 
     @classmethod
     def fit(cls, image_size: tuple[int, int], model_size: int) -> Letterbox:
-        """The letterbox of an image of (width, height) pixels in a square of `model_size` pixels.
-
-        Raises:
-            ValueError: a side is smaller than one pixel.
-        """
+        """Of an image of (width, height) pixels, at least one each, in a square of `model_size` pixels."""
         width, height = image_size
-        if min(width, height, model_size) < 1:
-            raise ValueError(f"cannot letterbox {width}x{height} pixels into {model_size}: each side needs a pixel")
         scale = model_size / max(width, height)
         content = (max(1, round(width * scale)), max(1, round(height * scale)))
         offset = ((model_size - content[0]) // 2, (model_size - content[1]) // 2)

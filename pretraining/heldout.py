@@ -17,7 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from grounding.clip.backbone import LoadedCLIP, load_clip, normalise_pixels
-from grounding.clip.text import encode_tokens, tokenize
+from grounding.clip.text import text_states, tokenize
 from grounding.data.refshapes.vocabulary import COLOURS, MATERIALS, SHAPES, TEXTURES
 from grounding.runtime.cli import exit_on_input_error
 from pretraining.captions import CaptionedPicture, captioned_pictures, captions_true_of
@@ -76,7 +76,7 @@ def caption_embeddings(clip: LoadedCLIP, pictures: list[CaptionedPicture]) -> Te
 @torch.no_grad()
 def text_embeddings(clip: LoadedCLIP, phrases: list[str]) -> Tensor:
     """(N, E), L2-normalised."""
-    return F.normalize(encode_tokens(clip.model, tokenize(phrases))[0].float(), dim=-1)
+    return F.normalize(text_states(clip.model, tokenize(phrases))[0].float(), dim=-1)
 
 
 if __name__ == "__main__":

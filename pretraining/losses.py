@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from clip.model import CLIP
+from clip.model import CLIP, AttentionPool2d
 from torch import Tensor, nn
 
 from grounding.clip.backbone import normalise_pixels
-from grounding.clip.dense import dense_embeddings, resnet_stages
-from grounding.clip.text import encode_tokens, tokenize
+from grounding.clip.dense import resnet_stages
+from grounding.clip.text import text_states, tokenize
 from grounding.data.refshapes.vocabulary import ADJECTIVES, NOUNS
 
 
 @dataclass(frozen=True)
 class PretrainingBatch:
-    """N pairs: images (N, 3, S, S) uint8, tokens (N, 77), and (N, N) bool, which images show what captions mention."""
+    """N pairs: images (N, 3, S, S) uint8, tokens (N, L), and (N, N) bool, which images show what captions mention."""
 
     images: Tensor
     tokens: Tensor
@@ -51,7 +51,7 @@ class WordPrediction(nn.Module):
 
         Args:
             features: (N, C, h, w).
-            tokens: (N, 77) of the captions.
+            tokens: (N, L) of the captions.
         """
         wanted = (tokens[:, :, None] == self.ids).any(dim=1).float()
         wanted = wanted / wanted.sum(dim=1, keepdim=True).clamp(min=1)
@@ -81,10 +81,25 @@ def word_loss(model: CLIP, words: WordPrediction, batch: PretrainingBatch) -> Te
     return words(_last_stage(model, batch), batch.tokens)
 
 
+def dense_embeddings(attnpool: AttentionPool2d, features: Tensor) -> Tensor:
+    """Value and output projection of the attention pool, position by position: what `DenseCLIP` has frozen in one.
+
+    Args:
+        attnpool: CLIP's attention pool; its positional embedding plays no part.
+        features: (B, C, h, w) output of the last stage.
+
+    Returns:
+        (B, E, h, w) float32, L2-normalised along E.
+    """
+    x = features.permute(0, 2, 3, 1)  # (B, h, w, C)
+    x = attnpool.c_proj(attnpool.v_proj(x))
+    return F.normalize(x.float(), dim=-1).permute(0, 3, 1, 2)
+
+
 def contrast_loss(model: CLIP, words: WordPrediction, batch: PretrainingBatch) -> Tensor:
     """() of the second stage: images and their best positions against captions, and the words still."""
     layer4 = _last_stage(model, batch)
-    texts = F.normalize(encode_tokens(model, batch.tokens)[0], dim=-1)
+    texts = F.normalize(text_states(model, batch.tokens)[0], dim=-1)
     scale = model.logit_scale.exp()
     images = F.normalize(model.visual.attnpool(layer4), dim=-1)
     positions = dense_embeddings(model.visual.attnpool, layer4).flatten(2)  # (N, E, h * w)

@@ -109,17 +109,14 @@ def load_clip(
     name = os.fspath(name)
     if name == EMBEDDED:
         path = EMBEDDED_FILE
-        model = _from_file(path, trust_checkpoint=False)
     elif name in RESNETS:
-        path = _published_file(name)
-        model = _from_file(path, trust_checkpoint=True)
+        path, trust_checkpoint = _published_file(name), True
     elif Path(name).is_file():
         path = Path(name)
-        model = _from_file(path, trust_checkpoint=trust_checkpoint)
     else:
         known = ", ".join((EMBEDDED, *RESNETS))
         raise InputError(f"no CLIP {name!r}: give one of {known}, or the path of a CLIP checkpoint file")
-    model = model.float().eval().requires_grad_(False).to(device)
+    model = _from_file(path, trust_checkpoint=trust_checkpoint).float().eval().requires_grad_(False).to(device)
     sha256 = sha256_of(path)
     weights = writable(f"CLIP {name} ({path.name}, sha256 {sha256[:12]}...)")
     return LoadedCLIP(model, name, weights, sha256, precision, compiled)

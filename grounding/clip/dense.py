@@ -43,15 +43,10 @@ class DenseCLIP(nn.Module):
             and its later 3x3 convolutions are dilated, so that every second position equals the stride-32 result.
         compiled: whether `torch.compile` makes kernels of the stages for this machine, once for every shape of input;
             that takes about half a minute and needs a C++ compiler, and pays where thousands of images follow.
-
-    Raises:
-        ValueError: output_stride is neither 16 nor 32.
     """
 
     def __init__(self, visual: ModifiedResNet, *, output_stride: int = 16, compiled: bool = False) -> None:
         super().__init__()
-        if output_stride not in (16, 32):
-            raise ValueError(f"output_stride is {output_stride}: choose 16 or 32")
         self.visual = visual.requires_grad_(False).eval()
         self.output_stride = output_stride
         self.compiled = compiled
@@ -114,7 +109,7 @@ class _Tower(nn.Module):
         self.output_stride = output_stride
 
     def forward(self, pixels: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """The stages, and (B, E, h, w) what `dense_embeddings` has before it normalises."""
+        """The stages, and (B, E, h, w) the dense embeddings before they are normalised."""
         pyramid = resnet_stages(self.visual, pixels, output_stride=self.output_stride)
         return pyramid, self.projection(pyramid["layer4"])
 
@@ -174,21 +169,6 @@ def resnet_stages(visual: ModifiedResNet, pixels: Tensor, *, output_stride: int)
         pyramid[stage] = x
     pyramid["layer4"] = visual.layer4(x) if output_stride == 32 else _layer4_at_stride_16(visual.layer4, x)
     return pyramid
-
-
-def dense_embeddings(attnpool: AttentionPool2d, features: Tensor) -> Tensor:
-    """Value and output projection of the attention pool, position by position; `DenseCLIP` has both in one.
-
-    Args:
-        attnpool: CLIP's attention pool; its positional embedding plays no part.
-        features: (B, C, h, w) output of the last stage.
-
-    Returns:
-        (B, E, h, w) float32, L2-normalised along E.
-    """
-    x = features.permute(0, 2, 3, 1)  # (B, h, w, C)
-    x = attnpool.c_proj(attnpool.v_proj(x))
-    return F.normalize(x.float(), dim=-1).permute(0, 3, 1, 2)
 
 
 def _layer4_at_stride_16(layer4: nn.Sequential, x: Tensor) -> Tensor:

@@ -5,8 +5,7 @@ import warnings
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import clip
+    from clip.clip import _tokenizer as TOKENIZER
     from clip.model import CLIP, AttentionPool2d, Bottleneck, ModifiedResNet, Transformer, build_model
-    from clip.simple_tokenizer import SimpleTokenizer
 
-__all__ = ["CLIP", "AttentionPool2d", "Bottleneck", "ModifiedResNet", "SimpleTokenizer", "Transformer", "build_model",
-           "clip"]  # fmt: skip
+__all__ = ["CLIP", "TOKENIZER", "AttentionPool2d", "Bottleneck", "ModifiedResNet", "Transformer", "build_model", "clip"]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import html
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,13 +14,14 @@ from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from grounding.clip.backbone import LoadedCLIP
-from grounding.clip.package import CLIP, Transformer, clip
+from grounding.clip.package import CLIP, TOKENIZER, Transformer
 from grounding.clip.precision import own_mode
 from grounding.errors import InputError, is_writable
 from grounding.runtime.lru_cache import LRUCache
 
 CONTEXT_LENGTH = 77
 MAX_CHARACTERS = 10_000  # of a phrase: more are never 77 tokens, and take seconds to be found so
+START, END = (TOKENIZER.encoder[mark] for mark in ("<|startoftext|>", "<|endoftext|>"))
 JOINERS = "\u200c\u200d"  # which letters and emoji are written with
 BATCH_SIZE = 256
 BUDGET = 2**26  # bytes of phrases asked in passing: some thousands
@@ -61,18 +62,12 @@ class PhraseFeatures:
     is_token: Tensor
 
 
-@dataclass(frozen=True, eq=False)
-class EncodedPhrase:
-    """What is kept of a phrase: token ids, its embedding, and the tower's output in half precision, for its size."""
+class EncodedPhrase(NamedTuple):
+    """What is kept of a phrase: token ids, on the CPU, its embedding, and the tower's output in half precision."""
 
     ids: Tensor
     embedding: Tensor
     states: Tensor
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that it takes."""
-        return self.ids.nbytes + self.embedding.nbytes + self.states.nbytes
 
 
 class TextEncoder:
@@ -110,7 +105,7 @@ class TextEncoder:
         recalled = {phrase: self._recalled(phrase) for phrase in phrases}
         new = self._encoded([phrase for phrase, one in recalled.items() if one is None])
         for phrase, one in new.items():
-            self._in_passing.put(phrase, one, one.nbytes)
+            self._in_passing.put(phrase, one, sum(each.nbytes for each in one))
         return phrase_features(self._model, [recalled[phrase] or new[phrase] for phrase in phrases])
 
     def remember(self, phrases: Sequence[str]) -> None:
@@ -143,28 +138,29 @@ def encode_distinct(
     Args:
         model: the CLIP.
         phrases: each once; may be none.
-        transformer: as for `encode_tokens`.
+        transformer: as for `text_states`.
 
     Raises:
-        InputError: a phrase is empty or longer than CLIP's 77 tokens.
+        InputError: as `tokenize`.
     """
     encoded: dict[str, EncodedPhrase] = {}
     if not phrases:
         return encoded
-    device = model.text_projection.device
-    ids = tokenize(phrases)
-    lengths = ids.argmax(dim=-1) + 1
+    ids, device = tokenize(phrases), model.text_projection.device
+    lengths = (ids.argmax(dim=-1) + 1).tolist()
     # Phrases of like length go together, so that each batch runs the tower no further than it needs.
-    batches = lengths.argsort(stable=True).split(BATCH_SIZE)
-    for batch in tqdm(batches, desc="encoding phrases", leave=False, disable=len(batches) < MANY_BATCHES):
-        batch_ids = ids[batch].to(device)
-        embeddings, states = encode_tokens(model, batch_ids, transformer=transformer)
+    order = sorted(range(len(phrases)), key=lengths.__getitem__)
+    starts = range(0, len(order), BATCH_SIZE)
+    for start in tqdm(starts, desc="encoding phrases", leave=False, disable=len(starts) < MANY_BATCHES):
+        batch = order[start : start + BATCH_SIZE]
+        tokens = ids[batch, : lengths[batch[-1]]].to(device)
+        embeddings, states = text_states(model, tokens, transformer=transformer)
         embeddings = F.normalize(embeddings, dim=-1)
-        for row, index in enumerate(batch.tolist()):
-            length = int(lengths[index])
+        for row, index in enumerate(batch):
+            length = lengths[index]
             # Copies: a view would keep its whole batch alive.
             encoded[phrases[index]] = EncodedPhrase(
-                batch_ids[row, :length].clone(), embeddings[row].clone(), states[row, :length].half()
+                ids[index, :length].clone(), embeddings[row].clone(), states[row, :length].half()
             )
     return encoded
 
@@ -172,9 +168,9 @@ def encode_distinct(
 def phrase_features(model: CLIP, encoded: Sequence[EncodedPhrase]) -> PhraseFeatures:
     """The features of P encoded phrases, at least one, on the model's device."""
     device = model.text_projection.device
-    lengths = torch.tensor([len(one.ids) for one in encoded], device=device)
-    is_token = torch.arange(int(lengths.max()), device=device) < lengths[:, None]
-    words = model.token_embedding(pad_sequence([one.ids for one in encoded], batch_first=True))
+    lengths = [len(one.ids) for one in encoded]
+    is_token = torch.arange(max(lengths), device=device) < torch.tensor(lengths, device=device)[:, None]
+    words = model.token_embedding(pad_sequence([one.ids for one in encoded], batch_first=True).to(device))
     words = F.layer_norm(words, words.shape[-1:]) * is_token[..., None]
     states = pad_sequence([one.states for one in encoded], batch_first=True).float()
     return PhraseFeatures(
@@ -184,74 +180,51 @@ def phrase_features(model: CLIP, encoded: Sequence[EncodedPhrase]) -> PhraseFeat
     )
 
 
-def tokenize(phrases: list[str]) -> Tensor:
-    """Token ids (N, 77) int64 of phrases, zero after the end token.
+def tokenize(phrases: Sequence[str]) -> Tensor:
+    """Token ids (N, L) int64 of N >= 1 phrases, L of the longest and at most 77: `clip.tokenize`'s, zero after the end
+    token, less columns of zeros.
 
     Raises:
         InputError: a phrase has no token, or more than CLIP's 77, or holds half a character or one of CLIP's own marks.
     """
-    for phrase in phrases:
-        if not is_writable(phrase):
-            raise InputError(f"the phrase {_beginning(phrase)} holds half a character: give it as whole Unicode text")
-        if len(phrase) > MAX_CHARACTERS:
-            raise InputError(f"the phrase {_beginning(phrase)} has {len(phrase)} characters: shorten it")
-    shown = [_shown(phrase) for phrase in phrases]
-    try:
-        ids = clip.tokenize(shown, context_length=CONTEXT_LENGTH).long()
-    except RuntimeError:
-        for phrase, text in zip(phrases, shown, strict=True):  # find the one to name
-            try:
-                clip.tokenize(text, context_length=CONTEXT_LENGTH)
-            except RuntimeError:
-                raise InputError(
-                    f"the phrase {_beginning(phrase)} is longer than CLIP's {CONTEXT_LENGTH} tokens: shorten it"
-                ) from None
-        raise
-    marks = (ids >= ids[:1, :1]).sum(dim=1)  # each phrase has one at its start and one at its end
-    for phrase, length, count in zip(phrases, ids.argmax(dim=1).tolist(), marks.tolist(), strict=True):
-        if count != 2:
-            raise InputError(
-                f"the phrase {_beginning(phrase)} holds <|startoftext|> or <|endoftext|>, where CLIP's text begins and "
-                "ends: leave it out"
-            )
-        if length == 1:
-            raise InputError(f"the phrase is empty ({_beginning(phrase)}): say in a few words what to look for")
+    return pad_sequence([torch.tensor([START, *_word_ids(phrase), END]) for phrase in phrases], batch_first=True)
+
+
+def _word_ids(phrase: str) -> list[int]:
+    """Ids of the tokens between the start and the end token."""
+    named = repr(phrase if len(phrase) <= 60 else f"{phrase[:60]}...")
+    if not is_writable(phrase):
+        raise InputError(f"the phrase {named} holds half a character: give it as whole Unicode text")
+    # What takes no place, such as a zero-width space, is nothing that the writer saw.
+    seen = "".join(letter for letter in phrase if letter in JOINERS or unicodedata.category(letter) != "Cf")
+    ids: list[int] = TOKENIZER.encode(seen) if len(phrase) <= MAX_CHARACTERS else [0] * CONTEXT_LENGTH
+    if len(ids) + 2 > CONTEXT_LENGTH:
+        raise InputError(f"the phrase {named} is longer than CLIP's {CONTEXT_LENGTH} tokens: shorten it")
+    if START in ids or END in ids:
+        raise InputError(
+            f"the phrase {named} holds <|startoftext|> or <|endoftext|>, where CLIP's text begins and ends: leave it "
+            "out"
+        )
+    if not ids:
+        raise InputError(f"the phrase is empty ({named}): say in a few words what to look for")
     return ids
 
 
-def _shown(phrase: str) -> str:
-    """The phrase as a reader sees it: without characters that take no place, such as a zero-width space."""
-    if phrase.isascii() and "&" not in phrase:
-        return phrase
-    text = html.unescape(html.unescape(phrase))  # as clip does it
-    return "".join(letter for letter in text if unicodedata.category(letter) != "Cf" or letter in JOINERS)
+def text_states(model: CLIP, tokens: Tensor, *, transformer: Transformer | None = None) -> tuple[Tensor, Tensor]:
+    """The text tower, whose steps depend on no value of a token.
 
-
-def _beginning(phrase: str) -> str:
-    return repr(phrase if len(phrase) <= 60 else phrase[:60] + "...")
-
-
-def encode_tokens(model: CLIP, tokens: Tensor, *, transformer: Transformer | None = None) -> tuple[Tensor, Tensor]:
-    """Text embeddings, running the tower only as far as the longest phrase of the batch.
-
-    The text tower is causal: a position sees only those before it, and CLIP reads the phrase at its end token.
-    What follows that token can therefore be left out without changing the result.
+    It is causal: a position sees only those before it, and CLIP reads the phrase at its end token. What follows the
+    longest phrase's can therefore be left out without changing the result.
 
     Args:
         model: the CLIP.
-        tokens: (N, 77) int64; the end token has the highest id.
+        tokens: (N, L) int64 on its device, L at most 77; the end token has the highest id.
         transformer: in place of the model's own, such as `LoadedCLIP.text_transformer`.
 
     Returns:
         (N, E) float32 embeddings, not normalised, as `model.encode_text` gives them, and (N, L, W) the states that the
-        tower ends with at each token, up to the end token of the longest phrase.
+        tower ends with at each token.
     """
-    length = int(tokens.argmax(dim=-1).max()) + 1
-    return text_states(model, tokens[:, :length], transformer=transformer)
-
-
-def text_states(model: CLIP, tokens: Tensor, *, transformer: Transformer | None = None) -> tuple[Tensor, Tensor]:
-    """As `encode_tokens`, of (N, L) tokens that are all run, L at most 77: no step depends on their values."""
     length = tokens.shape[1]
     x = model.token_embedding(tokens) + model.positional_embedding[:length]
     blocks = (transformer or model.transformer).resblocks

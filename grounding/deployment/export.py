@@ -20,8 +20,8 @@ from tokenizers.models import BPE
 from tokenizers.processors import TemplateProcessing
 from tqdm import tqdm
 
-from grounding.clip.package import SimpleTokenizer
-from grounding.clip.text import CONTEXT_LENGTH
+from grounding.clip.package import TOKENIZER
+from grounding.clip.text import CONTEXT_LENGTH, END, START
 from grounding.deployment.networks import onnx_networks
 from grounding.errors import InputError
 from grounding.geometry import PADDING_RGB
@@ -31,13 +31,12 @@ from grounding.methods.load import load, read_model_config
 from grounding.methods.names import DECODER_FILE, folder_of
 from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.cli import exit_on_input_error
-from grounding.runtime.files import flush_file, flush_folder, sha256_of
+from grounding.runtime.files import sha256_of
 
 SETTINGS_FILE = "export.json"
 TOKENIZER_FILE = "tokenizer.json"
 OLDEST_TORCH = "2.10"  # whose exporter understands that phrases and their lengths differ
 
-START, END = "<|startoftext|>", "<|endoftext|>"
 HIDDEN = r"[\p{Cf}&&[^\x{200c}\x{200d}]]"  # as `clip.text` has it
 # As in the `clip` package, simple_tokenizer.py, without the two tokens above, which are letters like any other here.
 WORDS = r"(?i)'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
@@ -59,7 +58,8 @@ def export_run(run: str, output: Path) -> dict[str, Any]:
     if torch.__version__ < OLDEST_TORCH:
         raise InputError(f"the export needs PyTorch {OLDEST_TORCH} or newer, this is {torch.__version__}: update it")
     output = output.resolve()
-    _refuse_existing(output)
+    if output.exists():
+        raise InputError(f"{output} is there already: remove it, or give a new --output")
     grounder = load(run, precision="float32")
     if not isinstance(grounder, DenseGrounder) or not isinstance(grounder.decoder, HeatmapDecoder):
         raise InputError(f"{run!r} has no trained decoder to export: give the folder of a run")
@@ -75,11 +75,7 @@ def export_run(run: str, output: Path) -> dict[str, Any]:
             (unfinished / f"{name}.onnx").write_bytes(content)
         clip_to_tokenizers().save(str(unfinished / TOKENIZER_FILE), pretty=False)
         (unfinished / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-        for path in unfinished.iterdir():
-            flush_file(path)
-        _refuse_existing(output)  # another process may have made it meanwhile
         unfinished.rename(output)
-        flush_folder(output.parent)
     return settings
 
 
@@ -140,8 +136,7 @@ def clip_to_tokenizers() -> Tokenizer:
     full-width letters) and spaces. What would have to guess stays undone: text that was decoded wrongly ("cafÃ©") and
     HTML entities ("&amp;").
     """
-    theirs = SimpleTokenizer()
-    tokenizer = Tokenizer(BPE(vocab=theirs.encoder, merges=list(theirs.bpe_ranks), end_of_word_suffix="</w>"))
+    tokenizer = Tokenizer(BPE(vocab=TOKENIZER.encoder, merges=list(TOKENIZER.bpe_ranks), end_of_word_suffix="</w>"))
     tokenizer.normalizer = normalizers.Sequence(
         [
             *(normalizers.Replace(chr(code), plain) for code, plain in (LIGATURES | WIDTH_MAP).items()),
@@ -160,15 +155,12 @@ def clip_to_tokenizers() -> Tokenizer:
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-    ends = [(token, theirs.encoder[token]) for token in (START, END)]
-    tokenizer.post_processor = TemplateProcessing(single=f"{START} $A {END}", special_tokens=ends)
+    start, end = (TOKENIZER.decoder[each] for each in (START, END))
+    tokenizer.post_processor = TemplateProcessing(
+        single=f"{start} $A {end}", special_tokens=[(start, START), (end, END)]
+    )
     tokenizer.enable_padding(pad_id=0, pad_token="!")
     return tokenizer
-
-
-def _refuse_existing(output: Path) -> None:
-    if output.exists():
-        raise InputError(f"{output} is there already: remove it, or give a new --output")
 
 
 def main(run: str, output: Path) -> None:

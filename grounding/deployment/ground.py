@@ -18,24 +18,20 @@ from typing import Any, NoReturn
 
 from tqdm import tqdm
 
-from grounding.clip.backbone import EMBEDDED
 from grounding.data.images import images_in, read_image
 from grounding.deployment.bulk import record_of
 from grounding.errors import InputError, visible
-from grounding.evaluation.registry import MethodSettings, load_method
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
-from grounding.methods.load import shared_model
+from grounding.methods.load import load
 from grounding.methods.names import BLIND
 from grounding.methods.own import OwnGrounder
-from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.stream import GroundedImage
-from grounding.methods.yolo_clip import ScoringConfig, YOLOCLIPGrounder
-from grounding.runtime.distributed import join_launch
+from grounding.methods.yolo_clip import YOLOCLIPGrounder
 from grounding.runtime.files import atomic_write
 
 COLUMNS = ("image", "phrase", "x1", "y1", "x2", "y2", "score", "presence", "note")
-NOTHING, UNKNOWN = "nothing fits it", "-"
+SUFFIXES = (".csv", ".json", ".jsonl")
 WIDEST = 36  # letters of a name or a phrase in the table
 Writer = Callable[[GroundedImage], None]
 
@@ -75,27 +71,23 @@ def ground_pictures(options: Namespace) -> None:
     Raises:
         InputError: the pictures, a phrase, the model or the output cannot be used.
     """
-    if options.output is not None and options.output.suffix not in WRITERS:
-        raise InputError(f"output is {options.output}: give a file that ends in {', '.join(WRITERS)}")
+    if options.output is not None and options.output.suffix not in SUFFIXES:
+        raise InputError(f"output is {options.output}: give a file that ends in {', '.join(SUFFIXES)}")
     if options.model in BLIND:
         raise InputError(f"model is {options.model!r}, which looks at no image: give RN50, or the folder of a run")
     paths = images_in(options.image)
-    model = shared_model([options.model], ModelConfig(trust_checkpoint=options.trust_checkpoint))
-    settings = MethodSettings(model, ProposalsConfig(), ScoringConfig(), join_launch("auto").device, "auto")
-    grounder = load_method(options.model, settings)
+    grounder = load(options.model, model=ModelConfig(trust_checkpoint=options.trust_checkpoint), device="auto")
     assert isinstance(grounder, DenseGrounder | YOLOCLIPGrounder | OwnGrounder)  # all that look at images
     if grounder.text is not None:
         grounder.text(options.phrases)  # a phrase that cannot be asked is no fault of a picture
-    draws = model.clip == EMBEDDED and not isinstance(grounder, OwnGrounder)
-    knows = "; these weights know drawings only" if draws else ""
-    print(f"asking {grounder.name}: {grounder.weights}{knows}", file=sys.stderr)
+    print(f"asking {grounder.name}: {grounder.weights}", file=sys.stderr)
     requests = ((str(path), path, options.phrases) for path in paths)
     answers = grounder.ground_many(requests, skip_broken=options.skip_broken)
     table = _Table([visible(str(path)) for path in paths], options.phrases)
     with ExitStack() as held:
         writers: list[Writer] = [table.write]
         if options.output is not None:
-            writers.append(held.enter_context(WRITERS[options.output.suffix](options.output)))
+            writers.append(held.enter_context(_file_writer(options.output)))
         if options.pictures is not None:
             writers.append(_picture_writer(options.pictures, paths))
         for answer in tqdm(answers, total=len(paths), unit="image", disable=len(paths) == 1):
@@ -116,7 +108,7 @@ def rows_of(answer: GroundedImage) -> Iterator[dict[str, Any]]:
             edges = (round(float(edge), 3) for edge in each.boxes_xyxy[index])
             yield row | dict(zip(COLUMNS[2:6], edges, strict=True)) | {"score": round(float(each.scores[index]), 5)}
         if not each.found:
-            yield row | {"note": "; ".join(filter(None, (NOTHING, answer.warning)))}
+            yield row | {"note": "; ".join(filter(None, ("nothing fits it", answer.warning)))}
 
 
 class _Table:
@@ -142,7 +134,7 @@ class _Table:
             if row["x1"] == "":
                 self._line(row["image"], row["phrase"], visible(str(row["note"])))
                 continue
-            presence = UNKNOWN if row["presence"] == "" else f"{row['presence']:.2f}"
+            presence = "-" if row["presence"] == "" else f"{row['presence']:.2f}"
             star = "*" if answer.warning else ""
             self._line(row["image"], row["phrase"], f"{row['score']:.2f}{star}", presence,
                        *(f"{row[edge]:.1f}" for edge in COLUMNS[2:6]))  # fmt: skip
@@ -157,37 +149,22 @@ class _Table:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _file_writer(path: Path) -> Iterator[Writer]:
+    """Writes answers in the format that the file's suffix says; the file appears when all are written."""
     with (
         atomic_write(path) as unfinished,
         unfinished.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
     ):
-        yield file
-
-
-@contextmanager
-def _csv(path: Path) -> Iterator[Writer]:
-    with _opened(path) as file:
-        table = csv.DictWriter(file, COLUMNS)
-        table.writeheader()
-        yield lambda answer: table.writerows(rows_of(answer))
-
-
-@contextmanager
-def _json_lines(path: Path) -> Iterator[Writer]:
-    with _opened(path) as file:
-        yield lambda answer: print(json.dumps(record_of(answer)), file=file)
-
-
-@contextmanager
-def _json(path: Path) -> Iterator[Writer]:
-    with _opened(path) as file:
-        before = iter(("[\n",))
-        yield lambda answer: print(next(before, ",\n") + json.dumps(record_of(answer)), end="", file=file)
-        print(next(before, "") + "\n]", file=file)
-
-
-WRITERS = {".csv": _csv, ".json": _json, ".jsonl": _json_lines}
+        if path.suffix == ".csv":
+            table = csv.DictWriter(file, COLUMNS)
+            table.writeheader()
+            yield lambda answer: table.writerows(rows_of(answer))
+        elif path.suffix == ".jsonl":
+            yield lambda answer: print(json.dumps(record_of(answer)), file=file)
+        else:
+            before = iter(("[\n",))
+            yield lambda answer: print(next(before, ",\n") + json.dumps(record_of(answer)), end="", file=file)
+            print("\n]", file=file)
 
 
 def _picture_writer(folder: Path, paths: Sequence[Path]) -> Writer:

@@ -6,51 +6,42 @@ import hashlib
 import os
 import sys
 from pathlib import Path, PureWindowsPath
-from typing import Any
 
 import yaml
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ModelCard, ModelCardData
 from jsonargparse import auto_cli
-from safetensors import safe_open
 
-from grounding.clip.package import clip
-from grounding.deployment.model_card import model_card, read_measured
+from grounding.clip.backbone import ADDRESSES
+from grounding.clip.text import CONTEXT_LENGTH
 from grounding.errors import InputError
-from grounding.extraction.settings import QUALITY_FILE
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.hub_download import NAME, PREFIX, PUBLISHED_CLIPS, hub_failures
-from grounding.methods.load import CLIP_SHA256, load, read_model_config
+from grounding.methods.load import load, read_model_config
 from grounding.methods.names import CONFIG_FILE, DECODER_FILE, RUN_FILES, folder_of
 from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.config_io import plain, read_yaml
 
 CARD_FILE = "README.md"
-FOLDERS = ("data", "validation_data", "output")  # settings that say where things are on one machine
+CARD_TEMPLATE = Path(__file__).with_name("model_card.md")
+PROJECT = "clip-visual-grounding"
+TASK = "zero-shot-object-detection"  # of the hub's tasks, the one that takes a phrase and gives boxes
+PATHS = ("data", "validation_data", "output", "start_from")  # settings that say where things are on one machine
 
 
-def push(
-    run: str | os.PathLike[str],
-    repo: str,
-    *,
-    private: bool = False,
-    results: str | os.PathLike[str] | None = None,
-    licence: str = "mit",
-) -> str:
+def push(run: str | os.PathLike[str], repo: str, *, private: bool = False, licence: str = "mit") -> str:
     """Upload a run to a model hub, in place of what an earlier upload put there.
 
     Args:
         run: the run's folder, or "refshapes".
         repo: user/name on the hub, with or without "hf://"; made where it is not there.
         private: whether others may not see it.
-        results: results.json of `evaluate.py compare` that measured this run; None for a card without numbers.
         licence: of the weights, by the hub's name for it.
 
     Returns:
         The address of the commit.
 
     Raises:
-        InputError: there is no such run or it cannot be loaded elsewhere, the results are not of this run, or the hub
-            refuses.
+        InputError: there is no such run or it cannot be loaded elsewhere, or the hub refuses.
 
     Example:
         >>> grounding.push("runs/demo", "user/my-grounder")  # doctest: +SKIP
@@ -60,7 +51,7 @@ def push(
     name = NAME.fullmatch(repo)
     if name is None or name["revision"]:
         raise InputError(f"{repo!r} is no name on a model hub: give user/name")
-    content = _content(run, repo, Path(results) if results is not None else None, licence)
+    content = _content(run, repo, licence)
     api = HfApi()
     with hub_failures(repo):
         api.create_repo(repo, private=private, exist_ok=True)
@@ -80,89 +71,58 @@ def push(
     return str(commit.commit_url)
 
 
-def _content(run: str | os.PathLike[str], repo: str, results: Path | None, licence: str) -> dict[str, bytes]:
-    """File name -> content of all that is uploaded."""
+def _content(run: str | os.PathLike[str], repo: str, licence: str) -> dict[str, bytes]:
+    """File name -> content of all that is uploaded.
+
+    Raises:
+        InputError: there is no such run, or its CLIP is a file that no published name stands for.
+    """
     grounder = load(run)
     if not isinstance(grounder, DenseGrounder) or grounder.decoder is None:
         raise InputError(f"{os.fspath(run)!r} has no trained decoder to upload: give the folder of a run")
-    folder = folder_of(run)
-    config = neutral_config(folder)
-    model = config["model"]
-    content = {name: (folder / name).read_bytes() for name in RUN_FILES if (folder / name).is_file()}
-    content[CONFIG_FILE] = yaml.safe_dump(config, sort_keys=False).encode()
-    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
-    made_from = {"decoder": hashes[DECODER_FILE], "extraction": plain(grounder.extraction),
-                 "model": plain(read_model_config(folder))}  # fmt: skip
-    if grounder.calibration is not None:
-        made_from["calibration"] = plain(grounder.calibration)
-    if grounder.quality_head is not None:
-        made_from["box_quality"] = hashes[QUALITY_FILE]
-    measured = read_measured(results, made_from) if results is not None else None
-    data = config.get("data", "unknown")
-    parameters = sum(each.numel() for each in grounder.decoder.parameters())
-    facts = {
-        "CLIP, its own weights frozen": f"{model['clip']}, sha256 {grounder.encoder.clip.sha256[:12]}...",
-        "decoder": f"{parameters:,} parameters, sha256 {hashes[DECODER_FILE][:12]}...",
-        "boxes from heatmaps by": f"`{grounder.extraction.method}`",
-        "trained on": f"{data}, split {config.get('split', 'unknown')} ({config.get('split_by', 'unknown')})",
-        "supervision": "no boxes" if model["decoder"]["kind"] == "adapters" else "boxes",
-        "input sizes": ", ".join(map(str, model.get("inference_sizes") or [model["model_size"]])),
-        "licence of the weights": licence,
-    }
-    content[CARD_FILE] = model_card(repo, facts, measured, trained_on=data, licence=licence).encode()
-    return content
-
-
-def neutral_config(folder: Path) -> dict[str, Any]:
-    """A run's config.yaml as it may leave this machine: folders by their last name, the CLIP by a published one.
-
-    Raises:
-        InputError: the run's CLIP is a file that no published name stands for.
-    """
-    config: dict[str, Any] = read_yaml(folder / CONFIG_FILE)
-    config["model"] = plain(read_model_config(folder))
-    clip_name = config["model"]["clip"]
-    config = {name: _last_name(value) if name in FOLDERS else _nowhere(value) for name, value in config.items()}
-    model = config["model"]
-    if clip_name not in PUBLISHED_CLIPS:
-        with safe_open(folder / DECODER_FILE, framework="pt") as file:
-            sha256 = file.metadata()[CLIP_SHA256]
-        published = {url.split("/")[-2]: name for name, url in clip.clip._MODELS.items() if name in PUBLISHED_CLIPS}
-        if sha256 not in published:
+    folder, clip = folder_of(run), grounder.encoder.clip
+    model = plain(read_model_config(folder))
+    if model["clip"] not in PUBLISHED_CLIPS:
+        published = [name for name in PUBLISHED_CLIPS if f"/{clip.sha256}/" in ADDRESSES.get(name, "")]
+        if not published:
             raise InputError(
-                f"{folder / CONFIG_FILE}, model.clip: {clip_name} is a file that is not uploaded and nobody could "
+                f"{folder / CONFIG_FILE}, model.clip: {model['clip']} is a file that is not uploaded and nobody could "
                 f"fetch; only runs with one of {', '.join(PUBLISHED_CLIPS)} can be shared"
             )
-        model["clip"] = published[sha256]
-    return config
+        [model["clip"]] = published
+    config = read_yaml(folder / CONFIG_FILE) | {"model": model}
+    # The last name of each: Windows' paths are split at both kinds of slash.
+    config |= {name: PureWindowsPath(config[name]).name for name in PATHS if config.get(name)}
+    content = {name: (folder / name).read_bytes() for name in RUN_FILES if (folder / name).is_file()}
+    content[CONFIG_FILE] = yaml.safe_dump(config, sort_keys=False).encode()
+    parameters = sum(each.numel() for each in grounder.decoder.parameters())
+    facts = {
+        "CLIP, its own weights frozen": f"{model['clip']}, sha256 {clip.sha256[:12]}...",
+        "decoder": f"{parameters:,} parameters, sha256 {hashlib.sha256(content[DECODER_FILE]).hexdigest()[:12]}...",
+        "boxes from heatmaps by": f"`{grounder.extraction.method}`",
+        "trained on": f"{config.get('data')}, split {config.get('split')} ({config.get('split_by')})",
+        "supervision": "no boxes" if model["decoder"]["kind"] == "adapters" else "boxes",
+        "input sizes": ", ".join(map(str, model["inference_sizes"] or [model["model_size"]])),
+        "licence of the weights": licence,
+    }
+    title = repo.partition("/")[2]
+    metadata = ModelCardData(language="en", license=licence, library_name=PROJECT, pipeline_tag=TASK, model_name=title,
+                             tags=["visual-grounding", "referring-expression-comprehension", "clip"])  # fmt: skip
+    card = ModelCard.from_template(metadata, template_path=str(CARD_TEMPLATE), title=title, repo=repo, project=PROJECT,
+                                   facts=facts, data=config.get("data"), context_length=CONTEXT_LENGTH)  # fmt: skip
+    return content | {CARD_FILE: str(card).encode()}
 
 
-def _nowhere(value: Any) -> Any:
-    """A setting with every absolute path in it cut down to its last name."""
-    if isinstance(value, dict):
-        return {name: _nowhere(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_nowhere(item) for item in value]
-    if isinstance(value, str) and (value.startswith(("/", "~")) or PureWindowsPath(value).is_absolute()):
-        return _last_name(value)
-    return value
-
-
-def _last_name(path: str | None) -> str | None:
-    return PureWindowsPath(path).name if path else path  # it splits at both kinds of slash
-
-
-def push_command(run: str, repo: str, private: bool = False, results: Path | None = None, licence: str = "mit") -> None:
+def push_command(run: str, repo: str, private: bool = False, licence: str = "mit") -> None:
     """Upload a run and a model card; `hf auth login` comes first.
 
     Args:
         run: the run's folder, or "refshapes" for the decoder that comes with this package.
         repo: user/name on the hub, with or without "hf://"; made where it is not there.
         private: whether others may not see it.
-        results: results.json of `evaluate.py compare` that measured this run; without it the card has no numbers.
         licence: of the weights, by the hub's name for it.
     """
-    address = push(run, repo, private=private, results=results, licence=licence)
+    address = push(run, repo, private=private, licence=licence)
     print(f'{address}\nload it with grounding.load("{PREFIX}{repo.removeprefix(PREFIX)}")')
 
 

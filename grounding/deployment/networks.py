@@ -114,7 +114,6 @@ def onnx_networks(encoder: Encoder, decoder: HeatmapDecoder) -> Iterator[tuple[s
     squares = torch.zeros(2, encoder.model_size, encoder.model_size, 3, dtype=torch.uint8)
     sides = {0: images, 1: Dim.DYNAMIC, 2: Dim.DYNAMIC}
     ids = tokenize(TRACED_PHRASES)
-    ids = ids[:, : int(ids.argmax(dim=-1).max()) + 1]
     tokens = {0: phrases, 1: length}
     map_of_images = {0: images, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
     dynamic = (*(map_of_images,) * len(FEATURES), {0: phrases}, tokens, tokens, {0: phrases})

@@ -38,7 +38,7 @@ def boxes_from_heatmap(
         where nothing passes, the single pixel of the maximum.
 
     Raises:
-        ValueError: heatmap is not 2-D or empty, or holds NaN; a threshold is outside [0, 1].
+        ValueError: heatmap is not 2-D or empty, or holds NaN.
     """
     heatmap = checked(heatmap)
     kept = kept_pixels(heatmap, relative_threshold=relative_threshold, absolute_threshold=absolute_threshold)
@@ -54,14 +54,7 @@ def boxes_from_heatmap(
 
 
 def kept_pixels(heatmap: np.ndarray, *, relative_threshold: float, absolute_threshold: float) -> np.ndarray:
-    """(H, W) bool: where the heatmap reaches both thresholds, and where it does so nowhere, the pixel of the maximum.
-
-    Raises:
-        ValueError: a threshold is outside [0, 1].
-    """
-    for name, value in (("relative_threshold", relative_threshold), ("absolute_threshold", absolute_threshold)):
-        if not 0 <= value <= 1:
-            raise ValueError(f"{name} is {value}: it lies in [0, 1]")
+    """(H, W) bool: where the heatmap reaches both thresholds; where it does so nowhere, the pixel of the maximum."""
     highest = heatmap.max()
     kept = heatmap >= max(np.float32(relative_threshold) * highest, np.float32(absolute_threshold))
     if not kept.any():
@@ -80,7 +73,7 @@ def distinct_boxes(heatmap: np.ndarray, *, levels: Sequence[float]) -> tuple[np.
         boxes_xyxy (N, 4) float32 in heatmap pixels, x2/y2 exclusive, and scores (N,) float32, best first; N >= 1.
 
     Raises:
-        ValueError: heatmap is not 2-D or empty, or holds NaN; a level is outside [0, 1], or there is none.
+        ValueError: heatmap is not 2-D or empty, or holds NaN.
     """
     boxes = candidate_regions(heatmap, levels=levels)
     return without_duplicates(boxes, distinctness(checked(heatmap), boxes))
@@ -90,7 +83,7 @@ def candidate_regions(heatmap: np.ndarray, *, levels: Sequence[float]) -> np.nda
     """(N, 4) float32 boxes of the connected regions at every level, each once, in heatmap pixels; N >= 1.
 
     Raises:
-        ValueError: heatmap is not 2-D or empty, or holds NaN; a level is outside [0, 1], or there is none.
+        ValueError: heatmap is not 2-D or empty, or holds NaN.
     """
     boxes = [boxes_from_heatmap(heatmap, relative_threshold=level)[0] for level in levels]
     return np.unique(np.concatenate(boxes), axis=0)

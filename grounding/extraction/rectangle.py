@@ -35,11 +35,9 @@ def rectangles_from_heatmap(
         a map without heat, all of it.
 
     Raises:
-        ValueError: heatmap is not 2-D or empty, or holds NaN; offset or count is out of its range.
+        ValueError: heatmap is not 2-D or empty, or holds NaN.
     """
     heatmap = checked(heatmap)
-    if not 0 < offset < 1 or count < 1:
-        raise ValueError(f"offset is {offset} and count {count}: the first lies in (0, 1), the second is at least 1")
     height, width = heatmap.shape
     highest = float(heatmap.max())
     if highest <= 0:

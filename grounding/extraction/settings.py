@@ -162,11 +162,9 @@ def read_extraction(folder: Path) -> tuple[ExtractionConfig, BoxQualityHead | No
             f"{path} is damaged ({error}): remove it to go back to the run's config.yaml, "
             "then choose again with train.py extraction"
         ) from error
-    return config, _read_head(folder / QUALITY_FILE) if config.method == "quality" else None
-
-
-def _read_head(path: Path) -> BoxQualityHead:
-    head = BoxQualityHead()
+    if config.method != "quality":
+        return config, None
+    path, head = folder / QUALITY_FILE, BoxQualityHead()
     try:
         head.load_state_dict(load_file(path))
     except (SafetensorError, OSError, RuntimeError) as error:
@@ -174,4 +172,4 @@ def _read_head(path: Path) -> BoxQualityHead:
             f"{path}, which {EXTRACTION_FILE} needs, is missing or damaged: remove {EXTRACTION_FILE}, "
             "then choose again with train.py extraction"
         ) from error
-    return head.eval().requires_grad_(False)
+    return config, head.eval().requires_grad_(False)

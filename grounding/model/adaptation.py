@@ -1,7 +1,6 @@
-"""CLIP's embeddings, corrected by small learned terms while CLIP itself stays as it is.
+"""CLIP's embeddings and weights, corrected by small learned terms while CLIP itself stays as it is.
 
-Every correction starts at zero: the adapted embeddings begin as CLIP's own, and leaving the adapters out gives these
-back.
+Every correction starts at zero: what is adapted begins as CLIP's own, and leaving the corrections out gives this back.
 """
 
 from __future__ import annotations
@@ -13,12 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from grounding.clip.dense import DenseFeatures
+from grounding.clip.dense import DenseCLIP, DenseFeatures
 from grounding.clip.similarity import similarity_of
 from grounding.clip.text import PhraseFeatures
 
 STAGE = "layer4"  # whose features the attention pool's projections have dropped a part of
 SHARPNESS = 15.0  # at the start
+UPDATED_STAGES = ("layer3", "layer4")  # the last ones: what comes before is general, and its gradients dear
 
 
 class RegionAdapter(nn.Module):
@@ -87,3 +87,36 @@ class EmbeddingAdapters(nn.Module):
     def forward(self, features: DenseFeatures, phrases: PhraseFeatures, image_index: Tensor) -> Tensor:
         """(P, h, w) in [-1, 1]: similarity maps of P phrases, each about image `image_index` of the B."""
         return similarity_of(self.region_embeddings(features), self.phrase_embeddings(phrases.embeddings), image_index)
+
+
+class LowRankUpdates(nn.Module):
+    """What is added to the convolutions of CLIP's last stages; nothing, before training.
+
+    Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models", section 4.1, on convolutions: a kernel
+    (O, I, k, k) is taken for a matrix of O rows, and the update of it is a product of two thin ones.
+
+    Args:
+        dense: the frozen image tower.
+        rank: of the update of each convolution.
+    """
+
+    def __init__(self, dense: DenseCLIP, *, rank: int) -> None:
+        super().__init__()
+        self._shapes: dict[str, torch.Size] = {}
+        self.down, self.up = nn.ParameterDict(), nn.ParameterDict()
+        for stage in UPDATED_STAGES:
+            for name, module in getattr(dense.visual, stage).named_modules():
+                if isinstance(module, nn.Conv2d):
+                    shape = module.weight.shape
+                    key = f"{stage}.{name}".replace(".", "/")  # a module's name holds no dot
+                    self._shapes[key] = shape
+                    inputs = math.prod(shape[1:])
+                    self.down[key] = nn.Parameter(torch.randn(rank, inputs) / inputs**0.5)
+                    self.up[key] = nn.Parameter(torch.zeros(shape[0], rank))
+
+    def forward(self) -> dict[str, Tensor]:
+        """Name of a convolution's weight in the image tower -> (O, I, k, k) what is added to it."""
+        return {
+            f"{key.replace('/', '.')}.weight": (self.up[key] @ self.down[key]).view(shape)
+            for key, shape in self._shapes.items()
+        }

@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 
 from grounding.clip.encoder import Encoder
-from grounding.model.adaptation import STAGE, EmbeddingAdapters
+from grounding.model.adaptation import STAGE, EmbeddingAdapters, LowRankUpdates
 from grounding.model.decoder import DecoderConfig, HeatmapDecoder
-from grounding.model.lora import LowRankUpdates
 
 
 def decoder_for(encoder: Encoder, config: DecoderConfig) -> HeatmapDecoder | EmbeddingAdapters:

@@ -21,10 +21,8 @@ from grounding.clip.dense import DenseFeatures
 from grounding.clip.similarity import similarity_of
 from grounding.clip.text import PhraseFeatures
 from grounding.errors import SettingsError
-from grounding.model.adaptation import RegionAdapter
-from grounding.model.blocks import ModulatedBlock, PresenceHead, coordinates, expand_to_phrases, upsampled
-from grounding.model.lora import LowRankUpdates
-from grounding.model.phrase_reader import PhraseReader
+from grounding.model.adaptation import LowRankUpdates, RegionAdapter
+from grounding.model.blocks import ModulatedBlock, PhraseReader, PresenceHead, coordinates, expand_to_phrases, upsampled
 
 # The stages that a decoder reads, coarse to fine, by the output stride of the dense embeddings.
 STAGES_READ = {16: ("layer3", "layer2", "layer1"), 32: ("layer4", "layer3", "layer2")}

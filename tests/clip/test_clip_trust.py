@@ -10,10 +10,8 @@ import clip
 import pytest
 import torch
 
-from grounding import ModelConfig, load
 from grounding.clip import backbone
 from grounding.clip.backbone import load_clip
-from grounding.errors import InputError
 from tests.clip.saved_clip import error, images, save_archive
 from tests.tiny_clip import tiny_clip
 
@@ -98,10 +96,3 @@ def test_the_published_hashes_are_those_of_the_clip_package():
     assert "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762" in backbone.PUBLISHED_SHA256
     assert len(backbone.PUBLISHED_SHA256) == len(clip.available_models())
     assert all(len(each) == 64 and int(each, 16) for each in backbone.PUBLISHED_SHA256)
-
-
-def test_a_method_takes_the_users_word_from_its_model(tmp_path):
-    path = str(save_archive(tmp_path / "archive.pt"))
-    with pytest.raises(InputError, match="TorchScript"):
-        load("zero-shot", model=ModelConfig(clip=path, model_size=64))
-    assert load("zero-shot", model=ModelConfig(clip=path, model_size=64, trust_checkpoint=True)).name == "zero-shot"

@@ -7,7 +7,7 @@ from clip.model import CLIP, AttentionPool2d
 from torch import Tensor, nn
 
 from grounding.clip.backbone import fold_batch_norms
-from grounding.clip.dense import STAGES, DenseCLIP, dense_embeddings, fold_projections, resnet_stages
+from grounding.clip.dense import STAGES, DenseCLIP, fold_projections, resnet_stages
 from tests.tiny_clip import EMBED_DIM, tiny_clip
 
 
@@ -73,49 +73,24 @@ def test_dense_embedding_is_the_attention_pool_on_one_pixel(tiny):
     assert features.embeddings.std(dim=(2, 3)).max() > 0.01
 
 
-def test_at_rn50s_full_size(full_size):
-    maps = torch.randn(2, 2048, 1, 1, generator=torch.Generator().manual_seed(0))
-    expected = one_pixel_pool(full_size.visual.attnpool)(maps)
-    expected = expected / expected.norm(dim=-1, keepdim=True)
-    result = dense_embeddings(full_size.visual.attnpool, maps)[:, :, 0, 0]
-    torch.testing.assert_close(result, expected, atol=1e-5, rtol=0)
-    dense = DenseCLIP(full_size.visual)
-    assert dense.pyramid_channels == {"layer1": 256, "layer2": 512, "layer3": 1024, "layer4": 2048}
-    assert dense.embed_dim == 1024
-
-
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (32, 32), (96, 160)])
 def test_at_stride_16_every_second_position_is_that_of_stride_32(tiny, height, width):
     images = pixels(height, width)
     fine, coarse = (DenseCLIP(tiny.visual, output_stride=stride)(images) for stride in (16, 32))
-    assert fine.pyramid["layer4"].shape[-2:] == (height // 16, width // 16)
+    for stage, stride, channels in zip(STAGES, (4, 8, 16, 16), (32, 64, 128, 256), strict=True):
+        assert fine.pyramid[stage].shape == (2, channels, height // stride, width // stride)
+    assert fine.embeddings.shape == (2, EMBED_DIM, height // 16, width // 16)
+    assert DenseCLIP(tiny.visual).pyramid_channels == {"layer1": 32, "layer2": 64, "layer3": 128, "layer4": 256}
     torch.testing.assert_close(fine.pyramid["layer4"][..., ::2, ::2], coarse.pyramid["layer4"])
     torch.testing.assert_close(fine.embeddings[..., ::2, ::2], coarse.embeddings, atol=1e-5, rtol=0)
     between = fine.embeddings[..., 1::2, 1::2]
     assert (between - coarse.embeddings).abs().max() > 1e-3, "positions between are not copies"
 
 
-@pytest.mark.parametrize("output_stride", [16, 32])
-@pytest.mark.parametrize(("height", "width"), [(32, 32), (32, 96), (160, 64), (224, 224)])
-def test_any_multiple_of_32_works(tiny, output_stride, height, width):
-    dense = DenseCLIP(tiny.visual, output_stride=output_stride)
-    features = dense(pixels(height, width, count=1))
-    assert features.embeddings.shape == (1, EMBED_DIM, height // output_stride, width // output_stride)
-    torch.testing.assert_close(features.embeddings.norm(dim=1), torch.ones_like(features.embeddings[:, 0]))
-    strides = dict(zip(STAGES, (4, 8, 16, output_stride), strict=True))
-    assert dense.embed_dim == EMBED_DIM
-    assert dense.pyramid_channels == {"layer1": 32, "layer2": 64, "layer3": 128, "layer4": 256}
-    for stage, stride in strides.items():
-        assert features.pyramid[stage].shape == (1, dense.pyramid_channels[stage], height // stride, width // stride)
-
-
-def test_other_sizes_and_strides_are_refused(tiny):
+def test_other_sizes_are_refused(tiny):
     for height, width in [(64, 65), (48, 64), (31, 32)]:
         with pytest.raises(ValueError, match=f"{width}x{height}.*multiples of 32"):
             DenseCLIP(tiny.visual)(pixels(height, width))
-    for stride in (0, 8, 64):
-        with pytest.raises(ValueError, match=f"{stride}: choose 16 or 32"):
-            DenseCLIP(tiny.visual, output_stride=stride)
 
 
 @pytest.mark.parametrize("output_stride", [16, 32])
@@ -147,13 +122,9 @@ def test_with_batch_norms_folded_the_embedding_stays_clips_own(request, name):
         scale = float(expected.abs().max())
         assert (folded(images) - expected).abs().max() < 1e-4 * max(scale, 1)
         for stride in (16, 32):
-            features = DenseCLIP(folded, output_stride=stride)(images)
-            apart = dense_embeddings(model.visual.attnpool, features.pyramid["layer4"])
-            torch.testing.assert_close(features.embeddings, apart, atol=1e-5, rtol=0)
             dense, reference = (DenseCLIP(tower, output_stride=stride)(images) for tower in (folded, model.visual))
             torch.testing.assert_close(dense.embeddings, reference.embeddings, atol=1e-4, rtol=0)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
-    assert not any(parameter.requires_grad for parameter in folded.parameters())
     after = model.visual.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before), "the tower itself is left as it is"
 

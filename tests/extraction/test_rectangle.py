@@ -65,12 +65,3 @@ def test_further_rectangles_are_of_the_heat_that_is_left() -> None:
     evidence = np.array([600 * 0.45, 400 * 0.35])
     np.testing.assert_allclose(scores, 0.9 * evidence / (evidence.sum() + 8 * 0.25), rtol=1e-5)
     assert len(rectangles_from_heatmap(heatmap, count=1)[0]) == 1
-
-
-@pytest.mark.parametrize(
-    ("options", "name"),
-    [*(({"offset": offset}, "offset") for offset in (0.0, 1.0, -0.1, float("nan"))), ({"count": 0}, "count")],
-)
-def test_what_cannot_be_used_is_refused(options: dict[str, float], name: str) -> None:
-    with pytest.raises(ValueError, match=name):
-        rectangles_from_heatmap(np.ones((4, 4), dtype=np.float32), **options)  # type: ignore[arg-type]

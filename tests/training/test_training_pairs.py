@@ -64,9 +64,9 @@ def test_of_pairs_alone_the_last_epoch_is_kept(unboxed: TrainConfig, monkeypatch
 def test_every_phrase_is_encoded_before_the_first_step(unboxed: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mirrored ones too: encoded with others, an embedding is another one in its last bits."""
     encoded: list[int] = []
-    encode = text.encode_tokens
+    encode = text.text_states
     monkeypatch.setattr(
-        text, "encode_tokens", lambda model, ids, **more: (encoded.append(len(ids)), encode(model, ids, **more))[1]
+        text, "text_states", lambda model, ids, **more: (encoded.append(len(ids)), encode(model, ids, **more))[1]
     )
     pairs = pairs_of(unboxed)
     lines = [json.loads(line) for line in pairs.read_text().splitlines()]

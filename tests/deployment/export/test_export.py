@@ -153,19 +153,6 @@ def test_an_export_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest
     assert not list(tmp_path.iterdir())
 
 
-def test_two_exports_do_not_mix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two that write at once, the later one finds the folder and leaves it as it is."""
-
-    def made_meanwhile(*_: object) -> list[tuple[str, bytes]]:
-        (tmp_path / "out").mkdir()
-        return []
-
-    monkeypatch.setattr(export_folder, "onnx_networks", made_meanwhile)
-    with pytest.raises(InputError, match="out is there already"):
-        export_run("refshapes", tmp_path / "out")
-    assert [path.name for path in tmp_path.iterdir()] == ["out"] and not list((tmp_path / "out").iterdir())
-
-
 def test_what_cannot_be_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "there").mkdir()
     for run, name, fragment in (
