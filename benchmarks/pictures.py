@@ -15,7 +15,7 @@ from grounding.extraction import ExtractionConfig
 from grounding.methods.config import ModelConfig
 from grounding.runtime.cli import exit_on_input_error
 from grounding.visualization.commands import compare, figure, steps
-from grounding.visualization.inputs import VisualizeConfig
+from grounding.visualization.commands import VisualizeConfig
 
 SEED = 3  # the first examples that it draws are shown, whatever they look like
 SCENES = 24

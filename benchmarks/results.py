@@ -142,7 +142,7 @@ def main(
                 table_of_rules,
                 DEMO,
                 *few,
-                sets_table(of_sets, "markdown"),
+                render(sets_table(of_sets), "markdown"),
                 SETS,
                 ELSEWHERE,
                 *published,

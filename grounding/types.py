@@ -199,19 +199,7 @@ class Grounding:
             InputError: the suffix is another one.
         """
         # Drawing needs matplotlib, which whoever only asks for boxes need not import.
-        from grounding.visualization.drawing import (
-            LEAST_SIDE,
-            bare_figure,
-            heatmap_overlay,
-            keep_labels_inside,
-            save_figure,
-        )
-        from grounding.visualization.phrases import draw_phrases, draw_warning
+        from grounding.visualization.drawing import heatmap_overlay
+        from grounding.visualization.phrases import save_phrases
 
-        figure, axis = bare_figure(
-            heatmap_overlay(self.image, self.heatmap), longer_side=max(*self.image.shape[:2], LEAST_SIDE)
-        )
-        draw_phrases(axis, [self])
-        draw_warning(axis, self.warning)
-        keep_labels_inside(figure)
-        save_figure(figure, Path(path))
+        save_phrases(heatmap_overlay(self.image, self.heatmap), [self], Path(path), self.warning)

@@ -16,9 +16,9 @@ from grounding.runtime.cli import parse
 from grounding.training.config import TrainConfig
 from grounding.training.pseudo_boxes import PseudoBoxesConfig
 from grounding.training.tune_extraction import TuneExtractionConfig
+from grounding.visualization.commands import VisualizeConfig
 from grounding.visualization.curves import CurvesConfig
 from grounding.visualization.gallery import GalleryConfig
-from grounding.visualization.inputs import VisualizeConfig
 from grounding.webapp.serving import ServeConfig
 from tests.scripts import ROOT
 

@@ -15,8 +15,7 @@ from PIL import Image
 from grounding.methods.names import run_name
 from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import write_text_atomic
-from grounding.visualization.commands import compare, figure
-from grounding.visualization.inputs import VisualizeConfig
+from grounding.visualization.commands import VisualizeConfig, compare, figure
 from grounding.visualization.layout import fitted
 from tests.scripts import ROOT
 
