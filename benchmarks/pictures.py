@@ -14,8 +14,7 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.extraction import ExtractionConfig
 from grounding.methods.config import ModelConfig
 from grounding.runtime.cli import exit_on_input_error
-from grounding.visualization.commands import compare, figure, steps
-from grounding.visualization.commands import VisualizeConfig
+from grounding.visualization.commands import VisualizeConfig, compare, figure, steps
 
 SEED = 3  # the first examples that it draws are shown, whatever they look like
 SCENES = 24

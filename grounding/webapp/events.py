@@ -126,7 +126,7 @@ class Handlers:
         """Another method answers, with its own way to boxes."""
         ui, method = self._ui, self._answerer.methods[values[self._ui.method]]
         own = extraction_of(method)
-        chosen = {ui.extraction: own.method, ui.relative: own.relative} if own else {ui.extraction: None}
+        chosen: Values = {ui.extraction: own.method, ui.relative: own.relative} if own else {ui.extraction: None}
         updates = self._visible(chosen[ui.extraction])
         for component, value in chosen.items():
             updates[component]["value"] = value
