@@ -43,13 +43,13 @@ def main(*, full: bool = False) -> None:
     from grounding.methods.names import DECODER_FILE
     from grounding.training.config import TrainConfig
     from grounding.training.train import train
+    from grounding.visualization.commands import VisualizeConfig, figure, steps
     from grounding.visualization.commands import compare as side_by_side
-    from grounding.visualization.commands import figure, steps
     from grounding.visualization.curves import CurvesConfig, curves
     from grounding.visualization.gallery import GalleryConfig, gallery
-    from grounding.visualization.inputs import VisualizeConfig
     from grounding.visualization.report import report_comparison
-    from grounding.visualization.tables import comparison_table
+    from grounding.visualization.table_formats import render
+    from grounding.visualization.tables import main_table
 
     training = parse(TrainConfig, "train", [*from_file, "--resume", "true"])
     decoder = training.output / DECODER_FILE
@@ -75,7 +75,7 @@ def main(*, full: bool = False) -> None:
     pictures += curves(parse(CurvesConfig, "visualize", from_file, section="curves"))
     examples = gallery(parse(GalleryConfig, "visualize", from_file, section="gallery"))
 
-    print(f"\n{comparison_table(json.loads(results.read_text()))}\n")
+    print(f"\n{render(main_table(json.loads(results.read_text())), 'text')}\n")
     if training.start_from is not None:
         print(f"{training.output.name} started from {training.start_from!r}, trained on scenes of another seed.\n")
     print(f"data set     {data}")

@@ -7,6 +7,7 @@ from grounding.evaluation.config import EvaluateConfig
 from grounding.evaluation.score import ScoreConfig
 from grounding.runtime.cli import exit_on_input_error, parse
 from grounding.visualization.report import report_comparison, report_score
+from grounding.visualization.table_formats import render
 from grounding.visualization.tables import sets_table
 
 HELP = """usage: evaluate.py compare METHOD [METHOD ...] --data DIR --output DIR [--option VALUE ...]
@@ -29,7 +30,8 @@ if __name__ == "__main__":
         elif command == "score":
             print(report_score(parse(ScoreConfig, "evaluate", words, positional="predictions", command="score")))
         elif command == "sets":
-            print(sets_table(compare_sets(parse(SetsConfig, "evaluate", words, positional="methods", command="sets"))))
+            results = compare_sets(parse(SetsConfig, "evaluate", words, positional="methods", command="sets"))
+            print(render(sets_table(results), "text"))
         else:
             table = report_comparison(parse(EvaluateConfig, "evaluate", words, positional="methods", command="compare"))
             if table:  # the first process of several has it

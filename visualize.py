@@ -14,7 +14,7 @@ HELP = """usage: visualize.py [figure] METHOD [METHOD ...] --output DIR ...   im
                        or   --pairs FILE.jsonl
                        or   --data DIR [--split test] [--count 6]
 
-       visualize.py gallery COMPARISON ...   right and wrong answers of a comparison, as a picture and as a page
+       visualize.py gallery COMPARISON ...   right and wrong answers of a comparison, as a page
        visualize.py curves RUN [RUN ...]     losses, learning rate and validation of training runs
        visualize.py serve METHOD [METHOD ...]   a web page on this machine: drop a photo, ask phrases
 
@@ -40,9 +40,8 @@ def draw(command: str, words: list[str]) -> list[Path]:
         serve(parse(ServeConfig, "visualize", words, positional="run", command=command, section=command))
         return []
     from grounding.visualization import commands
-    from grounding.visualization.inputs import VisualizeConfig
 
-    config = parse(VisualizeConfig, "visualize", words, positional="methods", command=command)
+    config = parse(commands.VisualizeConfig, "visualize", words, positional="methods", command=command)
     return {"figure": commands.figure, "compare": commands.compare, "steps": commands.steps}[command](config)
 
 

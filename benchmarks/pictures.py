@@ -12,8 +12,7 @@ from benchmarks.measuring import run
 from grounding.data.refcocog import RefCOCOg
 from grounding.extraction import ExtractionConfig
 from grounding.methods.config import ModelConfig
-from grounding.visualization.commands import compare, figure, steps
-from grounding.visualization.inputs import VisualizeConfig
+from grounding.visualization.commands import VisualizeConfig, compare, figure, steps
 
 SEED = 3  # the first examples that it draws are shown, whatever they look like
 SCENES = 24

@@ -117,8 +117,8 @@ def main(
         rows = list(csv.reader(file))
     published = [f"| {' | '.join(row)} |" for row in rows]
     published.insert(1, "| --- " * len(rows[0]) + "|")
-    parts = ["", *tables, UNTRAINED, table_of_rules, DEMO, *few, sets_table(of_sets, "markdown"), SETS, ELSEWHERE,
-             *published]  # fmt: skip
+    parts = ["", *tables, UNTRAINED, table_of_rules, DEMO, *few, render(sets_table(of_sets), "markdown"), SETS,
+             ELSEWHERE, *published]  # fmt: skip
     of_page = between(output, BEGIN, END, "\n".join(parts))
     write_text_atomic(output, of_page)
     write_text_atomic(readme, of_readme)

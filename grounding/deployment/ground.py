@@ -169,7 +169,7 @@ def _file_writer(path: Path) -> Iterator[Writer]:
 
 def _picture_writer(folder: Path, paths: Sequence[Path]) -> Writer:
     # Drawing needs matplotlib, which boxes do not.
-    from grounding.visualization.inputs import named
+    from grounding.visualization.commands import named
     from grounding.visualization.phrases import save_phrases
 
     names = {str(path): name for name, path in named(list(paths))}

@@ -2,29 +2,83 @@
 
 from __future__ import annotations
 
-import webbrowser
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 from matplotlib.figure import Figure
+from pydantic import NonNegativeInt, PositiveInt
 from tqdm import tqdm
 
+from grounding.data.dataset import NOWHERE, GroundingDataset
+from grounding.data.images import images_in, read_image
+from grounding.data.open_dataset import open_dataset
+from grounding.data.pairs import ImagePhrasePairs
 from grounding.errors import InputError
 from grounding.evaluation.registry import MethodSettings, load_method
+from grounding.extraction import ExtractionConfig
+from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.grounder import Grounder
 from grounding.methods.load import shared_model
 from grounding.methods.names import method_names
-from grounding.methods.own import own_method
+from grounding.methods.own import MethodNames, given_by_name, own_method
+from grounding.methods.proposals import ProposalsConfig
+from grounding.methods.yolo_clip import ScoringConfig
+from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.distributed import join_launch
+from grounding.types import Example, Expression
 from grounding.visualization.drawing import save_figure
-from grounding.visualization.figures import MethodAnswer, answers, draw_comparison, draw_figure
-from grounding.visualization.inputs import Sheet, VisualizeConfig, sheets
-from grounding.visualization.steps import draw_steps
+from grounding.visualization.figures import MethodAnswer, answers, draw_comparison, draw_figure, draw_steps
 
 PRINT_DPI = 150
+ROWS = 6  # examples of a data set that share a picture
+Read = Callable[[], Example]  # reads an image with its expressions; where nobody knows the box, it is NaN
+Drawings = Mapping[str, Callable[[], Figure]]  # name of a file, without its suffix -> what draws it
+
+
+@dataclass(frozen=True)
+class VisualizeConfig:
+    """Draw what methods answer: about images of yours, a list of images with phrases, or a split of a data set.
+
+    Attributes:
+        methods: folders of training runs, "refshapes", "zero-shot", "gradcam", "yolo-clip", "reclip", CLIPs ("RN50",
+            a file), or "package.module:Class" of a method of your own.
+        output: folder for the pictures.
+        image: one image file, or a folder: all images in it are asked `phrases`.
+        phrases: what to look for in `image`: one phrase, or several as '["the red car", "a dog"]'.
+        pairs: table of images with phrases, CSV or JSON Lines (`data.pairs`): all of them.
+        data: a data set, a folder or a table (docs/data.md): `count` expressions, each of another image, at random.
+        split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
+        split: split that they are drawn from.
+        count: how many.
+        seed: of the draw.
+        format: of the pictures: "png", or "svg" or "pdf" for print.
+        extraction: how boxes are made from heatmaps, in place of the methods' own ways.
+        model: the CLIP and its input size for training-free methods where no method is a run; the first run's else.
+        proposals: the detector of "yolo-clip" and "reclip".
+        device: "auto" (a GPU if there is one) or "cpu".
+    """
+
+    methods: MethodNames
+    output: Path
+    image: Path | None = None
+    phrases: list[str] | str = field(default_factory=list)
+    pairs: Path | None = None
+    data: Path | None = None
+    split_by: str = "umd"
+    split: str = "test"
+    count: PositiveInt = 6
+    seed: NonNegativeInt = 0
+    format: Literal["png", "svg", "pdf"] = "png"
+    extraction: ExtractionConfig | None = None
+    model: ModelConfig = field(default_factory=ModelConfig)
+    proposals: ProposalsConfig = field(default_factory=ProposalsConfig)
+    device: Literal["auto", "cpu"] = "auto"
 
 
 def figure(config: VisualizeConfig) -> list[Path]:
@@ -33,7 +87,8 @@ def figure(config: VisualizeConfig) -> list[Path]:
     Raises:
         InputError: nothing to look at is given, or a method, an image, a phrase or the data cannot be used.
     """
-    return _of_each_method(config, "", draw_figure)
+    asked, methods = sheets(config), _load(config)
+    return _write(config, _of_each_method(asked, methods, draw_figure, ""))
 
 
 def steps(config: VisualizeConfig) -> list[Path]:
@@ -42,7 +97,13 @@ def steps(config: VisualizeConfig) -> list[Path]:
     Raises:
         InputError: as `figure`; or a method makes no boxes from a heatmap.
     """
-    return _of_each_method(config, "_steps", draw_steps, needs_heatmap=True)
+    asked, methods = sheets(config), _load(config)
+    for method in methods:
+        if not isinstance(method, DenseGrounder):
+            raise InputError(
+                f"{method.name} makes no boxes from a heatmap, so there are no steps to show: give another method"
+            )
+    return _write(config, _of_each_method(asked, methods, draw_steps, "_steps"))
 
 
 def compare(config: VisualizeConfig) -> list[Path]:
@@ -51,35 +112,84 @@ def compare(config: VisualizeConfig) -> list[Path]:
     Raises:
         InputError: as `figure`.
     """
-    wanted, methods = sheets(config), _load(config)
+    asked, methods = sheets(config), _load(config)
 
-    def draw(sheet: Sheet) -> Figure:
+    def draw(name: str, sheet: Sequence[Read]) -> Figure:
         rows: list[list[MethodAnswer]] = []
-        for read in sheet.examples:
+        for read in sheet:
             example = read()
             rows += map(list, zip(*(answers(method, example) for method in methods), strict=True))
-        return draw_comparison(rows, title=_title(f"{sheet.name}, {methods[0].weights}", chain(*rows)))
+        return draw_comparison(rows, title=_title(f"{name}, {methods[0].weights}", chain(*rows)))
 
     side_by_side = "_".join(method.name for method in methods)
-    return _write(config, {f"{sheet.name}_{side_by_side}_compared": partial(draw, sheet) for sheet in wanted})
+    return _write(config, {f"{name}_{side_by_side}_compared": partial(draw, name, asked[name]) for name in asked})
+
+
+def sheets(config: VisualizeConfig) -> dict[str, tuple[Read, ...]]:
+    """All pictures that the configuration asks for: their names, and what each shows, which is read later.
+
+    Raises:
+        InputError: not exactly one source is given, or it cannot be used, or an image has no phrases.
+    """
+    refuse_wrong_values(replace(config, methods=given_by_name(config.methods)))
+    sources = [name for name in ("image", "pairs", "data") if getattr(config, name) is not None]
+    if len(sources) != 1:
+        said = " and ".join(f"--{name}" for name in sources) or "nothing"
+        raise InputError(
+            f"{said} given to look at: give one of --image FILE with --phrases, --pairs FILE, or --data ROOT"
+        )
+    if config.phrases and config.image is None:
+        raise InputError(f"--phrases goes with --image: --{sources[0]} brings phrases of its own")
+    if config.image is not None:
+        phrases = [config.phrases] if isinstance(config.phrases, str) else config.phrases
+        if not phrases:
+            raise InputError('--image needs something to look for: add --phrases "the red car"')
+        return {name: (partial(_example, file, phrases),) for name, file in named(images_in(config.image))}
+    if config.pairs is not None:
+        pairs = ImagePhrasePairs(config.pairs)
+        pairs.check_images()
+        paths = [pairs.expressions_of(index)[0].image_path for index in range(len(pairs))]
+        return {name: (partial(pairs.__getitem__, index),) for index, (name, _) in enumerate(named(paths))}
+    assert config.data is not None
+    dataset = open_dataset(config.data, config.split, split_by=config.split_by, group_by="sentence")
+    return _of_data(dataset, f"{config.data.absolute().stem}_{config.split}", count=config.count, seed=config.seed)
+
+
+def _example(path: Path, phrases: list[str]) -> Example:
+    expressions = [Expression(phrase, NOWHERE, 0, index, index, index, path) for index, phrase in enumerate(phrases)]
+    return Example(read_image(path), tuple(expressions))
+
+
+def _of_data(dataset: GroundingDataset, name: str, *, count: int, seed: int) -> dict[str, tuple[Read, ...]]:
+    drawn: dict[int, int] = {}
+    for index in np.random.default_rng(seed).permutation(len(dataset)):
+        drawn.setdefault(dataset.expressions[index].image_id, int(index))
+        if len(drawn) == count:
+            break
+    examples = [partial(dataset.__getitem__, index) for index in drawn.values()]
+    groups = [tuple(examples[start : start + ROWS]) for start in range(0, len(examples), ROWS)]
+    return {f"{name}_{number}" if len(groups) > 1 else name: group for number, group in enumerate(groups, 1)}
+
+
+def named(paths: list[Path]) -> list[tuple[str, Path]]:
+    """A name for each file's picture: its stem, and a number where another one has that already."""
+    named: dict[str, tuple[str, Path]] = {}
+    for path in paths:
+        name, number = path.stem, 2
+        while name.casefold() in named:  # on some disks "A.png" and "a.png" are one file
+            name, number = f"{path.stem}_{number}", number + 1
+        named[name.casefold()] = name, path
+    return list(named.values())
 
 
 def _of_each_method(
-    config: VisualizeConfig, suffix: str, draw: Callable[..., Figure], *, needs_heatmap: bool = False
-) -> list[Path]:
-    wanted, methods = sheets(config), _load(config)
-    for method in methods:
-        if needs_heatmap and not isinstance(method, DenseGrounder):
-            raise InputError(
-                f"{method.name} makes no boxes from a heatmap, so there are no steps to show: give another method"
-            )
+    asked: Mapping[str, Sequence[Read]], methods: Sequence[Grounder], draw: Callable[..., Figure], suffix: str
+) -> Drawings:
+    def draw_sheet(method: Grounder, name: str) -> Figure:
+        answered = [answer for read in asked[name] for answer in answers(method, read())]
+        return draw(answered, title=_title(f"{name}, {method.name}: {method.weights}", answered))
 
-    def draw_sheet(method: Grounder, sheet: Sheet) -> Figure:
-        answered = [answer for read in sheet.examples for answer in answers(method, read())]
-        return draw(answered, title=_title(f"{sheet.name}, {method.name}: {method.weights}", answered))
-
-    return _write(config, {f"{sheet.name}_{method.name}{suffix}": partial(draw_sheet, method, sheet)
-                           for method in methods for sheet in wanted})  # fmt: skip
+    return {f"{name}_{method.name}{suffix}": partial(draw_sheet, method, name) for method in methods for name in asked}
 
 
 def _title(title: str, answered: Iterable[MethodAnswer]) -> str:
@@ -90,8 +200,8 @@ def _title(title: str, answered: Iterable[MethodAnswer]) -> str:
 def _load(config: VisualizeConfig) -> list[Grounder]:
     if not config.methods:
         raise InputError("no method is named: give run folders or names, such as refshapes or zero-shot")
-    settings = MethodSettings(shared_model(config.methods, config.model), config.proposals, config.scoring,
-                              join_launch(config.device).device, config.precision)  # fmt: skip
+    settings = MethodSettings(shared_model(config.methods, config.model), config.proposals, ScoringConfig(),
+                              join_launch(config.device).device, precision="auto")  # fmt: skip
     asked = [own_method(each) or each for each in config.methods]
     methods = [load_method(each, settings) for each in asked]
     for method, name in zip(methods, method_names(asked), strict=True):
@@ -102,14 +212,10 @@ def _load(config: VisualizeConfig) -> list[Grounder]:
     return methods
 
 
-def _write(config: VisualizeConfig, drawn: Mapping[str, Callable[[], Figure]]) -> list[Path]:
-    """Draw and write one figure after the other, given by the names of their files."""
+def _write(config: VisualizeConfig, drawings: Drawings) -> list[Path]:
+    """Draw and write one figure after the other."""
     paths = []
-    for name, draw in tqdm(drawn.items(), desc="pictures", unit="picture", disable=len(drawn) < 2):
-        path = config.output / f"{name}.{config.format}"
-        save_figure(draw(), path, dpi=PRINT_DPI if config.format != "png" else None)
-        paths.append(path)
-    if config.show:
-        for path in paths:
-            webbrowser.open(path.resolve().as_uri())
+    for name, draw in tqdm(drawings.items(), desc="pictures", unit="picture", disable=len(drawings) < 2):
+        paths.append(config.output / f"{name}.{config.format}")
+        save_figure(draw(), paths[-1], dpi=PRINT_DPI if config.format != "png" else None)
     return paths

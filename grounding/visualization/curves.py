@@ -6,7 +6,6 @@ A panel per loss, the learning rate, and a panel per validation measure.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +22,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from grounding.errors import InputError
 from grounding.methods.names import method_names
 from grounding.runtime.config_io import refuse_wrong_values
-from grounding.training.run_folder import EPOCH_TAGS, LEARNING_RATE, METRICS_FILE, STEP_TAGS, TOTAL_LOSS
+from grounding.training.run_folder import EPOCH_TAGS, LEARNING_RATE, STEP_TAGS, TOTAL_LOSS
 from grounding.visualization.drawing import save_figure
 from grounding.visualization.layout import SOFT, legend_columns
 from grounding.visualization.plots import DASHES, PALETTE, padded_figure, tidy
@@ -33,9 +32,9 @@ MOST_COLUMNS = 4
 PANEL, LEAST_WIDTH = 3.4, 4.5  # inches: of a panel and of a figure
 LEGEND = 10.0  # points
 MOST_MARKED = 30  # points: more markers would hide their line
+SMOOTHING = 0.9  # of losses: the weight of the past in an exponential mean
 TITLES = {TOTAL_LOSS: "total loss", LEARNING_RATE: "learning rate", "acc@0.5": "validation Acc@0.5",
           "miou": "validation mIoU", "giou": "validation GIoU", "pointing": "validation pointing"}  # fmt: skip
-Series = dict[int, float]  # step or epoch -> value, in their order
 
 
 @dataclass(frozen=True)
@@ -45,15 +44,12 @@ class CurvesConfig:
     Attributes:
         runs: folders of runs, finished or not.
         output: folder for the picture; the first run's where it is not given.
-        smoothing: of losses: the weight of the past in an exponential mean, from 0 (none) to below 1; the values
-            themselves are drawn faintly beneath.
         metrics: validation measures to draw, as metrics.jsonl names them.
         format: of the picture.
     """
 
     runs: list[Path]
     output: Path | None = None
-    smoothing: float = 0.9
     metrics: list[str] = field(default_factory=lambda: ["acc@0.5", "miou", "pointing"])
     format: Literal["png", "svg", "pdf"] = "png"
 
@@ -69,41 +65,36 @@ class RunLog:
     """
 
     name: str
-    steps: dict[str, Series]
-    epochs: dict[str, Series]
+    steps: dict[str, dict[int, float]]
+    epochs: dict[str, dict[int, float]]
 
 
 def curves(config: CurvesConfig) -> list[Path]:
     """Write the picture and return its path.
 
     Raises:
-        InputError: a folder holds no logs, no run has a measure, or the smoothing is out of its range.
+        InputError: a folder holds no logs, or no run has a measure.
     """
     refuse_wrong_values(config)
     if not config.runs:
         raise InputError("no run is named: give the folders of one or several")
-    if not 0 <= config.smoothing < 1:
-        raise InputError(f"--smoothing is {config.smoothing:g}: give a number from 0 to below 1")
     logs = read_logs(config.runs)
     known = list(dict.fromkeys(name for log in logs for name in log.epochs))
     unknown = [name for name in config.metrics if name not in known]
     if unknown and known:
         raise InputError(f"no run has measured {unknown[0]!r}: choose from {', '.join(known)}")
-    if not config.metrics and not any(log.steps for log in logs):
-        raise InputError("these runs have logged no step, and no measure is asked for: name some by --metrics")
     beside = "".join(f"_{log.name.replace('/', '-')}" for log in logs) if len(logs) > 1 else ""
     path = (config.output or config.runs[0]) / f"curves{beside}.{config.format}"
-    save_figure(draw_curves(logs, metrics=config.metrics, smoothing=config.smoothing), path, dpi=DPI)
+    save_figure(draw_curves(logs, metrics=config.metrics), path, dpi=DPI)
     return [path]
 
 
-def draw_curves(logs: Sequence[RunLog], *, metrics: Sequence[str], smoothing: float) -> Figure:
+def draw_curves(logs: Sequence[RunLog], *, metrics: Sequence[str]) -> Figure:
     """A figure with a panel for all that any of the runs logged, to be saved at `DPI`.
 
     Args:
-        logs: at least one; each is a colour.
+        logs: at least one; each is a colour. A loss is drawn faintly, and its exponential mean over it.
         metrics: validation measures to draw.
-        smoothing: of losses, as `smoothed` takes it.
     """
     losses = list(dict.fromkeys(name for log in logs for name in log.steps))
     # The total before its parts, the learning rate after them.
@@ -117,44 +108,31 @@ def draw_curves(logs: Sequence[RunLog], *, metrics: Sequence[str], smoothing: fl
     axes = figure.subplots(len(rows), columns, squeeze=False)
     for row, names in zip(axes, rows, strict=True):
         for name, axis in zip(names, row, strict=False):
-            _draw_panel(axis, name, logs, smoothing)
+            _draw_panel(axis, name, logs)
         for axis in row[len(names) :]:
             axis.remove()
     handles = [Line2D([], [], linewidth=2, label=log.name, **style) for log, style in _styled(logs)]
     columns = legend_columns([log.name for log in logs], width, LEGEND)
     figure.legend(handles=handles, loc="outside upper center", ncols=columns, frameon=False, fontsize=LEGEND)
-    if smoothing and any(name != LEARNING_RATE for name in losses):
-        figure.supxlabel(f"Losses: each step faint, and their exponential mean with {smoothing:g} of it from before",
-                         x=0.01, ha="left", fontsize=8, color=SOFT)  # fmt: skip
+    figure.supxlabel(f"Losses: each step faint, and their exponential mean with {SMOOTHING:g} of it from before",
+                     x=0.01, ha="left", fontsize=8, color=SOFT)  # fmt: skip
     return figure
 
 
-def smoothed(values: np.ndarray, smoothing: float) -> np.ndarray:
-    """Exponential means of the values up to each, (N,); unbiased, as if there were no values before the first.
-
-    Where a value is not finite, as the loss of a skipped step, there is NaN, a gap, and the mean goes on after it.
-
-    Args:
-        values: (N,).
-        smoothing: weight of the past beside that of the present, in [0, 1).
-    """
-    finite = pd.Series(values, dtype=float).where(np.isfinite(values))
-    return finite.ewm(alpha=1 - smoothing, ignore_na=True).mean().where(finite.notna()).to_numpy()
-
-
-def _draw_panel(axis: Axes, name: str, logs: Sequence[RunLog], smoothing: float) -> None:
+def _draw_panel(axis: Axes, name: str, logs: Sequence[RunLog]) -> None:
     over_steps = any(name in log.steps for log in logs)
     for log, style in _styled(logs):
-        series = (log.steps if over_steps else log.epochs).get(name)
-        if series is None:
+        logged = (log.steps if over_steps else log.epochs).get(name)
+        if logged is None:
             continue
-        x, y = list(series), np.array(list(series.values()))
-        if over_steps and name != LEARNING_RATE and smoothing:
-            axis.plot(x, y, linewidth=0.8, alpha=0.25, **style)
-            y = smoothed(y, smoothing)
+        values = pd.Series(logged, dtype=float)
+        if over_steps and name != LEARNING_RATE:
+            axis.plot(values, linewidth=0.8, alpha=0.25, **style)
+            # A skipped step's loss is not finite: a gap, after which the mean goes on.
+            finite = values.where(np.isfinite(values))
+            values = finite.ewm(alpha=1 - SMOOTHING, ignore_na=True).mean().where(finite.notna())
         # A line of one point is not seen.
-        marker = "o" if len(x) <= MOST_MARKED else None
-        axis.plot(x, y, linewidth=1.8, markersize=5, marker=marker, **style)
+        axis.plot(values, linewidth=1.8, markersize=5, marker="o" if len(values) <= MOST_MARKED else None, **style)
     axis.set(xlabel="step" if over_steps else "epoch")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
     axis.set_title(TITLES.get(name, name.replace("_", " ")), loc="left", fontsize=11)
@@ -182,44 +160,19 @@ def read_logs(folders: Sequence[Path]) -> list[RunLog]:
 
 
 def _read_log(folder: Path, name: str) -> RunLog:
-    events, metrics = list(folder.glob("events.out.tfevents.*")), folder / METRICS_FILE
-    if not events and not metrics.is_file():
-        raise InputError(f"{folder} holds neither TensorBoard events nor {METRICS_FILE}: give the folder of a run")
-    tags = _read_events(folder) if events else {}
+    # Nothing is thinned out, and steps that come again are kept to be sorted by time below.
+    log = EventAccumulator(str(folder), size_guidance={"scalars": 0}, purge_orphaned_data=False)
+    if not any(folder.glob("events.out.tfevents.*")):
+        raise InputError(f"{folder} holds no TensorBoard events: give the folder of a run")
+    log.Reload()
+    series: dict[str, dict[int, float]] = {}
+    for tag in log.Tags()["scalars"]:
+        by_time = sorted(log.Scalars(tag), key=lambda event: event.wall_time)
+        series[tag] = dict(sorted({event.step: event.value for event in by_time}.items()))
     steps, epochs = (
-        {tag.removeprefix(prefix): series for tag, series in tags.items() if tag.startswith(prefix)}
+        {tag.removeprefix(prefix): values for tag, values in series.items() if tag.startswith(prefix)}
         for prefix in (STEP_TAGS, EPOCH_TAGS)
     )
-    if metrics.is_file():
-        epochs = _read_metrics(metrics)
     if not steps and not epochs:
         raise InputError(f"{folder} has logged nothing yet: wait for its first steps")
     return RunLog(name, steps, epochs)
-
-
-def _read_events(folder: Path) -> dict[str, Series]:
-    # Nothing is thinned out, and steps that come again are kept to be sorted by time below.
-    events = EventAccumulator(str(folder), size_guidance={"scalars": 0}, purge_orphaned_data=False)
-    events.Reload()
-    series = {}
-    for tag in events.Tags()["scalars"]:
-        by_time = sorted(events.Scalars(tag), key=lambda event: event.wall_time)
-        series[tag] = dict(sorted({event.step: event.value for event in by_time}.items()))
-    return series
-
-
-def _read_metrics(path: Path) -> dict[str, Series]:
-    epochs: dict[str, Series] = {}
-    lines = path.read_text(encoding="utf-8").splitlines()
-    for number, line in enumerate(lines, 1):
-        try:
-            record = json.loads(line)
-            epoch = record.pop("epoch")
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            if number == len(lines):
-                break  # half a line, of a run that was killed
-            raise InputError(f"{path}, line {number} is no epoch's measures: remove it") from error
-        for name, value in record.items():
-            if name != "step":
-                epochs.setdefault(name, {})[epoch] = value
-    return {name: dict(sorted(series.items())) for name, series in epochs.items()}

@@ -12,7 +12,6 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -21,6 +20,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox, BboxBase
+from PIL import Image
 
 from grounding.errors import InputError
 from grounding.runtime.files import atomic_write
@@ -30,17 +30,15 @@ ANNOTATED_COLOUR = "#FFFFFF"
 DASHES = (0, (3, 3))
 # Over another box, so that both are seen where they coincide.
 ANNOTATED_STYLE: dict[str, Any] = {"colour": ANNOTATED_COLOUR, "linewidth": 1.6, "linestyle": DASHES}
-# Okabe and Ito's, less black, which the rims are drawn in: of phrases that are asked of one picture.
+# Okabe and Ito's, less black, which the rims are drawn in: of phrases that are asked of one picture, of regions.
 PHRASE_COLOURS = (BOX_COLOUR, "#E69F00", "#009E73", "#F0E442", "#CC79A7", "#D55E00", "#0072B2")
 COLOUR_MAP = "inferno"
 OPACITY = 0.3  # of the hottest pixel: the colours below can still be told
 INK = "#1A1A1A"
 RIM = 1.2  # points by which the dark line under a coloured one is wider
 DPI = 100
-LEAST_SIDE = 480  # pixels of the longer side of a saved picture: below, its labels would be coarse
 FORMATS = ("png", "jpg", "jpeg", "svg", "pdf")
 CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n")}, "\ufffd")
-LABEL = "label"  # marks what `keep_labels_inside` may move
 
 
 def heatmap_overlay(image: np.ndarray, heatmap: np.ndarray, *, opacity: float = OPACITY) -> np.ndarray:
@@ -76,14 +74,14 @@ def show_image(axis: Axes, image: np.ndarray, **style: Any) -> None:
 def draw_boxes(
     axis: Axes,
     boxes_xyxy: np.ndarray,
-    labels: Sequence[str] | None = None,
+    labels: Sequence[str] = (),
     *,
     colour: str = BOX_COLOUR,
     linewidth: float = 1.8,
     linestyle: Any = "-",
     fontsize: float = 8,
-) -> list[Artist]:
-    """Outline boxes on an axis that `show_image` made, each with a label at its upper left corner.
+) -> None:
+    """Outline boxes on an axis that shows an image, each with a label at its upper left corner.
 
     Args:
         axis: in pixels of the image.
@@ -93,21 +91,15 @@ def draw_boxes(
         linewidth: in points, without the rim.
         linestyle: as matplotlib's.
         fontsize: in points.
-
-    Returns:
-        What was drawn, so that it can be removed again.
     """
-    drawn: list[Artist] = []
-    for index, (x1, y1, x2, y2) in enumerate(np.asarray(boxes_xyxy, dtype=float)):
-        box = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=linewidth,
-                        linestyle=linestyle, path_effects=rim(linewidth), clip_on=False, zorder=3)  # fmt: skip
-        drawn.append(axis.add_patch(box))
-        if labels is not None:
-            plate = {"boxstyle": "square,pad=0.2", "facecolor": colour, "edgecolor": "none"}
-            drawn.append(axis.annotate(labels[index], (x1, y1), (0, 2), textcoords="offset points", fontsize=fontsize,
-                                       color=INK, va="bottom", ha="left", bbox=plate, zorder=4, parse_math=False,
-                                       annotation_clip=False, gid=LABEL))  # fmt: skip
-    return drawn
+    for x1, y1, x2, y2 in boxes_xyxy:
+        axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=linewidth,
+                                 linestyle=linestyle, path_effects=rim(linewidth), clip_on=False,
+                                 zorder=3))  # fmt: skip
+    plate = {"boxstyle": "square,pad=0.2", "facecolor": colour, "edgecolor": "none"}
+    for (x1, y1, _, _), label in zip(boxes_xyxy, labels, strict=False):
+        axis.annotate(label, (x1, y1), (0, 2), textcoords="offset points", fontsize=fontsize, color=INK, va="bottom",
+                      ha="left", bbox=plate, zorder=4, parse_math=False, annotation_clip=False)  # fmt: skip
 
 
 def rim(linewidth: float) -> list[AbstractPathEffect]:
@@ -135,25 +127,25 @@ def keep_labels_inside(figure: Figure) -> None:
     those that would lie under a later one, which is drawn on top, above or below it."""
     take_literally(figure)
     figure.draw_without_rendering()  # the layout decides where panels are
-    renderer = FigureCanvasAgg(figure).get_renderer()
+    renderer, points = FigureCanvasAgg(figure).get_renderer(), 72 / figure.dpi
     for axis in figure.axes:
+        panel = axis.get_window_extent(renderer)
         placed: list[Bbox] = []
-        labels = [text for text in axis.texts if isinstance(text, Annotation) and text.get_gid() == LABEL]
-        for label in reversed(labels):
+        for label in reversed([text for text in axis.texts if isinstance(text, Annotation)]):
             plate = label.get_bbox_patch()
             assert plate is not None  # every label has one
             extent = plate.get_window_extent(renderer)
-            panel = axis.get_window_extent(renderer)
             room = panel if panel.width >= extent.width and panel.height >= extent.height else figure.bbox
-            right = max(room.x0 - extent.x0, 0) + min(room.x1 - extent.x1, 0)
-            up = max(room.y0 - extent.y0, 0) + min(room.y1 - extent.y1, 0)
-            extent = extent.translated(right, up)
-            free = _beside(extent, placed, room)
-            placed.append(free)
-            up += free.y0 - extent.y0
+            inside = extent.translated(
+                max(room.x0 - extent.x0, 0) + min(room.x1 - extent.x1, 0),
+                max(room.y0 - extent.y0, 0) + min(room.y1 - extent.y1, 0),
+            )
+            placed.append(_beside(inside, placed, room))
             across, along = label.xyann
-            points = 72 / figure.dpi
-            label.xyann = (across + right * points, along + up * points)
+            label.xyann = (
+                across + (placed[-1].x0 - extent.x0) * points,
+                along + (placed[-1].y0 - extent.y0) * points,
+            )
 
 
 def _beside(extent: Bbox, placed: Sequence[Bbox], room: BboxBase) -> Bbox:
@@ -165,34 +157,6 @@ def _beside(extent: Bbox, placed: Sequence[Bbox], room: BboxBase) -> Bbox:
         if room.y0 <= moved.y0 and moved.y1 <= room.y1:
             return moved
     return extent
-
-
-def bare_figure(image: np.ndarray, *, longer_side: int | None = None) -> tuple[Figure, Axes]:
-    """A figure that is nothing but the image, and its axis to draw on.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        longer_side: of the figure in pixels; the image's own where it is not given. From `LEAST_SIDE` on, lines and
-            letters grow with it.
-    """
-    height, width = image.shape[:2]
-    longer_side = longer_side or max(height, width)
-    scale = longer_side / max(height, width)
-    dpi = DPI * max(1.0, longer_side / LEAST_SIDE)
-    inches = (max(1, round(width * scale)) / dpi, max(1, round(height * scale)) / dpi)
-    figure = Figure(figsize=inches, dpi=dpi)
-    axis = figure.add_axes((0, 0, 1, 1))
-    show_image(axis, image)
-    axis.set_aspect("auto")
-    return figure, axis
-
-
-def as_array(figure: Figure) -> np.ndarray:
-    """(H, W, 3) uint8 RGB picture of a figure."""
-    take_literally(figure)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def clear_figure(size: tuple[int, int], *, dpi: float = DPI) -> tuple[Figure, Axes]:
@@ -211,16 +175,13 @@ def clear_figure(size: tuple[int, int], *, dpi: float = DPI) -> tuple[Figure, Ax
 def laid_over(picture: np.ndarray, figure: Figure) -> np.ndarray:
     """The picture (H, W, 3) uint8 RGB with a `clear_figure` of its size over it.
 
-    The same as `as_array` of a `bare_figure`, in a fraction of the time: matplotlib takes long over pictures.
+    In a fraction of the time that matplotlib takes where it is given the picture.
     """
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    drawn = np.asarray(canvas.buffer_rgba())
-    touched = drawn[..., 3] > 0
-    share = drawn[touched, 3:].astype(np.float32) / 255
-    result = picture.copy()
-    result[touched] = np.rint(drawn[touched, :3] * share + picture[touched] * (1 - share)).astype(np.uint8)
-    return result
+    drawn, result = Image.fromarray(np.asarray(canvas.buffer_rgba())), Image.fromarray(picture)
+    result.paste(drawn, mask=drawn)
+    return np.array(result)
 
 
 def save_figure(figure: Figure, path: Path, *, dpi: int | None = None) -> None:

@@ -1,10 +1,11 @@
-"""`visualize.py gallery`: examples of a finished comparison as a picture and as a page, from its stored answers."""
+"""`visualize.py gallery`: examples of a finished comparison as a page, from its stored answers."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,79 +14,62 @@ from pydantic import NonNegativeInt, PositiveInt
 from grounding.data.dataset import GroundingDataset
 from grounding.data.open_dataset import open_dataset
 from grounding.errors import InputError
-from grounding.evaluation.breakdowns import AXES
-from grounding.evaluation.predictions import read_predictions
+from grounding.evaluation.breakdowns import in_order
+from grounding.evaluation.predictions import CORRECT_IOU, read_predictions
 from grounding.evaluation.summary import summarise
 from grounding.runtime.config_io import refuse_wrong_values
-from grounding.visualization.drawing import save_figure
-from grounding.visualization.example_drawing import DPI, draw_gallery
-from grounding.visualization.html_pages import write_gallery_page
+from grounding.runtime.files import write_text_atomic
+from grounding.visualization.examples import AnswerRow, ExampleSelection, Show, rival_of, rows_of, select_examples
 from grounding.visualization.plots import method_colours
-from grounding.visualization.selection import SUBSET, AnswerRow, OfGroup, Show, rival_of, rows_of, select_examples
+from grounding.visualization.report import cards_of, fill_template
 
-COUNT, OF_GROUP = 12, 4  # examples in a picture, and of each group in one
-MOST_GROUPS = 15  # in a picture
 MOST_ON_PAGE = 2000  # about 40 kB each
 
 
 @dataclass(frozen=True)
 class GalleryConfig:
-    """Show examples of a finished comparison: a picture of a few, and a page of many to filter and sort.
+    """Show examples of a finished comparison on a page to filter and sort.
 
     Attributes:
         comparison: folder that `evaluate.py compare` wrote.
         method: whose answers are shown; the comparison's first method where it is not given.
-        show: "random" is a fair sample; "best", "worst" (confidently wrong) and "disputed" (one of two methods is
-            right) are chosen; "breakdown" shows each group of `by`.
-        by: groups of a breakdown: "phrase length", "box area", "same-category distractors", "category",
-            "location words", "relation words", or "subset" where the data set names any.
-        of_group: what is shown of each group of a breakdown: a "random" sample, or "extremes", its best and its worst.
-        rival: the other method of disputed examples; yolo-clip where it is not given, or else the first other one.
-        count: examples in the picture (12 where it is not given), or of each group of a breakdown (4).
-        page_count: examples on the page.
+        show: "random" is a fair sample; "best", "worst" (confidently wrong) and "disputed" (either the method or
+            yolo-clip is right; where that does not take part, the first other method) are chosen.
+        count: examples on the page.
         seed: of the random choice.
         data: the data set, where it is no longer where the comparison found it.
-        output: folder for picture and page; that of the comparison where it is not given.
+        output: folder for the page; that of the comparison where it is not given.
     """
 
     comparison: Path
     method: str | None = None
     show: Show = "random"
-    by: str = "box area"
-    of_group: OfGroup = "random"
-    rival: str | None = None
-    count: PositiveInt | None = None
-    page_count: PositiveInt = 240
+    count: PositiveInt = 240
     seed: NonNegativeInt = 0
     data: Path | None = None
     output: Path | None = None
 
 
 def gallery(config: GalleryConfig) -> list[Path]:
-    """Write the picture and the page, and return their paths. No method is asked anything.
+    """Write the page and return its path. No method is asked anything.
 
     Raises:
-        InputError: the folder holds no comparison, the method or the groups are not in it, no answer is of the kind
-            that was asked for, or the data cannot be used.
+        InputError: the folder holds no comparison, the method is not in it, no answer is of the kind that was asked
+            for, or the data cannot be used.
     """
     refuse_wrong_values(config)
-    if config.page_count > MOST_ON_PAGE:
-        raise InputError(f"--page_count is {config.page_count}: give at most {MOST_ON_PAGE}, for browsers' sake")
+    if config.count > MOST_ON_PAGE:
+        raise InputError(f"--count is {config.count}: give at most {MOST_ON_PAGE}, for browsers' sake")
     results = _read_results(config.comparison)
     methods = list(results["methods"])
-    method = config.method or methods[0]
-    rival = (config.rival or rival_of(method, methods)) if config.show == "disputed" else None
-    if config.show == "disputed" and rival is None:
-        raise InputError(f"{config.comparison} compares {method} with no other method: choose another --show")
-    names = (method, *([rival] if rival else []))
-    for name in names:
-        if name not in methods:
-            raise InputError(f"{config.comparison} has no method {name!r}: choose from {', '.join(methods)}")
-    if len(set(names)) < len(names):
-        raise InputError(f"--rival {rival} is the method itself: name another one")
-    if config.show == "breakdown" and config.by not in (*AXES, SUBSET):
-        raise InputError(f"there are no groups by {config.by!r}: choose from {', '.join((*AXES, SUBSET))}")
-
+    names = [config.method or methods[0]]
+    if names[0] not in methods:
+        raise InputError(f"{config.comparison} has no method {names[0]!r}: choose from {', '.join(methods)}")
+    if config.show == "disputed":
+        rival = rival_of(names[0], methods)
+        if rival is None:
+            raise InputError(f"{config.comparison} compares {names[0]} with no other method: choose another --show")
+        names.append(rival)
     root = config.data or Path(results["data"])
     if config.data is None and not root.exists():
         raise InputError(
@@ -94,21 +78,55 @@ def gallery(config: GalleryConfig) -> list[Path]:
         )
     dataset = open_dataset(root, results["split"], split_by=results["split_by"])
     answers = {name: _rows(config.comparison, name, dataset) for name in names}
-    select = partial(select_examples, answers, config.show, by=config.by, of_group=config.of_group, seed=config.seed)
-    few = select(config.count or (OF_GROUP if config.show == "breakdown" else COUNT), most_groups=MOST_GROUPS)
-    # The page has room for the examples of all sections together.
-    many = select(max(1, config.page_count // max(1, len(select(1).sections))))
-    if not few.sections:
+    selection = select_examples(answers, config.show, config.count, seed=config.seed)
+    if not selection.examples:
         raise InputError(f"no answer of {' and '.join(names)} is to be shown as {config.show!r}: choose another --show")
+    page = (config.output or config.comparison) / f"gallery_{'_'.join(names)}_{config.show}.html"
+    where, colours = f"{root.absolute().name}, {results['split']}", method_colours(results)
+    write_gallery_page(selection, page, colours=colours, where=where, weights=results["weights"])
+    return [page]
 
-    where = f"{root.absolute().name}, {results['split']}"
-    kind = f"breakdown_{config.by.replace(' ', '-')}_{config.of_group}" if config.show == "breakdown" else config.show
-    folder = config.output or config.comparison
-    picture, page = (folder / f"gallery_{'_'.join(names)}_{kind}.{suffix}" for suffix in ("png", "html"))
-    colours = {name: method_colours(results)[name] for name in names}
-    save_figure(draw_gallery(few, colours, where=where), picture, dpi=DPI)
-    write_gallery_page(many, page, colours=colours, where=where, weights=results["weights"])
-    return [picture, page]
+
+def write_gallery_page(
+    selection: ExampleSelection, path: Path, *, colours: Mapping[str, str], where: str, weights: str
+) -> None:
+    """Write a page of examples that filters, sorts and enlarges by itself, whole or not at all.
+
+    Args:
+        selection: at least one example.
+        path: of the HTML file.
+        colours: method -> "#RRGGBB", of the boxes.
+        where: data set and split, for the title.
+        weights: which CLIP answered.
+
+    Raises:
+        InputError: an image cannot be read.
+    """
+    cards = cards_of(selection, colours)
+    text = fill_template(
+        "gallery.html",
+        title=selection.title(where),
+        explanation=selection.explanation,
+        weights=weights,
+        cards=cards,
+        filters=_filters(cards),
+        colours={name: colours[name] for name in selection.names},
+        correct_iou=CORRECT_IOU,
+    )
+    write_text_atomic(path, text)
+
+
+def _filters(cards: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[str, int]]]:
+    """Axis -> its kinds with the number of cards, where there is something to choose."""
+    counted: dict[str, Counter[str]] = {}
+    for card in cards:
+        for axis, kinds in card["groups"].items():
+            counted.setdefault(axis, Counter()).update(kinds)
+    return {
+        axis: sorted(kinds.items(), key=lambda each: in_order(each[0]))
+        for axis, kinds in counted.items()
+        if min(kinds.values()) < len(cards)
+    }
 
 
 def _read_results(folder: Path) -> dict[str, Any]:

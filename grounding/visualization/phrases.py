@@ -8,31 +8,32 @@ from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from grounding.geometry import box_iou
 from grounding.methods.stream import GroundedPhrase
 from grounding.types import Grounding
 from grounding.visualization.drawing import (
     DASHES,
+    DPI,
     INK,
-    LEAST_SIDE,
     PHRASE_COLOURS,
-    bare_figure,
+    clear_figure,
     draw_boxes,
     keep_labels_inside,
     save_figure,
+    show_image,
 )
 
-LABEL_LENGTH = 26  # letters of a phrase
+LEAST_SIDE = 480  # pixels of the longer side of a saved picture: below, its labels would be coarse
+LABEL_LENGTH = 26  # letters of a phrase, unless there is room for more
 LETTER = 0.6  # of a font's size, wide
 LABEL_SIZE, WARNING_SIZE = 8, 7  # points
 ALIKE = 0.8  # boxes that overlap more are drawn so that both colours are seen
 
 
 def draw_phrases(axis: Axes, answers: Iterable[Grounding | GroundedPhrase]) -> None:
-    """The boxes that are the answers on an axis of `bare_figure`, each labelled with its score, the best one with its
-    phrase too; of equal boxes the later one is dashed, over the other."""
+    """The boxes that are the answers on an axis of a `clear_figure`, each labelled with its score, the best one with
+    its phrase too; of equal boxes the later one is dashed, over the other."""
     drawn = np.zeros((0, 4), dtype=np.float32)
     wide = _letters(axis, LABEL_SIZE) // 2
     for number, answer in enumerate(answers):
@@ -46,19 +47,9 @@ def draw_phrases(axis: Axes, answers: Iterable[Grounding | GroundedPhrase]) -> N
             drawn = np.concatenate([drawn, box])
 
 
-def draw_warning(axis: Axes, warning: str) -> None:
-    """A sentence at the foot of a picture that `bare_figure` made; none of an empty one."""
-    if warning:
-        plate = {"boxstyle": "square,pad=0.3", "facecolor": "#FFFFFF", "edgecolor": "none", "alpha": 0.85}
-        axis.text(0.01, 0.01, fill(warning, _letters(axis, WARNING_SIZE)), transform=axis.transAxes,
-                  fontsize=WARNING_SIZE, color=INK, va="bottom", bbox=plate, zorder=5, parse_math=False)  # fmt: skip
-
-
 def _letters(axis: Axes, size: float) -> int:
-    """How many letters of a font size (points) a line across a bare figure holds."""
-    figure = axis.figure
-    assert isinstance(figure, Figure)
-    return max(12, int(72 * figure.get_figwidth() / (LETTER * size)))
+    """How many letters of a font size (points) a line across a clear figure holds."""
+    return max(12, int(72 * axis.get_window_extent().width / axis.figure.dpi / (LETTER * size)))
 
 
 def shortened(phrase: str, length: int = LABEL_LENGTH) -> str:
@@ -75,13 +66,22 @@ def save_phrases(
         image: (H, W, 3) uint8 RGB.
         answers: of one image.
         path: its suffix says the format: .png, .jpg, .svg or .pdf.
-        warning: a sentence that is written into the picture.
+        warning: a sentence that is written into the picture, at its foot.
 
     Raises:
         InputError: the suffix is another one.
     """
-    figure, axis = bare_figure(image, longer_side=max(*image.shape[:2], LEAST_SIDE))
+    height, width = image.shape[:2]
+    side = max(height, width, LEAST_SIDE)
+    scale = side / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    figure, axis = clear_figure(size, dpi=DPI * side / LEAST_SIDE)  # lines and letters grow with the picture
+    show_image(axis, image)
+    axis.set_aspect("auto")
     draw_phrases(axis, answers)
-    draw_warning(axis, warning)
+    if warning:
+        plate = {"boxstyle": "square,pad=0.3", "facecolor": "#FFFFFF", "edgecolor": "none", "alpha": 0.85}
+        axis.text(0.01, 0.01, fill(warning, _letters(axis, WARNING_SIZE)), transform=axis.transAxes,
+                  fontsize=WARNING_SIZE, color=INK, va="bottom", bbox=plate, zorder=5, parse_math=False)  # fmt: skip
     keep_labels_inside(figure)
     save_figure(figure, path)

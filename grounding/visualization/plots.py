@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import PercentFormatter
 
-from grounding.visualization.confusion import confusion
+from grounding.evaluation.summary import BACKGROUND
+from grounding.visualization.tables import accuracy_of_group
 
 DPI = 150
 PADDING = 0.08  # inches about each panel
@@ -27,10 +29,10 @@ PALETTE = ("#0072B2", "#E69F00", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 OF_METHODS = dict(zip(("zero-shot", "gradcam", "yolo-clip", "reclip"), PALETTE[1:5], strict=True))
 GREYS = ("#222222", "#999999")
 DASHES = ((0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
-BOUND_MARKERS = ("s", "D", "^", "v", "P", "X")
 MOST_GROUPS = 15  # of one breakdown
 FEW_GROUPS = 6  # panels with at most so many stand two to a row
 EMPTY = ""  # the place beside a last panel
+MOST_CATEGORIES, OTHER = 20, "other"  # of the confusion matrix, and what all further ones are together
 
 
 def draw_plots(results: Mapping[str, Any], folder: Path) -> dict[str, Path]:
@@ -45,8 +47,7 @@ def draw_plots(results: Mapping[str, Any], folder: Path) -> dict[str, Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = {}
-    for draw in (accuracy_over_iou, accuracy_against_time, breakdowns, iou_histogram, confusion, reliability,
-                 risk_coverage):  # fmt: skip
+    for draw in (accuracy_over_iou, breakdowns, confusion, reliability, risk_coverage):
         figure = draw(results)
         if figure is not None:
             paths[draw.__name__] = folder / f"{draw.__name__}.png"
@@ -77,40 +78,10 @@ def accuracy_over_iou(results: Mapping[str, Any]) -> Figure | None:
         dash = DASHES[index % len(DASHES)]
         styles[name] = {"color": GREYS[index // len(DASHES) % len(GREYS)], "linewidth": 1.4, "linestyle": dash}
     for name, record in {**methods, **bounds}.items():
-        curve = record["accuracy_over_iou"]
-        axis.plot(curve["threshold"], curve["accuracy"], label=_label(name, bounds), **styles[name])
+        curve, label = record["accuracy_over_iou"], f"{name} (bound)" if name in bounds else name
+        axis.plot(curve["threshold"], curve["accuracy"], label=label, **styles[name])
     axis.set(xlabel="IoU threshold t", ylabel="Acc@t", xlim=(0, 1), ylim=(0, 1.01))
     figure.legend(loc="outside right upper", frameon=False, handlelength=3)
-    return figure
-
-
-def accuracy_against_time(results: Mapping[str, Any]) -> Figure | None:
-    """Acc@0.5 with its interval against the seconds per phrase, the time of the image shared out among its phrases."""
-    records = {**results["methods"], **results.get("bounds", {})}
-    timed = {
-        name: record
-        for name, record in records.items()
-        if record.get("seconds", {}).get("per_phrase", 0) > 0 and "acc@0.5" in record["metrics"]
-    }
-    if not any(name in timed for name in results["methods"]):
-        return None
-    figure, axis = _one_panel()
-    colours, bounds = method_colours(results), results.get("bounds", {})
-    for name, record in timed.items():
-        accuracy = record["metrics"]["acc@0.5"]
-        low, high = record.get("intervals", {}).get("acc@0.5", (accuracy, accuracy))
-        marker = BOUND_MARKERS[list(bounds).index(name) % len(BOUND_MARKERS)] if name in bounds else "o"
-        axis.errorbar(
-            record["seconds"]["per_phrase"], accuracy,
-            # An interval by bootstrap need not hold the measured value itself.
-            yerr=[[max(accuracy - low, 0)], [max(high - accuracy, 0)]],
-            fmt=marker, markersize=6, color=colours.get(name, "#777777"),
-            markerfacecolor="white" if name in bounds else None, capsize=3, linewidth=1.4,
-            label=_label(name, bounds),
-        )  # fmt: skip
-    axis.set(xscale="log", xlabel="seconds per phrase (log scale)", ylabel="Acc@0.5", ylim=(-0.02, 1.02))
-    axis.margins(x=0.08)
-    figure.legend(loc="outside right upper", frameon=False)
     return figure
 
 
@@ -141,8 +112,8 @@ def _breakdown_panel(axis: Axes, name: str, results: Mapping[str, Any]) -> None:
         title = f"{name} (the {MOST_GROUPS} most frequent of {len(sizes)})"
     width = 0.8 / len(results["methods"])
     for index, (method, colour) in enumerate(method_colours(results).items()):
-        parts = results["methods"][method].get("breakdowns", {}).get(name, {})
-        heights = [parts.get(group, {}).get("metrics", {}).get("acc@0.5", np.nan) for group in groups]
+        accuracies = [accuracy_of_group(results["methods"][method], name, group) for group in groups]
+        heights = [np.nan if accuracy is None else accuracy for accuracy in accuracies]
         left = np.arange(len(groups)) - 0.4 + index * width
         axis.bar(left, heights, width, align="edge", color=colour, label=method, edgecolor="white", linewidth=0.5)
     ticks = [f"{textwrap.fill(group, 11 if len(groups) > FEW_GROUPS else 24)}\nn = {sizes[group]}" for group in groups]
@@ -150,31 +121,6 @@ def _breakdown_panel(axis: Axes, name: str, results: Mapping[str, Any]) -> None:
     axis.set(xlim=(-0.6, len(groups) - 0.4), ylim=(0, 1), ylabel="Acc@0.5")
     axis.set_title(title, loc="left", fontsize=11)
     tidy(axis)
-
-
-def iou_histogram(results: Mapping[str, Any]) -> Figure | None:
-    """The share of phrases by the IoU of their best box, a panel per method."""
-    methods = _with(results["methods"], "iou_histogram")
-    if not methods:
-        return None
-    columns = min(3, len(methods))
-    rows = -(-len(methods) // columns)
-    figure = padded_figure(max(2.6 * columns, 4.5), 2.1 * rows + 0.3)
-    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    for axis in panels.flat[len(methods) :]:
-        axis.remove()
-    for axis, (name, record) in zip(panels.flat, methods.items(), strict=False):
-        edges, count = record["iou_histogram"]["edges"], np.array(record["iou_histogram"]["count"], dtype=float)
-        axis.stairs(count / max(count.sum(), 1), edges, fill=True, color=method_colours(results)[name])
-        axis.axvline(0.5, color="#555555", linewidth=1, linestyle=":")
-        axis.set_title(name, loc="left", fontsize=11)
-        axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        axis.tick_params(labelbottom=True)
-        axis.set(xlim=(0, 1), xticks=(0, 0.5, 1))
-        tidy(axis)
-    figure.supxlabel("IoU of the best box", fontsize=10)
-    figure.supylabel("share of phrases", fontsize=10)
-    return figure
 
 
 def reliability(results: Mapping[str, Any]) -> Figure | None:
@@ -221,12 +167,45 @@ def risk_coverage(results: Mapping[str, Any]) -> Figure | None:
     return figure
 
 
+def confusion(results: Mapping[str, Any]) -> Figure | None:
+    """Which category the first method found (columns) where which was wanted (rows), each row as shares."""
+    name, record = next(iter(results["methods"].items()))
+    if not record.get("confusion"):
+        return None
+    counts = confusion_matrix(record["confusion"])
+    totals, columns = counts.sum(axis=1), list(counts.columns)
+    shares = counts.div(totals, axis=0).to_numpy()
+    side = max(4.5, 0.42 * len(columns) + 2.2)
+    figure = padded_figure(side + 1, side)
+    axis = figure.subplots()
+    picture = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    labels = [f"{row} (n = {total:.0f})" for row, total in totals.items()]
+    axis.set_yticks(range(len(labels)), labels, fontsize=9)
+    axis.set_xticks(range(len(columns)), columns, fontsize=9, rotation=45, ha="right", rotation_mode="anchor")
+    axis.set(xlabel="found", ylabel="wanted")
+    axis.set_title(f"{name}: category under the best box", loc="left", fontsize=11)
+    figure.colorbar(picture, ax=axis, label="share of the row", fraction=0.05)
+    return figure
+
+
+def confusion_matrix(confusion: Mapping[str, Mapping[str, float]], most: int = MOST_CATEGORIES) -> pd.DataFrame:
+    """Counts of (wanted, found) with the most often wanted category first, "background" last.
+
+    Args:
+        confusion: wanted category -> found category or "background" -> count.
+        most: categories shown; where there are more, the rest are one, "other".
+    """
+    counts = pd.DataFrame.from_dict(confusion, orient="index").fillna(0.0)
+    wanted = sorted(counts.index, key=lambda category: (-counts.loc[category].sum(), category))
+    order = wanted + sorted(set(counts.columns) - {*wanted, BACKGROUND})
+    merged = dict.fromkeys(order[most:], OTHER)
+    counts = counts.rename(index=merged, columns=merged).groupby(level=0).sum().T.groupby(level=0).sum().T
+    columns = list(dict.fromkeys([*order[:most], *merged.values(), BACKGROUND]))
+    return counts.reindex(index=[each for each in columns if each in counts.index], columns=columns, fill_value=0.0)
+
+
 def _with(records: Mapping[str, Any], part: str) -> dict[str, Any]:
     return {name: record for name, record in records.items() if record.get(part)}
-
-
-def _label(name: str, bounds: Mapping[str, Any]) -> str:
-    return f"{name} (bound)" if name in bounds else name
 
 
 def _one_panel() -> tuple[Figure, Axes]:

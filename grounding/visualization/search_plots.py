@@ -10,9 +10,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import get_backend
-from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, NullFormatter
-from optuna.distributions import BaseDistribution
 from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.storages import RDBStorage
 from optuna.study import Study, load_study
@@ -22,9 +19,7 @@ from optuna.visualization import matplotlib as drawing
 from grounding.training.search import STUDY_FILE, STUDY_NAME
 
 DPI = 150
-MARGIN = 0.05  # of an axis, beside the range that was searched
 TARGET = "validation Acc@0.5"
-COUNTED = ("optimization_history", "intermediate_values")  # over trials or epochs, of which there are no halves
 ENOUGH_FOR_IMPORTANCES = 8  # finished trials; of fewer, chance decides which setting looks important
 
 
@@ -35,9 +30,12 @@ def draw_search(folder: Path) -> dict[str, Path]:
         Name of the plot -> its PNG file, 150 dpi.
     """
     storage = RDBStorage(f"sqlite:///{folder / STUDY_FILE}")
+    backend = get_backend()
+    plt.switch_backend("agg")  # no window, no display needed
     try:
         return _draw(load_study(storage=storage, study_name=STUDY_NAME), folder)
     finally:
+        plt.switch_backend(backend)
         storage.remove_session()
         storage.engine.dispose()
 
@@ -55,37 +53,14 @@ def _draw(study: Study, folder: Path) -> dict[str, Path]:
             study, evaluator=PedAnovaImportanceEvaluator(), target_name=TARGET
         )
     paths = {}
-    backend = get_backend()
-    plt.switch_backend("agg")  # no window, no display needed
-    try:
-        for name, draw in drawn.items():
-            # Optuna changes matplotlib's style for everyone who draws after it, and warns that its drawing may change.
-            with warnings.catch_warnings(), plt.rc_context():
-                warnings.simplefilter("ignore")
-                axes = np.ravel(draw())
-                figure = axes[0].figure
-                if name == "slices":
-                    for axis in axes:
-                        _show_range(axis, complete[-1].distributions.get(axis.get_xlabel()))
-                elif name == "intermediate_values":
-                    axes[0].set(xlabel="epoch", ylabel=TARGET)
-                if name in COUNTED:
-                    axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
-                paths[name] = folder / f"{name}.png"
-                figure.savefig(paths[name], dpi=DPI, bbox_inches="tight")
-                plt.close(figure)
-    finally:
-        plt.switch_backend(backend)
+    for name, draw in drawn.items():
+        # Optuna changes matplotlib's style for everyone who draws after it, and warns that its drawing may change.
+        with warnings.catch_warnings(), plt.rc_context():
+            warnings.simplefilter("ignore")
+            axis = np.ravel(draw())[0]
+            if name == "intermediate_values":
+                axis.set(xlabel="epoch", ylabel=TARGET)
+            paths[name] = folder / f"{name}.png"
+            axis.figure.savefig(paths[name], dpi=DPI, bbox_inches="tight")
+            plt.close(axis.figure)
     return paths
-
-
-def _show_range(axis: Axes, searched: BaseDistribution | None) -> None:
-    """The whole range on the axis: what was drawn from a part of it only then looks so."""
-    low, high = (getattr(searched, end, None) for end in ("low", "high"))
-    if low is None or high is None:
-        return
-    if axis.get_xscale() == "log":
-        axis.set_xlim(low * (low / high) ** MARGIN, high * (high / low) ** MARGIN)
-        axis.xaxis.set_minor_formatter(NullFormatter())
-    else:
-        axis.set_xlim(low - MARGIN * (high - low), high + MARGIN * (high - low))

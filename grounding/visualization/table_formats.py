@@ -5,23 +5,18 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 from tabulate import LATEX_ESCAPE_RULES
 
-from grounding.errors import InputError
-
-FORMATS = ("text", "markdown", "latex", "csv")
+TableForm = Literal["text", "markdown", "latex", "csv"]
 CAPTION_WIDTH = 120  # characters at which the text form breaks its caption
 ESCAPES = {
     # A bar would end the cell, and what is between angles is taken for HTML.
     "markdown": str.maketrans({"<": "&lt;", "|": "\\|"}),
     "latex": str.maketrans(LATEX_ESCAPE_RULES),
 }
-ABSENT = "-"  # in a printed cell of which nothing was measured
-NUMBER = "{:.3f}"
-Values = Mapping[str, float | None]
 # A table that is wider than the page is made smaller, which takes graphicx.
 LATEX_TABLE = r"""\begin{table*}
 \centering\scriptsize\setlength{\tabcolsep}{3pt}
@@ -31,6 +26,8 @@ LATEX_TABLE = r"""\begin{table*}
 \ifdim\wd0>\textwidth\resizebox{\textwidth}{!}{\usebox0}\else\usebox0\fi
 \end{table*}
 """
+ABSENT = "-"  # in a printed cell of which nothing was measured
+Values = Mapping[str, Any]  # of a row: numbers, or None
 
 
 class Column(NamedTuple):
@@ -38,7 +35,7 @@ class Column(NamedTuple):
 
     heading: str
     names: tuple[str, ...]
-    form: str = NUMBER
+    form: str = "{:.3f}"
     unit: float = 1
 
     def text(self, values: Values) -> str:
@@ -71,43 +68,48 @@ class ResultTable:
     values: pd.DataFrame
 
 
-def render(table: ResultTable, fmt: str) -> str:
-    """A table with its title and caption in one of `FORMATS`, ending in a newline.
-
-    Where it has several sections, each stands under a row with its title, and text and LaTeX have a line between them.
-
-    Raises:
-        InputError: there is no such format.
-    """
-    if fmt not in FORMATS:
-        raise InputError(f"no table format {fmt!r}: choose from {', '.join(FORMATS)}")
-    if fmt == "csv":
+def render(table: ResultTable, form: TableForm) -> str:
+    """A table with its title and caption, ending in a newline; of several sections, each under a row with its title."""
+    if form == "csv":
         return table.values.to_csv(index=False, lineterminator="\n")
-    rows: list[Sequence[str]] = []
-    starts = []  # of the sections
+    rows: list[list[str]] = []
     for title, of_section in table.sections.items():
-        starts.append(len(rows))
         if len(table.sections) > 1:
             rows.append([f"{title}:", *[""] * (len(table.headings) - 1)])
         rows += of_section
-    headings, *cells = [[text.translate(ESCAPES.get(fmt, {})) for text in row] for row in (table.headings, *rows)]
-    printed = pd.DataFrame(cells, columns=headings)
+    headings, *rows = [[text.translate(ESCAPES.get(form, {})) for text in row] for row in (table.headings, *rows)]
+    printed = pd.DataFrame(rows, columns=headings)
     plain = {"index": False, "disable_numparse": True, "colalign": ("left", *["right"] * (len(headings) - 1))}
-    if fmt == "markdown":
+    if form == "markdown":
         return f"## {table.title}\n\n{table.caption}\n\n{printed.to_markdown(tablefmt='github', **plain)}\n"
-    if fmt == "latex":
-        lines = printed.to_latex(index=False, column_format="l" + "r" * (len(headings) - 1)).splitlines()
+    if form == "latex":
+        body = printed.to_latex(index=False, column_format="l" + "r" * (len(headings) - 1))
         title = f"{table.title}. {table.caption}".translate(ESCAPES["latex"])
-        body = _ruled(lines, lines.index("\\midrule") + 1, starts, "\\midrule")
-        return LATEX_TABLE % {"title": title, "name": table.name, "body": body}
+        return LATEX_TABLE % {"title": title, "name": table.name, "body": body.rstrip()}
     # As a row, for below headings tabulate makes columns two characters too wide.
-    head, *lines = pd.DataFrame([headings, *cells]).to_markdown(tablefmt="plain", headers=(), **plain).splitlines()
-    body = _ruled([head, "-" * len(head), *lines], 2, starts, "-" * len(head))
-    return "\n".join([table.title, *textwrap.wrap(table.caption, CAPTION_WIDTH), "", body, ""])
+    head, *lines = pd.DataFrame([headings, *rows]).to_markdown(tablefmt="plain", headers=(), **plain).splitlines()
+    return "\n".join([table.title, *textwrap.wrap(table.caption, CAPTION_WIDTH), "", head, "-" * len(head), *lines, ""])
 
 
-def _ruled(lines: list[str], first: int, starts: Sequence[int], rule: str) -> str:
-    """The lines with a rule above each section but the first; rows begin at line `first`, sections at row `starts`."""
-    for start in reversed(starts[1:]):
-        lines.insert(first + start, rule)
-    return "\n".join(lines)
+def table_of(
+    name: str,
+    title: str,
+    said: str,
+    heading: str,
+    columns: Sequence[Column],
+    sections: Mapping[str, Mapping[str, Values]],
+) -> ResultTable:
+    """A table of sections of rows, called by what is under the first heading; without what nothing was measured of."""
+    measured = [row for rows in sections.values() for row in rows.values()]
+    used = [column for column in columns if any(row.get(column.names[0]) is not None for row in measured)]
+    names = [name for column in used for name in column.names]
+    printed: dict[str, list[list[str]]] = {}
+    unrounded = []
+    for section, rows in sections.items():
+        for member, row in rows.items():
+            texts = [column.text(row) for column in used]
+            if any(text != ABSENT for text in texts):
+                printed.setdefault(section, []).append([member, *texts])
+                unrounded.append([section, member, *map(row.get, names)])
+    frame = pd.DataFrame(unrounded, columns=["section", heading, *names], dtype=object)
+    return ResultTable(name, title, said, (heading, *(column.heading for column in used)), printed, frame)

@@ -6,26 +6,28 @@ are rounded, its values are not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from grounding.errors import writable
-from grounding.visualization.table_formats import ABSENT, Column, ResultTable, Values, render
+from grounding.visualization.table_formats import Column, ResultTable, Values, render, table_of
 
-METHODS, BOUNDS = "methods", "bounds, not methods"
 INTERVAL, DIFFERENCE = "{:.3f} [{:.3f}, {:.3f}]", "{:+.3f} [{:+.3f}, {:+.3f}]"
-
-
-def comparison_table(results: Mapping[str, Any], fmt: str = "text") -> str:
-    """The main table of a comparison (`main_table`) in one of `FORMATS`.
-
-    Raises:
-        InputError: there is no such format.
-    """
-    return render(main_table(results), fmt)
+QUERIES = {
+    "expression": "one query per expression",
+    "ref": "one query per object, its expressions pooled",
+}
+# Heading -> measure: of localisation what the main table has no room for, and likeness in CLIP's joint space.
+FURTHER = {"Acc@0.3": "acc@0.3", "Acc@0.7": "acc@0.7", "Acc@0.9": "acc@0.9", "Acc@0.5:0.95": "acc@0.5:0.95",
+           "R@1": "recall@1", "R@10": "recall@10", "ECE": "ece"}  # fmt: skip
+SEMANTIC = {"Text cos": "text_cosine", "Text Eucl.": "text_euclidean", "Annotated text cos": "annotated_text_cosine",
+            "Annotated text Eucl.": "annotated_text_euclidean", "Crop cos": "crop_cosine",
+            "Crop Eucl.": "crop_euclidean"}  # fmt: skip
+SEMANTIC_NOTE = (
+    "Between CLIP's embeddings; text: the phrase and the crop of the best box; annotated text, for reference: the "
+    "phrase and the crop of the annotated box; crop: the crops of the best and of the annotated box."
+)
 
 
 def write_tables(results: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -37,8 +39,9 @@ def write_tables(results: Mapping[str, Any], folder: Path) -> list[Path]:
     tables = all_tables(results)
     texts = {
         "tables.md": "\n".join(render(table, "markdown") for table in tables),
-        "tables.tex": "% Needs \\usepackage{booktabs,graphicx}.\n"
-        + "\n".join(render(table, "latex") for table in tables),
+        "tables.tex": "\n".join(
+            ["% Needs \\usepackage{booktabs,graphicx}.", *(render(table, "latex") for table in tables)]
+        ),
         **{f"{table.name}.csv": render(table, "csv") for table in tables},
     }
     for name, text in texts.items():
@@ -48,14 +51,22 @@ def write_tables(results: Mapping[str, Any], folder: Path) -> list[Path]:
 
 def all_tables(results: Mapping[str, Any]) -> list[ResultTable]:
     """Every table that these results have something for, the main one first."""
-    makers = (main_table, difference_table, localisation_table, semantic_table, subsets_table, breakdown_table)
-    return [table for table in (make(results) for make in makers) if table.sections]
+    tables = [
+        main_table(results),
+        difference_table(results),
+        _of_methods("localisation", "Further measures of localisation", results, _numbers(FURTHER)),
+        _of_methods("semantic_similarity", "Semantic similarity", results, _numbers(SEMANTIC), SEMANTIC_NOTE),
+        subsets_table(results),
+        breakdown_table(results),
+    ]
+    return [table for table in tables if table.sections]
 
 
 def main_table(results: Mapping[str, Any]) -> ResultTable:
     """Methods and bounds: speed, localisation, and how often the region and the category were the right ones."""
+    records = _records(results).values()
     accuracy = Column("Acc@0.5", ("acc@0.5",))
-    if any("acc@0.5" in record.get("intervals", {}) for record in _records(results).values()):
+    if any("acc@0.5" in record.get("intervals", {}) for record in records):
         accuracy = Column("Acc@0.5 [95 %]", ("acc@0.5", "acc@0.5 low", "acc@0.5 high"), INTERVAL)
     columns = [
         Column("n", ("n",), "{:.0f}"),
@@ -68,41 +79,20 @@ def main_table(results: Mapping[str, Any]) -> ResultTable:
                    "R@5": "recall@5", "Region acc": "region_accuracy", "Cat. acc": "category_accuracy",
                    "No box": "no_proposal"}),
     ]  # fmt: skip
-    several = any("acc@0.5_any" in record["metrics"] for record in _records(results).values())
+    several = any("acc@0.5_any" in record["metrics"] for record in records)
     note = "A phrase's boxes count as the one around them; any: as each of them." if several else ""
-    return _of_methods("comparison", "Comparison of the methods", results, columns, _measures, note)
+    return _of_methods("comparison", "Comparison of the methods", results, columns, note)
 
 
 def difference_table(results: Mapping[str, Any]) -> ResultTable:
     """By how much the first method is better than each other one."""
     columns = []
     for heading, metric in (("Acc@0.5", "acc@0.5"), ("mIoU", "miou"), ("Pointing", "pointing")):
-        names = (f"{metric} difference", f"{metric} low", f"{metric} high")
+        names = tuple(f"{metric} difference{end}" for end in ("", " low", " high"))
         columns += [Column(f"{heading} [95 %]", names, DIFFERENCE), Column("p", (f"{metric} p",), "{:.4f}")]
     first = next(iter(results["methods"]))
     note = "p: two-sided permutation test over images, not corrected for the number of comparisons."
-    return _of_methods("differences", f"{first} minus each other method", results, columns, _differences, note)
-
-
-def localisation_table(results: Mapping[str, Any]) -> ResultTable:
-    """The localisation measures that the main table has no room for."""
-    columns = _numbers({"Acc@0.3": "acc@0.3", "Acc@0.7": "acc@0.7", "Acc@0.9": "acc@0.9",
-                        "Acc@0.5:0.95": "acc@0.5:0.95", "R@1": "recall@1", "R@10": "recall@10",
-                        "ECE": "ece"})  # fmt: skip
-    return _of_methods("localisation", "Further measures of localisation", results, columns, _measures)
-
-
-def semantic_table(results: Mapping[str, Any]) -> ResultTable:
-    """How alike phrase, found region and annotated region are in CLIP's joint space."""
-    columns = _numbers({"Text cos": "text_cosine", "Text Eucl.": "text_euclidean",
-                        "Annotated text cos": "annotated_text_cosine",
-                        "Annotated text Eucl.": "annotated_text_euclidean",
-                        "Crop cos": "crop_cosine", "Crop Eucl.": "crop_euclidean"})  # fmt: skip
-    note = (
-        "Between CLIP's embeddings; text: the phrase and the crop of the best box; annotated text, for reference: the "
-        "phrase and the crop of the annotated box; crop: the crops of the best and of the annotated box."
-    )
-    return _of_methods("semantic_similarity", "Semantic similarity", results, columns, _measures, note)
+    return _of_methods("differences", f"{first} minus each other method", results, columns, note)
 
 
 def subsets_table(results: Mapping[str, Any]) -> ResultTable:
@@ -112,7 +102,7 @@ def subsets_table(results: Mapping[str, Any]) -> ResultTable:
         for tag, subset in record.get("subsets", {}).items():
             sizes.setdefault(tag, subset["n"])
     columns = [Column(f"{tag} (n = {size})", (f"{tag} acc@0.5", f"{tag} n"), "{0:.3f}") for tag, size in sizes.items()]
-    return _of_methods("subsets", "Acc@0.5 on subsets", results, columns, _subsets)
+    return _of_methods("subsets", "Acc@0.5 on subsets", results, columns)
 
 
 def breakdown_table(results: Mapping[str, Any]) -> ResultTable:
@@ -121,34 +111,26 @@ def breakdown_table(results: Mapping[str, Any]) -> ResultTable:
     sections: dict[str, dict[str, Values]] = {}
     for axis, groups in next(iter(methods.values())).get("breakdowns", {}).items():
         sections[axis] = {
-            group: {"n": part["n"], **{name: _accuracy_of_group(each, axis, group) for name, each in methods.items()}}
+            group: {"n": part["n"], **{name: accuracy_of_group(each, axis, group) for name, each in methods.items()}}
             for group, part in groups.items()
         }
     columns = [Column("n", ("n",), "{:.0f}"), *(Column(name, (name,)) for name in methods)]
-    return _table("breakdowns", "Acc@0.5 by kind of phrase and object", caption(results), "group", columns, sections)
+    return table_of("breakdowns", "Acc@0.5 by kind of phrase and object", caption(results), "group", columns, sections)
 
 
-def sets_table(results: Mapping[str, Any], fmt: str = "text") -> str:
-    """What `evaluate.py sets` measures, in one of `table_formats.FORMATS`.
-
-    Raises:
-        InputError: there is no such format.
-    """
+def sets_table(results: Mapping[str, Any]) -> ResultTable:
+    """What `evaluate.py sets` measures."""
     shares = {"Set acc": "set_accuracy", "N-acc": "n_acc", "T-acc": "t_acc"}
-    columns = [
-        Column("n", ("n",), "{:.0f}"),
-        *(
-            Column(f"{heading} [95 %]", (name, f"{name} low", f"{name} high"), INTERVAL)
-            for heading, name in shares.items()
-        ),
-        *_numbers({"AUROC of presence": "presence_auroc"}),
-    ]
+    columns = [Column("n", ("n",), "{:.0f}")]
+    columns += [Column(f"{heading} [95 %]", (name, f"{name} low", f"{name} high"), INTERVAL)
+                for heading, name in shares.items()]  # fmt: skip
+    columns += _numbers({"AUROC of presence": "presence_auroc"})
     note = (
         "Set acc: every object has one box at IoU 0.5 and every box an object; N-acc, T-acc: no box where nothing "
         f"fits, some where something does; thresholds on probabilities, which were calibrated on "
         f"{results['threshold_split']}, or with the run."
     )
-    return render(_of_methods("sets", "Sets of boxes", results, columns, _measures, note), fmt)
+    return _of_methods("sets", "Sets of boxes", results, columns, note)
 
 
 def caption(results: Mapping[str, Any], note: str = "") -> str:
@@ -175,72 +157,35 @@ def _records(results: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_methods(
-    name: str,
-    title: str,
-    results: Mapping[str, Any],
-    columns: Sequence[Column],
-    values_of: Callable[[Mapping[str, Any]], Values],
-    note: str = "",
+    name: str, title: str, results: Mapping[str, Any], columns: Sequence[Column], note: str = ""
 ) -> ResultTable:
     """A table with a row per method and per bound."""
     sections = {
-        section: {member: values_of(record) for member, record in results.get(key, {}).items()}
-        for section, key in ((METHODS, "methods"), (BOUNDS, "bounds"))
+        section: {member: _values(record) for member, record in results.get(key, {}).items()}
+        for section, key in (("methods", "methods"), ("bounds, not methods", "bounds"))
     }
-    return _table(name, title, caption(results, note), "method", columns, sections)
-
-
-def _table(
-    name: str,
-    title: str,
-    said: str,
-    heading: str,
-    columns: Sequence[Column],
-    sections: Mapping[str, Mapping[str, Values]],
-) -> ResultTable:
-    """A table of sections of rows, called by what is under the first heading; without what nothing was measured of."""
-    measured = [row for rows in sections.values() for row in rows.values()]
-    used = [column for column in columns if any(row.get(column.names[0]) is not None for row in measured)]
-    printed: dict[str, list[list[str]]] = {}
-    unrounded = []
-    for section, rows in sections.items():
-        for member, row in rows.items():
-            texts = [column.text(row) for column in used]
-            if any(text != ABSENT for text in texts):
-                printed.setdefault(section, []).append([member, *texts])
-                unrounded.append([section, member, *(row.get(each) for column in used for each in column.names)])
-    names = ["section", heading, *(each for column in used for each in column.names)]
-    frame = pd.DataFrame(unrounded, columns=names, dtype=object)
-    return ResultTable(name, title, said, (heading, *(column.heading for column in used)), printed, frame)
+    return table_of(name, title, caption(results, note), "method", columns, sections)
 
 
 def _numbers(metrics: Mapping[str, str]) -> list[Column]:
     return [Column(heading, (metric,)) for heading, metric in metrics.items()]
 
 
-def _measures(record: Mapping[str, Any]) -> Values:
-    seconds = {f"seconds per {each}": record.get("seconds", {}).get(f"per_{each}") for each in ("image", "phrase")}
-    values = {"n": record["n"], **seconds, **record["metrics"]}
+def _values(record: Mapping[str, Any]) -> Values:
+    """All numbers of a method's record, by the names that columns have for them."""
+    values = {"n": record["n"], **record["metrics"]}
+    values |= {f"seconds per {name.removeprefix('per_')}": each for name, each in record.get("seconds", {}).items()}
     for metric, ends in record.get("intervals", {}).items():
         values[f"{metric} low"], values[f"{metric} high"] = ends
-    return values
-
-
-def _differences(record: Mapping[str, Any]) -> Values:
-    values = {}
     for metric, behind in record.get("behind", {}).items():
         values[f"{metric} difference"], values[f"{metric} p"] = behind["difference"], behind["p_value"]
-        values[f"{metric} low"], values[f"{metric} high"] = behind["interval"]
-    return values
-
-
-def _subsets(record: Mapping[str, Any]) -> Values:
-    values = {}
+        values[f"{metric} difference low"], values[f"{metric} difference high"] = behind["interval"]
     for tag, subset in record.get("subsets", {}).items():
         values[f"{tag} n"], values[f"{tag} acc@0.5"] = subset["n"], subset["metrics"].get("acc@0.5")
     return values
 
 
-def _accuracy_of_group(record: Mapping[str, Any], axis: str, group: str) -> float | None:
+def accuracy_of_group(record: Mapping[str, Any], axis: str, group: str) -> float | None:
+    """A method's Acc@0.5 on one group of a breakdown; None where it was not measured."""
     part = record.get("breakdowns", {}).get(axis, {}).get(group, {})
     return part.get("metrics", {}).get("acc@0.5")

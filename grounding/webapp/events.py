@@ -74,8 +74,7 @@ class Handlers:
         except InputError as error:
             return {**at_first, ui.upload: None, ui.status: pictures.error_line(str(error))}
         shown = pictures.draw(photo, [], side=pictures.SHOWN_SIDE)
-        more = f"; of its {photo.frames} pictures the first is used" if photo.frames > 1 else ""
-        sentence = f"{photo.name}, {photo.size[0]} x {photo.size[1]} pixels{more}. Type what to look for, then Find."
+        sentence = f"{photo.name}, {photo.size[0]} x {photo.size[1]} pixels. Type what to look for, then Find."
         return {
             **at_first,
             ui.photo: photo,
@@ -127,9 +126,7 @@ class Handlers:
         """Another method answers, with its own way to boxes."""
         ui, method = self._ui, self._answerer.methods[values[self._ui.method]]
         own = extraction_of(method)
-        chosen: Values = {ui.extraction: None}
-        if own is not None:
-            chosen = {ui.extraction: own.method, ui.relative: own.relative, ui.offset: own.offset}
+        chosen: Values = {ui.extraction: own.method, ui.relative: own.relative} if own else {ui.extraction: None}
         updates = self._visible(chosen[ui.extraction])
         for component, value in chosen.items():
             updates[component]["value"] = value
@@ -138,7 +135,7 @@ class Handlers:
         return {**self.redraw({**values, **chosen}), **updates}
 
     def change_extraction(self, values: Values) -> Values:
-        """Boxes are made in another way, whose parameters become visible."""
+        """Boxes are made in another way, whose parameter becomes visible."""
         return {**self.redraw(values), **self._visible(values[self._ui.extraction])}
 
     def redraw(self, values: Values) -> Values:
@@ -197,11 +194,10 @@ class Handlers:
         """And how their boxes were made; None where they are proposals."""
         ui, name = self._ui, values[self._ui.extraction]
         method = self._answerer.methods[values[ui.method]]
-        relative, offset = (_number(values, slider) for slider in (ui.relative, ui.offset))
-        extraction = extraction_of(method)
+        relative, extraction = _number(values, ui.relative), extraction_of(method)
         # Find may be pressed before the menu has followed a change of the method.
         if extraction is not None and name in extractions_of(method):
-            extraction = replace(extraction, method=name, relative=relative, offset=offset)
+            extraction = replace(extraction, method=name, relative=relative)
         return self._answerer.ask(question.photo, question.phrases, method.name, extraction), extraction
 
     def _visible(self, extraction: str | None) -> Values:
@@ -209,7 +205,6 @@ class Handlers:
         return {
             self._ui.extraction: gr.update(visible=extraction is not None),
             self._ui.relative: gr.update(visible=extraction == "components"),
-            self._ui.offset: gr.update(visible=extraction == "rectangle"),
         }
 
 

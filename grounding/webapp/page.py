@@ -69,10 +69,6 @@ class Components:
                         0.05, 0.95, own.relative if own else 0.5, step=0.01, elem_id="relative",
                         label="Threshold, as a share of the maximum", visible=bool(own and own.method == "components"),
                     )  # fmt: skip
-                    self.offset = gr.Slider(
-                        0.05, 0.95, own.offset if own else 0.5, step=0.01, elem_id="offset",
-                        label="Heat that speaks for a box, as a share", visible=bool(own and own.method == "rectangle"),
-                    )  # fmt: skip
             with gr.Column(scale=7, min_width=420, elem_id="answering"):
                 self.status = gr.HTML("", elem_id="status", apply_default_css=False)
                 self.picture = gr.HTML(NOTHING_YET, elem_id="answer", apply_default_css=False)
@@ -118,7 +114,7 @@ def build_page(answerer: Answerer, examples: Sequence[ExampleImage], *, max_pixe
         on(ui.method.input, handlers.change_method, show_progress_on=ui.picture)
         on(ui.extraction.input, handlers.change_extraction, show_progress="hidden")
         on(ui.heat_of.input, handlers.redraw, show_progress="hidden")
-        for slider in (ui.relative, ui.offset, ui.opacity):
+        for slider in (ui.relative, ui.opacity):
             # While a slider moves, only its latest position is answered.
             on(slider.input, handlers.redraw, show_progress="hidden", trigger_mode="always_last")
         for button, handler in ((ui.save_picture, handlers.write_picture), (ui.save_record, handlers.write_record)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 
 import cv2
@@ -17,17 +18,16 @@ from grounding.visualization.drawing import (
     DPI,
     PHRASE_COLOURS,
     clear_figure,
-    draw_boxes,
     heatmap_overlay,
     keep_labels_inside,
     laid_over,
 )
-from grounding.visualization.phrases import shortened
+from grounding.visualization.phrases import draw_phrases, shortened
 from grounding.webapp.answers import PageMethod
 from grounding.webapp.uploads import Photo
 
-COLOURS = PHRASE_COLOURS  # one per phrase that may be asked at once
 SHOWN_SIDE = 800  # pixels of the longer side on the page: few enough to be drawn at once, enough for legible labels
+FULL_SIDE = 700  # at which letters and lines have the size that they have in other pictures
 OPTIONS = {".jpg": (cv2.IMWRITE_JPEG_QUALITY, 90)}
 ABSENT = "probably not there"
 NOTHING_YET = '<div class="empty">Drop a photo, or pick an example.</div>'
@@ -56,14 +56,11 @@ def draw(
         heatmaps = [one.heatmap for one in (answers if heat_of is None else [answers[heat_of]])]
         heat = np.maximum.reduce([_resized(heatmap, size) for heatmap in heatmaps])
         picture = heatmap_overlay(picture, heat, opacity=opacity)
-    figure, axis = clear_figure(size, dpi=DPI * side / SHOWN_SIDE)
-    to_picture = np.tile(np.divide(size, photo.size), 2)
-    for index, one in reversed(list(enumerate(answers))):  # the first phrase's lie on top
-        for rank in reversed(one.found):
-            phrase = f" {shortened(one.phrase)}" if rank == one.found[0] else ""
-            label = f"{index + 1}{phrase} {one.scores[rank]:.2f}"
-            draw_boxes(axis, one.boxes_xyxy[[rank]] * to_picture, [label], colour=COLOURS[index],
-                       linewidth=2.2, fontsize=9)  # fmt: skip
+    figure, axis = clear_figure(size, dpi=DPI * side / FULL_SIDE)
+    to_picture = np.tile(np.divide(size, photo.size), 2).astype(np.float32)
+    numbered = [replace(one, phrase=f"{number} {shortened(one.phrase)}", boxes_xyxy=one.boxes_xyxy * to_picture)
+                for number, one in enumerate(answers, 1)]  # fmt: skip
+    draw_phrases(axis, numbered)
     keep_labels_inside(figure)
     return laid_over(picture, figure)
 
@@ -110,7 +107,7 @@ def box_table(answers: Sequence[Grounding]) -> str:
     found: list[str] = []
     others: list[str] = []
     for index, one in enumerate(answers):
-        mark = f'<td class="mark"><i style="background: {COLOURS[index]}">{index + 1}</i></td>'
+        mark = f'<td class="mark"><i style="background: {PHRASE_COLOURS[index]}">{index + 1}</i></td>'
         aside = " <small>(nothing was proposed: the whole image)</small>" if one.no_proposal else ""
         first = f'{mark}<td class="phrase">{escaped(one.phrase)}{aside}</td>'
         if not one.found:

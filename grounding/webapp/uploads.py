@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -32,14 +33,12 @@ class Photo:
         key: of its content; the same file given by anybody has the same.
         size: (width, height) of the original in pixels, upright.
         pixels: (H, W, 3) uint8 RGB, upright, of at most `LARGEST_SIDE`.
-        frames: how many pictures the file holds; the first is used.
     """
 
     name: str
     key: str
     size: tuple[int, int]
     pixels: np.ndarray = field(compare=False)
-    frames: int = 1
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def receive(path: Path, *, max_pixels: int) -> Photo:
         InputError: it has more than `max_pixels`, or cannot be read; the sentence names the file without its folder,
             which is the server's own.
     """
-    frames = _check_header(path, max_pixels)
+    _check_header(path, max_pixels)
     try:
         pixels = read_image(path)
     except InputError as error:
@@ -69,7 +68,7 @@ def receive(path: Path, *, max_pixels: int) -> Photo:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     key = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
-    return Photo(path.name, key, (width, height), pixels, frames)
+    return Photo(path.name, key, (width, height), pixels)
 
 
 def phrases_of(text: str) -> tuple[str, ...]:
@@ -95,10 +94,13 @@ def examples_from_data(root: Path, *, split_by: str, split: str) -> list[Example
     try:
         dataset = open_dataset(root, split, split_by=split_by)
     except InputError:
-        others = [each for each in ("val", "train") if _has_split(root, each, split_by)]
-        if not others:
+        for other in ("val", "train"):
+            with suppress(InputError):
+                dataset = open_dataset(root, other, split_by=split_by)
+                if len(dataset):
+                    break
+        else:
             raise
-        dataset = open_dataset(root, others[0], split_by=split_by)
     by_image: dict[Path, dict[int, str]] = {}
     for expression in dataset.expressions:
         if expression.image_path not in by_image and len(by_image) == EXAMPLES:
@@ -107,13 +109,6 @@ def examples_from_data(root: Path, *, split_by: str, split: str) -> list[Example
         of_image.setdefault(expression.ann_id, expression.phrase)
     return [ExampleImage(path, tuple(phrases.values())[:PHRASES_OF_AN_EXAMPLE], f"images of {root.absolute().name}")
             for path, phrases in by_image.items()]  # fmt: skip
-
-
-def _has_split(root: Path, split: str, split_by: str) -> bool:
-    try:
-        return len(open_dataset(root, split, split_by=split_by)) > 0
-    except InputError:
-        return False
 
 
 def examples_for(folder: Path, *, photographs: bool, drawings: bool) -> list[ExampleImage]:
@@ -133,17 +128,14 @@ def examples_for(folder: Path, *, photographs: bool, drawings: bool) -> list[Exa
     return found[:EXAMPLES]
 
 
-def _check_header(path: Path, max_pixels: int) -> int:
-    """The number of frames; 1 for what is no image at all, which `read_image` explains."""
+def _check_header(path: Path, max_pixels: int) -> None:
     try:
         with Image.open(path, formats=FORMATS) as image:
             width, height = image.size
-            frames = int(getattr(image, "n_frames", 1)) if width * height <= max_pixels else 1
-    except Exception:  # PIL's parsers raise nearly anything on damaged files
-        return 1
+    except Exception:  # PIL's parsers raise nearly anything on damaged files, which `read_image` explains
+        return
     if width * height > max_pixels:
         raise InputError(
             f"{path.name} has {width} x {height} pixels, which is more than this page takes: give a version of at most "
             f"{max_pixels / 1e6:g} million pixels, or serve with a larger --max_pixels"
         )
-    return frames

@@ -17,7 +17,7 @@ from grounding.evaluation.config import EvaluateConfig
 from grounding.methods.stream import ground_many
 from grounding.training.config import TrainConfig
 from grounding.training.train import train
-from grounding.visualization.inputs import VisualizeConfig, sheets
+from grounding.visualization.commands import VisualizeConfig, sheets
 from tests.tiny_clip import save_tiny_clip
 
 METHODS = ["zero-shot", "yolo-clip", "centred-box"]

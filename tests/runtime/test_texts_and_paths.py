@@ -13,7 +13,7 @@ from grounding.errors import InputError
 from grounding.evaluation.score import ScoreConfig
 from grounding.runtime.cli import parse
 from grounding.training.config import TrainConfig
-from grounding.visualization.inputs import VisualizeConfig
+from grounding.visualization.commands import VisualizeConfig
 
 # What YAML takes for a boolean, a number, nothing, a mapping, a comment, a list, a tag, an alias, a date.
 TEXTS = ["yes", "null", "1", "1e5", "a: b", "{a: 1}", "# 1.jpg", "a #1.jpg", "~", "- a", "!!x", "*", "*.jpg", "&a",

@@ -14,8 +14,7 @@ from PIL import Image
 from grounding.methods.names import names_of
 from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import write_text_atomic
-from grounding.visualization.commands import compare, figure
-from grounding.visualization.inputs import VisualizeConfig
+from grounding.visualization.commands import VisualizeConfig, compare, figure
 from grounding.visualization.layout import fitted
 
 NO_UTF8 = os.fsdecode(b"caf\xe9")

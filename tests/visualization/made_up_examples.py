@@ -1,10 +1,14 @@
-"""Answers of two methods, made up, some with phrases that would break a page that does not escape."""
+"""Answers of two methods, made up, some with phrases that would break a page that does not escape; and what is seen in
+a picture."""
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from PIL import Image
 
-from grounding.visualization.selection import select_examples
+from grounding.visualization.drawing import take_literally
+from grounding.visualization.examples import select_examples
 
 HOSTILE = [
     "<script>document.title='hacked'</script>",
@@ -48,13 +52,17 @@ def chosen(rows, count, show="random", **options):
     return select_examples(given, show, count, **options)
 
 
-def ids(section):
-    return [example["demo"]["sent_id"] for example in section.examples]
-
-
 def save_photograph(path, size=(120, 100), colour=(128, 128, 128)):
     Image.new("RGB", size, colour).save(path)
     return path
+
+
+def as_array(figure: Figure) -> np.ndarray:
+    """(H, W, 3) uint8 RGB picture of a figure."""
+    take_literally(figure)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def near(picture: np.ndarray, colour: str, *, within: float = 40) -> np.ndarray:

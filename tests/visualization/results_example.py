@@ -84,7 +84,6 @@ def _record(rng: np.random.Generator, skill: float, n: int, categories: tuple[st
         "reliability": reliability(scores, ious >= 0.5),
         "risk_coverage": risk_coverage(scores, ious >= 0.5),
         "accuracy_over_iou": {"threshold": list(thresholds), "accuracy": accuracies},
-        "iou_histogram": {"edges": list(thresholds), "count": [int(c) for c in np.histogram(ious, thresholds)[0]]},
     }  # fmt: skip
 
 

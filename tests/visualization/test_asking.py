@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from grounding import InputError, RefCOCOg
-from grounding.visualization.inputs import VisualizeConfig, sheets
+from grounding.visualization.commands import VisualizeConfig, sheets
 from tests.toy_data import write_toy_data
 
 
@@ -16,10 +16,9 @@ def asked(**source: object) -> list[tuple[str, list[tuple[str, bool]]]]:
     """Per sheet its name, and the phrases with whether their box is known."""
     config = VisualizeConfig(["zero-shot"], Path("out"), **source)  # type: ignore[arg-type]
     return [
-        (sheet.name, [(each.phrase, bool(np.isfinite(each.box_xyxy).all()))
-                      for read in sheet.examples for each in read().expressions])
-        for sheet in sheets(config)
-    ]  # fmt: skip
+        (name, [(each.phrase, bool(np.isfinite(each.box_xyxy).all())) for read in sheet for each in read().expressions])
+        for name, sheet in sheets(config).items()
+    ]
 
 
 def save_images(folder: Path, *names: str) -> Path:
@@ -67,7 +66,7 @@ def test_data_set(tmp_path: Path) -> None:
         rows = [row for _, of_sheet in drawn for row in of_sheet]
         assert len(rows) == min(count, 9) and all(phrase in known and annotated for phrase, annotated in rows)
     config = VisualizeConfig(["zero-shot"], Path("out"), data=root, count=9)
-    ids = [read().expressions[0].image_id for sheet in sheets(config) for read in sheet.examples]
+    ids = [read().expressions[0].image_id for sheet in sheets(config).values() for read in sheet]
     assert len(set(ids)) == 9, "each of another image"
     assert asked(data=root, count=5, seed=1) == asked(data=root, count=5, seed=1)
     assert len({str(asked(data=root, count=5, seed=seed)) for seed in range(5)}) > 1

@@ -12,10 +12,9 @@ from matplotlib.text import Text
 
 from grounding.extraction import ExtractionConfig, extract
 from grounding.types import Grounding
-from grounding.visualization.drawing import ANNOTATED_COLOUR, BOX_COLOUR, as_array
-from grounding.visualization.figures import MethodAnswer, contour_levels, draw_comparison, draw_figure
-from grounding.visualization.steps import draw_steps
-from tests.visualization.made_up_examples import near
+from grounding.visualization.drawing import ANNOTATED_COLOUR, BOX_COLOUR
+from grounding.visualization.figures import MethodAnswer, contour_levels, draw_comparison, draw_figure, draw_steps
+from tests.visualization.made_up_examples import as_array, near
 
 COMPONENTS = ExtractionConfig(relative=0.5)
 
@@ -36,7 +35,7 @@ def answer(
         heatmap = np.zeros((height, width), dtype=np.float32)
         heatmap[height // 2 :, width // 2 :] = 0.8
     image = np.zeros((height, width, 3), dtype=np.uint8)
-    boxes, scores = extract(heatmap, extraction or COMPONENTS)
+    boxes, scores = extract(heatmap, COMPONENTS)
     cosines = np.linspace(-0.2, 0.4, width * height, dtype=np.float32).reshape(height, width) if similarity else None
     box = None if annotated is None else np.array(annotated, dtype=np.float32)
     return MethodAnswer(method, Grounding(phrase, boxes, scores, heatmap, image), cosines, extraction, box)
@@ -60,10 +59,9 @@ def colour_near(picture: np.ndarray, centre: tuple[int, int], colour: str, *, re
 
 def test_figure_has_its_panels_in_order() -> None:
     titles = [axis.get_title() for axis in panels(draw_figure([answer()], title="t"))]
-    assert titles == ["image", "similarity map, before the decoder", "heatmap and its threshold", "boxes"]
+    assert titles == ["image", "similarity map, before the decoder", "heatmap", "boxes"]
     proposals = draw_figure([answer(extraction=None, similarity=False)], title="t")
-    assert [axis.get_title() for axis in panels(proposals)] == [
-        "image", "heatmap of the scored proposals", "boxes"]  # fmt: skip
+    assert [axis.get_title() for axis in panels(proposals)] == ["image", "heatmap", "boxes"]
 
 
 @pytest.mark.parametrize(("size", "annotated"), [((80, 60), (5, 6, 30, 40)), ((61, 200), (10, 20, 30, 90))])
@@ -114,7 +112,7 @@ def test_comparison_has_a_column_per_method() -> None:
     figure = draw_comparison([row, row], title="t")
     axes = panels(figure)
     assert [axis.get_title() for axis in axes] == ["demo", "zero-shot"] * 2
-    assert [text.get_text() for text in figure.texts if "IoU" in text.get_text()] == ["IoU 1.00", "IoU 0.00"] * 2
+    assert [text.get_text() for text in written(figure) if "IoU" in text.get_text()] == ["IoU 1.00", "IoU 0.00"] * 2
     picture = as_array(figure)
     assert colour_near(picture, place(figure, axes[0], 5, 20), BOX_COLOUR)
     assert not colour_near(picture, place(figure, axes[1], 5, 20), BOX_COLOUR)
@@ -127,7 +125,7 @@ def test_steps_show_the_components() -> None:
     heatmap[5:20, 5:25], heatmap[30:50, 40:70], heatmap[30:50, 5:15] = 1.0, 0.7, 0.3
     figure = draw_steps([answer(heatmap=heatmap)], title="t")
     headings = [axis.get_title() for axis in panels(figure)]
-    assert headings[2:4] == ["3  threshold: heat of 0.50 or more", "4  connected components: 2"]
+    assert headings[2:4] == ["threshold: heat of 0.50 or more", "connected components: 2"]
     coloured = panels(figure)[3].get_images()[0].get_array()
     first, second, below = coloured[10, 10], coloured[40, 50], coloured[40, 10]
     assert first.any() and second.any() and (first != second).any()
@@ -137,13 +135,15 @@ def test_steps_show_the_components() -> None:
 @pytest.mark.parametrize(
     ("extraction", "heading"),
     [
-        (ExtractionConfig("multi_threshold", levels=(0.3, 0.6)), "3  regions at 2 thresholds: 1"),
-        (ExtractionConfig("rectangle"), "3  evidence for (red) and against (blue)"),
+        (ExtractionConfig("multi_threshold", levels=(0.3, 0.6)), "candidates: 1"),
+        (ExtractionConfig("quality"), "candidates: "),
+        (ExtractionConfig("grabcut"), "GrabCut starts where the heat is 0.40 or more"),
+        (ExtractionConfig("rectangle"), "evidence for (red) and against (blue)"),
     ],
 )
 def test_steps_of_other_ways_to_extract(extraction: ExtractionConfig, heading: str) -> None:
     figure = draw_steps([answer(extraction=extraction)], title="t")
-    assert [axis.get_title() for axis in panels(figure)][2] == heading
+    assert [axis.get_title() for axis in panels(figure)][2].startswith(heading)
     assert as_array(figure).size
 
 
@@ -158,10 +158,8 @@ def written(figure: Figure) -> list[Text]:
 LONG = "the man in the red coat who stands beside the old wooden table near a window with $5 in his hand " * 3
 
 
-@pytest.mark.parametrize("size", [(1, 1), (3, 500), (500, 3), (80, 60), (640, 427)])
-@pytest.mark.parametrize(
-    "draw", [draw_figure, draw_steps, lambda answers, title: draw_comparison([answers], title=title)]
-)
+@pytest.mark.parametrize("size", [(1, 1), (3, 500), (500, 3), (80, 60)])
+@pytest.mark.parametrize("draw", [draw_steps, lambda answers, title: draw_comparison([answers], title=title)])
 def test_no_text_is_cut_off(size: tuple[int, int], draw: Callable[..., Figure]) -> None:
     phrase = LONG.strip()
     figure = draw([answer(size, phrase=phrase, annotated=(0, 0, size[0], size[1]))], title=LONG)

@@ -4,11 +4,10 @@ import json
 import re
 import shutil
 
-import numpy as np
 import pytest
 
-from grounding.visualization.html_pages import write_gallery_page
-from grounding.visualization.selection import choose_random
+from grounding.visualization.examples import choose_random
+from grounding.visualization.gallery import write_gallery_page
 from tests.visualization.made_up_examples import COLOURS, WHERE, answers, chosen, save_photograph
 
 ROWS = choose_random(answers()["demo"], 1000, seed=0)
@@ -46,14 +45,6 @@ def test_page_holds_every_example_once(written):
         assert (right == "1") == (row["iou"] >= 0.5) and ROWS[int(index)] is row
         assert {axis: tuple(kinds) for axis, kinds in json.loads(groups).items()} == row["groups"]
         assert html.escape(row["phrase"]).replace("&quot;", "&#34;").replace("&#x27;", "&#39;") in text
-
-
-def test_an_example_of_two_sections_is_shown_once(tmp_path):
-    rows = answers(photograph=save_photograph(tmp_path / "photograph.png"))
-    twice = chosen(rows, 100, "breakdown", by="subset")
-    assert sum(len(section.examples) for section in twice.sections) == 36 + 18
-    write_gallery_page(twice, tmp_path / "page.html", colours=COLOURS, where=WHERE, weights="")
-    assert len(cards((tmp_path / "page.html").read_text())) == 36
 
 
 def test_page_escapes_what_others_wrote_and_says_how_it_was_chosen(written):
@@ -183,24 +174,9 @@ def test_enlarging_by_keyboard(page):
     page.wait_for_function("index => document.activeElement.closest('li')?.dataset.index == index", arg=index)
 
 
-@pytest.mark.parametrize("width", [320, 390, 1000])
+@pytest.mark.parametrize("width", [320, 1000])
 def test_nothing_sticks_out_to_the_side(opened, width):
     page = opened(viewport={"width": width, "height": 700})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.locator("#cards button").first.click()
     assert page.evaluate("document.querySelector('dialog').getBoundingClientRect().right") <= width
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_from_its_ground(opened, scheme):
-    def luminance(colour):
-        parts = np.array([int(part) for part in re.findall(r"\d+", colour)[:3]]) / 255
-        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
-        return linear @ [0.2126, 0.7152, 0.0722]
-
-    page = opened(color_scheme=scheme)
-    ground = luminance(page.evaluate("getComputedStyle(document.body).backgroundColor"))
-    assert (ground > 0.5) == (scheme == "light")
-    for selector in ("body", ".note", ".yes", ".no", "h1", "button.open"):
-        ink = luminance(page.evaluate(f"getComputedStyle(document.querySelector({selector!r})).color"))
-        assert (max(ink, ground) + 0.05) / (min(ink, ground) + 0.05) >= 4.5, selector  # WCAG AA

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
 from grounding.methods.stream import GroundedPhrase
 from grounding.types import Grounding
-from grounding.visualization.drawing import PHRASE_COLOURS, as_array, bare_figure, heatmap_overlay, keep_labels_inside
-from grounding.visualization.phrases import draw_phrases, draw_warning, save_phrases
-from tests.visualization.made_up_examples import near
+from grounding.visualization import phrases
+from grounding.visualization.drawing import PHRASE_COLOURS, heatmap_overlay
+from grounding.visualization.phrases import save_phrases
+from tests.visualization.made_up_examples import as_array, near
 
-SHAPE = (300, 400, 3)
-BOX = [100, 120, 220, 200]
+SHAPE = (600, 800, 3)
+BOX = [200, 240, 440, 400]
+Draw = Callable[..., Figure]
+
+
+@pytest.fixture
+def draw(monkeypatch: pytest.MonkeyPatch) -> Draw:
+    """The figure that `save_phrases` would save of an image and answers."""
+
+    def drawn(image: np.ndarray, answers: list[GroundedPhrase], warning: str = "") -> Figure:
+        figures: list[Figure] = []
+        monkeypatch.setattr(phrases, "save_figure", lambda figure, path: figures.append(figure))
+        save_phrases(image, answers, Path("a.png"), warning)
+        figures[0].draw_without_rendering()
+        return figures[0]
+
+    return drawn
 
 
 def answer(phrase: str, *boxes: list[int]) -> GroundedPhrase:
@@ -25,48 +43,40 @@ def answer(phrase: str, *boxes: list[int]) -> GroundedPhrase:
                           tuple(range(len(boxes))), 1.0, True)  # fmt: skip
 
 
-def labels(figure) -> list[Text]:
+def labels(figure: Figure) -> list[Text]:
     [axis] = figure.axes
     return [text for text in axis.texts if text.get_text()]
 
 
-def test_two_phrases_with_equal_boxes_are_both_seen() -> None:
-    figure, axis = bare_figure(np.full(SHAPE, 90, np.uint8), longer_side=800)
-    draw_phrases(axis, [answer("the red car", BOX), answer("the vehicle", BOX)])
-    keep_labels_inside(figure)
-    figure.draw_without_rendering()
+def test_two_phrases_with_equal_boxes_are_both_seen(draw: Draw) -> None:
+    figure = draw(np.full(SHAPE, 90, np.uint8), [answer("the red car", BOX), answer("the vehicle", BOX)])
     first, second = labels(figure)
     assert (first.get_text(), second.get_text()) == ("the red car 0.90", "the vehicle 0.90")
     plates = [label.get_bbox_patch().get_window_extent() for label in (first, second)]
     assert not plates[0].overlaps(plates[1])
-    lower_edge = as_array(figure)[2 * BOX[3] - 3 : 2 * BOX[3] + 3, 2 * BOX[0] : 2 * BOX[2]]
+    lower_edge = as_array(figure)[BOX[3] - 3 : BOX[3] + 3, BOX[0] : BOX[2]]
     for colour in PHRASE_COLOURS[:2]:
         assert near(lower_edge, colour, within=40).any(axis=0).mean() > 0.2
 
 
 @pytest.mark.parametrize("count", [5, 12])
-def test_labels_in_one_corner_do_not_lie_over_each_other(count: int) -> None:
-    figure, axis = bare_figure(np.full(SHAPE, 90, np.uint8), longer_side=800)
-    draw_phrases(axis, [answer(f"phrase number {index}", [3 + index, 3, 60, 60]) for index in range(count)])
-    keep_labels_inside(figure)
-    figure.draw_without_rendering()
-    plates = [label.get_bbox_patch().get_window_extent() for label in labels(figure)]
+def test_labels_in_one_corner_do_not_lie_over_each_other(draw: Draw, count: int) -> None:
+    asked = [answer(f"phrase number {index}", [6 + 2 * index, 6, 120, 120]) for index in range(count)]
+    plates = [label.get_bbox_patch().get_window_extent() for label in labels(draw(np.full(SHAPE, 90, np.uint8), asked))]
     assert len(plates) == count
     assert not any(one.overlaps(other) for one in plates for other in plates if one is not other)
     assert all(plate.y0 >= 0 and plate.y1 <= 601 for plate in plates)
 
 
-def test_further_boxes_of_a_phrase_have_their_score_alone() -> None:
-    figure, axis = bare_figure(np.zeros(SHAPE, np.uint8))
-    draw_phrases(axis, [answer("both dogs", BOX, [10, 10, 60, 60]), replace(answer("a cat", BOX), found=())])
-    assert [label.get_text() for label in labels(figure)] == ["both dogs 0.90", "0.80"]
+def test_further_boxes_of_a_phrase_have_their_score_alone(draw: Draw) -> None:
+    asked = [answer("both dogs", BOX, [10, 10, 60, 60]), replace(answer("a cat", BOX), found=())]
+    assert [label.get_text() for label in labels(draw(np.zeros(SHAPE, np.uint8), asked))] == ["both dogs 0.90", "0.80"]
 
 
 @pytest.mark.parametrize("shape", [(60, 80, 3), (600, 200, 3), (40, 900, 3)])
-def test_a_warning_lies_in_the_picture(shape: tuple[int, int, int]) -> None:
-    figure, axis = bare_figure(np.zeros(shape, np.uint8), longer_side=max(480, *shape))
-    draw_warning(axis, "this looks like a photograph, and the embedded CLIP knows drawings only")
-    figure.draw_without_rendering()
+def test_a_warning_lies_in_the_picture(draw: Draw, shape: tuple[int, int, int]) -> None:
+    warning = "this looks like a photograph, and the embedded CLIP knows drawings only"
+    figure = draw(np.zeros(shape, np.uint8), [], warning)
     [text] = labels(figure)
     extent = text.get_window_extent()
     assert extent.x0 >= 0 and extent.x1 <= figure.bbox.x1
@@ -82,10 +92,11 @@ def test_a_saved_answer_names_its_phrase_and_warns(tmp_path: Path) -> None:
     assert "the woman in the red coat 0.73" in written and "beware" in written
 
 
-def test_of_a_wide_picture_the_whole_phrase_is_written_to_a_file(tmp_path: Path) -> None:
-    save_phrases(np.zeros(SHAPE, np.uint8), [answer("a dog", BOX)], tmp_path / "new" / "a.png")
+@pytest.mark.parametrize(("shape", "size"), [((1, 1), (480, 480)), ((500, 3), (3, 500)), ((60, 80), (480, 360))])
+def test_a_small_picture_is_enlarged(tmp_path: Path, shape: tuple[int, int], size: tuple[int, int]) -> None:
+    save_phrases(np.zeros((*shape, 3), np.uint8), [answer("a dog", BOX)], tmp_path / "new" / "a.png")
     with Image.open(tmp_path / "new" / "a.png") as saved:
-        assert saved.size == (480, 360)
+        assert saved.size == size
 
 
 @pytest.mark.parametrize("colour", [(200, 30, 30), (30, 160, 60), (40, 60, 200), (240, 240, 240)])

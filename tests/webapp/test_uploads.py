@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from grounding.errors import InputError
-from grounding.webapp.uploads import MOST_PHRASES, phrases_of, receive
+from grounding.webapp.uploads import MOST_PHRASES, examples_from_data, phrases_of, receive
 
 
 def png_that_claims(width: int, height: int) -> bytes:
@@ -45,7 +45,7 @@ def test_a_photo_is_known_by_its_content(tmp_path: Path) -> None:
     Image.fromarray(pixels[::-1]).save(tmp_path / "c.png")
     a, b, c = (receive(tmp_path / f"{name}.png", max_pixels=1000) for name in "abc")
     assert a.key == b.key != c.key
-    assert a.name == "a.png" and a.frames == 1
+    assert a.name == "a.png"
     np.testing.assert_array_equal(a.pixels, pixels)
 
 
@@ -55,14 +55,6 @@ def test_a_turned_photo_has_its_upright_size(tmp_path: Path) -> None:
     Image.new("RGB", (40, 25)).save(tmp_path / "a.jpg", exif=exif)
     photo = receive(tmp_path / "a.jpg", max_pixels=1000)
     assert photo.size == (25, 40) and photo.pixels.shape == (40, 25, 3)
-
-
-def test_an_animation_tells_how_many_pictures_it_has(tmp_path: Path) -> None:
-    frames = [Image.new("RGB", (30, 20), colour) for colour in ("red", "green", "blue")]
-    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
-    photo = receive(tmp_path / "a.gif", max_pixels=1000)
-    assert photo.frames == 3
-    assert photo.pixels[0, 0].tolist() == [255, 0, 0]
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", png_that_claims(30, 20)])
@@ -82,3 +74,13 @@ def test_phrases_are_lines() -> None:
     assert len(phrases_of("\n".join(map(str, range(MOST_PHRASES))))) == MOST_PHRASES
     with pytest.raises(InputError, match=f"{MOST_PHRASES + 1} phrases"):
         phrases_of("\n".join(map(str, range(MOST_PHRASES + 1))))
+
+
+def test_another_split_serves_where_there_is_no_test(tmp_path: Path) -> None:
+    Image.new("RGB", (20, 10)).save(tmp_path / "a.png")
+    (tmp_path / "own.csv").write_text("image,phrase,x1,y1,x2,y2,split\na.png,the cup,1,1,9,9,train\n")
+    [example] = examples_from_data(tmp_path, split_by="umd", split="test")
+    assert example.path == tmp_path / "a.png" and example.phrases == ("the cup",)
+    (tmp_path / "own.csv").write_text("image,phrase,x1,y1,x2,y2,split\na.png,the cup,1,1,9,9,dev\n")
+    with pytest.raises(InputError, match="no split 'test': use one of dev"):
+        examples_from_data(tmp_path, split_by="umd", split="test")

@@ -3,8 +3,16 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from grounding.visualization.selection import choose_best, choose_disputed, choose_random, choose_worst, rival_of
-from tests.visualization.made_up_examples import answers, chosen, ids
+from grounding.visualization.drawing import ANNOTATED_COLOUR
+from grounding.visualization.examples import (
+    choose_best,
+    choose_disputed,
+    choose_random,
+    choose_worst,
+    draw_example,
+    rival_of,
+)
+from tests.visualization.made_up_examples import COLOURS, answers, chosen, extent, near, save_photograph
 
 BOTH = answers()
 FIRST, RIVAL = BOTH.values()
@@ -90,31 +98,57 @@ def test_rival():
 )
 def test_what_is_wanted_is_chosen_and_said(show, expected, said):
     selection = chosen(BOTH, 5, show, seed=3)
-    (section,) = selection.sections
-    assert [example["demo"] for example in section.examples] == expected
-    assert ("zero-shot" in section.examples[0]) == (show == "disputed")
+    assert [example["demo"] for example in selection.examples] == expected
+    assert ("zero-shot" in selection.examples[0]) == (show == "disputed")
     assert said in selection.explanation and ("representative" in selection.explanation) == (show == "random")
     right = 100 * np.mean([row["iou"] >= 0.5 for row in FIRST])
     assert f"demo answers {right:.1f}\N{NO-BREAK SPACE}% " in selection.explanation
 
 
-def test_groups_by_brute_force():
-    sections = chosen(BOTH, 3, "breakdown", by="box area").sections
-    assert [section.title for section in sections] == ["small", "medium", "large"]
-    for index, section in enumerate(sections):
-        inside = [row for row in FIRST if row["sent_id"] % 3 == index]
-        right = 100 * np.mean([row["iou"] >= 0.5 for row in inside])
-        assert section.note == f"12 phrases, {right:.1f}\N{NO-BREAK SPACE}% right"
-        assert len(section.examples) == 3 and all(sent_id % 3 == index for sent_id in ids(section))
-    extremes = chosen(BOTH, 2, "breakdown", by="subset", of_group="extremes").sections
-    assert [section.title for section in extremes] == ["all: best", "all: worst", "even: best", "even: worst"]
-    even = [row for row in FIRST if row["sent_id"] % 2 == 0]
-    assert ids(extremes[2]) == [row["sent_id"] for row in choose_best(even, 2)]
-    assert ids(extremes[3]) == [row["sent_id"] for row in choose_worst(even, 2)]
-
-
-def test_nothing_right_and_nothing_wrong():
+def test_nothing_is_wrong():
     perfect = {"demo": [{**row, "iou": 1.0} for row in FIRST]}
-    assert chosen(perfect, 5, "worst").sections == ()
-    extremes = chosen(perfect, 5, "breakdown", by="box area", of_group="extremes").sections
-    assert [section.title for section in extremes] == ["small: best", "medium: best", "large: best"]
+    assert chosen(perfect, 5, "worst").examples == ()
+
+
+def drawn(path, size, annotated, boxes, colour=(150, 30, 60)):
+    """The picture of one example on a photograph of one colour."""
+    photograph = save_photograph(path / "photograph.png", size, colour)
+    example = {name: {"image_path": photograph, "annotated_xyxy": annotated, "boxes_xyxy": [box]}
+               for name, box in boxes.items()}  # fmt: skip
+    picture = draw_example(example, COLOURS, side=480, dpi=150)
+    assert picture.dtype == np.uint8
+    return picture
+
+
+@pytest.mark.parametrize("size", [(144, 144), (640, 480), (100, 300), (600, 120)])
+def test_boxes_lie_where_they_belong(tmp_path, size):
+    width, height = size
+    whole = np.array([width, height, width, height])
+    annotated, demo, rival = (whole * shares for shares in
+                              ([0.1, 0.1, 0.4, 0.45], [0.5, 0.2, 0.9, 0.5], [0.2, 0.55, 0.7, 0.9]))  # fmt: skip
+    picture = drawn(tmp_path, size, annotated, {"demo": demo, "zero-shot": rival})
+    high, wide = picture.shape[:2]
+    assert wide / high == pytest.approx(width / height, rel=0.02) and max(wide, high) == 480
+    for box, colour in ((annotated, ANNOTATED_COLOUR), (demo, COLOURS["demo"]), (rival, COLOURS["zero-shot"])):
+        mask = near(picture, colour)
+        np.testing.assert_allclose(extent(mask), box * wide / width, atol=4)
+        x1, y1, x2, y2 = extent(mask)
+        assert not mask[y1 + 8 : y2 - 8, x1 + 8 : x2 - 8].any(), "only the outline is drawn"
+
+
+@pytest.mark.parametrize("ground", [0, 255])
+def test_coinciding_boxes_are_both_seen_on_black_and_on_white(tmp_path, ground):
+    box = (20, 20, 80, 80)
+    picture = drawn(tmp_path, (100, 100), box, {"demo": box}, (ground,) * 3)
+    assert near(picture, COLOURS["demo"]).sum() > 300
+    across = picture[picture.shape[0] // 2].astype(int)
+    assert (np.abs(across - ground).max(axis=1) > 60).sum() >= 6  # two lines of three pixels or more
+    if ground == 0:
+        assert near(picture, ANNOTATED_COLOUR).sum() > 300
+
+
+def test_a_box_past_the_border_is_seen_whole_within_it(tmp_path):
+    whole = drawn(tmp_path, (200, 200), (50, 50, 60, 60), {"demo": (0, 0, 200, 200)})
+    past = drawn(tmp_path, (200, 200), (50, 50, 60, 60), {"demo": (-50, -80, 300, 400)})
+    np.testing.assert_array_equal(whole, past)
+    assert near(whole, COLOURS["demo"]).sum() > 4 * 470 * 3  # four sides of three pixels or more

@@ -1,4 +1,4 @@
-"""Which answers are shown, in which sections, and the sentences that say how they were chosen.
+"""Examples of a comparison: which answers are shown, the sentence that says how they were chosen, and their pictures.
 
 Which ones are chosen depends on the answers and the seed, not on their order, and except by lot no two are of the same
 image.
@@ -11,40 +11,28 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from PIL import Image
 
-from grounding.evaluation.breakdowns import in_order, kinds_of
+from grounding.data.images import read_image
+from grounding.evaluation.breakdowns import kinds_of
 from grounding.evaluation.predictions import CORRECT_IOU
 from grounding.evaluation.summary import Summary
+from grounding.visualization.drawing import ANNOTATED_STYLE, RIM, clear_figure, draw_boxes, laid_over
 
 AnswerRow = Mapping[str, Any]  # an answer with what was asked, as `rows_of` makes it
 ShownExample = Mapping[str, AnswerRow]  # a phrase's answers: the method's, and the rival's where there is one
-Show = Literal["random", "best", "worst", "disputed", "breakdown"]
-OfGroup = Literal["random", "extremes"]
+Show = Literal["random", "best", "worst", "disputed"]
 
-SUBSET = "subset"  # the axis of the data set's own tags, beside those of `breakdowns.AXES`
 RIVAL = "yolo-clip"  # whom examples are disputed with, where it takes part
+LINE_WIDTH = 1.8  # points, of a method's box
 CHOSEN = "No two are of the same image. Chosen as such, they do not say how often this happens."
-# Of `show`, and of a breakdown by `of_group` as well.
 EXPLANATIONS = {
     "random": "Drawn at random (seed {seed}) from {out_of}: a representative sample.",
     "best": f"The highest IoUs among {{out_of}}. {CHOSEN}",
     "worst": f"Wrong answers, the lowest IoU first and then the highest score, among {{out_of}}. {CHOSEN}",
     "disputed": "By turns where only {method} and where only {rival} is right, the largest gap in IoU first, among "
     f"{{out_of}}. {CHOSEN}",
-    "breakdown random": "By {by}: up to {count} of each group, drawn at random (seed {seed}) from {out_of}. "
-    "Representative of each group, not of all phrases: rare groups show as many as frequent ones.",
-    "breakdown extremes": "By {by}: up to {count} of each group's highest IoUs and as many of its wrong answers, the "
-    f"lowest IoU first, among {{out_of}}. Within a row of these: {CHOSEN[0].lower()}{CHOSEN[1:]}",
 }
-
-
-@dataclass(frozen=True)
-class ExampleSection:
-    """Examples under one heading, and what is said of the group they are from; both "" where there is no group."""
-
-    title: str
-    note: str
-    examples: tuple[ShownExample, ...]
 
 
 @dataclass(frozen=True)
@@ -53,82 +41,55 @@ class ExampleSelection:
 
     Attributes:
         names: the method, and the rival where there is one, in the order of each example's answers.
-        adjective: what kind they are, as "random".
+        show: what kind they are.
         explanation: how they were chosen, out of how many, and what they stand for.
-        sections: without empty ones.
+        examples: the first ones first.
     """
 
     names: tuple[str, ...]
-    adjective: str
+    show: Show
     explanation: str
-    sections: tuple[ExampleSection, ...]
+    examples: tuple[ShownExample, ...]
 
-    def title(self, where: str, count: int) -> str:
+    def title(self, where: str) -> str:
         """A heading: whose answers they are, on which data and split, and how many of them are shown."""
-        return f"{' and '.join(self.names)} on {where}: {count:,} {self.adjective} example{'s' if count != 1 else ''}"
+        count = len(self.examples)
+        return f"{' and '.join(self.names)} on {where}: {count:,} {self.show} example{'s' if count != 1 else ''}"
 
 
 def select_examples(
-    answers: Mapping[str, Sequence[AnswerRow]],
-    show: Show,
-    count: int,
-    *,
-    by: str = "",
-    of_group: OfGroup = "random",
-    seed: int = 0,
-    most_groups: int | None = None,
+    answers: Mapping[str, Sequence[AnswerRow]], show: Show, count: int, *, seed: int = 0
 ) -> ExampleSelection:
-    """Up to `count` examples, or so many of each group; `gallery.GalleryConfig` tells what the settings mean.
+    """Up to `count` examples.
 
     Args:
         answers: the method's rows, and where `show` is "disputed" the rival's.
         show: which ones.
-        count: the larger one's examples hold the smaller one's.
-        by: axis of a breakdown.
-        of_group: which ones of each of its groups.
+        count: the larger one's examples begin with the smaller one's.
         seed: of the lot.
-        most_groups: of a breakdown; the most frequent ones are kept.
     """
     method, *rivals = answers
     rows = answers[method]
-    right = " and ".join(f"{name} answers {_share_right(of_method)}" for name, of_method in answers.items())
-    kind = f"breakdown {of_group}" if show == "breakdown" else show
-    explanation = EXPLANATIONS[kind].format(
-        out_of=f"{len(rows):,} phrases, of which {right} right (IoU of at least {CORRECT_IOU})",
-        method=method, rival="".join(rivals), by=by, count=count, seed=seed,
-    )  # fmt: skip
-    chosen: dict[tuple[str, str], Iterable[ShownExample]] = {}  # (title, note) of a section -> its examples
-    if show == "breakdown":
-        groups = _groups(rows, by)
-        frequent = sorted(groups, key=lambda group: (-len(groups[group]), in_order(group)))[:most_groups]
-        if len(frequent) < len(groups):
-            explanation += f" The {len(frequent)} most frequent of {len(groups)} groups."
-        for group in (each for each in groups if each in frequent):
-            inside = groups[group]
-            note = f"{len(inside):,} phrase{'s' if len(inside) != 1 else ''}, {_share_right(inside)} right"
-            if of_group == "random":
-                chosen[group, note] = _alone(method, choose_random(inside, count, seed=seed))
-            else:
-                chosen[f"{group}: best", note] = _alone(method, choose_best(inside, count))
-                chosen[f"{group}: worst", note] = _alone(method, choose_worst(inside, count))
-    elif show == "disputed":
-        pairs = choose_disputed(rows, answers[rivals[0]], count)
-        chosen["", ""] = [{method: row, rivals[0]: other} for row, other in pairs]
-    elif show == "random":
-        chosen["", ""] = _alone(method, choose_random(rows, count, seed=seed))
+    if show == "disputed":
+        (rival,) = rivals
+        pairs = choose_disputed(rows, answers[rival], count)
+        examples: list[ShownExample] = [{method: row, rival: other} for row, other in pairs]
     else:
-        chosen["", ""] = _alone(method, (choose_best if show == "best" else choose_worst)(rows, count))
-    adjective = show if show != "breakdown" else "random" if of_group == "random" else "extreme"
-    sections = [ExampleSection(*said, tuple(examples)) for said, examples in chosen.items()]
-    return ExampleSelection(tuple(answers), adjective, explanation, tuple(each for each in sections if each.examples))
+        chosen = {"best": choose_best, "worst": choose_worst}
+        of_method = choose_random(rows, count, seed=seed) if show == "random" else chosen[show](rows, count)
+        examples = [{method: row} for row in of_method]
+    right = " and ".join(f"{name} answers {_share_right(of_method)}" for name, of_method in answers.items())
+    out_of = f"{len(rows):,} phrases, of which {right} right (IoU of at least {CORRECT_IOU})"
+    explanation = EXPLANATIONS[show].format(out_of=out_of, method=method, rival="".join(rivals), seed=seed)
+    return ExampleSelection(tuple(answers), show, explanation, tuple(examples))
 
 
 def rows_of(summary: Summary) -> list[AnswerRow]:
     """One dict per answer whose expression is known.
 
     Its keys: "sent_id", "image_id", "phrase", "annotated_xyxy", "boxes_xyxy" (best-scored first), "scores", "iou" (of
-    the best box), "image_path", and "groups": axis of `breakdowns.AXES`, or `SUBSET`, -> the kinds it is of; without
-    axes where the image's size is not known, and without `SUBSET` where it has no tag.
+    the best box), "image_path", and "groups": axis of `breakdowns.AXES`, or "subset", -> the kinds it is of; without
+    axes where the image's size is not known, and without "subset" where the data set gives it no tag.
     """
     rows: list[AnswerRow] = []
     for prediction, expression, iou in zip(
@@ -141,7 +102,7 @@ def rows_of(summary: Summary) -> list[AnswerRow]:
             regions = summary.regions.get(expression.image_id, ())
             groups = {axis: (kind,) for axis, kind in kinds_of(expression, regions, prediction.image_area).items()}
         if expression.tags:
-            groups[SUBSET] = expression.tags
+            groups["subset"] = expression.tags
         asked = ("sent_id", "image_id", "phrase", "annotated_xyxy", "boxes_xyxy", "scores")
         rows.append({
             **{name: getattr(prediction, name) for name in asked},
@@ -209,19 +170,44 @@ def _one_per_image(ordered: Iterable[AnswerRow], count: int) -> list[AnswerRow]:
     return list(first.values())[:count]
 
 
-def _groups(rows: Iterable[AnswerRow], axis: str) -> dict[str, list[AnswerRow]]:
-    """Kind of an axis -> the answers that are of it, in the order of kinds."""
-    groups: dict[str, list[AnswerRow]] = {}
-    for row in rows:
-        for kind in row["groups"].get(axis, ()):
-            groups.setdefault(kind, []).append(row)
-    return {kind: groups[kind] for kind in sorted(groups, key=in_order)}
-
-
-def _alone(method: str, rows: Iterable[AnswerRow]) -> Iterable[ShownExample]:
-    return ({method: row} for row in rows)
-
-
 def _share_right(rows: Sequence[AnswerRow]) -> str:
     # No line may end before the percent sign.
     return f"{100 * sum(row['iou'] >= CORRECT_IOU for row in rows) / max(1, len(rows)):.1f}\N{NO-BREAK SPACE}%"
+
+
+def draw_example(example: ShownExample, colours: Mapping[str, str], *, side: int, dpi: float) -> np.ndarray:
+    """An example's image with the annotated box, dashed and over the others, and each method's best box.
+
+    Args:
+        example: method -> its answer, whose "image_path" is read.
+        colours: method -> "#RRGGBB".
+        side: pixels of the picture's longer side; a small photograph is enlarged.
+        dpi: how many of them are an inch for the lines' widths.
+
+    Returns:
+        (H, W, 3) uint8 RGB. Boxes that stick out of the photograph end at its border, within it.
+
+    Raises:
+        InputError: the image cannot be read.
+    """
+    asked = next(iter(example.values()))
+    image = Image.fromarray(read_image(asked["image_path"]))
+    scale = side / max(image.size)
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    stretch = np.tile(np.divide(size, image.size), 2)
+    figure, axis = clear_figure(size, dpi=dpi)
+
+    def outline(box_xyxy: Sequence[float], **style: Any) -> None:
+        inset = (LINE_WIDTH + RIM) / 2 * dpi / 72  # a line along the border is seen whole
+        box = np.clip(np.array(box_xyxy) * stretch, inset, np.tile(size, 2) - inset)
+        draw_boxes(axis, box[None], **style)
+
+    for name, answer in example.items():
+        outline(answer["boxes_xyxy"][0], colour=colours[name], linewidth=LINE_WIDTH)
+    outline(asked["annotated_xyxy"], **ANNOTATED_STYLE)
+    return laid_over(np.asarray(image.resize(size, Image.Resampling.LANCZOS)), figure)
+
+
+def note_of(answer: AnswerRow) -> str:
+    """How good an answer is and how sure the method was: "IoU 0.91, score 0.80"."""
+    return f"IoU {answer['iou']:.2f}, score {answer['scores'][0]:.2f}"
