@@ -1,4 +1,4 @@
-"""`python -m reliability.page`: the tables of docs/reliability.md, from what the trials have recorded."""
+"""`python -m reliability.page`: the tables of reliability/README.md, from what the trials have recorded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import write_text_atomic
 from reliability.recording import RESULTS
 
-PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
+PAGE = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- Written by python -m reliability.page -->", "<!-- End of what is written -->"
 COLUMNS = ("what was tried", "how often", "how it ended", "wrong", "more")
 

@@ -1,4 +1,4 @@
-"""What the trials of this folder found: rows of one file, from which the tables of docs/reliability.md are written."""
+"""What the trials of this folder found: rows of one file, from which the tables of README.md are written."""
 
 from __future__ import annotations
 

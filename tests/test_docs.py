@@ -130,7 +130,7 @@ def with_runs(stand_ins: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
             report.report_comparison(parse(EvaluateConfig, "evaluate", ["--config", f"configs/{name}.yaml"]))
     shutil.copytree(folder / "runs" / "refcocog", folder / "runs" / "second")
     shutil.copy(folder / "runs" / "refcocog" / "test" / "predictions" / "zero-shot.jsonl", folder / "theirs.jsonl")
-    [method] = [block.text for block in blocks() if block.page == "own_method.md" and block.language == "python"]
+    [method] = [block.text for block in blocks() if block.page == "evaluation.md" and block.language == "python"]
     (folder / "my_method.py").write_text(method)
     return folder
 

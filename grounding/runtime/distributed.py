@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.distributed.distributed_c10d import _get_default_store
 
 from grounding.errors import InputError, SharedError
-from grounding.runtime.launch import launched_as
+from grounding.runtime.launch import is_main, launched_as
 
 # For the others, where shares of the work take differently long. Nobody waits for a process that has failed: it says so
 # (`failing_together`), and where it ended without a word, as one that was killed, the launcher ends all of them.
@@ -66,24 +66,6 @@ def process_count() -> int:
 def process_index() -> int:
     """This process's number, from 0; 0 as long as none has met another."""
     return dist.get_rank() if process_count() > 1 else 0
-
-
-def is_main() -> bool:
-    """Whether this is the main process, from the start on: launchers number processes before these meet."""
-    try:
-        return launched_as()[0] == 0
-    except InputError:
-        return True  # it has to be said
-
-
-def refuse_several(command: str) -> None:
-    """Does nothing, unless a launcher has started several processes.
-
-    Raises:
-        InputError: it has, and `command` is work for one.
-    """
-    if launched_as()[1] > 1:
-        raise InputError(f"{command} works in one process: start it with python, not with torchrun or accelerate")
 
 
 def share_name(work: str, process: int, processes: int) -> str:

@@ -1,6 +1,7 @@
 """What a launcher has told this process of itself; it counts only where it is whole.
 
-Job scripts and shells of clusters leave single variables behind, such as RANK.
+Job scripts and shells of clusters leave single variables behind, such as RANK. PyTorch is not imported here: every
+command line asks this before it says its help.
 """
 
 from __future__ import annotations
@@ -28,3 +29,21 @@ def launched_as() -> tuple[int, int]:
     fault = f"{missing} not set" if missing else f"RANK {rank!r}"
     raise InputError(f"the environment has WORLD_SIZE {size!r} with {fault}: start several processes with torchrun, or "
                      "unset WORLD_SIZE")  # fmt: skip
+
+
+def is_main() -> bool:
+    """Whether this is the main process, from the start on: launchers number processes before these meet."""
+    try:
+        return launched_as()[0] == 0
+    except InputError:
+        return True  # it has to be said
+
+
+def refuse_several(command: str) -> None:
+    """Does nothing, unless a launcher has started several processes.
+
+    Raises:
+        InputError: it has, and `command` is work for one.
+    """
+    if launched_as()[1] > 1:
+        raise InputError(f"{command} works in one process: start it with python, not with torchrun or accelerate")
