@@ -9,7 +9,8 @@
 import sys
 
 from grounding.runtime.cli import exit_on_input_error, parse
-from grounding.runtime.distributed import is_main, leave, refuse_several
+from grounding.runtime.distributed import leave
+from grounding.runtime.launch import is_main, refuse_several
 from grounding.training.config import TrainConfig
 from grounding.training.pseudo_boxes import PseudoBoxesConfig, write_pseudo_boxes
 from grounding.training.search import TuneConfig, tune

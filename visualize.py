@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from grounding.runtime.cli import exit_on_input_error, parse
-from grounding.runtime.distributed import refuse_several
+from grounding.runtime.launch import refuse_several
 
 HELP = """usage: visualize.py [figure] METHOD [METHOD ...] --output DIR ...   image, similarity map, heatmap, boxes
        visualize.py compare METHOD METHOD [...] --output DIR ...   methods side by side

@@ -5,7 +5,7 @@ of its own, code cells; lines that follow each other make one cell:
 
     <!-- source: grounding/clip/dense.py: DenseCLIP(-train), fold_projections -->
                                          functions, classes and constants of the package, with the first paragraph of
-                                         their docstrings; (+doc): with all of them, (-NAME): without a method
+                                         their docstrings; (-NAME): without a method or a field
     <!-- code: NAME.py -->               parts/NAME.py
     <!-- imports -->                     what all cells import, of packages that pip knows
     <!-- folded -->                      the cell is folded away, also as HTML: it draws, installs, or reads a format
@@ -17,7 +17,6 @@ picture of parts/, attached to its cell. The package itself is never imported: w
 from __future__ import annotations
 
 import argparse
-import ast
 import base64
 import json
 import os
@@ -169,16 +168,8 @@ def execute(notebook: NotebookNode, folder: Path, **settings: str) -> None:
 
 
 def lines_of_code(notebook: NotebookNode) -> int:
-    """Lines of all code cells that hold code: blank lines, comments and docstrings are none."""
-    count = 0
-    for cell in (each for each in notebook.cells if each.cell_type == "code"):
-        tree = ast.parse(cell.source)
-        documented = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
-        texts = [node.body[0] for node in documented if ast.get_docstring(node)]
-        left_out = {number for each in texts for number in range(each.lineno, (each.end_lineno or 0) + 1)}
-        for number, line in enumerate(cell.source.splitlines(), start=1):
-            count += bool(line.strip()) and not line.strip().startswith("#") and number not in left_out
-    return count
+    """All lines of all code cells, comments, docstrings and blank lines included."""
+    return sum(len(cell.source.splitlines()) for cell in notebook.cells if cell.cell_type == "code")
 
 
 def _read(path: Path) -> str:
@@ -204,7 +195,7 @@ def main() -> None:
     nbformat.write(notebook, unfinished)
     unfinished.replace(NOTEBOOK)
     cells = sum(cell.cell_type == "code" for cell in notebook.cells)
-    print(f"{NOTEBOOK.name}: {lines_of_code(notebook)} lines of code in {cells} cells, "
+    print(f"{NOTEBOOK.name}: {lines_of_code(notebook)} lines in {cells} cells, "
           f"{NOTEBOOK.stat().st_size / 2**20:.1f} MB", file=sys.stderr)  # fmt: skip
 
 

@@ -11,6 +11,22 @@ from pathlib import Path
 from typing import TypeGuard
 
 PACKAGE = "grounding"
+REPLACED = {  # what only other callers of the package need
+    "@own_mode()": "@torch.no_grad()",
+    "_checked(model_size)": "model_size",
+    "    heatmap = checked(heatmap)\n": "",
+    ", compiled=clip.compiled": "",
+    ", compiled=self.compiled": "",
+    ", compiled: bool = False": "",
+    "        self.compiled = compiled\n": "",
+    "self._tower.compiled() if compiled else self._tower.forward": "self._tower.forward",
+    ", *, transformer: Transformer | None = None": "",
+    "(transformer or model.transformer)": "model.transformer",
+    " if output_stride == 32 else _layer4_at_stride_16(visual.layer4, x)": "",
+    "_evenly_spaced(count, like=x)": "torch.linspace(-1, 1, count).to(x)",
+    '        self._updates = ""\n': "",
+    "        other._updates = str(sum(added.detach().double().sum().item() for added in updates.values()))\n": "",
+}
 SELECTED = re.compile(r"(\w+)(?:\(([^)]*)\))?")
 
 
@@ -36,8 +52,8 @@ def selected(path: Path, names: str) -> str:
 def _code_of(node: ast.stmt, lines: list[str], *, options: set[str]) -> str:
     """The lines of a definition with its decorators and the comment above it.
 
-    Of docstrings the first paragraph is kept, or with the option "+doc" all. Left out are methods named "-method", and
-    checks of arguments that raise an error.
+    Of docstrings the first paragraph is kept. Left out are methods and fields named "-name", and checks of arguments
+    that raise an error.
     """
     first, last = _extent(node, lines)
     kept = dict(enumerate(lines[first:last], start=first))
@@ -53,7 +69,7 @@ def _code_of(node: ast.stmt, lines: list[str], *, options: set[str]) -> str:
         if _only_checks(each) and each.lineno - 1 in kept:
             for index in range(each.lineno - 1, each.end_lineno or 0):
                 kept.pop(index, None)
-    for each in ast.walk(node) if "+doc" not in options else ():
+    for each in ast.walk(node):
         if isinstance(each, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(each) and each.lineno - 1 in kept:
             text = each.body[0]
             paragraph = (ast.get_docstring(each) or "").partition("\n\n")[0]
@@ -76,8 +92,45 @@ def _formatted(source: str) -> str:
     ruff = [str(Path(sys.executable).with_name("ruff")), "format", "--isolated", "--line-length=120",
             "--config=format.skip-magic-trailing-comma=true", "--stdin-filename=cell.py", "-"]  # fmt: skip
     source = re.sub(r"  # type: ignore\S*", "", source)
-    source = source.replace("@own_mode()", "@torch.no_grad()")  # all that it comes to where no caller sets a mode
-    return subprocess.run(ruff, input=source, capture_output=True, text=True, check=True).stdout.strip()
+    for words, others in REPLACED.items():
+        source = source.replace(words, others)
+    formatted = subprocess.run(ruff, input=source, capture_output=True, text=True, check=True).stdout.strip()
+    # Blank lines stand between definitions alone: a cell is short.
+    formatted = re.sub(r"\n\n(?! *(?:def |class |@))(?= )", "\n", formatted)
+    formatted = re.sub(r'^( *class .*:\n +""".*"""\n)\n', r"\1", formatted, flags=re.MULTILINE)
+    return _filled(formatted)
+
+
+def _filled(source: str) -> str:
+    """What ruff has put on lines of their own, in brackets, on as few lines as hold it, inner brackets first."""
+    lines = source.splitlines()
+    for index in reversed(range(len(lines))):
+        head, indent = lines[index], _indent(lines[index])
+        ends = (number for number in range(index + 1, len(lines)) if _indent(lines[number]) <= indent)
+        end = next(ends, len(lines))
+        within = lines[index + 1 : end]
+        if head.endswith(("(", "[", "{")) and end < len(lines) and all(_indent(line) == indent + 4 for line in within):
+            filled = [head]
+            for item in [*(line.strip() for line in within[:-1]), within[-1].strip().rstrip(","), lines[end].strip()]:
+                space = "" if filled[-1] == head or item == lines[end].strip() else " "
+                joined = f"{filled[-1]}{space}{item}"
+                filled[-1:] = [joined] if len(joined) <= 120 else [filled[-1], " " * len(head) + item]
+            candidate = [*lines[:index], *filled, *lines[end + 1 :]]
+            fits = all(len(line) <= 120 for line in filled) and len(filled) < len(within) + 2
+            lines = candidate if fits and _same("\n".join(candidate), source) else lines
+    return "\n".join(lines)
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two texts are the same program, comments included."""
+    try:
+        return ast.dump(ast.parse(one)) == ast.dump(ast.parse(other)) and one.count("#") == other.count("#")
+    except SyntaxError:  # a comment has swallowed what followed it
+        return False
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _extent(node: ast.stmt, lines: list[str]) -> tuple[int, int]:
@@ -104,7 +157,7 @@ def imports_of(sources: list[str], *, used: set[str]) -> str:
             whole |= {
                 f"import {a.name}" + (f" as {a.asname}" if a.asname else "")
                 for a in node.names
-                if (a.asname or a.name.split(".")[0]) in used
+                if (a.asname or a.name) in used
             }
         elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] != PACKAGE:
             names = {a.name + (f" as {a.asname}" if a.asname else "") for a in node.names
@@ -133,5 +186,5 @@ def without_imports(source: str) -> str:
 
 
 def names_in(source: str) -> set[str]:
-    """Every name that is read, also in annotations that are strings."""
-    return {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+    """Every name that occurs, also with what is asked of it: "torch" and "torch.nn"."""
+    return {ast.unparse(node) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name | ast.Attribute)}

@@ -1,4 +1,4 @@
-"""What the trials of this folder found: rows of a file, and `python -m reliability.page`, which puts them into docs."""
+"""What the trials of this folder found: rows of a file, and `python -m reliability.page`, which puts them into a page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from grounding.errors import InputError
 from grounding.runtime.files import write_text_atomic
 
 RESULTS = Path(__file__).with_name("results.json")
-PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
+PAGE = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- Written by python -m reliability.page -->", "<!-- End of what is written -->"
 COLUMNS = ("what was tried", "how often", "how it ended", "wrong", "more")
 

@@ -67,17 +67,17 @@ def blocks() -> list[Block]:
     ]
 
 
-def commands() -> list[tuple[str, str]]:
-    """(page, command) of every line of shell."""
+def commands() -> list[str]:
+    """Every line of shell, once."""
     lines = [
-        (block.page, re.sub(r"\s+#.*", "", line).strip())
+        re.sub(r"\s+#.*", "", line).split()
         for block in blocks() if block.language in ("sh", "bash")
         for line in block.text.replace("\\\n", " ").splitlines()
     ]  # fmt: skip
-    return list(dict.fromkeys((page, " ".join(line.split())) for page, line in lines if line))
+    return list(dict.fromkeys(" ".join(words) for words in lines if words))
 
 
-RUN_HERE = [(page, line) for page, line in commands() if not line.startswith(tuple(ELSEWHERE))]
+RUN_HERE = [line for line in commands() if not line.startswith(tuple(ELSEWHERE))]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -130,7 +130,7 @@ def with_runs(stand_ins: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
             report.report_comparison(parse(EvaluateConfig, "evaluate", ["--config", f"configs/{name}.yaml"]))
     shutil.copytree(folder / "runs" / "refcocog", folder / "runs" / "second")
     shutil.copy(folder / "runs" / "refcocog" / "test" / "predictions" / "zero-shot.jsonl", folder / "theirs.jsonl")
-    [method] = [block.text for block in blocks() if block.page == "own_method.md" and block.language == "python"]
+    [method] = [block.text for block in blocks() if block.page == "evaluation.md" and block.language == "python"]
     (folder / "my_method.py").write_text(method)
     return folder
 
@@ -145,10 +145,10 @@ def place(with_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     return folder
 
 
-@pytest.mark.parametrize(("page", "line"), RUN_HERE)
-def test_command(page: str, line: str, place: Path, capsys: Capture) -> None:
+@pytest.mark.parametrize("line", RUN_HERE)
+def test_command(line: str, place: Path, capsys: Capture) -> None:
     python, name, *arguments = shlex.split(line)
-    assert python == "python", f"{page}: {line} is neither run here nor listed in ELSEWHERE"
+    assert python == "python", f"{line} is neither run here nor listed in ELSEWHERE"
     starts_a_run = name == "train.py" and arguments[:1] == ["--config"] and "--resume" not in arguments
     if starts_a_run:
         shutil.rmtree(place / "runs")
@@ -168,7 +168,7 @@ def test_python(index: int, place: Path) -> None:
 
 def test_nothing_is_excused_in_vain() -> None:
     for beginning in ELSEWHERE:
-        assert any(line.startswith(beginning) for _, line in commands()), f"no page says {beginning!r} any more"
+        assert any(line.startswith(beginning) for line in commands()), f"no page says {beginning!r} any more"
 
 
 def anchors(page: Path) -> set[str]:

@@ -38,8 +38,9 @@ from grounding.methods.stream import (
 from grounding.methods.yolo_clip import ScoringConfig, YOLOCLIPGrounder
 from grounding.runtime.cli import exit_on_input_error, parse
 from grounding.runtime.config_io import from_plain, refuse_wrong_values
-from grounding.runtime.distributed import join_launch, refuse_several
+from grounding.runtime.distributed import join_launch
 from grounding.runtime.files import decode_text, locked, numbered_lines
+from grounding.runtime.launch import refuse_several
 from grounding.runtime.shards import ShardedFile
 
 Line = tuple[int, str]  # with its number in the file

@@ -9,12 +9,11 @@ from __future__ import annotations
 import csv
 import json
 import sys
-import warnings
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from tqdm import tqdm
 
@@ -36,37 +35,8 @@ WIDEST = 36  # letters of a name or a phrase in the table
 Writer = Callable[[GroundedImage], None]
 
 
-class _Parser(ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}; python -m grounding --help says how it is used")
-
-
-def read_words(words: Sequence[str]) -> Namespace:
-    """The command line: every word that is no option is taken as it stands, a path or a phrase.
-
-    Raises:
-        InputError: a word is missing, or no option is called so.
-    """
-    parser = _Parser(prog="python -m grounding", allow_abbrev=False, description="Where phrases are in pictures: boxes,"
-                     " scores, and whether anything there fits, as a table and as a file.")  # fmt: skip
-    parser.add_argument("image", type=Path, metavar="PHOTO_OR_FOLDER", help="a picture, or a folder of them")
-    parser.add_argument("phrases", nargs="+", metavar="PHRASE", help='what to look for, such as "the red car"')
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write boxes: .csv, .json or .jsonl")
-    parser.add_argument("--pictures", type=Path, metavar="DIR", help="draw the boxes, a picture of each picture")
-    parser.add_argument("--model", "--model.clip", default="RN50", metavar="MODEL",
-                        help="a CLIP's name or file, the folder of a run, refshapes, zero-shot, gradcam, yolo-clip or "
-                        "reclip; RN50, without training at several sizes, unless given")  # fmt: skip
-    for flag, about in (("--skip_broken", "note files that cannot be read, and go on"),
-                        ("--trust_checkpoint", "read a CLIP in a TorchScript archive although OpenAI did not publish "
-                         "it, which runs the archive's code")):  # fmt: skip
-        parser.add_argument(flag, action="store_true", help=about)
-    given = [word for before, word in zip(["", *words], words, strict=False)  # elsewhere such an option takes a value
-             if not (before in ("--skip_broken", "--trust_checkpoint") and word == "true")]  # fmt: skip
-    return parser.parse_intermixed_args(given)
-
-
 def ground_pictures(options: Namespace) -> None:
-    """Answers what `read_words` read; the table goes to stdout, all else to stderr.
+    """Answers what the command line of `python -m grounding` asks; the table goes to stdout, all else to stderr.
 
     Raises:
         InputError: the pictures, a phrase, the model or the output cannot be used.
@@ -179,10 +149,3 @@ def _picture_writer(folder: Path, paths: Sequence[Path]) -> Writer:
             save_phrases(read_image(answer.key), answer.phrases, folder / f"{names[answer.key]}.png", answer.warning)
 
     return write
-
-
-def main(words: Sequence[str]) -> None:
-    """The command line, without the program's name."""
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: tqdm.write(f"warning: {message}", file=sys.stderr)
-        ground_pictures(read_words(words))

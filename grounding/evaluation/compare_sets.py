@@ -31,7 +31,8 @@ from grounding.methods.own import MethodNames, given_by_name, own_method
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.yolo_clip import ScoringConfig
 from grounding.runtime.config_io import plain, refuse_wrong_values
-from grounding.runtime.distributed import join_launch, refuse_several
+from grounding.runtime.distributed import join_launch
+from grounding.runtime.launch import refuse_several
 from grounding.types import Example, Expression, SetExample
 
 

@@ -68,7 +68,7 @@ class OwnGrounder(EncodeOnceGrounder):
         self.method = method
         self.origin = f"{kind.__module__}:{kind.__qualname__}"
         if isinstance(method, type) or not callable(getattr(method, "ground", None)):
-            raise InputError(f"{self.origin} is no method: it needs ground(image, phrases), as docs/own_method.md says")
+            raise InputError(f"{self.origin} is no method: it needs ground(image, phrases), as docs/evaluation.md says")
         self.name = getattr(method, "name", kind.__name__)
         self.weights = str(getattr(method, "weights", f"those of {self.origin}"))
         if not (isinstance(self.name, str) and FILE_NAME.fullmatch(self.name)):

@@ -20,7 +20,7 @@ from jsonargparse import ArgumentParser
 
 from grounding.errors import InputError, SharedError, visible
 from grounding.runtime.config_io import RUN_CONFIG, check_fields, from_plain, read_yaml
-from grounding.runtime.distributed import is_main
+from grounding.runtime.launch import is_main
 from grounding.runtime.signals import Stopped
 
 Config = TypeVar("Config")

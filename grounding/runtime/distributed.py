@@ -20,6 +20,7 @@ from accelerate import PartialState
 from torch import Tensor
 
 from grounding.errors import InputError, SharedError
+from grounding.runtime.launch import is_main, launched_as
 
 # For the others, where shares of the work take differently long. Nobody waits for a process that has failed: it says so
 # (`failing_together`), and where it ended without a word, as one that was killed, the launcher ends all of them.
@@ -28,29 +29,8 @@ PATIENCE = timedelta(days=30)
 # What accelerate is told in their place where there is no launch: it would take one of them for one, and MPI's too.
 ALONE = {"LOCAL_RANK": "-1", "PMI_SIZE": "1"}
 
-# What a launcher tells each process. It counts only where it is whole: shells of clusters leave single ones behind.
-LAUNCH = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-
 Value = TypeVar("Value")
 Given = ParamSpec("Given")
-
-
-def launched_as() -> tuple[int, int]:
-    """This process's number in its launch, and how many processes that has; 0 and 1 where nothing has launched it.
-
-    Raises:
-        InputError: WORLD_SIZE speaks of several processes, and the other variables do not fit it.
-    """
-    given = {name: os.environ[name] for name in LAUNCH if os.environ.get(name)}
-    if given.get("WORLD_SIZE", "1") == "1":
-        return 0, 1
-    rank, size = given.get("RANK", ""), given["WORLD_SIZE"]
-    if len(given) == len(LAUNCH) and rank.isdecimal() and size.isdecimal() and int(rank) < int(size):
-        return int(rank), int(size)
-    missing = ", ".join(name for name in LAUNCH if name not in given)
-    fault = f"{missing} not set" if missing else f"RANK {rank!r}"
-    raise InputError(f"the environment has WORLD_SIZE {size!r} with {fault}: start several processes with torchrun, or "
-                     "unset WORLD_SIZE")  # fmt: skip
 
 
 def on_cpu(device: str) -> bool:
@@ -84,24 +64,6 @@ def process_count() -> int:
 def process_index() -> int:
     """This process's number, from 0; 0 as long as none has met another."""
     return dist.get_rank() if process_count() > 1 else 0
-
-
-def is_main() -> bool:
-    """Whether this is the main process, from the start on: launchers number processes before these meet."""
-    try:
-        return launched_as()[0] == 0
-    except InputError:
-        return True  # it has to be said
-
-
-def refuse_several(command: str) -> None:
-    """Does nothing, unless a launcher has started several processes.
-
-    Raises:
-        InputError: it has, and `command` is work for one.
-    """
-    if launched_as()[1] > 1:
-        raise InputError(f"{command} works in one process: start it with python, not with torchrun or accelerate")
 
 
 def share_name(work: str, process: int, processes: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from grounding.runtime.distributed import process_count
+from grounding.runtime.launch import launched_as
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -72,7 +72,7 @@ class StopRequest:
 
     def _note(self, number: int, _: FrameType | None) -> None:
         self.received = number
-        if process_count() == 1:
+        if launched_as()[1] == 1:
             self._restore()
         if self._message is not None:
             raise Stopped(number, self._message)

@@ -1,6 +1,7 @@
 import json
 import pickle
 import re
+from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
@@ -19,22 +20,11 @@ class Phrase:
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Region:
-    """An annotated object, whether a phrase is about it or not."""
-
-    ann_id: int
-    box_xyxy: np.ndarray
-    category: str
+Region = namedtuple("Region", "ann_id box_xyxy category")  # an annotated object, whether a phrase is about it or not
 
 
-@dataclass(frozen=True)
-class Example:
+class Example(namedtuple("Example", "image phrases regions")):
     """An image (H, W, 3) uint8 RGB, with all its phrases and all its annotated objects."""
-
-    image: np.ndarray
-    phrases: list[Phrase]
-    regions: list[Region]
 
     @property
     def texts(self):

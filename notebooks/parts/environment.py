@@ -7,9 +7,8 @@ from pathlib import Path
 STARTED = time.perf_counter()
 OFFLINE = MODE == "refshapes"
 # Only what is missing, and without dependencies: Colab's own torch, torchvision and numpy stay as they are.
-NEEDED = {"clip": "clip-anytorch", "ftfy": "ftfy", "onnxruntime": "onnxruntime", "kornia": "kornia",
-          "kornia_rs": "kornia_rs", "flatbuffers": "flatbuffers", "cv2": "opencv-python-headless",
-          "safetensors": "safetensors", "pkg_resources": "setuptools<81"}  # fmt: skip
+NEEDED = {"clip": "clip-anytorch", "ftfy": "ftfy", "onnxruntime": "onnxruntime", "flatbuffers": "flatbuffers",
+          "cv2": "opencv-python-headless", "safetensors": "safetensors", "pkg_resources": "setuptools<81"}  # fmt: skip
 missing = [package for module, package in NEEDED.items() if find_spec(module) is None]
 if missing:
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *missing], check=True)
@@ -25,9 +24,7 @@ if OFFLINE:
         subprocess.run([sys.executable, "-m", "grounding.data.refshapes", "--root", DATA.absolute(), *few], cwd=ROOT,
                        check=True, stdout=subprocess.DEVNULL)  # fmt: skip
 else:
-    if find_spec("google") is not None and find_spec("google.colab") is not None:
-        from google.colab import drive
-
-        drive.mount("/content/drive")
+    if "google.colab" in sys.modules:
+        sys.modules["google.colab"].drive.mount("/content/drive")
     DATA, RUNS = Path(DRIVE), Path(DRIVE) / "runs"
 print(f"mode {MODE}{', fast' if FAST else ''}; Python {sys.version.split()[0]}; data in {DATA.name}")

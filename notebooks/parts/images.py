@@ -2,18 +2,13 @@ import numpy as np
 
 
 class TrainingImages:
-    """A split's images with phrases for any number of objects, as batches; their features are kept where there is room.
+    """A split's images (or those `chosen`) as batches; features of the frozen CLIP are kept where there is room.
 
-    Args:
-        dataset: grouped by image.
-        encoder: the frozen CLIP.
-        stride: of the masks of valid cells: the decoder's heatmaps, or the embeddings for adapters.
-        boxed: whether boxes are used; else none leaves this class.
-        chosen: indices of the images that are used; None for all.
+    Where it is not `boxed`, no box leaves this class.
     """
 
-    def __init__(self, dataset, encoder, *, stride, boxed=True, chosen=None, known=None):
-        self.dataset, self.encoder, self.stride, self.boxed = dataset, encoder, stride, boxed
+    def __init__(self, dataset, encoder, *, boxed=True, chosen=None, known=None):
+        self.dataset, self.encoder, self.boxed = dataset, encoder, boxed
         self.chosen = np.arange(len(dataset)) if chosen is None else np.asarray(chosen)
         self.absent = absent_phrases(dataset) if boxed else {}
         self.phrases = {index: dataset.phrases[dataset.image_ids[index]] for index in self.chosen}
@@ -27,7 +22,7 @@ class TrainingImages:
         if index in self.known:
             return self.known[index]
         view = self.encoder.encode([self.dataset[index].image])
-        if SETTINGS.cached:  # in half precision, and of the stages what is read at stride 32: by adapters the last one
+        if SETTINGS.cached:  # in half precision, and of the stages what is read: by adapters the last one
             stages = ("layer2", "layer3", "layer4") if self.boxed else ("layer4",)
             pyramid = {stage: view.features.pyramid[stage].half() for stage in stages}
             view = EncodedView(view.letterboxes, DenseFeatures(pyramid, view.features.embeddings.half()))
@@ -41,11 +36,12 @@ class TrainingImages:
         return DenseFeatures(pyramid, torch.cat([one.embeddings for one in each]).float())
 
     def batch(self, indices, rng, *, pixels):
-        """A `TrainingBatch` of some phrases of each image and, with boxes, one that fits nothing in it.
+        """Some phrases of each of B images and, with boxes, one that fits nothing in it: P phrases, on DEVICE.
 
-        With boxes, phrases of different objects come first: they are each other's hardest negatives.
+        With boxes, phrases of different objects come first: they are each other's hardest negatives. Also: letterboxed
+        `squares`, `valid` cells (B, h, w), `boxes_xyxy` in model pixels, phrase by phrase, and their `counts` (P,).
         """
-        asked, image_index, boxes, squares, valid, image_ids = [], [], [], [], [], []
+        asked, image_index, boxes, squares, valid = [], [], [], [], []
         for position, index in enumerate(indices):
             own = [self.phrases[index][i] for i in rng.permutation(len(self.phrases[index]))]
             first = {each.ann_ids: id(each) for each in own}.values() if self.boxed else ()
@@ -60,16 +56,11 @@ class TrainingImages:
             asked += drawn
             image_index += [position] * len(drawn)
             boxes += [letterbox.boxes_to_model(each.boxes_xyxy) for each in drawn]
-            valid.append(letterbox.valid_mask(self.stride))
-            image_ids.append(own[0].image_id)
-        xyxy = np.concatenate(boxes) if self.boxed else np.full((len(asked), 4), np.nan, np.float32)
-        return TrainingBatch(
-            squares=torch.from_numpy(np.array(squares)),
-            valid=torch.from_numpy(np.stack(valid)),
-            image_ids=torch.tensor(image_ids),
-            phrases=[each.text for each in asked],
-            boxes_xyxy=torch.from_numpy(xyxy),
-            box_counts=torch.tensor([len(each.boxes_xyxy) for each in asked]),
-            image_index=torch.tensor(image_index),
-            region_ids=torch.tensor([each.ann_ids[0] if each.ann_ids else -1 - i for i, each in enumerate(asked)]),
-        )
+            valid.append(letterbox.valid_mask(STRIDE // 4 if self.boxed else STRIDE))
+        batch = {"squares": np.array(squares), "valid": np.stack(valid), "image_index": np.array(image_index)}
+        if self.boxed:
+            ids = [each.ann_ids[0] if each.ann_ids else -1 - i for i, each in enumerate(asked)]
+            counts = [len(each.boxes_xyxy) for each in asked]
+            batch |= {"boxes_xyxy": np.concatenate(boxes), "counts": np.array(counts), "region_ids": np.array(ids)}
+        tensors = {name: torch.from_numpy(values).to(DEVICE) for name, values in batch.items()}
+        return SimpleNamespace(phrases=[each.text for each in asked], **tensors)

@@ -7,7 +7,7 @@ if OFFLINE:
     decoders = {"ours, as the project ships it": shipped.eval()} | decoders
 OURS = next(iter(decoders))  # the strongest of ours
 # The share of its maximum above which a heatmap gives the best boxes: chosen on some images of the validation split.
-some = TrainingImages(dataset["val"], TESTING, stride=SETTINGS.stride, chosen=range(len(dataset["val"]))[:30])
+some = TrainingImages(dataset["val"], TESTING, chosen=range(len(dataset["val"]))[:30])
 THRESHOLDS = {name: max((0.5, 0.6, 0.7), key=lambda relative: accuracy(decoder, some, relative)["Acc@0.5"])
               for name, decoder in decoders.items()}  # fmt: skip
 methods = {name: dense_method(decoder, relative=THRESHOLDS[name]) for name, decoder in decoders.items()}

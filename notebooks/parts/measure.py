@@ -1,27 +1,15 @@
-@dataclass(frozen=True)
-class Measured:
-    """One answer beside its annotation: IoU of each box, best-scored first, and what else is asked of it below."""
-
-    phrase: Phrase
-    ious: np.ndarray
-    box_xyxy: np.ndarray
-    score: float
-    presence: float
-    pointed: bool
-    found: str  # category of the annotated object that the best box overlaps most
-
-
 def measured(phrase, answer, regions):
-    """The `Measured` of one `Grounding`."""
-    over = most_overlapped(answer.boxes_xyxy[0], np.array([region.box_xyxy for region in regions]))
-    return Measured(phrase, ious_with(answer.boxes_xyxy, phrase.boxes_xyxy[0]), answer.boxes_xyxy[0],
-                    float(answer.scores[0]), answer.presence,
-                    point_inside(hottest_point(answer.heatmap), phrase.boxes_xyxy[0]),
-                    "nothing" if over is None else regions[over].category)  # fmt: skip
+    """An answer beside its annotation: what tables and pictures ask of it; `ious` of its boxes, best-scored first."""
+    box, target = answer.boxes_xyxy[0], phrase.boxes_xyxy[0]
+    over = most_overlapped(box, np.array([region.box_xyxy for region in regions]))
+    return SimpleNamespace(phrase=phrase, ious=ious_with(answer.boxes_xyxy, target), box_xyxy=box,
+                           score=float(answer.scores[0]), presence=answer.presence,
+                           pointed=point_inside(hottest_point(answer.heatmap), target),
+                           found="nothing" if over is None else regions[over].category)  # fmt: skip
 
 
 def measure(methods, dataset):
-    """Name -> `Measured` of every phrase: all methods are asked the same phrases; frozen features are shared."""
+    """Name -> `measured` of every phrase: all methods are asked the same phrases; frozen features are shared."""
     results = {name: [] for name in methods}
     for index in range(len(dataset)):
         example = dataset[index]
@@ -36,10 +24,8 @@ MEASURES = {
     "Acc@0.5": lambda each: float(each.ious[0] >= 0.5),
     "mIoU": lambda each: float(each.ious[0]),
     "Pointing": lambda each: float(each.pointed),
-    "R@5": lambda each: recall_at(each.ious, 5),
+    "R@5": lambda each: float((each.ious[:5] >= 0.5).any()),
 }
-
-
 OTHERS = list(MEASURES)[1:]
 
 
@@ -50,5 +36,5 @@ def values_of(answers, measure="Acc@0.5"):
 
 def with_interval(values, image_ids, form=".3f"):
     """A mean with its 95 % interval, as text."""
-    low, high = intervals_by_image(np.asarray(values, dtype=float)[None], image_ids)[0]
+    low, high = interval(values, image_ids)
     return f"{np.mean(values):{form}} [{low:{form}}, {high:{form}}]"

@@ -14,13 +14,14 @@ def losses_of(criterion, images, indices, rng):
             features = images.encoder.encode_squares(batch.squares, updates() if updates is not None else None)
         else:
             features = images.features(indices)
-        return {name: value for name, (value, _) in criterion.of_features(features, batch).items()}
+        return criterion(features, batch)
 
 
-def train(name, criterion, images, *, epochs, steps, batch, learning_rate, validate=None):
+def train(name, criterion, images, *, epochs, steps, batch, learning_rate, validate=()):
     """Train what a criterion holds; the running mean of the weights, and what each epoch came to.
 
-    A run that was stopped goes on after its last whole epoch: its state is in the folder RUNS.
+    A run that was stopped goes on after its last whole epoch: its state is in the folder RUNS. `validate`: images to
+    validate on, and how many at once.
     """
     decoder, path = criterion.decoder, RUNS / f"{name}.pt"
     optimizer = torch.optim.AdamW(_parameter_groups(criterion, 0.02), lr=learning_rate, eps=EPSILON)
@@ -51,7 +52,7 @@ def train(name, criterion, images, *, epochs, steps, batch, learning_rate, valid
             mean.update_parameters(decoder)
             for part, value in losses.items():
                 sums[part] = sums.get(part, 0.0) + value.item() / steps
-        history.append({"train": sums, "validation": validate(criterion, mean.module) if validate else {}})
+        history.append({"train": sums, "validation": validated(criterion, mean.module, *validate) if validate else {}})
         RUNS.mkdir(parents=True, exist_ok=True)
         state = {part: value.state_dict() for part, value in parts.items()} | {"history": history}
         torch.save(state, path.with_suffix(".part"))

@@ -11,17 +11,13 @@ def accuracy(decoder, images, relative=0.6):
     return {"Acc@0.5": float(np.mean(right)), "Pointing": float(np.mean(pointed))}
 
 
-def validator(images, *, batch):
-    """What is measured after each epoch, of the running mean: the losses of the validation images, and accuracy."""
-
-    def validate(criterion, decoder):
-        rng, trained = np.random.default_rng(0), criterion.decoder
-        criterion.decoder = decoder.eval()
-        with torch.no_grad():
-            batches = images.chosen[: len(images) // batch * batch].reshape(-1, batch)
-            losses = [losses_of(criterion, images, indices, rng) for indices in batches]
-        criterion.decoder = trained
-        means = {name: np.mean([each[name].item() for each in losses]) for name in losses[0]}
-        return means | accuracy(decoder, images)
-
-    return validate
+def validated(criterion, decoder, images, batch):
+    """The losses of validation images and the accuracy on them, of the running mean of a decoder's weights."""
+    rng, trained = np.random.default_rng(0), criterion.decoder
+    criterion.decoder = decoder.eval()
+    with torch.no_grad():
+        batches = images.chosen[: len(images) // batch * batch].reshape(-1, batch)
+        losses = [losses_of(criterion, images, indices, rng) for indices in batches]
+    criterion.decoder = trained
+    means = {name: np.mean([each[name].item() for each in losses]) for name in losses[0]}
+    return means | accuracy(decoder, images)

@@ -1,4 +1,4 @@
-"""A method of one's own, from docs/own_method.md, and another system's boxes, in one comparison with a known one."""
+"""A method of one's own, from docs/evaluation.md, and another system's boxes, in one comparison with a known one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.scripts import ROOT, run_script
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
 
-CODE = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "own_method.md").read_text(encoding="utf-8"), re.DOTALL)[0]
+CODE = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8"), re.DOTALL)[0]
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from grounding.errors import InputError
-from grounding.runtime.distributed import LAUNCH, is_main, join_launch, refuse_several
+from grounding.runtime.distributed import join_launch
+from grounding.runtime.launch import LAUNCH, is_main, refuse_several
 from tests.scripts import ROOT
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
