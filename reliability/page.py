@@ -1,4 +1,4 @@
-"""What the trials of this folder found: rows of a file, and `python -m reliability.page`, which puts them into a page."""
+"""What the trials here found: rows of a file, and `python -m reliability.page`, which puts them into a page."""
 
 from __future__ import annotations
 

@@ -27,8 +27,7 @@ from grounding.data.untrusted import load_plain_pickle, unpack
 from grounding.deployment.bulk import read_requests, request_lines
 from grounding.evaluation.predictions import Prediction
 from grounding.evaluation.score import read_answers
-from grounding.methods.config import ModelConfig
-from grounding.methods.load import read_model_config
+from grounding.methods.config import ModelConfig, read_model_config
 from grounding.runtime.config_io import plain
 from grounding.types import Expression
 from reliability.inputs import misplaced, spoilt

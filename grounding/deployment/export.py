@@ -25,9 +25,9 @@ from grounding.clip.text import CONTEXT_LENGTH, END, START
 from grounding.deployment.networks import onnx_networks
 from grounding.errors import InputError
 from grounding.geometry import PADDING_RGB
-from grounding.methods.config import ModelConfig
+from grounding.methods.config import ModelConfig, read_model_config
 from grounding.methods.dense import DenseGrounder
-from grounding.methods.load import load, read_model_config
+from grounding.methods.load import load
 from grounding.methods.names import DECODER_FILE, folder_of
 from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.cli import exit_on_input_error

@@ -14,9 +14,10 @@ from jsonargparse import auto_cli
 from grounding.clip.backbone import ADDRESSES
 from grounding.clip.text import CONTEXT_LENGTH
 from grounding.errors import InputError
+from grounding.methods.config import read_model_config
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.hub_download import NAME, PREFIX, PUBLISHED_CLIPS, hub_failures
-from grounding.methods.load import load, read_model_config
+from grounding.methods.load import load
 from grounding.methods.names import CONFIG_FILE, DECODER_FILE, RUN_FILES, folder_of
 from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.config_io import plain, read_yaml

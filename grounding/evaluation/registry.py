@@ -21,11 +21,20 @@ from grounding.evaluation.evaluate import EvaluatedMethod, method_of
 from grounding.evaluation.extraction_sweep import ExtractionTuner
 from grounding.evaluation.score import read_answers
 from grounding.extraction.settings import EXTRACTION_FILE, QUALITY_FILE
-from grounding.methods.config import ModelConfig
+from grounding.methods.config import ModelConfig, read_model_config
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.grounder import Grounder
-from grounding.methods.load import load, model_for, read_model_config
-from grounding.methods.names import BLIND, DECODER_FILE, TRAINING_FREE, folder_of, is_answer_file, needs_no_training
+from grounding.methods.load import load, model_for
+from grounding.methods.names import (
+    BLIND,
+    DECODER_FILE,
+    TRAINING_FREE,
+    folder_of,
+    is_answer_file,
+    maps_of,
+    needs_no_training,
+)
+from grounding.methods.on_proposals import OnProposals
 from grounding.methods.own import MethodName, OwnGrounder
 from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
@@ -116,15 +125,19 @@ def load_method(name: MethodName, settings: MethodSettings) -> Grounder:
 
 def _model_of(name: MethodName, shared: ModelConfig) -> ModelConfig:
     """What brings its own model is asked for that: the shared one may be another method's."""
+    name = maps_of(str(name))
     if name in TRAINING_FREE or (name == shared.clip and shared.inference_sizes):
         return shared
-    return model_for(str(name), ModelConfig(trust_checkpoint=shared.trust_checkpoint))
+    return model_for(name, ModelConfig(trust_checkpoint=shared.trust_checkpoint))
 
 
 def origin_of(grounder: Grounder, name: MethodName, settings: MethodSettings) -> dict[str, Any]:
     """What the answers of a method that `load_method` has loaded depend on besides the data; of one's own, its name."""
     if isinstance(grounder, OwnGrounder):
         return {"method": grounder.origin}
+    if isinstance(grounder, OnProposals):
+        return {**origin_of(grounder.maps, maps_of(str(name)), settings), "proposals": plain(settings.proposals),
+                "detector": grounder.proposer.sha256}  # fmt: skip
     if isinstance(grounder, YOLOCLIPGrounder):
         return {"clip": grounder.scorer.clip.sha256, "proposals": plain(settings.proposals),
                 "detector": grounder.proposer.sha256, "scoring": plain(settings.scoring)}  # fmt: skip
@@ -144,6 +157,8 @@ def origin_of(grounder: Grounder, name: MethodName, settings: MethodSettings) ->
 
 def precision_of(grounder: Grounder) -> str:
     """What a method's network computes in, in words."""
+    if isinstance(grounder, OnProposals):
+        return precision_of(grounder.maps)
     if isinstance(grounder, DenseGrounder):
         return precision_name(grounder.encoder.clip.precision)
     if isinstance(grounder, YOLOCLIPGrounder):

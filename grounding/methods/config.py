@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
 from grounding.clip.backbone import EMBEDDED
+from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig
 from grounding.model.decoder import DecoderConfig
-from grounding.runtime.config_io import PERMISSION
+from grounding.runtime.config_io import PERMISSION, RUN_CONFIG, from_plain, read_yaml
 
 
 @dataclass(frozen=True)
@@ -49,3 +51,22 @@ class ModelConfig:
     def heatmap_stride(self) -> int:
         """Model pixels per cell of the heatmap."""
         return self.output_stride if self.decoder.kind == "adapters" else self.output_stride // 4
+
+
+def read_model_config(folder: Path, *, trust_checkpoint: bool = False) -> ModelConfig:
+    """The `model` section of a run's config.yaml.
+
+    Its `trust_checkpoint` is as given: that permission is the user's to give, and not the file's.
+
+    Raises:
+        InputError: the file is missing, is no YAML, or holds a field or value that no model has.
+    """
+    path = folder / RUN_CONFIG
+    if not path.is_file():
+        raise InputError(f"{folder} is no run folder: it has no {RUN_CONFIG}; give the folder that train.py wrote")
+    try:
+        content = read_yaml(path)
+        model = from_plain(content.get("model") if isinstance(content, dict) else None, ModelConfig, "model")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged ({error}): restore it or train again") from error
+    return replace(model, trust_checkpoint=trust_checkpoint)

@@ -18,7 +18,7 @@ from grounding.clip.precision import Precision, number_format, own_mode, usable_
 from grounding.errors import InputError
 from grounding.extraction.settings import read_extraction
 from grounding.methods.calibration import embedded_calibration, read_calibration
-from grounding.methods.config import ModelConfig
+from grounding.methods.config import ModelConfig, read_model_config
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.gradcam import GradCAMGrounder
 from grounding.methods.grounder import Grounder
@@ -28,15 +28,18 @@ from grounding.methods.names import (
     CONFIG_FILE,
     DECODER_FILE,
     GRADCAM,
+    ON_PROPOSALS,
     SHIPPED,
     TRAINING_FREE,
     YOLO_CLIP,
     ZERO_SHOT,
     folder_of,
     is_clip,
+    maps_of,
     names_of,
     run_folders,
 )
+from grounding.methods.on_proposals import OnProposals
 from grounding.methods.own import MethodName, own_method
 from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.methods.reclip import ReCLIPGrounder
@@ -44,7 +47,6 @@ from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPG
 from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.build import decoder_for
 from grounding.model.decoder import HeatmapDecoder
-from grounding.runtime.config_io import from_plain, read_yaml
 
 # Of a CLIP that is named as a method: the size it was trained at sees large objects, larger ones see small objects.
 SIZES_OF_A_CLIP = (224, 320, 448)
@@ -80,10 +82,11 @@ def load(
         name: the folder of a training run, "refshapes" for the decoder that comes with this package, one of
             `TRAINING_FREE`, "hf://user/name" or "hf://user/name@revision" of a run on a model hub, a CLIP ("RN50" or
             another of `clip.backbone.RESNETS`, or its file) for its zero-shot form at `SIZES_OF_A_CLIP`, or
-            "package.module:Class" of a method of one's own (`own.own_method`), which looks at no other argument.
+            "package.module:Class" of a method of one's own (`own.own_method`), which looks at no other argument. With
+            "+yolo" after a name, the detector's boxes are the answer where that method's heatmap is highest.
         model: the CLIP and, for "zero-shot", its input size; a run folder brings its own, beside which only
             `trust_checkpoint` may be given.
-        proposals: the detector of "yolo-clip" and "reclip".
+        proposals: the detector of "yolo-clip", "reclip" and "+yolo".
         scoring: how CLIP looks at their proposals.
         device: where the models go: "auto" is a GPU if there is one.
         precision: "float32"; "bfloat16", which saves most of the time where the device multiplies it natively and moves
@@ -109,6 +112,9 @@ def load(
         if not isinstance(what, kind):
             raise InputError(f"where a {kind.__name__} is expected there is {what!r}: give a {kind.__name__}")
     name, device = os.fspath(name), usable_device(device)  # type: ignore[arg-type]
+    if name.endswith(ON_PROPOSALS):
+        maps = load(maps_of(name), model=model, device=device, precision=precision, compiled=compiled)
+        return OnProposals(maps, load_proposer(proposals, device))
     if name in BLIND:
         return BLIND[name]()
     model = model_for(name, model)
@@ -167,31 +173,13 @@ def read_decoder(folder: Path, encoder: Encoder, config: ModelConfig) -> Heatmap
     return decoder.to(encoder.device)
 
 
-def read_model_config(folder: Path, *, trust_checkpoint: bool = False) -> ModelConfig:
-    """The `model` section of a run's config.yaml.
-
-    Its `trust_checkpoint` is as given: that permission is the user's to give, and not the file's.
-
-    Raises:
-        InputError: the file is missing, is no YAML, or holds a field or value that no model has.
-    """
-    path = folder / CONFIG_FILE
-    if not path.is_file():
-        raise InputError(f"{folder} is no run folder: it has no {CONFIG_FILE}; give the folder that train.py wrote")
-    try:
-        content = read_yaml(path)
-        model = from_plain(content.get("model") if isinstance(content, dict) else None, ModelConfig, "model")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is damaged ({error}): restore it or train again") from error
-    return replace(model, trust_checkpoint=trust_checkpoint)
-
-
 def model_for(name: str, given: ModelConfig) -> ModelConfig:
     """The given model, or where the method's name is that of a CLIP, this one, at several sizes unless sizes are given.
 
     Raises:
         InputError: another CLIP is given beside it.
     """
+    name = maps_of(name)
     if not is_clip(name):
         return given
     if given.clip not in (EMBEDDED, name):

@@ -29,6 +29,12 @@ TRAINING_FREE = (ZERO_SHOT, GRADCAM, YOLO_CLIP, RECLIP, *BLIND)
 WORDS = (*TRAINING_FREE, *SHIPPED, *RESNETS)  # no folder or file of such a name is the method
 ANSWER_SUFFIXES = (".jsonl", ".json")
 CLIP_SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
+ON_PROPOSALS = "+yolo"  # after the name of a method whose heatmap is to choose among a detector's boxes
+
+
+def maps_of(name: str) -> str:
+    """The name of the method that makes the heatmaps: `name` itself, without `ON_PROPOSALS`."""
+    return name.removesuffix(ON_PROPOSALS)
 
 
 def folder_of(name: str | os.PathLike[str]) -> Path:
@@ -38,7 +44,7 @@ def folder_of(name: str | os.PathLike[str]) -> Path:
     Raises:
         InputError: as `hub_download.fetched`.
     """
-    name = os.fspath(name)
+    name = maps_of(os.fspath(name))
     return fetched(name, RUN_FILES) if is_hub_name(name) else SHIPPED.get(name, Path(name))
 
 
@@ -55,6 +61,7 @@ def is_answer_file(name: str) -> bool:
 
 def needs_no_training(name: str) -> bool:
     """Whether a method's name is none of a run."""
+    name = maps_of(name)
     return name in TRAINING_FREE or is_clip(name)
 
 
@@ -75,6 +82,8 @@ def names_of(method: MethodName | os.PathLike[str]) -> list[str]:
     if own is not None:
         return [own.name]
     name = os.fspath(method)  # type: ignore[arg-type]
+    if name.endswith(ON_PROPOSALS):
+        return [maps + ON_PROPOSALS for maps in names_of(maps_of(name))]
     if name in WORDS:
         return [name]
     if is_hub_name(name):

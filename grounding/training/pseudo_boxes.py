@@ -11,7 +11,7 @@ import json
 import pickle
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
 
@@ -32,10 +32,12 @@ from grounding.data.supervision import (
 )
 from grounding.errors import InputError, SettingsError
 from grounding.evaluation.registry import code_identity
+from grounding.methods.config import read_model_config
 from grounding.methods.grounder import Grounder, ground_examples
-from grounding.methods.load import load, read_model_config
-from grounding.methods.names import DECODER_FILE, RUN_FILES
-from grounding.runtime.config_io import refuse_wrong_values
+from grounding.methods.load import load
+from grounding.methods.names import DECODER_FILE, RUN_FILES, maps_of
+from grounding.methods.proposals import ProposalsConfig
+from grounding.runtime.config_io import plain, refuse_wrong_values
 from grounding.runtime.distributed import join_launch
 from grounding.runtime.files import atomic_write, locked, sha256_of, write_text_atomic
 from grounding.runtime.shards import ShardedFile
@@ -49,7 +51,9 @@ class PseudoBoxesConfig:
     """Annotate a split with a run's answers, under another name beside the data set's own annotations.
 
     Attributes:
-        run: folder of a training run; its answers are kept in it too, as pseudo_boxes.jsonl.
+        run: folder of a training run; its answers are kept in it too, as pseudo_boxes.jsonl. With "+yolo" after it, its
+            heatmaps choose among a detector's boxes.
+        proposals: that detector.
         data: root folder of the data set. Its annotations folder gets refs(NAME).p and instances(NAME).json, to be
             read with `split_by` NAME: the split with pseudo-boxes, the other splits as they are.
         name: of the new annotations.
@@ -74,6 +78,7 @@ class PseudoBoxesConfig:
     device: Literal["auto", "cpu"] = "auto"
     workers: NonNegativeInt = 0
     seed: NonNegativeInt = 0
+    proposals: ProposalsConfig = field(default_factory=ProposalsConfig)
 
 
 def write_pseudo_boxes(config: PseudoBoxesConfig) -> str:
@@ -87,10 +92,11 @@ def write_pseudo_boxes(config: PseudoBoxesConfig) -> str:
     """
     refuse_wrong_values(config)
     refuse_test_split("split", config.split)
-    if not (config.run / DECODER_FILE).is_file():
-        raise InputError(f"{config.run} holds no trained run: give a folder in which train.py finished an epoch")
-    if read_model_config(config.run).decoder.kind != "adapters":
-        raise InputError(f"{config.run} was trained with boxes: give a run of --model.decoder.kind adapters")
+    folder = Path(maps_of(str(config.run)))
+    if not (folder / DECODER_FILE).is_file():
+        raise InputError(f"{folder} holds no trained run: give a folder in which train.py finished an epoch")
+    if read_model_config(folder).decoder.kind != "adapters":
+        raise InputError(f"{folder} was trained with boxes: give a run of --model.decoder.kind adapters")
     if not 0 <= config.boxes_fraction < 1:
         raise SettingsError(f"boxes_fraction is {config.boxes_fraction}: give a share from 0 to below 1")
     layout = find_layout(config.data, config.split_by)
@@ -108,7 +114,7 @@ def write_pseudo_boxes(config: PseudoBoxesConfig) -> str:
     boxed = images_with_boxes(dataset, config.boxes_fraction, seed=config.seed)
     before = read_reference_records(layout.refs_file)
     refuse_shared_images(before, split=config.split, images=images - boxed)
-    with locked(config.run / "pseudo_boxes.lock", "train.py pseudo_boxes", "--run"):
+    with locked(folder / "pseudo_boxes.lock", "train.py pseudo_boxes", "--run"):
         answers = [each for each in _answers(config, dataset, layout.refs_file) if each.score >= config.least_score]
     if not answers:
         raise InputError(f"no answer of {config.run} scores {config.least_score} or more: give a lower --least_score")
@@ -128,13 +134,16 @@ def write_pseudo_boxes(config: PseudoBoxesConfig) -> str:
 
 def _answers(config: PseudoBoxesConfig, dataset: RefCOCOg, refs_file: Path) -> list[Answer]:
     """The run's answer to every phrase, read from its folder where it is there already."""
-    made_from = {**{name: sha256_of(config.run / name) for name in RUN_FILES if (config.run / name).is_file()},
+    folder = Path(maps_of(str(config.run)))
+    made_from = {**{name: sha256_of(folder / name) for name in RUN_FILES if (folder / name).is_file()},
+                 "proposals": None if folder == config.run else plain(config.proposals),
                  "data": sha256_of(refs_file), "split": config.split, "subset": config.subset,
                  "seed": int(config.seed), "code": code_identity()}  # fmt: skip
     blocks = [range(i, min(i + IMAGES_PER_BLOCK, len(dataset))) for i in range(0, len(dataset), IMAGES_PER_BLOCK)]
-    file = ShardedFile(config.run / "pseudo_boxes.jsonl", made_from, blocks=len(blocks), replace=True)
+    file = ShardedFile(folder / "pseudo_boxes.jsonl", made_from, blocks=len(blocks), replace=True)
     if not file.is_complete:
-        grounder = load(config.run, device=join_launch(config.device).device, precision="float32")
+        device = join_launch(config.device).device
+        grounder = load(config.run, proposals=config.proposals, device=device, precision="float32")
         unfinished = file.unfinished()
         loader = ImageLoader(dataset, batch_sampler=[list(blocks[block]) for block in unfinished],
                              num_workers=config.workers, collate_fn=list)  # fmt: skip

@@ -24,8 +24,9 @@ from grounding.evaluation.extraction_sweep import GRID, fit_head, sweep, sweep_t
 from grounding.evaluation.fit_calibration import fit_calibration
 from grounding.extraction.settings import save_extraction
 from grounding.methods.calibration import save_calibration
+from grounding.methods.config import read_model_config
 from grounding.methods.dense import DenseGrounder
-from grounding.methods.load import load, read_model_config
+from grounding.methods.load import load
 from grounding.methods.names import CONFIG_FILE, DECODER_FILE, needs_no_training
 from grounding.runtime.config_io import plain, read_yaml, refuse_wrong_values
 from grounding.runtime.distributed import join_launch

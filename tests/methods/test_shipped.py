@@ -12,7 +12,7 @@ import grounding
 from grounding import RefCOCOg, load
 from grounding.data.refshapes.writer import write_refshapes
 from grounding.evaluation.evaluate import evaluate
-from grounding.methods.load import read_model_config
+from grounding.methods.config import read_model_config
 from grounding.methods.names import SHIPPED, TRAINING_FREE
 
 UNUSED_SEED = 20_261_124  # neither its training scenes nor those that its settings were chosen on come from it

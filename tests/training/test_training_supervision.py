@@ -106,6 +106,17 @@ def test_pseudo_boxes_are_the_runs_answers(made: TrainConfig) -> None:
     assert val[0] == val[1]
 
 
+def test_a_detectors_boxes_can_be_the_runs_answers(made: TrainConfig) -> None:
+    from grounding import load
+
+    write_pseudo_boxes(PseudoBoxesConfig(Path(f"{made.output}+yolo"), made.data, name="yolo", least_score=0.0,
+                                         device="cpu"))  # fmt: skip
+    grounder = load(f"{made.output}+yolo", precision="float32")
+    for each in RefCOCOg(made.data, "train", split_by="yolo").expressions:
+        expected = grounder.ground(each.image_path, [each.phrase])[0].boxes_xyxy[0]
+        np.testing.assert_allclose(each.box_xyxy, expected, atol=0.02)
+
+
 def test_a_share_of_images_keeps_its_annotated_boxes(made: TrainConfig) -> None:
     before, after = pseudo(made, boxes_fraction=0.5)
     annotated = {each.sent_id: each.box_xyxy for each in before.expressions}
