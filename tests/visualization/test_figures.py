@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from grounding.extraction import ExtractionConfig, extract
+from grounding.extraction.grabcut import LIKELY
 from grounding.types import Grounding
 from grounding.visualization.drawing import ANNOTATED_COLOUR, BOX_COLOUR
 from grounding.visualization.figures import MethodAnswer, contour_levels, draw_comparison, draw_figure, draw_steps
@@ -137,7 +138,7 @@ def test_steps_show_the_components() -> None:
     [
         (ExtractionConfig("multi_threshold", levels=(0.3, 0.6)), "candidates: 1"),
         (ExtractionConfig("quality"), "candidates: "),
-        (ExtractionConfig("grabcut"), "GrabCut starts where the heat is 0.40 or more"),
+        (ExtractionConfig("grabcut"), f"GrabCut starts where the heat is {0.8 * LIKELY:.2f} or more"),
         (ExtractionConfig("rectangle"), "evidence for (red) and against (blue)"),
     ],
 )
