@@ -1,5 +1,5 @@
 def interval(values, image_ids, draws=2000):
-    """The 95 % bootstrap interval of a mean: whole images are drawn, for their phrases stand or fall together."""
+    """The 95 % bootstrap interval of a mean over phrases: whole images are drawn, with replacement."""
     _, owner = np.unique(image_ids, return_inverse=True)
     sums, counts = np.bincount(owner, weights=values), np.bincount(owner)
     drawn = np.random.default_rng(0).integers(len(sums), size=(draws, len(sums)))

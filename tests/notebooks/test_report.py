@@ -87,6 +87,19 @@ def test_sources_keep_their_code_and_lose_what_was_asked(tmp_path: Path) -> None
         selected(module, "third")
 
 
+def test_what_a_formatter_spreads_is_brought_together(tmp_path: Path) -> None:
+    names = ", ".join(f"name_of_argument_{number}={number}" for number in range(6))
+    module = tmp_path / "module.py"
+    module.write_text(f"def called(**values: int) -> int:\n    total = called({names})\n\n    return total\n\n\n"
+                      "LISTED = [\n    1,  # one\n    2,\n]\n")  # fmt: skip
+    taken = selected(module, "called, LISTED")
+    assert ast.dump(ast.parse(taken)) == ast.dump(ast.parse(module.read_text()))
+    _, first, second, last, *_ = taken.splitlines()
+    assert first.startswith("    total = called(name_of_argument_0=0, ") and len(first) <= 120
+    assert second.lstrip().startswith("name_of_argument_") and second.endswith(")")
+    assert last == "    return total" and "    1,  # one" in taken
+
+
 def test_every_number_of_the_text_is_a_claim() -> None:
     for part in sorted(PARTS.glob("*.md")):
         text = re.sub(r"\{\{claim: [^}]+\}\}|<!--.*?-->|\$\$.*?\$\$", "", part.read_text(), flags=re.DOTALL)
