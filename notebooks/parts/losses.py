@@ -24,7 +24,7 @@ class BoxLosses(nn.Module):
             if self.contrast is not None:
                 one = batch.counts == 1  # the pairs of a region and its phrase
                 of_boxes = pool(regions.float(), masks[one], batch.image_index[one])
-                pairs = Pairs(of_boxes, phrases.embeddings[one], batch.region_ids[one], batch.image_index[one])
+                pairs = Pairs(of_boxes, phrases.embeddings[one], batch.region_ids[one])
                 losses["contrast_loss"] = self.weight * self.contrast(pairs)
         return losses
 
