@@ -15,26 +15,24 @@ latter by it with `--split_by umd --data data/refshapes-1 --composed_per_image 1
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jsonargparse import auto_cli
 from jsonargparse.typing import PositiveInt
 from tabulate import tabulate
 from tqdm import tqdm
 
 from benchmarks.claims import CLAIMS, Claim, record
-from benchmarks.pages import between
+from benchmarks.measuring import run
+from benchmarks.pages import write_between
 from grounding.data.refcocog import RefCOCOg
 from grounding.evaluation.metrics import ious_with, point_inside
 from grounding.evaluation.significance import paired_difference
 from grounding.extraction import ExtractionConfig, extract
 from grounding.geometry import hottest_point
 from grounding.methods.load import load
-from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.config_io import from_plain, read_yaml
 from grounding.runtime.files import write_text_atomic
 from grounding.training.config import TrainConfig
@@ -120,21 +118,21 @@ def main(
     facts = (f"{seeds} seeds, {epochs} passes over {images:,} images; {len(val)} images of val, "
              f"{len(val.expressions):,} expressions")  # fmt: skip
     text = f"{facts}.\n\n{parts_table(parts)}\n\n{shares_table(by_share)}"
-    write_text_atomic(output, between(output, BEGIN, END, text))
+    write_between(output, BEGIN, END, text)
     record(worth_of_parts(parts) | worth_of_boxes(by_share), claims)
 
 
-def measure(run: Path, dataset: RefCOCOg, folder: Path) -> Measured:
+def measure(method: Path, dataset: RefCOCOg, folder: Path) -> Measured:
     """A run's answers to every phrase, measured; kept in a folder, where they are read the next time."""
-    path = folder / f"{run.name}.json"
+    path = folder / f"{method.name}.json"
     if not path.is_file():
-        grounder = load(run)
+        grounder = load(method)
         values: dict[str, list[float]] = {name: [] for name in MEASURES}
-        for example in tqdm([dataset[index] for index in range(len(dataset))], desc=run.name, unit="image"):
+        for example in tqdm([dataset[index] for index in range(len(dataset))], desc=method.name, unit="image"):
             [answers] = grounder.ground_batch([example.image], [example.phrases])
             for answer, annotated in zip(answers, example.boxes_xyxy, strict=True):
                 boxes = answer.boxes_xyxy
-                if run.name not in OWN_BOXES:
+                if method.name not in OWN_BOXES:
                     boxes = extract(answer.heatmap, ExtractionConfig(), None, answer.image)[0]
                 iou = float(ious_with(boxes[:1], annotated)[0])
                 inside = point_inside(hottest_point(answer.heatmap), annotated)
@@ -210,5 +208,4 @@ def worth_of_boxes(by_share: Mapping[str, Measured]) -> dict[str, Claim]:
 
 
 if __name__ == "__main__":
-    with exit_on_input_error():
-        auto_cli(main, args=sys.argv[1:], as_positional=False, prog=COMMAND)
+    run(main)

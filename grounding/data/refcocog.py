@@ -88,7 +88,7 @@ class RefCOCOg(GroundingDataset):
 def repeated_ids(references: Sequence[Reference]) -> list[str]:
     """Each ref_id and sent_id that stands more than once, with the number of times.
 
-    Answers are found by sent_id and pooled by ref_id: what stands twice would be taken for one thing.
+    Answers are found by sent_id: what stands twice would be taken for one thing.
     """
     ids = Counter(("ref_id", each.ref_id) for each in references)
     ids.update(("sent_id", sentence.sent_id) for each in references for sentence in each.sentences)
