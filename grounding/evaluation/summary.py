@@ -95,10 +95,6 @@ class Summary:
         ious = [ious_with(each.answers_xyxy, np.array(each.annotated_xyxy)) for each in self.predictions]
         right_at = np.mean([hits(of_query[:, None], IOU_STEPS).mean(axis=0) for of_query in ious], axis=0)
         report["accuracy_over_iou"] = {"threshold": IOU_STEPS.tolist(), "accuracy": right_at.tolist()}
-        report["iou_histogram"] = {
-            "edges": IOU_STEPS.tolist(),
-            "count": np.histogram(self.values["miou"], bins=IOU_STEPS)[0].tolist(),
-        }
         return {name: value for name, value in report.items() if value != {}}
 
     def behind(self, first: Summary) -> dict[str, Any]:

@@ -1,5 +1,4 @@
-"""What methods answer as figures: one method's image, maps and boxes, several methods side by side, or how a heatmap
-turns into boxes."""
+"""What methods answer as figures: image, maps and boxes, methods side by side, how a heatmap turns into boxes."""
 
 from __future__ import annotations
 
@@ -153,10 +152,8 @@ def _panel(
 
 
 def _maps(answer: MethodAnswer) -> list[FigurePanel]:
-    similarity = (
-        [] if answer.similarity is None else [_panel("similarity map, before the decoder", _similarity, answer)]
-    )
-    return [*similarity, _panel("heatmap", _heatmap, answer)]
+    heat = [_panel("heatmap", _heatmap, answer)]
+    return heat if answer.similarity is None else [_panel("CLIP's similarity map", _similarity, answer), *heat]
 
 
 def _between(answer: MethodAnswer) -> list[tuple[str, Callable[[Axes, MethodAnswer], None]]]:

@@ -60,7 +60,7 @@ def colour_near(picture: np.ndarray, centre: tuple[int, int], colour: str, *, re
 
 def test_figure_has_its_panels_in_order() -> None:
     titles = [axis.get_title() for axis in panels(draw_figure([answer()], title="t"))]
-    assert titles == ["image", "similarity map, before the decoder", "heatmap", "boxes"]
+    assert titles == ["image", "CLIP's similarity map", "heatmap", "boxes"]
     proposals = draw_figure([answer(extraction=None, similarity=False)], title="t")
     assert [axis.get_title() for axis in panels(proposals)] == ["image", "heatmap", "boxes"]
 
