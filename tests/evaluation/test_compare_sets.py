@@ -10,6 +10,7 @@ import pytest
 
 from grounding import ModelConfig, load
 from grounding.data.grefcoco import GRefCOCO
+from grounding.evaluation import compare_sets as comparison
 from grounding.evaluation.fit_calibration import calibrated_answer, fit_calibration
 from grounding.evaluation.set_metrics import SetAnswer, set_metrics
 from grounding.methods.calibration import Calibration
@@ -50,6 +51,15 @@ def test_measures_are_those_of_the_methods_own_answers(data, tmp_path, capsys):
     expected = set_metrics([calibrated_answer(each, own) for each in answers["test"]])
     assert measured["metrics"] == pytest.approx(expected, abs=1e-6)
     assert measured["n"] == 12 and name in outcome.out and "AUROC" in outcome.out
+
+
+def test_the_fitted_calibration_says_what_is_withheld(data, tmp_path, monkeypatch):
+    strict = Calibration((1.0, -50.0), (1.0, 0.0), least_presence=0.5, least_score=0.5)
+    monkeypatch.setattr(comparison, "fit_calibration", lambda _: strict)
+    config = comparison.SetsConfig(["zero-shot"], data, tmp_path, model=ModelConfig(clip=str(data.parent / "clip.pt")),
+                                   device="cpu")  # fmt: skip
+    metrics = comparison.compare_sets(config)["methods"]["zero-shot"]["metrics"]
+    assert (metrics["n_acc"], metrics["t_acc"]) == (1, 0)
 
 
 def test_a_threshold_is_not_chosen_on_a_test_split(data, tmp_path, capsys):
