@@ -54,7 +54,7 @@ def test_measures_are_those_of_the_methods_own_answers(data, tmp_path, capsys):
 
 
 def test_the_fitted_calibration_says_what_is_withheld(data, tmp_path, monkeypatch):
-    strict = Calibration((1.0, 0.0), (1.0, 0.0), least_presence=1.1, least_score=1.1)
+    strict = Calibration((1.0, -50.0), (1.0, 0.0), least_presence=0.5, least_score=0.5)
     monkeypatch.setattr(comparison, "fit_calibration", lambda _: strict)
     config = comparison.SetsConfig(["zero-shot"], data, tmp_path, model=ModelConfig(clip=str(data.parent / "clip.pt")),
                                    device="cpu")  # fmt: skip
