@@ -67,7 +67,7 @@ def test_every_method_of_the_package_says_so_once_and_in_every_answer(name: str)
     assert len(caught) == 1
     with warnings.catch_warnings():
         warnings.simplefilter("error", PhotographWarning)
-        [again], [drawing] = grounder.ground_batch([image, np.full_like(image, 90)], [["a dog"], ["a dog"]])
+        [again], _, [drawing] = grounder.ground_batch([image, image, np.full_like(image, 90)], [["a dog"]] * 3)
     assert all("ask RN50" in each.warning for each in (*first, again)) and drawing.warning == ""
     assert ("detector" in again.warning) is (name in ("yolo-clip", "reclip"))
 
