@@ -70,7 +70,7 @@ MEASURES_OF_OURS = {
 TAGS = ("attribute", "relation", "comparison", "occluded", "small", "novel")
 GOALS = (
     *(Goal("refshapes-weak", other, measure, 0.1) for other in ("zero-shot", RULES) for measure in MEASURES),
-    Goal("refshapes-weak", "yolo-clip", "acc@0.5", 0.0),
+    *(Goal(f"refshapes-{name}", "yolo-clip", "acc@0.5", 0.0) for name in ("weak", "weak+yolo", "pseudo")),
     Goal("refshapes", "reclip", "acc@0.5", 0.15),
     *(Goal("refshapes", "reclip", "acc@0.5", 0.0, tag) for tag in TAGS),
 )

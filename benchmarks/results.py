@@ -37,6 +37,9 @@ RULES_COMMAND = (
 NAMES = {
     "refshapes": "ours, trained with boxes: the decoder that comes with the package",
     "refshapes-weak": "ours, trained without boxes",
+    "refshapes-weak+yolo": "ours, trained without boxes, on YOLO's proposals",
+    "refshapes-pseudo": "ours, trained without boxes: a decoder from pseudo-boxes on these",
+    "zero-shot+yolo": "the untrained map on YOLO's proposals",
     RULES: "the untrained map, with our rules for places and GrabCut",
     "reclip": "ReCLIP-style rules on YOLO + CLIP",
     "yolo-clip": "YOLO + CLIP",
