@@ -18,14 +18,15 @@ from grounding.clip.text import TextEncoder
 from grounding.evaluation.clip_similarity import CLIPSimilarity
 from grounding.extraction import ExtractionConfig
 from grounding.methods.config import ModelConfig
-from grounding.methods.dense import DenseGrounder, Grounder
+from grounding.methods.dense import DenseGrounder
+from grounding.methods.grounder import Grounder
 from grounding.methods.load import gradcam, zero_shot
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
 from grounding.model.build import decoder_for
 from grounding.model.decoder import DecoderConfig
 from grounding.training.config import TrainConfig
-from grounding.training.criterion import ContrastConfig, LossConfig, criterion_for
+from grounding.training.criterion import LossConfig, criterion_for
 from grounding.training.step import make_step
 from grounding.types import Example, Expression
 from tests.fake_proposer import FakeProposer
@@ -35,7 +36,7 @@ from tests.training.test_criterion import make_batch
 
 SMALL = {"width": 16, "blocks": 1, "queries": 2, "query_dim": 8}
 LOSSES = {
-    "convolutional": LossConfig(distance_weight=0.1, contrast=ContrastConfig(weight=0.1)),
+    "convolutional": LossConfig(distance_weight=0.1, contrast_weight=0.1),
     "adapters": LossConfig(distance_weight=0.1),
 }
 IMAGE = np.random.default_rng(0).integers(0, 256, (120, 200, 3), dtype=np.uint8)

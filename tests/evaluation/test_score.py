@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from grounding import InputError, ModelConfig, RefCOCOg
-from grounding.deployment.detections import from_detections
 from grounding.evaluation.compare import compare
 from grounding.evaluation.config import EvaluateConfig
 from grounding.evaluation.predictions import Prediction
@@ -190,19 +189,6 @@ def test_a_poor_system_is_not_suspected(compared, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         scored(write_answers(tmp_path / "poor.jsonl", compared[0], anywhere), compared[0])
-
-
-@pytest.mark.parametrize(
-    ("boxes", "said"),
-    [
-        ([[20, 30, 5, 6]], "corners are x1 <= x2"),
-        ([[0.1, 0.2, 0.3, 0.9], [0, 0, 1, 1]], "within 0 and 1: multiply them"),
-    ],
-)
-def test_detections_of_another_form_are_refused(boxes: list[list[float]], said: str) -> None:
-    supervision = pytest.importorskip("supervision")
-    with pytest.raises(InputError, match=said):
-        from_detections(supervision.Detections(xyxy=np.array(boxes, float)), np.zeros((40, 60, 3), np.uint8), "a cup")
 
 
 @pytest.mark.parametrize(

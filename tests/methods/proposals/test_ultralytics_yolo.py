@@ -72,7 +72,7 @@ def noise(width: int, height: int) -> np.ndarray:
     return image
 
 
-@pytest.mark.parametrize(("name", "size"), zip(ARCHITECTURES, ((180, 120), (120, 200), (96, 96)), strict=True))
+@pytest.mark.parametrize(("name", "size"), list(zip(ARCHITECTURES, ((180, 120), (120, 200), (96, 96)), strict=True)))
 def test_proposals_are_those_of_ultralytics_itself_on_a_picture(checkpoints, name, size):
     image = noise(*size)
     detector = UltralyticsProposer(checkpoints[name], SELECTION)
