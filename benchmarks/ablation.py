@@ -105,7 +105,7 @@ def main(
         output: Markdown file with the two marks.
         claims: file that the results go into.
     """
-    base = replace(from_plain(TrainConfig, read_yaml(config)["train"]), subset=images, epochs=epochs,
+    base = replace(from_plain(read_yaml(config)["train"], TrainConfig), subset=images, epochs=epochs,
                    validation_subset=40, resume=True)  # fmt: skip
     val = RefCOCOg(data, "val", group_by="image", subset=measured_on)
     parts: dict[str, list[Measured]] = {}
