@@ -109,9 +109,9 @@ def method_names(methods: MethodNames, others: Iterable[str] = ()) -> list[str]:
     count = Counter([*taken, *(name.casefold() for each in possible for name in each)])  # on some disks "A" is "a"
     names = [next((name for name in each if count[name.casefold()] == 1), each[-1]) for each in possible]
     count = Counter([*taken, *(name.casefold() for name in names)])
-    for name in names:
+    for each, name in zip(possible, names, strict=True):
         if count[name.casefold()] > 1:
-            raise InputError(f"two methods would both be called {name!r}: name each once, and give each method of "
+            raise InputError(f"two methods would both be called {each[0]!r}: name each once, and give each method of "
                              "your own another name")  # fmt: skip
     return names
 

@@ -64,8 +64,8 @@ def test_the_same_and_a_larger_one_go_on(made: EvaluateConfig) -> None:
 def test_score_and_compare_do_not_share_a_folder(made: EvaluateConfig, tmp_path: Path) -> None:
     predictions = made.output / "predictions" / "yolo-clip.jsonl"
     with pytest.raises(InputError, match="holds other results"):
-        score(ScoreConfig(predictions, "jsonl", output=made.output))
-    config = ScoreConfig(predictions, "jsonl", output=tmp_path)
+        score(ScoreConfig(predictions, output=made.output))
+    config = ScoreConfig(predictions, output=tmp_path)
     assert score(config) == score(config)
     with pytest.raises(InputError, match="holds other results"):
         compare(replace(made, output=tmp_path))

@@ -126,7 +126,7 @@ def test_wrong_kinds_of_values_are_told_and_the_page_goes_on(url: str, photo_fil
         session.send("ask", "click")
         assert "did not work" in session.status and str(Path.cwd()) not in str(session.values)
         session.values = kept
-    for phrase, told in (("a" * 500_000, "500000 characters"), ("\ud83d", "half a character")):
+    for phrase, told in (("a" * 500_000, "longer than CLIP's 77 tokens"), ("\ud83d", "half a character")):
         session.values["phrases"] = phrase
         session.send("ask", "click")
         assert told in session.status

@@ -93,9 +93,9 @@ def test_flickr30k(capsys: Capture, tmp_path: Path, flickr: Path, clip: tuple[ob
     gallery = run_script(capsys, "visualize.py", "gallery", tmp_path / "out", "--show", "random")
     assert gallery.code == 0, gallery
     scored = run_script(capsys, "evaluate.py", "score", tmp_path / "out" / "predictions" / "centred-box.jsonl",
-                        "--format", "jsonl", "--data", flickr, "--output", tmp_path / "scored")  # fmt: skip
+                        "--data", flickr, "--output", tmp_path / "scored")  # fmt: skip
     assert scored.code == 0, scored
-    again = json.loads((tmp_path / "scored" / "results.json").read_text())["methods"]["predictions"]["metrics"]
+    again = json.loads((tmp_path / "scored" / "results.json").read_text())["methods"]["centred-box"]["metrics"]
     assert [again[name] for name in MEASURES[:2]] == pytest.approx([2 / 6, 1 / 6])
 
 

@@ -86,7 +86,6 @@ def test_proposals_are_those_of_ultralytics_itself_on_a_picture(checkpoints, nam
     np.testing.assert_allclose(found.boxes_xyxy, boxes.xyxy[kept].numpy(), atol=1e-3)
     np.testing.assert_allclose(found.scores, boxes.conf[kept].numpy(), atol=1e-5)
     assert found.boxes_xyxy.dtype == found.scores.dtype == np.float32
-    assert UltralyticsProposer(checkpoints[name], Selection(0.9999)).propose(image).boxes_xyxy.shape == (0, 4)
     digest = hashlib.sha256(checkpoints[name].read_bytes()).hexdigest()
     assert detector.sha256 == digest and detector.name == f"untrained_{name}.pt"
     assert detector.weights == f"YOLO untrained_{name} (untrained_{name}.pt, sha256 {digest[:12]}...)"
