@@ -74,8 +74,11 @@ def experiments(base: TrainConfig) -> dict[str, TrainConfig]:
         ALL_PARTS: base,
         "without low-rank updates": replace(base, model=replace(base.model, decoder=replace(decoder, lora_rank=0))),
         "without presence and sets": replace(
-            base, model=replace(base.model, decoder=replace(decoder, presence=False)), sets_per_image=0
-        ),
+            base,
+            model=replace(base.model, decoder=replace(decoder, presence=False)),
+            sets_per_image=0,
+            sets_split_by=None,
+        ),  # fmt: skip
         "without composed phrases": replace(base, composed_per_image=0),
         "with region-phrase contrast": replace(base, losses=replace(losses, contrast_weight=0.1)),
     }
