@@ -78,7 +78,7 @@ def experiments(base: TrainConfig) -> dict[str, TrainConfig]:
             model=replace(base.model, decoder=replace(decoder, presence=False)),
             sets_per_image=0,
             sets_split_by=None,
-        ),  # fmt: skip
+        ),
         "without composed phrases": replace(base, composed_per_image=0),
         "with region-phrase contrast": replace(base, losses=replace(losses, contrast_weight=0.1)),
     }
