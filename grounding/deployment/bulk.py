@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, NonNegativeInt, PositiveInt, StringConstraints
 from tqdm import tqdm
@@ -21,10 +21,8 @@ from grounding.clip.precision import Precision, number_format, precision_name
 from grounding.errors import InputError
 from grounding.evaluation.registry import MethodSettings, code_identity, load_method, origin_of
 from grounding.methods.config import ModelConfig
-from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import shared_model
 from grounding.methods.names import BLIND
-from grounding.methods.own import OwnGrounder
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.stream import (
     AHEAD,
@@ -35,7 +33,7 @@ from grounding.methods.stream import (
     Request,
     ground_many,
 )
-from grounding.methods.yolo_clip import ScoringConfig, YOLOCLIPGrounder
+from grounding.methods.yolo_clip import ScoringConfig
 from grounding.runtime.cli import exit_on_input_error, parse
 from grounding.runtime.config_io import from_plain, refuse_wrong_values
 from grounding.runtime.distributed import join_launch
@@ -123,7 +121,6 @@ def ground_file(config: BulkConfig) -> str:
     settings = MethodSettings(model, config.proposals, config.scoring, device, config.precision, config.compiled)
     grounder = load_method(config.method, settings)
     made_from = origin_of(grounder, config.method, settings)
-    assert isinstance(grounder, DenseGrounder | YOLOCLIPGrounder | OwnGrounder)  # all that look at images
     origin = {"method": grounder.name, "weights": grounder.weights, "settings": made_from, "code": code_identity(),
               "requests": hashlib.sha256(requests).hexdigest(), "images": count, "block": int(config.block),
               "phrases_at_once": int(config.phrases_at_once), "device": device.type,
@@ -132,7 +129,7 @@ def ground_file(config: BulkConfig) -> str:
     with locked(config.output.with_suffix(".lock"), f"grounding of {config.output.name}"):
         file = ShardedFile(config.output, origin, blocks=-(-count // config.block), replace=False)
         if not file.is_complete:
-            _answer(grounder, config, file, lines)
+            _answer(cast(EncodeOnceGrounder, grounder), config, file, lines)  # as all that look at images
             file.finish()
     with config.output.open(encoding="utf-8") as answers:
         broken = sum('"error"' in line and "error" in json.loads(line) for line in answers)

@@ -13,7 +13,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tqdm import tqdm
 
@@ -21,12 +21,9 @@ from grounding.data.images import images_in, read_image
 from grounding.deployment.bulk import record_of
 from grounding.errors import InputError, visible
 from grounding.methods.config import ModelConfig
-from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import load
 from grounding.methods.names import BLIND
-from grounding.methods.own import OwnGrounder
-from grounding.methods.stream import GroundedImage
-from grounding.methods.yolo_clip import YOLOCLIPGrounder
+from grounding.methods.stream import EncodeOnceGrounder, GroundedImage
 from grounding.runtime.files import atomic_write
 
 COLUMNS = ("image", "phrase", "x1", "y1", "x2", "y2", "score", "presence", "note")
@@ -46,8 +43,8 @@ def ground_pictures(options: Namespace) -> None:
     if options.model in BLIND:
         raise InputError(f"model is {options.model!r}, which looks at no image: give RN50, or the folder of a run")
     paths = images_in(options.image)
-    grounder = load(options.model, model=ModelConfig(trust_checkpoint=options.trust_checkpoint), device="auto")
-    assert isinstance(grounder, DenseGrounder | YOLOCLIPGrounder | OwnGrounder)  # all that look at images
+    model = ModelConfig(trust_checkpoint=options.trust_checkpoint)
+    grounder = cast(EncodeOnceGrounder, load(options.model, model=model, device="auto"))  # as all that look at images
     if grounder.text is not None:
         grounder.text(options.phrases)  # a phrase that cannot be asked is no fault of a picture
     print(f"asking {grounder.name}: {grounder.weights}", file=sys.stderr)

@@ -207,7 +207,7 @@ def shared_model(names: Iterable[MethodName], given: ModelConfig) -> ModelConfig
     names = list(names)
     runs = run_folders(names)
     if not runs:
-        return model_for(next((name for name in names if isinstance(name, str) and is_clip(name)), ""), given)
+        return model_for(next((name for name in names if isinstance(name, str) and is_clip(maps_of(name))), ""), given)
     own = read_model_config(runs[0], trust_checkpoint=given.trust_checkpoint)
     refuse_other_model(given, own, runs[0])
     return own

@@ -19,6 +19,7 @@ from grounding.errors import InputError
 from grounding.extraction.heat import box_sums
 from grounding.geometry import box_area
 from grounding.methods.dense import DenseGrounder
+from grounding.methods.drawings import photograph_warnings
 from grounding.methods.grounder import Grounder
 from grounding.methods.proposals import Proposer
 from grounding.methods.stream import EncodeOnceGrounder
@@ -70,13 +71,15 @@ class OnProposals(EncodeOnceGrounder):
         """The answers about one image with its proposals for their boxes."""
         if not answers:
             return []
-        boxes, are_proposals = boxes_to_choose_from(self.proposer, answers[0].image)
+        image = answers[0].image
+        boxes, are_proposals = boxes_to_choose_from(self.proposer, image)
+        [warning] = photograph_warnings([image], self.maps.encoder.clip, self.proposer)
         chosen = []
         for answer in answers:
             heat = heat_of_boxes(answer.heatmap, boxes)
             order = np.argsort(-heat, kind="stable")
             chosen.append(replace(answer, boxes_xyxy=boxes[order], scores=heat[order], no_proposal=not are_proposals,
-                                  found=(0,) if answer.found else (), calibrated=False))  # fmt: skip
+                                  found=(0,) if answer.found else (), calibrated=False, warning=warning))  # fmt: skip
         return chosen
 
 

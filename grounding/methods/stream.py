@@ -94,9 +94,11 @@ class EncodeOnceGrounder(Protocol):
 
     Attributes:
         name: of the method.
+        weights: which pretrained weights it works with, a sentence.
     """
 
     name: str
+    weights: str
 
     @property
     def text(self) -> TextEncoder | None:

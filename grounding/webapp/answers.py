@@ -20,7 +20,8 @@ from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.gradcam import GradCAMGrounder
 from grounding.methods.load import gradcam, load, make_encoder, shared_model, zero_shot
-from grounding.methods.names import BLIND, TRAINING_FREE, ZERO_SHOT, method_names
+from grounding.methods.names import BLIND, TRAINING_FREE, ZERO_SHOT, maps_of, method_names
+from grounding.methods.on_proposals import OnProposals
 from grounding.methods.own import MethodName, MethodNames, OwnGrounder, OwnImage, own_method
 from grounding.methods.proposals import EMBEDDED_NAME, ProposalsConfig, load_proposer
 from grounding.methods.reclip import ReCLIPGrounder
@@ -29,12 +30,14 @@ from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
 from grounding.webapp.uploads import Photo
 
-PageMethod = DenseGrounder | YOLOCLIPGrounder | OwnGrounder
+PageMethod = DenseGrounder | YOLOCLIPGrounder | OnProposals | OwnGrounder
 NO_IMAGE = np.empty((0, 0, 3), dtype=np.uint8)
 
 
 def family_of(method: PageMethod) -> str:
     """Methods of one family take each other's encoded images."""
+    if isinstance(method, OnProposals):
+        return family_of(method.maps)
     if isinstance(method, YOLOCLIPGrounder):
         return "proposals"
     if isinstance(method, GradCAMGrounder):
@@ -60,6 +63,8 @@ def knows_photographs(method: PageMethod) -> bool:
     """Whether its CLIP has seen any: the one that comes with this package knows drawings only."""
     if isinstance(method, OwnGrounder):
         return True  # as far as is known here
+    if isinstance(method, OnProposals):
+        return knows_photographs(method.maps)
     encoder = method.scorer if isinstance(method, YOLOCLIPGrounder) else method.encoder
     return encoder.clip.name != EMBEDDED
 
@@ -67,7 +72,7 @@ def knows_photographs(method: PageMethod) -> bool:
 def about(method: PageMethod) -> str:
     """Which weights a method answers with, and what these do not know."""
     limits = [] if knows_photographs(method) else ["This CLIP knows drawings only, no photographs."]
-    if isinstance(method, YOLOCLIPGrounder):
+    if isinstance(method, YOLOCLIPGrounder | OnProposals):
         kinds = "drawings only" if method.proposer.name == EMBEDDED_NAME else method.proposer.categories
         limits.append(f"Only what the detector proposes can be the answer, and it knows {kinds}.")
     return " ".join([f"{method.weights}.", *limits])
@@ -98,9 +103,10 @@ def load_methods(
     named: dict[str, PageMethod] = {}
     for name, each in zip(names, asked, strict=True):
         if each not in TRAINING_FREE:
-            own = model if each == model.clip else ModelConfig(trust_checkpoint=model.trust_checkpoint)
-            loaded = load(each, model=own, device=device)
-            assert isinstance(loaded, DenseGrounder | OwnGrounder)  # what `load` returns for these
+            is_shared = isinstance(each, str) and maps_of(each) in (*TRAINING_FREE, model.clip)
+            own = model if is_shared else ModelConfig(trust_checkpoint=model.trust_checkpoint)
+            loaded = load(each, model=own, proposals=proposals, device=device)
+            assert isinstance(loaded, DenseGrounder | OnProposals | OwnGrounder)  # what `load` returns for these
             loaded.name = name
             named[name] = loaded
     dense = [each for each in named.values() if isinstance(each, DenseGrounder)]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from grounding import InputError
+from grounding.__main__ import read_words
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.refshapes.writer import write_refshapes
+from grounding.deployment.bulk import BulkConfig, ground_file
+from grounding.deployment.ground import ground_pictures
 from grounding.evaluation.registry import MethodSettings, load_method, origin_of
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
@@ -16,7 +22,10 @@ from grounding.methods.names import folder_of, method_names, needs_no_training
 from grounding.methods.on_proposals import OnProposals, heat_of_boxes
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.yolo_clip import ScoringConfig
+from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
+from grounding.webapp.answers import Answerer, about, load_methods
+from grounding.webapp.uploads import receive
 from tests.fake_proposer import FakeProposer
 
 BOXES = [(0.0, 0.0, 4.0, 4.0), (4.0, 2.0, 12.0, 8.0), (5.0, 3.0, 7.0, 5.0)]
@@ -28,6 +37,7 @@ class Maps(DenseGrounder):
     def __init__(self, heatmap: np.ndarray, *, found: tuple[int, ...] = (0,)) -> None:
         self.heatmap, self.found = heatmap, found
         self.name, self.weights = "maps", "none"
+        self.encoder = SimpleNamespace(clip=SimpleNamespace(name="RN50"))
 
     def ground(self, image, phrases):
         return self.ground_batch([image], [phrases])[0]
@@ -82,9 +92,14 @@ def test_without_a_proposal_the_whole_image_is_the_answer():
     assert answer.no_proposal and answer.boxes_xyxy.tolist() == [[0, 0, 12, 10]]
 
 
-def test_by_name_its_boxes_are_the_detectors_and_its_heatmap_the_methods(tmp_path):
+@pytest.fixture
+def scene(tmp_path):
+    """The file of a picture that the weights of the package know."""
     write_refshapes(tmp_path / "data", {"test": 1})
-    scene = RefCOCOg(tmp_path / "data", "test")[0].image
+    return RefCOCOg(tmp_path / "data", "test").expressions[0].image_path
+
+
+def test_by_name_its_boxes_are_the_detectors_and_its_heatmap_the_methods(scene):
     chosen, alone, yolo = load("zero-shot+yolo"), load("zero-shot"), load("yolo-clip")
     phrases = ["the red circle", "the thing on the left"]
     for answer, own, proposed in zip(*(each.ground(scene, phrases) for each in (chosen, alone, yolo)), strict=True):
@@ -113,3 +128,21 @@ def test_its_answers_depend_on_the_map_and_the_detector():
     )
     assert with_map.keys() - alone.keys() == {"proposals", "detector"}
     assert {name: with_map[name] for name in alone} == alone
+
+
+def test_page_bulk_grounding_and_command_take_it(scene, tmp_path, capsys):
+    methods = load_methods(["refshapes+yolo", "zero-shot+yolo"], ModelConfig(), ProposalsConfig(), "cpu")
+    assert list(methods)[:2] == ["refshapes+yolo", "zero-shot+yolo"]
+    assert "the detector proposes can be the answer, and it knows drawings only" in about(methods["refshapes+yolo"])
+    photo = receive(scene, max_pixels=10**6)
+    [answer] = Answerer(methods, LRUCache(2**28)).ask(photo, ["the red circle"], "refshapes+yolo")
+    [expected] = load("refshapes+yolo").ground(scene, ["the red circle"])
+    assert answer.boxes_xyxy == pytest.approx(expected.boxes_xyxy, abs=0.01)
+    requests = tmp_path / "requests.jsonl"
+    requests.write_text(json.dumps({"image": str(scene), "phrases": ["the red circle"]}))
+    ground_file(BulkConfig("refshapes+yolo", requests, tmp_path / "answers.jsonl", device="cpu"))
+    [line] = (tmp_path / "answers.jsonl").read_text().splitlines()
+    boxes = json.loads(line)["answers"][0]["boxes_xyxy"]
+    assert boxes[0] == pytest.approx(expected.boxes_xyxy[0].tolist(), abs=0.1)
+    ground_pictures(read_words([str(scene), "the red circle", "--model", "refshapes+yolo"]))
+    assert f"{boxes[0][0]:.1f}" in capsys.readouterr().out
