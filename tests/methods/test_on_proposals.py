@@ -94,12 +94,14 @@ def test_without_a_proposal_the_whole_image_is_the_answer():
 
 @pytest.fixture
 def scene(tmp_path):
-    """The file of a picture that the weights of the package know."""
+    """The file of a picture that the weights of the package know, and a phrase about it."""
     write_refshapes(tmp_path / "data", {"test": 1})
-    return RefCOCOg(tmp_path / "data", "test").expressions[0].image_path
+    expression = RefCOCOg(tmp_path / "data", "test").expressions[0]
+    return expression.image_path, expression.phrase
 
 
 def test_by_name_its_boxes_are_the_detectors_and_its_heatmap_the_methods(scene):
+    scene, _ = scene
     chosen, alone, yolo = load("zero-shot+yolo"), load("zero-shot"), load("yolo-clip")
     phrases = ["the red circle", "the thing on the left"]
     for answer, own, proposed in zip(*(each.ground(scene, phrases) for each in (chosen, alone, yolo)), strict=True):
@@ -131,18 +133,19 @@ def test_its_answers_depend_on_the_map_and_the_detector():
 
 
 def test_page_bulk_grounding_and_command_take_it(scene, tmp_path, capsys):
+    scene, phrase = scene
     methods = load_methods(["refshapes+yolo", "zero-shot+yolo"], ModelConfig(), ProposalsConfig(), "cpu")
     assert list(methods)[:2] == ["refshapes+yolo", "zero-shot+yolo"]
     assert "the detector proposes can be the answer, and it knows drawings only" in about(methods["refshapes+yolo"])
     photo = receive(scene, max_pixels=10**6)
-    [answer] = Answerer(methods, LRUCache(2**28)).ask(photo, ["the red circle"], "refshapes+yolo")
-    [expected] = load("refshapes+yolo").ground(scene, ["the red circle"])
+    [answer] = Answerer(methods, LRUCache(2**28)).ask(photo, [phrase], "refshapes+yolo")
+    [expected] = load("refshapes+yolo").ground(scene, [phrase])
     assert answer.boxes_xyxy == pytest.approx(expected.boxes_xyxy, abs=0.01)
     requests = tmp_path / "requests.jsonl"
-    requests.write_text(json.dumps({"image": str(scene), "phrases": ["the red circle"]}))
+    requests.write_text(json.dumps({"image": str(scene), "phrases": [phrase]}))
     ground_file(BulkConfig("refshapes+yolo", requests, tmp_path / "answers.jsonl", device="cpu"))
     [line] = (tmp_path / "answers.jsonl").read_text().splitlines()
     boxes = json.loads(line)["answers"][0]["boxes_xyxy"]
     assert boxes[0] == pytest.approx(expected.boxes_xyxy[0].tolist(), abs=0.1)
-    ground_pictures(read_words([str(scene), "the red circle", "--model", "refshapes+yolo"]))
+    ground_pictures(read_words([str(scene), phrase, "--model", "refshapes+yolo"]))
     assert f"{boxes[0][0]:.1f}" in capsys.readouterr().out
