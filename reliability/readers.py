@@ -25,7 +25,7 @@ from grounding.data.archives import unpack
 from grounding.data.check import check, summary_text
 from grounding.data.images import read_image
 from grounding.data.unpickle import load_plain_pickle
-from grounding.deployment.bulk import read_requests, request_lines
+from grounding.deployment.requests import read_requests, request_lines
 from grounding.evaluation.prediction_readers import read_coco, read_csv, read_jsonl
 from grounding.evaluation.predictions import Prediction, read_predictions
 from grounding.methods.config import ModelConfig

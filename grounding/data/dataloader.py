@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, default_collate
 
 from grounding.errors import InputError
 from grounding.runtime.distributed import failing_together
@@ -79,7 +79,9 @@ class ImageLoader(DataLoader[Any]):
     def __init__(
         self, dataset: Dataset[Any], *, collate_fn: Callable[[list[Any]], Any] | None = None, **options: Any
     ) -> None:
-        super().__init__(_ErrorsAsItems(dataset), collate_fn=_CollateOrError(collate_fn or default_collate),
+        streamed = isinstance(dataset, IterableDataset)  # which gives errors as items itself
+        super().__init__(dataset if streamed else _ErrorsAsItems(dataset),
+                         collate_fn=_CollateOrError(collate_fn or default_collate),
                          worker_init_fn=leave_signals_to_the_parent, **options)  # fmt: skip
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
@@ -168,4 +170,7 @@ class _CollateOrError:
         self._collate = collate
 
     def __call__(self, items: list[Any]) -> Any:
-        return next((item for item in items if isinstance(item, InputError)), None) or self._collate(items)
+        try:
+            return next((item for item in items if isinstance(item, InputError)), None) or self._collate(items)
+        except InputError as error:
+            return error

@@ -10,6 +10,7 @@ from grounding.data.flickr30k import Flickr30kEntities
 from grounding.data.flickr30k_files import is_flickr30k
 from grounding.data.pairs import ImagePhrasePairs
 from grounding.data.refcocog import RefCOCOg
+from grounding.data.tar_samples import ImagePhraseShards
 from grounding.errors import InputError
 
 TABLES = (".csv", ".jsonl")
@@ -29,8 +30,8 @@ def open_dataset(
 
     Args:
         root: a file that ends in .csv or .jsonl is a table of one's own (`ImagePhrasePairs`), as is a folder with one
-            such file and no `annotations/`; a folder with `Sentences/` or `flickr30k-images/` is Flickr30k Entities;
-            any other has RefCOCOg's layout.
+            such file and no `annotations/`; a folder of .tar files, or a pattern of them, is `ImagePhraseShards`; a
+            folder with `Sentences/` or `flickr30k-images/` is Flickr30k Entities; any other has RefCOCOg's layout.
         split: which part.
         split_by: who made the parts, in RefCOCOg's layout; the others have one division, and do not ask.
         boxed: whether phrases without a box are left out; in RefCOCOg's layout each has one.
@@ -48,6 +49,8 @@ def open_dataset(
         return Flickr30kEntities(root, split, boxed=boxed, group_by=group_by, subset=subset, seed=seed)
     if table := table_at(root):
         return ImagePhrasePairs(table, split, boxed=boxed, group_by=group_by, subset=subset, seed=seed)
+    if root.suffix == ".tar" or (any(root.glob("*.tar")) and not _annotated(root)):
+        return ImagePhraseShards(root, split, boxed=boxed, subset=subset)
     return RefCOCOg(root, split, split_by=split_by, group_by=group_by, subset=subset, seed=seed)
 
 
@@ -59,7 +62,7 @@ def table_at(root: Path) -> Path | None:
     """
     if not root.is_dir():
         return root if root.suffix.lower() in TABLES else None
-    if (root / "annotations").is_dir() or any(root.glob("refs(*).p")):
+    if _annotated(root):
         return None
     tables = [path for path in sorted(root.iterdir()) if path.suffix.lower() in TABLES and path.name[0] != "."]
     if len(tables) > 1:
@@ -67,3 +70,7 @@ def table_at(root: Path) -> Path | None:
             f"{root} has several tables, {tables[0].name} and {tables[1].name} among them: give one of them"
         )
     return tables[0] if tables else None
+
+
+def _annotated(root: Path) -> bool:
+    return (root / "annotations").is_dir() or any(root.glob("refs(*).p"))

@@ -1,6 +1,7 @@
 """`python -m grounding.deployment.bulk --method METHOD --requests FILE --output FILE`: many images, boxes only.
 
-One machine works through a file of requests, and takes up after a kill where it was.
+One machine works through a file of requests, and takes up after a kill where it was; with `--ray` several share folders
+of them (`ray_bulk`).
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, StringConstraints
+from pydantic import PositiveInt
 from tqdm import tqdm
 
 from grounding.clip.precision import Precision, number_format, precision_name
+from grounding.deployment.requests import Line, Words, read_requests, request_lines
 from grounding.errors import InputError
 from grounding.evaluation.registry import MethodSettings, code_identity, load_method, origin_of
 from grounding.methods.config import ModelConfig
@@ -26,25 +28,13 @@ from grounding.methods.load import shared_model
 from grounding.methods.names import BLIND
 from grounding.methods.own import OwnGrounder
 from grounding.methods.proposals import ProposalsConfig
-from grounding.methods.stream import (
-    AHEAD,
-    PHRASES_AT_ONCE,
-    READERS,
-    EncodeOnceGrounder,
-    GroundedImage,
-    Request,
-    ground_many,
-)
+from grounding.methods.stream import READERS, EncodeOnceGrounder, GroundedImage, Request, ground_many
 from grounding.methods.yolo_clip import ScoringConfig, YOLOCLIPGrounder
 from grounding.runtime.cli import exit_on_input_error, parse
-from grounding.runtime.config_io import from_plain, refuse_wrong_values
+from grounding.runtime.config_io import plain, refuse_wrong_values
 from grounding.runtime.distributed import join_launch, refuse_several
 from grounding.runtime.files import locked
 from grounding.runtime.shards import ShardedFile
-from grounding.runtime.text_files import decode_text, numbered_lines
-
-Line = tuple[int, str]  # with its number in the file
-Words = Annotated[str, StringConstraints(pattern=r"\S")]
 
 
 @dataclass(frozen=True)
@@ -55,14 +45,16 @@ class BulkConfig:
         method: the folder of a training run, "refshapes", "zero-shot", "gradcam", "yolo-clip", "reclip", a CLIP's name
             or file, or "package.module:Class" of a method of your own.
         requests: JSON Lines file, an object with "image" and "phrases" a line, and "key" if the answer is to be called
-            otherwise than the image; a path is relative to the file's own folder.
-        output: file ending in .jsonl for the answers, one a line, in the order of the requests.
+            otherwise than the image; a path is relative to the file's own folder. With `ray`, such a file, CSV,
+            Parquet, a .tar of WebDataset, or a folder of any of these, on this machine, s3:// or gs://.
+        output: file ending in .jsonl for the answers, one a line, in the order of the requests; with `ray`, a folder.
         skip_broken: whether an image or a phrase that cannot be used gets a line with an "error", instead of ending
-            the work.
+            the work; with `ray` it always does.
         block: images whose answers are kept together: a kill loses no more.
-        phrases_at_once: phrases of an image that are answered together; of a large photograph fewer.
-        ahead: images that are read and encoded ahead of the one that is being answered.
-        readers: threads that decode images.
+        ray: "local" for processes of this machine, "auto" or HOST:PORT for the machines of a Ray cluster.
+        workers: processes of `ray`; one for each GPU, or where there is none each core, unless it is given.
+        phrases: what to look for in images that come without phrases, such as those of a folder.
+        readers: threads of a process that read and decode images.
         model: the CLIP and its input size where the method is no run.
         proposals: the detector of "yolo-clip" and "reclip".
         scoring: how CLIP looks at proposals.
@@ -76,8 +68,9 @@ class BulkConfig:
     output: Path
     skip_broken: bool = False
     block: PositiveInt = 64
-    phrases_at_once: PositiveInt = PHRASES_AT_ONCE
-    ahead: NonNegativeInt = AHEAD
+    ray: str | None = None
+    workers: PositiveInt | None = None
+    phrases: list[Words] = field(default_factory=list)
     readers: PositiveInt = READERS
     model: ModelConfig = field(default_factory=ModelConfig)
     proposals: ProposalsConfig = field(default_factory=ProposalsConfig)
@@ -85,15 +78,6 @@ class BulkConfig:
     device: Literal["auto", "cpu"] = "auto"
     precision: Precision = "auto"
     compiled: bool = False
-
-
-@dataclass(frozen=True)
-class RequestLine:
-    """A line of the requests: an image's path, what to look for in it, and what to call the answer if not the path."""
-
-    image: Words
-    phrases: Annotated[list[Words], Field(min_length=1)]
-    key: str | None = None
 
 
 def ground_file(config: BulkConfig) -> str:
@@ -109,56 +93,85 @@ def ground_file(config: BulkConfig) -> str:
     refuse_several("python -m grounding.deployment.bulk")
     if config.output.suffix != ".jsonl":
         raise InputError(f"output is {config.output}: give a file that ends in .jsonl")
-    if config.method in BLIND:
-        raise InputError(f"method is {config.method!r}, which looks at no image: give a run folder, or zero-shot")
     if not config.requests.is_file():
         raise InputError(f"there is no file of requests {config.requests}: write one, with a JSON object a line")
     requests = config.requests.read_bytes()  # once: a file that is edited meanwhile is not half taken for another
     lines = request_lines(config.requests, requests)
-    count = sum(1 for _ in read_requests(config.requests, lines))
-    if not count:
+    images = sum(1 for _ in read_requests(config.requests, lines, config.phrases))
+    if not images:
         raise InputError(f"{config.requests} is empty: write a JSON object with image and phrases on each line")
+    grounder, made_from = grounder_of(config)
+    origin = made_from | {"requests": hashlib.sha256(requests).hexdigest(), "images": images}
+    with locked(config.output.with_suffix(".lock"), f"grounding of {config.output.name}"):
+        file = ShardedFile(config.output, origin, blocks=-(-images // config.block), replace=False)
+        if not file.is_complete:
+            _answer(grounder, config, file, lines)
+            file.finish()
+    with config.output.open(encoding="utf-8") as answers:
+        broken = sum('"error"' in line and "error" in json.loads(line) for line in answers)
+    return f"{images} images, {broken} of them broken, in {config.output}"
+
+
+def grounder_of(config: BulkConfig) -> tuple[EncodeOnceGrounder, dict[str, Any]]:
+    """The method, and all that its answers depend on beside the requests.
+
+    Raises:
+        InputError: it looks at no image, or as `grounding.load`.
+    """
+    if config.method in BLIND:
+        raise InputError(f"method is {config.method!r}, which looks at no image: give a run folder, or zero-shot")
     device = join_launch(config.device).device
     model = shared_model([config.method], config.model)
     settings = MethodSettings(model, config.proposals, config.scoring, device, config.precision, config.compiled)
     grounder = load_method(config.method, settings)
     made_from = origin_of(grounder, config.method, settings)
     assert isinstance(grounder, DenseGrounder | YOLOCLIPGrounder | OwnGrounder)  # all that look at images
-    origin = {"method": grounder.name, "weights": grounder.weights, "settings": made_from, "code": code_identity(),
-              "requests": hashlib.sha256(requests).hexdigest(), "images": count, "block": int(config.block),
-              "phrases_at_once": int(config.phrases_at_once), "device": device.type,
-              "precision": precision_name(number_format(config.precision, device)),
-              "compiled": config.compiled}  # fmt: skip
-    with locked(config.output.with_suffix(".lock"), f"grounding of {config.output.name}"):
-        file = ShardedFile(config.output, origin, blocks=-(-count // config.block), replace=False)
-        if not file.is_complete:
-            _answer(grounder, config, file, lines)
-            file.finish()
-    with config.output.open(encoding="utf-8") as answers:
-        broken = sum('"error"' in line and "error" in json.loads(line) for line in answers)
-    return f"{count} images, {broken} of them broken, in {config.output}"
+    return grounder, {"method": grounder.name, "weights": grounder.weights, "settings": made_from,
+                      "code": code_identity(), "block": int(config.block), "phrases": plain(config.phrases),
+                      "device": device.type, "precision": precision_name(number_format(config.precision, device)),
+                      "compiled": config.compiled}  # fmt: skip
 
 
 def _answer(grounder: EncodeOnceGrounder, config: BulkConfig, file: ShardedFile, requests: Sequence[Line]) -> None:
     """Make the blocks that are not there: one process makes them in their order, so those are the last ones."""
     blocks = file.unfinished()
     done = blocks[0] * config.block if blocks else len(requests)
-    left = read_requests(config.requests, requests[done:])
-    answers = ground_many(grounder, left, ahead=config.ahead, skip_broken=config.skip_broken,
-                          phrases_at_once=config.phrases_at_once, readers=config.readers)  # fmt: skip
+    left = read_requests(config.requests, requests[done:], config.phrases)
+    answers = answer_lines(grounder, left, config, skip_broken=config.skip_broken)
     with tqdm(initial=done, total=len(requests), desc=grounder.name, unit="image") as bar:
         for block in blocks:
-            if grounder.text is not None:
-                grounder.text.forget()  # what is answered in a block then depends on no other, to the last bit
             lines: list[str] = []
             try:
-                for answer in islice(answers, config.block):
-                    lines.append(json.dumps(record_of(answer)))
-                    done += 1
+                for line in islice(answers, config.block):
+                    lines.append(line)
                     bar.update()
             except InputError as error:
-                raise InputError(f"{config.requests}, line {requests[done][0]}: {error}") from error
+                raise InputError(f"{config.requests}, line {requests[int(bar.n)][0]}: {error}") from error
             file.append(block, lines)
+
+
+def answer_lines(
+    grounder: EncodeOnceGrounder, requests: Iterable[Request], config: BulkConfig, *, skip_broken: bool
+) -> Iterator[str]:
+    """The answers to requests as lines of JSON; what is answered in a block depends on no other, to the last bit.
+
+    Args:
+        grounder: the method.
+        requests: from the beginning of a block on.
+        config: of the command.
+        skip_broken: as for `ground_many`.
+
+    Raises:
+        InputError: as `ground_many`.
+    """
+    answers = ground_many(grounder, requests, ahead=2 * config.readers, readers=config.readers, skip_broken=skip_broken)
+    for number in count():
+        if number % config.block == 0 and grounder.text is not None:
+            grounder.text.forget()
+        answer = next(answers, None)
+        if answer is None:
+            return
+        yield json.dumps(record_of(answer))
 
 
 def record_of(answer: GroundedImage) -> dict[str, Any]:
@@ -183,42 +196,19 @@ def record_of(answer: GroundedImage) -> dict[str, Any]:
     return record
 
 
-def request_lines(path: Path, content: bytes) -> list[Line]:
-    """The lines of a file of requests, without blank ones.
-
-    Raises:
-        InputError: it is no UTF-8 text.
-    """
+def _ground_shards(config: BulkConfig) -> str:
     try:
-        return list(numbered_lines(decode_text(content)))
-    except ValueError as error:
-        raise InputError(f"{path} is no UTF-8 text ({error}): save it as UTF-8") from error
-
-
-def read_requests(path: Path, lines: Iterable[Line]) -> Iterator[Request]:
-    """What each line of a file of requests asks; images that are no absolute paths lie beside the file.
-
-    ::
-
-        {"image": "photos/street.jpg", "phrases": ["the red car", "a man with a hat"]}
-        {"image": "/elsewhere/park.jpg", "phrases": ["the dog"], "key": "park"}
-
-    Raises:
-        InputError: a line is no request.
-    """
-    for number, line in lines:
-        try:
-            asked = from_plain(json.loads(line), RequestLine, extra="ignore")
-        except (ValueError, RecursionError) as error:
-            example = '{"image": "a.jpg", "phrases": ["the dog"]}'
-            raise InputError(f"{path}, line {number}, cannot be used ({error}): write {example}") from error
-        yield Request(asked.image if asked.key is None else asked.key, path.parent / asked.image, asked.phrases)
+        from grounding.deployment.ray_bulk import ground_shards  # which imports this file
+    except ImportError as error:
+        raise InputError(f"--ray needs what is not here ({error}): pip install -r requirements-ray.txt") from error
+    return ground_shards(config)
 
 
 def main(arguments: Sequence[str]) -> None:
     """The command line, without the program's name."""
     with exit_on_input_error():
-        print(ground_file(parse(BulkConfig, "-m grounding.deployment.bulk", arguments, section="bulk")))
+        config = parse(BulkConfig, "-m grounding.deployment.bulk", arguments, section="bulk")
+        print(ground_file(config) if config.ray is None else _ground_shards(config))
 
 
 if __name__ == "__main__":

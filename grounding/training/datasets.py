@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from grounding.data.annotations import find_layout
-from grounding.data.batches import TrainingItems
+from grounding.data.batches import TrainingItems, collate
+from grounding.data.dataloader import GlobalBatches, ImageLoader
 from grounding.data.dataset import GroundingDataset
 from grounding.data.grefcoco import GRefCOCO
 from grounding.data.open_dataset import open_dataset
 from grounding.data.pairs import ImagePhrasePairs
 from grounding.data.sets import absent_expressions
+from grounding.data.streamed_pairs import StreamedItems, collate_readable
 from grounding.data.supervision import Supervised, WithoutBroken, find_broken, refuse_test_split
+from grounding.data.tar_samples import ImagePhraseShards
 from grounding.errors import SettingsError
 from grounding.runtime.distributed import failing_together, gather, is_main, process_count, process_index
 from grounding.training.config import TrainConfig
@@ -32,7 +35,11 @@ def training_data(config: TrainConfig) -> tuple[GroundingDataset, GroundingDatas
     dataset = open_dataset(config.data, config.split, split_by=config.split_by, seed=config.seed,
                            boxed=config.model.decoder.kind != "adapters", subset=config.subset)  # fmt: skip
     validation, root = None, config.validation_data or config.data
-    own = dataset if config.validation_data is None and isinstance(dataset, ImagePhrasePairs) else None
+    own = (
+        dataset
+        if config.validation_data is None and isinstance(dataset, ImagePhrasePairs | ImagePhraseShards)
+        else None
+    )
     if own is None or config.validation_split in own.boxed_splits:
         validation = open_dataset(root, config.validation_split, split_by=config.split_by, seed=config.seed,
                                   subset=config.validation_subset)  # fmt: skip
@@ -70,7 +77,7 @@ def refuse_settings(config: TrainConfig) -> None:
 
 def broken_images(config: TrainConfig, dataset: Supervised) -> dict[int, str]:
     """Image id -> what is wrong, of the images that the run leaves out; a resumed run leaves out the same ones."""
-    if not config.skip_broken:
+    if not config.skip_broken or isinstance(dataset, ImagePhraseShards):  # which leaves them out as it meets them
         return {}
     with failing_together():
         broken = read_broken(config.output) if config.resume else None
@@ -113,6 +120,29 @@ def training_items(config: TrainConfig, dataset: Supervised, broken: dict[int, s
         sets=_sets(config, dataset) if config.sets_per_image else None, sets_per_image=config.sets_per_image,
         boxed=config.model.decoder.kind != "adapters", augmentation=config.augmentation, seed=config.seed,
     )  # fmt: skip
+
+
+def streamed_images(dataset: GroundingDataset) -> int:
+    """How many images are streamed, counted by all processes together; 0 where none are."""
+    if not isinstance(dataset, ImagePhraseShards):
+        return 0
+    with failing_together():
+        own = dataset.count(process_index(), process_count())
+    return sum(gather([own]))
+
+
+def training_order(
+    config: TrainConfig, dataset: GroundingDataset, items: TrainingItems, images: int
+) -> tuple[GlobalBatches | StreamedItems, ImageLoader]:
+    """In which order this process's share of so many images comes, and what reads it as batches."""
+    share = {"seed": config.seed, "process": process_index(), "processes": process_count()}
+    if isinstance(dataset, ImagePhraseShards):
+        stream = StreamedItems(dataset.files, items, images, config.images_per_batch, skip_broken=config.skip_broken,
+                               **share)  # fmt: skip
+        return stream, ImageLoader(stream, batch_size=stream.batch, collate_fn=collate_readable,
+                                   num_workers=config.workers)  # fmt: skip
+    order = GlobalBatches(images, config.images_per_batch, **share)
+    return order, ImageLoader(items, batch_sampler=order, collate_fn=collate, num_workers=config.workers)
 
 
 def _sets(config: TrainConfig, dataset: Supervised) -> dict[int, list[SetExpression]]:

@@ -12,7 +12,7 @@ import pytest
 
 from grounding.data.pairs import ImagePhrasePairs
 from grounding.data.refcocog import RefCOCOg
-from grounding.deployment.bulk import read_requests, request_lines
+from grounding.deployment.requests import read_requests, request_lines
 from grounding.evaluation.prediction_readers import read_coco, read_csv, read_jsonl
 from grounding.evaluation.predictions import Prediction
 from grounding.runtime.config_io import read_yaml

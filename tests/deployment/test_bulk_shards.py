@@ -1,0 +1,141 @@
+"""Shards of requests of every kind, grounded one by one: what Ray's processes do, without Ray."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grounding import InputError
+from grounding.deployment.bulk import BulkConfig, ground_file
+from tests.tar_files import jpeg, write_tar
+
+REASON = "needs pip install -r requirements-ray.txt"
+pytest.importorskip("webdataset", reason=REASON)
+pytest.importorskip("ray", reason=REASON)
+parquet = pytest.importorskip("pyarrow.parquet", reason=REASON)
+
+QUARTER = "tests.deployment.own_methods:Quarter"
+ASKED = {f"{number}.jpg": [f"thing {number}", "a dög"] for number in range(5)}
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> BulkConfig:
+    """Five photographs in `requests/photos`, and files that ask of them, one of each kind."""
+    folder = tmp_path / "requests"
+    (folder / "photos").mkdir(parents=True)
+    for number, name in enumerate(ASKED):
+        (folder / "photos" / name).write_bytes(jpeg(number))
+    rows = [{"image": f"photos/{name}", "phrases": phrases} for name, phrases in ASKED.items()]
+    (folder / "lines.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "table.csv").write_text("image,phrase\n" + "".join(
+        f"photos/{name},{phrases[turn]}\n" for turn in range(2) for name, phrases in ASKED.items()))  # fmt: skip
+    parquet.write_table(_table(rows), folder / "paths.parquet")
+    contents = [{"image": jpeg(number), "phrases": phrases, "key": f"photos/{name}"}
+                for number, (name, phrases) in enumerate(ASKED.items())]  # fmt: skip
+    parquet.write_table(_table(contents), folder / "contents.parquet")
+    write_tar(folder / "tar.tar", {f"photos/{number}": (jpeg(number), "\n".join(phrases))
+                                   for number, phrases in enumerate(ASKED.values())})  # fmt: skip
+    return BulkConfig(QUARTER, folder, tmp_path / "out", device="cpu", block=2, ray="local")
+
+
+def _table(rows: list[dict[str, Any]]) -> Any:
+    import pyarrow
+
+    return pyarrow.Table.from_pylist(rows)
+
+
+def ground(config: BulkConfig) -> dict[str, list[dict[str, Any]]]:
+    """All shards by one process, and what it wrote."""
+    from grounding.deployment.bulk_shards import find_shards, place_of
+    from grounding.deployment.ray_bulk import ShardGrounder
+
+    process, out = ShardGrounder(config), place_of(config.output)
+    for name, (path, _) in find_shards(place_of(config.requests), images=bool(config.phrases)).items():
+        [error] = process({"path": [path], "answers": [f"{out.path}/{name}.jsonl"]})["error"]
+        if error:
+            raise InputError(error)
+    lines = {Path(each.path).stem: out._replace(path=each.path).read().splitlines() for each in out.listed()}
+    return {name: [*map(json.loads, of_shard)] for name, of_shard in lines.items()}
+
+
+def test_each_kind_of_shard_has_the_answers_of_one_machine(config: BulkConfig, tmp_path: Path) -> None:
+    alone = replace(config, requests=config.requests / "lines.jsonl", output=tmp_path / "alone.jsonl", ray=None)
+    ground_file(alone)
+    expected = [json.loads(line) for line in alone.output.read_text().splitlines()]
+    found = ground(config)
+    assert set(found) == {"lines", "table", "paths", "contents", "tar"}
+    without_keys = [{**row, "key": ""} for row in expected]
+    for name, rows in found.items():
+        assert [{**row, "key": ""} for row in rows] == without_keys, name
+        assert [row["key"].removesuffix(".jpg") for row in rows] == [f"photos/{number}" for number in range(5)], name
+    assert found["lines"] == expected
+    assert not list(config.output.glob("*.part"))
+
+
+def test_folders_of_images_are_shards_where_phrases_are_given(config: BulkConfig) -> None:
+    found = ground(replace(config, phrases=["a tree"]))
+    assert [row["key"] for row in found["photos"]] == [f"photos/{name}" for name in ASKED]
+    assert all([answer["phrase"] for answer in row["answers"]] == ["a tree"] for row in found["photos"])
+    assert [answer["phrase"] for answer in found["lines"][0]["answers"]] == [
+        "thing 0",
+        "a dög",
+    ]  # which it names itself
+
+
+def test_what_is_broken_is_a_row_with_its_error(config: BulkConfig) -> None:
+    (config.requests / "photos" / "1.jpg").write_bytes(b"no image")
+    (config.requests / "photos" / "2.jpg").unlink()
+    lines = (config.requests / "lines.jsonl").read_text().splitlines()
+    (config.requests / "lines.jsonl").write_text("\n".join([*lines[:3], "nonsense", '{"image": 5}', lines[4]]))
+    write_tar(config.requests / "tar.tar", {"a": (b"", "a dog"), "b": (jpeg(1), ""), "c": (jpeg(1), b"\xff"),
+                                            "d": (jpeg(1), "a dog")})  # fmt: skip
+    found = ground(config)
+    said = ["", "1.jpg cannot be read", "there is no image file", "lines.jsonl, row 4, cannot be used",
+            "lines.jsonl, row 5, cannot be used", ""]  # fmt: skip
+    for name, messages in (("lines", said), ("tar", ["empty", "row 2, cannot be used", "no UTF-8 text", ""])):
+        for row, message in zip(found[name], messages, strict=True):
+            assert message in row.get("error", "") and ("answers" in row) == (message == "")
+
+
+def test_a_shard_that_cannot_be_read_says_so_and_leaves_nothing(config: BulkConfig) -> None:
+    tar = config.requests / "tar.tar"
+    tar.write_bytes(tar.read_bytes()[:1500])
+    with pytest.raises(InputError, match=r"tar\.tar cannot be read as a tar file"):
+        ground(config)
+    assert not (config.output / "tar.jsonl").exists()
+
+
+def test_places_that_cannot_be_used_are_named(config: BulkConfig, tmp_path: Path) -> None:
+    from grounding.deployment.bulk_shards import find_shards, place_of
+
+    (config.requests / "lines.parquet").write_bytes(b"")
+    for place, message in ((config.requests, "the same file of answers"), (tmp_path / "no", "no file at")):
+        with pytest.raises(InputError, match=message):
+            find_shards(place_of(place), images=False)
+    with pytest.raises(InputError, match=r"ftp://host cannot be used"):
+        place_of(Path("ftp://host/folder"))
+
+
+def test_from_s3_to_s3(config: BulkConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = pytest.importorskip("moto.server", reason="needs pip install moto[server]").ThreadedMotoServer(port=0)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        settings = {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "a", "AWS_REGION": "us-east-1",
+                    "AWS_SECRET_ACCESS_KEY": "b", "AWS_EC2_METADATA_DISABLED": "true"}  # fmt: skip
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        from pyarrow.fs import S3FileSystem, copy_files
+
+        remote = S3FileSystem(allow_bucket_creation=True)
+        remote.create_dir("bucket")
+        copy_files(os.fspath(config.requests), "bucket/requests", destination_filesystem=remote)
+        local = ground(config)
+        assert ground(replace(config, requests=Path("s3://bucket/requests"), output=Path("s3://bucket/out"))) == local
+    finally:
+        server.stop()
