@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import pandas
@@ -51,7 +51,7 @@ class Place(NamedTuple):
         """What `as_image` reads later, of an image in this folder, or wherever its name says."""
         elsewhere = "://" in name or posixpath.isabs(name)
         found = place_of(name) if elsewhere else Place(self.system, posixpath.join(self.path, name))
-        return Path(found.path) if isinstance(found.system, LocalFileSystem) else found
+        return Path(found.path) if isinstance(found.system, LocalFileSystem) else cast(BinaryIO, found)
 
 
 class Unreadable(NamedTuple):
@@ -65,7 +65,7 @@ class Unreadable(NamedTuple):
 
 
 def place_of(name: str | Path) -> Place:
-    """A path of this machine, or what s3:// or gs:// names; who asks, and which server, the environment says.
+    """A path of this machine, or what s3:// or gs:// names; options of pyarrow's, such as a server, follow a "?".
 
     Raises:
         InputError: there is no such kind of place.
@@ -75,7 +75,7 @@ def place_of(name: str | Path) -> Place:
     if "://" not in name:
         return Place(LocalFileSystem(), str(Path(name).absolute()))
     parts = urlsplit(name)
-    return Place(_system(f"{parts.scheme}://{parts.netloc}"), parts.netloc + parts.path.rstrip("/"))
+    return Place(_system(parts._replace(path="").geturl()), parts.netloc + parts.path.rstrip("/"))
 
 
 @cache
@@ -139,7 +139,7 @@ def read_shard(shard: Place, phrases: Sequence[str]) -> Iterator[Request]:
             key = asked.image if asked.key is None else asked.key
             yield Request(key, folder.image(asked.image) if image is None else image, asked.phrases)
         except InputError as error:
-            yield Request(where, Unreadable(error), phrases)
+            yield Request(where, cast(BinaryIO, Unreadable(error)), phrases)
 
 
 def _records(shard: Place) -> Iterator[Any]:

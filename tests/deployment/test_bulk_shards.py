@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -122,20 +121,24 @@ def test_places_that_cannot_be_used_are_named(config: BulkConfig, tmp_path: Path
 
 
 def test_from_s3_to_s3(config: BulkConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = pytest.importorskip("moto.server", reason="needs pip install moto[server]").ThreadedMotoServer(port=0)
+    moto = pytest.importorskip("moto.server", reason="needs pip install moto[server]")
+    from pyarrow.fs import S3FileSystem, copy_files
+
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     try:
-        host, port = server.get_host_and_port()
-        settings = {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "a", "AWS_REGION": "us-east-1",
-                    "AWS_SECRET_ACCESS_KEY": "b", "AWS_EC2_METADATA_DISABLED": "true"}  # fmt: skip
-        for name, value in settings.items():
-            monkeypatch.setenv(name, value)
-        from pyarrow.fs import S3FileSystem, copy_files
-
-        remote = S3FileSystem(allow_bucket_creation=True)
+        address = "{}:{}".format(*server.get_host_and_port())
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "anyone")
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        remote = S3FileSystem(endpoint_override=address, scheme="http", allow_bucket_creation=True)
         remote.create_dir("bucket")
-        copy_files(os.fspath(config.requests), "bucket/requests", destination_filesystem=remote)
-        local = ground(config)
-        assert ground(replace(config, requests=Path("s3://bucket/requests"), output=Path("s3://bucket/out"))) == local
+        copy_files(str(config.requests), "bucket/requests", destination_filesystem=remote)
+        local, options = ground(config), f"endpoint_override={address}&scheme=http&region=us-east-1"
+        place = Path(f"s3://bucket/requests?{options}")
+        assert ground(replace(config, requests=place, output=Path(f"s3://bucket/out?{options}"))) == local
+        remote.delete_file("bucket/requests/photos/2.jpg")
+        again = ground(replace(config, requests=place, output=Path(f"s3://bucket/again?{options}")))
+        assert "photos/2.jpg cannot be read" in again["lines"][2]["error"] and again["lines"][3:] == local["lines"][3:]
     finally:
         server.stop()
