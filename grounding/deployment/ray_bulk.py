@@ -28,6 +28,7 @@ from grounding.runtime.distributed import refuse_several
 from grounding.runtime.shards import difference
 
 NOTE = "made_from.json"
+RETRIES = 9  # of a shard whose process was killed: one that kills whoever takes it ends the work
 PART = ".part"  # how files end that are not whole
 OBJECTS = 100 * 2**20  # bytes of a local Ray's store, which passes names and counts only
 
@@ -94,7 +95,7 @@ def _results(config: BulkConfig, shards: list[dict[str, str]]) -> Any:
     # A core to each, and so one thread: the answers of two kinds of machines are then as near as can be.
     grounded = ray.data.from_items(shards, override_num_blocks=len(shards)).map_batches(
         ShardGrounder, batch_size=1, compute=pool, num_cpus=1, num_gpus=int(needed == "GPU"),
-        fn_constructor_args=(config,), max_restarts=-1, max_task_retries=-1)  # fmt: skip
+        fn_constructor_args=(config,), max_task_retries=RETRIES)  # fmt: skip
     return grounded.iter_rows()
 
 

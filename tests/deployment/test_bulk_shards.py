@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,40 @@ def test_a_shard_that_cannot_be_read_says_so_and_leaves_nothing(config: BulkConf
     with pytest.raises(InputError, match=r"tar\.tar cannot be read as a tar file"):
         ground(config)
     assert not (config.output / "tar.jsonl").exists()
+
+
+def test_started_again_it_makes_what_is_missing_or_older_than_its_shard(config, monkeypatch) -> None:
+    from grounding.deployment import ray_bulk
+
+    def alone(config: BulkConfig, shards: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
+        """What Ray's processes say, of one."""
+        process = ray_bulk.ShardGrounder(config)
+        for shard in shards:
+            said = process({name: [value] for name, value in shard.items()})
+            yield {name: value for name, [value] in said.items()}
+
+    def files() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in config.output.iterdir()}
+
+    monkeypatch.setattr(ray_bulk, "_results", alone)
+    assert ray_bulk.ground_shards(config) == f"25 images, 0 of them broken, in 5 new files of 5 in {config.output}"
+    first = files()
+    assert len(first) == 6 and "made_from.json" in first
+    kept = (config.output / "lines.jsonl").stat().st_mtime_ns
+    (config.output / "table.jsonl").unlink()
+    (config.output / "table.jsonl.ab.part").write_text("of a killed process")
+    (config.requests / "tar.tar").touch()
+    assert ray_bulk.ground_shards(config).startswith("10 images, 0 of them broken, in 2 new files of 5")
+    assert files() == first and (config.output / "lines.jsonl").stat().st_mtime_ns == kept
+    assert ray_bulk.ground_shards(config).startswith("0 images, 0 of them broken, in 0 new files of 5")
+
+    with pytest.raises(InputError, match=r"made from something else \(precision in made_from\.json\)"):
+        ray_bulk.ground_shards(replace(config, precision="float32"))
+    (config.requests / "tar.tar").write_bytes(b"no tar file")
+    (config.output / "lines.jsonl").unlink()
+    with pytest.raises(InputError, match=r"1 of 5 shards could not be grounded, the first since .*tar\.tar cannot be"):
+        ray_bulk.ground_shards(config)
+    assert files() == first, "the others are done"
 
 
 def test_places_that_cannot_be_used_are_named(config: BulkConfig, tmp_path: Path) -> None:

@@ -46,21 +46,5 @@ def test_one_process_or_two_killed_or_not(tmp_path: Path, sign: Path) -> None:
     first = {name: (one.output / name).read_bytes() for name in names}
     assert {name: (two.output / name).read_bytes() for name in names} == first
 
-    # Started again: what is there stays, what is not, or is older than its shard, is made.
-    kept = (one.output / "0.jsonl").stat().st_mtime_ns
-    (one.output / "1.jsonl").unlink()
-    (one.output / "1.jsonl.ab.part").write_text("of a killed process")
-    (folder / "2.tar").touch()
-    assert ground_shards(one).startswith("8 images, 0 of them broken, in 2 new files of 4")
-    assert {name: (one.output / name).read_bytes() for name in names} == first
-    assert (one.output / "0.jsonl").stat().st_mtime_ns == kept
-    assert not list(one.output.glob("*.part"))
-    assert ground_shards(one).startswith("0 images, 0 of them broken, in 0 new files of 4")
-
-    with pytest.raises(InputError, match=r"made from something else \(.* in made_from\.json\)"):
-        ground_shards(replace(two, output=one.output))
     with pytest.raises(InputError, match="workers is 3, and the cluster has 2 CPUs"):
         ground_shards(replace(one, output=tmp_path / "three", workers=3))
-    (folder / "3.tar").write_bytes(b"no tar file")
-    with pytest.raises(InputError, match=r"1 of 4 shards could not be grounded, the first since .*3\.tar cannot be"):
-        ground_shards(one)
