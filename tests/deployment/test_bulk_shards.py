@@ -74,6 +74,8 @@ def test_each_kind_of_shard_has_the_answers_of_one_machine(config: BulkConfig, t
         assert [{**row, "key": ""} for row in rows] == without_keys, name
         assert [row["key"].removesuffix(".jpg") for row in rows] == [f"photos/{number}" for number in range(5)], name
     assert found["lines"] == expected
+    parquet.write_table(_table([{"image": jpeg(0), "phrases": ["a"]}]), config.requests / "contents.parquet")
+    assert [row["key"] for row in ground(config)["contents"]] == [f"{config.requests}/contents.parquet, row 1"]
     assert not list(config.output.glob("*.part"))
 
 
