@@ -16,7 +16,7 @@ from grounding import InputError, ModelConfig, load
 from grounding.deployment import bulk
 from grounding.deployment.bulk import BulkConfig, ground_file
 from grounding.runtime import files
-from grounding.runtime.distributed import LAUNCH
+from grounding.runtime.launch import LAUNCH
 from tests.tiny_clip import save_tiny_clip
 
 IMAGES = 10

@@ -85,10 +85,10 @@ def test_each_comparison_asks_anew(config: EvaluateConfig) -> None:
     method = Shifted(1)
     compare(replace(config, methods=["centred-box", method]))
     known, first = path.stat().st_mtime_ns, method.asked
-    assert first and boxes(config, "shifted") == [(1, 0, 21, 20)] * first
+    assert first and set(boxes(config, "shifted")) == {(1, 0, 21, 20)}
     method.shift = 3
     compare(replace(config, methods=["centred-box", method]))
-    assert method.asked == 2 * first and boxes(config, "shifted") == [(3, 0, 23, 20)] * first
+    assert method.asked == 2 * first and set(boxes(config, "shifted")) == {(3, 0, 23, 20)}
     assert path.stat().st_mtime_ns == known
 
 

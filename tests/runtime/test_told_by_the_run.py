@@ -15,7 +15,7 @@ from grounding.evaluation.config import EvaluateConfig
 from grounding.runtime.cli import parse
 from grounding.training.pseudo_boxes import PseudoBoxesConfig
 from grounding.training.tune_extraction import TuneExtractionConfig
-from grounding.visualization.inputs import VisualizeConfig
+from grounding.visualization.commands import VisualizeConfig
 from grounding.webapp.serving import ServeConfig
 
 RUN = "runs/x"
