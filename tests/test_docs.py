@@ -42,6 +42,8 @@ ELSEWHERE = {
     "python -m grounding.data.refshapes": "draws 7,500 images; tests/data/refshapes runs it for a few",
     "python -m grounding.data.download": "needs the network; tests/data/download has a server of its own",
     "torchrun": "tests/runtime/test_distributed.py starts two processes by it",
+    "python -m grounding.deployment.bulk --ray": "needs Ray; tests/deployment/test_ray_bulk.py runs it",
+    "ray start": "as above",
     "python -m grounding.deployment.export": "takes half a minute; tests/deployment/export runs it",
     "python examples/onnx_grounding.py": "needs what the line before makes; tests/deployment/export runs it",
     "python -m grounding.deployment.hub push": "needs an account; tests/deployment/hub has a server of its own",

@@ -17,7 +17,7 @@ from grounding.data.relations import composed_expressions
 from grounding.data.sets import as_set
 from grounding.data.supervision import without_boxes
 from grounding.geometry import Letterbox
-from grounding.types import Expression, SetExample, SetExpression
+from grounding.types import Example, Expression, SetExample, SetExpression
 
 COMPOSED_POOL = 2  # composed phrases kept per image for each one drawn in an epoch
 
@@ -135,21 +135,25 @@ class TrainingItems(Dataset[TrainingItem]):
 
     def __getitem__(self, index: int) -> TrainingItem:
         """What is drawn in this epoch of an image."""
-        annotated = self.dataset[index] if self.boxed else without_boxes(self.dataset[index])
+        return self.item_of(self.dataset[index], index)
+
+    def item_of(self, example: Example, *place: int) -> TrainingItem:
+        """Likewise of an image with its expressions, whose place in the epoch the draws depend on."""
+        annotated = example if self.boxed else without_boxes(example)
         image_id = annotated.expressions[0].image_id
         named = list(map(as_set, annotated.expressions))
         composed, sets = list(map(as_set, self._composed.get(image_id, ()))), self._sets.get(image_id, [])
-        example = SetExample(annotated.image, (*named, *composed, *sets), annotated.regions)
+        complete = SetExample(annotated.image, (*named, *composed, *sets), annotated.regions)
 
         # One generator for all draws of the item: their order is part of what a seed means.
-        rng = np.random.default_rng([self.seed, self.epoch, index])
+        rng = np.random.default_rng([self.seed, self.epoch, *place])
         drawn = [
             self._draw(_region_ids(named, self.boxed), rng),
             len(named) + rng.permutation(len(composed))[: self.composed_per_image],
             len(named) + len(composed) + rng.permutation(len(sets))[: self.sets_per_image],
         ]
         chosen = np.sort(np.concatenate(drawn)).tolist()
-        asked = augment(example, chosen, self.augmentation, rng=rng)
+        asked = augment(complete, chosen, self.augmentation, rng=rng)
 
         letterbox = Letterbox.fit((asked.image.shape[1], asked.image.shape[0]), self.model_size)
         boxes = letterbox.boxes_to_model(asked.boxes_xyxy)

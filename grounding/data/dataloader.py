@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler
 
 from grounding.errors import InputError
 from grounding.runtime.distributed import failing_together
@@ -78,7 +78,9 @@ class ImageLoader(DataLoader[Any]):
     """
 
     def __init__(self, dataset: Dataset[Any], *, collate_fn: Callable[[list[Any]], Any], **options: Any) -> None:
-        super().__init__(_ErrorsAsItems(dataset), collate_fn=partial(_batch_or_error, collate_fn),
+        if not isinstance(dataset, IterableDataset):  # which gives errors as items itself
+            dataset = _ErrorsAsItems(dataset)
+        super().__init__(dataset, collate_fn=partial(_batch_or_error, collate_fn),
                          worker_init_fn=leave_signals_to_the_parent, **options)  # fmt: skip
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]

@@ -94,6 +94,8 @@ def as_image(image: ImageLike) -> np.ndarray:
         return read_image(image)
     try:
         content = image.read() if hasattr(image, "read") else image
+    except InputError:
+        raise
     except (OSError, ValueError) as problem:
         raise InputError(f"the image's file cannot be read ({problem}): open it anew, in binary mode") from problem
     if isinstance(content, Image.Image | bytes | bytearray | memoryview):

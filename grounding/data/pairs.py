@@ -153,7 +153,7 @@ def table_at(root: Path) -> Path | None:
     """
     if not root.is_dir():
         return root if root.suffix.lower() in TABLES else None
-    if (root / "annotations").is_dir() or any(root.glob("refs(*).p")):
+    if is_annotated(root):
         return None
     tables = [path for path in sorted(root.iterdir()) if path.suffix.lower() in TABLES and path.name[0] != "."]
     if len(tables) > 1:
@@ -161,6 +161,11 @@ def table_at(root: Path) -> Path | None:
             f"{root} has several tables, {tables[0].name} and {tables[1].name} among them: give one of them"
         )
     return tables[0] if tables else None
+
+
+def is_annotated(folder: Path) -> bool:
+    """Whether annotations in RefCOCOg's layout lie in a folder."""
+    return (folder / "annotations").is_dir() or any(folder.glob("refs(*).p"))
 
 
 def read_rows(path: Path, *, tell: Callable[[InputError], None] = refuse) -> list[tuple[str, Row]]:

@@ -1,6 +1,7 @@
 """`python -m grounding.deployment.bulk --method METHOD --requests FILE --output FILE`: many images, boxes only.
 
-One machine works through a file of requests, and takes up after a kill where it was.
+One machine works through a file of requests, and takes up after a kill where it was; with `--ray` several machines
+share a folder of them (`ray_bulk`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field, NonNegativeInt, PositiveInt, StringConstraints
+from pydantic import Field, PositiveInt, StringConstraints
 from tqdm import tqdm
 
 from grounding.clip.precision import Precision, number_format, precision_name
@@ -24,15 +25,7 @@ from grounding.methods.config import ModelConfig
 from grounding.methods.load import shared_model
 from grounding.methods.names import BLIND
 from grounding.methods.proposals import ProposalsConfig
-from grounding.methods.stream import (
-    AHEAD,
-    PHRASES_AT_ONCE,
-    READERS,
-    EncodeOnceGrounder,
-    GroundedImage,
-    Request,
-    ground_many,
-)
+from grounding.methods.stream import READERS, EncodeOnceGrounder, GroundedImage, Request, ground_many
 from grounding.methods.yolo_clip import ScoringConfig
 from grounding.runtime.cli import exit_on_input_error, parse
 from grounding.runtime.config_io import from_plain, refuse_wrong_values
@@ -53,13 +46,14 @@ class BulkConfig:
         method: the folder of a training run, "refshapes", "zero-shot", "gradcam", "yolo-clip", "reclip", a CLIP's name
             or file, or "package.module:Class" of a method of your own.
         requests: JSON Lines file, an object with "image" and "phrases" a line, and "key" if the answer is to be called
-            otherwise than the image; a path is relative to the file's own folder.
-        output: file ending in .jsonl for the answers, one a line, in the order of the requests.
+            otherwise than the image; a path is relative to the file's own folder. With `ray`, such a file, CSV,
+            Parquet, a .tar of WebDataset, or a folder of any of these, on this machine, s3:// or gs://.
+        output: file ending in .jsonl for the answers, one a line, in the order of the requests; with `ray`, a folder.
         skip_broken: whether an image or a phrase that cannot be used gets a line with an "error", instead of ending
-            the work.
+            the work; with `ray` it always does.
         block: images whose answers are kept together: a kill loses no more.
-        phrases_at_once: phrases of an image that are answered together; of a large photograph fewer.
-        ahead: images that are read and encoded ahead of the one that is being answered.
+        ray: "local" for processes of this machine, "auto" or HOST:PORT for the machines of a Ray cluster.
+        workers: at most so many processes of `ray`; one for each GPU, or where there is none each core, unless given.
         readers: threads that decode images.
         model: the CLIP and its input size where the method is no run.
         proposals: the detector of "yolo-clip" and "reclip".
@@ -74,8 +68,8 @@ class BulkConfig:
     output: Path
     skip_broken: bool = False
     block: PositiveInt = 64
-    phrases_at_once: PositiveInt = PHRASES_AT_ONCE
-    ahead: NonNegativeInt = AHEAD
+    ray: str | None = None
+    workers: PositiveInt | None = None
     readers: PositiveInt = READERS
     model: ModelConfig = field(default_factory=ModelConfig)
     proposals: ProposalsConfig = field(default_factory=ProposalsConfig)
@@ -107,8 +101,6 @@ def ground_file(config: BulkConfig) -> str:
     refuse_several("python -m grounding.deployment.bulk")
     if config.output.suffix != ".jsonl":
         raise InputError(f"output is {config.output}: give a file that ends in .jsonl")
-    if config.method in BLIND:
-        raise InputError(f"method is {config.method!r}, which looks at no image: give a run folder, or zero-shot")
     if not config.requests.is_file():
         raise InputError(f"there is no file of requests {config.requests}: write one, with a JSON object a line")
     requests = config.requests.read_bytes()  # once: a file that is edited meanwhile is not half taken for another
@@ -116,24 +108,35 @@ def ground_file(config: BulkConfig) -> str:
     count = sum(1 for _ in read_requests(config.requests, lines))
     if not count:
         raise InputError(f"{config.requests} is empty: write a JSON object with image and phrases on each line")
-    device = join_launch(config.device).device
-    model = shared_model([config.method], config.model)
-    settings = MethodSettings(model, config.proposals, config.scoring, device, config.precision, config.compiled)
-    grounder = load_method(config.method, settings)
-    made_from = origin_of(grounder, config.method, settings)
-    origin = {"method": grounder.name, "weights": grounder.weights, "settings": made_from, "code": code_identity(),
-              "requests": hashlib.sha256(requests).hexdigest(), "images": count, "block": int(config.block),
-              "phrases_at_once": int(config.phrases_at_once), "device": device.type,
-              "precision": precision_name(number_format(config.precision, device)),
-              "compiled": config.compiled}  # fmt: skip
+    grounder, made_from = grounder_of(config)
+    origin = made_from | {"requests": hashlib.sha256(requests).hexdigest(), "images": count}
     with locked(config.output.with_suffix(".lock"), f"grounding of {config.output.name}"):
         file = ShardedFile(config.output, origin, blocks=-(-count // config.block), replace=False)
         if not file.is_complete:
-            _answer(cast(EncodeOnceGrounder, grounder), config, file, lines)  # as all that look at images
+            _answer(grounder, config, file, lines)
             file.finish()
     with config.output.open(encoding="utf-8") as answers:
         broken = sum('"error"' in line and "error" in json.loads(line) for line in answers)
     return f"{count} images, {broken} of them broken, in {config.output}"
+
+
+def grounder_of(config: BulkConfig) -> tuple[EncodeOnceGrounder, dict[str, Any]]:
+    """The method, and all that its answers depend on beside the requests.
+
+    Raises:
+        InputError: it looks at no image, or as `grounding.load`.
+    """
+    if config.method in BLIND:
+        raise InputError(f"method is {config.method!r}, which looks at no image: give a run folder, or zero-shot")
+    device = join_launch(config.device).device
+    model = shared_model([config.method], config.model)
+    settings = MethodSettings(model, config.proposals, config.scoring, device, config.precision, config.compiled)
+    loaded = load_method(config.method, settings)
+    made_from, grounder = origin_of(loaded, config.method, settings), cast(EncodeOnceGrounder, loaded)
+    return grounder, {"method": grounder.name, "weights": grounder.weights, "settings": made_from,
+                      "code": code_identity(), "block": int(config.block), "device": device.type,
+                      "precision": precision_name(number_format(config.precision, device)),
+                      "compiled": config.compiled}  # fmt: skip
 
 
 def _answer(grounder: EncodeOnceGrounder, config: BulkConfig, file: ShardedFile, requests: Sequence[Line]) -> None:
@@ -141,8 +144,7 @@ def _answer(grounder: EncodeOnceGrounder, config: BulkConfig, file: ShardedFile,
     blocks = file.unfinished()
     done = blocks[0] * config.block if blocks else len(requests)
     left = read_requests(config.requests, requests[done:])
-    answers = ground_many(grounder, left, ahead=config.ahead, skip_broken=config.skip_broken,
-                          phrases_at_once=config.phrases_at_once, readers=config.readers)  # fmt: skip
+    answers = ground_many(grounder, left, skip_broken=config.skip_broken, readers=config.readers)
     with tqdm(initial=done, total=len(requests), desc=grounder.name, unit="image") as bar:
         for block in blocks:
             if grounder.text is not None:
@@ -204,18 +206,36 @@ def read_requests(path: Path, lines: Iterable[Line]) -> Iterator[Request]:
         InputError: a line is no request.
     """
     for number, line in lines:
-        try:
-            asked = from_plain(json.loads(line), RequestLine, extra="ignore")
-        except (ValueError, RecursionError) as error:
-            example = '{"image": "a.jpg", "phrases": ["the dog"]}'
-            raise InputError(f"{path}, line {number}, cannot be used ({error}): write {example}") from error
+        asked = asked_by(line, f"{path}, line {number}")
         yield Request(asked.image if asked.key is None else asked.key, path.parent / asked.image, asked.phrases)
+
+
+def asked_by(record: Any, where: str) -> RequestLine:
+    """A request as JSON, or as the values that JSON stands for; `where` names it in the error.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        return from_plain(json.loads(record) if isinstance(record, str) else record, RequestLine, extra="ignore")
+    except (ValueError, RecursionError) as error:
+        example = '{"image": "a.jpg", "phrases": ["the dog"]}'
+        raise InputError(f"{where}, cannot be used ({error}): write {example}") from error
+
+
+def _ground_shards(config: BulkConfig) -> str:
+    try:
+        from grounding.deployment.ray_bulk import ground_shards  # which imports this file
+    except ImportError as error:
+        raise InputError(f"--ray needs what is not here ({error}): pip install -r requirements-ray.txt") from error
+    return ground_shards(config)
 
 
 def main(arguments: Sequence[str]) -> None:
     """The command line, without the program's name."""
     with exit_on_input_error():
-        print(ground_file(parse(BulkConfig, "-m grounding.deployment.bulk", arguments, section="bulk")))
+        config = parse(BulkConfig, "-m grounding.deployment.bulk", arguments, section="bulk")
+        print(ground_file(config) if config.ray is None else _ground_shards(config))
 
 
 if __name__ == "__main__":

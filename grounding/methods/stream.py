@@ -23,8 +23,8 @@ from grounding.geometry import hottest_point
 from grounding.types import Grounding
 
 AHEAD = 4
-PHRASES_AT_ONCE = 32
 READERS = 2
+PHRASES_AT_ONCE = 32  # of an image
 # Values of the heatmaps that are there at once, 4 bytes each: of a large photograph fewer phrases go together.
 MOST_HEAT = 2**26
 
@@ -125,7 +125,6 @@ def ground_many(
     requests: Iterable[tuple[str, ImageLike, Sequence[str]]],
     *,
     ahead: int = AHEAD,
-    phrases_at_once: int = PHRASES_AT_ONCE,
     readers: int = READERS,
     skip_broken: bool = False,
 ) -> Iterator[GroundedImage]:
@@ -138,7 +137,6 @@ def ground_many(
         grounder: the method.
         requests: `Request`s; any iterable, it need not end.
         ahead: how many requests at most are taken from the stream beyond the one that is being answered.
-        phrases_at_once: of one image; of a large photograph fewer.
         readers: threads that decode image files.
         skip_broken: whether a request that cannot be answered gives a `GroundedImage` with an `error`, and the stream
             goes on.
@@ -147,9 +145,9 @@ def ground_many(
         InputError: at once: a number is too small or no whole one. With an answer: a request is no three things, an
             image cannot be read, or a phrase is empty or too long; the last two unless they are skipped.
     """
-    for name, value, least in (("ahead", ahead, 0), ("phrases_at_once", phrases_at_once, 1), ("readers", readers, 1)):
-        refuse_no_count(name, value, least=least)
-    return _answers(grounder, map(_request, requests), ahead, phrases_at_once, readers, skip_broken)
+    refuse_no_count("ahead", ahead, least=0)
+    refuse_no_count("readers", readers)
+    return _answers(grounder, map(_request, requests), ahead, readers, skip_broken)
 
 
 def _request(given: Any) -> Request:
@@ -159,12 +157,7 @@ def _request(given: Any) -> Request:
 
 
 def _answers(
-    grounder: EncodeOnceGrounder,
-    stream: Iterator[Request],
-    ahead: int,
-    phrases_at_once: int,
-    readers: int,
-    skip_broken: bool,
+    grounder: EncodeOnceGrounder, stream: Iterator[Request], ahead: int, readers: int, skip_broken: bool
 ) -> Iterator[GroundedImage]:
     waiting: deque[tuple[Request, Future[Any]]] = deque()
 
@@ -181,7 +174,7 @@ def _answers(
                     return
                 request, future = waiting.popleft()
                 try:
-                    answer = _answer(grounder, request, future.result(), phrases_at_once)
+                    answer = _answer(grounder, request, future.result())
                 except InputError as error:
                     if not skip_broken:
                         raise
@@ -193,10 +186,10 @@ def _answers(
             decoding.shutdown(wait=False, cancel_futures=True)
 
 
-def _answer(grounder: EncodeOnceGrounder, request: Request, encoded: Any, phrases_at_once: int) -> GroundedImage:
+def _answer(grounder: EncodeOnceGrounder, request: Request, encoded: Any) -> GroundedImage:
     phrases = as_phrases(request.phrases)
     height, width = encoded.images[0].shape[:2]
-    size = max(1, min(phrases_at_once, MOST_HEAT // (height * width)))
+    size = max(1, min(PHRASES_AT_ONCE, MOST_HEAT // (height * width)))
     answers, warning = [], ""
     for start in range(0, len(phrases), size):
         for each in grounder.ground(encoded, phrases[start : start + size]):

@@ -42,7 +42,7 @@ class ShardedFile:
         noted = note.read_text(encoding="utf-8", errors="replace") if note.is_file() else None
         if noted != wanted:
             if not replace and (noted is not None or path.is_file()):
-                raise InputError(f"{path} {_difference(note.name, noted, made_from)}: give another output, or remove "
+                raise InputError(f"{path} {difference(note.name, noted, made_from)}: give another output, or remove "
                                  f"{path} and {note} to make it anew")  # fmt: skip
             path.unlink(missing_ok=True)
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -104,7 +104,8 @@ class ShardedFile:
         return found
 
 
-def _difference(note: str, noted: str | None, made_from: dict[str, Any]) -> str:
+def difference(note: str, noted: str | None, made_from: dict[str, Any]) -> str:
+    """What is wrong with a file beside which `note` says another origin, as the middle of a sentence."""
     try:
         before = json.loads(noted or "")
         differing = [name for name in {**before, **made_from} if before.get(name) != made_from.get(name)]

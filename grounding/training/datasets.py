@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from grounding.data.annotations import find_layout
-from grounding.data.batches import TrainingItems
+from grounding.data.batches import TrainingItems, collate
+from grounding.data.dataloader import GlobalBatches, ImageLoader
 from grounding.data.dataset import GroundingDataset
 from grounding.data.open_dataset import open_dataset
 from grounding.data.pairs import ImagePhrasePairs
 from grounding.data.refcocog import GRefCOCO
 from grounding.data.sets import absent_expressions
+from grounding.data.streamed_pairs import StreamedItems
 from grounding.data.supervision import refuse_test_split
+from grounding.data.tar_samples import ImagePhraseShards, count_samples
 from grounding.errors import SettingsError
+from grounding.runtime.distributed import failing_together, gather, process_count, process_index
 from grounding.training.config import TrainConfig
 from grounding.types import SetExpression
 
@@ -30,8 +34,8 @@ def training_data(config: TrainConfig) -> tuple[GroundingDataset, GroundingDatas
     dataset = open_dataset(config.data, config.split, split_by=config.split_by, seed=config.seed,
                            boxed=config.model.decoder.kind != "adapters", subset=config.subset)  # fmt: skip
     validation, root = None, config.validation_data or config.data
-    own = dataset if config.validation_data is None and isinstance(dataset, ImagePhrasePairs) else None
-    if own is None or config.validation_split in own.boxed_splits:
+    own = dataset if isinstance(dataset, ImagePhrasePairs | ImagePhraseShards) else None
+    if config.validation_data is not None or own is None or config.validation_split in own.boxed_splits:
         validation = open_dataset(root, config.validation_split, split_by=config.split_by, seed=config.seed,
                                   subset=config.validation_subset)  # fmt: skip
         validation.check_images()
@@ -70,14 +74,27 @@ def refuse_settings(config: TrainConfig) -> None:
         )
 
 
-def training_items(config: TrainConfig, dataset: GroundingDataset) -> TrainingItems:
-    """What is drawn from the data set.
+def images_of(dataset: GroundingDataset) -> int:
+    """How many images there are; those of tar files are counted by all processes together.
+
+    Raises:
+        InputError: a tar file cannot be read.
+    """
+    if not isinstance(dataset, ImagePhraseShards):
+        return len(dataset)
+    with failing_together():
+        own = [count_samples(path) for path in dataset.files[process_index() :: process_count()]]
+    return sum(gather(own))
+
+
+def training_items(config: TrainConfig, dataset: GroundingDataset, images: int) -> TrainingItems:
+    """What is drawn from the data set, which has so many images.
 
     Raises:
         SettingsError: a step has one image, of which adapters learn nothing.
         InputError: as `_sets`.
     """
-    images = min(config.images_per_batch, len(dataset))
+    images = min(config.images_per_batch, images)
     if config.model.decoder.kind == "adapters" and images < 2:
         raise SettingsError(
             f"a step has {images} image: adapters learn by telling images apart, give images_per_batch 2 or more, and "
@@ -89,6 +106,22 @@ def training_items(config: TrainConfig, dataset: GroundingDataset) -> TrainingIt
         sets=_sets(config, dataset) if config.sets_per_image else None, sets_per_image=config.sets_per_image,
         boxed=config.model.decoder.kind != "adapters", augmentation=config.augmentation, seed=config.seed,
     )  # fmt: skip
+
+
+def training_order(
+    config: TrainConfig, items: TrainingItems, images: int
+) -> tuple[GlobalBatches | StreamedItems, ImageLoader]:
+    """In which order this process's share of so many images comes, and what reads it as batches.
+
+    Raises:
+        InputError: the processes cannot share them.
+    """
+    share = {"seed": config.seed, "process": process_index(), "processes": process_count()}
+    if isinstance(items.dataset, ImagePhraseShards):
+        stream = StreamedItems(items, images, config.images_per_batch, **share)
+        return stream, ImageLoader(stream, batch_size=stream.batch, collate_fn=collate, num_workers=config.workers)
+    order = GlobalBatches(images, config.images_per_batch, **share)
+    return order, ImageLoader(items, batch_sampler=order, collate_fn=collate, num_workers=config.workers)
 
 
 def _sets(config: TrainConfig, dataset: GroundingDataset) -> dict[int, list[SetExpression]]:

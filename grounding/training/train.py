@@ -17,9 +17,10 @@ from accelerate.utils import DataLoaderConfiguration, set_seed
 from tqdm import tqdm
 
 from grounding.clip.encoder import Encoder
-from grounding.data.batches import TrainingBatch, TrainingItems, collate
+from grounding.data.batches import TrainingBatch, TrainingItems
 from grounding.data.dataloader import GlobalBatches, ImageLoader, TimedLoader
 from grounding.data.dataset import GroundingDataset, naming_sentences
+from grounding.data.streamed_pairs import StreamedItems
 from grounding.errors import InputError, SettingsError
 from grounding.evaluation.evaluate import evaluate
 from grounding.methods.dense import DenseGrounder
@@ -35,7 +36,7 @@ from grounding.runtime.signals import Stopped, StopRequest
 from grounding.training.checkpoint import Progress, save_unwrapped
 from grounding.training.config import TrainConfig
 from grounding.training.criterion import criterion_for
-from grounding.training.datasets import training_data, training_items
+from grounding.training.datasets import images_of, training_data, training_items, training_order
 from grounding.training.run_folder import SKIPPED_FILE, TOTAL_LOSS, RunFolder, refuse_another_run
 from grounding.training.step import TrainingStep, make_step
 
@@ -113,6 +114,7 @@ def _train_epoch(
     bar = tqdm(batches, desc=f"epoch {progress.epoch + 1}/{config.epochs}", initial=progress.step_in_epoch,
                total=len(setup.order), unit="step", disable=not is_main())  # fmt: skip
     for batch in bar:
+        setup.encoder.encode_phrases.forget()  # those of a stream: a step depends on no other, whoever has resumed it
         outcome = setup.step(batch)
         progress.finish_step(skipped=outcome.skipped)
         described = gather([batch.described()]) if outcome.skipped else []
@@ -152,7 +154,7 @@ class _Setup:
 
     encoder: Encoder
     items: TrainingItems
-    order: GlobalBatches
+    order: GlobalBatches | StreamedItems
     loader: ImageLoader
     validation: GroundingDataset | None
     step: TrainingStep
@@ -190,14 +192,14 @@ def _set_up(config: TrainConfig) -> _Setup:
         dataloader_config=DataLoaderConfiguration(split_batches=True),
     )
     save_unwrapped(accelerator)
+    images = images_of(dataset)
     with failing_together():
-        items = training_items(config, dataset)
-        order = GlobalBatches(len(items), config.images_per_batch, seed=config.seed,
-                              process=accelerator.process_index, processes=accelerator.num_processes)  # fmt: skip
+        items = training_items(config, dataset, images)
+        order, loader = training_order(config, items, images)
         encoder = make_encoder(config.model, accelerator.device)
         left_out = f", {dataset.left_out.total()} phrases left out" if dataset.left_out else ""
         accelerator.print(
-            f"training on {len(items)} images of {config.data}{left_out}; frozen weights: {encoder.clip.weights}"
+            f"training on {images} images of {config.data}{left_out}; frozen weights: {encoder.clip.weights}"
         )
         # All phrases at once, in a fixed order: an embedding is then the same to the last bit in a resumed run.
         asked = {expression.phrase for expression in (validation.expressions if validation else ())}
@@ -207,7 +209,6 @@ def _set_up(config: TrainConfig) -> _Setup:
             encoder.encode_phrases.remember(sorted(items.phrases | asked))
         decoder = _first_decoder(encoder, config)
         criterion = criterion_for(encoder, decoder, config.losses)
-    loader = ImageLoader(items, batch_sampler=order, collate_fn=collate, num_workers=config.workers)
     step = make_step(criterion, config, accelerator, total_steps=config.epochs * len(order))
     return _Setup(encoder, items, order, loader, validation, step)
 

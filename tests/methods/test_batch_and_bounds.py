@@ -63,7 +63,7 @@ def test_a_batch_is_checked_as_one_image_is(folder: Path, name: str) -> None:
     ("option", "value", "least"),
     [
         *(("ahead", value, 0) for value in (-1, 1.5, "2", None, True, float("nan"))),
-        *((option, value, 1) for option in ("phrases_at_once", "readers") for value in (0, -3, 2.0)),
+        *(("readers", value, 1) for value in (0, -3, 2.0)),
     ],
 )
 def test_numbers_of_a_stream_are_refused_before_it_is_asked(folder: Path, option: str, value, least: int) -> None:
@@ -90,8 +90,7 @@ def test_configurations_made_in_python_are_held_to_the_same_bounds(tmp_path: Pat
     bulk = BulkConfig("zero-shot", tmp_path / "r.jsonl", tmp_path / "o.jsonl")
     training, comparison = TrainConfig(tmp_path, tmp_path), EvaluateConfig(["zero-shot"], tmp_path, tmp_path)
     for start, config, said in (
-        (ground_file, replace(bulk, block=0), "BulkConfig: block is 0"),
-        (ground_file, replace(bulk, ahead=-1), "BulkConfig: ahead is -1"),
+        (ground_file, replace(bulk, readers=0), "BulkConfig: readers is 0"),
         (train, replace(training, workers=-1), "TrainConfig: workers is -1"),
         (train, replace(training, epochs=1.5), r"TrainConfig: epochs is 1\.5"),
         (compare, replace(comparison, images_per_batch=0), "EvaluateConfig: images_per_batch is 0"),

@@ -74,12 +74,13 @@ class _Encoded:
 
 
 @pytest.mark.parametrize("name", ["zero-shot", "yolo-clip"])
-def test_as_if_asked_one_by_one(folder: Path, name: str) -> None:
+def test_as_if_asked_one_by_one(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "PHRASES_AT_ONCE", 4)
     grounder = load(name, model=ModelConfig(clip=str(folder / "clip.pt"), model_size=64))
     # As a path or as pixels, with many phrases or none.
     requests = [Request(f"number {i}", folder / f"{i}.png", PHRASES[: 2 * i]) for i in range(6)]
     requests[3] = requests[3]._replace(image=as_image(folder / "3.png"))
-    answers = list(grounder.ground_many(requests, phrases_at_once=4))  # type: ignore[attr-defined]
+    answers = list(grounder.ground_many(requests))  # type: ignore[attr-defined]
     assert [answer.key for answer in answers] == [f"number {i}" for i in range(6)]
     for i, answer in enumerate(answers):
         height, width = as_image(folder / f"{i}.png").shape[:2]
@@ -112,7 +113,8 @@ def test_an_endless_stream_is_never_read_far_ahead(folder: Path, ahead: int) -> 
 def test_heatmaps_are_dropped_as_soon_as_their_boxes_are_known(folder: Path, monkeypatch) -> None:
     grounder = Counting()
     many = [f"phrase {i}" for i in range(100)]
-    [answer] = ground_many(grounder, [("a", folder / "0.png", many)], phrases_at_once=8)
+    monkeypatch.setattr(stream, "PHRASES_AT_ONCE", 8)
+    [answer] = ground_many(grounder, [("a", folder / "0.png", many)])
     assert [each.phrase for each in answer.phrases] == many
     assert grounder.asked == [8] * 12 + [4]
     assert grounder.most_alive <= 9 and grounder.alive == 0
