@@ -1,6 +1,6 @@
 """What each part of training with boxes is worth, and each box: `python -m benchmarks.ablation`, 25 minutes on a core.
 
-Short trainings by configs/refshapes.yaml, each with one part taken out or put in; `--seeds 3` repeats them. Everything is
+Short trainings by configs/refshapes.yaml, each with one part taken out or put in; `--seeds 3` repeats them. All is
 measured on val, by connected components above half of the maximum, so that nothing chosen later has looked at test.
 Killed and started again, it trains and measures what is missing. The runs of `SHARES` are made before:
 
@@ -119,7 +119,7 @@ def main(
                 train(replace(varied, seed=seed, output=folder))
             parts.setdefault(name, []).append(measure(folder, val, runs / "ablation"))
     by_share = {share: measure(runs / name, val, runs / "ablation") for share, name in SHARES.items()}
-    facts = (f"{seeds} {'seeds' if seeds > 1 else 'seed'}, {epochs} passes over {images:,} images; {len(val)} images of val, "
+    facts = (f"{seeds} seed{'s' * (seeds > 1)}, {epochs} passes over {images:,} images; {len(val)} images of val, "
              f"{len(val.expressions):,} expressions")  # fmt: skip
     text = f"{facts}.\n\n{parts_table(parts)}\n\n{shares_table(by_share)}"
     write_between(output, BEGIN, END, text)
