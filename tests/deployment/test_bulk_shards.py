@@ -143,7 +143,7 @@ def test_places_that_cannot_be_used_are_named(config: BulkConfig, tmp_path: Path
     for place, message in ((config.requests, "the same answers"), (tmp_path / "no", "no file at")):
         with pytest.raises(InputError, match=message):
             find_shards(place_of(place))
-    with pytest.raises(InputError, match=r"ftp://host cannot be used"):
+    with pytest.raises(InputError, match=r"ftp://host/folder cannot be used"):
         place_of(Path("ftp://host/folder"))
 
 
