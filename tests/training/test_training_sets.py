@@ -17,7 +17,8 @@ from grounding.training.train import train
 
 def drawn(config: TrainConfig, epochs: int = 8) -> set[tuple[str, int]]:
     """Every phrase that comes, with the number of its boxes."""
-    items = training_items(config, RefCOCOg(config.data, "train", group_by="image"))
+    dataset = RefCOCOg(config.data, "train", group_by="image")
+    items = training_items(config, dataset, len(dataset))
     found = set()
     for items.epoch in range(epochs):
         found |= {pair for item in map(items.__getitem__, range(len(items)))
@@ -33,7 +34,7 @@ def test_the_data_sets_own_sets_are_drawn(everything: TrainConfig) -> None:
 
 def test_a_reduced_training_set_draws_of_its_own_images(everything: TrainConfig) -> None:
     dataset = RefCOCOg(everything.data, "train", group_by="image", subset=2)
-    assert len(training_items(everything, dataset)) == 2
+    assert len(training_items(everything, dataset, len(dataset))) == 2
 
 
 def test_where_no_phrase_fits_nothing_there_is_nothing_to_learn(everything: TrainConfig) -> None:

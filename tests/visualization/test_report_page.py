@@ -120,7 +120,7 @@ def test_methods_and_bounds_are_explained(written):
     assert "Selvaraju" in text and "These are no methods" in text
     assert "given to the comparison under this name" not in text and "queries:" not in text
     # Of the run, which is called after its folder, "demo" here, and of no other method.
-    assert text.count("a small trained decoder") == 1
+    assert text.count("what was trained turns CLIP") == 1
     assert "<script" not in raw and "</button>" not in raw and COMMAND in page.texts, "text is escaped"
 
 
