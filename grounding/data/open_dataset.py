@@ -7,8 +7,8 @@ from pathlib import Path
 
 from grounding.data.dataset import GroundingDataset, Grouping
 from grounding.data.flickr30k import Flickr30kEntities, is_flickr30k
-from grounding.data.pairs import ImagePhrasePairs, is_annotated, table_at
-from grounding.data.refcocog import RefCOCOg
+from grounding.data.pairs import ImagePhrasePairs, table_at
+from grounding.data.refcocog import RefCOCOg, is_annotated
 from grounding.data.tar_samples import ImagePhraseShards
 
 

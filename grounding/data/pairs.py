@@ -17,6 +17,7 @@ import numpy as np
 from grounding.data.annotations import refuse
 from grounding.data.dataset import NOWHERE, GroundingDataset, Grouping
 from grounding.data.records import Box
+from grounding.data.refcocog import is_annotated
 from grounding.errors import InputError, SettingsError
 from grounding.runtime.files import numbered_lines, read_text
 from grounding.types import Example, Expression, Region
@@ -161,11 +162,6 @@ def table_at(root: Path) -> Path | None:
             f"{root} has several tables, {tables[0].name} and {tables[1].name} among them: give one of them"
         )
     return tables[0] if tables else None
-
-
-def is_annotated(folder: Path) -> bool:
-    """Whether annotations in RefCOCOg's layout lie in a folder."""
-    return (folder / "annotations").is_dir() or any(folder.glob("refs(*).p"))
 
 
 def read_rows(path: Path, *, tell: Callable[[InputError], None] = refuse) -> list[tuple[str, Row]]:

@@ -169,3 +169,8 @@ class GRefCOCO(Dataset[SetExample]):
     def check_images(self) -> None:
         """As `RefCOCOg.check_images`."""
         refuse_missing_images((each.image_path for each in self.expressions), self.images_dir, self.split, COCO_IMAGES)
+
+
+def is_annotated(folder: Path) -> bool:
+    """Whether annotations in RefCOCOg's layout lie in a folder."""
+    return (folder / "annotations").is_dir() or any(folder.glob("refs(*).p"))
