@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import copy
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal
@@ -105,20 +104,6 @@ class GroundingDataset(Dataset[Example]):
         image_id = expressions[0].image_id
         image = read_image(expressions[0].image_path, self.image_sizes[image_id])
         return Example(image, expressions, self.regions[image_id])
-
-    def without(self, image_ids: Collection[int]) -> GroundingDataset:
-        """The data set without some images, whose files are not asked for any more.
-
-        Raises:
-            InputError: no image is left.
-        """
-        rest = copy(self)
-        rest._examples = [each for each in self._examples if each[0].image_id not in image_ids]
-        if not rest._examples:
-            raise InputError(f"all {len(self)} images of split {self.split!r} are broken: check the data folder")
-        rest.expressions = tuple(expression for each in rest._examples for expression in each)
-        rest.regions = {image_id: its for image_id, its in self.regions.items() if image_id not in image_ids}
-        return rest
 
     def expressions_of(self, index: int) -> tuple[Expression, ...]:
         """The expressions of example `index`, without reading its image."""

@@ -8,26 +8,51 @@ learned without boxes where a phrase is has not learned where an object ends, wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from grounding.clip.encoder import EncodedImages
 from grounding.clip.text import TextEncoder
-from grounding.data.images import ImageLike
 from grounding.errors import InputError
 from grounding.extraction.heat import box_sums
 from grounding.geometry import box_area
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.drawings import photograph_warnings
-from grounding.methods.grounder import Grounder
+from grounding.methods.grounder import EncodingGrounder, Grounder
 from grounding.methods.proposals import Proposer
-from grounding.methods.stream import EncodeOnceGrounder
 from grounding.methods.yolo_clip import boxes_to_choose_from
 from grounding.types import Grounding
 
 
-class OnProposals(EncodeOnceGrounder):
+@dataclass(frozen=True, eq=False, repr=False)
+class ImagesWithProposals:
+    """Images that are encoded for the heatmaps, and their proposals.
+
+    Attributes:
+        seen: as `DenseGrounder` encodes them.
+        boxes_xyxy: per image (N, 4), N >= 1, in its pixels.
+        found: per image, whether these are proposals; else the only one is the whole image.
+        encoded_by: `OnProposals.identity`.
+    """
+
+    seen: EncodedImages
+    boxes_xyxy: tuple[np.ndarray, ...]
+    found: tuple[bool, ...]
+    encoded_by: tuple[str, ...]
+
+    @property
+    def images(self) -> tuple[np.ndarray, ...]:
+        """The originals, each (H, W, 3) uint8 RGB."""
+        return self.seen.images
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all of it takes."""
+        return self.seen.nbytes + sum(each.nbytes for each in self.boxes_xyxy)
+
+
+class OnProposals(EncodingGrounder):
     """Answers with the proposals where another method's heatmap is highest.
 
     Heatmap and presence stay that method's; scores are not calibrated. Where the detector proposes nothing, the answer
@@ -40,6 +65,8 @@ class OnProposals(EncodeOnceGrounder):
     Raises:
         InputError: `maps` makes no heatmap of an image.
     """
+
+    encoded = ImagesWithProposals
 
     def __init__(self, maps: Grounder, proposer: Proposer) -> None:
         if not isinstance(maps, DenseGrounder):
@@ -55,32 +82,30 @@ class OnProposals(EncodeOnceGrounder):
         """What reads the phrases, and remembers them."""
         return self.maps.text
 
-    def encode(self, image: ImageLike) -> Any:
-        """An image as a value that `ground` takes in its place; raises as `DenseGrounder.encode`."""
-        return self.maps.encode(image)
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What an encoded image depends on besides the image."""
+        return (*self.maps.identity, self.proposer.sha256, str(self.proposer.selection))
 
-    def ground(self, image: Any, phrases: Sequence[str]) -> list[Grounding]:
-        """The proposals in the order of their heat, per phrase; takes and raises what `DenseGrounder.ground` does."""
-        return self._chosen(self.maps.ground(image, phrases))
+    def _encode(self, images: Sequence[np.ndarray]) -> ImagesWithProposals:
+        boxes, found = zip(*(boxes_to_choose_from(self.proposer, image) for image in images), strict=True)
+        return ImagesWithProposals(self.maps._encode(images), boxes, found, self.identity)
 
-    def ground_batch(self, images: Sequence[ImageLike], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
-        """`ground` for several images; raises as `DenseGrounder.ground_batch`."""
-        return [self._chosen(answers) for answers in self.maps.ground_batch(images, phrases)]
+    def _ground_encoded(self, encoded: ImagesWithProposals, phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
+        warnings = photograph_warnings(encoded.images, self.maps.encoder.clip, self.proposer)
+        return [
+            [_on_boxes(answer, boxes, no_proposal=not found, warning=warning) for answer in answers]
+            for answers, boxes, found, warning in zip(self.maps._ground_encoded(encoded.seen, phrases),
+                                                      encoded.boxes_xyxy, encoded.found, warnings, strict=True)
+        ]  # fmt: skip
 
-    def _chosen(self, answers: Sequence[Grounding]) -> list[Grounding]:
-        """The answers about one image with its proposals for their boxes."""
-        if not answers:
-            return []
-        image = answers[0].image
-        boxes, are_proposals = boxes_to_choose_from(self.proposer, image)
-        [warning] = photograph_warnings([image], self.maps.encoder.clip, self.proposer)
-        chosen = []
-        for answer in answers:
-            heat = heat_of_boxes(answer.heatmap, boxes)
-            order = np.argsort(-heat, kind="stable")
-            chosen.append(replace(answer, boxes_xyxy=boxes[order], scores=heat[order], no_proposal=not are_proposals,
-                                  found=(0,) if answer.found else (), calibrated=False, warning=warning))  # fmt: skip
-        return chosen
+
+def _on_boxes(answer: Grounding, boxes_xyxy: np.ndarray, *, no_proposal: bool, warning: str) -> Grounding:
+    """The answer with other boxes (N, 4), the hottest first."""
+    heat = heat_of_boxes(answer.heatmap, boxes_xyxy)
+    order = np.argsort(-heat, kind="stable")
+    return replace(answer, boxes_xyxy=boxes_xyxy[order], scores=heat[order], no_proposal=no_proposal,
+                   found=(0,) if answer.found else (), calibrated=False, warning=warning)  # fmt: skip
 
 
 def heat_of_boxes(heatmap: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:

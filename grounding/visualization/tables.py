@@ -14,10 +14,6 @@ from grounding.errors import writable
 from grounding.visualization.table_formats import Column, ResultTable, Values, render, table_of
 
 INTERVAL, DIFFERENCE = "{:.3f} [{:.3f}, {:.3f}]", "{:+.3f} [{:+.3f}, {:+.3f}]"
-QUERIES = {
-    "expression": "one query per expression",
-    "ref": "one query per object, its expressions pooled",
-}
 # Heading -> measure: of localisation what the main table has no room for, and likeness in CLIP's joint space.
 FURTHER = {"Acc@0.3": "acc@0.3", "Acc@0.7": "acc@0.7", "Acc@0.9": "acc@0.9", "Acc@0.5:0.95": "acc@0.5:0.95",
            "R@1": "recall@1", "R@10": "recall@10", "ECE": "ece"}  # fmt: skip

@@ -36,13 +36,11 @@ NO_IMAGE = np.empty((0, 0, 3), dtype=np.uint8)
 
 def family_of(method: PageMethod) -> str:
     """Methods of one family take each other's encoded images."""
-    if isinstance(method, OnProposals):
-        return family_of(method.maps)
     if isinstance(method, YOLOCLIPGrounder):
         return "proposals"
     if isinstance(method, GradCAMGrounder):
         return "gradcam"
-    if isinstance(method, OwnGrounder) or method.updates_clip:
+    if isinstance(method, OwnGrounder | OnProposals) or method.updates_clip:
         return f"of {method.name} alone"
     return f"of {id(method.encoder)}"  # each run has its own encoder
 

@@ -10,6 +10,7 @@ import pytest
 
 from grounding import InputError
 from grounding.__main__ import read_words
+from grounding.clip.encoder import EncodedImages
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.refshapes.writer import write_refshapes
 from grounding.deployment.bulk import BulkConfig, ground_file
@@ -39,15 +40,17 @@ class Maps(DenseGrounder):
         self.name, self.weights = "maps", "none"
         self.encoder = SimpleNamespace(clip=SimpleNamespace(name="RN50"))
 
-    def ground(self, image, phrases):
-        return self.ground_batch([image], [phrases])[0]
+    identity = ("maps",)
 
-    def ground_batch(self, images, phrases):
+    def _encode(self, images):
+        return EncodedImages(tuple(images), (), self.identity)
+
+    def _ground_encoded(self, encoded, phrases):
         corner, score = np.zeros((1, 4), np.float32) + 1, np.ones(1, np.float32)
         return [
             [Grounding(phrase, corner, score, self.heatmap, image, presence=0.25, found=self.found, calibrated=True)
              for phrase in asked]
-            for image, asked in zip(images, phrases, strict=True)
+            for image, asked in zip(encoded.images, phrases, strict=True)
         ]  # fmt: skip
 
 
@@ -84,6 +87,17 @@ def test_nothing_is_found_where_the_map_finds_nothing():
     image = np.zeros((10, 12, 3), np.uint8)
     [answer] = OnProposals(Maps(np.zeros((10, 12), np.float32), found=()), FakeProposer(BOXES)).ground(image, ["a"])
     assert answer.found == () and len(answer.boxes_xyxy) == 3
+
+
+def test_an_image_is_looked_at_once_and_for_this_detector_only(monkeypatch):
+    method = OnProposals(Maps(np.ones((10, 12), np.float32)), FakeProposer(BOXES))
+    encoded = method.encode(np.zeros((10, 12, 3), np.uint8))
+    monkeypatch.setattr(FakeProposer, "propose", None)
+    assert len(method.ground(encoded, ["the cup"])[0].boxes_xyxy) == 3
+    other = FakeProposer(BOXES)
+    other.sha256 = "1" * 64
+    with pytest.raises(InputError, match="another CLIP, detector"):
+        OnProposals(method.maps, other).ground(encoded, ["the cup"])
 
 
 def test_without_a_proposal_the_whole_image_is_the_answer():
