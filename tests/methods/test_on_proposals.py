@@ -21,7 +21,7 @@ from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import load
 from grounding.methods.names import folder_of, method_names, needs_no_training
 from grounding.methods.on_proposals import OnProposals, heat_of_boxes
-from grounding.methods.proposals import ProposalsConfig
+from grounding.methods.proposals import EMBEDDED_NAME, ProposalsConfig
 from grounding.methods.yolo_clip import ScoringConfig
 from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
@@ -98,6 +98,16 @@ def test_an_image_is_looked_at_once_and_for_this_detector_only(monkeypatch):
     other.sha256 = "1" * 64
     with pytest.raises(InputError, match="another CLIP, detector"):
         OnProposals(method.maps, other).ground(encoded, ["the cup"])
+
+
+def test_a_detector_of_drawings_says_so_of_a_photograph():
+    detector = FakeProposer(BOXES)
+    detector.name = EMBEDDED_NAME
+    photograph = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    method = OnProposals(Maps(np.ones((90, 120), np.float32)), detector)
+    with pytest.warns(UserWarning, match="the embedded detector knows drawings only"):
+        [answer] = method.ground(photograph, ["a cup"])
+    assert "the embedded detector knows drawings only" in answer.warning
 
 
 def test_without_a_proposal_the_whole_image_is_the_answer():

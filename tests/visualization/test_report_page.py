@@ -124,6 +124,14 @@ def test_methods_and_bounds_are_explained(written):
     assert "<script" not in raw and "</button>" not in raw and COMMAND in page.texts, "text is escaped"
 
 
+def test_what_chooses_among_proposals_is_not_taken_for_a_run(tmp_path):
+    results = example_results()
+    results["methods"]["zero-shot+yolo"] = results["methods"].pop("zero-shot")
+    write_report_page(results, {}, [], tmp_path / "report.html", colours=method_colours(results), command=COMMAND)
+    text = " ".join((tmp_path / "report.html").read_text().split())
+    assert "<dt>zero-shot+yolo</dt><dd>a YOLO proposes boxes without knowing the phrase" in text
+
+
 def test_little_was_measured(tmp_path):
     results = foreign_results()
     write_report_page(results, {}, [], tmp_path / "report.html", colours={}, command=COMMAND)
