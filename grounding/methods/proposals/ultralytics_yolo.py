@@ -110,7 +110,7 @@ def _threads_kept() -> Iterator[None]:
 
 def import_ultralytics() -> ModuleType:
     """The package, without its usage analytics, its installing of packages, its running of pickled code, its settings
-    file in the user's folder, and its own way to open images and count threads in the whole program.
+    file in the user's folder, and its own way to open images, count threads and print arrays in the whole program.
 
     Raises:
         InputError: it is not installed.
@@ -127,6 +127,8 @@ def import_ultralytics() -> ModuleType:
             TemporaryDirectory() as folder,
             patch.dict(os.environ, {**settings, "YOLO_CONFIG_DIR": folder}),
             _threads_kept(),
+            np.printoptions(),
+            torch._tensor_str.printoptions(),
             patch.object(Image, "open", Image.open),
         ):
             import ultralytics

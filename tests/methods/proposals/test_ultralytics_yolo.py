@@ -105,7 +105,7 @@ import cv2, numpy as np, torch
 from PIL import Image
 torch.set_num_threads(2)
 cv2.setNumThreads(2)
-opens = Image.open
+opens, printed = Image.open, repr(np.zeros(2, np.float32))
 from grounding.methods.proposals import Selection
 from grounding.methods.proposals.ultralytics_yolo import UltralyticsProposer
 detector = UltralyticsProposer({str(checkpoints["yolov8n"])!r}, Selection(0.6, 0.5, 15))
@@ -114,6 +114,7 @@ from ultralytics.utils import AUTOINSTALL, SAFE_LOAD
 from ultralytics.utils.events import events
 assert not asked, asked
 assert (torch.get_num_threads(), cv2.getNumThreads(), Image.open) == (2, 2, opens)
+assert repr(np.zeros(2, np.float32)) == printed
 assert (events.enabled, AUTOINSTALL, SAFE_LOAD) == (False, False, True) and not events.events
 changed = {{key for key in before | os.environ if before.get(key) != os.environ.get(key)}}
 assert not [key for key in changed if key.startswith(("YOLO", "ULTRALYTICS", "OMP"))], changed
