@@ -25,7 +25,7 @@ from torchvision.transforms import Compose
 
 from benchmarks.measuring import Finding, report, run, take_turns
 from benchmarks.rn50 import new_phrases, number_formats, random_grounder, random_rn50
-from grounding.clip.package import CLIP, clip
+from grounding.clip.backbone import CLIP, clip
 from grounding.data.images import read_image
 from grounding.errors import InputError
 from grounding.methods.proposals import ProposalsConfig, Proposer, load_proposer

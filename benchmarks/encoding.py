@@ -16,8 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measuring import Finding, report, take_turns
 from benchmarks.rn50 import MODEL_SIZE, number_formats, random_rn50
+from grounding.clip.backbone import ModifiedResNet
 from grounding.clip.dense import DenseCLIP
-from grounding.clip.package import ModifiedResNet
 
 COMMAND = "python -m benchmarks.encoding"
 STRIDE = 32

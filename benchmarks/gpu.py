@@ -18,7 +18,7 @@ from benchmarks.measuring import Finding, report, take_turns
 from benchmarks.rn50 import DECODER, MODEL_SIZE, OUTPUT_STRIDE, random_rn50
 from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch
-from grounding.model.build import decoder_for
+from grounding.model.decoder import decoder_for
 from grounding.training.criterion import LossConfig, TrainingCriterion, criterion_for
 
 COMMAND = "python -m benchmarks.gpu"

@@ -21,7 +21,7 @@ from benchmarks.rn50 import RN50, random_rn50
 from grounding.clip.backbone import LoadedCLIP
 from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch
-from grounding.model.build import decoder_for
+from grounding.model.decoder import decoder_for
 from grounding.runtime.cli import parse
 from grounding.training.config import TrainConfig
 from grounding.training.criterion import criterion_for

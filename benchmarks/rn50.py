@@ -11,15 +11,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from grounding.clip.backbone import LoadedCLIP
+from grounding.clip.backbone import CLIP, LoadedCLIP
 from grounding.clip.encoder import Encoder
-from grounding.clip.package import CLIP
 from grounding.clip.precision import number_format
 from grounding.clip.text import CONTEXT_LENGTH
 from grounding.extraction import ExtractionConfig
 from grounding.methods.dense import DenseGrounder
-from grounding.model.build import decoder_for
-from grounding.model.decoder import DecoderConfig
+from grounding.model.decoder import DecoderConfig, decoder_for
 
 # Of OpenAI's RN50, as `clip.model.build_model` reads them off its file.
 RN50: dict[str, Any] = dict(

@@ -23,8 +23,7 @@ from grounding.methods.grounder import Grounder
 from grounding.methods.load import gradcam, zero_shot
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
-from grounding.model.build import decoder_for
-from grounding.model.decoder import DecoderConfig
+from grounding.model.decoder import DecoderConfig, decoder_for
 from grounding.training.config import TrainConfig
 from grounding.training.criterion import LossConfig, criterion_for
 from grounding.training.step import make_step

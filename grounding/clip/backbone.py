@@ -1,17 +1,18 @@
 """Which CLIP: by name, from OpenAI's file, or the small one that comes with this package.
 
 Radford et al. 2021, "Learning Transferable Visual Models From Natural Language Supervision". The classes are the
-`clip` package's own; this file finds weights for them and says where they came from. It runs nothing that a stranger
-may have put into a file: safetensors and state dicts are data, but OpenAI publishes CLIP as TorchScript archives, and
-such an archive is a program that runs while it is read. One that OpenAI did not publish is read only where the user
-vouches for it.
+`clip` package's own, which is imported here and nowhere else. Nothing runs that a stranger may have put into a file:
+safetensors and state dicts are data, but OpenAI publishes CLIP as TorchScript archives, which are programs that run
+while they are read. One that OpenAI did not publish is read only where the user vouches for it.
 """
 
 from __future__ import annotations
 
 import copy
 import os
+import shutil
 import sys
+import warnings
 import zipfile
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,11 +24,16 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from grounding.clip.package import CLIP, ModifiedResNet, Transformer, build_model, clip
-from grounding.clip.precision import refuse_without_compiler, usable_device
+from grounding.clip.precision import usable_device
 from grounding.errors import InputError, writable
 from grounding.runtime.download import fetch
 from grounding.runtime.files import sha256_of
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it announces that pkg_resources is deprecated
+    import clip
+    from clip.clip import _tokenizer as TOKENIZER  # noqa: F401
+    from clip.model import CLIP, AttentionPool2d, Bottleneck, ModifiedResNet, Transformer, build_model  # noqa: F401
 
 RESNETS = ("RN50", "RN101", "RN50x4", "RN50x16")
 EMBEDDED = "embedded"
@@ -104,8 +110,11 @@ def load_clip(
             an archive that nobody vouches for, or there is no compiler.
     """
     device = usable_device(device)
-    if compiled:
-        refuse_without_compiler(device)
+    compiler = os.environ.get("CXX", "g++")  # where torch.compile looks
+    if compiled and device.type == "cpu" and shutil.which(compiler) is None:
+        raise InputError(
+            f"compiled needs the C++ compiler {compiler!r}, which is not installed: install it or leave it"
+        )
     name = os.fspath(name)
     if name == EMBEDDED:
         path = EMBEDDED_FILE
@@ -123,11 +132,7 @@ def load_clip(
 
 
 def _published_file(name: str) -> Path:
-    """OpenAI's file of one of `RESNETS` in `CACHE`, downloaded where it is not there.
-
-    Raises:
-        InputError: it cannot be downloaded, or is not the published one.
-    """
+    """OpenAI's file of one of `RESNETS` in `CACHE`, downloaded where it is not there, and checked."""
     address, folder = ADDRESSES[name], CACHE.expanduser()
     path = folder / f"{name}.pt"
     if not path.exists():
@@ -151,9 +156,6 @@ def fold_batch_norms(visual: ModifiedResNet) -> ModifiedResNet:
 
     At inference a batch norm scales and shifts channels by fixed numbers, which a convolution's weights can do as well
     (Jacob et al. 2018, "Quantization and Training of Neural Networks", section 3.2). Results differ by rounding only.
-
-    Args:
-        visual: in evaluation mode; left as it is.
     """
     folded = copy.deepcopy(visual).requires_grad_(False).eval()
     for module in (folded, *folded.layer1, *folded.layer2, *folded.layer3, *folded.layer4):
@@ -175,7 +177,7 @@ def normalise_pixels(images: Tensor) -> Tensor:
 
 
 def _from_file(path: Path, *, trust_checkpoint: bool) -> CLIP:
-    state_dict = read_state_dict(path, trust_checkpoint=trust_checkpoint)
+    state_dict = _tensors_of(path, trust_checkpoint=trust_checkpoint)
     if not isinstance(state_dict, dict) or "text_projection" not in state_dict:
         raise InputError(f"{path} holds no CLIP checkpoint: give OpenAI's file, for example RN50.pt")
     if "visual.attnpool.c_proj.weight" not in state_dict:
@@ -189,19 +191,8 @@ def _from_file(path: Path, *, trust_checkpoint: bool) -> CLIP:
     return model
 
 
-def read_state_dict(path: Path, *, trust_checkpoint: bool = False) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, a saved state dict or a TorchScript archive; no pickled code is run.
-
-    Args:
-        path: the file.
-        trust_checkpoint: whether a TorchScript archive may run its code, although OpenAI did not publish it.
-
-    Returns:
-        Name -> tensor on the CPU, unchecked: a state dict may hold other things than a CLIP's weights.
-
-    Raises:
-        InputError: the file cannot be read as any of these, or is an archive that nobody vouches for.
-    """
+def _tensors_of(path: Path, *, trust_checkpoint: bool) -> dict[str, Tensor]:
+    """What a safetensors file, a saved state dict or a TorchScript archive holds, which may be no CLIP's weights."""
     if path.suffix == ".safetensors":
         try:
             return load_file(path)

@@ -12,8 +12,7 @@ from kornia.filters import gaussian_blur2d
 from kornia.geometry.transform import crop_and_resize
 from torch import Tensor
 
-from grounding.clip.backbone import normalise_pixels
-from grounding.clip.package import ModifiedResNet
+from grounding.clip.backbone import ModifiedResNet, normalise_pixels
 from grounding.clip.precision import own_mode
 
 BATCH_SIZE = 32

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from grounding.clip.package import AttentionPool2d, Bottleneck, ModifiedResNet
+from grounding.clip.backbone import AttentionPool2d, Bottleneck, ModifiedResNet
 
 STAGES = ("layer1", "layer2", "layer3", "layer4")
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -72,39 +69,16 @@ def number_format(precision: Precision, device: str | torch.device) -> torch.dty
     Raises:
         InputError: there is no such precision.
     """
-    if precision == "float32":
-        return torch.float32
-    if precision == "bfloat16":
-        if torch.device(device).type == "cpu" and not _multiplies_bfloat16(torch.device(device)):
-            _warn_of_slow_bfloat16()
-        return torch.bfloat16
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise InputError(f"precision is {precision!r}: give auto, float32 or bfloat16")
     if precision == "auto":
-        return torch.bfloat16 if _multiplies_bfloat16(torch.device(device)) else torch.float32
-    raise InputError(f"precision is {precision!r}: give auto, float32 or bfloat16")
+        precision = "bfloat16" if _multiplies_bfloat16(torch.device(device)) else "float32"
+    return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
 def precision_name(number_format: torch.dtype) -> str:
     """How results files call it: "float32" or "bfloat16"."""
     return str(number_format).removeprefix("torch.")
-
-
-@cache
-def _warn_of_slow_bfloat16() -> None:
-    print("precision is bfloat16, and this CPU has no instructions for it: several times slower than --precision "
-          "float32", file=sys.stderr)  # fmt: skip
-
-
-def refuse_without_compiler(device: str | torch.device) -> None:
-    """Does nothing where `torch.compile` finds what it needs on a device.
-
-    Raises:
-        InputError: the device is the CPU and there is no C++ compiler.
-    """
-    compiler = os.environ.get("CXX", "g++")  # where torch looks
-    if torch.device(device).type == "cpu" and shutil.which(compiler) is None:
-        raise InputError(
-            f"compiled needs the C++ compiler {compiler!r}, which is not installed: install it or leave it"
-        )
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:

@@ -13,8 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
-from grounding.clip.backbone import LoadedCLIP
-from grounding.clip.package import CLIP, TOKENIZER, Transformer
+from grounding.clip.backbone import CLIP, TOKENIZER, LoadedCLIP, Transformer
 from grounding.clip.precision import own_mode
 from grounding.errors import InputError, is_writable
 from grounding.runtime.lru_cache import LRUCache
@@ -102,11 +101,20 @@ class TextEncoder:
         Raises:
             InputError: a phrase is empty or longer than CLIP's 77 tokens.
         """
-        recalled = {phrase: self._recalled(phrase) for phrase in phrases}
+        recalled = {phrase: self._remembered.get(phrase) or self._in_passing.get(phrase) for phrase in phrases}
         new = self._encoded([phrase for phrase, one in recalled.items() if one is None])
         for phrase, one in new.items():
             self._in_passing.put(phrase, one, sum(each.nbytes for each in one))
-        return phrase_features(self._model, [recalled[phrase] or new[phrase] for phrase in phrases])
+        encoded = [recalled[phrase] or new[phrase] for phrase in phrases]
+
+        lengths = [len(one.ids) for one in encoded]
+        is_token = torch.arange(max(lengths), device=self.device) < torch.tensor(lengths, device=self.device)[:, None]
+        ids = pad_sequence([one.ids for one in encoded], batch_first=True).to(self.device)
+        words = self._model.token_embedding(ids)
+        words = F.layer_norm(words, words.shape[-1:]) * is_token[..., None]
+        states = pad_sequence([one.states for one in encoded], batch_first=True).float()
+        embeddings = torch.stack([one.embedding for one in encoded])
+        return PhraseFeatures(embeddings, torch.cat([words, states], dim=-1), is_token)
 
     def remember(self, phrases: Sequence[str]) -> None:
         """Encode phrases for good, each distinct and unknown one once; with a progress bar where it takes long.
@@ -121,63 +129,29 @@ class TextEncoder:
         """Drop the phrases asked in passing: what is asked next then depends on nothing that was asked before."""
         self._in_passing.clear()
 
-    def _recalled(self, phrase: str) -> EncodedPhrase | None:
-        return self._remembered.get(phrase) or self._in_passing.get(phrase)
-
     @own_mode()  # what is remembered must not depend on whether a training loop asked in half precision
-    def _encoded(self, new: list[str]) -> dict[str, EncodedPhrase]:
-        return encode_distinct(self._model, new, transformer=self._clip.text_transformer)
-
-
-@torch.no_grad()
-def encode_distinct(
-    model: CLIP, phrases: list[str], *, transformer: Transformer | None = None
-) -> dict[str, EncodedPhrase]:
-    """Distinct phrases through the text tower; with a progress bar where it takes long.
-
-    Args:
-        model: the CLIP.
-        phrases: each once; may be none.
-        transformer: as for `text_states`.
-
-    Raises:
-        InputError: as `tokenize`.
-    """
-    encoded: dict[str, EncodedPhrase] = {}
-    if not phrases:
+    def _encoded(self, phrases: list[str]) -> dict[str, EncodedPhrase]:
+        """Distinct phrases, or none, through the text tower."""
+        encoded: dict[str, EncodedPhrase] = {}
+        if not phrases:
+            return encoded
+        ids = tokenize(phrases)
+        lengths = (ids.argmax(dim=-1) + 1).tolist()
+        # Phrases of like length go together, so that each batch runs the tower no further than it needs.
+        order = sorted(range(len(phrases)), key=lengths.__getitem__)
+        starts = range(0, len(order), BATCH_SIZE)
+        for start in tqdm(starts, desc="encoding phrases", leave=False, disable=len(starts) < MANY_BATCHES):
+            batch = order[start : start + BATCH_SIZE]
+            tokens = ids[batch, : lengths[batch[-1]]].to(self.device)
+            embeddings, states = text_states(self._model, tokens, transformer=self._clip.text_transformer)
+            embeddings = F.normalize(embeddings, dim=-1)
+            for row, index in enumerate(batch):
+                length = lengths[index]
+                # Copies: a view would keep its whole batch alive.
+                encoded[phrases[index]] = EncodedPhrase(
+                    ids[index, :length].clone(), embeddings[row].clone(), states[row, :length].half()
+                )
         return encoded
-    ids, device = tokenize(phrases), model.text_projection.device
-    lengths = (ids.argmax(dim=-1) + 1).tolist()
-    # Phrases of like length go together, so that each batch runs the tower no further than it needs.
-    order = sorted(range(len(phrases)), key=lengths.__getitem__)
-    starts = range(0, len(order), BATCH_SIZE)
-    for start in tqdm(starts, desc="encoding phrases", leave=False, disable=len(starts) < MANY_BATCHES):
-        batch = order[start : start + BATCH_SIZE]
-        tokens = ids[batch, : lengths[batch[-1]]].to(device)
-        embeddings, states = text_states(model, tokens, transformer=transformer)
-        embeddings = F.normalize(embeddings, dim=-1)
-        for row, index in enumerate(batch):
-            length = lengths[index]
-            # Copies: a view would keep its whole batch alive.
-            encoded[phrases[index]] = EncodedPhrase(
-                ids[index, :length].clone(), embeddings[row].clone(), states[row, :length].half()
-            )
-    return encoded
-
-
-def phrase_features(model: CLIP, encoded: Sequence[EncodedPhrase]) -> PhraseFeatures:
-    """The features of P encoded phrases, at least one, on the model's device."""
-    device = model.text_projection.device
-    lengths = [len(one.ids) for one in encoded]
-    is_token = torch.arange(max(lengths), device=device) < torch.tensor(lengths, device=device)[:, None]
-    words = model.token_embedding(pad_sequence([one.ids for one in encoded], batch_first=True).to(device))
-    words = F.layer_norm(words, words.shape[-1:]) * is_token[..., None]
-    states = pad_sequence([one.states for one in encoded], batch_first=True).float()
-    return PhraseFeatures(
-        embeddings=torch.stack([one.embedding for one in encoded]),
-        tokens=torch.cat([words, states], dim=-1),
-        is_token=is_token,
-    )
 
 
 def tokenize(phrases: Sequence[str]) -> Tensor:
@@ -218,12 +192,11 @@ def text_states(model: CLIP, tokens: Tensor, *, transformer: Transformer | None 
 
     Args:
         model: the CLIP.
-        tokens: (N, L) int64 on its device, L at most 77; the end token has the highest id.
+        tokens: (N, L) int64, L at most 77; the end token has the highest id.
         transformer: in place of the model's own, such as `LoadedCLIP.text_transformer`.
 
     Returns:
-        (N, E) float32 embeddings, not normalised, as `model.encode_text` gives them, and (N, L, W) the states that the
-        tower ends with at each token.
+        (N, E) float32 embeddings, not normalised, and (N, L, W) the states that the tower ends with at each token.
     """
     length = tokens.shape[1]
     x = model.token_embedding(tokens) + model.positional_embedding[:length]

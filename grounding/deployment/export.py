@@ -20,7 +20,7 @@ from tokenizers.models import BPE
 from tokenizers.processors import TemplateProcessing
 from tqdm import tqdm
 
-from grounding.clip.package import TOKENIZER
+from grounding.clip.backbone import TOKENIZER
 from grounding.clip.text import CONTEXT_LENGTH, END, START
 from grounding.deployment.networks import onnx_networks
 from grounding.errors import InputError

@@ -17,13 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.export import Dim
 
-from grounding.clip.backbone import normalise_pixels
+from grounding.clip.backbone import CLIP, normalise_pixels
 from grounding.clip.dense import DenseCLIP, DenseFeatures
 from grounding.clip.encoder import Encoder
-from grounding.clip.package import CLIP
 from grounding.clip.text import CONTEXT_LENGTH, PhraseFeatures, text_states, tokenize
-from grounding.model.build import updated_encoder
-from grounding.model.decoder import STAGES_READ, HeatmapDecoder
+from grounding.model.decoder import STAGES_READ, HeatmapDecoder, updated_encoder
 
 OPSET = 18
 TRACED_PHRASES = ["the red ring left of the star", "the ring", "a large blue cross"]

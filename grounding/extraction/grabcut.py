@@ -11,8 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 
-from grounding.extraction.components import boxes_from_heatmap
-from grounding.extraction.heat import checked
+from grounding.extraction.components import boxes_from_heatmap, checked
 from grounding.geometry import box_iou
 
 SIDE = 160  # pixels of the longer side at which the image is cut: the time grows with its square
@@ -24,19 +23,13 @@ SEED = 0  # of OpenCV's k-means: the same boxes every time
 
 
 def boxes_by_grabcut(image: np.ndarray, heatmap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes of the parts that GrabCut takes for the object.
+    """Boxes of the parts that GrabCut takes for the object, and scores, as `extract` has them.
 
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        heatmap: (H, W) float32 in [0, 1].
-
-    Returns:
-        boxes_xyxy (N, 4) float32 in pixels of both, x2/y2 exclusive, and scores (N,) float32 in [0, 1], best first:
-        how far each part's box agrees, by IoU, with that of the hottest region in the heatmap alone. N >= 1: where
-        GrabCut finds no object, the boxes of what is likely, which nothing agrees with: their scores are 0.
+    A score says how far a part's box agrees, by IoU, with that of the hottest region in the heatmap alone. Where
+    GrabCut finds no object, the boxes are those of what is likely, which nothing agrees with: their scores are 0.
 
     Raises:
-        ValueError: heatmap is not 2-D or empty, or holds NaN, or image is not of its size.
+        ValueError: heatmap is not 2-D or empty, or holds NaN, or the image (H, W, 3) is not of its size.
     """
     heatmap = checked(heatmap)
     if image.shape != (*heatmap.shape, 3):

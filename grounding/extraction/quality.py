@@ -12,8 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from grounding.clip.precision import own_mode
-from grounding.extraction.components import distinct_boxes, without_duplicates
-from grounding.extraction.heat import CELLS, BoxSums, mean_around, reduced
+from grounding.extraction.components import (
+    CELLS,
+    BoxSums,
+    distinct_boxes,
+    mean_around,
+    reduced,
+    without_duplicates,
+)
 from grounding.extraction.rectangle import rectangles_from_heatmap
 from grounding.geometry import box_area
 
@@ -29,30 +35,19 @@ LEARNING_RATE = 2e-3
 
 
 def candidate_boxes(heatmap: np.ndarray) -> np.ndarray:
-    """(N, 4) float32 boxes of several thresholds and offsets, in heatmap pixels; N >= 1.
-
-    Raises:
-        ValueError: heatmap is not 2-D or empty, or holds NaN.
-    """
+    """(N, 4) float32 boxes of several thresholds and offsets, in heatmap pixels; N >= 1."""
     regions, _ = distinct_boxes(heatmap, levels=LEVELS)
     rectangles = [rectangles_from_heatmap(heatmap, offset=offset, count=1)[0] for offset in OFFSETS]
     return np.unique(np.concatenate([regions, *rectangles]), axis=0)
 
 
 def box_features(heatmap: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
-    """What the heatmap shows of each box.
+    """(N, FEATURES) float32, finite: what the heatmap (H, W) shows of each box (N, 4), which has an area.
 
     Peak of the map, mean inside, mean of the surroundings; means of a strip inside and one outside of each edge (left,
     top, right, bottom); the overlap with the heatmap taken as a soft mask, and with the masks above `MASKS` of the
     peak; the box's share of all heat; log of its share of the image, log of its shape, and its shorter side in logs of
     the table's cells.
-
-    Args:
-        heatmap: (H, W) float32 in [0, 1].
-        boxes_xyxy: (N, 4) in heatmap pixels, each of some area.
-
-    Returns:
-        (N, FEATURES) float32, finite.
     """
     size = (heatmap.shape[1], heatmap.shape[0])
     cells = reduced(heatmap, CELLS)
@@ -118,31 +113,14 @@ class BoxQualityHead(nn.Module):
 
 @own_mode()
 def boxes_by_quality(heatmap: np.ndarray, head: BoxQualityHead) -> tuple[np.ndarray, np.ndarray]:
-    """Candidates of several thresholds and offsets, scored by the IoU that the head expects of them.
-
-    Args:
-        heatmap: (H, W) float32 in [0, 1].
-        head: fitted, on the CPU.
-
-    Returns:
-        boxes_xyxy (N, 4) float32 in heatmap pixels, x2/y2 exclusive, and scores (N,) float32, best first; N >= 1.
-
-    Raises:
-        ValueError: heatmap is not 2-D or empty, or holds NaN.
-    """
+    """Candidates of several thresholds and offsets, scored by the IoU that the head, on the CPU, expects of them."""
     boxes = candidate_boxes(heatmap)
     expected = head(torch.from_numpy(box_features(heatmap, boxes))).sigmoid().numpy()
     return without_duplicates(boxes, expected)
 
 
 def fit_quality_head(features: np.ndarray, ious: np.ndarray, *, seed: int = 0) -> BoxQualityHead:
-    """A head fitted to boxes of which the IoU is known; the same for the same seed.
-
-    Args:
-        features: (R, FEATURES) float32 of R >= 1 boxes.
-        ious: (R,) in [0, 1], of each with the annotated box.
-        seed: of the weights and the draws; PyTorch's own generator is left as it was.
-    """
+    """A head fitted to R boxes of which features (R, FEATURES) and IoU (R,) are known; the same for the same seed."""
     rows, wanted = torch.from_numpy(features), torch.from_numpy(ious.astype(np.float32))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from grounding.extraction.heat import checked, reduced
+from grounding.extraction.components import checked, reduced
 
 CELLS = 64
 NEGLIGIBLE = 0.02  # of the first rectangle's evidence: what is left then are fringes of rectangles found before
@@ -23,19 +23,7 @@ def rectangles_from_heatmap(
     """Up to `count` rectangles, each the one with the most evidence once the heat in those before it is taken away.
 
     The evidence of a pixel is its heat less `offset` times the heatmap's maximum. A box's score is the share of all
-    positive evidence that it gathers, times the maximum.
-
-    Args:
-        heatmap: (H, W) float32 in [0, 1].
-        offset: share of the maximum, in (0, 1).
-        count: at least 1.
-
-    Returns:
-        boxes_xyxy (N, 4) float32 in heatmap pixels, x2/y2 exclusive, and scores (N,) float32, best first. N >= 1: of
-        a map without heat, all of it.
-
-    Raises:
-        ValueError: heatmap is not 2-D or empty, or holds NaN.
+    positive evidence that it gathers, times the maximum. Of a map without heat, the box is all of it.
     """
     heatmap = checked(heatmap)
     height, width = heatmap.shape
@@ -66,8 +54,7 @@ def rectangles_from_heatmap(
 def best_rectangle(evidence: np.ndarray) -> tuple[np.ndarray, float]:
     """The rectangle of the highest sum, exactly: (4,) int xyxy in cells, x2/y2 exclusive, and its sum.
 
-    Args:
-        evidence: (h, w) of any sign, at least one cell; time and memory grow with h * h * w.
+    Time and memory grow with h * h * w of the evidence (h, w).
     """
     height, width = evidence.shape
     down = np.zeros((height + 1, width))

@@ -117,11 +117,7 @@ def extract(
 
 
 def required_head(config: ExtractionConfig, quality_head: BoxQualityHead | None) -> BoxQualityHead:
-    """The head that the method "quality" needs.
-
-    Raises:
-        SettingsError: there is none.
-    """
+    """The head that the method "quality" needs; SettingsError where there is none."""
     if quality_head is None:
         raise SettingsError(
             f"extraction.method is {config.method!r}, which ranks boxes by a network fitted for a trained run: "
@@ -131,11 +127,7 @@ def required_head(config: ExtractionConfig, quality_head: BoxQualityHead | None)
 
 
 def save_extraction(folder: Path, config: ExtractionConfig, quality_head: BoxQualityHead | None = None) -> None:
-    """Keep a choice in a run folder, in place of an earlier one.
-
-    Raises:
-        InputError: the method is "quality" and there is no head.
-    """
+    """Keep a choice in a run folder, in place of an earlier one; with its head, where the method is "quality"."""
     path = folder / QUALITY_FILE
     if config.method == "quality":
         head = required_head(config, quality_head)

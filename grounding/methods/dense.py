@@ -24,8 +24,7 @@ from grounding.methods.drawings import photograph_warnings
 from grounding.methods.grounder import EncodingGrounder
 from grounding.methods.similarity_maps import similarity_heatmaps
 from grounding.model.adaptation import EmbeddingAdapters
-from grounding.model.build import updated_encoder
-from grounding.model.decoder import HeatmapDecoder
+from grounding.model.decoder import HeatmapDecoder, updated_encoder
 from grounding.types import Grounding
 
 PHRASES_TOGETHER = 64  # that go through the decoder at once: more gain no time, and each takes memory

@@ -45,8 +45,7 @@ from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
 from grounding.model.adaptation import EmbeddingAdapters
-from grounding.model.build import decoder_for
-from grounding.model.decoder import HeatmapDecoder
+from grounding.model.decoder import HeatmapDecoder, decoder_for
 
 # Of a CLIP that is named as a method: the size it was trained at sees large objects, larger ones see small objects.
 SIZES_OF_A_CLIP = (224, 320, 448)

@@ -15,7 +15,7 @@ import numpy as np
 from grounding.clip.encoder import EncodedImages
 from grounding.clip.text import TextEncoder
 from grounding.errors import InputError
-from grounding.extraction.heat import box_sums
+from grounding.extraction.components import box_sums
 from grounding.geometry import box_area
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.drawings import photograph_warnings

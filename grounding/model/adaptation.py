@@ -26,10 +26,6 @@ class RegionAdapter(nn.Module):
 
     CLIP-Adapter corrects an embedding by a function of that embedding; the stage's features still hold what the
     attention pool's projections dropped.
-
-    Args:
-        channels: of the stage.
-        embed_dim: E of CLIP's joint space.
     """
 
     def __init__(self, channels: int, embed_dim: int) -> None:
@@ -45,16 +41,8 @@ class RegionAdapter(nn.Module):
 class EmbeddingAdapters(nn.Module):
     """Residual adapters of both of CLIP's embeddings, dense and of phrases: what can be learned without any box.
 
-    A position's correction sees its neighbours too: what an object is shows beyond a single cell.
-
-    Args:
-        embed_dim: E of CLIP's joint space.
-        channels: of CLIP's stage "layer4".
-        hidden: channels between.
-
-    Attributes:
-        log_sharpness: () logarithm of how sharply positions are told apart by their cosines, where these are taken for
-            logits; `training.contrast.ImagePhraseContrast` learns it.
+    A position's correction sees its neighbours too: what an object is shows beyond a single cell. How sharply positions
+    are told apart by their cosines, `log_sharpness` to the base e, is learned by `training.contrast`.
     """
 
     def __init__(self, embed_dim: int, channels: int, *, hidden: int = 128) -> None:
@@ -94,10 +82,6 @@ class LowRankUpdates(nn.Module):
 
     Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models", section 4.1, on convolutions: a kernel
     (O, I, k, k) is taken for a matrix of O rows, and the update of it is a product of two thin ones.
-
-    Args:
-        dense: the frozen image tower.
-        rank: of the update of each convolution.
     """
 
     def __init__(self, dense: DenseCLIP, *, rank: int) -> None:

@@ -18,13 +18,6 @@ class PhraseReader(nn.Module):
     CLIP's phrase embedding says what a phrase mentions, and little of who does what to whom: "the star left of the
     ring" and "the ring left of the star" lie close together (Yuksekgonul et al. 2023, "When and why vision-language
     models behave like bags-of-words", section 2). The token states still hold it, and a small transformer reads them.
-
-    Args:
-        embed_dim: E of CLIP's joint space.
-        token_width: of the vectors of single tokens.
-        queries: query vectors per phrase.
-        dim: of every vector that comes out.
-        layers: of the transformer.
     """
 
     def __init__(self, *, embed_dim: int, token_width: int, queries: int, dim: int, layers: int) -> None:
@@ -68,25 +61,17 @@ class ModulatedBlock(nn.Module):
 
 
 class PresenceHead(nn.Module):
-    """Whether what a phrase names is in the image at all, by what it finds where it finds most.
-
-    Args:
-        width: channels of what is found.
-        phrase_dim: of the phrases' summaries.
-    """
+    """Whether what a phrase names is in the image at all, by what it finds where it finds most."""
 
     def __init__(self, width: int, phrase_dim: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(nn.Linear(width + phrase_dim, phrase_dim), nn.GELU(), nn.Linear(phrase_dim, 1))
 
     def forward(self, x: Tensor, summary: Tensor, valid: Tensor) -> Tensor:
-        """(P,) logits.
+        """(P,) logits of what is found, (P, C, h, w), and the phrases' summaries, (P, D).
 
-        Args:
-            x: (P, C, h, w) what is found.
-            summary: (P, D) of the phrases.
-            valid: (P, H, W) bool, False on padding; H and W multiples of h and w by the same factor. A position counts
-                that is valid in part, and in each map some does.
+        `valid`, (P, H, W) bool, False on padding, has H and W multiples of h and w by one factor. A position counts
+        that is valid in part, and in each map some does.
         """
         own = F.max_pool2d(valid[:, None].float(), valid.shape[-1] // x.shape[-1]) > 0
         most = x.masked_fill(~own, -torch.inf).amax(dim=(2, 3))

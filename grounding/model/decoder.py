@@ -18,10 +18,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from grounding.clip.dense import DenseFeatures
+from grounding.clip.encoder import Encoder
 from grounding.clip.similarity import similarity_of
 from grounding.clip.text import PhraseFeatures
 from grounding.errors import SettingsError
-from grounding.model.adaptation import LowRankUpdates, RegionAdapter
+from grounding.model.adaptation import STAGE, EmbeddingAdapters, LowRankUpdates, RegionAdapter
 from grounding.model.blocks import ModulatedBlock, PhraseReader, PresenceHead, coordinates, expand_to_phrases, upsampled
 
 # The stages that a decoder reads, coarse to fine, by the output stride of the dense embeddings.
@@ -72,13 +73,8 @@ class HeatmapDecoder(nn.Module):
         embed_dim: E of CLIP's joint space.
         token_width: of the vectors of a phrase's tokens.
         pyramid_channels: channels of the CLIP stages "layer1" to "layer4".
-        output_stride: s of the dense embeddings, 16 or 32.
+        output_stride: s of the dense embeddings, 16 or 32; a cell of the heatmap has s / 4 model pixels.
         updates: of the image tower whose features it reads, where it learns some.
-
-    Attributes:
-        heatmap_stride: model pixels per cell of the heatmap, s / 4.
-        updates: as given.
-        presence: the presence head, where it has one.
     """
 
     def __init__(
@@ -130,34 +126,23 @@ class HeatmapDecoder(nn.Module):
         features: DenseFeatures,
         phrases: PhraseFeatures,
         image_index: Tensor,
-        regions: Tensor | None = None,
     ) -> Tensor:
-        """Heatmap logits of P phrases about B images.
+        """(P, H / heatmap_stride, W / heatmap_stride) heatmap logits of P phrases, each about one of B images.
 
         Args:
             features: of the B images, at model size H x W.
             phrases: the P phrases.
             image_index: (P,) int64, the image each phrase is about.
-            regions: (B, E, H / s, W / s), the result of `region_embeddings(features)` where it is known already.
-
-        Returns:
-            (P, H / heatmap_stride, W / heatmap_stride) logits, float32 or, under autocast, of its type.
         """
-        x, summary = self.compare(features, phrases, image_index, regions)
+        x, summary = self.compare(features, phrases, image_index)
         return self.refine(x, summary, features, image_index)
 
     def answer(
         self, features: DenseFeatures, phrases: PhraseFeatures, image_index: Tensor, valid: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Heatmaps of P phrases about B images, and whether anything there fits each phrase.
+        """Heatmaps in [0, 1], and (P,) in [0, 1] whether anything fits each phrase: without a head, the highest heat.
 
-        Args:
-            features, phrases, image_index: as for `forward`.
-            valid: (P, H / heatmap_stride, W / heatmap_stride) bool, False on padding.
-
-        Returns:
-            (P, H / heatmap_stride, W / heatmap_stride) in [0, 1], and (P,) in [0, 1]: of the presence head, or without
-            one the highest heat.
+        Arguments are as for `forward`; `valid`, bool in the heatmaps' shape, is False on padding.
         """
         x, summary = self.compare(features, phrases, image_index)
         heat = self.refine(x, summary, features, image_index).sigmoid()
@@ -172,10 +157,9 @@ class HeatmapDecoder(nn.Module):
         image_index: Tensor,
         regions: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """What each phrase finds at each position, at the output stride; arguments as for `forward`.
+        """(P, width, H / s, W / s) what each phrase finds at each position, and (P, query_dim) the phrases' summaries.
 
-        Returns:
-            (P, width, H / s, W / s), and (P, query_dim) a summary of each phrase.
+        `regions` is the result of `region_embeddings` where it is known already.
         """
         if regions is None:
             regions = self.region_embeddings(features)
@@ -202,3 +186,23 @@ class HeatmapDecoder(nn.Module):
         x = self.middle(x, summary)
         x = upsampled(self.fine_up(x), fine) + fine
         return self.head(F.gelu(x))[:, 0]
+
+
+def decoder_for(encoder: Encoder, config: DecoderConfig) -> HeatmapDecoder | EmbeddingAdapters:
+    """A new decoder, or new adapters, that fit the encoder's CLIP."""
+    dense = encoder.dense
+    if config.kind == "adapters":
+        adapters = EmbeddingAdapters(dense.embed_dim, dense.pyramid_channels[STAGE])
+        return adapters.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    updates = LowRankUpdates(dense, rank=config.lora_rank) if config.lora_rank else None
+    decoder = HeatmapDecoder(config, embed_dim=dense.embed_dim, token_width=encoder.encode_phrases.token_width,
+                             pyramid_channels=dense.pyramid_channels, output_stride=dense.output_stride,
+                             updates=updates)  # fmt: skip
+    return decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # halves a step on the CPU
+
+
+def updated_encoder(encoder: Encoder, decoder: HeatmapDecoder | EmbeddingAdapters | None) -> Encoder:
+    """The encoder with what a decoder learned for it (`LowRankUpdates`); the encoder itself where that is nothing."""
+    if isinstance(decoder, HeatmapDecoder) and decoder.updates is not None:
+        return encoder.updated(decoder.updates())
+    return encoder

@@ -28,8 +28,7 @@ from grounding.methods.load import make_encoder, read_decoder
 from grounding.methods.names import folder_of
 from grounding.methods.spatial_phrases import noun_phrases, parse_spatial_phrase
 from grounding.model.adaptation import EmbeddingAdapters
-from grounding.model.build import decoder_for
-from grounding.model.decoder import HeatmapDecoder
+from grounding.model.decoder import HeatmapDecoder, decoder_for
 from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.distributed import any_process, failing_together, gather, is_main, join_launch, on_cpu
 from grounding.runtime.signals import Stopped, StopRequest

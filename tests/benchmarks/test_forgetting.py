@@ -12,8 +12,7 @@ from grounding.clip.backbone import load_clip, normalise_pixels
 from grounding.clip.encoder import Encoder
 from grounding.extraction import ExtractionConfig
 from grounding.methods.dense import DenseGrounder
-from grounding.model.build import decoder_for
-from grounding.model.decoder import DecoderConfig
+from grounding.model.decoder import DecoderConfig, decoder_for
 from pretraining.captions import captioned_pictures, captions_true_of
 from pretraining.heldout import HELD_OUT_SEED, caption_embeddings, first_is_right, image_embeddings
 

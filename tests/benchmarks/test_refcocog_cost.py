@@ -11,8 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.refcocog_cost import CONFIGS, MEASURED, PEAKS, section, step_of, tower_flops
 from benchmarks.rn50 import RN50
+from grounding.clip.backbone import CLIP
 from grounding.clip.encoder import Encoder
-from grounding.clip.package import CLIP
 from grounding.methods.config import ModelConfig
 from grounding.model.blocks import ModulatedBlock
 from grounding.model.decoder import DecoderConfig

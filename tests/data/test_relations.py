@@ -8,7 +8,7 @@ import pytest
 
 from grounding.data.batches import TrainingItems
 from grounding.data.refcocog import RefCOCOg
-from grounding.data.refshapes.meaning import Description, is_one, is_unique
+from grounding.data.refshapes.meaning import Description, the_only
 from grounding.data.refshapes.scenes import Scene
 from grounding.data.refshapes.writer import SPLITS, make_split_scene, write_refshapes
 from grounding.data.relations import CONNECTORS, composed_expressions, stands
@@ -87,8 +87,8 @@ def test_the_generator_agrees(refshapes: RefCOCOg) -> None:
         )
         meaning = Description((("shape", head),), "relation", WORDING[connector], everything)
         # Where the anchor's looks are not its own, or too small to see, its phrase says more than they do.
-        if is_one(Description(everything), scene):
-            assert is_unique(meaning, scene, target), each.phrase
+        if the_only(Description(everything), scene) is not None:
+            assert the_only(meaning, scene) == target, each.phrase
 
 
 def test_they_are_drawn_beside_the_annotators_phrases(refshapes: RefCOCOg) -> None:

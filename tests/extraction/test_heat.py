@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grounding.extraction.heat import BoxSums, box_sums, mean_around, reduced
+from grounding.extraction.components import BoxSums, box_sums, mean_around, reduced
 
 
 def random_map(height: int, width: int, seed: int = 0) -> np.ndarray:

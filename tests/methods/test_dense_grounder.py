@@ -14,7 +14,7 @@ from grounding import InputError, ModelConfig
 from grounding.extraction import ExtractionConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import load, make_encoder
-from grounding.model.build import decoder_for
+from grounding.model.decoder import decoder_for
 from tests.tiny_clip import save_tiny_clip
 
 PHRASES = ["a cat", "the man in the red coat"]

@@ -19,8 +19,7 @@ from grounding.methods.reclip import combine
 from grounding.methods.similarity_maps import LEAST, combine_maps, position_distribution, similarity_heatmaps
 from grounding.methods.spatial_phrases import noun_phrases, parse_spatial_phrase
 from grounding.model.adaptation import EmbeddingAdapters
-from grounding.model.build import decoder_for
-from grounding.model.decoder import DecoderConfig
+from grounding.model.decoder import DecoderConfig, decoder_for
 from tests.tiny_clip import save_tiny_clip
 
 PHRASES = ["the red box", "the box left of the blue ring", "the leftmost box"]

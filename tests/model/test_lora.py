@@ -14,8 +14,7 @@ from grounding.clip.encoder import Encoder
 from grounding.extraction import ExtractionConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.model.adaptation import LowRankUpdates
-from grounding.model.build import decoder_for
-from grounding.model.decoder import DecoderConfig, HeatmapDecoder
+from grounding.model.decoder import DecoderConfig, HeatmapDecoder, decoder_for
 from tests.tiny_clip import loaded_tiny_clip
 
 SQUARES = torch.randint(256, (2, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

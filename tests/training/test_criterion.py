@@ -14,8 +14,7 @@ from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch
 from grounding.data.supervision import box_masks
 from grounding.errors import InputError
-from grounding.model.build import decoder_for
-from grounding.model.decoder import DecoderConfig
+from grounding.model.decoder import DecoderConfig, decoder_for
 from grounding.training.contrast import ImagePhraseContrast, ImagesAndPhrases, Pairs, RegionPhraseContrast
 from grounding.training.criterion import LossConfig, TrainingCriterion, criterion_for
 from grounding.training.losses import mask_loss

@@ -42,7 +42,7 @@ class Description:
 
 def has_attributes(item: SceneObject, attributes: Attributes, *, strictly: bool) -> bool:
     """True where the object shows every one of the attributes; of a tiny one, nobody can tell its surface."""
-    indistinct = item.extent < TOO_SMALL_FOR_TEXTURE
+    indistinct = item.patch[2] < TOO_SMALL_FOR_TEXTURE
     for name, value in attributes:
         if indistinct and name in ("texture", "material"):
             if strictly:
@@ -73,21 +73,17 @@ def denotes(description: Description, scene: Scene, *, strictly: bool) -> list[i
     return fitting
 
 
-def is_unique(description: Description, scene: Scene, target: int) -> bool:
-    """True where the description fits the target for certain and no other object even at a stretch.
+def the_only(description: Description, scene: Scene) -> int | None:
+    """Index of the object that the description fits for certain, and no other even at a stretch; None for no such one.
 
     An anchor, too, has to be one certain object.
     """
-    if description.clue == "relation" and not is_one(Description(description.anchor), scene):
-        return False
-    # At a stretch first: it fails far more often, and then spares the other.
-    return denotes(description, scene, strictly=False) == [target] == denotes(description, scene, strictly=True)
-
-
-def is_one(description: Description, scene: Scene) -> bool:
-    """True where the description fits one object, and the same one for certain and at a stretch."""
     loosely = denotes(description, scene, strictly=False)
-    return len(loosely) == 1 and loosely == denotes(description, scene, strictly=True)
+    if len(loosely) != 1 or loosely != denotes(description, scene, strictly=True):
+        return None
+    if description.clue == "relation" and the_only(Description(description.anchor), scene) is None:
+        return None
+    return loosely[0]
 
 
 def in_place(word: str, item: SceneObject, scene: Scene, *, strictly: bool) -> bool:
@@ -124,7 +120,7 @@ def _ranks(description: Description, index: int, rivals: list[int], scene: Scene
     boxes = np.array([scene.objects[rival].box_xyxy for rival in rivals], dtype=np.float64)
     if word in ("largest", "smallest", "large", "small"):
         margin = np.log(SIZE_MARGIN if description.clue == "size" else LENGTH_MARGIN)
-        value = np.log([scene.objects[rival].extent for rival in rivals])
+        value = np.log([scene.objects[rival].patch[2] for rival in rivals])
         value = value if word in ("smallest", "small") else -value
     else:
         margin = PLACE_MARGIN

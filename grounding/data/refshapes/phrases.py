@@ -7,15 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from grounding.data.refshapes.meaning import (
-    TOO_SMALL_FOR_TEXTURE,
-    Attributes,
-    Description,
-    denotes,
-    is_one,
-    is_unique,
-    related,
-)
+from grounding.data.refshapes.meaning import TOO_SMALL_FOR_TEXTURE, Attributes, Description, denotes, related, the_only
 from grounding.data.refshapes.scenes import Scene, SceneObject
 from grounding.data.refshapes.vocabulary import (
     ADJECTIVES,
@@ -47,21 +39,14 @@ SLIP_SHARE = 0.04  # phrases with a letter left out or doubled, as people type
 
 def attributes_of(item: SceneObject, names: Sequence[str]) -> Attributes:
     """The named attributes of an object with their values, without those that cannot be seen on it."""
-    hidden = ("texture", "material") if item.extent < TOO_SMALL_FOR_TEXTURE else ()
+    hidden = ("texture", "material") if item.patch[2] < TOO_SMALL_FOR_TEXTURE else ()
     return tuple((name, getattr(item, name)) for name in names if name not in hidden)
 
 
 def describe(scene: Scene, target: int, rng: np.random.Generator, *, kind: str | None = None) -> Description | None:
-    """A description that is unique in the scene.
+    """A description that fits one object alone, the target; None where there is none with a clue of this kind.
 
-    Args:
-        scene: what is seen.
-        target: index of the object to describe.
-        rng: source of all randomness.
-        kind: of the clue, a key of `CLUE_SHARES`; drawn where None, and then replaced by another where there is none.
-
-    Returns:
-        The description, or None where this scene has no unique one of the kind for this object.
+    The kind is a key of `CLUE_SHARES`; where it is None, one is drawn, and another where there is none of the first.
     """
     if kind is not None:
         return _by_looks(scene, target, rng) if kind == "" else _by_clue(kind, scene, target, rng)
@@ -76,7 +61,7 @@ def describe(scene: Scene, target: int, rng: np.random.Generator, *, kind: str |
 def _by_looks(scene: Scene, target: int, rng: np.random.Generator) -> Description | None:
     item = scene.objects[target]
     choices = {attributes_of(item, names) for names in SUBSETS}
-    unique = [each for each in sorted(choices) if is_unique(Description(each), scene, target)]
+    unique = [each for each in sorted(choices) if the_only(Description(each), scene) == target]
     if not unique:
         return None
     weights = [_naturalness(dict(each)) for each in unique]
@@ -105,7 +90,7 @@ def _by_clue(kind: str, scene: Scene, target: int, rng: np.random.Generator) -> 
     for number in rng.permutation(len(heads) * len(clues))[:MAX_TRIES]:
         head, (word, anchor) = heads[number % len(heads)], clues[number // len(heads)]
         description = Description(head, kind, word, anchor)  # type: ignore[arg-type]
-        if is_unique(description, scene, target):
+        if the_only(description, scene) == target:
             return description
     return None
 
@@ -116,7 +101,7 @@ def _relations(scene: Scene, target: int) -> list[tuple[str, Attributes]]:
     for other, item in enumerate(scene.objects):
         words = [word for word in RELATIONS if other != target and related(word, target, other, scene, strictly=True)]
         names_of_anchor = {attributes_of(item, names) for names in ANCHORS} if words else set()
-        anchors = sorted(each for each in names_of_anchor if is_one(Description(each), scene))
+        anchors = sorted(each for each in names_of_anchor if the_only(Description(each), scene) is not None)
         found += [(word, anchor) for word in words for anchor in anchors]
     return found
 

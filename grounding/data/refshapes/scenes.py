@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from grounding.data.refshapes.outlines import coverage
-from grounding.data.refshapes.surfaces import BACKGROUNDS, background, lit, photographed, shadow, textured
+from grounding.data.refshapes.surfaces import BACKGROUNDS, background, coverage, lit, photographed, shadow, textured
 from grounding.data.refshapes.vocabulary import COLOURS, MATERIALS, NOVEL_PAIRS, SHAPES, TEXTURES
 
 IMAGE_SIZES = ((320, 240), (240, 320), (300, 300), (400, 300), (288, 384), (480, 320))
@@ -15,14 +14,7 @@ OBJECTS = (3, 9)
 SIDE_SHARES = (0.055, 0.6)  # of the image's shorter side, per object
 MAX_HIDDEN = 0.6
 # What an object copies from an earlier one, and how often: look-alikes, so that no single word is enough.
-SHARED = (
-    ("colour",),
-    ("texture",),
-    ("colour", "texture"),
-    ("colour", "material"),
-    ("colour", "texture", "material"),
-    (),
-)
+SHARED = ("colour", "texture", "colour texture", "colour material", "colour texture material", "")
 SHARED_PROBABILITIES = (0.2, 0.2, 0.12, 0.08, 0.05, 0.35)
 
 
@@ -32,10 +24,10 @@ class SceneObject:
 
     Attributes:
         shape, colour, texture, material: words of `vocabulary`.
-        patch: (left, top, side) of the square it is drawn in, in image pixels; may reach over the image's edge.
+        patch: (left, top, side) of the square it is drawn in, hidden or not, in image pixels; may reach over the edge.
         rotation: degrees, clockwise.
         aspect: width by height before the rotation.
-        box_xyxy: the tight box of its visible pixels, in image pixels.
+        box_xyxy: around its visible pixels.
         hidden: share of its pixels inside the image that nearer objects cover, in [0, 1].
     """
 
@@ -54,11 +46,6 @@ class SceneObject:
         """True for a combination of colour and shape that training never shows."""
         return (self.colour, self.shape) in NOVEL_PAIRS
 
-    @property
-    def extent(self) -> float:
-        """Side in pixels of the square it is drawn in: how large it is, hidden or not."""
-        return self.patch[2]
-
 
 @dataclass(frozen=True, eq=False)
 class Scene:
@@ -76,12 +63,7 @@ class Scene:
 
 
 def make_scene(rng: np.random.Generator, *, allow_novel: bool) -> Scene:
-    """One random scene; the same generator state gives the same scene.
-
-    Args:
-        rng: source of all randomness.
-        allow_novel: whether objects may have the held-out combinations; if so, about a third of them do.
-    """
+    """One random scene; where `allow_novel`, about a third of its objects have the held-out combinations."""
     while True:  # a draw that leaves too few objects in sight is thrown away as a whole
         width, height = IMAGE_SIZES[rng.integers(len(IMAGE_SIZES))]
         count = OBJECTS[0] + int(rng.binomial(OBJECTS[1] - OBJECTS[0], 0.3))
@@ -92,12 +74,9 @@ def make_scene(rng: np.random.Generator, *, allow_novel: bool) -> Scene:
 
 
 def compose(placed: list[SceneObject], width: int, height: int, rng: np.random.Generator) -> Scene | None:
-    """The scene of objects with patches, from the farthest to the nearest; None where one is hidden too much.
+    """The scene of objects from the farthest to the nearest; None where one is hidden too much.
 
-    Args:
-        placed: objects whose `box_xyxy` and `hidden` are still to be found out.
-        width, height: of the image in pixels.
-        rng: source of background, light and noise.
+    Of the given objects, `box_xyxy` and `hidden` are still to be found out.
     """
     seen = _seen(placed, width, height)
     if seen is None:
@@ -124,7 +103,7 @@ def _draw_attributes(count: int, allow_novel: bool, rng: np.random.Generator) ->
         if drawn and rng.random() < 0.6:
             model = drawn[rng.integers(len(drawn))]
             shared = SHARED[rng.choice(len(SHARED), p=SHARED_PROBABILITIES)]
-            fresh = replace(fresh, **{name: getattr(model, name) for name in shared})
+            fresh = replace(fresh, **{name: getattr(model, name) for name in shared.split()})
         if allow_novel or not fresh.is_novel:
             drawn.append(fresh)
     return [drawn[index] for index in rng.permutation(count)]

@@ -12,7 +12,6 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import count
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import cv2
@@ -20,7 +19,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from grounding.data.refshapes.meaning import Description, is_unique
+from grounding.data.refshapes.meaning import Description, the_only
 from grounding.data.refshapes.phrases import SLIP_SHARE, describe, say, with_slip
 from grounding.data.refshapes.scenes import Scene, make_scene
 from grounding.data.refshapes.sets import absent, several, single
@@ -30,12 +29,12 @@ from grounding.geometry import box_xyxy_to_xywh
 
 FORMAT_VERSION = 3  # part of every seed: raised when the generator changes, so that old folders are made anew
 SPLITS = ("train", "val", "test")
-IMAGES = MappingProxyType({"train": 6000, "val": 500, "test": 1000})
+IMAGES = {"train": 6000, "val": 500, "test": 1000}
 RECIPE_FILE = "refshapes.json"  # what the folder was made from; written last
 REFERRED, PHRASES_PER_OBJECT = 4, 2  # objects of a scene that phrases are written for, at most, and phrases for each
 CROWD_WEIGHT = 2.0  # of an object that shares its shape with two or more others, when referred objects are drawn
 SET_PHRASES = 2  # per scene
-SET_KINDS = MappingProxyType({"several": 0.25, "absent": 0.25, "single": 0.5})
+SET_KINDS = {"several": 0.25, "absent": 0.25, "single": 0.5}
 NOVEL_SCENE_SHARE = 0.4  # of test scenes
 OCCLUDED, SMALL = 0.15, 0.1  # share hidden, and square root of the image's share covered, for the tags of these names
 TAG_OF_CLUE = {"relation": "relation", "rank": "comparison", "size": "comparison", "place": "location"}
@@ -86,11 +85,8 @@ def write_refshapes(root: Path, images: Mapping[str, int], *, seed: int = 0) -> 
 
 
 def _begin_worker() -> None:
-    """Leave what a forked process has inherited alone.
-
-    To collect a session of ONNX Runtime there, or to use the threads of OpenCV, crashes or hangs: those threads are
-    in the parent only.
-    """
+    # A session of ONNX Runtime that is collected in a forked process, or OpenCV's threads that are used there, crash or
+    # hang: such threads are in the parent only.
     gc.freeze()
     cv2.setNumThreads(0)
 
@@ -110,7 +106,7 @@ def tags_of(description: Description, scene: Scene, target: int) -> list[str]:
     item = scene.objects[target]
     height, width = scene.image.shape[:2]
     x1, y1, x2, y2 = item.box_xyxy
-    looks_are_enough = is_unique(Description(description.attributes), scene, target)
+    looks_are_enough = the_only(Description(description.attributes), scene) == target
     tags = ["attribute" if looks_are_enough else TAG_OF_CLUE[description.clue]]
     if item.hidden >= OCCLUDED:
         tags.append("occluded")

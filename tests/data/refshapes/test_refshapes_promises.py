@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from grounding.data.refcocog import RefCOCOg
-from grounding.data.refshapes.outlines import coverage
 from grounding.data.refshapes.scenes import IMAGE_SIZES, MAX_HIDDEN, Scene
+from grounding.data.refshapes.surfaces import coverage
 from grounding.data.refshapes.vocabulary import COLOURS, MATERIALS, NOVEL_PAIRS, SHAPES, TEXTURES
 from grounding.data.refshapes.writer import make_split_scene, write_refshapes
 from tests.data.refshapes.phrase_judge import Thing, denoted
