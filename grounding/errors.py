@@ -57,10 +57,6 @@ def is_writable(text: str) -> bool:
 
 
 def refuse_no_count(name: str, value: object, *, least: int = 1) -> None:
-    """Does nothing, unless the value of an argument is no whole number, or one that is too small.
-
-    Raises:
-        InputError: it is; the sentence has the argument's name.
-    """
+    """InputError where the value of the named argument is no whole number, or one that is too small."""
     if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < least:
         raise InputError(f"{name} is {value!r}: give a whole number of at least {least}")

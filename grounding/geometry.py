@@ -32,11 +32,7 @@ def box_xyxy_to_xywh(boxes_xyxy: np.ndarray) -> np.ndarray:
 
 
 def refuse_no_corners(boxes_xyxy: ArrayLike, *, with_area: bool = False) -> None:
-    """Does nothing, unless boxes (..., 4) are none, as those of other programs may be: NaN, or corners exchanged.
-
-    Raises:
-        InputError: a box has no four finite numbers, x1 > x2, y1 > y2, or `with_area` no area.
-    """
+    """InputError where boxes (..., 4) of other programs are none: NaN, corners exchanged or, `with_area`, no area."""
     try:
         boxes = np.asarray(boxes_xyxy, dtype=np.float64)
     except (ValueError, TypeError, OverflowError):  # of several lengths, or no numbers
@@ -78,18 +74,11 @@ def box_iou(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
 
 
 def heatmap_of_boxes(boxes_xyxy: np.ndarray, scores: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """A heatmap for a method that has none: each box a dome as high as its score is beside the best one's.
+    """(H, W) float32 in [0, 1], a heatmap for a method that has none: each box is a dome, the best one's of height 1.
 
-    At its border a dome has half its height. The hottest point is the centre of the best box, and the mass is shared
-    out among the boxes by score and area.
-
-    Args:
-        boxes_xyxy: (N, 4), best-scored first.
-        scores: (N,) in [0, 1].
-        shape: (height, width) of the image.
-
-    Returns:
-        (H, W) float32 in [0, 1]; the maximum is 1 unless all scores are 0.
+    The boxes (N, 4) come best-scored first; scores (N,) are in [0, 1]. The other domes are lower as their scores are,
+    and at its border each has half its height. So the hottest point is the centre of the best box, and the mass is
+    shared out among the boxes by score and area.
     """
     heatmap = np.zeros(shape, dtype=np.float32)
     heights = scores / max(float(scores[0]), np.finfo(np.float32).tiny)
@@ -179,14 +168,7 @@ class Letterbox:
         return mask
 
     def map_to_image(self, values: np.ndarray) -> np.ndarray:
-        """A map over the model's square as a map over the image, bilinear, with the padding left out.
-
-        Args:
-            values: (model_size / stride, model_size / stride) float32.
-
-        Returns:
-            (image height, image width) float32.
-        """
+        """A square map over the model's input as one over the image, (H, W) float32, bilinear, without the padding."""
         stride = self.model_size // values.shape[0]
         rows, columns = self.valid_cells(stride)
         content = np.ascontiguousarray(values[rows, columns], dtype=np.float32)

@@ -45,16 +45,12 @@ class Expression:
 
 @dataclass(frozen=True)
 class SetExpression:
-    """One referring expression that names any number of objects, as in gRefCOCO.
+    """One referring expression that names any number of objects, as in gRefCOCO; fields as in `Expression`.
 
     Attributes:
-        phrase: the expression as written by the annotator.
         boxes_xyxy: one (x1, y1, x2, y2) an object, in pixels of the original image; empty where nothing in the image
             fits the phrase.
         ann_ids: the annotation of each.
-        image_id, ref_id, sent_id: the identifiers of the data set.
-        image_path: file of the image.
-        tags: named subsets the expression belongs to.
     """
 
     phrase: str
@@ -71,10 +67,7 @@ class SetExpression:
 class Region:
     """One annotated object, whether an expression refers to it or not.
 
-    Attributes:
-        ann_id, image_id: the identifiers of the data set.
-        box_xyxy: in pixels of the original image, clipped to it where its size is known.
-        category: name of its category, "" where the data set gives none.
+    Its box is clipped to the image where the size of this is known; its category is "" where the data set gives none.
     """
 
     ann_id: int
@@ -115,13 +108,7 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class SetExample:
-    """One image with expressions that each name any number of its objects.
-
-    Attributes:
-        image: (H, W, 3) uint8 RGB, upright.
-        expressions: all of this image.
-        regions: every annotated object of the image, where these are known.
-    """
+    """One image with expressions that each name any number of its objects; fields as in `Example`."""
 
     image: np.ndarray = field(repr=False)
     expressions: tuple[SetExpression, ...]

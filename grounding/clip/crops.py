@@ -47,7 +47,10 @@ def encode_crops(
     for image, boxes_xyxy in images:
         pixels = torch.from_numpy(np.require(image, requirements=["C", "W"])).to(device).permute(2, 0, 1)[None].float()
         boxes = torch.as_tensor(boxes_xyxy, device=device, dtype=torch.float32).reshape(-1, 4)
-        crops.append(torch.cat([_view(view, pixels, boxes, size) for view in views]))
+        regions = {"tight": boxes, "context": _squares(boxes, CONTEXT)}
+        crops.append(torch.cat([
+            _blurred(pixels, boxes, size) if view == "blur" else _resized(pixels, regions[view], size) for view in views
+        ]))  # fmt: skip
     if not crops:
         return []
     embeddings = [
@@ -56,13 +59,6 @@ def encode_crops(
     ]
     by_image = F.normalize(torch.cat(embeddings).float(), dim=-1).split([len(of_image) for of_image in crops])
     return [of_image.view(len(views), -1, of_image.shape[-1]) for of_image in by_image]
-
-
-def _view(view: str, pixels: Tensor, boxes: Tensor, size: int) -> Tensor:
-    """(N, 3, size, size) crops of pixels (1, 3, H, W)."""
-    if view == "blur":
-        return _blurred(pixels, boxes, size)
-    return _resized(pixels, boxes if view == "tight" else _squares(boxes, CONTEXT), size)
 
 
 def _blurred(pixels: Tensor, boxes: Tensor, size: int) -> Tensor:

@@ -25,8 +25,7 @@ class DenseFeatures:
     """What the image tower says of a batch of images.
 
     Attributes:
-        pyramid: stage name -> (B, C, H / s, W / s) of the image tower's type; strides s are 4, 8, 16 and the output
-            stride.
+        pyramid: stage name -> (B, C, H / s, W / s) of the tower's type; strides s are 4, 8, 16 and the output stride.
         embeddings: (B, E, H / s, W / s) float32 dense embeddings at the output stride, L2-normalised along E.
     """
 
@@ -133,11 +132,7 @@ class _Tower(nn.Module):
 
 @torch.no_grad()
 def fold_projections(attnpool: AttentionPool2d) -> nn.Conv2d:
-    """The attention pool's value and output projections as one 1x1 convolution, in the pool's type; frozen.
-
-    Args:
-        attnpool: of a frozen tower; left as it is.
-    """
+    """The attention pool's value and output projections as one 1x1 convolution, in the pool's type; frozen."""
     value, output = attnpool.v_proj, attnpool.c_proj
     # On the CPU, because Apple's GPUs have no float64.
     first, first_bias, second, second_bias = (
@@ -150,16 +145,7 @@ def fold_projections(attnpool: AttentionPool2d) -> nn.Conv2d:
 
 
 def resnet_stages(visual: ModifiedResNet, pixels: Tensor, *, output_stride: int) -> dict[str, Tensor]:
-    """The outputs of the four stages, before any pooling of positions.
-
-    Args:
-        visual: the image tower of a CLIP.
-        pixels: (B, 3, H, W) of the tower's type, normalised as CLIP expects.
-        output_stride: of "layer4", 16 or 32.
-
-    Returns:
-        Stage name -> (B, C, H / s, W / s).
-    """
+    """Stage name -> (B, C, H / s, W / s), before positions are pooled, of pixels (B, 3, H, W) of the tower's type."""
     x = visual.relu1(visual.bn1(visual.conv1(pixels)))
     x = visual.relu2(visual.bn2(visual.conv2(x)))
     x = visual.avgpool(visual.relu3(visual.bn3(visual.conv3(x))))
@@ -172,8 +158,10 @@ def resnet_stages(visual: ModifiedResNet, pixels: Tensor, *, output_stride: int)
 
 
 def _layer4_at_stride_16(layer4: nn.Sequential, x: Tensor) -> Tensor:
-    for index, block in enumerate(layer4):
-        x = _block_without_stride(block, x) if index == 0 else _block_dilated(block, x)
+    first, *others = layer4
+    x = _block_without_stride(first, x)
+    for block in others:
+        x = _block_dilated(block, x)
     return x
 
 

@@ -20,13 +20,7 @@ from grounding.geometry import Letterbox
 
 @dataclass(frozen=True, eq=False)
 class EncodedView:
-    """Images at one input size, as they are or mirrored.
-
-    Attributes:
-        letterboxes: B maps between the images' pixels and the model's.
-        features: dense features of the batch.
-        mirrored: whether left and right are exchanged, so that phrases and maps have to be mirrored too.
-    """
+    """B images at one input size; where `mirrored`, phrases and maps have to be mirrored too."""
 
     letterboxes: tuple[Letterbox, ...]
     features: DenseFeatures
@@ -93,11 +87,7 @@ class Encoder:
         return self.encode_phrases.device
 
     def at(self, model_size: int) -> Encoder:
-        """The same CLIP, with what it knows of phrases, at another input size.
-
-        Raises:
-            SettingsError: model_size is no positive multiple of 32.
-        """
+        """The same CLIP, with what it knows of phrases, at another input size."""
         other = copy.copy(self)
         other.model_size = _checked(model_size)
         return other
@@ -117,10 +107,7 @@ class Encoder:
         return EncodedView(letterboxes, self.encode_squares(torch.from_numpy(squares)))
 
     def encode_squares(self, squares: Tensor, updates: Mapping[str, Tensor] | None = None) -> DenseFeatures:
-        """Dense features of letterboxed images (B, model_size, model_size, 3) uint8 RGB.
-
-        `updates` are as for `DenseCLIP`, and gradients reach them.
-        """
+        """Dense features of letterboxed images (B, S, S, 3) uint8 RGB; `updates` are as for `DenseCLIP`."""
         pixels = normalise_pixels(squares.to(self.device).permute(0, 3, 1, 2))
         return self.dense(pixels.contiguous(memory_format=torch.channels_last), updates)
 

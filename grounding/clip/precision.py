@@ -43,11 +43,7 @@ def own_mode() -> Iterator[None]:
 
 
 def usable_device(device: str | int | torch.device) -> torch.device:
-    """The device of a name; "auto" is a GPU where there is one, else the CPU.
-
-    Raises:
-        InputError: PyTorch knows no device of this name, or cannot use it here.
-    """
+    """The device of a name; "auto" is a GPU where there is one, else the CPU. InputError where it is of no use here."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
@@ -65,9 +61,6 @@ def number_format(precision: Precision, device: str | torch.device) -> torch.dty
     """What a precision means on a device: "auto" is bfloat16 where the device multiplies it natively.
 
     Where it does not, a bfloat16 network would be slower than a float32 one.
-
-    Raises:
-        InputError: there is no such precision.
     """
     if precision not in ("auto", "float32", "bfloat16"):
         raise InputError(f"precision is {precision!r}: give auto, float32 or bfloat16")

@@ -12,29 +12,20 @@ from torch import Tensor
 
 
 def similarity_of(embeddings: Tensor, phrases: Tensor, image_index: Tensor) -> Tensor:
-    """Similarity maps: the cosine of each phrase with every position of its image.
+    """Similarity maps (P, h, w) in [-1, 1]: the cosine of each phrase with every position of its image.
 
     Args:
         embeddings: (B, E, h, w) dense embeddings, L2-normalised along E.
         phrases: (P, E) L2-normalised.
         image_index: (P,) int64, the image each phrase is about.
-
-    Returns:
-        (P, h, w) in [-1, 1].
     """
     return gather_own_image(torch.einsum("behw,pe->pbhw", embeddings, phrases), image_index)
 
 
 def pool(embeddings: Tensor, weights: Tensor, image_index: Tensor) -> Tensor:
-    """The weighted mean embedding of each of P maps, L2-normalised.
+    """(P, E) the weighted mean embedding of each of P maps, L2-normalised; where all weights are 0, zeros.
 
-    Args:
-        embeddings: (B, E, h, w).
-        weights: (P, H, W) >= 0, H and W multiples of h and w by the same factor.
-        image_index: (P,) int64, the image each map is about.
-
-    Returns:
-        (P, E); where all weights are 0, zeros.
+    The weights, (P, H, W) >= 0, have H and W multiples of h and w of the embeddings by the same factor.
     """
     factor = weights.shape[-1] // embeddings.shape[-1]
     coarse = F.avg_pool2d(weights[:, None], factor)[:, 0]
@@ -54,9 +45,6 @@ def soft_maximum(similarity: Tensor, valid: Tensor, sharpness: Tensor) -> Tensor
         similarity: (..., h, w).
         valid: (..., h, w) bool, or of fewer leading dimensions; at least one True per map.
         sharpness: () above 0: towards 0 the mean over the valid positions, towards infinity their maximum.
-
-    Returns:
-        (...), between the least and the largest value of a map.
     """
     inside = valid.flatten(-2)
     logits = (sharpness * similarity.flatten(-2)).masked_fill(~inside, -torch.inf)
@@ -67,14 +55,7 @@ def min_max_normalize(similarity: Tensor, valid: Tensor) -> Tensor:
     """Similarity maps stretched so that the valid positions of each span [0, 1]; padding becomes 0.
 
     The band in which CLIP's cosines lie differs between phrases: without this, one threshold could not serve two of
-    them.
-
-    Args:
-        similarity: (P, h, w).
-        valid: (P, h, w) bool, at least one True per map.
-
-    Returns:
-        (P, h, w) in [0, 1]; a map that is constant becomes 0.
+    them. A map that is constant becomes 0; each, (P, h, w), has to have a valid position.
     """
     low = similarity.masked_fill(~valid, torch.inf).amin(dim=(1, 2), keepdim=True)
     high = similarity.masked_fill(~valid, -torch.inf).amax(dim=(1, 2), keepdim=True)

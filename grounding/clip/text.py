@@ -28,12 +28,7 @@ MANY_BATCHES = 20
 
 
 def as_phrases(phrases: Sequence[str]) -> list[str]:
-    """The phrases as a list.
-
-    Raises:
-        InputError: it is a single string, whose letters would be taken for phrases, no sequence, or holds something
-            else than a text, such as the NaN of an empty cell.
-    """
+    """The phrases as a list; InputError for a single string, no sequence, or what is no text, such as an empty cell."""
     if isinstance(phrases, str):
         raise InputError(f"phrases is the single string {phrases!r}: put it into a list")
     if not isinstance(phrases, Iterable):
@@ -74,9 +69,6 @@ class TextEncoder:
 
     Phrases asked in passing are forgotten, the least recently used first, where they take more than `BUDGET` bytes;
     those given to `remember` are not.
-
-    Args:
-        clip: the frozen CLIP whose text tower is used.
     """
 
     def __init__(self, clip: LoadedCLIP) -> None:
@@ -96,11 +88,7 @@ class TextEncoder:
         return 2 * int(self._model.text_projection.shape[0])
 
     def __call__(self, phrases: Sequence[str]) -> PhraseFeatures:
-        """The features of P phrases, at least one, on the model's device.
-
-        Raises:
-            InputError: a phrase is empty or longer than CLIP's 77 tokens.
-        """
+        """The features of P phrases, at least one, on the model's device; InputError as for `tokenize`."""
         recalled = {phrase: self._remembered.get(phrase) or self._in_passing.get(phrase) for phrase in phrases}
         new = self._encoded([phrase for phrase, one in recalled.items() if one is None])
         for phrase, one in new.items():
@@ -117,11 +105,7 @@ class TextEncoder:
         return PhraseFeatures(embeddings, torch.cat([words, states], dim=-1), is_token)
 
     def remember(self, phrases: Sequence[str]) -> None:
-        """Encode phrases for good, each distinct and unknown one once; with a progress bar where it takes long.
-
-        Raises:
-            InputError: a phrase is empty or longer than CLIP's 77 tokens; then none is remembered.
-        """
+        """Encode phrases for good, each distinct and unknown one once; none where one is refused."""
         new = [phrase for phrase in dict.fromkeys(phrases) if phrase not in self._remembered]
         self._remembered.update(self._encoded(new))
 
@@ -131,7 +115,7 @@ class TextEncoder:
 
     @own_mode()  # what is remembered must not depend on whether a training loop asked in half precision
     def _encoded(self, phrases: list[str]) -> dict[str, EncodedPhrase]:
-        """Distinct phrases, or none, through the text tower."""
+        """Distinct phrases, or none, through the text tower; with a progress bar where it takes long."""
         encoded: dict[str, EncodedPhrase] = {}
         if not phrases:
             return encoded

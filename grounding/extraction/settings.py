@@ -139,11 +139,7 @@ def save_extraction(folder: Path, config: ExtractionConfig, quality_head: BoxQua
 
 
 def read_extraction(folder: Path) -> tuple[ExtractionConfig, BoxQualityHead | None] | None:
-    """The choice kept in a run folder; None where nothing was chosen.
-
-    Raises:
-        InputError: a file is damaged, or box_quality.safetensors is named and missing.
-    """
+    """The choice kept in a run folder; None where nothing was chosen. InputError where a file is damaged or missing."""
     path = folder / EXTRACTION_FILE
     if not path.is_file():
         return None

@@ -57,19 +57,12 @@ def test_missing_file_and_unknown_name_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", SAVERS)
-def test_truncated_file_is_refused(tmp_path, name):
+def test_truncated_or_foreign_file_is_refused(tmp_path, name):
     path = SAVERS[name](tmp_path / name)
     content = path.read_bytes()
-    for share in (0.999, 0.5, 0.001, 0.0):
-        path.write_bytes(content[: int(share * len(content))])
+    for damaged in (content[:-400], content[: len(content) // 2], b"", np.random.default_rng(0).bytes(4096)):
+        path.write_bytes(damaged)
         error(path)
-
-
-@pytest.mark.parametrize("suffix", [".pt", ".safetensors", ".jpg", ""])
-def test_foreign_file_is_refused(tmp_path, suffix):
-    path = tmp_path / f"foreign{suffix}"
-    path.write_bytes(np.random.default_rng(0).bytes(4096))
-    error(path)
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"state_dict": {}}, None])

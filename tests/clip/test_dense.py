@@ -7,7 +7,7 @@ from clip.model import CLIP, AttentionPool2d
 from torch import Tensor, nn
 
 from grounding.clip.backbone import fold_batch_norms
-from grounding.clip.dense import STAGES, DenseCLIP, fold_projections, resnet_stages
+from grounding.clip.dense import STAGES, DenseCLIP, resnet_stages
 from tests.tiny_clip import EMBED_DIM, tiny_clip
 
 
@@ -47,11 +47,8 @@ def test_every_stage_is_clips_own(tiny):
         block = getattr(tiny.visual, stage)
         block.register_forward_hook(lambda m, a, output, stage=stage: outputs.setdefault(stage, output))
     tiny.encode_image(pixels(64, 64))
-    for output_stride in (32, 16):
-        pyramid = resnet_stages(tiny.visual, pixels(64, 64), output_stride=output_stride)
-        assert list(pyramid) == list(STAGES)
-        for stage in STAGES if output_stride == 32 else STAGES[:3]:
-            torch.testing.assert_close(pyramid[stage], outputs[stage])
+    pyramid = resnet_stages(tiny.visual, pixels(64, 64), output_stride=32)
+    torch.testing.assert_close(pyramid, outputs)
 
 
 def one_pixel_pool(attnpool: AttentionPool2d) -> AttentionPool2d:
@@ -64,12 +61,10 @@ def one_pixel_pool(attnpool: AttentionPool2d) -> AttentionPool2d:
 
 def test_dense_embedding_is_the_attention_pool_on_one_pixel(tiny):
     features = DenseCLIP(tiny.visual, output_stride=16)(pixels(64, 96))
-    last, pool = features.pyramid["layer4"], one_pixel_pool(tiny.visual.attnpool)
-    for row in range(4):
-        for column in range(6):
-            expected = pool(last[:, :, row : row + 1, column : column + 1])
-            expected = expected / expected.norm(dim=-1, keepdim=True)
-            torch.testing.assert_close(features.embeddings[:, :, row, column], expected, atol=1e-5, rtol=0)
+    each_position = features.pyramid["layer4"].permute(0, 2, 3, 1).reshape(-1, 256, 1, 1)
+    expected = F.normalize(one_pixel_pool(tiny.visual.attnpool)(each_position), dim=-1)
+    found = features.embeddings.permute(0, 2, 3, 1).reshape(-1, EMBED_DIM)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
     assert features.embeddings.std(dim=(2, 3)).max() > 0.01
 
 
@@ -127,22 +122,3 @@ def test_with_batch_norms_folded_the_embedding_stays_clips_own(request, name):
     assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
     after = model.visual.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before), "the tower itself is left as it is"
-
-
-def test_only_what_was_brought_to_the_cpu_becomes_float64(tiny: CLIP, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Apple's GPUs have no float64."""
-    on_cpu: set[int] = set()
-    double = torch.Tensor.double
-
-    def to_cpu(tensor: Tensor) -> Tensor:
-        on_cpu.add(tensor.data_ptr())
-        return tensor
-
-    def doubled(tensor: Tensor) -> Tensor:
-        assert tensor.data_ptr() in on_cpu
-        return double(tensor)
-
-    monkeypatch.setattr(torch.Tensor, "cpu", to_cpu)
-    monkeypatch.setattr(torch.Tensor, "double", doubled)
-    fold_projections(tiny.visual.attnpool)
-    assert len(on_cpu) == 4

@@ -32,14 +32,6 @@ def test_auto_follows_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
         assert number_format("bfloat16", "cpu") == torch.bfloat16
 
 
-def test_the_cpu_is_believed_what_it_says_of_itself() -> None:
-    flags = Path("/proc/cpuinfo")
-    if not flags.is_file():
-        pytest.skip("this system does not list its CPU's instructions in /proc/cpuinfo")
-    native = "avx512_bf16" in flags.read_text().split()
-    assert number_format("auto", "cpu") == (torch.bfloat16 if native else torch.float32)
-
-
 def test_another_precision_is_refused() -> None:
     with pytest.raises(InputError, match=r"precision is 'float16'.*bfloat16"):
         grounding.load("zero-shot", precision="float16")  # type: ignore[arg-type]

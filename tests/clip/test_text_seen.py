@@ -35,7 +35,7 @@ def test_what_takes_no_place_is_not_read(phrase: str) -> None:
 
 
 def test_joiners_within_emoji_and_letters_are_clips_own() -> None:
-    phrases = ["🐕\u200d🦺 dog", "नमस्\u200dते", "salt &amp; pepper", "a < b > c", "<end>"]
+    phrases = ["🐕\u200d🦺 dog", "नमस्\u200dते", "salt &amp; pepper", "a < b > c", "<end>", "\x1b[31mcat", "{{7*7}}"]
     found = tokenize(phrases)
     np.testing.assert_array_equal(found, clip.tokenize(phrases)[:, : found.shape[1]])
 

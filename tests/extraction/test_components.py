@@ -1,45 +1,36 @@
-"""Regions above one threshold against a flood fill; above several, against scipy's labelling and torchvision's IoU."""
+"""Regions above thresholds against scipy's labelling and torchvision's IoU; sums over boxes against those of slices."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import ndimage
 from torchvision.ops import box_iou
 
 from grounding.extraction import ExtractionConfig, boxes_from_heatmap, extract
-from grounding.extraction.components import DUPLICATE_IOU, distinct_boxes, distinctness
+from grounding.extraction.components import DUPLICATE_IOU, BoxSums, box_sums, distinct_boxes, distinctness, reduced
 
 METHODS = ("components", "multi_threshold", "rectangle")
 LEVELS = (0.25, 0.4, 0.5, 0.55, 0.75)
 
 
-def flood_fill(heatmap: np.ndarray, threshold: float) -> list[tuple[float, int, tuple[int, int, int, int]]]:
-    """(score, area, box_xyxy) of every 8-connected region at or above the threshold."""
-    height, width = heatmap.shape
-    waiting = {(y, x) for y in range(height) for x in range(width) if heatmap[y, x] >= threshold}
+def regions_of(heatmap: np.ndarray, threshold: float) -> list[tuple[float, int, tuple[int, ...]]]:
+    """(score, area, box_xyxy) of every 8-connected region at or above the threshold, by scipy."""
+    labels, _ = ndimage.label(heatmap >= threshold, structure=np.ones((3, 3)))
     regions = []
-    while waiting:
-        frontier, region = [waiting.pop()], []
-        while frontier:
-            y, x = frontier.pop()
-            region.append((y, x))
-            for neighbour in [(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]:
-                if neighbour in waiting:
-                    waiting.remove(neighbour)
-                    frontier.append(neighbour)
-        rows, columns = [y for y, _ in region], [x for _, x in region]
-        box = (min(columns), min(rows), max(columns) + 1, max(rows) + 1)
-        regions.append((float(max(heatmap[pixel] for pixel in region)), len(region), box))
+    for number, (rows, columns) in enumerate(ndimage.find_objects(labels), start=1):
+        own = heatmap[rows, columns][labels[rows, columns] == number]
+        regions.append((float(own.max()), len(own), (columns.start, rows.start, columns.stop, rows.stop)))
     return regions
 
 
-@pytest.mark.parametrize("levels", [8, 64, 2**20])
-@pytest.mark.parametrize(("relative", "absolute"), [(0.5, 0.0), (0.75, 0.0), (0.25, 0.625), (1.0, 0.0), (0.0, 0.875)])
-def test_equals_flood_fill_best_first(levels, relative, absolute):
+@pytest.mark.parametrize("levels", [8, 2**20])
+@pytest.mark.parametrize(("relative", "absolute"), [(0.5, 0.0), (0.25, 0.625), (1.0, 0.0), (0.0, 0.875)])
+def test_equals_scipys_regions_best_first(levels: int, relative: float, absolute: float) -> None:
     rng = np.random.default_rng(levels)
-    several = 0
     for _ in range(12):
         # Few levels make equal scores; a power of two makes every product below exact.
         heatmap = (rng.integers(0, levels, rng.integers(1, 14, 2)) / levels).astype(np.float32)
@@ -48,15 +39,13 @@ def test_equals_flood_fill_best_first(levels, relative, absolute):
             continue
         boxes_xyxy, scores = boxes_from_heatmap(heatmap, relative_threshold=relative, absolute_threshold=absolute)
         assert boxes_xyxy.dtype == scores.dtype == np.float32
-        expected = flood_fill(heatmap, max(relative * float(heatmap.max()), absolute))
-        area_of = {box: area for _, area, box in expected}
+        expected = regions_of(heatmap, max(relative * float(heatmap.max()), absolute))
         found = [(float(s), tuple(int(v) for v in box)) for s, box in zip(scores, boxes_xyxy, strict=True)]
         assert sorted(found) == sorted((score, box) for score, _, box in expected)
+        area_of = {box: area for _, area, box in expected}
         if len(area_of) == len(expected):  # no two regions share a box, so the areas can be told by it
             keys = [(score, area_of[box]) for score, box in found]
             assert keys == sorted(keys, reverse=True), "by score, then by size of region"
-        several += len(expected) > 2
-    assert several or relative == 1.0
 
 
 def test_where_nothing_passes_the_hottest_pixel_is_the_box():
@@ -85,16 +74,6 @@ def test_what_is_no_heatmap_is_refused(method):
         extract(heatmap, ExtractionConfig(method=method))
 
 
-def labelled_boxes(heatmap: np.ndarray) -> set[tuple[int, ...]]:
-    boxes = set()
-    for level in LEVELS:
-        labels, _ = ndimage.label(heatmap >= level * heatmap.max(), structure=np.ones((3, 3)))
-        boxes |= {
-            (columns.start, rows.start, columns.stop, rows.stop) for rows, columns in ndimage.find_objects(labels)
-        }
-    return boxes
-
-
 def contrast_of(heatmap: np.ndarray, box: tuple[int, ...]) -> float:
     """By masks; only for a box whose quarter sides are whole pixels."""
     x1, y1, x2, y2 = box
@@ -106,13 +85,13 @@ def contrast_of(heatmap: np.ndarray, box: tuple[int, ...]) -> float:
     return max(0.0, float(heatmap[y1:y2, x1:x2].mean() - around))
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_boxes_are_regions_at_the_levels_without_duplicates(seed: int) -> None:
     noise = np.random.default_rng(seed).random((40, 52))
     heatmap = ndimage.gaussian_filter(noise, 3).astype(np.float32)
     heatmap = (heatmap - heatmap.min()) / (heatmap.max() - heatmap.min())
     boxes, scores = distinct_boxes(heatmap, levels=LEVELS)
-    candidates = labelled_boxes(heatmap)
+    candidates = {box for level in LEVELS for _, _, box in regions_of(heatmap, level * heatmap.max())}
     kept = {tuple(int(edge) for edge in box) for box in boxes}
     assert kept <= candidates and len(kept) == len(boxes) and len(candidates) >= 5
     assert (np.diff(scores) <= 0).all() and scores.min() >= 0 and scores.max() <= 1
@@ -131,3 +110,36 @@ def test_score_is_heat_inside_less_heat_around() -> None:
     expected = [contrast_of(heatmap, box) for box in boxes]
     np.testing.assert_allclose(distinctness(heatmap, np.array(boxes, dtype=np.float32)), expected, atol=1e-5)
     assert expected[0] > 0.4 and expected[2] < 0.1
+
+
+def random_map(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).random((height, width)).astype(np.float32)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 99), st.data())
+def test_sums_equal_sums_of_slices(height: int, width: int, seed: int, data: st.DataObject) -> None:
+    heatmap = random_map(height, width, seed)
+    x1, y1 = data.draw(st.integers(0, width)), data.draw(st.integers(0, height))
+    x2, y2 = data.draw(st.integers(x1, width)), data.draw(st.integers(y1, height))
+    sums = box_sums(heatmap)
+    assert sums.sums(np.array([[x1, y1, x2, y2]]))[0] == pytest.approx(heatmap[y1:y2, x1:x2].sum(), abs=1e-5)
+    assert sums.total == pytest.approx(heatmap.sum(), rel=1e-5)
+
+
+def test_edges_inside_cells_take_their_share() -> None:
+    sums = BoxSums(np.array([[1.0, 10.0], [100.0, 1000.0]]), (8, 4))  # cells of 4 x 2 pixels
+    boxes = np.array([[0, 0, 8, 4], [2, 0, 6, 1], [1, 1, 2, 4], [5.5, 2.5, 5.5, 4]])
+    expected = [8 * 1111, 2 * 1 + 2 * 10, 1 * 1 + 2 * 100, 0]
+    np.testing.assert_allclose(sums.sums(boxes), expected)
+
+
+def test_a_large_map_is_reduced_to_means() -> None:
+    heatmap = random_map(600, 300)
+    cells = reduced(heatmap, 100)
+    assert cells.shape == (100, 50)
+    np.testing.assert_allclose(cells, heatmap.reshape(100, 6, 50, 6).mean(axis=(1, 3)), atol=1e-6)
+    assert reduced(heatmap, 600) is heatmap
+    sums = box_sums(heatmap)  # to 120 x 60, cells of 5 pixels
+    assert sums.sums(np.array([[10, 20, 55, 130]]))[0] == pytest.approx(heatmap[20:130, 10:55].sum(), rel=1e-5)
+    assert reduced(random_map(131, 7), 64).shape == (44, 3)

@@ -44,21 +44,20 @@ def one_phrase(phrases: PhraseFeatures, index: int) -> PhraseFeatures:
     )
 
 
-def make_decoder(output_stride: int = 16) -> HeatmapDecoder:
+def make_decoder(output_stride: int = 16, **changes: object) -> HeatmapDecoder:
     torch.manual_seed(0)
+    config = dataclasses.replace(SMALL, **changes)  # type: ignore[arg-type]
     return HeatmapDecoder(
-        SMALL, embed_dim=EMBED_DIM, token_width=TOKEN_WIDTH, pyramid_channels=CHANNELS, output_stride=output_stride
+        config, embed_dim=EMBED_DIM, token_width=TOKEN_WIDTH, pyramid_channels=CHANNELS, output_stride=output_stride
     ).eval()
 
 
 @pytest.mark.parametrize("output_stride", [16, 32])
-@pytest.mark.parametrize(("height", "width"), [(64, 64), (96, 96), (64, 160)])
-def test_heatmap_has_a_quarter_of_the_output_stride(output_stride, height, width):
-    features = make_features(2, height, width, output_stride)
+def test_heatmap_has_a_quarter_of_the_output_stride_and_starts_low(output_stride):
+    features = make_features(2, 64, 160, output_stride)
     logits = make_decoder(output_stride)(features, make_phrases(3), torch.tensor([1, 0, 1]))
-    assert logits.shape == (3, 4 * height // output_stride, 4 * width // output_stride)
-    assert logits.dtype == torch.float32
-    assert logits.isfinite().all()
+    assert logits.shape == (3, 4 * 64 // output_stride, 4 * 160 // output_stride)
+    assert logits.dtype == torch.float32 and logits.sigmoid().mean() < 0.35
 
 
 @pytest.mark.parametrize("output_stride", [16, 32])
@@ -87,11 +86,6 @@ def test_region_embeddings_start_as_the_dense_embeddings(output_stride):
     torch.testing.assert_close(corrected.norm(dim=1), torch.ones_like(corrected[:, 0]))
 
 
-def test_a_heatmap_starts_low():
-    logits = make_decoder()(make_features(1, 64, 64, 16), make_phrases(1), torch.tensor([0]))
-    assert logits.sigmoid().mean() < 0.35
-
-
 def test_every_parameter_learns():
     decoder = make_decoder()
     logits = decoder(make_features(2, 64, 64, 16), make_phrases(4), torch.tensor([0, 1, 1, 0]))
@@ -101,13 +95,7 @@ def test_every_parameter_learns():
 
 def test_a_query_dimension_that_the_heads_do_not_divide_is_refused():
     with pytest.raises(InputError, match=r"query_dim is 10: give a multiple of 4"):
-        HeatmapDecoder(
-            dataclasses.replace(SMALL, query_dim=10),
-            embed_dim=EMBED_DIM,
-            token_width=TOKEN_WIDTH,
-            pyramid_channels=CHANNELS,
-            output_stride=16,
-        )
+        make_decoder(query_dim=10)
 
 
 def test_two_threads_give_the_same_gradients_every_time() -> None:
@@ -133,11 +121,7 @@ def test_padding_has_no_say_in_presence() -> None:
     valid = torch.ones(3, 16, 24, dtype=torch.bool)
     valid[:, :4] = False
     for head in (False, True):
-        torch.manual_seed(0)
-        config = dataclasses.replace(SMALL, presence=head)
-        decoder = HeatmapDecoder(
-            config, embed_dim=EMBED_DIM, token_width=TOKEN_WIDTH, pyramid_channels=CHANNELS, output_stride=16
-        ).eval()
+        decoder = make_decoder(presence=head)
         with torch.no_grad():
             heat, presence = decoder.answer(features, phrases, index, valid)
             everywhere = decoder.answer(features, phrases, index, torch.ones_like(valid))[1]

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from grounding.errors import InputError
-from grounding.methods.proposals import EMBEDDED_FILE, Selection
+from grounding.methods.proposals import Selection
 from grounding.methods.proposals.yolox import YOLOXProposer, fit, import_onnxruntime
 from pretraining import yolo
 from pretraining.yolo import (
@@ -18,7 +18,6 @@ from pretraining.yolo import (
     VISIBLE_SHARE,
     JitteredPictures,
     PretrainYoloConfig,
-    collate,
     export,
     jitter,
     new_embedded_yolox,
@@ -81,15 +80,6 @@ def test_objects_are_clipped_and_dropped_with_the_part_that_is_seen():
         clipped += int((widths < widths.max() - 0.5).sum())
         dropped += len(boxes) - len(kept)
     assert dropped and clipped
-
-
-def test_labels_are_centres_and_sizes_filled_up_with_zeros():
-    square = np.zeros((INPUT_SIZE, INPUT_SIZE, 3), dtype=np.uint8)
-    square[5, 7] = (1, 2, 3)
-    two = np.array([[10, 20, 30, 60], [0, 0, 4, 8]], dtype=np.float32)
-    images, labels = collate([(square, two), (square, np.zeros((0, 4), dtype=np.float32))])
-    assert images.shape == (2, 3, INPUT_SIZE, INPUT_SIZE) and images[0, :, 5, 7].tolist() == [1, 2, 3]
-    assert labels.tolist() == [[[0, 20, 40, 20, 40], [0, 2, 4, 4, 8]], [[0] * 5] * 2]
 
 
 def test_draws_depend_on_seed_and_step_only():
@@ -164,12 +154,3 @@ def test_without_the_package_the_remedy_is_named(monkeypatch):
         new_embedded_yolox()
     # Continuous integration installs it by the same words, and would else skip what needs it.
     assert INSTALLATION.partition("pip ")[2].rpartition(" ")[2] in (ROOT / ".ci" / "run").read_text()
-
-
-def test_the_embedded_file_is_small_and_of_the_promised_form():
-    assert EMBEDDED_FILE.stat().st_size < 3_000_000
-    session = import_onnxruntime().InferenceSession(EMBEDDED_FILE, providers=["CPUExecutionProvider"])
-    (images,), (output,) = session.get_inputs(), session.get_outputs()
-    assert (images.name, images.shape) == ("images", [1, 3, INPUT_SIZE, INPUT_SIZE])
-    cells = sum((INPUT_SIZE // stride) ** 2 for stride in (8, 16, 32))
-    assert (output.name, output.shape) == ("output", [1, cells, 6])

@@ -77,7 +77,7 @@ CLAUSES = {
     "glass": ("made of glass", "that you can see through"),
 }
 # What ranks the objects that fit the rest of a description; "{}" takes the noun phrase.
-RANKS = {
+RANKS: dict[str, tuple[str, ...]] = {
     "largest": ("the largest {}", "the biggest {}"),
     "smallest": ("the smallest {}", "the tiniest {}"),
     "leftmost": ("the leftmost {}", "the {} furthest to the left"),
@@ -96,8 +96,8 @@ RANKS_OF_TWO = {
     "topmost": ("the upper one of the two {}",),
     "lowest": ("the lower one of the two {}",),
 }
-SIZES = {"large": ("large", "big", "huge"), "small": ("small", "little", "tiny")}
-PLACES = {
+SIZES: dict[str, tuple[str, ...]] = {"large": ("large", "big", "huge"), "small": ("small", "little", "tiny")}
+PLACES: dict[str, tuple[str, ...]] = {
     "left": ("on the left", "on the left side of the picture"),
     "right": ("on the right", "on the right side of the picture"),
     "top": ("at the top", "near the top of the picture"),
@@ -108,7 +108,7 @@ PLACES = {
     "bottom left": ("in the bottom left corner", "in the lower left"),
     "bottom right": ("in the bottom right corner", "in the lower right"),
 }
-RELATIONS = {
+RELATIONS: dict[str, tuple[str, ...]] = {
     **CONNECTORS,
     "front": ("in front of", "partly covering", "overlapping"),
     "behind": ("behind", "partly hidden by", "partly covered by"),

@@ -44,12 +44,8 @@ def write_refshapes(root: Path, images: Mapping[str, int], *, seed: int = 0) -> 
     """Write the benchmark, or keep the folder where it already holds exactly this benchmark.
 
     Everything is made in a folder beside it and renamed at the end: a killed run leaves nothing that looks whole, and
-    a benchmark of other counts or another seed stays until the new one can take its place.
-
-    Args:
-        root: folder to make.
-        images: number of images of "train", "val" and "test".
-        seed: the same seed, version and counts give the same files.
+    a benchmark of other counts or another seed stays until the new one can take its place. The same seed, version and
+    numbers of images of "train", "val" and "test" give the same files.
 
     Raises:
         InputError: the folder holds something else, is a file, or a number is negative.
@@ -92,10 +88,7 @@ def _begin_worker() -> None:
 
 
 def make_split_scene(split: str, index: int, seed: int) -> tuple[Scene, np.random.Generator]:
-    """Scene `index` of a split, and its generator in the state that continues it (for the phrases).
-
-    Each scene has a seed of its own, of which the split is a part, so splits share no scene.
-    """
+    """Scene `index` of a split, from a seed of its own, and its generator in the state that goes on to phrases."""
     rng = np.random.default_rng([FORMAT_VERSION, seed, SPLITS.index(split), index])
     allow_novel = split == "test" and rng.random() < NOVEL_SCENE_SHARE
     return make_scene(rng, allow_novel=allow_novel), rng

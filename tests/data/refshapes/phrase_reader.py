@@ -1,110 +1,68 @@
-"""Reads RefShapes phrases, knowing nothing of the code that writes them; `phrase_judge` says what they denote.
+"""Reads RefShapes phrases by the writer's word lists and none of its code; `phrase_judge` says what they denote.
 
-The word lists and the rules of position are written down here a second time on purpose: a phrase that the package
-believes to fit one object has to do so for a reader who knows only English and the scene.
+A phrase that the package believes to fit one object has to do so for a reader who knows only English and the scene.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+from grounding.data.refshapes import vocabulary
 
 Attributes = dict[str, str]
 
-BASIC = "red green blue yellow purple orange pink cyan brown white black gray"
-COLOURS = {name: name for name in BASIC.split()}
-COLOURS |= {"violet": "purple", "turquoise": "cyan", "grey": "gray"}
-SHAPES = "circle square triangle star ring cross heart diamond hexagon crescent arrow drop flower leaf house fish"
-NOUNS = {name: name for name in SHAPES.split()}
-NOUNS |= {"disc": "circle", "box": "square", "hoop": "ring", "plus sign": "cross", "rhombus": "diamond"}
-NOUNS |= {"moon": "crescent", "teardrop": "drop", "blossom": "flower"}
-NOUNS |= dict.fromkeys(("object", "thing", "shape", "one"), "")
-IRREGULAR = {"boxes": "box", "crosses": "cross", "leaves": "leaf", "fishes": "fish", "rhombuses": "rhombus"}
-PLURALS = {noun + "s": shape for noun, shape in NOUNS.items() if noun not in IRREGULAR.values()}
-PLURALS |= {plural: NOUNS[noun] for plural, noun in IRREGULAR.items()}
-TEXTURES = {"plain": "plain", "solid": "plain", "striped": "striped", "stripy": "striped", "dotted": "dotted"}
-TEXTURES |= {"spotted": "dotted", "checked": "checked", "checkered": "checked", "zigzag": "zigzag"}
-TEXTURES |= {"zigzagged": "zigzag", "marbled": "marbled", "mottled": "marbled"}
-MATERIALS = {"matte": "matte", "dull": "matte", "shiny": "shiny", "glossy": "shiny", "metallic": "shiny"}
-MATERIALS |= {"glass": "glass", "transparent": "glass"}
+
+def meaning_of(words: Mapping[str, Iterable[str]], keys: Iterable[str] | None = None) -> dict[str, str]:
+    """Word -> what it means, of those that mean one of the keys."""
+    return {word: key for key in (words if keys is None else keys) for word in words[key]}
+
+
+COLOURS = meaning_of(vocabulary.ADJECTIVES, vocabulary.COLOURS)
+TEXTURES = meaning_of(vocabulary.ADJECTIVES, vocabulary.TEXTURES)
+MATERIALS = meaning_of(vocabulary.ADJECTIVES, vocabulary.MATERIALS)
+NOUNS = meaning_of(vocabulary.NOUNS) | dict.fromkeys(vocabulary.ANY_NOUN, "")
+PLURALS = {vocabulary.PLURALS.get(noun, noun + "s"): shape for noun, shape in NOUNS.items()}
 CLAUSES = {
-    "without a pattern": ("texture", "plain"),
-    "with stripes": ("texture", "striped"), "with stripes on it": ("texture", "striped"),
-    "with stripes on them": ("texture", "striped"),
-    "with dots": ("texture", "dotted"), "covered in dots": ("texture", "dotted"),
-    "with a checkerboard pattern": ("texture", "checked"), "with checks on it": ("texture", "checked"),
-    "with checks on them": ("texture", "checked"),
-    "with zigzag lines": ("texture", "zigzag"), "with a zigzag pattern": ("texture", "zigzag"),
-    "with a marbled pattern": ("texture", "marbled"), "that looks like marble": ("texture", "marbled"),
-    "that look like marble": ("texture", "marbled"),
-    "with a matte surface": ("material", "matte"), "that does not shine": ("material", "matte"),
-    "that do not shine": ("material", "matte"),
-    "with a shiny surface": ("material", "shiny"), "that looks like metal": ("material", "shiny"),
-    "that look like metal": ("material", "shiny"),
-    "made of glass": ("material", "glass"), "that you can see through": ("material", "glass"),
+    said: ("texture" if value in vocabulary.TEXTURES else "material", value)
+    for clause, value in meaning_of(vocabulary.CLAUSES).items()
+    for said in (clause, clause.replace("looks", "look").replace("does", "do").replace("on it", "on them"))
+}
+SIZES, PLACES = meaning_of(vocabulary.SIZES), meaning_of(vocabulary.PLACES)
+RELATIONS = meaning_of(vocabulary.RELATIONS)
+# Of a rank, in what its objects are ordered, whether the smaller comes first, and from which place it counts.
+ORDER_OF_RANK = {
+    "largest": ("size", -1, 0), "smallest": ("size", 1, 0), "leftmost": ("x", 1, 0), "rightmost": ("x", -1, 0),
+    "topmost": ("y", 1, 0), "lowest": ("y", -1, 0),
+    "second from the left": ("x", 1, 1), "second from the right": ("x", -1, 1),
 }  # fmt: skip
-SIZES = dict.fromkeys(("large", "big", "huge"), "large") | dict.fromkeys(("small", "little", "tiny"), "small")
-RELATIONS = {
-    words: relation
-    for relation, all_words in {
-        "left": ("left of", "to the left of", "on the left side of"),
-        "right": ("right of", "to the right of", "on the right side of"),
-        "above": ("above", "over"), "below": ("below", "under", "beneath"), "near": ("next to", "beside", "close to"),
-        "front": ("in front of", "partly covering", "overlapping"),
-        "behind": ("behind", "partly hidden by", "partly covered by"),
-    }.items()
-    for words in all_words
-}  # fmt: skip
-PLACES = {
-    words: place
-    for place, all_words in {
-        "left": ("on the left", "on the left side of the picture"),
-        "right": ("on the right", "on the right side of the picture"),
-        "top": ("at the top", "near the top of the picture"),
-        "bottom": ("at the bottom", "near the bottom of the picture"),
-        "middle": ("in the middle", "in the center of the picture"),
-        **{f"{v} {h}": (f"in the {v} {h} corner", f"in the {w} {h}")
-           for v, w in (("top", "upper"), ("bottom", "lower")) for h in ("left", "right")},
-    }.items()
-    for words in all_words
-}  # fmt: skip
-# Words in front of the noun phrase, words behind it, and (key, whether smaller comes first, from which place).
 RANKS = {
-    ("largest", ""): ("size", -1, 0), ("biggest", ""): ("size", -1, 0),
-    ("smallest", ""): ("size", 1, 0), ("tiniest", ""): ("size", 1, 0),
-    ("leftmost", ""): ("x", 1, 0), ("", "furthest to the left"): ("x", 1, 0),
-    ("rightmost", ""): ("x", -1, 0), ("", "furthest to the right"): ("x", -1, 0),
-    ("topmost", ""): ("y", 1, 0), ("highest", ""): ("y", 1, 0), ("", "closest to the top"): ("y", 1, 0),
-    ("lowest", ""): ("y", -1, 0), ("", "closest to the bottom"): ("y", -1, 0),
-    ("second", "from the left"): ("x", 1, 1), ("second", "from the right"): ("x", -1, 1),
-    ("larger of the two", ""): ("size", -1, 0), ("bigger of the two", ""): ("size", -1, 0),
-    ("smaller of the two", ""): ("size", 1, 0), ("left one of the two", ""): ("x", 1, 0),
-    ("right one of the two", ""): ("x", -1, 0), ("upper one of the two", ""): ("y", 1, 0),
-    ("lower one of the two", ""): ("y", -1, 0),
-}  # fmt: skip
+    template: ORDER_OF_RANK[rank]
+    for lists in (vocabulary.RANKS, vocabulary.RANKS_OF_TWO)
+    for template, rank in meaning_of(lists).items()
+}
 FILLERS = re.compile(r" (?:in the picture|in this scene|that you can see)$")
 DETERMINERS = "all of the|all the|all|both of the|both|the two|the three|the four"
 
 
-def _one_of(words: Sequence[str] | dict[str, str]) -> str:
+def _one_of(words: Iterable[str]) -> str:
     return "|".join(sorted(words, key=len, reverse=True))
 
 
 NOUN_PHRASE = re.compile(
     rf"(?:(?P<texture>{_one_of(TEXTURES)}) )?(?:(?P<material>{_one_of(MATERIALS)}) )?"
     rf"(?:(?P<colour>{_one_of(COLOURS)}) )?(?P<noun>{_one_of([*NOUNS, *PLURALS])})"
-    rf"(?: (?P<clause>{_one_of(list(CLAUSES))})| that is (?P<late_colour>{_one_of(COLOURS)}))?"
+    rf"(?: (?P<clause>{_one_of(CLAUSES)})| that is (?P<late_colour>{_one_of(COLOURS)}))?"
 )
 PLACED = re.compile(
     rf"(?:(?:the|an?) )?(?:(?P<size>{_one_of(SIZES)}) )?(?P<head>.+?)"
     r"(?:(?: that is| and is)?(?: lying| sitting| placed)?"
-    rf" (?:(?P<place>{_one_of(list(PLACES))})|(?P<relation>{_one_of(list(RELATIONS))}) the (?P<anchor>.+)))?"
+    rf" (?:(?P<place>{_one_of(PLACES)})|(?P<relation>{_one_of(RELATIONS)}) the (?P<anchor>.+)))?"
 )
 WORDS = set(re.findall(r"\w+", " ".join(
-    [*COLOURS, *NOUNS, *PLURALS, *TEXTURES, *MATERIALS, *CLAUSES, *SIZES, *RELATIONS, *PLACES, DETERMINERS,
-     *(word for pair in RANKS for word in pair),
+    [*COLOURS, *NOUNS, *PLURALS, *TEXTURES, *MATERIALS, *CLAUSES, *SIZES, *RELATIONS, *PLACES, *RANKS, DETERMINERS,
      "the a an and that is in this scene picture you can see lying sitting placed"]
 )))  # fmt: skip
 
@@ -124,28 +82,18 @@ class Meaning:
 
 def corrected(phrase: str) -> str:
     """The phrase with each unknown word replaced by the known one that it is a slip of."""
-    words = []
-    for word in phrase.split():
-        if word not in WORDS:
-            near = difflib.get_close_matches(word, WORDS, n=1, cutoff=0.75)
-            if not near:
-                raise ValueError(f"{word!r} is no word")
-            word = near[0]
-        words.append(word)
-    return " ".join(words)
+    slips = [word for word in phrase.split() if word not in WORDS]
+    meant = {word: difflib.get_close_matches(word, WORDS, n=1, cutoff=0.75)[0] for word in slips}
+    return " ".join(meant.get(word, word) for word in phrase.split())
 
 
 def read_phrase(phrase: str) -> Meaning:
-    """The meaning of a phrase for one object.
-
-    Raises:
-        ValueError: it is not one that a person could read so.
-    """
+    """The meaning of a phrase for one object."""
     text = FILLERS.sub("", corrected(phrase))
-    for (before, after), rank in RANKS.items():
-        match = re.fullmatch(rf"the {before + ' ' if before else ''}(?P<head>.+?){' ' + after if after else ''}", text)
+    for template, rank in RANKS.items():
+        match = re.fullmatch(template.replace("{}", "(?P<head>.+?)"), text)
         if match and NOUN_PHRASE.fullmatch(match["head"]):
-            return Meaning(_read_noun_phrase(match["head"]), rank=rank, of_two="two" in before)
+            return Meaning(_read_noun_phrase(match["head"]), rank=rank, of_two="two" in template)
     match = PLACED.fullmatch(text)
     assert match is not None
     anchor = _read_noun_phrase(match["anchor"]) if match["anchor"] else {}
@@ -157,7 +105,7 @@ def read_phrase(phrase: str) -> Meaning:
 def read_set(phrase: str) -> list[Meaning]:
     """The meanings whose objects, together, a phrase for several objects fits; one of "the ... and the ..." each."""
     text = corrected(phrase)
-    match = re.fullmatch(rf"(?:{DETERMINERS}) (?P<head>.+?)(?: (?P<place>{_one_of(list(PLACES))}))?", text)
+    match = re.fullmatch(rf"(?:{DETERMINERS}) (?P<head>.+?)(?: (?P<place>{_one_of(PLACES)}))?", text)
     if match and NOUN_PHRASE.fullmatch(match["head"]):
         return [Meaning(_read_noun_phrase(match["head"]), place=PLACES.get(match["place"], ""))]
     return [Meaning(_read_noun_phrase(part.removeprefix("the "))) for part in text.split(" and ")]
@@ -165,8 +113,7 @@ def read_set(phrase: str) -> list[Meaning]:
 
 def _read_noun_phrase(phrase: str) -> Attributes:
     parts = NOUN_PHRASE.fullmatch(phrase)
-    if parts is None:
-        raise ValueError(f"{phrase!r} is no noun phrase")
+    assert parts is not None, f"{phrase!r} is no noun phrase"
     said = [
         ("texture", TEXTURES.get(parts["texture"])), ("material", MATERIALS.get(parts["material"])),
         ("colour", COLOURS.get(parts["colour"])), ("colour", COLOURS.get(parts["late_colour"])),
@@ -174,6 +121,5 @@ def _read_noun_phrase(phrase: str) -> Attributes:
         ("shape", NOUNS.get(parts["noun"], PLURALS.get(parts["noun"])) or None),
     ]  # fmt: skip
     named = [(name, value) for name, value in said if value is not None]
-    if len(dict(named)) < len(named):
-        raise ValueError(f"{phrase!r} names one property twice")
+    assert len(dict(named)) == len(named), f"{phrase!r} names one property twice"
     return dict(named)
