@@ -1,4 +1,7 @@
-"""Phrases for objects: choosing a description that is unique in its scene, and putting it into words."""
+"""Phrases for objects: choosing a description that is unique in its scene, and putting it into words.
+
+Those for any number of objects, as gRefCOCO has them, are about several, one, or none that is there.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,9 @@ from itertools import combinations
 
 import numpy as np
 
+from grounding.data.refshapes import vocabulary
 from grounding.data.refshapes.meaning import TOO_SMALL_FOR_TEXTURE, Attributes, Description, denotes, related, the_only
 from grounding.data.refshapes.scenes import Scene, SceneObject
-from grounding.data.refshapes.vocabulary import (
-    ADJECTIVES,
-    ANY_NOUN,
-    CLAUSES,
-    NOUNS,
-    PLACES,
-    PLURALS,
-    RANKS,
-    RANKS_OF_TWO,
-    RELATIONS,
-    SIZES,
-)
 
 ORDER = ("texture", "material", "colour", "shape")  # of adjectives in English
 SUBSETS = tuple(names for length in range(5) for names in combinations(ORDER, length))
@@ -34,7 +26,10 @@ CLUE_SHARES = {"": 0.54, "relation": 0.26, "rank": 0.06, "size": 0.03, "place": 
 NEEDED = 0.7
 MAX_TRIES = 40  # of clues for one phrase
 DEFAULTS = ("plain", "matte")  # what nobody mentions without need
-SLIP_SHARE = 0.04  # phrases with a letter left out or doubled, as people type
+VALUES = {"shape": vocabulary.SHAPES, "colour": tuple(vocabulary.COLOURS), "texture": vocabulary.TEXTURES,
+          "material": vocabulary.MATERIALS}  # fmt: skip
+SET_TRIES = 30  # of descriptions for several objects or none
+NUMBERS = {2: "two", 3: "three", 4: "four"}
 
 
 def attributes_of(item: SceneObject, names: Sequence[str]) -> Attributes:
@@ -85,8 +80,8 @@ def _by_clue(kind: str, scene: Scene, target: int, rng: np.random.Generator) -> 
     if kind == "relation":
         clues = _relations(scene, target)
     else:
-        words = {"rank": RANKS, "size": SIZES, "place": PLACES}[kind]
-        clues = [(word, ()) for word in words]
+        of_kind = {"rank": vocabulary.RANKS, "size": vocabulary.SIZES, "place": vocabulary.PLACES}[kind]
+        clues = [(word, ()) for word in of_kind]
     for number in rng.permutation(len(heads) * len(clues))[:MAX_TRIES]:
         head, (word, anchor) = heads[number % len(heads)], clues[number // len(heads)]
         description = Description(head, kind, word, anchor)  # type: ignore[arg-type]
@@ -99,7 +94,8 @@ def _relations(scene: Scene, target: int) -> list[tuple[str, Attributes]]:
     """How the target surely stands to other objects, with attributes that fit each of these alone."""
     found = []
     for other, item in enumerate(scene.objects):
-        words = [word for word in RELATIONS if other != target and related(word, target, other, scene, strictly=True)]
+        relations = vocabulary.RELATIONS if other != target else ()
+        words = [word for word in relations if related(word, target, other, scene, strictly=True)]
         names_of_anchor = {attributes_of(item, names) for names in ANCHORS} if words else set()
         anchors = sorted(each for each in names_of_anchor if the_only(Description(each), scene) is not None)
         found += [(word, anchor) for word in words for anchor in anchors]
@@ -111,17 +107,17 @@ def say(description: Description, scene: Scene, rng: np.random.Generator) -> str
     word, clue = description.word, description.clue
     if clue == "rank":
         rivals = denotes(Description(description.attributes), scene, strictly=False)
-        if len(rivals) == 2 and word in RANKS_OF_TWO and rng.random() < 0.6:
+        if len(rivals) == 2 and word in vocabulary.RANKS_OF_TWO and rng.random() < 0.6:
             plural = noun_phrase(description.attributes, rng, plural=True, with_tail=False)
-            return _pick(RANKS_OF_TWO[word], rng).format(plural)
-        return _pick(RANKS[word], rng).format(noun_phrase(description.attributes, rng, with_tail=False))
+            return _pick(vocabulary.RANKS_OF_TWO[word], rng).format(plural)
+        return _pick(vocabulary.RANKS[word], rng).format(noun_phrase(description.attributes, rng, with_tail=False))
     noun = noun_phrase(description.attributes, rng)
-    phrase = _with_article(f"{_pick(SIZES[word], rng)} {noun}" if clue == "size" else noun, rng)
+    phrase = _with_article(f"{_pick(vocabulary.SIZES[word], rng)} {noun}" if clue == "size" else noun, rng)
     if clue in ("place", "relation"):
         phrase += (
             " "
             + _joint(word, rng, goes_on=" that " in phrase)
-            + _pick((PLACES if clue == "place" else RELATIONS)[word], rng)
+            + _pick((vocabulary.PLACES if clue == "place" else vocabulary.RELATIONS)[word], rng)
         )
     if clue == "relation":
         phrase += " the " + noun_phrase(description.anchor, rng)
@@ -138,37 +134,26 @@ def _joint(word: str, rng: np.random.Generator, *, goes_on: bool) -> str:
     return ("that is " if rng.random() < 0.4 else "") + verb if rng.random() < 0.6 else ""
 
 
-def with_slip(phrase: str, rng: np.random.Generator) -> str:
-    """The phrase as somebody mistyped it: in one of its longer words, a letter is missing or doubled."""
-    words = phrase.split()
-    long = [index for index, word in enumerate(words) if len(word) >= 5]
-    if long:
-        index = long[rng.integers(len(long))]
-        word, at = words[index], int(rng.integers(1, len(words[index]) - 1))
-        words[index] = word[:at] + (word[at + 1 :] if rng.random() < 0.5 else word[at] + word[at:])
-    return " ".join(words)
-
-
 def noun_phrase(
     attributes: Attributes, rng: np.random.Generator, *, plural: bool = False, with_tail: bool = True
 ) -> str:
     """A noun with adjectives before it and, where allowed, a clause after it; no article."""
     values = dict(attributes)
-    noun = _pick(NOUNS[values["shape"]], rng) if "shape" in values else str(rng.choice(ANY_NOUN))
+    noun = _pick(vocabulary.NOUNS[values["shape"]], rng) if "shape" in values else str(rng.choice(vocabulary.ANY_NOUN))
     if plural:
-        noun = PLURALS.get(noun, noun + "s")
+        noun = vocabulary.PLURALS.get(noun, noun + "s")
     adjectives: list[str] = []
     tail = ""
     for name in ORDER[:-1]:
         if name not in values:
             continue
         value = values[name]
-        if with_tail and not tail and value in CLAUSES and rng.random() < 0.4:
-            tail = " " + _pick(CLAUSES[value], rng)
+        if with_tail and not tail and value in vocabulary.CLAUSES and rng.random() < 0.4:
+            tail = " " + _pick(vocabulary.CLAUSES[value], rng)
         elif with_tail and not tail and name == "colour" and rng.random() < 0.12:
-            tail = f" that is {_pick(ADJECTIVES[value], rng)}"
+            tail = f" that is {_pick(vocabulary.ADJECTIVES[value], rng)}"
         else:
-            adjectives.append(_pick(ADJECTIVES[value], rng))
+            adjectives.append(_pick(vocabulary.ADJECTIVES[value], rng))
     if plural:
         tail = tail.replace(" does ", " do ").replace(" looks ", " look ").replace(" on it", " on them")
     return " ".join([*adjectives, noun]) + tail
@@ -184,3 +169,73 @@ def _pick(words: Sequence[str], rng: np.random.Generator) -> str:
     if len(words) == 1 or rng.random() < 0.6:
         return words[0]
     return words[1 + int(rng.integers(len(words) - 1))]
+
+
+def several(scene: Scene, rng: np.random.Generator) -> tuple[str, list[int]] | None:
+    """A phrase that fits two or more objects of a scene, and their indices; None where none was found.
+
+    "both striped rings", "all stars on the left", "the red heart and the glass fish".
+    """
+    if rng.random() < 0.35:
+        return _listed(scene, rng)
+    for _ in range(SET_TRIES):
+        attributes = _some_attributes(scene, rng)
+        place = list(vocabulary.PLACES)[rng.integers(4)] if rng.random() < 0.25 else ""  # of the four sides
+        description = Description(attributes, "place" if place else "", place)
+        targets = denotes(description, scene, strictly=True)
+        if len(targets) >= 2 and targets == denotes(description, scene, strictly=False):
+            return _plural(description, len(targets), rng), targets
+    return None
+
+
+def absent(scene: Scene, rng: np.random.Generator) -> tuple[str, list[int]] | None:
+    """A phrase that fits nothing in the scene, mostly one word away from one that does; None where none was found."""
+    for _ in range(SET_TRIES):
+        attributes = _some_attributes(scene, rng)
+        if len(attributes) < 2:
+            continue
+        changed = rng.permutation(len(attributes))[: 1 if rng.random() < 0.8 else 2]
+        attributes = tuple(
+            (name, str(rng.choice(VALUES[name]))) if index in changed else (name, value)
+            for index, (name, value) in enumerate(attributes)
+        )
+        description = Description(attributes)
+        if not denotes(description, scene, strictly=False):
+            return say(description, scene, rng), []
+    return None
+
+
+def single(scene: Scene, rng: np.random.Generator) -> tuple[str, list[int]] | None:
+    """A phrase for one object, as in RefCOCOg, and its index; None where the scene has none for the drawn object."""
+    target = int(rng.integers(len(scene.objects)))
+    description = describe(scene, target, rng)
+    return None if description is None else (say(description, scene, rng), [target])
+
+
+def _listed(scene: Scene, rng: np.random.Generator) -> tuple[str, list[int]] | None:
+    """Two objects joined by "and", each described by its looks."""
+    chosen = [int(index) for index in rng.permutation(len(scene.objects))[:2]]
+    descriptions = [describe(scene, index, rng, kind="") for index in chosen]
+    if any(description is None or not description.attributes for description in descriptions):
+        return None
+    phrases = ["the " + noun_phrase(each.attributes, rng, with_tail=False) for each in descriptions if each]
+    return " and ".join(phrases), sorted(chosen)
+
+
+def _some_attributes(scene: Scene, rng: np.random.Generator) -> Attributes:
+    """Some attributes of some object."""
+    item = scene.objects[rng.integers(len(scene.objects))]
+    return attributes_of(item, SUBSETS[1 + rng.integers(len(SUBSETS) - 1)])
+
+
+def _plural(description: Description, count: int, rng: np.random.Generator) -> str:
+    noun = noun_phrase(description.attributes, rng, plural=True, with_tail=rng.random() < 0.5)
+    determiners = ["all ", "all the ", "all of the "]
+    if count == 2:
+        determiners += ["both ", "both of the ", "the two "]
+    elif count in NUMBERS:
+        determiners += [f"the {NUMBERS[count]} "]
+    phrase = determiners[rng.integers(len(determiners))] + noun
+    if description.clue == "place":
+        phrase += " " + vocabulary.PLACES[description.word][rng.integers(len(vocabulary.PLACES[description.word]))]
+    return phrase

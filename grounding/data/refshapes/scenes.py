@@ -78,11 +78,29 @@ def compose(placed: list[SceneObject], width: int, height: int, rng: np.random.G
 
     Of the given objects, `box_xyxy` and `hidden` are still to be found out.
     """
-    seen = _seen(placed, width, height)
-    if seen is None:
-        return None
-    objects, masks, covers = seen
-    return Scene(_render(objects, masks, width, height, rng), objects, covers)
+    masks = [coverage(item.shape, item.patch[2], item.rotation, item.aspect) for item in placed]
+    nearest = np.full((height, width), -1, dtype=np.int16)  # which object is seen at each pixel
+    solids = []
+    for index, (item, mask) in enumerate(zip(placed, masks, strict=True)):
+        window, inner = _window(item.patch, width, height)
+        solid = mask[inner] > 127
+        nearest[window][solid] = index
+        solids.append((window, solid))
+    covers = np.zeros((len(placed), len(placed)), dtype=np.float32)
+    objects: list[SceneObject] = []
+    for index, (item, (window, solid)) in enumerate(zip(placed, solids, strict=True)):
+        on_top = np.bincount(nearest[window][solid] + 1, minlength=len(placed) + 1)[1:]
+        area = max(int(solid.sum()), 1)
+        covers[:, index] = on_top / area
+        covers[index, index] = 0
+        visible = (nearest[window] == index) & solid
+        if visible.sum() < max((1 - MAX_HIDDEN) * area, 30):
+            return None
+        columns, rows = np.flatnonzero(visible.any(axis=0)), np.flatnonzero(visible.any(axis=1))
+        x, y = window[1].start, window[0].start
+        box = (x + int(columns[0]), y + int(rows[0]), x + int(columns[-1]) + 1, y + int(rows[-1]) + 1)
+        objects.append(replace(item, box_xyxy=box, hidden=1 - float(visible.sum()) / area))
+    return Scene(_render(objects, masks, width, height, rng), tuple(objects), covers)
 
 
 def _draw_attributes(count: int, allow_novel: bool, rng: np.random.Generator) -> list[SceneObject]:
@@ -141,37 +159,8 @@ def _overlap(a: tuple[int, int, int], b: tuple[int, int, int]) -> float:
     return max(across, 0) * max(down, 0) / min(a[2], b[2]) ** 2
 
 
-def _seen(
-    placed: list[SceneObject], width: int, height: int
-) -> tuple[tuple[SceneObject, ...], list[np.ndarray], np.ndarray] | None:
-    """Objects with visible boxes, coverages (S, S) uint8, and who covers whom; None where one is hidden too much."""
-    masks = [coverage(item.shape, item.patch[2], item.rotation, item.aspect) for item in placed]
-    nearest = np.full((height, width), -1, dtype=np.int16)  # which object is seen at each pixel
-    solids = []
-    for index, (item, mask) in enumerate(zip(placed, masks, strict=True)):
-        window, inner = _window(item.patch, width, height)
-        solid = mask[inner] > 127
-        nearest[window][solid] = index
-        solids.append((window, solid))
-    covers = np.zeros((len(placed), len(placed)), dtype=np.float32)
-    objects: list[SceneObject] = []
-    for index, (item, (window, solid)) in enumerate(zip(placed, solids, strict=True)):
-        on_top = np.bincount(nearest[window][solid] + 1, minlength=len(placed) + 1)[1:]
-        area = max(int(solid.sum()), 1)
-        covers[:, index] = on_top / area
-        covers[index, index] = 0
-        visible = (nearest[window] == index) & solid
-        if visible.sum() < max((1 - MAX_HIDDEN) * area, 30):
-            return None
-        columns, rows = np.flatnonzero(visible.any(axis=0)), np.flatnonzero(visible.any(axis=1))
-        x, y = window[1].start, window[0].start
-        box = (x + int(columns[0]), y + int(rows[0]), x + int(columns[-1]) + 1, y + int(rows[-1]) + 1)
-        objects.append(replace(item, box_xyxy=box, hidden=1 - float(visible.sum()) / area))
-    return tuple(objects), masks, covers
-
-
 def _render(
-    objects: tuple[SceneObject, ...], masks: list[np.ndarray], width: int, height: int, rng: np.random.Generator
+    objects: list[SceneObject], masks: list[np.ndarray], width: int, height: int, rng: np.random.Generator
 ) -> np.ndarray:
     """(H, W, 3) uint8: the objects drawn from the farthest to the nearest, each with its shadow below it."""
     image = background(str(rng.choice(BACKGROUNDS)), width, height, rng)

@@ -20,9 +20,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from grounding.data.refshapes.meaning import Description, the_only
-from grounding.data.refshapes.phrases import SLIP_SHARE, describe, say, with_slip
+from grounding.data.refshapes.phrases import absent, describe, say, several, single
 from grounding.data.refshapes.scenes import Scene, make_scene
-from grounding.data.refshapes.sets import absent, several, single
 from grounding.data.refshapes.vocabulary import SHAPES
 from grounding.errors import InputError
 from grounding.geometry import box_xyxy_to_xywh
@@ -34,6 +33,7 @@ RECIPE_FILE = "refshapes.json"  # what the folder was made from; written last
 REFERRED, PHRASES_PER_OBJECT = 4, 2  # objects of a scene that phrases are written for, at most, and phrases for each
 CROWD_WEIGHT = 2.0  # of an object that shares its shape with two or more others, when referred objects are drawn
 SET_PHRASES = 2  # per scene
+SLIP_SHARE = 0.04  # of phrases
 SET_KINDS = {"several": 0.25, "absent": 0.25, "single": 0.5}
 NOVEL_SCENE_SHARE = 0.4  # of test scenes
 OCCLUDED, SMALL = 0.15, 0.1  # share hidden, and square root of the image's share covered, for the tags of these names
@@ -147,7 +147,16 @@ def _sets(scene: Scene, rng: np.random.Generator) -> list[tuple[str, list[int]]]
 
 
 def _typed(phrase: str, rng: np.random.Generator) -> str:
-    return with_slip(phrase, rng) if rng.random() < SLIP_SHARE else phrase
+    """The phrase as somebody types it: now and then, in one of its longer words, a letter is missing or doubled."""
+    if rng.random() >= SLIP_SHARE:
+        return phrase
+    words = phrase.split()
+    long = [index for index, word in enumerate(words) if len(word) >= 5]
+    if long:
+        index = long[rng.integers(len(long))]
+        word, at = words[index], int(rng.integers(1, len(words[index]) - 1))
+        words[index] = word[:at] + (word[at + 1 :] if rng.random() < 0.5 else word[at] + word[at:])
+    return " ".join(words)
 
 
 def _write_annotations(folder: Path, scenes: list[dict[str, Any]]) -> None:
