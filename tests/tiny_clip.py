@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from clip.model import CLIP, convert_weights
-from torch import Tensor, nn
+from torch import nn
 
 from grounding.clip.backbone import LoadedCLIP
 
@@ -93,39 +93,16 @@ def _saved(seed: int) -> bytes:
 
 
 def save_openai_archive(model: CLIP, path: Path) -> Path:
-    """A TorchScript archive as OpenAI publishes its models; returns `path`.
-
-    Half precision where OpenAI has it, and three scalars beside the weights in the state dict.
-    """
+    """A TorchScript archive as OpenAI publishes its models, of half precision where theirs are; returns `path`."""
     model = copy.deepcopy(model)  # the archive shares its weights' memory, and they are halved below
     image = torch.zeros(1, 3, model.visual.input_resolution, model.visual.input_resolution)
     tokens = torch.zeros(1, model.context_length, dtype=torch.long)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing warns of shapes it takes as constants
-        script = torch.jit.trace(_TracedCLIP(model), (image, tokens), check_trace=False)
+        script = torch.jit.trace(model, (image, tokens), check_trace=False)
     convert_weights(model)
     weights = model.state_dict()
     for name, parameter in script.named_parameters():
         parameter.data = weights[name].data
     script.save(str(path))
     return path
-
-
-class _TracedCLIP(nn.Module):
-    """CLIP's parts under CLIP's names, and the scalars of OpenAI's archives as buffers."""
-
-    def __init__(self, model: CLIP) -> None:
-        super().__init__()
-        for name, child in model.named_children():
-            self.add_module(name, child)
-        for name, parameter in model.named_parameters(recurse=False):
-            self.register_parameter(name, parameter)
-        for name in ("context_length", "vocab_size"):
-            self.register_buffer(name, torch.tensor(getattr(model, name)))
-        self.register_buffer("input_resolution", torch.tensor(model.visual.input_resolution))
-
-    def forward(self, image: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.token_embedding(tokens) + self.positional_embedding
-        x = self.ln_final(self.transformer(x.permute(1, 0, 2)).permute(1, 0, 2))
-        text = x[torch.arange(len(x)), tokens.argmax(dim=-1)] @ self.text_projection
-        return self.visual(image), text * self.logit_scale.exp()

@@ -102,9 +102,6 @@ def load_clip(
         precision, compiled: as in `LoadedCLIP`.
         trust_checkpoint: whether a TorchScript archive may run its code, although OpenAI did not publish it.
 
-    Returns:
-        The model and where it came from.
-
     Raises:
         InputError: no such name, file or device, the download failed, the file holds no CLIP with a ResNet tower or is
             an archive that nobody vouches for, or there is no compiler.

@@ -72,13 +72,7 @@ class DenseCLIP(nn.Module):
         Args:
             pixels: (B, 3, H, W) float32, normalised as CLIP expects; H and W multiples of 32.
             updates: what is added to weights of the image tower, by their names in `visual`; gradients reach them.
-
-        Raises:
-            ValueError: H or W is no multiple of 32.
         """
-        height, width = pixels.shape[-2:]
-        if height % 32 or width % 32:
-            raise ValueError(f"the input is {width}x{height} pixels: both must be multiples of 32")
         pixels = pixels.to(self.visual.conv1.weight.dtype)
         if updates is None:
             with torch.no_grad():

@@ -60,13 +60,8 @@ class EncodedImages:
 class Encoder:
     """A frozen CLIP as both towers see it here: dense features of images, embeddings of phrases.
 
-    Args:
-        clip: the CLIP to use.
-        model_size: side in pixels of the square that images are letterboxed into; a multiple of 32.
-        output_stride: 16 or 32, of the dense embeddings.
-
-    Raises:
-        SettingsError: model_size is no positive multiple of 32.
+    Images are letterboxed into a square of `model_size` pixels a side, a multiple of 32; the stride of the dense
+    embeddings is 16 or 32.
     """
 
     def __init__(self, clip: LoadedCLIP, *, model_size: int, output_stride: int = 16) -> None:

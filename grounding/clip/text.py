@@ -174,13 +174,8 @@ def text_states(model: CLIP, tokens: Tensor, *, transformer: Transformer | None 
     It is causal: a position sees only those before it, and CLIP reads the phrase at its end token. What follows the
     longest phrase's can therefore be left out without changing the result.
 
-    Args:
-        model: the CLIP.
-        tokens: (N, L) int64, L at most 77; the end token has the highest id.
-        transformer: in place of the model's own, such as `LoadedCLIP.text_transformer`.
-
-    Returns:
-        (N, E) float32 embeddings, not normalised, and (N, L, W) the states that the tower ends with at each token.
+    Of tokens (N, L) int64, L at most 77, it gives (N, E) float32 embeddings, not normalised, and (N, L, W) the states
+    that it ends with at each token. A `transformer` takes the place of the model's own.
     """
     length = tokens.shape[1]
     x = model.token_embedding(tokens) + model.positional_embedding[:length]

@@ -38,11 +38,6 @@ def boxes_from_heatmap(
     Each 8-connected region of kept pixels gives one box, scored by its highest value; of equals the larger region
     comes first.
 
-    Args:
-        heatmap: (H, W) float32 in [0, 1].
-        relative_threshold: share of the maximum, in [0, 1].
-        absolute_threshold: in [0, 1].
-
     Returns:
         boxes_xyxy (N, 4) float32 in heatmap pixels, x2/y2 exclusive, and scores (N,) float32, best first. N >= 1:
         where nothing passes, the single pixel of the maximum.

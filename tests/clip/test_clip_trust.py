@@ -6,7 +6,6 @@ import pickle
 import zipfile
 from pathlib import Path
 
-import clip
 import pytest
 import torch
 
@@ -89,10 +88,3 @@ def test_an_archive_that_openai_published_needs_no_trust(tmp_path, monkeypatch):
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     monkeypatch.setattr(backbone, "PUBLISHED_SHA256", frozenset({digest}))
     torch.testing.assert_close(load_clip(path).model.encode_image(images()), tiny_clip().encode_image(images()))
-
-
-def test_the_published_hashes_are_those_of_the_clip_package():
-    # RN50's as OpenAI's repository has it, clip/clip.py.
-    assert "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762" in backbone.PUBLISHED_SHA256
-    assert len(backbone.PUBLISHED_SHA256) == len(clip.available_models())
-    assert all(len(each) == 64 and int(each, 16) for each in backbone.PUBLISHED_SHA256)

@@ -11,12 +11,6 @@ from grounding.clip.dense import STAGES, DenseCLIP, resnet_stages
 from tests.tiny_clip import EMBED_DIM, tiny_clip
 
 
-@pytest.fixture(scope="module")
-def full_size() -> CLIP:
-    """RN50's own shape with random weights."""
-    return tiny_clip(layers=(3, 4, 6, 3), width=64, resolution=224, embed_dim=1024)
-
-
 @pytest.fixture
 def tiny() -> CLIP:
     """With two blocks in the last stage, so that one of them is dilated at stride 16."""
@@ -27,18 +21,6 @@ def pixels(height: int, width: int, count: int = 2) -> Tensor:
     """Smooth random pictures, normalised: noise alone would look the same everywhere to CLIP."""
     coarse = torch.randn(count, 3, 5, 5, generator=torch.Generator().manual_seed(height + width))
     return F.interpolate(2 * coarse, (height, width), mode="bicubic")
-
-
-@pytest.mark.parametrize("name", ["tiny", "full_size"])
-def test_stages_through_the_real_attention_pool_are_clips_image_embedding(request, name):
-    model = request.getfixturevalue(name)
-    native = model.visual.input_resolution
-    with torch.no_grad():
-        images = pixels(native, native)
-        pyramid = resnet_stages(model.visual, images, output_stride=32)
-        embedding, expected = model.visual.attnpool(pyramid["layer4"]), model.encode_image(images)
-    assert (embedding - expected).abs().max() < 1e-4
-    assert expected.std() > 0.1 and (expected[0] - expected[1]).abs().max() > 1e-2
 
 
 def test_every_stage_is_clips_own(tiny):
@@ -82,12 +64,6 @@ def test_at_stride_16_every_second_position_is_that_of_stride_32(tiny, height, w
     assert (between - coarse.embeddings).abs().max() > 1e-3, "positions between are not copies"
 
 
-def test_other_sizes_are_refused(tiny):
-    for height, width in [(64, 65), (48, 64), (31, 32)]:
-        with pytest.raises(ValueError, match=f"{width}x{height}.*multiples of 32"):
-            DenseCLIP(tiny.visual)(pixels(height, width))
-
-
 @pytest.mark.parametrize("output_stride", [16, 32])
 def test_nothing_of_clip_changes_in_training(output_stride):
     visual = tiny_clip().requires_grad_(True).train().visual
@@ -105,20 +81,16 @@ def test_nothing_of_clip_changes_in_training(output_stride):
         torch.testing.assert_close(tensor, before[name], atol=0, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["tiny", "full_size"])
-def test_with_batch_norms_folded_the_embedding_stays_clips_own(request, name):
-    model = request.getfixturevalue(name)
-    before = copy.deepcopy(model.visual.state_dict())
-    folded = fold_batch_norms(model.visual)
-    size = model.visual.input_resolution
-    images = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0))
+def test_with_batch_norms_folded_the_embedding_stays_clips_own():
+    visual = tiny_clip(layers=(3, 4, 6, 3), width=64, resolution=224, embed_dim=1024).visual  # RN50's own shape
+    before = copy.deepcopy(visual.state_dict())
+    folded = fold_batch_norms(visual)
+    images = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        expected = model.encode_image(images)
-        scale = float(expected.abs().max())
-        assert (folded(images) - expected).abs().max() < 1e-4 * max(scale, 1)
+        expected = visual(images)
+        assert (folded(images) - expected).abs().max() < 1e-4 * max(float(expected.abs().max()), 1)
         for stride in (16, 32):
-            dense, reference = (DenseCLIP(tower, output_stride=stride)(images) for tower in (folded, model.visual))
+            dense, reference = (DenseCLIP(tower, output_stride=stride)(images) for tower in (folded, visual))
             torch.testing.assert_close(dense.embeddings, reference.embeddings, atol=1e-4, rtol=0)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
-    after = model.visual.state_dict()
-    assert all(torch.equal(before[name], after[name]) for name in before), "the tower itself is left as it is"
+    assert all(torch.equal(before[name], each) for name, each in visual.state_dict().items()), "the tower is left as is"

@@ -65,26 +65,6 @@ def test_symmetric_infonce_is_the_mean_over_images_and_texts_of_minus_log_probab
     torch.testing.assert_close(symmetric_infonce(logits, also_true), torch.stack(terms).mean())
 
 
-def test_pictures_and_positions_are_both_set_against_the_captions_not_mentioned(monkeypatch):
-    torch.manual_seed(0)
-    seen: list[Tensor] = []
-
-    def record(logits: Tensor, also_true: Tensor) -> Tensor:
-        assert logits.shape == also_true.shape
-        seen.append(also_true)
-        return symmetric_infonce(logits, also_true)
-
-    monkeypatch.setattr("pretraining.losses.symmetric_infonce", record)
-    batch = next(iter(CaptionedBatches(replace(TINY, word_steps=0, batch_size=32), RESOLUTION, 0)))
-    model = tiny_untrained_clip()
-    words = WordPrediction(model.visual._inplanes)
-    of_words = word_loss(model, words, batch)
-    assert not seen and of_words > 0
-    together = contrast_loss(model, words, batch)
-    assert torch.isfinite(together) and together > of_words
-    assert len(seen) == 2 and all(torch.equal(also_true, batch.mentioned) for also_true in seen)
-
-
 def test_word_prediction_is_a_cross_entropy_with_the_words_of_the_caption():
     torch.manual_seed(0)
     words = WordPrediction(8)

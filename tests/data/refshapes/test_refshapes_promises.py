@@ -15,7 +15,7 @@ from grounding.data.refshapes.scenes import IMAGE_SIZES, MAX_HIDDEN, Scene
 from grounding.data.refshapes.surfaces import coverage
 from grounding.data.refshapes.vocabulary import COLOURS, MATERIALS, NOVEL_PAIRS, SHAPES, TEXTURES
 from grounding.data.refshapes.writer import make_split_scene, write_refshapes
-from tests.data.refshapes.phrase_judge import Thing, denoted
+from tests.data.refshapes.phrase_judge import denoted
 from tests.data.refshapes.phrase_reader import Meaning, read_phrase, read_set
 
 # REFSHAPES_SCENES=3000 asks for as many as have 20,000 phrases.
@@ -34,14 +34,6 @@ def scenes() -> dict[str, list[Scene]]:
     return {split: [make_split_scene(split, i, 0)[0] for i in range(number)] for split, number in COUNTS.items()}
 
 
-def things(scene: Scene) -> list[Thing]:
-    names = ("shape", "colour", "texture", "material")
-    return [
-        Thing({name: getattr(item, name) for name in names}, item.box_xyxy, item.patch[2], scene.covers[index])
-        for index, item in enumerate(scene.objects)
-    ]
-
-
 def scene_of(scenes: dict[str, list[Scene]], image_id: int) -> tuple[Scene, int]:
     """The scene of an image, and the ann_id of its first object."""
     ordered = [scene for split in COUNTS for scene in scenes[split]]
@@ -52,15 +44,13 @@ def test_every_phrase_fits_its_object_for_certain_and_nothing_else_at_all(root, 
     for split in COUNTS:
         for expression in RefCOCOg(root, split).expressions:
             scene, first = scene_of(scenes, expression.image_id)
-            meaning, size = read_phrase(expression.phrase), scene.image.shape[1::-1]
+            meaning = read_phrase(expression.phrase)
             target = expression.ann_id - first
             assert scene.objects[target].box_xyxy == expression.box_xyxy
             for strictly in (True, False):
-                found = denoted(meaning, things(scene), size, strictly=strictly)
-                assert found == [target], expression.phrase
+                assert denoted(meaning, scene, strictly=strictly) == [target], expression.phrase
             if meaning.relation:
-                anchors = denoted(Meaning(meaning.anchor), things(scene), size, strictly=False)
-                assert len(anchors) == 1, expression.phrase
+                assert len(denoted(Meaning(meaning.anchor), scene, strictly=False)) == 1, expression.phrase
 
 
 def test_every_set_phrase_fits_just_its_objects(root, scenes):
@@ -70,7 +60,7 @@ def test_every_set_phrase_fits_just_its_objects(root, scenes):
         targets = [] if ref["ann_id"] == [-1] else [number - first for number in ref["ann_id"]]
         meanings = read_set(phrase) if len(targets) > 1 else [read_phrase(phrase)]
         for strictly in (True, False):
-            found = [denoted(each, things(scene), scene.image.shape[1::-1], strictly=strictly) for each in meanings]
+            found = [denoted(each, scene, strictly=strictly) for each in meanings]
             assert sorted(index for some in found for index in some) == targets, phrase
 
 
@@ -79,8 +69,8 @@ def test_tags_say_what_makes_the_object_the_only_one(root, scenes):
         scene, first = scene_of(scenes, expression.image_id)
         meaning, size = read_phrase(expression.phrase), scene.image.shape[1::-1]
         item = scene.objects[expression.ann_id - first]
-        alone = denoted(Meaning(meaning.attributes), things(scene), size, strictly=False)
-        by_looks = alone == denoted(Meaning(meaning.attributes), things(scene), size, strictly=True) and len(alone) == 1
+        alone = denoted(Meaning(meaning.attributes), scene, strictly=False)
+        by_looks = alone == denoted(Meaning(meaning.attributes), scene, strictly=True) and len(alone) == 1
         clue = "relation" if meaning.relation else "location" if meaning.place else "comparison"
         x1, y1, x2, y2 = expression.box_xyxy
         expected = {"attribute" if by_looks else clue}
