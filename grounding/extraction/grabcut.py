@@ -6,8 +6,6 @@ the heatmap in the place of the user's rectangle and strokes.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import cv2
 import numpy as np
 
@@ -60,15 +58,9 @@ def _foreground(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     marks[heat > SURE] = cv2.GC_FGD
     if (marks == cv2.GC_FGD).sum() < FEWEST or (marks == cv2.GC_BGD).sum() < FEWEST:
         return np.zeros(heat.shape, np.uint8)
-    with ThreadPoolExecutor(1) as own:  # a thread has its own generator: the caller's stays as it was
-        inside = own.submit(_cut, image, marks).result()
-    return cv2.morphologyEx(inside, cv2.MORPH_OPEN, DOTS)
-
-
-def _cut(image: np.ndarray, marks: np.ndarray) -> np.ndarray:
-    """(h, w) uint8, 1 where GrabCut finds the object, from its marks, which it changes."""
     cv2.setRNGSeed(SEED)
     colours = np.zeros((2, 1, 65))  # OpenCV's two mixtures of five Gaussians
     no_rectangle = (0, 0, 0, 0)
     cv2.grabCut(image, marks, no_rectangle, colours[0], colours[1], ROUNDS, cv2.GC_INIT_WITH_MASK)
-    return ((marks == cv2.GC_FGD) | (marks == cv2.GC_PR_FGD)).astype(np.uint8)
+    inside = ((marks == cv2.GC_FGD) | (marks == cv2.GC_PR_FGD)).astype(np.uint8)
+    return cv2.morphologyEx(inside, cv2.MORPH_OPEN, DOTS)

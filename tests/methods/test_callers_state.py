@@ -15,7 +15,6 @@ import pytest
 import torch
 
 import grounding
-from grounding.extraction.grabcut import boxes_by_grabcut
 from grounding.methods.dense import DenseGrounder
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
@@ -137,18 +136,3 @@ def test_what_was_asked_without_gradients_serves_training() -> None:
     heat = grounder.decoder(features, phrases, torch.zeros(2, dtype=torch.long))
     heat.sum().backward()
     assert all(torch.isfinite(each.grad).all() for each in grounder.decoder.head.parameters())
-
-
-def test_opencvs_draws_are_left_as_they_were() -> None:
-    def draws() -> list[float]:
-        return cv2.randu(np.empty((2, 3), np.float32), 0, 1).ravel().tolist()
-
-    cv2.setRNGSeed(7)
-    one, other = draws(), draws()
-    heatmap = np.exp(-((np.mgrid[:90, :120] - 50.0) ** 2).sum(axis=0) / 500).astype(np.float32)
-    boxes, _ = boxes_by_grabcut(IMAGE, heatmap)
-    cv2.setRNGSeed(7)
-    assert draws() == one
-    again, _ = boxes_by_grabcut(IMAGE, heatmap)
-    assert draws() == other
-    np.testing.assert_array_equal(boxes, again)
