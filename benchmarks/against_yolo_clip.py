@@ -29,7 +29,7 @@ from grounding.clip.package import CLIP, clip
 from grounding.data.images import read_image
 from grounding.errors import InputError
 from grounding.methods.proposals import ProposalsConfig, Proposer, load_proposer
-from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
+from grounding.methods.yolo_clip import ProposalScorer, YOLOCLIPGrounder
 from grounding.webapp.uploads import examples_for
 
 PHRASES = 4
@@ -74,7 +74,7 @@ def measured(
     proposer = load_proposer(ProposalsConfig(detector=detector, confidence=confidence))
     loaded = random_rn50(precision=precision)
     ours = random_grounder(loaded)
-    fast = YOLOCLIPGrounder(proposer, ProposalScorer(loaded, ScoringConfig()))
+    fast = YOLOCLIPGrounder(proposer, ProposalScorer(loaded))
     plain = random_rn50().model
     preprocess = clip.clip._transform(plain.visual.input_resolution)
     asked = {side: count() for side in ("ours", "plain", "fast")}

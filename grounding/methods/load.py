@@ -43,7 +43,7 @@ from grounding.methods.on_proposals import OnProposals
 from grounding.methods.own import MethodName, own_method
 from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.methods.reclip import ReCLIPGrounder
-from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
+from grounding.methods.yolo_clip import ProposalScorer, YOLOCLIPGrounder
 from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.build import decoder_for
 from grounding.model.decoder import HeatmapDecoder
@@ -71,7 +71,6 @@ def load(
     *,
     model: ModelConfig | None = None,
     proposals: ProposalsConfig | None = None,
-    scoring: ScoringConfig | None = None,
     device: str | torch.device = "cpu",
     precision: Precision = "auto",
     compiled: bool = False,
@@ -87,7 +86,6 @@ def load(
         model: the CLIP and, for "zero-shot", its input size; a run folder brings its own, beside which only
             `trust_checkpoint` may be given.
         proposals: the detector of "yolo-clip", "reclip" and "+yolo".
-        scoring: how CLIP looks at their proposals.
         device: where the models go: "auto" is a GPU if there is one.
         precision: "float32"; "bfloat16", which saves most of the time where the device multiplies it natively and moves
             heatmaps a little (docs/performance.md); or "auto": the latter where that is so.
@@ -107,8 +105,8 @@ def load(
     own = own_method(name)
     if own is not None:
         return own
-    model, proposals, scoring = model or ModelConfig(), proposals or ProposalsConfig(), scoring or ScoringConfig()
-    for what, kind in ((model, ModelConfig), (proposals, ProposalsConfig), (scoring, ScoringConfig)):
+    model, proposals = model or ModelConfig(), proposals or ProposalsConfig()
+    for what, kind in ((model, ModelConfig), (proposals, ProposalsConfig)):
         if not isinstance(what, kind):
             raise InputError(f"where a {kind.__name__} is expected there is {what!r}: give a {kind.__name__}")
     name, device = os.fspath(name), usable_device(device)  # type: ignore[arg-type]
@@ -126,7 +124,7 @@ def load(
         if name == GRADCAM:
             return gradcam(clip, model)
         chooser = YOLOCLIPGrounder if name == YOLO_CLIP else ReCLIPGrounder
-        return chooser(load_proposer(proposals, device), ProposalScorer(clip, scoring))
+        return chooser(load_proposer(proposals, device), ProposalScorer(clip))
     folder = folder_of(name)
     if not folder.is_dir():
         known = ", ".join((*SHIPPED, *TRAINING_FREE, *RESNETS, "module:Class of a method of your own"))

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from grounding.clip.backbone import LoadedCLIP
-from grounding.clip.crops import VIEWS, encode_crops
+from grounding.clip.crops import encode_crops
 from grounding.clip.text import TextEncoder
-from grounding.errors import InputError
 from grounding.geometry import heatmap_of_boxes
 from grounding.methods.drawings import photograph_warnings
 from grounding.methods.grounder import EncodingGrounder
@@ -20,60 +18,40 @@ from grounding.methods.proposals import Proposer
 from grounding.types import Grounding
 
 
-@dataclass(frozen=True)
-class ScoringConfig:
-    """How CLIP looks at a proposal.
-
-    Attributes:
-        views: one or several of "tight", "context" and "blur" (`crops.encode_crops`); of several, the mean
-            similarity counts.
-    """
-
-    views: tuple[str, ...] = ("context",)
-
-    def __post_init__(self) -> None:
-        if not self.views or not set(self.views) <= set(VIEWS):
-            raise InputError(f"scoring.views is {list(self.views)}: give one or several of {', '.join(VIEWS)}")
-
-
 class ProposalScorer:
     """CLIP's opinion on which box of an image a phrase means.
 
     Args:
         clip: the frozen CLIP.
-        config: how it looks at a box.
     """
 
-    def __init__(self, clip: LoadedCLIP, config: ScoringConfig) -> None:
+    def __init__(self, clip: LoadedCLIP) -> None:
         self.clip = clip
-        self.config = config
         self.encode_phrases = TextEncoder(clip)
 
     def encode(self, images: Sequence[np.ndarray], boxes_xyxy: Sequence[np.ndarray]) -> list[Tensor]:
-        """Per image (V, N, E): its boxes as CLIP sees them in V views, to be scored as often as one likes.
+        """Per image (N, E): its boxes as CLIP sees them, to be scored as often as one likes.
 
         Args:
             images: B, each (H, W, 3) uint8 RGB; the crops of all of them go through CLIP together.
             boxes_xyxy: per image (N, 4), N >= 1, in its pixels; each with an area.
         """
-        return encode_crops(zip(images, boxes_xyxy, strict=True), self.clip.image_tower, views=self.config.views)
+        return encode_crops(zip(images, boxes_xyxy, strict=True), self.clip.image_tower)
 
     def score(self, crops: Sequence[Tensor], phrases: Sequence[Sequence[str]]) -> list[np.ndarray]:
         """Per image (P, N) float32: of each phrase a distribution over the boxes, by softmax at CLIP's temperature.
 
         Args:
-            crops: per image (V, N, E), as `encode` gives them.
+            crops: per image (N, E), as `encode` gives them.
             phrases: per image P of them, or none.
         """
         scale = self.clip.model.logit_scale.exp()
         return [(scale * each).softmax(dim=1).cpu().numpy() for each in self.similarities(crops, phrases)]
 
     def similarities(self, crops: Sequence[Tensor], phrases: Sequence[Sequence[str]]) -> list[Tensor]:
-        """Per image (P, N) in [-1, 1] the cosine of each phrase with each box, the mean over its views."""
+        """Per image (P, N) in [-1, 1] the cosine of each phrase with each box."""
         return [
-            torch.einsum("pe,vne->pn", self.encode_phrases(asked).embeddings, of_image) / len(of_image)
-            if asked
-            else of_image.new_zeros(0, of_image.shape[1])
+            self.encode_phrases(asked).embeddings @ of_image.T if asked else of_image.new_zeros(0, len(of_image))
             for of_image, asked in zip(crops, phrases, strict=True)
         ]
 
@@ -118,7 +96,7 @@ class EncodedProposals:
         images: B originals, each (H, W, 3) uint8 RGB.
         boxes_xyxy: per image (N, 4), N >= 1, in its pixels.
         found: per image, whether these are proposals; else the only one is the whole image.
-        crops: per image (V, N, E), the boxes as CLIP sees them.
+        crops: per image (N, E), the boxes as CLIP sees them.
         encoded_by: `YOLOCLIPGrounder.identity`.
     """
 
@@ -162,7 +140,7 @@ class YOLOCLIPGrounder(EncodingGrounder):
     def identity(self) -> str:
         """What an encoded image depends on besides the image."""
         clip, proposer = self.scorer.clip, self.proposer
-        return f"{clip.sha256} {clip.precision} {self.scorer.config} {proposer.sha256} {proposer.selection}"
+        return f"{clip.sha256} {clip.precision} {proposer.sha256} {proposer.selection}"
 
     def _encode(self, images: Sequence[np.ndarray]) -> EncodedProposals:
         boxes, found = zip(*(boxes_to_choose_from(self.proposer, image) for image in images), strict=True)

@@ -25,7 +25,7 @@ from grounding.methods.on_proposals import OnProposals
 from grounding.methods.own import MethodName, MethodNames, OwnGrounder, OwnImage, own_method
 from grounding.methods.proposals import EMBEDDED_NAME, ProposalsConfig, load_proposer
 from grounding.methods.reclip import ReCLIPGrounder
-from grounding.methods.yolo_clip import EncodedProposals, ProposalScorer, ScoringConfig, YOLOCLIPGrounder
+from grounding.methods.yolo_clip import EncodedProposals, ProposalScorer, YOLOCLIPGrounder
 from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
 from grounding.webapp.uploads import Photo
@@ -110,7 +110,7 @@ def load_methods(
     dense = [each for each in named.values() if isinstance(each, DenseGrounder)]
     first = min(dense, key=lambda each: each.decoder is None, default=None)  # of several, a run, as in `shared_model`
     encoder = first.encoder if first else make_encoder(model, device, precision="auto")
-    proposer, scorer = load_proposer(proposals, device), ProposalScorer(encoder.clip, ScoringConfig())
+    proposer, scorer = load_proposer(proposals, device), ProposalScorer(encoder.clip)
     others: list[PageMethod] = [gradcam(encoder.clip, model), YOLOCLIPGrounder(proposer, scorer),
                                 ReCLIPGrounder(proposer, scorer)]  # fmt: skip
     if first is None or first.decoder is not None or ZERO_SHOT in asked:  # a CLIP's name is that already

@@ -13,7 +13,6 @@ from grounding import InputError, ModelConfig, load
 from grounding.evaluation.registry import MethodSettings, load_method, origin_of
 from grounding.methods.load import SIZES_OF_A_CLIP, shared_model
 from grounding.methods.proposals import ProposalsConfig
-from grounding.methods.yolo_clip import ScoringConfig
 from grounding.webapp.answers import load_methods
 from tests.scripts import assert_refused, run_script
 from tests.tiny_clip import save_tiny_clip
@@ -55,7 +54,7 @@ def test_methods_without_training_see_the_clip_that_is_named(clip_file: Path) ->
     assert (model.clip, model.inference_sizes) == (str(clip_file), SIZES_OF_A_CLIP)
     beside_a_run = shared_model(["refshapes", str(clip_file)], ModelConfig())
     assert beside_a_run.clip == "embedded"
-    settings = MethodSettings(beside_a_run, ProposalsConfig(), ScoringConfig(), "cpu")
+    settings = MethodSettings(beside_a_run, ProposalsConfig(), "cpu")
     grounder = load_method(str(clip_file), settings)
     made_from = origin_of(grounder, str(clip_file), settings)
     assert grounder.name == "RN50" and made_from["model"]["clip"] == str(clip_file)

@@ -22,7 +22,6 @@ from grounding.methods.load import load
 from grounding.methods.names import folder_of, method_names, needs_no_training
 from grounding.methods.on_proposals import OnProposals, heat_of_boxes
 from grounding.methods.proposals import EMBEDDED_NAME, ProposalsConfig
-from grounding.methods.yolo_clip import ScoringConfig
 from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
 from grounding.webapp.answers import Answerer, about, load_methods
@@ -148,7 +147,7 @@ def test_its_name_is_that_of_the_map_and_more():
 
 
 def test_its_answers_depend_on_the_map_and_the_detector():
-    settings = MethodSettings(ModelConfig(), ProposalsConfig(), ScoringConfig(), "cpu")
+    settings = MethodSettings(ModelConfig(), ProposalsConfig(), "cpu")
     with_map, alone = (
         origin_of(load_method(name, settings), name, settings) for name in ("zero-shot+yolo", "zero-shot")
     )

@@ -70,7 +70,7 @@ def test_an_image_that_another_method_encoded_is_refused(methods: dict[str, Any]
     np.testing.assert_array_equal(found.heatmap, expected.heatmap)
 
 
-@pytest.mark.parametrize("setting", ["model", "proposals", "scoring"])
+@pytest.mark.parametrize("setting", ["model", "proposals"])
 def test_settings_are_of_their_own_kind(setting: str) -> None:
     with pytest.raises(grounding.InputError, match=rf"(?i)^where a {setting}Config is expected there is {{'a': 1}}"):
         grounding.load("yolo-clip", **{setting: {"a": 1}})  # type: ignore[arg-type]
