@@ -91,7 +91,7 @@ def measured(
         },
         rounds=max(10, len(paths)),
     )
-    boxes = sum(len(proposer.propose(read_image(path)).boxes_xyxy) for path in paths) / len(paths)
+    boxes = sum(len(proposer.propose(read_image(path))) for path in paths) / len(paths)
     name = str(precision).removeprefix("torch.")
     detail = (
         f"{kind}, {len(paths)} images, {boxes:.1f} proposals each (confidence {confidence:g}), {PHRASES} phrases: "
@@ -114,7 +114,7 @@ def plain_yolo_clip(
 ) -> torch.Tensor:
     """Per phrase the index of the best proposal, as the `clip` package's own examples would have it."""
     pixels = read_image(path)
-    boxes = proposer.propose(pixels).boxes_xyxy.tolist() or [(0, 0, pixels.shape[1], pixels.shape[0])]
+    boxes = proposer.propose(pixels).tolist() or [(0, 0, pixels.shape[1], pixels.shape[0])]
     image = Image.fromarray(pixels)
     crops = torch.stack([preprocess(image.crop(tuple(box))) for box in boxes])
     regions = F.normalize(model.encode_image(crops), dim=-1)

@@ -85,7 +85,7 @@ class OnProposals(EncodingGrounder):
     @property
     def identity(self) -> tuple[str, ...]:
         """What an encoded image depends on besides the image."""
-        return (*self.maps.identity, self.proposer.sha256, str(self.proposer.selection))
+        return (*self.maps.identity, self.proposer.sha256, str(self.proposer.config))
 
     def _encode(self, images: Sequence[np.ndarray]) -> ImagesWithProposals:
         boxes, found = zip(*(boxes_to_choose_from(self.proposer, image) for image in images), strict=True)

@@ -140,7 +140,7 @@ class YOLOCLIPGrounder(EncodingGrounder):
     def identity(self) -> str:
         """What an encoded image depends on besides the image."""
         clip, proposer = self.scorer.clip, self.proposer
-        return f"{clip.sha256} {clip.precision} {proposer.sha256} {proposer.selection}"
+        return f"{clip.sha256} {clip.precision} {proposer.sha256} {proposer.config}"
 
     def _encode(self, images: Sequence[np.ndarray]) -> EncodedProposals:
         boxes, found = zip(*(boxes_to_choose_from(self.proposer, image) for image in images), strict=True)
@@ -168,7 +168,7 @@ class YOLOCLIPGrounder(EncodingGrounder):
 
 def boxes_to_choose_from(proposer: Proposer, image: np.ndarray) -> tuple[np.ndarray, bool]:
     """(N, 4) proposals, and True; or the whole image as the only box, and False, where there are none."""
-    boxes = proposer.propose(image).boxes_xyxy
+    boxes = proposer.propose(image)
     if len(boxes):
         return boxes, True
     height, width = image.shape[:2]
