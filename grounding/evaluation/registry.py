@@ -34,10 +34,9 @@ from grounding.methods.names import (
     maps_of,
     needs_no_training,
 )
-from grounding.methods.on_proposals import OnProposals
 from grounding.methods.own import MethodName, OwnGrounder
 from grounding.methods.proposals import ProposalsConfig, load_proposer
-from grounding.methods.yolo_clip import ProposalScorer, YOLOCLIPGrounder
+from grounding.methods.yolo_clip import OnProposals, ProposalScorer, YOLOCLIPGrounder
 from grounding.runtime.config_io import plain
 from grounding.runtime.files import sha256_of
 from grounding.types import Example, Expression, Grounding

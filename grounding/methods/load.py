@@ -39,11 +39,10 @@ from grounding.methods.names import (
     names_of,
     run_folders,
 )
-from grounding.methods.on_proposals import OnProposals
 from grounding.methods.own import MethodName, own_method
 from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.methods.reclip import ReCLIPGrounder
-from grounding.methods.yolo_clip import ProposalScorer, YOLOCLIPGrounder
+from grounding.methods.yolo_clip import OnProposals, ProposalScorer, YOLOCLIPGrounder
 from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.build import decoder_for
 from grounding.model.decoder import HeatmapDecoder
@@ -146,11 +145,7 @@ def load(
 
 
 def read_decoder(folder: Path, encoder: Encoder, config: ModelConfig) -> HeatmapDecoder | EmbeddingAdapters:
-    """A run's trained decoder or adapters, for the encoder whose CLIP they were trained on, on its device.
-
-    Raises:
-        InputError: there is no decoder yet, its file is damaged, or it is of another architecture or another CLIP.
-    """
+    """A run's trained decoder or adapters, for the encoder whose CLIP they were trained on, on its device."""
     decoder = decoder_for(encoder, config.decoder)
     path = folder / DECODER_FILE
     if not path.is_file():
@@ -172,11 +167,7 @@ def read_decoder(folder: Path, encoder: Encoder, config: ModelConfig) -> Heatmap
 
 
 def model_for(name: str, given: ModelConfig) -> ModelConfig:
-    """The given model, or where the method's name is that of a CLIP, this one, at several sizes unless sizes are given.
-
-    Raises:
-        InputError: another CLIP is given beside it.
-    """
+    """The given model, or where the name is that of a CLIP, this one, at several sizes unless sizes are given."""
     name = maps_of(name)
     if not is_clip(name):
         return given
@@ -197,11 +188,7 @@ def refuse_other_model(given: ModelConfig, own: ModelConfig, folder: Path) -> No
 
 def shared_model(names: Iterable[MethodName], given: ModelConfig) -> ModelConfig:
     """The first run's model, so that methods without training see the same CLIP at the same size; else that of the
-    first CLIP which is named as a method; else the given one.
-
-    Raises:
-        InputError: settings of a model are given beside a run that has others, or as `read_model_config`.
-    """
+    first CLIP which is named as a method; else the given one."""
     names = list(names)
     runs = run_folders(names)
     if not runs:

@@ -20,8 +20,8 @@ from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import load
 from grounding.methods.names import folder_of, method_names, needs_no_training
-from grounding.methods.on_proposals import OnProposals, heat_of_boxes
 from grounding.methods.proposals import EMBEDDED_NAME, ProposalsConfig
+from grounding.methods.yolo_clip import OnProposals, heat_of_boxes
 from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
 from grounding.webapp.answers import Answerer, about, load_methods
