@@ -12,7 +12,7 @@ from torch import Tensor
 from grounding.clip.encoder import EncodedImages, EncodedView, Encoder
 from grounding.clip.precision import own_mode
 from grounding.clip.similarity import similarity_of
-from grounding.clip.text import TextEncoder, as_phrases
+from grounding.clip.text import as_phrases
 from grounding.data.augmentation_rules import can_be_mirrored, mirrored_phrase
 from grounding.data.images import ImageLike
 from grounding.errors import SettingsError
@@ -73,7 +73,7 @@ class DenseGrounder(EncodingGrounder):
             required_head(extraction, quality_head)
         if spatial_rules and isinstance(decoder, HeatmapDecoder):
             raise SettingsError("spatial_rules act on similarity maps, and a decoder makes none: leave them out")
-        self.encoder, self.clip = encoder, encoder.clip
+        self.encoder, self.clip, self.text = encoder, encoder.clip, encoder.encode_phrases
         self.updates_clip = isinstance(decoder, HeatmapDecoder) and decoder.updates is not None
         seen_by = updated_encoder(encoder, decoder)
         self._encoders = [seen_by.at(size) for size in sizes] or [seen_by]
@@ -85,11 +85,6 @@ class DenseGrounder(EncodingGrounder):
         self.calibration = calibration
         self.raw_scores, self.name = False, name
         self.weights = encoder.clip.weights
-
-    @property
-    def text(self) -> TextEncoder:
-        """What reads the phrases, and remembers them."""
-        return self.encoder.encode_phrases
 
     @property
     def identity(self) -> tuple[str, ...]:

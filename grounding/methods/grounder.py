@@ -55,7 +55,7 @@ class EncodingGrounder:
 
     Attributes:
         name, weights: as in `Grounder`.
-        clip: what looks at images and phrases.
+        clip, text: what looks at images, and what reads phrases and remembers them.
         proposer: the detector that proposes boxes, if one does.
         encoded: the class of encoded images; they have the originals as `images`, and `encoded_by`, the `identity` of
             the method that made them.
@@ -64,14 +64,10 @@ class EncodingGrounder:
     name: str
     weights: str
     clip: LoadedCLIP
+    text: TextEncoder | None
     proposer: Proposer | None = None
     encoded: type[Any]
     _has_warned = False
-
-    @property
-    def text(self) -> TextEncoder | None:
-        """What reads the phrases, and remembers them; None where that is the method's own affair."""
-        raise NotImplementedError
 
     @property
     def identity(self) -> Any:

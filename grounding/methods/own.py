@@ -42,7 +42,7 @@ class OwnGrounder(EncodingGrounder):
         origin: "package.module:Class".
     """
 
-    encoded = EncodedImages
+    encoded, text = EncodedImages, None  # what the method remembers of phrases is its own affair
 
     def __init__(self, method: Any) -> None:
         kind = type(method)
@@ -55,10 +55,6 @@ class OwnGrounder(EncodingGrounder):
         if not (isinstance(self.name, str) and FILE_NAME.fullmatch(self.name)):
             raise InputError(f"{self.origin} has the name {self.name!r}, and files are called after it: use letters, "
                              "digits and -")  # fmt: skip
-
-    @property
-    def text(self) -> None:
-        """What the method remembers of phrases is its own affair."""
 
     @property
     def identity(self) -> tuple[str, ...]:

@@ -114,19 +114,13 @@ class YOLOCLIPGrounder(EncodingGrounder):
 
     def __init__(self, proposer: Proposer, scorer: ProposalScorer) -> None:
         self.proposer: Proposer = proposer
-        self.scorer, self.clip = scorer, scorer.clip
+        self.scorer, self.clip, self.text = scorer, scorer.clip, scorer.encode_phrases
         self.weights = f"{scorer.clip.weights}; {proposer.weights}"
-
-    @property
-    def text(self) -> TextEncoder:
-        """What reads the phrases, and remembers them."""
-        return self.scorer.encode_phrases
 
     @property
     def identity(self) -> str:
         """What an encoded image depends on besides the image."""
-        clip, proposer = self.scorer.clip, self.proposer
-        return f"{clip.sha256} {clip.precision} {proposer.sha256} {proposer.config}"
+        return f"{self.clip.sha256} {self.clip.precision} {self.proposer.sha256} {self.proposer.config}"
 
     def _encode(self, images: Sequence[np.ndarray]) -> EncodedProposals:
         boxes, found = zip(*(boxes_to_choose_from(self.proposer, image) for image in images), strict=True)
@@ -177,15 +171,10 @@ class OnProposals(EncodingGrounder):
         if not isinstance(maps, DenseGrounder):
             raise InputError(f"{maps.name} makes no heatmap that could choose among a detector's boxes: give +yolo "
                              "after a run, a CLIP or zero-shot")  # fmt: skip
-        self.maps, self.clip = maps, maps.encoder.clip
+        self.maps, self.clip, self.text = maps, maps.encoder.clip, maps.text
         self.proposer: Proposer = proposer
         self.name = f"{maps.name}+yolo"
         self.weights = f"{maps.weights}; {proposer.weights}"
-
-    @property
-    def text(self) -> TextEncoder:
-        """What reads the phrases, and remembers them."""
-        return self.maps.text
 
     @property
     def identity(self) -> tuple[str, ...]:

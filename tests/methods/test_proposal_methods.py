@@ -73,13 +73,6 @@ def test_presence_is_the_cosine_with_the_best_crop(image, scorer, method) -> Non
     assert found == pytest.approx(expected.tolist(), abs=1e-5)
 
 
-def test_no_proposal_gives_the_whole_image_and_says_so(image, scorer) -> None:
-    for method in (YOLOCLIPGrounder, ReCLIPGrounder):
-        [answer] = method(FakeProposer([]), scorer).ground(image, ["a cat"])
-        assert answer.boxes_xyxy.tolist() == [[0, 0, 192, 96]] and answer.no_proposal
-        assert method(FakeProposer(BOXES), scorer).ground(image, []) == []
-
-
 class NothingInTheDark(FakeProposer):
     """Proposes nothing in a black image."""
 
@@ -98,6 +91,7 @@ def test_batches_are_images_one_by_one(image, scorer, method) -> None:
             np.testing.assert_array_equal(answer.image, pixels)
             assert answer.presence == pytest.approx(alone.presence, abs=1e-5)
             assert answer.no_proposal == alone.no_proposal == (not pixels.any())
+            assert pixels.any() or answer.boxes_xyxy.tolist() == [[0, 0, 192, 96]]
 
 
 def test_an_encoded_image_is_asked_without_another_look(image, scorer, monkeypatch) -> None:
