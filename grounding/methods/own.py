@@ -139,15 +139,13 @@ def fault(answer: Any, size: tuple[int, int]) -> str:
         return f"boxes of shape {boxes.shape} and scores of shape {scores.shape}: give (N, 4) and (N,), N at least 1"
     if heatmap.shape != size:
         return f"a heatmap of shape {heatmap.shape} for an image of {size}: give it the image's height and width"
-    for what, values in (("box", boxes), ("score", scores), ("heatmap", heatmap)):
-        if not np.isfinite(values).all():
-            return f"a {what} that is not finite: give numbers"
-    if (boxes[:, 2:] < boxes[:, :2]).any():
-        return f"the box {boxes[(boxes[:, 2:] < boxes[:, :2]).any(axis=1)][0].tolist()}: give x1, y1, x2, y2"
+    wrong = ~np.isfinite(boxes).all(axis=1) | (boxes[:, 2:] < boxes[:, :2]).any(axis=1)
+    if wrong.any():
+        return f"the box {boxes[wrong][0].tolist()}: give x1, y1, x2, y2"
     if 0 < boxes.max() <= 1:
         return f"the box {boxes[0].tolist()}, a share of the image's sides it seems: give pixels of the image"
     for what, values in (("scores", scores), ("a heatmap", heatmap)):
-        if values.min() < -TOLERANCE or values.max() > 1 + TOLERANCE:
+        if not (values.min() >= -TOLERANCE and values.max() <= 1 + TOLERANCE):  # nor where one is no number
             return f"{what} from {values.min():g} to {values.max():g}: bring the values into [0, 1]"
     if (np.diff(scores) > 0).any():
         return "boxes that are not in the order of their scores: put the best one first"

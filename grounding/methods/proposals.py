@@ -98,13 +98,9 @@ def load_proposer(config: ProposalsConfig, device: str | torch.device = "cpu") -
 def best_proposals(
     boxes_xyxy: np.ndarray, scores: np.ndarray, image_size: tuple[int, int], config: ProposalsConfig
 ) -> np.ndarray:
-    """The best of a detector's boxes, clipped to the image, after greedy non-maximum suppression: (N, 4) float32.
+    """(N, 4) float32, the best of a detector's boxes (M, 4), clipped to the image, after non-maximum suppression.
 
-    Args:
-        boxes_xyxy: (M, 4) in pixels of the original image; they may reach past its border.
-        scores: (M,) in [0, 1].
-        image_size: (width, height) in pixels.
-        config: which of them.
+    `image_size` is (width, height) in pixels.
     """
     clipped = np.clip(boxes_xyxy, 0, np.tile(image_size, 2)).astype(np.float32)
     usable = (scores >= config.confidence) & (box_area(clipped) > 0)
@@ -170,14 +166,8 @@ class YOLOXProposer:
 def fit(image: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """An image in the upper left of a canvas, scaled to fit, the rest gray.
 
-    YOLOX itself resizes without antialiasing; with it, more of the objects of real photographs are found.
-
-    Args:
-        image: (H, W, 3) uint8.
-        size: (width, height) of the canvas in pixels.
-
-    Returns:
-        (height, width, 3) uint8, and (2,) float64, canvas pixels per image pixel along x and y.
+    YOLOX itself resizes without antialiasing; with it, more of the objects of real photographs are found. `size` is
+    (width, height); beside the canvas (height, width, 3) uint8 its pixels per image pixel along x and y.
     """
     height, width = image.shape[:2]
     ratio = min(size[0] / width, size[1] / height)
@@ -198,9 +188,6 @@ def decode(output: np.ndarray, input_size: tuple[int, int]) -> tuple[np.ndarray,
 
     Returns:
         (A, 4) float32 boxes_xyxy in pixels of the network's input, and (A,) float32 objectness times best class score.
-
-    Raises:
-        ValueError: the output has not the shape that a YOLOX of this input size gives.
     """
     width, height = input_size
     grids = [np.stack(np.meshgrid(range(width // s), range(height // s)), axis=-1).reshape(-1, 2) for s in STRIDES]

@@ -62,19 +62,14 @@ def similarity_heatmaps(
     parsed = [parse_spatial_phrase(phrase) for phrase in phrases]
     asked = [(noun, row) for row, phrase in enumerate(parsed) for noun in noun_phrases(phrase)]
     about = image_index[torch.tensor([row for _, row in asked], device=image_index.device)]
-    likely = position_distribution(cosines([noun for noun, _ in asked], about), valid[about], float(sharpness))
+    logits = float(sharpness) * cosines([noun for noun, _ in asked], about)
+    likely = logits.masked_fill(~valid[about], -torch.inf).flatten(1).softmax(dim=1).view_as(logits)
     of_nouns: list[dict[str, Tensor]] = [{} for _ in parsed]
     for (noun, row), distribution in zip(asked, likely, strict=True):
         of_nouns[row][noun] = distribution
     combined = torch.stack([combine_maps(phrase, nouns) for phrase, nouns in zip(parsed, of_nouns, strict=True)])
     heat = combined.clamp(min=torch.finfo(combined.dtype).tiny).log()
     return min_max_normalize(heat, valid[image_index]), presence
-
-
-def position_distribution(similarity: Tensor, valid: Tensor, sharpness: float) -> Tensor:
-    """Where a phrase is, (P, h, w) probabilities: a softmax of its cosines over the valid positions (P, h, w) bool."""
-    logits = (sharpness * similarity).masked_fill(~valid, -torch.inf)
-    return logits.flatten(1).softmax(dim=1).view_as(similarity)
 
 
 def standing(direction: str, anchor: Tensor) -> Tensor:
