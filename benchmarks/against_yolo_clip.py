@@ -29,7 +29,7 @@ from grounding.clip.backbone import CLIP, clip
 from grounding.data.images import read_image
 from grounding.errors import InputError
 from grounding.methods.proposals import ProposalsConfig, Proposer, load_proposer
-from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
+from grounding.methods.yolo_clip import ProposalScorer, YOLOCLIPGrounder
 from grounding.webapp.uploads import examples_for
 
 PHRASES = 4
@@ -74,7 +74,7 @@ def measured(
     proposer = load_proposer(ProposalsConfig(detector=detector, confidence=confidence))
     loaded = random_rn50(precision=precision)
     ours = random_grounder(loaded)
-    fast = YOLOCLIPGrounder(proposer, ProposalScorer(loaded, ScoringConfig()))
+    fast = YOLOCLIPGrounder(proposer, ProposalScorer(loaded))
     plain = random_rn50().model
     preprocess = clip.clip._transform(plain.visual.input_resolution)
     asked = {side: count() for side in ("ours", "plain", "fast")}
@@ -91,7 +91,7 @@ def measured(
         },
         rounds=max(10, len(paths)),
     )
-    boxes = sum(len(proposer.propose(read_image(path)).boxes_xyxy) for path in paths) / len(paths)
+    boxes = sum(len(proposer.propose(read_image(path))) for path in paths) / len(paths)
     name = str(precision).removeprefix("torch.")
     detail = (
         f"{kind}, {len(paths)} images, {boxes:.1f} proposals each (confidence {confidence:g}), {PHRASES} phrases: "
@@ -114,7 +114,7 @@ def plain_yolo_clip(
 ) -> torch.Tensor:
     """Per phrase the index of the best proposal, as the `clip` package's own examples would have it."""
     pixels = read_image(path)
-    boxes = proposer.propose(pixels).boxes_xyxy.tolist() or [(0, 0, pixels.shape[1], pixels.shape[0])]
+    boxes = proposer.propose(pixels).tolist() or [(0, 0, pixels.shape[1], pixels.shape[0])]
     image = Image.fromarray(pixels)
     crops = torch.stack([preprocess(image.crop(tuple(box))) for box in boxes])
     regions = F.normalize(model.encode_image(crops), dim=-1)

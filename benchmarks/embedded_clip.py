@@ -46,7 +46,7 @@ def main(data: Path = Path("data/refshapes"), clip: str = "embedded", output: Pa
         example = dataset[index]
         ids = [region.ann_id for region in example.regions]
         boxes = np.array([region.box_xyxy for region in example.regions])
-        regions = encode_crops([(example.image, boxes)], loaded.image_tower)[0][0]
+        regions = encode_crops([(example.image, boxes)], loaded.image_tower)[0]
         phrases = encoders[16].encode_phrases(example.phrases).embeddings
         chosen = (phrases @ regions.T).argmax(dim=1).tolist()
         pointed = {s: grounder.ground(example.image, example.phrases) for s, grounder in dense.items()}

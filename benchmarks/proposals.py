@@ -46,14 +46,14 @@ def main(
         started = time.perf_counter()
         proposals = proposer.propose(example.image)
         seconds += time.perf_counter() - started
-        counts.append(len(proposals.boxes_xyxy))
+        counts.append(len(proposals))
         objects = {region.ann_id: region.box_xyxy for region in example.regions}
         groups = {
             "all": set(objects),
             "referred": {expression.ann_id for expression in example.expressions},
             "novel": {expression.ann_id for expression in example.expressions if "novel" in expression.tags},
         }
-        iou = box_iou(np.array(list(objects.values())), proposals.boxes_xyxy)
+        iou = box_iou(np.array(list(objects.values())), proposals)
         for best in (*BEST, None):
             for ann_id, value in zip(objects, iou[:, :best].max(axis=1, initial=0), strict=True):
                 for group in (group for group, members in groups.items() if ann_id in members):

@@ -26,7 +26,7 @@ from tqdm import tqdm
 from grounding.deployment.networks import to_onnx
 from grounding.errors import InputError
 from grounding.geometry import box_area
-from grounding.methods.proposals.yolox import PADDING
+from grounding.methods.proposals import PADDING
 from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import atomic_write
 from grounding.training.step import warmup_cosine

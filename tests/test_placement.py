@@ -12,7 +12,6 @@ import torch
 from accelerate import Accelerator
 
 from grounding.clip.backbone import LoadedCLIP, load_clip
-from grounding.clip.crops import VIEWS
 from grounding.clip.encoder import Encoder
 from grounding.clip.text import TextEncoder
 from grounding.evaluation.clip_similarity import CLIPSimilarity
@@ -22,7 +21,7 @@ from grounding.methods.dense import DenseGrounder
 from grounding.methods.grounder import Grounder
 from grounding.methods.load import gradcam, zero_shot
 from grounding.methods.reclip import ReCLIPGrounder
-from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
+from grounding.methods.yolo_clip import ProposalScorer, YOLOCLIPGrounder
 from grounding.model.decoder import DecoderConfig, decoder_for
 from grounding.training.config import TrainConfig
 from grounding.training.criterion import LossConfig, criterion_for
@@ -75,8 +74,8 @@ METHODS: dict[str, Callable[[LoadedCLIP], Grounder]] = {
     "adapters": decoding("adapters"),
     "gradcam": lambda clip: gradcam(clip, ModelConfig()),
     "zero-shot": lambda clip: zero_shot(Encoder(clip, model_size=64), ModelConfig()),
-    "yolo-clip": lambda clip: YOLOCLIPGrounder(FakeProposer(BOXES), ProposalScorer(clip, ScoringConfig(VIEWS))),
-    "reclip": lambda clip: ReCLIPGrounder(FakeProposer(BOXES), ProposalScorer(clip, ScoringConfig(VIEWS))),
+    "yolo-clip": lambda clip: YOLOCLIPGrounder(FakeProposer(BOXES), ProposalScorer(clip)),
+    "reclip": lambda clip: ReCLIPGrounder(FakeProposer(BOXES), ProposalScorer(clip)),
 }
 
 

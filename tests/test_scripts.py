@@ -178,7 +178,6 @@ def test_wrong_names(made: Path, tmp_path: Path, capsys: Capture) -> None:
     refused(tmp_path / "no_run", fragment="no_run")
     refused("zero-shot", "--query", "image", fragment="query")
     refused("yolo-clip", "--proposals.detector", "none.onnx", fragment="none.onnx")
-    refused("yolo-clip", "--scoring.views", '["wide"]', fragment="scoring.views")
     refused("zero-shot", "--model.clip", "RN99", fragment="RN99")
     refused("zero-shot", "--model.model_size", "100", fragment="multiple of 32")
     refused("zero-shot", "--model.output_stride", "8", fragment="16, 32")

@@ -1,14 +1,12 @@
-"""CLIP's global embedding of regions: each box cut out of its image in one or several views, resized and encoded."""
+"""CLIP's global embedding of regions: each box cut out of its image, resized and encoded."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from math import ceil
+from collections.abc import Iterable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from kornia.filters import gaussian_blur2d
 from kornia.geometry.transform import crop_and_resize
 from torch import Tensor
 
@@ -16,69 +14,44 @@ from grounding.clip.backbone import ModifiedResNet, normalise_pixels
 from grounding.clip.precision import own_mode
 
 BATCH_SIZE = 32
-VIEWS = ("tight", "context", "blur")
 # Side of the square crop over the box's longer side. A squashed crop turns a diamond into a square, and CLIP has
 # learned from pictures with surroundings; chosen on the validation split of the first RefShapes among 1 to 1.4.
 CONTEXT = 1.25
-# Deviation of the Gaussian over the picture's side: a hundred pixels on COCO's photographs, as ReCLIP has it.
-BLUR = 0.15
 
 
 @own_mode()
-def encode_crops(
-    images: Iterable[tuple[np.ndarray, np.ndarray]], visual: ModifiedResNet, *, views: Sequence[str] = ("context",)
-) -> list[Tensor]:
-    """Image embeddings of the boxes of several images; all crops of all views go through CLIP together, in batches.
+def encode_crops(images: Iterable[tuple[np.ndarray, np.ndarray]], visual: ModifiedResNet) -> list[Tensor]:
+    """Image embeddings of the boxes of several images; all crops go through CLIP together, in batches.
 
-    "tight" is the box alone, stretched to a square. "context" is a square about the box's centre, `CONTEXT` times its
-    longer side. "blur" is the whole image with everything outside of the box blurred (Subramanian et al. 2022,
-    "ReCLIP", section 3.1). Past the border, the image's outermost pixels are repeated.
+    A crop is a square about the box's centre, `CONTEXT` times its longer side. Past the border, the image's outermost
+    pixels are repeated.
 
     Args:
         images: each (H, W, 3) uint8 RGB, with its boxes (N, 4) in its pixels, each with an area.
         visual: the frozen CLIP's image tower.
-        views: V of `VIEWS`.
 
     Returns:
-        Per image (V, N, E) float32, L2-normalised along E, on the model's device.
+        Per image (N, E) float32, L2-normalised along E, on the model's device.
     """
     device, size = next(visual.parameters()).device, visual.input_resolution
     crops = []
     for image, boxes_xyxy in images:
         pixels = torch.from_numpy(np.require(image, requirements=["C", "W"])).to(device).permute(2, 0, 1)[None].float()
         boxes = torch.as_tensor(boxes_xyxy, device=device, dtype=torch.float32).reshape(-1, 4)
-        regions = {"tight": boxes, "context": _squares(boxes, CONTEXT)}
-        crops.append(torch.cat([
-            _blurred(pixels, boxes, size) if view == "blur" else _resized(pixels, regions[view], size) for view in views
-        ]))  # fmt: skip
+        crops.append(_resized(pixels, _squares(boxes), size))
     if not crops:
         return []
     embeddings = [
         visual(normalise_pixels(chunk.clamp(0, 255)).contiguous(memory_format=torch.channels_last))
         for chunk in torch.cat(crops).split(BATCH_SIZE)
     ]
-    by_image = F.normalize(torch.cat(embeddings).float(), dim=-1).split([len(of_image) for of_image in crops])
-    return [of_image.view(len(views), -1, of_image.shape[-1]) for of_image in by_image]
+    return list(F.normalize(torch.cat(embeddings).float(), dim=-1).split([len(of_image) for of_image in crops]))
 
 
-def _blurred(pixels: Tensor, boxes: Tensor, size: int) -> Tensor:
-    height, width = pixels.shape[-2:]
-    whole = _squares(boxes.new_tensor([[0, 0, width, height]]), 1.0)
-    sharp = _resized(pixels, whole, size)
-    sigma = BLUR * size
-    kernel = 2 * ceil(3 * sigma) + 1
-    blurred = gaussian_blur2d(sharp, (kernel, kernel), (sigma, sigma), border_type="replicate")
-    x1, y1, x2, y2 = ((boxes - whole[:, :2].repeat(1, 2)) * size / max(height, width)).T[..., None, None]
-    centre = torch.arange(size, device=boxes.device) + 0.5
-    column, row = centre[None, None, :], centre[None, :, None]
-    inside = (x1 <= column) & (column < x2) & (y1 <= row) & (row < y2)  # (N, S, S)
-    return torch.where(inside[:, None], sharp, blurred)
-
-
-def _squares(boxes: Tensor, context: float) -> Tensor:
-    """Squares about the boxes' centres, `context` times their longer side."""
+def _squares(boxes: Tensor) -> Tensor:
+    """Squares about the boxes' centres, `CONTEXT` times their longer side."""
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    half = context * (boxes[:, 2:] - boxes[:, :2]).amax(dim=1, keepdim=True) / 2
+    half = CONTEXT * (boxes[:, 2:] - boxes[:, :2]).amax(dim=1, keepdim=True) / 2
     return torch.cat([centres - half, centres + half], dim=1)
 
 

@@ -22,11 +22,11 @@ from grounding.clip.precision import Precision, number_format, precision_name
 from grounding.errors import InputError
 from grounding.evaluation.registry import MethodSettings, code_identity, load_method, origin_of
 from grounding.methods.config import ModelConfig
+from grounding.methods.grounder import EncodingGrounder
 from grounding.methods.load import shared_model
 from grounding.methods.names import BLIND
 from grounding.methods.proposals import ProposalsConfig
-from grounding.methods.stream import READERS, EncodeOnceGrounder, GroundedImage, Request, ground_many
-from grounding.methods.yolo_clip import ScoringConfig
+from grounding.methods.stream import READERS, GroundedImage, Request, ground_many
 from grounding.runtime.cli import exit_on_input_error, parse
 from grounding.runtime.config_io import from_plain, refuse_wrong_values
 from grounding.runtime.distributed import join_launch
@@ -57,7 +57,6 @@ class BulkConfig:
         readers: threads that decode images.
         model: the CLIP and its input size where the method is no run.
         proposals: the detector of "yolo-clip" and "reclip".
-        scoring: how CLIP looks at proposals.
         device: "auto" (a GPU if there is one) or "cpu".
         precision: "float32", "bfloat16", or "auto": the latter where the device multiplies it natively.
         compiled: whether the image tower is compiled for this machine first, which pays for thousands of images.
@@ -73,7 +72,6 @@ class BulkConfig:
     readers: PositiveInt = READERS
     model: ModelConfig = field(default_factory=ModelConfig)
     proposals: ProposalsConfig = field(default_factory=ProposalsConfig)
-    scoring: ScoringConfig = field(default_factory=ScoringConfig)
     device: Literal["auto", "cpu"] = "auto"
     precision: Precision = "auto"
     compiled: bool = False
@@ -120,7 +118,7 @@ def ground_file(config: BulkConfig) -> str:
     return f"{count} images, {broken} of them broken, in {config.output}"
 
 
-def grounder_of(config: BulkConfig) -> tuple[EncodeOnceGrounder, dict[str, Any]]:
+def grounder_of(config: BulkConfig) -> tuple[EncodingGrounder, dict[str, Any]]:
     """The method, and all that its answers depend on beside the requests.
 
     Raises:
@@ -130,16 +128,16 @@ def grounder_of(config: BulkConfig) -> tuple[EncodeOnceGrounder, dict[str, Any]]
         raise InputError(f"method is {config.method!r}, which looks at no image: give a run folder, or zero-shot")
     device = join_launch(config.device).device
     model = shared_model([config.method], config.model)
-    settings = MethodSettings(model, config.proposals, config.scoring, device, config.precision, config.compiled)
+    settings = MethodSettings(model, config.proposals, device, config.precision, config.compiled)
     loaded = load_method(config.method, settings)
-    made_from, grounder = origin_of(loaded, config.method, settings), cast(EncodeOnceGrounder, loaded)
+    made_from, grounder = origin_of(loaded, config.method, settings), cast(EncodingGrounder, loaded)
     return grounder, {"method": grounder.name, "weights": grounder.weights, "settings": made_from,
                       "code": code_identity(), "block": int(config.block), "device": device.type,
                       "precision": precision_name(number_format(config.precision, device)),
                       "compiled": config.compiled}  # fmt: skip
 
 
-def _answer(grounder: EncodeOnceGrounder, config: BulkConfig, file: ShardedFile, requests: Sequence[Line]) -> None:
+def _answer(grounder: EncodingGrounder, config: BulkConfig, file: ShardedFile, requests: Sequence[Line]) -> None:
     """Make the blocks that are not there: one process makes them in their order, so those are the last ones."""
     blocks = file.unfinished()
     done = blocks[0] * config.block if blocks else len(requests)

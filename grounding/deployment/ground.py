@@ -21,9 +21,10 @@ from grounding.data.images import images_in, read_image
 from grounding.deployment.bulk import record_of
 from grounding.errors import InputError, visible
 from grounding.methods.config import ModelConfig
+from grounding.methods.grounder import EncodingGrounder
 from grounding.methods.load import load
 from grounding.methods.names import BLIND
-from grounding.methods.stream import EncodeOnceGrounder, GroundedImage
+from grounding.methods.stream import GroundedImage
 from grounding.runtime.files import atomic_write
 
 COLUMNS = ("image", "phrase", "x1", "y1", "x2", "y2", "score", "presence", "note")
@@ -44,7 +45,7 @@ def ground_pictures(options: Namespace) -> None:
         raise InputError(f"model is {options.model!r}, which looks at no image: give RN50, or the folder of a run")
     paths = images_in(options.image)
     model = ModelConfig(trust_checkpoint=options.trust_checkpoint)
-    grounder = cast(EncodeOnceGrounder, load(options.model, model=model, device="auto"))  # as all that look at images
+    grounder = cast(EncodingGrounder, load(options.model, model=model, device="auto"))  # as all that look at images
     if grounder.text is not None:
         grounder.text(options.phrases)  # a phrase that cannot be asked is no fault of a picture
     print(f"asking {grounder.name}: {grounder.weights}", file=sys.stderr)

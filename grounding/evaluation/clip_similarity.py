@@ -107,7 +107,7 @@ class CLIPSimilarity:
         return {
             key: embedding
             for (_, new), embeddings in zip(jobs, encoded, strict=True)
-            for key, embedding in zip(new, embeddings[0].half().cpu().numpy(), strict=True)
+            for key, embedding in zip(new, embeddings.half().cpu().numpy(), strict=True)
         }
 
     def _texts(self, phrases: Sequence[str]) -> np.ndarray:

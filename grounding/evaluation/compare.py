@@ -82,8 +82,7 @@ def compare(
     dataset.check_images()
     launch = join_launch(config.device)
     model = shared_model(config.methods, config.model)
-    settings = MethodSettings(model, config.proposals, config.scoring, launch.device, config.precision,
-                              config.compiled)  # fmt: skip
+    settings = MethodSettings(model, config.proposals, launch.device, config.precision, config.compiled)
     clip = load_clip(model.clip, launch.device, trust_checkpoint=model.trust_checkpoint)
     expressions = {each.sent_id: each for each in dataset.expressions}
     names = method_names(config.methods, config.bounds)

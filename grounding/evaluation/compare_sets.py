@@ -29,7 +29,6 @@ from grounding.methods.load import shared_model
 from grounding.methods.names import BLIND, method_names, method_places, needs_no_training
 from grounding.methods.own import MethodNames, given_by_name, own_method
 from grounding.methods.proposals import ProposalsConfig
-from grounding.methods.yolo_clip import ScoringConfig
 from grounding.runtime.config_io import plain, refuse_wrong_values
 from grounding.runtime.distributed import join_launch
 from grounding.runtime.launch import refuse_several
@@ -51,7 +50,6 @@ class SetsConfig:
             thresholds of the best set accuracy.
         model: the CLIP and its input size where no method is a run; the first run's else.
         proposals: the detector of "yolo-clip" and "reclip".
-        scoring: how CLIP looks at proposals.
         images_per_batch: images that go through a method together; only the time depends on it.
         device: "auto" (a GPU if there is one) or "cpu".
         precision: what the methods compute in, as for `compare`.
@@ -66,7 +64,6 @@ class SetsConfig:
     threshold_split: str = "val"
     model: ModelConfig = field(default_factory=ModelConfig)
     proposals: ProposalsConfig = field(default_factory=ProposalsConfig)
-    scoring: ScoringConfig = field(default_factory=ScoringConfig)
     images_per_batch: PositiveInt = 16
     device: Literal["auto", "cpu"] = "auto"
     precision: Precision = "float32"
@@ -93,7 +90,7 @@ def compare_sets(config: SetsConfig) -> dict[str, Any]:
     asked = [own_method(each) or each for each in config.methods]
     names = method_names(asked)
     claim(config.output / "sets.json", settings_of("sets", config, methods=method_places(names, asked)))
-    settings = MethodSettings(shared_model(config.methods, config.model), config.proposals, config.scoring,
+    settings = MethodSettings(shared_model(config.methods, config.model), config.proposals,
                               join_launch(config.device).device, config.precision)  # fmt: skip
     methods: dict[str, Any] = {}
     for name, method in zip(names, asked, strict=True):

@@ -13,7 +13,6 @@ from grounding.evaluation.registry import BOUNDS
 from grounding.methods.config import ModelConfig
 from grounding.methods.own import MethodNames
 from grounding.methods.proposals import ProposalsConfig
-from grounding.methods.yolo_clip import ScoringConfig
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,6 @@ class EvaluateConfig:
         bounds: what to measure beside the methods: chance, and what perfect parts would reach.
         model: the CLIP and its input size where no method is a run; the first run's else.
         proposals: the detector of "yolo-clip", "reclip" and the bounds about proposals.
-        scoring: how CLIP looks at proposals.
         images_per_batch: images that go through a method together; only the time depends on it.
         device: "auto" (a GPU if there is one) or "cpu".
         precision: what the methods compute in: "float32", so that a number does not depend on the machine;
@@ -54,7 +52,6 @@ class EvaluateConfig:
     bounds: list[str] = field(default_factory=lambda: list(BOUNDS))
     model: ModelConfig = field(default_factory=ModelConfig)
     proposals: ProposalsConfig = field(default_factory=ProposalsConfig)
-    scoring: ScoringConfig = field(default_factory=ScoringConfig)
     images_per_batch: PositiveInt = 16
     device: Literal["auto", "cpu"] = "auto"
     precision: Precision = "float32"

@@ -34,10 +34,9 @@ from grounding.methods.names import (
     maps_of,
     needs_no_training,
 )
-from grounding.methods.on_proposals import OnProposals
 from grounding.methods.own import MethodName, OwnGrounder
 from grounding.methods.proposals import ProposalsConfig, load_proposer
-from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
+from grounding.methods.yolo_clip import OnProposals, ProposalScorer, YOLOCLIPGrounder
 from grounding.runtime.config_io import plain
 from grounding.runtime.files import sha256_of
 from grounding.types import Example, Expression, Grounding
@@ -56,14 +55,12 @@ class MethodSettings:
     Attributes:
         model: the CLIP, the input size and the extraction of whatever is not trained; a run brings its own.
         proposals: the detector.
-        scoring: how CLIP looks at its proposals.
         device: where the models go.
         precision, compiled: as for `grounding.load`.
     """
 
     model: ModelConfig
     proposals: ProposalsConfig
-    scoring: ScoringConfig
     device: str | torch.device
     precision: Precision = "float32"
     compiled: bool = False
@@ -119,7 +116,7 @@ def load_method(name: MethodName, settings: MethodSettings) -> Grounder:
     Raises:
         InputError: as `grounding.load`.
     """
-    return load(name, model=_model_of(name, settings.model), proposals=settings.proposals, scoring=settings.scoring,
+    return load(name, model=_model_of(name, settings.model), proposals=settings.proposals,
                 device=settings.device, precision=settings.precision, compiled=settings.compiled)  # fmt: skip
 
 
@@ -140,7 +137,7 @@ def origin_of(grounder: Grounder, name: MethodName, settings: MethodSettings) ->
                 "detector": grounder.proposer.sha256}  # fmt: skip
     if isinstance(grounder, YOLOCLIPGrounder):
         return {"clip": grounder.scorer.clip.sha256, "proposals": plain(settings.proposals),
-                "detector": grounder.proposer.sha256, "scoring": plain(settings.scoring)}  # fmt: skip
+                "detector": grounder.proposer.sha256}  # fmt: skip
     if not isinstance(grounder, DenseGrounder):  # it looks at no image
         return {}
     if needs_no_training(str(name)):
@@ -193,8 +190,8 @@ def make_bound(name: str, settings: MethodSettings) -> EvaluatedMethod:
                       precision="float32")  # whatever CLIP computes in  # fmt: skip
     if name == ANNOTATED_CLIP:
         clip = load_clip(model.clip, settings.device, trust_checkpoint=model.trust_checkpoint)
-        scorer = ProposalScorer(clip, settings.scoring)
-        made_from = {"clip": clip.sha256, "scoring": plain(settings.scoring)}
+        scorer = ProposalScorer(clip)
+        made_from = {"clip": clip.sha256}
         return EvaluatedMethod(name, clip.weights, partial(annotated_clip, scorer=scorer), made_from=made_from,
                       text=scorer.encode_phrases, precision=precision_name(clip.precision))  # fmt: skip
     if name == BOX_MASK:

@@ -95,14 +95,8 @@ def probabilities(scores: np.ndarray, presence: float, calibration: Calibration)
 
 
 def found_by(boxes_xyxy: np.ndarray, scores: np.ndarray, presence: float, calibration: Calibration) -> tuple[int, ...]:
-    """Indices of the boxes that are the answer: none, or the best and all that are apart from it and as good.
-
-    Args:
-        boxes_xyxy: (N, 4) best first.
-        scores: (N,) probabilities.
-        presence: likewise.
-        calibration: with the least of both.
-    """
+    """Indices of the boxes (N, 4), best first, that are the answer by their probabilities (N,) and that of presence:
+    none, or the best and all that are apart from it and as good."""
     if presence < calibration.least_presence:
         return ()
     apart = apart_from_better(boxes_xyxy, scores)
@@ -129,11 +123,7 @@ def save_calibration(folder: Path, calibration: Calibration | None) -> None:
 
 
 def read_calibration(folder: Path) -> Calibration | None:
-    """That of a run folder; None where there is none.
-
-    Raises:
-        InputError: the file is damaged.
-    """
+    """That of a run folder; None where there is none. InputError: the file is damaged."""
     path = folder / CALIBRATION_FILE
     if not path.is_file():
         return None

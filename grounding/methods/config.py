@@ -57,9 +57,6 @@ def read_model_config(folder: Path, *, trust_checkpoint: bool = False) -> ModelC
     """The `model` section of a run's config.yaml.
 
     Its `trust_checkpoint` is as given: that permission is the user's to give, and not the file's.
-
-    Raises:
-        InputError: the file is missing, is no YAML, or holds a field or value that no model has.
     """
     path = folder / RUN_CONFIG
     if not path.is_file():

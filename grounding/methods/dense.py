@@ -12,7 +12,7 @@ from torch import Tensor
 from grounding.clip.encoder import EncodedImages, EncodedView, Encoder
 from grounding.clip.precision import own_mode
 from grounding.clip.similarity import similarity_of
-from grounding.clip.text import TextEncoder, as_phrases
+from grounding.clip.text import as_phrases
 from grounding.data.augmentation_rules import can_be_mirrored, mirrored_phrase
 from grounding.data.images import ImageLike
 from grounding.errors import SettingsError
@@ -20,7 +20,6 @@ from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.quality import BoxQualityHead
 from grounding.extraction.settings import required_head
 from grounding.methods.calibration import Calibration, calibrated, with_cosines
-from grounding.methods.drawings import photograph_warnings
 from grounding.methods.grounder import EncodingGrounder
 from grounding.methods.similarity_maps import similarity_heatmaps
 from grounding.model.adaptation import EmbeddingAdapters
@@ -37,18 +36,15 @@ class DenseGrounder(EncodingGrounder):
         encoder: the frozen CLIP, dense.
         decoder: refines the similarity map; adapters correct the embeddings that it is made of; None leaves it as it
             is: the zero-shot form.
-        extraction: how boxes are made from heatmaps.
-        name: of the method, in reports.
+        extraction, quality_head: how boxes are made from heatmaps; the head for an extraction by "quality".
         sizes: input sizes whose heatmaps are averaged; none for the encoder's own. A somewhat larger one than it was
             trained at is often the better (Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
         flip: whether the mirrored image is asked the mirrored phrase as well, unless no mirror leaves that true;
             its heatmap is averaged with the others, so that the mirrored question has the mirrored answer.
-        quality_head: for an extraction by "quality".
         spatial_rules: whether a phrase's words for places act on similarity maps (`similarity_maps`).
         calibration: makes probabilities of scores and presence, and says which boxes are the answer.
 
     Attributes:
-        encoder: as given; frozen.
         updates_clip: whether images are encoded with the decoder's updates of the encoder.
         raw_scores: whether scores and presence stay as the heatmap gives them, for a calibration to be fitted to.
 
@@ -76,7 +72,7 @@ class DenseGrounder(EncodingGrounder):
             required_head(extraction, quality_head)
         if spatial_rules and isinstance(decoder, HeatmapDecoder):
             raise SettingsError("spatial_rules act on similarity maps, and a decoder makes none: leave them out")
-        self.encoder = encoder
+        self.encoder, self.clip, self.text = encoder, encoder.clip, encoder.encode_phrases
         self.updates_clip = isinstance(decoder, HeatmapDecoder) and decoder.updates is not None
         seen_by = updated_encoder(encoder, decoder)
         self._encoders = [seen_by.at(size) for size in sizes] or [seen_by]
@@ -90,11 +86,6 @@ class DenseGrounder(EncodingGrounder):
         self.weights = encoder.clip.weights
 
     @property
-    def text(self) -> TextEncoder:
-        """What reads the phrases, and remembers them."""
-        return self.encoder.encode_phrases
-
-    @property
     def identity(self) -> tuple[str, ...]:
         """What an encoded image depends on besides the image."""
         return tuple(each.identity for each in self._encoders)
@@ -103,14 +94,8 @@ class DenseGrounder(EncodingGrounder):
     def similarity_maps(self, image: ImageLike | EncodedImages, phrases: Sequence[str]) -> list[np.ndarray]:
         """What CLIP sees, with the decoder's updates of it: each phrase's cosine with the dense embeddings.
 
-        Args:
-            image, phrases: as for `ground`.
-
-        Returns:
-            Per phrase (H, W) float32 in [-1, 1], at the original image's size; the mean over the input sizes.
-
-        Raises:
-            InputError: as `ground`.
+        Per phrase (H, W) float32 in [-1, 1], at the original image's size; the mean over the input sizes. Takes and
+        raises what `ground` does.
         """
         phrases = as_phrases(phrases)
         if not phrases:
@@ -142,11 +127,10 @@ class DenseGrounder(EncodingGrounder):
             asked_of[True] = [mirrored_phrase(phrase) if can_be_mirrored(phrase) else phrase for phrase in flat]
         image_index = torch.tensor(image_of, device=self.encoder.device)
         of_views = [self._heatmaps(view, asked_of[view.mirrored], image_index) for view in encoded.views]
-        warnings = photograph_warnings(encoded.images, self.encoder.clip)
         answers: list[list[Grounding]] = [[] for _ in phrases]
         for row, (index, phrase) in enumerate(zip(image_of, flat, strict=True)):
             own = [(maps[row], presence[row]) for maps, presence in of_views]
-            answers[index].append(replace(self._grounding(encoded, index, phrase, own), warning=warnings[index]))
+            answers[index].append(self._grounding(encoded, index, phrase, own))
         return answers
 
     def _heatmaps(self, view: EncodedView, phrases: Sequence[str], image_index: Tensor) -> list[np.ndarray]:

@@ -21,12 +21,7 @@ STRIDE = 32  # of CLIP's last stage as it was trained
 
 
 class GradCAMGrounder(DenseGrounder):
-    """Heatmaps by Grad-CAM, at CLIP's own input size: its attention pool knows no other.
-
-    Args:
-        clip: the frozen CLIP.
-        extraction, calibration: as in `DenseGrounder`.
-    """
+    """Heatmaps by Grad-CAM, at CLIP's own input size: its attention pool knows no other."""
 
     def __init__(
         self, clip: LoadedCLIP, *, extraction: ExtractionConfig, calibration: Calibration | None = None

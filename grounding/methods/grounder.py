@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 
+from grounding.clip.backbone import LoadedCLIP
 from grounding.clip.precision import own_mode
-from grounding.clip.text import as_phrases
+from grounding.clip.text import TextEncoder, as_phrases
 from grounding.data.dataset import naming_sentences
 from grounding.data.images import ImageLike, as_image
 from grounding.errors import InputError
-from grounding.methods.drawings import PhotographWarning
-from grounding.methods.stream import EncodeOnceGrounder
+from grounding.methods.drawings import PhotographWarning, photograph_warnings
+from grounding.methods.proposals import Proposer
+from grounding.methods.stream import GroundedImage, ground_many
 from grounding.types import Example, Grounding, SetExample
 
 
@@ -44,16 +47,25 @@ class Grounder(Protocol):
         ...
 
 
-class EncodingGrounder(EncodeOnceGrounder):
+class EncodingGrounder:
     """A method that encodes images, several together, and answers phrases about what it has encoded.
 
     A subclass says by `_encode` how images are encoded and by `_ground_encoded` how phrases are answered: the list
     `phrases[i]` is asked of the i-th image.
 
     Attributes:
-        encoded: the class of encoded images; they have `encoded_by`, the `identity` of the method that made them.
+        name, weights: as in `Grounder`.
+        clip, text: what looks at images, and what reads phrases and remembers them.
+        proposer: the detector that proposes boxes, if one does.
+        encoded: the class of encoded images; they have the originals as `images`, and `encoded_by`, the `identity` of
+            the method that made them.
     """
 
+    name: str
+    weights: str
+    clip: LoadedCLIP
+    text: TextEncoder | None
+    proposer: Proposer | None = None
     encoded: type[Any]
     _has_warned = False
 
@@ -70,11 +82,7 @@ class EncodingGrounder(EncodeOnceGrounder):
 
     @own_mode()
     def encode(self, image: ImageLike) -> Any:
-        """An image as a value that `ground` takes in its place: encode once, ask as often as you like.
-
-        Raises:
-            InputError: the image cannot be read.
-        """
+        """An image as a value that `ground` takes in its place: encode once, ask as often as you like."""
         return self._encode([as_image(image)])
 
     @own_mode()
@@ -100,9 +108,19 @@ class EncodingGrounder(EncodeOnceGrounder):
         pixels, asked = as_batch(images, phrases)
         return self._answers(self._encode(pixels), asked) if any(asked) else [[] for _ in asked]
 
+    def ground_many(
+        self, requests: Iterable[tuple[str, ImageLike, Sequence[str]]], **options: Any
+    ) -> Iterator[GroundedImage]:
+        """Boxes for a stream of (key, image, phrases), in bounded memory; the options are those of `ground_many`."""
+        return ground_many(self, requests, **options)
+
     def _answers(self, encoded: Any, phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
-        answers = self._ground_encoded(encoded, phrases)
-        told = [of_image[0].warning for of_image in answers if of_image]
+        told = photograph_warnings(encoded.images, self.clip, self.proposer)
+        answers = [
+            [replace(answer, warning=warning) for answer in of_image]
+            for of_image, warning in zip(self._ground_encoded(encoded, phrases), told, strict=True)
+        ]
+        told = [warning for warning, asked in zip(told, phrases, strict=True) if asked]
         if not self._has_warned and 2 * sum(map(bool, told)) > len(told):  # of drawings one or the other may look so
             self._has_warned = True
             warnings.warn(max(told), PhotographWarning, stacklevel=3)
@@ -117,12 +135,7 @@ class EncodingGrounder(EncodeOnceGrounder):
 
 
 def as_batch(images: Sequence[ImageLike], phrases: Sequence[Sequence[str]]) -> tuple[list[np.ndarray], list[list[str]]]:
-    """Images and the phrases of each, checked as `ground` checks those of one image.
-
-    Raises:
-        InputError: there are not as many lists of phrases as images, a string stands where a list of phrases is
-            expected, an image cannot be read, or an array is none.
-    """
+    """Images and the phrases of each, checked as `ground` checks those of one image, and that there are as many."""
     asked = [as_phrases(of_image) for of_image in phrases]
     if len(images) != len(asked):
         raise InputError(f"{len(images)} images and {len(asked)} lists of phrases: give a list of phrases for each")
@@ -132,8 +145,7 @@ def as_batch(images: Sequence[ImageLike], phrases: Sequence[Sequence[str]]) -> t
 def ground_examples(grounder: Grounder, examples: Sequence[Example] | Sequence[SetExample]) -> list[list[Grounding]]:
     """Per example, one answer per expression; the method sees the image and the phrases, and nothing else.
 
-    Raises:
-        InputError: a phrase cannot be read; it names the phrase's sent_id.
+    An InputError about a phrase names its sent_id.
     """
     with naming_sentences(expression for example in examples for expression in example.expressions):
         return grounder.ground_batch([each.image for each in examples], [each.phrases for each in examples])

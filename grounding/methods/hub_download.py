@@ -16,7 +16,7 @@ from huggingface_hub import HfApi, errors
 
 from grounding.clip.backbone import EMBEDDED, RESNETS
 from grounding.errors import InputError
-from grounding.runtime.config_io import read_yaml
+from grounding.methods.config import read_model_config
 
 NAME = re.compile(r"(?P<repo>[\w-][\w.-]*/[\w-][\w.-]*)(?:@(?P<revision>[\w./-]+))?")
 PREFIX = "hf://"  # without it a name is a folder: a mistyped one must not become a download
@@ -49,16 +49,12 @@ def fetched(name: str, files: tuple[str, ...]) -> Path:
     missing = [file for file in files[:2] if not (folder / file).is_file()]
     if missing:
         raise InputError(f"{name} on the model hub is no run of this project: it has no {missing[0]}")
-    for path in (folder / file for file in files if file.endswith(".yaml") and (folder / file).is_file()):
-        try:
-            clip = read_yaml(path).get("model", {}).get("clip", EMBEDDED)
-        except (ValueError, AttributeError) as error:
-            raise InputError(f"{name} on the model hub has a damaged {path.name}: give another revision") from error
-        if clip not in PUBLISHED_CLIPS:
-            known = ", ".join(PUBLISHED_CLIPS)
-            raise InputError(
-                f"{name} on the model hub names the CLIP {str(clip)[:60]!r}: only runs with one of {known} are loaded"
-            )
+    clip = read_model_config(folder).clip
+    if clip not in PUBLISHED_CLIPS:
+        raise InputError(
+            f"{name} on the model hub names the CLIP {clip[:60]!r}: only runs with one of {', '.join(PUBLISHED_CLIPS)} "
+            "are loaded"
+        )
     return folder
 
 
@@ -76,20 +72,14 @@ def hub_failures(name: str) -> Iterator[None]:
 
 
 def _failure(error: BaseException) -> str:
-    """What is said of the repository; of the library's classes, the narrower ones come first."""
-    match error:
-        case errors.GatedRepoError():
-            return "is gated: ask for access on its page, then log in with `hf auth login`"
-        case errors.RevisionNotFoundError():
-            return "has no such revision on the model hub: give a branch, a tag or a commit that it has"
-        case errors.RepositoryNotFoundError():
-            return ("is no repository on the model hub that you may see: check the name, or log in with "
-                    "`hf auth login` if it is private")  # fmt: skip
-        case errors.HfHubHTTPError() if error.response.status_code in (401, 403):
-            return "gives you no permission on the model hub: log in with `hf auth login` and a token that allows it"
-        case errors.HfHubHTTPError():
-            return f"was answered {error.response.status_code} by the model hub: try again later"
-        case errors.OfflineModeIsEnabled():
-            return "needs the model hub, and HF_HUB_OFFLINE is set: unset it and connect once"
+    """What is said of the repository."""
+    said = {  # the narrower classes of the library come first
+        errors.GatedRepoError: "is gated: ask for access on its page, then log in with `hf auth login`",
+        errors.RevisionNotFoundError: "has no such revision on the model hub: give a branch, tag or commit that it has",
+        errors.RepositoryNotFoundError: "is no repository on the model hub that you may see: check the name, or log in "
+        "with `hf auth login` if it is private",
+        errors.OfflineModeIsEnabled: "needs the model hub, and HF_HUB_OFFLINE is set: unset it and connect once",
+    }
     reason = (str(error) or type(error).__name__).splitlines()[0]
-    return f"is not on this machine, and the model hub cannot be reached ({reason}): connect and try again"
+    unknown = f"is not on this machine, and the model hub cannot be reached ({reason}): connect and try again"
+    return next((sentence for kind, sentence in said.items() if isinstance(error, kind)), unknown)

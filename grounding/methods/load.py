@@ -39,11 +39,10 @@ from grounding.methods.names import (
     names_of,
     run_folders,
 )
-from grounding.methods.on_proposals import OnProposals
 from grounding.methods.own import MethodName, own_method
 from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.methods.reclip import ReCLIPGrounder
-from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
+from grounding.methods.yolo_clip import OnProposals, ProposalScorer, YOLOCLIPGrounder
 from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.decoder import HeatmapDecoder, decoder_for
 
@@ -70,7 +69,6 @@ def load(
     *,
     model: ModelConfig | None = None,
     proposals: ProposalsConfig | None = None,
-    scoring: ScoringConfig | None = None,
     device: str | torch.device = "cpu",
     precision: Precision = "auto",
     compiled: bool = False,
@@ -86,7 +84,6 @@ def load(
         model: the CLIP and, for "zero-shot", its input size; a run folder brings its own, beside which only
             `trust_checkpoint` may be given.
         proposals: the detector of "yolo-clip", "reclip" and "+yolo".
-        scoring: how CLIP looks at their proposals.
         device: where the models go: "auto" is a GPU if there is one.
         precision: "float32"; "bfloat16", which saves most of the time where the device multiplies it natively and moves
             heatmaps a little (docs/performance.md); or "auto": the latter where that is so.
@@ -106,8 +103,8 @@ def load(
     own = own_method(name)
     if own is not None:
         return own
-    model, proposals, scoring = model or ModelConfig(), proposals or ProposalsConfig(), scoring or ScoringConfig()
-    for what, kind in ((model, ModelConfig), (proposals, ProposalsConfig), (scoring, ScoringConfig)):
+    model, proposals = model or ModelConfig(), proposals or ProposalsConfig()
+    for what, kind in ((model, ModelConfig), (proposals, ProposalsConfig)):
         if not isinstance(what, kind):
             raise InputError(f"where a {kind.__name__} is expected there is {what!r}: give a {kind.__name__}")
     name, device = os.fspath(name), usable_device(device)  # type: ignore[arg-type]
@@ -125,7 +122,7 @@ def load(
         if name == GRADCAM:
             return gradcam(clip, model)
         chooser = YOLOCLIPGrounder if name == YOLO_CLIP else ReCLIPGrounder
-        return chooser(load_proposer(proposals, device), ProposalScorer(clip, scoring))
+        return chooser(load_proposer(proposals, device), ProposalScorer(clip))
     folder = folder_of(name)
     if not folder.is_dir():
         known = ", ".join((*SHIPPED, *TRAINING_FREE, *RESNETS, "module:Class of a method of your own"))
@@ -147,11 +144,7 @@ def load(
 
 
 def read_decoder(folder: Path, encoder: Encoder, config: ModelConfig) -> HeatmapDecoder | EmbeddingAdapters:
-    """A run's trained decoder or adapters, for the encoder whose CLIP they were trained on, on its device.
-
-    Raises:
-        InputError: there is no decoder yet, its file is damaged, or it is of another architecture or another CLIP.
-    """
+    """A run's trained decoder or adapters, for the encoder whose CLIP they were trained on, on its device."""
     decoder = decoder_for(encoder, config.decoder)
     path = folder / DECODER_FILE
     if not path.is_file():
@@ -173,11 +166,7 @@ def read_decoder(folder: Path, encoder: Encoder, config: ModelConfig) -> Heatmap
 
 
 def model_for(name: str, given: ModelConfig) -> ModelConfig:
-    """The given model, or where the method's name is that of a CLIP, this one, at several sizes unless sizes are given.
-
-    Raises:
-        InputError: another CLIP is given beside it.
-    """
+    """The given model, or where the name is that of a CLIP, this one, at several sizes unless sizes are given."""
     name = maps_of(name)
     if not is_clip(name):
         return given
@@ -198,11 +187,7 @@ def refuse_other_model(given: ModelConfig, own: ModelConfig, folder: Path) -> No
 
 def shared_model(names: Iterable[MethodName], given: ModelConfig) -> ModelConfig:
     """The first run's model, so that methods without training see the same CLIP at the same size; else that of the
-    first CLIP which is named as a method; else the given one.
-
-    Raises:
-        InputError: settings of a model are given beside a run that has others, or as `read_model_config`.
-    """
+    first CLIP which is named as a method; else the given one."""
     names = list(names)
     runs = run_folders(names)
     if not runs:

@@ -39,11 +39,7 @@ def maps_of(name: str) -> str:
 
 def folder_of(name: str | os.PathLike[str]) -> Path:
     """The run folder that a name stands for: that of a decoder that comes with this package, of a run on a model hub,
-    or the name itself.
-
-    Raises:
-        InputError: as `hub_download.fetched`.
-    """
+    or the name itself."""
     name = maps_of(os.fspath(name))
     return fetched(name, RUN_FILES) if is_hub_name(name) else SHIPPED.get(name, Path(name))
 
@@ -66,11 +62,7 @@ def needs_no_training(name: str) -> bool:
 
 
 def run_folders(names: Iterable[object]) -> list[Path]:
-    """The folders of those methods that are runs; a folder that is called like another method is none of them.
-
-    Raises:
-        InputError: as `folder_of`.
-    """
+    """The folders of those methods that are runs; a folder that is called like another method is none of them."""
     named = [os.fspath(name) for name in names if isinstance(name, str | os.PathLike)]  # and no method of one's own
     return [folder for folder in (folder_of(name) for name in named if not needs_no_training(name)) if folder.is_dir()]
 
@@ -98,12 +90,7 @@ def names_of(method: MethodName | os.PathLike[str]) -> list[str]:
 def method_names(methods: MethodNames, others: Iterable[str] = ()) -> list[str]:
     """A name for each method, the shortest that no other could have: of two runs in a/run and b/run "a-run", "b-run".
 
-    Args:
-        methods: what is compared, each once.
-        others: names that are given to something else already.
-
-    Raises:
-        InputError: a method is named twice, or two have one name.
+    `others` are names of something else. InputError: a method is named twice, or two have one name.
     """
     possible, taken = [names_of(method) for method in methods], [other.casefold() for other in others]
     count = Counter([*taken, *(name.casefold() for each in possible for name in each)])  # on some disks "A" is "a"

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import inspect
 import os
+import pkgutil
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from importlib import import_module
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from grounding.clip.encoder import EncodedImages
 from grounding.clip.text import as_phrases
-from grounding.data.images import ImageLike, as_image
+from grounding.data.images import ImageLike
 from grounding.errors import InputError
-from grounding.methods.grounder import Grounder, as_batch
-from grounding.methods.stream import EncodeOnceGrounder
+from grounding.methods.grounder import EncodingGrounder, Grounder, as_batch
 from grounding.types import Grounding
 
 if TYPE_CHECKING:
@@ -31,23 +31,7 @@ FILE_NAME = re.compile(r"\w[\w .+=-]*")  # a method's name is a part of file nam
 TOLERANCE = 1e-3  # of heat and scores beside [0, 1]
 
 
-@dataclass(frozen=True)
-class OwnImage:
-    """An image that is asked as often as one likes: methods of one's own encode it anew for every question.
-
-    Attributes:
-        images: the one image, (H, W, 3) uint8 RGB.
-    """
-
-    images: tuple[np.ndarray]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that it takes."""
-        return self.images[0].nbytes
-
-
-class OwnGrounder(EncodeOnceGrounder):
+class OwnGrounder(EncodingGrounder):
     """A method of one's own where this project's methods go: its answers are checked, and what it lacks is added.
 
     Args:
@@ -55,13 +39,10 @@ class OwnGrounder(EncodeOnceGrounder):
             `Grounding` for each; and, where it likes, `name`, `weights` and `ground_batch` of `Grounder`.
 
     Attributes:
-        method: as given.
-        name, weights: as given; else the name of its class, and a sentence with that.
         origin: "package.module:Class".
-
-    Raises:
-        InputError: there is no method `ground`, or the name cannot be part of a file's.
     """
+
+    encoded, text = EncodedImages, None  # what the method remembers of phrases is its own affair
 
     def __init__(self, method: Any) -> None:
         kind = type(method)
@@ -76,25 +57,16 @@ class OwnGrounder(EncodeOnceGrounder):
                              "digits and -")  # fmt: skip
 
     @property
-    def text(self) -> None:
-        """What the method remembers of phrases is its own affair."""
+    def identity(self) -> tuple[str, ...]:
+        """What an encoded image depends on besides the image."""
+        return (self.origin,)
 
-    def encode(self, image: ImageLike) -> OwnImage:
-        """The image as a value that `ground` takes in its place.
+    def _encode(self, images: Sequence[np.ndarray]) -> EncodedImages:
+        return EncodedImages(tuple(images), (), self.identity)  # the method encodes them anew for every question
 
-        Raises:
-            InputError: the image cannot be read.
-        """
-        return OwnImage((as_image(image),))
-
-    def ground(self, image: ImageLike | OwnImage, phrases: Sequence[str]) -> list[Grounding]:
-        """What the method answers, checked.
-
-        Raises:
-            InputError: the image cannot be read, a phrase is empty or too long, or an answer cannot be used (`fault`).
-        """
-        pixels = image.images[0] if isinstance(image, OwnImage) else as_image(image)
-        asked = as_phrases(phrases)
+    def ground(self, image: ImageLike | EncodedImages, phrases: Sequence[str]) -> list[Grounding]:
+        """What the method answers, in whatever mode the caller has set, checked by `fault`."""
+        [pixels], asked = self._encoded(image).images, as_phrases(phrases)
         return self._checked(self.method.ground(pixels, asked), pixels, asked) if asked else []
 
     def ground_batch(self, images: Sequence[ImageLike], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
@@ -129,9 +101,6 @@ def own_method(name: Any) -> OwnGrounder | None:
 
     The module is imported as Python does, from the current folder too. What is named is a class or a function that
     needs no argument and gives a method, or a method itself.
-
-    Raises:
-        InputError: there is no such module, or nothing of this kind in it.
     """
     if isinstance(name, OwnGrounder):
         return name
@@ -140,18 +109,12 @@ def own_method(name: Any) -> OwnGrounder | None:
     name = os.fspath(name)
     if not NAMED.fullmatch(name) or os.path.isdir(name):
         return None
-    module_name, _, attribute = name.partition(":")
     if os.getcwd() not in sys.path:  # a script has its own folder there
         sys.path.append(os.getcwd())
     try:
-        module = import_module(module_name)
-    except ModuleNotFoundError as error:
-        if not f"{module_name}.".startswith(f"{error.name}."):  # what the module itself lacks is its own error
-            raise
-        raise InputError(f"there is no module {error.name!r} for {name}: start in its folder, or install it") from error
-    if not hasattr(module, attribute):
-        raise InputError(f"{module.__file__ or module_name} has no {attribute!r}: correct {name}")
-    found = getattr(module, attribute)
+        found = pkgutil.resolve_name(name)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"{name} cannot be found ({error}): correct it, start in its folder, or install it") from error
     if isinstance(found, type) or not hasattr(found, "ground"):
         try:
             inspect.signature(found).bind()
@@ -176,15 +139,13 @@ def fault(answer: Any, size: tuple[int, int]) -> str:
         return f"boxes of shape {boxes.shape} and scores of shape {scores.shape}: give (N, 4) and (N,), N at least 1"
     if heatmap.shape != size:
         return f"a heatmap of shape {heatmap.shape} for an image of {size}: give it the image's height and width"
-    for what, values in (("box", boxes), ("score", scores), ("heatmap", heatmap)):
-        if not np.isfinite(values).all():
-            return f"a {what} that is not finite: give numbers"
-    if (boxes[:, 2:] < boxes[:, :2]).any():
-        return f"the box {boxes[(boxes[:, 2:] < boxes[:, :2]).any(axis=1)][0].tolist()}: give x1, y1, x2, y2"
+    wrong = ~np.isfinite(boxes).all(axis=1) | (boxes[:, 2:] < boxes[:, :2]).any(axis=1)
+    if wrong.any():
+        return f"the box {boxes[wrong][0].tolist()}: give x1, y1, x2, y2"
     if 0 < boxes.max() <= 1:
         return f"the box {boxes[0].tolist()}, a share of the image's sides it seems: give pixels of the image"
     for what, values in (("scores", scores), ("a heatmap", heatmap)):
-        if values.min() < -TOLERANCE or values.max() > 1 + TOLERANCE:
+        if not (values.min() >= -TOLERANCE and values.max() <= 1 + TOLERANCE):  # nor where one is no number
             return f"{what} from {values.min():g} to {values.max():g}: bring the values into [0, 1]"
     if (np.diff(scores) > 0).any():
         return "boxes that are not in the order of their scores: put the best one first"

@@ -28,7 +28,7 @@ class ReCLIPGrounder(YOLOCLIPGrounder):
         nouns = [
             list(dict.fromkeys(noun for phrase in of_image for noun in noun_phrases(phrase))) for of_image in parsed
         ]
-        scores = self.scorer.score(encoded.crops, nouns)
+        scores = self.scorer.score(encoded.seen, nouns)
         return [
             [combine(phrase, dict(zip(names, distributions, strict=True)), boxes) for phrase in of_image]
             for of_image, names, distributions, boxes in zip(parsed, nouns, scores, encoded.boxes_xyxy, strict=True)
@@ -36,25 +36,12 @@ class ReCLIPGrounder(YOLOCLIPGrounder):
 
 
 def relation_matrix(relation: str, boxes_xyxy: np.ndarray) -> np.ndarray:
-    """Which box stands in the relation to which: by centres for directions, by areas for sizes.
-
-    Args:
-        relation: "left", "right", "above", "below", "bigger" or "smaller".
-        boxes_xyxy: (N, 4) in pixels of the image.
-
-    Returns:
-        (N, N) bool, [i, j] True where box i stands in the relation to box j; equals stand in none, so the diagonal is
-        False.
-
-    Raises:
-        ValueError: a relation of another name.
-    """
+    """(N, N) bool, [i, j] True where box i stands in the relation to box j: by centres for "left", "right", "above" and
+    "below", by areas for "bigger" and "smaller"; equals stand in none."""
     boxes = np.asarray(boxes_xyxy, dtype=np.float64)
     x, y = (boxes[:, :2] + boxes[:, 2:]).T / 2
     area = box_area(boxes)
     rank = {"left": x, "right": -x, "above": y, "below": -y, "bigger": -area, "smaller": area}
-    if relation not in rank:
-        raise ValueError(f"no rule for the relation {relation!r}: use one of {', '.join(rank)}")
     return rank[relation][:, None] < rank[relation][None, :]
 
 
@@ -69,9 +56,6 @@ def combine(phrase: SpatialPhrase, distributions: Mapping[str, np.ndarray], boxe
         phrase: what is asked.
         distributions: for every one of `noun_phrases(phrase)`, (N,) probabilities of the boxes.
         boxes_xyxy: (N, 4) in pixels of the image, N >= 1.
-
-    Returns:
-        (N,) float64 that sums to 1.
     """
     head = np.asarray(distributions[phrase.head], dtype=np.float64)
     support = [

@@ -36,16 +36,13 @@ def similarity_heatmaps(
         encoder: the frozen CLIP, dense.
         adapters: of its embeddings; None for CLIP's own.
         view: B images at one input size.
-        phrases: P phrases.
-        image_index: (P,) int64, the image each phrase is about.
+        phrases: P phrases, the i-th about the image `image_index[i]`.
+        image_index: (P,) int64.
         spatial_rules: whether what a phrase says about places acts on the maps of its noun phrases.
 
     Returns:
         (P, h, w) over the model's square, stretched to [0, 1], 0 on padding; and (P,) in [0, 1] how well each phrase
         fits its image: a soft maximum of its cosines, from -1 to 1, brought to 0 to 1.
-
-    Raises:
-        InputError: a phrase is empty or too long.
     """
 
     def cosines(phrases: Sequence[str], image_index: Tensor) -> Tensor:
@@ -65,7 +62,8 @@ def similarity_heatmaps(
     parsed = [parse_spatial_phrase(phrase) for phrase in phrases]
     asked = [(noun, row) for row, phrase in enumerate(parsed) for noun in noun_phrases(phrase)]
     about = image_index[torch.tensor([row for _, row in asked], device=image_index.device)]
-    likely = position_distribution(cosines([noun for noun, _ in asked], about), valid[about], float(sharpness))
+    logits = float(sharpness) * cosines([noun for noun, _ in asked], about)
+    likely = logits.masked_fill(~valid[about], -torch.inf).flatten(1).softmax(dim=1).view_as(logits)
     of_nouns: list[dict[str, Tensor]] = [{} for _ in parsed]
     for (noun, row), distribution in zip(asked, likely, strict=True):
         of_nouns[row][noun] = distribution
@@ -74,27 +72,10 @@ def similarity_heatmaps(
     return min_max_normalize(heat, valid[image_index]), presence
 
 
-def position_distribution(similarity: Tensor, valid: Tensor, sharpness: float) -> Tensor:
-    """Where a phrase is, as probabilities (P, h, w) that sum to 1 each: a softmax over the valid positions.
-
-    Args:
-        similarity: (P, h, w) cosines.
-        valid: (P, h, w) bool, at least one True per map.
-        sharpness: what cosines are multiplied with to be logits.
-    """
-    logits = (sharpness * similarity).masked_fill(~valid, -torch.inf)
-    return logits.flatten(1).softmax(dim=1).view_as(similarity)
-
-
 def standing(direction: str, anchor: Tensor) -> Tensor:
-    """How likely a thing at each position stands in that direction from the anchor.
+    """How likely a thing at each position stands in that direction from the anchor, whose probabilities are given.
 
-    Args:
-        direction: "left", "right", "above" or "below"; any other says nothing.
-        anchor: (h, w) probabilities of where the anchor is.
-
-    Returns:
-        (h, w) in [0, 1]: the anchor's probability in the columns right of a position for "left", and so on.
+    (h, w) in [0, 1]: the anchor's probability in the columns right of a position for "left", and so on.
     """
     if direction not in ("left", "right", "above", "below"):
         return torch.ones_like(anchor)
@@ -106,12 +87,7 @@ def standing(direction: str, anchor: Tensor) -> Tensor:
 
 
 def combine_maps(phrase: SpatialPhrase, distributions: Mapping[str, Tensor]) -> Tensor:
-    """Where the object is that the phrase means, (h, w) probabilities.
-
-    Args:
-        phrase: taken apart.
-        distributions: for every one of `noun_phrases(phrase)`, (h, w) probabilities of the positions.
-    """
+    """Where the object is that the phrase means, (h, w) probabilities; the same for each of its `noun_phrases`."""
     head = combined = distributions[phrase.head]
     support = [standing(relation, combine_maps(anchor, distributions)) for relation, anchor in phrase.relations]
     support += [standing(superlative, head) for superlative in phrase.superlatives]

@@ -12,15 +12,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from grounding.clip.text import TextEncoder, as_phrases
+from grounding.clip.text import as_phrases
 from grounding.data.images import ImageLike, as_image
 from grounding.errors import InputError, refuse_no_count
 from grounding.geometry import hottest_point
-from grounding.types import Grounding
+
+if TYPE_CHECKING:
+    from grounding.methods.grounder import EncodingGrounder
 
 AHEAD = 4
 READERS = 2
@@ -89,39 +91,8 @@ class GroundedImage:
     warning: str = ""
 
 
-class EncodeOnceGrounder(Protocol):
-    """A method that takes an encoded image too, to be asked as often as one likes: all that look at images.
-
-    Attributes:
-        name: of the method.
-        weights: which pretrained weights it works with, a sentence.
-    """
-
-    name: str
-    weights: str
-
-    @property
-    def text(self) -> TextEncoder | None:
-        """What reads the phrases; None where that is the method's own affair."""
-        ...
-
-    def encode(self, image: ImageLike) -> Any:
-        """An image as a value that `ground` takes in its place, with the pixels as `images[0]`."""
-        ...
-
-    def ground(self, image: Any, phrases: Sequence[str]) -> list[Grounding]:
-        """Where each phrase is in one image."""
-        ...
-
-    def ground_many(
-        self, requests: Iterable[tuple[str, ImageLike, Sequence[str]]], **options: Any
-    ) -> Iterator[GroundedImage]:
-        """Boxes for a stream of (key, image, phrases), in bounded memory; the options are those of `ground_many`."""
-        return ground_many(self, requests, **options)
-
-
 def ground_many(
-    grounder: EncodeOnceGrounder,
+    grounder: EncodingGrounder,
     requests: Iterable[tuple[str, ImageLike, Sequence[str]]],
     *,
     ahead: int = AHEAD,
@@ -157,7 +128,7 @@ def _request(given: Any) -> Request:
 
 
 def _answers(
-    grounder: EncodeOnceGrounder, stream: Iterator[Request], ahead: int, readers: int, skip_broken: bool
+    grounder: EncodingGrounder, stream: Iterator[Request], ahead: int, readers: int, skip_broken: bool
 ) -> Iterator[GroundedImage]:
     waiting: deque[tuple[Request, Future[Any]]] = deque()
 
@@ -186,7 +157,7 @@ def _answers(
             decoding.shutdown(wait=False, cancel_futures=True)
 
 
-def _answer(grounder: EncodeOnceGrounder, request: Request, encoded: Any) -> GroundedImage:
+def _answer(grounder: EncodingGrounder, request: Request, encoded: Any) -> GroundedImage:
     phrases = as_phrases(request.phrases)
     height, width = encoded.images[0].shape[:2]
     size = max(1, min(PHRASES_AT_ONCE, MOST_HEAT // (height * width)))

@@ -1,79 +1,49 @@
-"""YOLO + CLIP, without any training: a detector proposes boxes, CLIP chooses among them by their crops."""
+"""A detector proposes boxes, and CLIP chooses among them by their crops, or another method by its heatmap."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from grounding.clip.backbone import LoadedCLIP
-from grounding.clip.crops import VIEWS, encode_crops
+from grounding.clip.crops import encode_crops
+from grounding.clip.encoder import EncodedImages
 from grounding.clip.text import TextEncoder
 from grounding.errors import InputError
-from grounding.geometry import heatmap_of_boxes
-from grounding.methods.drawings import photograph_warnings
-from grounding.methods.grounder import EncodingGrounder
+from grounding.extraction.components import box_sums
+from grounding.geometry import box_area, heatmap_of_boxes
+from grounding.methods.dense import DenseGrounder
+from grounding.methods.grounder import EncodingGrounder, Grounder
 from grounding.methods.proposals import Proposer
 from grounding.types import Grounding
 
 
-@dataclass(frozen=True)
-class ScoringConfig:
-    """How CLIP looks at a proposal.
-
-    Attributes:
-        views: one or several of "tight", "context" and "blur" (`crops.encode_crops`); of several, the mean
-            similarity counts.
-    """
-
-    views: tuple[str, ...] = ("context",)
-
-    def __post_init__(self) -> None:
-        if not self.views or not set(self.views) <= set(VIEWS):
-            raise InputError(f"scoring.views is {list(self.views)}: give one or several of {', '.join(VIEWS)}")
-
-
 class ProposalScorer:
-    """CLIP's opinion on which box of an image a phrase means.
+    """CLIP's opinion on which box of an image a phrase means."""
 
-    Args:
-        clip: the frozen CLIP.
-        config: how it looks at a box.
-    """
-
-    def __init__(self, clip: LoadedCLIP, config: ScoringConfig) -> None:
+    def __init__(self, clip: LoadedCLIP) -> None:
         self.clip = clip
-        self.config = config
         self.encode_phrases = TextEncoder(clip)
 
     def encode(self, images: Sequence[np.ndarray], boxes_xyxy: Sequence[np.ndarray]) -> list[Tensor]:
-        """Per image (V, N, E): its boxes as CLIP sees them in V views, to be scored as often as one likes.
-
-        Args:
-            images: B, each (H, W, 3) uint8 RGB; the crops of all of them go through CLIP together.
-            boxes_xyxy: per image (N, 4), N >= 1, in its pixels; each with an area.
-        """
-        return encode_crops(zip(images, boxes_xyxy, strict=True), self.clip.image_tower, views=self.config.views)
+        """Per image (N, E): its boxes (N, 4) as CLIP sees them, to be scored as often as one likes; the crops of all
+        images go through CLIP together."""
+        return encode_crops(zip(images, boxes_xyxy, strict=True), self.clip.image_tower)
 
     def score(self, crops: Sequence[Tensor], phrases: Sequence[Sequence[str]]) -> list[np.ndarray]:
-        """Per image (P, N) float32: of each phrase a distribution over the boxes, by softmax at CLIP's temperature.
-
-        Args:
-            crops: per image (V, N, E), as `encode` gives them.
-            phrases: per image P of them, or none.
-        """
+        """Per image (P, N) float32: of each phrase a distribution over the boxes that `encode` has encoded, by softmax
+        at CLIP's temperature."""
         scale = self.clip.model.logit_scale.exp()
         return [(scale * each).softmax(dim=1).cpu().numpy() for each in self.similarities(crops, phrases)]
 
     def similarities(self, crops: Sequence[Tensor], phrases: Sequence[Sequence[str]]) -> list[Tensor]:
-        """Per image (P, N) in [-1, 1] the cosine of each phrase with each box, the mean over its views."""
+        """Per image (P, N) in [-1, 1] the cosine of each phrase with each box."""
         return [
-            torch.einsum("pe,vne->pn", self.encode_phrases(asked).embeddings, of_image) / len(of_image)
-            if asked
-            else of_image.new_zeros(0, of_image.shape[1])
+            self.encode_phrases(asked).embeddings @ of_image.T if asked else of_image.new_zeros(0, len(of_image))
             for of_image, asked in zip(crops, phrases, strict=True)
         ]
 
@@ -86,7 +56,6 @@ def grounding_of_boxes(
     *,
     no_proposal: bool = False,
     presence: float = 1.0,
-    warning: str = "",
 ) -> Grounding:
     """The answer of a method that scores boxes; the best one comes first, of equals the earlier.
 
@@ -97,7 +66,7 @@ def grounding_of_boxes(
         boxes_xyxy: (N, 4) in pixels of the image, N >= 1; in any order.
         scores: (N,) in [0, 1].
         image: (H, W, 3) uint8 RGB.
-        no_proposal, presence, warning: as in `Grounding`.
+        no_proposal, presence: as in `Grounding`.
 
     Example:
         >>> boxes, scores = np.array([[0, 0, 4, 4], [2, 2, 8, 6]]), np.array([0.1, 0.9])
@@ -107,7 +76,7 @@ def grounding_of_boxes(
     order = np.argsort(-scores, kind="stable")
     boxes, scores = boxes_xyxy[order].astype(np.float32), scores[order].astype(np.float32)
     heatmap = heatmap_of_boxes(boxes, scores, image.shape[:2])
-    return Grounding(phrase, boxes, scores, heatmap, image, no_proposal, presence, warning=warning)
+    return Grounding(phrase, boxes, scores, heatmap, image, no_proposal, presence)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -118,51 +87,40 @@ class EncodedProposals:
         images: B originals, each (H, W, 3) uint8 RGB.
         boxes_xyxy: per image (N, 4), N >= 1, in its pixels.
         found: per image, whether these are proposals; else the only one is the whole image.
-        crops: per image (V, N, E), the boxes as CLIP sees them.
-        encoded_by: `YOLOCLIPGrounder.identity`.
+        seen: per image (N, E), the boxes as CLIP sees them; or the views that another method's heatmaps are made of.
+        encoded_by: the method's `identity`.
     """
 
     images: tuple[np.ndarray, ...]
     boxes_xyxy: tuple[np.ndarray, ...]
     found: tuple[bool, ...]
-    crops: tuple[Tensor, ...]
-    encoded_by: str
+    seen: tuple[Any, ...]
+    encoded_by: Any
 
     @property
     def nbytes(self) -> int:
         """Bytes that all of it takes."""
-        arrays = sum(each.nbytes for each in (*self.images, *self.boxes_xyxy))
-        return arrays + sum(crops.nbytes for crops in self.crops)
+        return sum(each.nbytes for each in (*self.images, *self.boxes_xyxy, *self.seen))
 
 
 class YOLOCLIPGrounder(EncodingGrounder):
     """Answers with the proposal whose crop CLIP finds closest to the phrase.
 
     Where the detector proposes nothing, the answer is the whole image, marked as `no_proposal`.
-
-    Args:
-        proposer: finds boxes without knowing the phrase.
-        scorer: chooses among them.
     """
 
     name = "yolo-clip"
     encoded = EncodedProposals
 
     def __init__(self, proposer: Proposer, scorer: ProposalScorer) -> None:
-        self.proposer = proposer
-        self.scorer = scorer
+        self.proposer: Proposer = proposer
+        self.scorer, self.clip, self.text = scorer, scorer.clip, scorer.encode_phrases
         self.weights = f"{scorer.clip.weights}; {proposer.weights}"
-
-    @property
-    def text(self) -> TextEncoder:
-        """What reads the phrases, and remembers them."""
-        return self.scorer.encode_phrases
 
     @property
     def identity(self) -> str:
         """What an encoded image depends on besides the image."""
-        clip, proposer = self.scorer.clip, self.proposer
-        return f"{clip.sha256} {clip.precision} {self.scorer.config} {proposer.sha256} {proposer.selection}"
+        return f"{self.clip.sha256} {self.clip.precision} {self.proposer.sha256} {self.proposer.config}"
 
     def _encode(self, images: Sequence[np.ndarray]) -> EncodedProposals:
         boxes, found = zip(*(boxes_to_choose_from(self.proposer, image) for image in images), strict=True)
@@ -171,27 +129,85 @@ class YOLOCLIPGrounder(EncodingGrounder):
     def _ground_encoded(self, encoded: EncodedProposals, phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
         scores = self._probabilities(encoded, phrases)
         # From -1 to 1, brought to 0 to 1: the phrase's cosine with the crop that fits it best.
-        cosines = self.scorer.similarities(encoded.crops, phrases)
+        cosines = self.scorer.similarities(encoded.seen, phrases)
         presence = [((1 + each.amax(dim=1)) / 2).tolist() for each in cosines]
-        warnings = photograph_warnings(encoded.images, self.scorer.clip, self.proposer)
         return [
             [
-                grounding_of_boxes(phrase, encoded.boxes_xyxy[index], scores[index][row], image, warning=warning,
+                grounding_of_boxes(phrase, encoded.boxes_xyxy[index], scores[index][row], image,
                                    no_proposal=not encoded.found[index], presence=presence[index][row])
                 for row, phrase in enumerate(phrases[index])
             ]
-            for index, (image, warning) in enumerate(zip(encoded.images, warnings, strict=True))
+            for index, image in enumerate(encoded.images)
         ]  # fmt: skip
 
     def _probabilities(self, encoded: EncodedProposals, phrases: Sequence[Sequence[str]]) -> list[list[np.ndarray]]:
         """Of each image and phrase (N,) in [0, 1]."""
-        return [list(each) for each in self.scorer.score(encoded.crops, phrases)]
+        return [list(each) for each in self.scorer.score(encoded.seen, phrases)]
 
 
 def boxes_to_choose_from(proposer: Proposer, image: np.ndarray) -> tuple[np.ndarray, bool]:
     """(N, 4) proposals, and True; or the whole image as the only box, and False, where there are none."""
-    boxes = proposer.propose(image).boxes_xyxy
+    boxes = proposer.propose(image)
     if len(boxes):
         return boxes, True
     height, width = image.shape[:2]
     return np.array([[0, 0, width, height]], dtype=np.float32), False
+
+
+class OnProposals(EncodingGrounder):
+    """Answers with the proposals where another method's heatmap is highest.
+
+    What learned without boxes where a phrase is has not learned where an object ends, which a detector has: weakly
+    supervised grounders answer so (Liu et al. 2019, "Adaptive Reconstruction Network for Weakly Supervised Referring
+    Expression Grounding"; Jin et al. 2023, "RefCLIP").
+
+    Heatmap and presence stay that method's; scores are not calibrated. Where the detector proposes nothing, the answer
+    is the whole image, marked as `no_proposal`. InputError: `maps` makes no heatmap of an image.
+    """
+
+    encoded = EncodedProposals
+
+    def __init__(self, maps: Grounder, proposer: Proposer) -> None:
+        if not isinstance(maps, DenseGrounder):
+            raise InputError(f"{maps.name} makes no heatmap that could choose among a detector's boxes: give +yolo "
+                             "after a run, a CLIP or zero-shot")  # fmt: skip
+        self.maps, self.clip, self.text = maps, maps.encoder.clip, maps.text
+        self.proposer: Proposer = proposer
+        self.name = f"{maps.name}+yolo"
+        self.weights = f"{maps.weights}; {proposer.weights}"
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What an encoded image depends on besides the image."""
+        return (*self.maps.identity, self.proposer.sha256, str(self.proposer.config))
+
+    def _encode(self, images: Sequence[np.ndarray]) -> EncodedProposals:
+        boxes, found = zip(*(boxes_to_choose_from(self.proposer, image) for image in images), strict=True)
+        return EncodedProposals(tuple(images), boxes, found, self.maps._encode(images).views, self.identity)
+
+    def _ground_encoded(self, encoded: EncodedProposals, phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
+        seen = EncodedImages(encoded.images, encoded.seen, self.maps.identity)
+        return [
+            [_on_boxes(answer, boxes, no_proposal=not found) for answer in answers]
+            for answers, boxes, found in zip(self.maps._ground_encoded(seen, phrases), encoded.boxes_xyxy,
+                                             encoded.found, strict=True)
+        ]  # fmt: skip
+
+
+def _on_boxes(answer: Grounding, boxes_xyxy: np.ndarray, *, no_proposal: bool) -> Grounding:
+    """The answer with other boxes (N, 4), the hottest first."""
+    heat = heat_of_boxes(answer.heatmap, boxes_xyxy)
+    order = np.argsort(-heat, kind="stable")
+    return replace(answer, boxes_xyxy=boxes_xyxy[order], scores=heat[order], no_proposal=no_proposal,
+                   found=(0,) if answer.found else (), calibrated=False)  # fmt: skip
+
+
+def heat_of_boxes(heatmap: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
+    """How hot each box (N, 4) of a heatmap (H, W) is, (N,) in [0, 1]: the mean of its highest and of its mean heat.
+
+    The highest alone cannot tell apart boxes that share a peak, and the mean alone likes parts of objects.
+    """
+    means = box_sums(heatmap).sums(boxes_xyxy) / box_area(boxes_xyxy)
+    first, last = np.floor(boxes_xyxy[:, :2]).astype(int), np.ceil(boxes_xyxy[:, 2:]).astype(int)
+    peaks = [heatmap[y1:y2, x1:x2].max() for (x1, y1), (x2, y2) in zip(first, last, strict=True)]
+    return np.clip((means + peaks) / 2, 0, 1).astype(np.float32)

@@ -28,7 +28,6 @@ from grounding.methods.load import shared_model
 from grounding.methods.names import method_names
 from grounding.methods.own import MethodNames, given_by_name, own_method
 from grounding.methods.proposals import ProposalsConfig
-from grounding.methods.yolo_clip import ScoringConfig
 from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.distributed import join_launch
 from grounding.types import Example, Expression
@@ -200,7 +199,7 @@ def _title(title: str, answered: Iterable[MethodAnswer]) -> str:
 def _load(config: VisualizeConfig) -> list[Grounder]:
     if not config.methods:
         raise InputError("no method is named: give run folders or names, such as refshapes or zero-shot")
-    settings = MethodSettings(shared_model(config.methods, config.model), config.proposals, ScoringConfig(),
+    settings = MethodSettings(shared_model(config.methods, config.model), config.proposals,
                               join_launch(config.device).device, precision="auto")  # fmt: skip
     asked = [own_method(each) or each for each in config.methods]
     methods = [load_method(each, settings) for each in asked]

@@ -21,11 +21,10 @@ from grounding.methods.dense import DenseGrounder
 from grounding.methods.gradcam import GradCAMGrounder
 from grounding.methods.load import gradcam, load, make_encoder, shared_model, zero_shot
 from grounding.methods.names import BLIND, TRAINING_FREE, ZERO_SHOT, maps_of, method_names
-from grounding.methods.on_proposals import OnProposals
-from grounding.methods.own import MethodName, MethodNames, OwnGrounder, OwnImage, own_method
+from grounding.methods.own import MethodName, MethodNames, OwnGrounder, own_method
 from grounding.methods.proposals import EMBEDDED_NAME, ProposalsConfig, load_proposer
 from grounding.methods.reclip import ReCLIPGrounder
-from grounding.methods.yolo_clip import EncodedProposals, ProposalScorer, ScoringConfig, YOLOCLIPGrounder
+from grounding.methods.yolo_clip import EncodedProposals, OnProposals, ProposalScorer, YOLOCLIPGrounder
 from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
 from grounding.webapp.uploads import Photo
@@ -110,7 +109,7 @@ def load_methods(
     dense = [each for each in named.values() if isinstance(each, DenseGrounder)]
     first = min(dense, key=lambda each: each.decoder is None, default=None)  # of several, a run, as in `shared_model`
     encoder = first.encoder if first else make_encoder(model, device, precision="auto")
-    proposer, scorer = load_proposer(proposals, device), ProposalScorer(encoder.clip, ScoringConfig())
+    proposer, scorer = load_proposer(proposals, device), ProposalScorer(encoder.clip)
     others: list[PageMethod] = [gradcam(encoder.clip, model), YOLOCLIPGrounder(proposer, scorer),
                                 ReCLIPGrounder(proposer, scorer)]  # fmt: skip
     if first is None or first.decoder is not None or ZERO_SHOT in asked:  # a CLIP's name is that already
@@ -188,7 +187,7 @@ class Answerer:
     def _known(self, photo: Photo, phrases: Sequence[str], method: PageMethod) -> dict[str, Any]:
         return {phrase: self._memory.get((photo.key, method.name, phrase)) for phrase in phrases}
 
-    def _encoded(self, photo: Photo, method: PageMethod) -> EncodedImages | EncodedProposals | OwnImage:
+    def _encoded(self, photo: Photo, method: PageMethod) -> EncodedImages | EncodedProposals:
         key = (photo.key, family_of(method))
         encoded = self._memory.get(key)
         if encoded is None:

@@ -28,7 +28,6 @@ from grounding.extraction.quality import BoxQualityHead
 from grounding.methods.calibration import read_calibration
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.proposals import ProposalsConfig
-from grounding.methods.yolo_clip import ScoringConfig
 from grounding.model.decoder import DecoderConfig
 from grounding.training.config import TrainConfig
 from grounding.training.train import train
@@ -145,7 +144,7 @@ def test_quality_is_kept_with_its_network_and_a_new_choice_replaces_it(
         return grounder
 
     def contender() -> dict[str, object]:
-        return make_method(str(run), MethodSettings(ModelConfig(), ProposalsConfig(), ScoringConfig(), "cpu")).made_from
+        return make_method(str(run), MethodSettings(ModelConfig(), ProposalsConfig(), "cpu")).made_from
 
     made_from = [contender()]
     quality = tried(ExtractionConfig(method="quality"))
@@ -168,7 +167,7 @@ def test_scores_are_calibrated_where_phrases_fit_nothing(made: Path, run: Path, 
     for sets, said in (("unc", "scores are calibrated"), (None, "scores are not calibrated: no phrase")):
         table = tune_extraction(TuneExtractionConfig(run, data, device="cpu", sets_split_by=sets))
         assert said in table
-        settings = MethodSettings(ModelConfig(), ProposalsConfig(), ScoringConfig(), "cpu")
+        settings = MethodSettings(ModelConfig(), ProposalsConfig(), "cpu")
         made_from[sets] = make_method(str(run), settings).made_from
         calibration = read_calibration(run)
         assert (calibration is None) == (sets is None)

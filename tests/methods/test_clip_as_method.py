@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +12,8 @@ from grounding import InputError, ModelConfig, load
 from grounding.evaluation.registry import MethodSettings, load_method, origin_of
 from grounding.methods.load import SIZES_OF_A_CLIP, shared_model
 from grounding.methods.proposals import ProposalsConfig
-from grounding.methods.yolo_clip import ScoringConfig
 from grounding.webapp.answers import load_methods
-from tests.scripts import assert_refused, run_script
 from tests.tiny_clip import save_tiny_clip
-from tests.toy_data import write_toy_data
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +51,7 @@ def test_methods_without_training_see_the_clip_that_is_named(clip_file: Path) ->
     assert (model.clip, model.inference_sizes) == (str(clip_file), SIZES_OF_A_CLIP)
     beside_a_run = shared_model(["refshapes", str(clip_file)], ModelConfig())
     assert beside_a_run.clip == "embedded"
-    settings = MethodSettings(beside_a_run, ProposalsConfig(), ScoringConfig(), "cpu")
+    settings = MethodSettings(beside_a_run, ProposalsConfig(), "cpu")
     grounder = load_method(str(clip_file), settings)
     made_from = origin_of(grounder, str(clip_file), settings)
     assert grounder.name == "RN50" and made_from["model"]["clip"] == str(clip_file)
@@ -70,15 +66,3 @@ def test_on_the_page(clip_file: Path) -> None:
         and first.name == "RN50"
         and str(clip_file) in first.weights
     )
-
-
-def test_in_visualize_and_compare(clip_file: Path, photo: Path, tmp_path: Path, capsys) -> None:
-    out = ["--output", tmp_path / "out", "--device", "cpu"]
-    outcome = run_script(capsys, "visualize.py", clip_file, "--image", photo, "--phrases", "a", *out)
-    assert outcome.code == 0 and (tmp_path / "out" / "# 1_RN50.png").is_file(), outcome
-    outcome = run_script(capsys, "visualize.py", "gone.pt", "--image", photo, "--phrases", "a", *out)
-    assert_refused(outcome, "gone.pt", "path of a CLIP")
-    data = write_toy_data(tmp_path / "toy", {"val": 2, "test": 2})
-    outcome = run_script(capsys, "evaluate.py", "compare", clip_file, "gradcam", "--data", data, "--bounds", "[]", *out)
-    assert outcome.code == 0, outcome
-    assert list(json.loads((tmp_path / "out" / "results.json").read_text())["methods"]) == ["RN50", "gradcam"]

@@ -16,7 +16,6 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.data.refshapes.writer import write_refshapes
 from grounding.deployment import bulk
 from grounding.methods.drawings import PhotographWarning, looks_like_a_photograph
-from tests.scripts import run_script
 from tests.shared_data import SHARED_DATA, needs_shared_data
 from tests.tiny_clip import save_tiny_clip
 
@@ -82,14 +81,9 @@ def test_other_weights_and_one_odd_drawing_of_several_are_no_warning(tmp_path: P
     assert "the embedded CLIP knows drawings only" in said[2][0].warning
 
 
-def test_bulk_and_pictures_say_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bulk_grounding_says_so(tmp_path: Path) -> None:
     Image.fromarray(like_a_photograph()).save(tmp_path / "a.png")
     (tmp_path / "requests.jsonl").write_text(json.dumps({"image": "a.png", "phrases": ["a dog"]}))
     bulk.main(["--method", "zero-shot", "--requests", str(tmp_path / "requests.jsonl"), "--output",
                str(tmp_path / "boxes.jsonl"), "--device", "cpu"])  # fmt: skip
     assert "drawings only" in json.loads((tmp_path / "boxes.jsonl").read_text())["warning"]
-    outcome = run_script(capsys, "visualize.py", "zero-shot", "--image", tmp_path / "a.png", "--phrases", "a dog",
-                         "--output", tmp_path, "--device", "cpu", "--format", "svg")  # fmt: skip
-    assert outcome.code == 0, outcome
-    [picture] = tmp_path.glob("*.svg")
-    assert "drawings only" in picture.read_text()

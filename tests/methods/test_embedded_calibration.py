@@ -13,7 +13,6 @@ from grounding.data.refshapes.writer import write_refshapes
 from grounding.evaluation.registry import MethodSettings, make_method
 from grounding.extraction import ExtractionConfig
 from grounding.methods.proposals import ProposalsConfig
-from grounding.methods.yolo_clip import ScoringConfig
 from pretraining import calibration
 
 
@@ -53,7 +52,7 @@ def test_another_way_to_boxes_is_not_what_was_calibrated(model: ModelConfig, exa
 
 
 def test_a_comparison_measures_the_raw_scores(example) -> None:
-    settings = MethodSettings(ModelConfig(), ProposalsConfig(), ScoringConfig(), "cpu")
+    settings = MethodSettings(ModelConfig(), ProposalsConfig(), "cpu")
     [answers] = make_method("zero-shot", settings).answer([example])
     assert all(answer.scores[0] > 0.9 and not answer.calibrated for answer in answers)
 

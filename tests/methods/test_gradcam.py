@@ -16,7 +16,8 @@ from tests.tiny_clip import RESOLUTION, loaded_tiny_clip
 PHRASES = ["a cat", "the man in the red coat", "a tree to the left"]
 
 
-def by_hand(model: torch.nn.Module, image: np.ndarray, phrase: str) -> np.ndarray:
+def by_hand(model: torch.nn.Module, image: np.ndarray, phrase: str) -> tuple[np.ndarray, float]:
+    """The heatmap, and the cosine of image and phrase, from -1 to 1 brought to 0 to 1."""
     letterbox = Letterbox.fit((image.shape[1], image.shape[0]), RESOLUTION)
     square = torch.from_numpy(letterbox.apply(image)).permute(2, 0, 1)[None]
     seen: list[torch.Tensor] = []
@@ -29,20 +30,12 @@ def by_hand(model: torch.nn.Module, image: np.ndarray, phrase: str) -> np.ndarra
     embedding = model.encode_image(normalise_pixels(square))[0]
     hook.remove()
     text = model.encode_text(clip.tokenize([phrase]))[0]
-    torch.nn.functional.cosine_similarity(embedding, text, dim=0).backward()
+    cosine = torch.nn.functional.cosine_similarity(embedding, text, dim=0)
+    cosine.backward()
     [activation], [gradient] = seen[0], seen[0].grad
     cam = sum(gradient[channel].mean() * activation[channel] for channel in range(len(activation)))
     cam = cam.detach().clamp(min=0).numpy() * letterbox.valid_mask(32)
-    return letterbox.map_to_image((cam / max(cam.max(), 1e-30)).astype(np.float32))
-
-
-@torch.no_grad()
-def cosine_by_hand(model: torch.nn.Module, image: np.ndarray, phrase: str) -> float:
-    """Of image and phrase, from -1 to 1 brought to 0 to 1."""
-    square = Letterbox.fit((image.shape[1], image.shape[0]), RESOLUTION).apply(image)
-    embedding = model.encode_image(normalise_pixels(torch.from_numpy(square).permute(2, 0, 1)[None]))
-    text = model.encode_text(clip.tokenize([phrase]))
-    return float(1 + torch.nn.functional.cosine_similarity(embedding, text)[0]) / 2
+    return letterbox.map_to_image((cam / max(cam.max(), 1e-30)).astype(np.float32)), (1 + float(cosine)) / 2
 
 
 def test_equals_one_phrase_at_a_time_and_clip_stays_frozen():
@@ -55,10 +48,10 @@ def test_equals_one_phrase_at_a_time_and_clip_stays_frozen():
     for _ in range(2):  # the phrases of the first time can be used again
         for image, groundings, phrases in zip(images, grounder.ground_batch(images, asked), asked, strict=True):
             for grounding, phrase in zip(groundings, phrases, strict=True):
-                expected = by_hand(loaded.model, image, phrase)
+                expected, presence = by_hand(loaded.model, image, phrase)
                 assert grounding.heatmap.shape == image.shape[:2] and len(grounding.boxes_xyxy) >= 1
                 np.testing.assert_allclose(grounding.heatmap, expected, atol=2e-4)
-                assert grounding.presence == pytest.approx(cosine_by_hand(loaded.model, image, phrase), abs=1e-5)
+                assert grounding.presence == pytest.approx(presence, abs=1e-5)
                 hot += expected.max() > 0.5
     assert hot >= 6  # most maps are more than zeros
     assert all(parameter.grad is None for parameter in loaded.model.parameters())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,16 +12,14 @@ from grounding.__main__ import read_words
 from grounding.clip.encoder import EncodedImages
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.refshapes.writer import write_refshapes
-from grounding.deployment.bulk import BulkConfig, ground_file
 from grounding.deployment.ground import ground_pictures
 from grounding.evaluation.registry import MethodSettings, load_method, origin_of
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import load
 from grounding.methods.names import folder_of, method_names, needs_no_training
-from grounding.methods.on_proposals import OnProposals, heat_of_boxes
 from grounding.methods.proposals import EMBEDDED_NAME, ProposalsConfig
-from grounding.methods.yolo_clip import ScoringConfig
+from grounding.methods.yolo_clip import OnProposals, heat_of_boxes
 from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
 from grounding.webapp.answers import Answerer, about, load_methods
@@ -37,7 +34,7 @@ class Maps(DenseGrounder):
 
     def __init__(self, heatmap: np.ndarray, *, found: tuple[int, ...] = (0,)) -> None:
         self.heatmap, self.found = heatmap, found
-        self.name, self.weights = "maps", "none"
+        self.name, self.weights, self.text = "maps", "none", None
         self.encoder = SimpleNamespace(clip=SimpleNamespace(name="RN50"))
 
     identity = ("maps",)
@@ -83,10 +80,12 @@ def test_the_hottest_proposal_comes_first_and_the_map_keeps_its_say():
     assert (method.name, method.ground(image, ["the cup"])[0].phrase) == ("maps+yolo", "the cup")
 
 
-def test_nothing_is_found_where_the_map_finds_nothing():
-    image = np.zeros((10, 12, 3), np.uint8)
-    [answer] = OnProposals(Maps(np.zeros((10, 12), np.float32), found=()), FakeProposer(BOXES)).ground(image, ["a"])
+def test_nothing_is_found_where_the_map_finds_nothing_and_the_whole_image_where_nothing_is_proposed():
+    image, maps = np.zeros((10, 12, 3), np.uint8), Maps(np.zeros((10, 12), np.float32), found=())
+    [answer] = OnProposals(maps, FakeProposer(BOXES)).ground(image, ["a"])
     assert answer.found == () and len(answer.boxes_xyxy) == 3
+    [answer] = OnProposals(maps, FakeProposer([])).ground(image, ["a"])
+    assert answer.no_proposal and answer.boxes_xyxy.tolist() == [[0, 0, 12, 10]]
 
 
 def test_an_image_is_looked_at_once_and_for_this_detector_only(monkeypatch):
@@ -108,12 +107,6 @@ def test_a_detector_of_drawings_says_so_of_a_photograph():
     with pytest.warns(UserWarning, match="the embedded detector knows drawings only"):
         [answer] = method.ground(photograph, ["a cup"])
     assert "the embedded detector knows drawings only" in answer.warning
-
-
-def test_without_a_proposal_the_whole_image_is_the_answer():
-    image = np.zeros((10, 12, 3), np.uint8)
-    [answer] = OnProposals(Maps(np.zeros((10, 12), np.float32)), FakeProposer([])).ground(image, ["a"])
-    assert answer.no_proposal and answer.boxes_xyxy.tolist() == [[0, 0, 12, 10]]
 
 
 @pytest.fixture
@@ -148,7 +141,7 @@ def test_its_name_is_that_of_the_map_and_more():
 
 
 def test_its_answers_depend_on_the_map_and_the_detector():
-    settings = MethodSettings(ModelConfig(), ProposalsConfig(), ScoringConfig(), "cpu")
+    settings = MethodSettings(ModelConfig(), ProposalsConfig(), "cpu")
     with_map, alone = (
         origin_of(load_method(name, settings), name, settings) for name in ("zero-shot+yolo", "zero-shot")
     )
@@ -156,7 +149,7 @@ def test_its_answers_depend_on_the_map_and_the_detector():
     assert {name: with_map[name] for name in alone} == alone
 
 
-def test_page_bulk_grounding_and_command_take_it(scene, tmp_path, capsys):
+def test_page_and_command_take_it(scene, capsys):
     scene, phrase = scene
     methods = load_methods(["refshapes+yolo", "zero-shot+yolo"], ModelConfig(), ProposalsConfig(), "cpu")
     assert list(methods)[:2] == ["refshapes+yolo", "zero-shot+yolo"]
@@ -165,11 +158,5 @@ def test_page_bulk_grounding_and_command_take_it(scene, tmp_path, capsys):
     [answer] = Answerer(methods, LRUCache(2**28)).ask(photo, [phrase], "refshapes+yolo")
     [expected] = load("refshapes+yolo").ground(scene, [phrase])
     assert answer.boxes_xyxy == pytest.approx(expected.boxes_xyxy, abs=0.01)
-    requests = tmp_path / "requests.jsonl"
-    requests.write_text(json.dumps({"image": str(scene), "phrases": [phrase]}))
-    ground_file(BulkConfig("refshapes+yolo", requests, tmp_path / "answers.jsonl", device="cpu"))
-    [line] = (tmp_path / "answers.jsonl").read_text().splitlines()
-    boxes = json.loads(line)["answers"][0]["boxes_xyxy"]
-    assert boxes[0] == pytest.approx(expected.boxes_xyxy[0].tolist(), abs=0.1)
     ground_pictures(read_words([str(scene), phrase, "--model", "refshapes+yolo"]))
-    assert f"{boxes[0][0]:.1f}" in capsys.readouterr().out
+    assert f"{expected.boxes_xyxy[0][0]:.1f}" in capsys.readouterr().out

@@ -34,8 +34,11 @@ def answering(answers: Any, **named: Any) -> OwnGrounder:
         (replace(RIGHT, boxes_xyxy=np.zeros(4)), r"boxes of shape \(4,\)"),
         (replace(RIGHT, scores=np.ones(2)), r"scores of shape \(2,\)"),
         (replace(RIGHT, heatmap=np.zeros((30, 20))), r"heatmap of shape \(30, 20\) for an image of \(20, 30\)"),
-        (replace(RIGHT, heatmap=np.full((20, 30), np.nan)), "a heatmap that is not finite"),
-        (replace(RIGHT, boxes_xyxy=np.array([[1, 2, np.inf, 3]])), "a box that is not finite"),
+        (replace(RIGHT, heatmap=np.full((20, 30), np.nan)), "a heatmap from nan to nan"),
+        (
+            replace(RIGHT, boxes_xyxy=np.array([[1, 2, np.inf, 3]])),
+            r"box \[1.0, 2.0, inf, 3.0\]: give x1",
+        ),
         (replace(RIGHT, boxes_xyxy=np.array([[10, 2, 1, 12]])), r"\[10, 2, 1, 12\]: give x1, y1, x2, y2"),
         (replace(RIGHT, boxes_xyxy=np.array([[0.1, 0.2, 0.5, 1]])), "a share of the image's sides"),
         (replace(RIGHT, scores=np.array([7.0])), "scores from 7 to 7"),

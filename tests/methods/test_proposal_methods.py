@@ -13,12 +13,12 @@ from PIL import Image
 from torchvision.ops import box_iou
 
 from grounding import InputError
+from grounding.clip import crops
 from grounding.evaluation.bounds import annotated_clip, box_mask, random_proposal, yolo_oracle
 from grounding.extraction import ExtractionConfig
 from grounding.geometry import hottest_point
-from grounding.methods.proposals import Proposals
 from grounding.methods.reclip import ReCLIPGrounder
-from grounding.methods.yolo_clip import ProposalScorer, ScoringConfig, YOLOCLIPGrounder
+from grounding.methods.yolo_clip import ProposalScorer, YOLOCLIPGrounder
 from grounding.types import Example, Expression, Region
 from tests.fake_proposer import FakeProposer
 from tests.tiny_clip import RESOLUTION, loaded_tiny_clip
@@ -35,9 +35,10 @@ def image() -> np.ndarray:
     return (tints + rng.integers(0, 55, (96, 192, 3))).astype(np.uint8)
 
 
-@pytest.fixture(scope="module")
-def scorer() -> ProposalScorer:
-    return ProposalScorer(loaded_tiny_clip(), ScoringConfig(views=("tight",)))
+@pytest.fixture
+def scorer(monkeypatch) -> ProposalScorer:
+    monkeypatch.setattr(crops, "CONTEXT", 1.0)  # the crop then is the box, of CLIP's own size
+    return ProposalScorer(loaded_tiny_clip())
 
 
 @torch.no_grad()
@@ -45,8 +46,8 @@ def by_hand(image: np.ndarray, phrases: list[str]) -> tuple[torch.Tensor, np.nda
     """(P, N) CLIP's own logits and probabilities: every box is as large as its input, so that nothing is resized."""
     model = loaded_tiny_clip().model
     preprocess = clip.clip._transform(RESOLUTION)
-    crops = [preprocess(Image.fromarray(image).crop(tuple(map(int, box)))) for box in BOXES]
-    _, per_text = model(torch.stack(crops), clip.tokenize(phrases))
+    images = [preprocess(Image.fromarray(image).crop(tuple(map(int, box)))) for box in BOXES]
+    _, per_text = model(torch.stack(images), clip.tokenize(phrases))
     return per_text, per_text.softmax(dim=1).numpy()
 
 
@@ -72,33 +73,11 @@ def test_presence_is_the_cosine_with_the_best_crop(image, scorer, method) -> Non
     assert found == pytest.approx(expected.tolist(), abs=1e-5)
 
 
-def test_of_several_views_the_mean_similarity_counts(image) -> None:
-    def scores(*views: str) -> np.ndarray:
-        boxes = np.array(BOXES, dtype=np.float32)
-        scorer = ProposalScorer(loaded_tiny_clip(), ScoringConfig(views=views))
-        return scorer.score(scorer.encode([image], [boxes]), [PHRASES])[0]
-
-    # Logarithms of a softmax are similarities times the scale, up to a constant.
-    mean = (np.log(scores("tight")) + np.log(scores("blur"))) / 2
-    expected = np.exp(mean) / np.exp(mean).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(scores("tight", "blur"), expected, atol=1e-4)
-    for views in (("tight", "wide"), ()):
-        with pytest.raises(InputError, match=r"scoring\.views"):
-            ScoringConfig(views=views)
-
-
-def test_no_proposal_gives_the_whole_image_and_says_so(image, scorer) -> None:
-    for method in (YOLOCLIPGrounder, ReCLIPGrounder):
-        [answer] = method(FakeProposer([]), scorer).ground(image, ["a cat"])
-        assert answer.boxes_xyxy.tolist() == [[0, 0, 192, 96]] and answer.no_proposal
-        assert method(FakeProposer(BOXES), scorer).ground(image, []) == []
-
-
 class NothingInTheDark(FakeProposer):
     """Proposes nothing in a black image."""
 
-    def propose(self, image: np.ndarray) -> Proposals:
-        return super().propose(image) if image.any() else Proposals(np.zeros((0, 4), np.float32), np.zeros(0))
+    def propose(self, image: np.ndarray) -> np.ndarray:
+        return super().propose(image) if image.any() else np.zeros((0, 4), np.float32)
 
 
 @pytest.mark.parametrize("method", [YOLOCLIPGrounder, ReCLIPGrounder])
@@ -112,6 +91,7 @@ def test_batches_are_images_one_by_one(image, scorer, method) -> None:
             np.testing.assert_array_equal(answer.image, pixels)
             assert answer.presence == pytest.approx(alone.presence, abs=1e-5)
             assert answer.no_proposal == alone.no_proposal == (not pixels.any())
+            assert pixels.any() or answer.boxes_xyxy.tolist() == [[0, 0, 192, 96]]
 
 
 def test_an_encoded_image_is_asked_without_another_look(image, scorer, monkeypatch) -> None:
@@ -127,10 +107,8 @@ def test_an_encoded_image_is_asked_without_another_look(image, scorer, monkeypat
                 np.testing.assert_array_equal(getattr(answer, name), getattr(other, name))
     other_detector = FakeProposer(BOXES)
     other_detector.sha256 = "1" * 64
-    other_views = ProposalScorer(loaded_tiny_clip(), ScoringConfig(views=("blur",)))
-    for method in (YOLOCLIPGrounder(other_detector, scorer), YOLOCLIPGrounder(proposer, other_views)):
-        with pytest.raises(InputError, match="another CLIP, detector or input size has encoded the image"):
-            method.ground(encoded, ["a box"])
+    with pytest.raises(InputError, match="another CLIP, detector or input size has encoded the image"):
+        YOLOCLIPGrounder(other_detector, scorer).ground(encoded, ["a box"])
 
 
 def test_reclip_follows_the_relation(image, scorer) -> None:

@@ -49,11 +49,6 @@ def test_relation_matrix_equals_a_loop_over_pairs(relation):
     assert matrix.tolist() == [[stands(relation, one, other) for other in boxes] for one in boxes]
 
 
-def test_a_relation_without_a_rule():
-    with pytest.raises(ValueError, match="near"):
-        relation_matrix("near", BOXES)
-
-
 def test_combine_equals_loops_on_random_trees():
     rng = np.random.default_rng(1)
 

@@ -16,7 +16,7 @@ from grounding.extraction import ExtractionConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import make_encoder
 from grounding.methods.reclip import combine
-from grounding.methods.similarity_maps import LEAST, combine_maps, position_distribution, similarity_heatmaps
+from grounding.methods.similarity_maps import LEAST, combine_maps, similarity_heatmaps
 from grounding.methods.spatial_phrases import noun_phrases, parse_spatial_phrase
 from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.decoder import DecoderConfig, decoder_for
@@ -150,13 +150,3 @@ def test_a_map_is_what_reclip_says_of_cells_but_for_sizes(phrase: str) -> None:
         expected = combine(parsed, of_boxes, BOXES)
     assert found.sum() == pytest.approx(1)
     np.testing.assert_allclose(found, expected, atol=5 * LEAST)
-
-
-def test_distributions_are_softmaxes_over_valid_positions() -> None:
-    similarity = torch.randn(2, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0))
-    valid = torch.ones(2, HEIGHT, WIDTH, dtype=torch.bool)
-    valid[1, 0] = False
-    found = position_distribution(similarity, valid, sharpness=3.0)
-    for each, mask, values in zip(found, valid, similarity, strict=True):
-        torch.testing.assert_close(each[mask], (3 * values[mask]).softmax(0))
-        assert (each[~mask] == 0).all()

@@ -176,8 +176,3 @@ def test_a_phrase_without_end_stays_a_shallow_tree():
         ((_, parsed),) = parsed.relations
         depth += 1
     assert depth == MAX_RELATIONS
-
-
-def test_noun_phrases_are_distinct_and_in_order():
-    phrase = related("b", ("left", related("a", ("above", "b"))), ("right", "c"), ("below", "a"))
-    assert noun_phrases(phrase) == ("b", "a", "c")

@@ -124,17 +124,43 @@ def test_heatmaps_are_dropped_as_soon_as_their_boxes_are_known(folder: Path, mon
     assert grounder.asked == [3, 3, 1], "of a large photograph fewer"
 
 
-def test_phrases_are_not_remembered_without_end(folder: Path, monkeypatch) -> None:
-    grounder = dense(folder)
-    put: list[int] = []
-    memory = grounder.text._in_passing
-    keep = memory.put
-    monkeypatch.setattr(memory, "put", lambda key, value, size: (put.append(size), keep(key, value, size)))
-    memory.budget = 10_000
-    requests = (Request("", folder / "0.png", [f"thing {i}", f"other {i}"]) for i in range(30))
-    for _ in ground_many(grounder, requests):
-        assert 0 < memory.used <= memory.budget
-    assert len(put) == 60 and sum(put) > memory.budget
+@pytest.mark.parametrize(
+    ("option", "value", "least"), [("ahead", -1, 0), ("ahead", None, 0), ("ahead", True, 0), ("readers", 2.0, 1)]
+)
+def test_numbers_of_a_stream_are_refused_before_it_is_asked(folder: Path, option: str, value, least: int) -> None:
+    taken = []
+
+    def requests() -> Iterator[Request]:
+        taken.append(1)
+        yield Request("a", folder / "0.png", ["a"])
+
+    with pytest.raises(InputError, match=f"{option} is .*: give a whole number of at least {least}"):
+        ground_many(Counting(), requests(), **{option: value})  # no answer is asked for yet
+    assert not taken
+    [answer] = ground_many(Counting(), requests(), ahead=np.int64(0), readers=np.int32(1))
+    assert [each.phrase for each in answer.phrases] == ["a"]
+
+
+@pytest.mark.parametrize("request_", ["0.png", ("0.png", ["a"]), {"image": "0.png"}, ("k", "0.png", ["a"], 1)])
+def test_what_is_no_request_is_said_in_a_sentence(request_) -> None:
+    with pytest.raises(InputError, match=r"a request is \(key, image, phrases\), got "):
+        list(ground_many(Counting(), [request_], skip_broken=True))
+
+
+@pytest.mark.parametrize("name", ["zero-shot", "yolo-clip", "centred-box"])
+def test_a_batch_is_checked_as_one_image_is(folder: Path, name: str) -> None:
+    grounder = load(name, model=ModelConfig(clip=str(folder / "clip.pt"), model_size=64))
+    images = [as_image(folder / f"{index}.png") for index in range(2)]
+    for phrases, said in (
+        (["circle", "star"], "single string 'circle': put it into a list"),
+        ("ab", "single string 'a'"),
+        ([["circle"]], "2 images and 1 lists of phrases"),
+    ):
+        with pytest.raises(InputError, match=said):
+            grounder.ground_batch(images, phrases)
+    for wrong in ([images[0], images[1][..., 0]], images[0]):  # of one image, the rows would be taken for images
+        with pytest.raises(InputError, match=r"\(H, W, 3\) uint8"):
+            grounder.ground_batch(wrong, [["a"]] * len(wrong))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +169,6 @@ def test_phrases_are_not_remembered_without_end(folder: Path, monkeypatch) -> No
         ("gone.png", ["a"], "there is no image file"),
         ("0.png", ["a", ""], "phrase is empty"),
         ("0.png", ["a", "dog " * 100], "longer than CLIP's 77 tokens"),
-        ("0.png", "a dog", "put it into a list"),
         (np.zeros((4, 4), dtype=np.uint8), ["a"], r"\(H, W, 3\) uint8"),
     ],
 )

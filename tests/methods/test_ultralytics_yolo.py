@@ -15,12 +15,11 @@ from PIL import Image
 from torchvision.ops import nms
 
 from grounding.errors import InputError
-from grounding.methods.proposals import Selection, ultralytics_yolo
-from grounding.methods.proposals.ultralytics_yolo import UltralyticsProposer, import_ultralytics
+from grounding.methods import ultralytics_yolo
+from grounding.methods.proposals import ProposalsConfig
+from grounding.methods.ultralytics_yolo import UltralyticsProposer, import_ultralytics
 
 ARCHITECTURES = ("yolov5n", "yolov8n", "yolo11n")
-SELECTION = Selection(confidence=0.6, iou_threshold=0.5, max_proposals=15)
-
 
 # Looked for, not imported: that alone would write a settings file into the user's folder.
 pytestmark = pytest.mark.skipif(
@@ -51,18 +50,8 @@ def checkpoints(tmp_path_factory) -> dict[str, Path]:
     return files
 
 
-@pytest.fixture
-def no_network(monkeypatch) -> list[object]:
-    """Refuses every connection and look-up, and collects what was asked for."""
-    asked: list[object] = []
-
-    def refuse(*arguments: object, **_: object) -> None:
-        asked.append(arguments)
-        raise OSError("no network in this test")
-
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    return asked
+def proposer(detector: object) -> UltralyticsProposer:
+    return UltralyticsProposer(ProposalsConfig(0.6, 0.5, 15, str(detector)))
 
 
 def noise(width: int, height: int) -> np.ndarray:
@@ -75,7 +64,7 @@ def noise(width: int, height: int) -> np.ndarray:
 @pytest.mark.parametrize(("name", "size"), list(zip(ARCHITECTURES, ((180, 120), (120, 200), (96, 96)), strict=True)))
 def test_proposals_are_those_of_ultralytics_itself_on_a_picture(checkpoints, name, size):
     image = noise(*size)
-    detector = UltralyticsProposer(checkpoints[name], SELECTION)
+    detector = proposer(checkpoints[name])
     found = detector.propose(image)
     boxes = import_ultralytics().YOLO(checkpoints[name]).predict(
         Image.fromarray(image), conf=0.6, iou=0.5, agnostic_nms=True, verbose=False
@@ -83,9 +72,7 @@ def test_proposals_are_those_of_ultralytics_itself_on_a_picture(checkpoints, nam
     # Boxes that reach past the border overlap more once they are clipped.
     kept = nms(boxes.xyxy, boxes.conf, 0.5)[:15]
     assert len(kept) >= 5
-    np.testing.assert_allclose(found.boxes_xyxy, boxes.xyxy[kept].numpy(), atol=1e-3)
-    np.testing.assert_allclose(found.scores, boxes.conf[kept].numpy(), atol=1e-5)
-    assert found.boxes_xyxy.dtype == found.scores.dtype == np.float32
+    np.testing.assert_allclose(found, boxes.xyxy[kept].numpy(), atol=1e-3)
     digest = hashlib.sha256(checkpoints[name].read_bytes()).hexdigest()
     assert detector.sha256 == digest and detector.name == f"untrained_{name}.pt"
     assert detector.weights == f"YOLO untrained_{name} (untrained_{name}.pt, sha256 {digest[:12]}...)"
@@ -106,10 +93,9 @@ from PIL import Image
 torch.set_num_threads(2)
 cv2.setNumThreads(2)
 opens, printed = Image.open, repr(np.zeros(2, np.float32))
-from grounding.methods.proposals import Selection
-from grounding.methods.proposals.ultralytics_yolo import UltralyticsProposer
-detector = UltralyticsProposer({str(checkpoints["yolov8n"])!r}, Selection(0.6, 0.5, 15))
-assert len(detector.propose(np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)).scores)
+from grounding.methods.proposals import ProposalsConfig, load_proposer
+detector = load_proposer(ProposalsConfig(0.6, 0.5, 15, {str(checkpoints["yolov8n"])!r}))
+assert len(detector.propose(np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)))
 from ultralytics.utils import AUTOINSTALL, SAFE_LOAD
 from ultralytics.utils.events import events
 assert not asked, asked
@@ -124,38 +110,35 @@ assert not [key for key in changed if key.startswith(("YOLO", "ULTRALYTICS", "OM
     assert [path for path in tmp_path.rglob("*") if "ultralytics" in str(path).lower() or path.name == "runs"] == []
 
 
-@pytest.fixture
-def empty_cache(monkeypatch, tmp_path) -> Path:
+def test_a_published_name_is_looked_for_in_the_cache_and_then_downloaded(checkpoints, monkeypatch, tmp_path):
+    asked: list[object] = []
+
+    def refuse(*arguments: object, **_: object) -> None:
+        asked.append(arguments)
+        raise OSError("no network in this test")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(ultralytics_yolo, "CACHE", tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def test_a_published_name_is_looked_for_in_the_cache_and_then_downloaded(checkpoints, no_network, empty_cache):
-    shutil.copy(checkpoints["yolov5n"], empty_cache / "yolov5nu.pt")
-    for name in ("yolov5nu.pt", "yolov5n.pt", "yolov5nu"):
-        assert UltralyticsProposer(name, SELECTION).name == "yolov5nu.pt"
-    for name in ("yolo", str(empty_cache / "yolov8n.pt"), "model.txt"):
+    shutil.copy(checkpoints["yolov5n"], tmp_path / "yolov5nu.pt")
+    assert proposer("yolov5nu.pt").name == "yolov5nu.pt"
+    for name in ("yolo", "yolov5n.pt", tmp_path / "yolov8n.pt", "model.txt"):
         with pytest.raises(InputError, match="no detector"):
-            UltralyticsProposer(name, SELECTION)
-    for name in ("yolov5n.pt", "it's.pt"):  # ultralytics would look for another file
-        shutil.copy(checkpoints["yolov5n"], name)
-        with pytest.raises(InputError, match="rename the file"):
-            UltralyticsProposer(name, SELECTION)
-    assert not no_network
-    with pytest.raises(InputError, match=r"yolo11n\.pt could not be downloaded"):
-        UltralyticsProposer("yolo11n", SELECTION)
-    assert no_network
+            proposer(name)
+    assert not asked
+    with pytest.raises(InputError, match=r"yolo11n\.pt .* could not be downloaded"):
+        proposer("yolo11n.pt")
+    assert asked
 
 
 def test_files_that_are_no_detector_are_refused(checkpoints, tmp_path):
     with pytest.raises(InputError, match="for the task 'classify', which gives no boxes"):
-        UltralyticsProposer(checkpoints["yolov8n-cls"], SELECTION)
+        proposer(checkpoints["yolov8n-cls"])
     (tmp_path / "damaged.pt").write_bytes(checkpoints["yolov8n"].read_bytes()[:5000])
     torch.save({"model": torch.zeros(3)}, tmp_path / "other.pt")
     for name in ("damaged.pt", "other.pt"):
         with pytest.raises(InputError, match=f"{name} is no YOLO that ultralytics can load"):
-            UltralyticsProposer(tmp_path / name, SELECTION)
+            proposer(tmp_path / name)
 
 
 @pytest.mark.parametrize("imported_before", [False, True])
@@ -170,7 +153,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path, monkeypatch, imported_before)
     assert (tmp_path / "ran").exists()  # what a plain loader would do
     (tmp_path / "ran").unlink()
     with pytest.raises(InputError, match=r"foreign\.pt is no YOLO"):
-        UltralyticsProposer(tmp_path / "foreign.pt", SELECTION)
+        proposer(tmp_path / "foreign.pt")
     assert not (tmp_path / "ran").exists()
 
 

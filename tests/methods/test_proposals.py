@@ -1,0 +1,255 @@
+"""Detectors: a YOLOX's output decoded cell by cell, boxes selected by hand, and what is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torchvision.ops import box_iou
+
+from grounding.data.images import read_image
+from grounding.data.refshapes.writer import make_split_scene
+from grounding.errors import InputError
+from grounding.geometry import box_xywh_to_xyxy
+from grounding.methods import proposals, ultralytics_yolo
+from grounding.methods.proposals import EMBEDDED_FILE, ProposalsConfig, best_proposals, decode, fit, load_proposer
+from tests.shared_data import SHARED_DATA, needs_shared_data
+
+SIDE, ANCHORS = 64, 8 * 8 + 4 * 4 + 2 * 2
+
+
+def recalled(boxes: np.ndarray, proposed: np.ndarray) -> np.ndarray:
+    """(M,) whether a proposal has an IoU of at least 0.5 with each box (M, 4)."""
+    overlaps = box_iou(torch.from_numpy(boxes).double(), torch.from_numpy(proposed).double())
+    return (overlaps.amax(dim=1) >= 0.5).numpy() if len(proposed) else np.zeros(len(boxes), dtype=bool)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("confidence", (-0.1, 1.0, float("nan"))), ("iou_threshold", (0.0, 1.1)), ("max_proposals", (0,))],
+)
+def test_settings_out_of_range_are_refused(name, values):
+    for value in values:
+        with pytest.raises(InputError, match=rf"proposals\.{name} "):
+            ProposalsConfig(**{name: value})
+
+
+def test_the_embedded_detector_finds_the_objects_of_new_scenes():
+    """Scenes of a seed of their own: the network has seen none of them, and some show pairs it never met."""
+    detector = load_proposer(ProposalsConfig())
+    found, novel, per_image = [], [], []
+    for index in range(80):
+        scene, _ = make_split_scene("test", index, seed=77)
+        boxes = detector.propose(scene.image)
+        height, width = scene.image.shape[:2]
+        assert (boxes >= 0).all() and (boxes <= [width, height, width, height]).all()
+        per_image.append(len(boxes))
+        found += recalled(np.array([item.box_xyxy for item in scene.objects]), boxes[:10]).tolist()
+        novel += [item.is_novel for item in scene.objects]
+    assert len(found) > 200 and sum(novel) > 10
+    assert np.mean(found) > 0.9 and np.mean(np.array(found)[novel]) > 0.85
+    assert np.mean(per_image) < 8  # what is proposed is mostly what is there
+
+
+def test_each_name_leads_to_its_detector(monkeypatch, tmp_path):
+    copy = tmp_path / "copy.ONNX"
+    copy.write_bytes(EMBEDDED_FILE.read_bytes())
+    embedded, other = load_proposer(ProposalsConfig()), load_proposer(ProposalsConfig(detector=str(copy)))
+    digest = hashlib.sha256(EMBEDDED_FILE.read_bytes()).hexdigest()
+    assert embedded.sha256 == other.sha256 == digest
+    assert embedded.weights == f"embedded YOLOX (embedded_yolox.onnx, sha256 {digest[:12]}...)"
+    assert other.weights == f"copy.ONNX (copy.ONNX, sha256 {digest[:12]}...)"
+    asked: list[object] = []
+    monkeypatch.setattr(ultralytics_yolo, "UltralyticsProposer", lambda *given, **named: asked.append((given, named)))
+    config = ProposalsConfig(0.1, 0.4, 7, "yolov8n.pt")
+    load_proposer(config, "cuda")
+    assert asked == [((config,), {"device": "cuda"})]
+
+
+def test_without_the_package_the_remedy_and_the_licence_are_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ultralytics", None)
+    with pytest.raises(InputError, match=r"AGPL-3\.0.*pip install -r requirements-yolo\.txt"):
+        load_proposer(ProposalsConfig(detector="yolov8n.pt"))
+
+
+def test_all_three_settings_reach_the_detector():
+    image = make_split_scene("test", 3, seed=77)[0].image
+    many, few, sure, apart = (
+        load_proposer(ProposalsConfig(*each)).propose(image)
+        for each in ((0.001, 0.95, 30), (0.001, 0.6, 3), (0.3, 0.95, 30), (0.001, 0.2, 30))
+    )
+    assert len(many) == 30 and len(few) == 3 and 0 < len(sure) < 30
+    np.testing.assert_array_equal(sure, many[: len(sure)])
+    boxes = torch.from_numpy(apart)
+    assert (box_iou(boxes, boxes) - torch.eye(len(boxes))).max() <= 0.2 + 1e-6
+
+
+def test_raw_boxes_are_decoded_cell_by_cell():
+    rng, (width, height) = np.random.default_rng(0), (96, 64)
+    count = sum((width // stride) * (height // stride) for stride in (8, 16, 32))
+    output = np.concatenate([rng.normal(size=(count, 4)), rng.random((count, 4))], axis=1).astype(np.float32)
+    boxes, scores = decode(output, (width, height))
+    number = 0
+    for stride in (8, 16, 32):
+        for row in range(height // stride):
+            for column in range(width // stride):
+                x, y, w, h, objectness, *of_class = (float(value) for value in output[number])
+                x, y, w, h = (column + x) * stride, (row + y) * stride, stride * math.exp(w), stride * math.exp(h)
+                expected = [x - w / 2, y - h / 2, x + w / 2, y + h / 2]
+                np.testing.assert_allclose(boxes[number], expected, rtol=1e-4, atol=1e-4)
+                assert scores[number] == pytest.approx(objectness * max(of_class))
+                number += 1
+    assert number == len(boxes) == len(scores) and boxes.dtype == scores.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("size", "content", "scale"),
+    [((50, 100), (32, 64), (0.64, 0.64)), ((100, 50), (64, 32), (0.64, 0.64)), ((16, 10), (64, 40), (4, 4))],
+)
+def test_an_image_is_scaled_to_fit_and_lies_in_the_upper_left(size, content, scale):
+    image = np.full((size[1], size[0], 3), (10, 20, 30), dtype=np.uint8)
+    canvas, per_axis = fit(image, (SIDE, SIDE))
+    expected = np.full((SIDE, SIDE, 3), 114, dtype=np.uint8)
+    expected[: content[1], : content[0]] = (10, 20, 30)
+    np.testing.assert_array_equal(canvas, expected)
+    np.testing.assert_allclose(per_axis, scale)
+
+
+def test_selection_is_greedy_over_clipped_boxes():
+    rng = np.random.default_rng(1)
+    corners = rng.uniform(-20, 90, (200, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(5, 50, (200, 2))], axis=1)
+    scores = rng.random(200)
+    found = best_proposals(boxes, scores, (80, 60), ProposalsConfig(0.2, 0.4, 12))
+    clipped = torch.tensor(boxes.clip(0, [80, 60, 80, 60]))
+    kept: list[int] = []
+    for index in np.argsort(-scores):
+        x1, y1, x2, y2 = clipped[index].tolist()
+        overlaps = [box_iou(clipped[[index]], clipped[[other]]).item() for other in kept]
+        if scores[index] >= 0.2 and x2 > x1 and y2 > y1 and max(overlaps, default=0) <= 0.4:
+            kept.append(int(index))
+    assert len(kept) > 12 and found.dtype == np.float32
+    np.testing.assert_allclose(found, clipped[kept[:12]].numpy(), rtol=1e-6)
+
+
+class CellDetector:
+    """A session whose objectness is the first channel's mean over each cell of stride 8; its box is the cell."""
+
+    def __init__(self, *, shape=(1, 3, SIDE, SIDE), anchors: int = ANCHORS, decoded: bool = False) -> None:
+        self.shape, self.output = list(shape), np.full((anchors, 6), 0, dtype=np.float32)
+        self.output[:, :2], self.output[:, 5] = 0.5, 1
+        if decoded:
+            self.output[:64, :2] = [(8 * column + 4, 8 * row + 4) for row in range(8) for column in range(8)]
+            self.output[:, 2:4] = 8
+
+    def get_inputs(self):
+        return [SimpleNamespace(name="images", shape=self.shape)]
+
+    def run(self, _, given):
+        output = self.output.copy()
+        output[:64, 4] = given["images"][0, 0].reshape(8, 8, 8, 8).mean(axis=(1, 3)).ravel() / 255
+        return [output[None]]
+
+
+@pytest.fixture
+def cell_detector(tmp_path, monkeypatch):
+    """Makes a proposer around a `CellDetector`, in the place of what ONNX Runtime would load."""
+    path = tmp_path / "cells.onnx"
+    path.write_bytes(b"cells")
+
+    def make(**options):
+        runtime = proposals.import_onnxruntime()
+        monkeypatch.setattr(runtime, "InferenceSession", lambda *_, **__: CellDetector(**options))
+        return load_proposer(ProposalsConfig(confidence=0.9, detector=str(path)))
+
+    return make
+
+
+@pytest.mark.parametrize("decoded", [False, True])
+@pytest.mark.parametrize("size", [(128, 80), (80, 128), (32, 24)])
+def test_proposals_are_in_pixels_of_the_image_whatever_its_shape(cell_detector, decoded, size):
+    detector = cell_detector(decoded=decoded)
+    cell = 8 * max(size) // SIDE  # of the network, in pixels of the image
+    image = np.zeros((size[1], size[0], 3), dtype=np.uint8)
+    image[cell : 2 * cell, 2 * cell : 3 * cell] = (0, 0, 255)
+    found = detector.propose(image)
+    np.testing.assert_allclose(found, [[2 * cell, cell, 3 * cell, 2 * cell]], atol=1e-4)
+    assert found.dtype == np.float32
+    assert detector.propose(image[..., ::-1].copy()).shape == (0, 4)  # blue comes first, and red is nothing
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"shape": (1, 3, SIDE, "width")}, "object"),
+        ({"anchors": 90}, r"its output has the shape \(90, 6\) instead of \(84, 5 \+ classes\)"),
+    ],
+)
+def test_an_onnx_that_is_no_yolox_is_refused(cell_detector, options, reason):
+    with pytest.raises(InputError, match=rf"cells\.onnx is no YOLOX.*{reason}"):
+        cell_detector(**options)
+
+
+def test_a_missing_file_and_a_file_of_another_kind_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"there is no detector file .*none\.onnx"):
+        load_proposer(ProposalsConfig(detector=str(tmp_path / "none.onnx")))
+    (tmp_path / "text.onnx").write_text("not a network")
+    with pytest.raises(InputError, match=r"text\.onnx is no YOLOX"):
+        load_proposer(ProposalsConfig(detector=str(tmp_path / "text.onnx")))
+
+
+def test_a_detector_may_have_its_weights_beside_it_and_is_pickled_as_its_file(tmp_path):
+    """As newer exporters write them, in FILE.data; against the same network in one file."""
+    onnx = pytest.importorskip("onnx", reason="needs the packages of requirements-yolo.txt")
+    path, data = tmp_path / "beside.onnx", tmp_path / "beside.onnx.data"
+    onnx.save_model(onnx.load(EMBEDDED_FILE), path, save_as_external_data=True, location=data.name, size_threshold=1024)
+    image = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
+    config = ProposalsConfig(confidence=0.01, detector=str(path))
+    detector, expected = load_proposer(config), load_proposer(ProposalsConfig(confidence=0.01)).propose(image)
+    for each in (detector, pickle.loads(pickle.dumps(detector))):
+        np.testing.assert_array_equal(each.propose(image), expected)
+    assert len(expected) and len(pickle.dumps(detector)) < 1000
+    weights = bytearray(data.read_bytes())
+    weights[-1] ^= 1
+    data.write_bytes(weights)
+    assert load_proposer(config).sha256 != detector.sha256
+    data.unlink()
+    with pytest.raises(InputError, match=r"beside\.onnx is no YOLOX .*beside\.onnx\.data"):
+        load_proposer(config)
+
+
+def test_onnx_runtime_reports_nothing_of_its_use(tmp_path):
+    """It keeps what it will send, and an identifier of the machine, below the user's folder."""
+    code = "import time; from grounding.methods.proposals import *; load_proposer(ProposalsConfig()); time.sleep(0.5)"
+    environment = {key: value for key, value in os.environ.items() if key not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    environment.update(HOME=str(tmp_path), XDG_CACHE_HOME=str(tmp_path / "cache"))
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert [path for path in tmp_path.rglob("*") if "Microsoft" in str(path)] == []
+
+
+@needs_shared_data("weights")
+@needs_shared_data("refcocog-mini")
+def test_a_published_yolox_finds_what_was_counted_before():
+    """Of objects over 32x32 pixels of 15 photographs 60 of 81, after suppression that looks at no class."""
+    folder = SHARED_DATA / "refcocog-mini"
+    content = json.loads((folder / "annotations" / "instances.json").read_text())
+    published = str(Path(SHARED_DATA / "weights" / "yolox_nano.onnx"))
+    detector = load_proposer(ProposalsConfig(confidence=0.1, max_proposals=100, detector=published))
+    found: list[bool] = []
+    for image in content["images"]:
+        objects = [each["bbox"] for each in content["annotations"]
+                   if each["image_id"] == image["id"] and not each["iscrowd"] and each["area"] > 32 * 32]  # fmt: skip
+        proposed = detector.propose(read_image(folder / "images" / image["file_name"]))
+        if objects:
+            found += recalled(box_xywh_to_xyxy(np.array(objects)), proposed).tolist()
+    assert (sum(found), len(found)) == (60, 81) and detector.categories == "80 categories"
