@@ -33,6 +33,5 @@ if __name__ == "__main__":
             results = compare_sets(parse(SetsConfig, "evaluate", words, positional="methods", command="sets"))
             print(render(sets_table(results), "text"))
         else:
-            table = report_comparison(parse(EvaluateConfig, "evaluate", words, positional="methods", command="compare"))
-            if table:  # the first process of several has it
-                print(table)
+            config = parse(EvaluateConfig, "evaluate", words, positional="methods", command="compare")
+            print(report_comparison(config))

@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from grounding.data.open_dataset import open_dataset
     from grounding.data.refcocog import RefCOCOg
-    from grounding.deployment.detections import to_detections
-    from grounding.deployment.hub import push
     from grounding.errors import InputError
     from grounding.methods.config import ModelConfig
     from grounding.methods.grounder import Grounder
@@ -38,8 +36,6 @@ __all__ = [
     "grounding_of_boxes",
     "load",
     "open_dataset",
-    "push",
-    "to_detections",
 ]
 
 _HOME = {
@@ -54,8 +50,6 @@ _HOME = {
     "grounding_of_boxes": "methods.yolo_clip",
     "load": "methods.load",
     "open_dataset": "data.open_dataset",
-    "push": "deployment.hub",
-    "to_detections": "deployment.detections",
 }
 
 

@@ -43,11 +43,11 @@ def write_data(folder: Path) -> Path:
 
 
 def left_over(output: Path) -> list[Path]:
-    """What finished work should not have left: halves, and shards that were joined."""
+    """What finished work should not have left: halves, and blocks that were joined."""
     return [
         path
         for path in output.rglob("*")
-        if ".part" in path.name or path.suffix == ".shards" or path.name == "unfinished"
+        if ".part" in path.name or path.suffix == ".unfinished" or path.name == "unfinished"
     ]
 
 

@@ -28,11 +28,11 @@ from grounding.methods.names import BLIND
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.stream import READERS, GroundedImage, Request, ground_many
 from grounding.runtime.cli import exit_on_input_error, parse
-from grounding.runtime.config_io import from_plain, refuse_wrong_values
+from grounding.runtime.config_io import from_plain
 from grounding.runtime.distributed import join_launch
 from grounding.runtime.files import decode_text, locked, numbered_lines
 from grounding.runtime.launch import refuse_several
-from grounding.runtime.shards import ShardedFile
+from grounding.runtime.resumable import ResumableFile
 
 Line = tuple[int, str]  # with its number in the file
 Words = Annotated[str, StringConstraints(pattern=r"\S")]
@@ -90,13 +90,7 @@ def ground_file(config: BulkConfig) -> str:
     """Answer the requests that are not answered yet, and return a sentence on what is there now.
 
     Every line of the requests is checked first, so that hours of work do not end on a typing error.
-
-    Raises:
-        InputError: the requests, the method or an image cannot be used, the output is of something else, or another
-            process works on it.
     """
-    refuse_wrong_values(config)
-    refuse_several("python -m grounding.deployment.bulk")
     if config.output.suffix != ".jsonl":
         raise InputError(f"output is {config.output}: give a file that ends in .jsonl")
     if not config.requests.is_file():
@@ -109,7 +103,7 @@ def ground_file(config: BulkConfig) -> str:
     grounder, made_from = grounder_of(config)
     origin = made_from | {"requests": hashlib.sha256(requests).hexdigest(), "images": count}
     with locked(config.output.with_suffix(".lock"), f"grounding of {config.output.name}"):
-        file = ShardedFile(config.output, origin, blocks=-(-count // config.block), replace=False)
+        file = ResumableFile(config.output, origin, blocks=-(-count // config.block), replace=False)
         if not file.is_complete:
             _answer(grounder, config, file, lines)
             file.finish()
@@ -119,11 +113,7 @@ def ground_file(config: BulkConfig) -> str:
 
 
 def grounder_of(config: BulkConfig) -> tuple[EncodingGrounder, dict[str, Any]]:
-    """The method, and all that its answers depend on beside the requests.
-
-    Raises:
-        InputError: it looks at no image, or as `grounding.load`.
-    """
+    """The method, and all that its answers depend on beside the requests."""
     if config.method in BLIND:
         raise InputError(f"method is {config.method!r}, which looks at no image: give a run folder, or zero-shot")
     device = join_launch(config.device).device
@@ -137,14 +127,14 @@ def grounder_of(config: BulkConfig) -> tuple[EncodingGrounder, dict[str, Any]]:
                       "compiled": config.compiled}  # fmt: skip
 
 
-def _answer(grounder: EncodingGrounder, config: BulkConfig, file: ShardedFile, requests: Sequence[Line]) -> None:
-    """Make the blocks that are not there: one process makes them in their order, so those are the last ones."""
+def _answer(grounder: EncodingGrounder, config: BulkConfig, file: ResumableFile, requests: Sequence[Line]) -> None:
+    """Make the blocks that are not there."""
     blocks = file.unfinished()
-    done = blocks[0] * config.block if blocks else len(requests)
+    done = min(blocks.start * config.block, len(requests))
     left = read_requests(config.requests, requests[done:])
     answers = ground_many(grounder, left, skip_broken=config.skip_broken, readers=config.readers)
     with tqdm(initial=done, total=len(requests), desc=grounder.name, unit="image") as bar:
-        for block in blocks:
+        for _ in blocks:
             if grounder.text is not None:
                 grounder.text.forget()  # what is answered in a block then depends on no other, to the last bit
             lines: list[str] = []
@@ -155,7 +145,7 @@ def _answer(grounder: EncodingGrounder, config: BulkConfig, file: ShardedFile, r
                     bar.update()
             except InputError as error:
                 raise InputError(f"{config.requests}, line {requests[done][0]}: {error}") from error
-            file.append(block, lines)
+            file.append(lines)
 
 
 def record_of(answer: GroundedImage) -> dict[str, Any]:
@@ -181,11 +171,7 @@ def record_of(answer: GroundedImage) -> dict[str, Any]:
 
 
 def request_lines(path: Path, content: bytes) -> list[Line]:
-    """The lines of a file of requests, without blank ones.
-
-    Raises:
-        InputError: it is no UTF-8 text.
-    """
+    """The lines of a file of requests, without blank ones."""
     try:
         return list(numbered_lines(decode_text(content)))
     except ValueError as error:
@@ -199,9 +185,6 @@ def read_requests(path: Path, lines: Iterable[Line]) -> Iterator[Request]:
 
         {"image": "photos/street.jpg", "phrases": ["the red car", "a man with a hat"]}
         {"image": "/elsewhere/park.jpg", "phrases": ["the dog"], "key": "park"}
-
-    Raises:
-        InputError: a line is no request.
     """
     for number, line in lines:
         asked = asked_by(line, f"{path}, line {number}")
@@ -209,11 +192,7 @@ def read_requests(path: Path, lines: Iterable[Line]) -> Iterator[Request]:
 
 
 def asked_by(record: Any, where: str) -> RequestLine:
-    """A request as JSON, or as the values that JSON stands for; `where` names it in the error.
-
-    Raises:
-        InputError: it is none.
-    """
+    """A request as JSON, or as the values that JSON stands for; `where` names it in the error."""
     try:
         return from_plain(json.loads(record) if isinstance(record, str) else record, RequestLine, extra="ignore")
     except (ValueError, RecursionError) as error:
@@ -221,19 +200,19 @@ def asked_by(record: Any, where: str) -> RequestLine:
         raise InputError(f"{where}, cannot be used ({error}): write {example}") from error
 
 
-def _ground_shards(config: BulkConfig) -> str:
-    try:
-        from grounding.deployment.ray_bulk import ground_shards  # which imports this file
-    except ImportError as error:
-        raise InputError(f"--ray needs what is not here ({error}): pip install -r requirements-ray.txt") from error
-    return ground_shards(config)
-
-
 def main(arguments: Sequence[str]) -> None:
     """The command line, without the program's name."""
     with exit_on_input_error():
         config = parse(BulkConfig, "-m grounding.deployment.bulk", arguments, section="bulk")
-        print(ground_file(config) if config.ray is None else _ground_shards(config))
+        refuse_several("python -m grounding.deployment.bulk")
+        if config.ray is None:
+            print(ground_file(config))
+            return
+        try:
+            from grounding.deployment.ray_bulk import ground_shards  # which imports this file
+        except ImportError as error:
+            raise InputError(f"--ray needs what is not here ({error}): pip install -r requirements-ray.txt") from error
+        print(ground_shards(config))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from grounding.clip.text import CONTEXT_LENGTH, END, START
 from grounding.deployment.networks import onnx_networks
 from grounding.errors import InputError
 from grounding.geometry import PADDING_RGB
-from grounding.methods.config import ModelConfig, read_model_config
+from grounding.methods.config import read_model_config
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import load
 from grounding.methods.names import DECODER_FILE, folder_of
@@ -50,7 +50,11 @@ def export_run(run: str, output: Path) -> dict[str, Any]:
         output: folder to make.
 
     Returns:
-        What export.json holds: see `settings_of`.
+        What export.json holds: "weights" and "decoder_sha256", where the networks came from; "sizes", the sides in
+        pixels of the squares that the image is letterboxed into, whose heatmaps are averaged; "padding_rgb", the colour
+        around it; "output_stride" and "heatmap_stride", model pixels per cell of the dense embeddings and of a heatmap;
+        "context_length", the most tokens of a phrase; "relative" and "absolute", the thresholds of the connected
+        components that become boxes; "left_out", as `left_out` says.
 
     Raises:
         InputError: there is no such run, `run` has no decoder, `output` is there already, or PyTorch is too old.
@@ -64,8 +68,19 @@ def export_run(run: str, output: Path) -> dict[str, Any]:
     if not isinstance(grounder, DenseGrounder) or not isinstance(grounder.decoder, HeatmapDecoder):
         raise InputError(f"{run!r} has no trained decoder to export: give the folder of a run")
     folder = folder_of(run)
-    settings = settings_of(read_model_config(folder), grounder, decoder_sha256=sha256_of(folder / DECODER_FILE))
-
+    config = read_model_config(folder)
+    settings = {
+        "weights": grounder.weights,
+        "decoder_sha256": sha256_of(folder / DECODER_FILE),
+        "sizes": list(config.inference_sizes or (config.model_size,)),
+        "padding_rgb": list(PADDING_RGB),
+        "output_stride": config.output_stride,
+        "heatmap_stride": config.heatmap_stride,
+        "context_length": CONTEXT_LENGTH,
+        "relative": grounder.extraction.relative,
+        "absolute": grounder.extraction.absolute,
+        "left_out": list(left_out(grounder)),
+    }
     output.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=output.parent, prefix=f"{output.name}.part") as temporary:
         unfinished = Path(temporary) / output.name
@@ -77,35 +92,6 @@ def export_run(run: str, output: Path) -> dict[str, Any]:
         (unfinished / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
         unfinished.rename(output)
     return settings
-
-
-def settings_of(config: ModelConfig, grounder: DenseGrounder, *, decoder_sha256: str) -> dict[str, Any]:
-    """What export.json holds: all that a program has to know of a run besides its networks.
-
-    Args:
-        config: of the run.
-        grounder: the loaded run, whose extraction may be another one than the configuration's.
-        decoder_sha256: of the decoder's file, in hexadecimal.
-
-    Returns:
-        "weights" and "decoder_sha256", where the networks came from; "sizes", the sides in pixels of the squares that
-        the image is letterboxed into, whose heatmaps are averaged; "padding_rgb", the colour around it;
-        "output_stride" and "heatmap_stride", model pixels per cell of the dense embeddings and of a heatmap;
-        "context_length", the most tokens of a phrase; "relative" and "absolute", the thresholds of the connected
-        components that become boxes; "left_out", as `left_out` says.
-    """
-    return {
-        "weights": grounder.weights,
-        "decoder_sha256": decoder_sha256,
-        "sizes": list(config.inference_sizes or (config.model_size,)),
-        "padding_rgb": list(PADDING_RGB),
-        "output_stride": config.output_stride,
-        "heatmap_stride": config.heatmap_stride,
-        "context_length": CONTEXT_LENGTH,
-        "relative": grounder.extraction.relative,
-        "absolute": grounder.extraction.absolute,
-        "left_out": list(left_out(grounder)),
-    }
 
 
 def left_out(grounder: DenseGrounder) -> Iterator[str]:

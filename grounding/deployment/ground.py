@@ -1,7 +1,6 @@
 """`python -m grounding PHOTO_OR_FOLDER "the red car" "a dog"`: where phrases are in pictures of one's own.
 
-Pictures are read, answered and written one after the other, so that a folder may be as large as it likes. Work that
-is to go on after a kill is `deployment.bulk`'s.
+Pictures are read, answered and written one after the other. Work that is to go on after a kill is `deployment.bulk`'s.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+from tabulate import tabulate
 from tqdm import tqdm
 
 from grounding.data.images import images_in, read_image
@@ -28,17 +28,12 @@ from grounding.methods.stream import GroundedImage
 from grounding.runtime.files import atomic_write
 
 COLUMNS = ("image", "phrase", "x1", "y1", "x2", "y2", "score", "presence", "note")
-SUFFIXES = (".csv", ".json", ".jsonl")
-WIDEST = 36  # letters of a name or a phrase in the table
+SUFFIXES = (".csv", ".jsonl")
 Writer = Callable[[GroundedImage], None]
 
 
 def ground_pictures(options: Namespace) -> None:
-    """Answers what the command line of `python -m grounding` asks; the table goes to stdout, all else to stderr.
-
-    Raises:
-        InputError: the pictures, a phrase, the model or the output cannot be used.
-    """
+    """Answers what the command line of `python -m grounding` asks; the table goes to stdout, all else to stderr."""
     if options.output is not None and options.output.suffix not in SUFFIXES:
         raise InputError(f"output is {options.output}: give a file that ends in {', '.join(SUFFIXES)}")
     if options.model in BLIND:
@@ -51,9 +46,10 @@ def ground_pictures(options: Namespace) -> None:
     print(f"asking {grounder.name}: {grounder.weights}", file=sys.stderr)
     requests = ((str(path), path, options.phrases) for path in paths)
     answers = grounder.ground_many(requests, skip_broken=options.skip_broken)
-    table = _Table([visible(str(path)) for path in paths], options.phrases)
+    rows: list[dict[str, Any]] = []
+    notes: dict[str, None] = {}
     with ExitStack() as held:
-        writers: list[Writer] = [table.write]
+        writers: list[Writer] = []
         if options.output is not None:
             writers.append(held.enter_context(_file_writer(options.output)))
         if options.pictures is not None:
@@ -61,7 +57,13 @@ def ground_pictures(options: Namespace) -> None:
         for answer in tqdm(answers, total=len(paths), unit="image", disable=len(paths) == 1):
             for write in writers:
                 write(answer)
-    table.finish()
+            is_doubtful = {"note": "*"} if answer.warning else {}  # said once, below
+            rows += [row | (is_doubtful if row["x1"] != "" else {}) for row in rows_of(answer)]
+            notes |= {f"* {answer.warning}": None} if answer.warning else {}
+            if answer.phrases and not answer.phrases[0].calibrated:
+                notes["scores are not calibrated: they compare boxes of one phrase, and whether it is there at all "
+                      "(presence) is not known"] = None  # fmt: skip
+    print(_table(rows), *notes, sep="\n")
 
 
 def rows_of(answer: GroundedImage) -> Iterator[dict[str, Any]]:
@@ -79,41 +81,13 @@ def rows_of(answer: GroundedImage) -> Iterator[dict[str, Any]]:
             yield row | {"note": "; ".join(filter(None, ("nothing fits it", answer.warning)))}
 
 
-class _Table:
-    """Rows on stdout as they come, and below them what they mean."""
-
-    def __init__(self, names: Sequence[str], phrases: Sequence[str]) -> None:
-        self._widths = [min(WIDEST, max(map(len, texts))) for texts in (("image", *names), ("phrase", *phrases))]
-        self._notes: dict[str, None] = {}
-        self._line("image", "phrase", "score", "presence", "x1", "y1", "x2", "y2")
-
-    def _line(self, image: str, phrase: str, *cells: str) -> None:
-        wide, long = self._widths
-        image, phrase = visible(image), visible(phrase)
-        image = image if len(image) <= wide else f"…{image[1 - wide :]}"  # paths differ at their ends
-        phrase = phrase if len(phrase) <= long else f"{phrase[: long - 1]}…"
-        tqdm.write("  ".join([f"{image:{wide}}", f"{phrase:{long}}", *(f"{cell:>8}" for cell in cells)]).rstrip())
-
-    def write(self, answer: GroundedImage) -> None:
-        """The rows of an image."""
-        if answer.warning:
-            self._notes[f"* {answer.warning}"] = None
-        for row in rows_of(answer):
-            if row["x1"] == "":
-                self._line(row["image"], row["phrase"], visible(str(row["note"])))
-                continue
-            presence = "-" if row["presence"] == "" else f"{row['presence']:.2f}"
-            star = "*" if answer.warning else ""
-            self._line(row["image"], row["phrase"], f"{row['score']:.2f}{star}", presence,
-                       *(f"{row[edge]:.1f}" for edge in COLUMNS[2:6]))  # fmt: skip
-        if answer.phrases and not answer.phrases[0].calibrated:
-            self._notes["scores are not calibrated: they compare boxes of one phrase, and whether it is there at all "
-                        "(presence) is not known"] = None  # fmt: skip
-
-    def finish(self) -> None:
-        """What the numbers mean, and what they do not."""
-        for note in self._notes:
-            print(note)
+def _table(rows: Sequence[dict[str, Any]]) -> str:
+    """Rows of `COLUMNS` as text, with as many digits as one looks at."""
+    digits = {"score": ".2f", "presence": ".2f"} | dict.fromkeys(COLUMNS[2:6], ".1f")
+    cells = [[visible(cell) if isinstance(cell, str) else f"{cell:{digits[name]}}" for name, cell in row.items()]
+             for row in rows]  # fmt: skip
+    sides = ["right" if name in digits else "left" for name in COLUMNS]
+    return tabulate(cells, COLUMNS, "plain", disable_numparse=True, colalign=sides)
 
 
 @contextmanager
@@ -127,12 +101,8 @@ def _file_writer(path: Path) -> Iterator[Writer]:
             table = csv.DictWriter(file, COLUMNS)
             table.writeheader()
             yield lambda answer: table.writerows(rows_of(answer))
-        elif path.suffix == ".jsonl":
-            yield lambda answer: print(json.dumps(record_of(answer)), file=file)
         else:
-            before = iter(("[\n",))
-            yield lambda answer: print(next(before, ",\n") + json.dumps(record_of(answer)), end="", file=file)
-            print("\n]", file=file)
+            yield lambda answer: print(json.dumps(record_of(answer)), file=file)
 
 
 def _picture_writer(folder: Path, paths: Sequence[Path]) -> Writer:

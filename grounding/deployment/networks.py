@@ -30,11 +30,7 @@ PHRASES = ("phrase_embeddings", "tokens", "is_token")
 
 
 class ImageTower(nn.Module):
-    """Letterboxed images to the dense features that a decoder reads.
-
-    Args:
-        dense: the frozen image tower.
-    """
+    """Letterboxed images to the dense features that a decoder reads."""
 
     def __init__(self, dense: DenseCLIP) -> None:
         super().__init__()
@@ -48,11 +44,7 @@ class ImageTower(nn.Module):
 
 
 class TextTower(nn.Module):
-    """Token ids to what `TextEncoder` makes of them.
-
-    Args:
-        model: the frozen CLIP whose text tower is used.
-    """
+    """Token ids to what `TextEncoder` makes of them."""
 
     def __init__(self, model: CLIP) -> None:
         super().__init__()
@@ -69,12 +61,7 @@ class TextTower(nn.Module):
 
 
 class DecoderNetwork(nn.Module):
-    """Features and phrases, tensor by tensor, to heatmaps.
-
-    Args:
-        decoder: the trained decoder.
-        output_stride: of the dense embeddings, 16 or 32.
-    """
+    """Features and phrases, tensor by tensor, to heatmaps."""
 
     def __init__(self, decoder: HeatmapDecoder, *, output_stride: int) -> None:
         super().__init__()
@@ -100,12 +87,7 @@ class DecoderNetwork(nn.Module):
 
 
 def onnx_networks(encoder: Encoder, decoder: HeatmapDecoder) -> Iterator[tuple[str, bytes]]:
-    """Name and ONNX content of each network; batches, input sizes, phrases and their lengths are dynamic.
-
-    Args:
-        encoder: the frozen CLIP.
-        decoder: trained on its features.
-    """
+    """Name and ONNX content of each network; batches, input sizes, phrases and their lengths are dynamic."""
     images, phrases, length = Dim("images", min=1), Dim("phrases", min=1), Dim("length", min=1, max=CONTEXT_LENGTH)
     image_tower, text_tower = ImageTower(updated_encoder(encoder, decoder).dense), TextTower(encoder.clip.model)
     network = DecoderNetwork(decoder, output_stride=encoder.dense.output_stride)
@@ -132,12 +114,8 @@ def to_onnx(
 ) -> bytes:
     """A module as the content of an ONNX file, the same bytes each time.
 
-    Args:
-        model: the module.
-        arguments: an example of what it takes.
-        outputs: names of what it returns.
-        inputs: names of what it takes; those of its arguments if None.
-        dynamic: per argument, the dimensions that may have another size, as `torch.export.Dim`s; none if None.
+    `arguments` are an example of what it takes; `outputs` and `inputs` name what it returns and takes, the latter like
+    its arguments if None; `dynamic` has, per argument, the dimensions that may have another size.
     """
     # On a copy, in the usual memory layout: others would be traced as transpositions.
     model = copy.deepcopy(model).cpu().eval().requires_grad_(False).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]

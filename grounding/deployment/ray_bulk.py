@@ -1,29 +1,139 @@
 """Bulk grounding by many processes of a Ray cluster: each takes a shard of requests and writes its file of answers.
 
-A shard whose process is killed goes to another one, and another start leaves out what is there: how many processes
-there are, and how often they end, changes no line.
+A shard is a file of JSON Lines, CSV, Parquet or tar, wherever it lies. One whose process is killed goes to another one,
+and another start leaves out what is there: how many processes there are, and how often they end, changes no line.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
+import posixpath
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, cast
 
+import pandas
+import pyarrow.parquet
 import ray
 import ray.data
 from pyarrow import ArrowException
+from pyarrow.fs import FileInfo, FileSelector, FileSystem, LocalFileSystem
 from ray.exceptions import RayError
 from tqdm import tqdm
 
-from grounding.deployment.bulk import BulkConfig, grounder_of, record_of
-from grounding.deployment.bulk_shards import PART, find_shards, place_of, read_shard
+from grounding.data.images import ImageLike
+from grounding.data.tar_samples import TarSample, read_tar
+from grounding.deployment.bulk import BulkConfig, asked_by, grounder_of, record_of, request_lines
 from grounding.errors import InputError
-from grounding.methods.stream import ground_many
-from grounding.runtime.config_io import refuse_wrong_values
-from grounding.runtime.launch import refuse_several
-from grounding.runtime.shards import difference
+from grounding.methods.stream import Request, ground_many
+from grounding.runtime.resumable import difference
 
 NOTE = "made_from.json"
+KINDS = (".jsonl", ".csv", ".parquet", ".tar")
+PART = ".part"  # how files end that are not whole
+
+
+class Place(NamedTuple):
+    """A file or folder, and the file system that it lies in."""
+
+    system: FileSystem
+    path: str
+
+    def files(self) -> list[FileInfo]:
+        """The file itself, or the files in the folder, however deep; none where there is neither."""
+        found = self.system.get_file_info(self.path)
+        inside = FileSelector(self.path, recursive=True, allow_not_found=True)
+        return [found] if found.is_file else [each for each in self.system.get_file_info(inside) if each.is_file]
+
+    def read(self) -> bytes:
+        """The file's content."""
+        try:
+            with self.system.open_input_stream(self.path) as file:
+                return bytes(file.read())
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be read ({error}): check the place and your rights") from error
+
+    def write(self, text: str) -> None:
+        """A file that is there as a whole or not at all, whoever else writes the same one."""
+        part = f"{self.path}.{uuid.uuid4().hex}{PART}"
+        self.system.create_dir(posixpath.dirname(self.path), recursive=True)
+        with self.system.open_output_stream(part) as file:
+            file.write(text.encode())
+        self.system.move(part, self.path)
+
+
+class Unreadable(NamedTuple):
+    """Stands for the image of what is no request: the error comes when it is read."""
+
+    error: InputError
+
+    def read(self) -> bytes:
+        raise self.error
+
+
+def place_of(name: Path) -> Place:
+    """A path of this machine, or what s3:// or gs:// names; options of pyarrow's, such as a server, follow a "?"."""
+    uri = str(name).replace(":/", "://", 1)  # pathlib leaves one of the two slashes
+    try:
+        return Place(*FileSystem.from_uri(uri if "://" in uri else name.absolute()))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{uri} cannot be used ({error}): give a path, s3:// or gs://") from error
+
+
+def find_shards(requests: Place) -> dict[str, FileInfo]:
+    """Name of its answers -> each shard: the one that this is, or those in the folder; an OSError elsewhere."""
+    shards: dict[str, FileInfo] = {}
+    for each in requests.files():
+        if each.path.lower().endswith(KINDS):
+            stem = posixpath.splitext(each.path)[0]
+            name = posixpath.basename(stem) if each.path == requests.path else posixpath.relpath(stem, requests.path)
+            if name in shards:
+                raise InputError(f"{each.path} and {shards[name].path} would have the same answers: rename one")
+            shards[name] = each
+    if not shards:
+        raise InputError(f"no file at {requests.path} ends in {', '.join(KINDS)}: correct the place")
+    return shards
+
+
+def read_shard(shard: Place) -> Iterator[Request]:
+    """The requests of a shard, in its order; what is none has an `Unreadable` as its image.
+
+    Where the file as a whole cannot be read, it raises InputError, or what pyarrow and pandas raise.
+    """
+    folder = posixpath.dirname(shard.path)
+    for number, record in enumerate(_records(shard), start=1):
+        where = f"{shard.path}, row {number}"
+        image: ImageLike | None = None
+        try:
+            if isinstance(record, TarSample):
+                image, record = record.image, {"image": record.key, "phrases": record.phrases()}
+            elif isinstance(record, dict) and isinstance(record.get("image"), bytes):
+                image, record = record["image"], {**record, "image": where}
+            asked = asked_by(record, where)
+            if image is None:
+                file = shard._replace(path=posixpath.join(folder, asked.image))
+                image = Path(file.path) if isinstance(file.system, LocalFileSystem) else cast(BinaryIO, file)
+            yield Request(asked.image if asked.key is None else asked.key, image, asked.phrases)
+        except InputError as error:
+            yield Request(where, cast(BinaryIO, Unreadable(error)), ())
+
+
+def _records(shard: Place) -> Iterator[Any]:
+    """Samples of a tar file, and of other shards what `asked_by` takes."""
+    ending = posixpath.splitext(shard.path)[1].lower()
+    with shard.system.open_input_file(shard.path) as file:
+        if ending == ".tar":
+            yield from read_tar(file, shard.path)
+        elif ending == ".jsonl":
+            yield from (line for _, line in request_lines(Path(shard.path), file.read()))
+        elif ending == ".csv":
+            table = pandas.read_csv(file, dtype=str, keep_default_na=False, usecols=["image", "phrase"])
+            for image, rows in table.groupby("image", sort=False):
+                yield {"image": image, "phrases": [*rows.phrase]}
+        else:
+            for batch in pyarrow.parquet.ParquetFile(file).iter_batches(batch_size=64):
+                yield from batch.to_pylist()
 
 
 def ground_shards(config: BulkConfig) -> str:
@@ -34,8 +144,6 @@ def ground_shards(config: BulkConfig) -> str:
             cannot be read, which is said once all others are done.
     """
     config = BulkConfig(**vars(config))  # a class of `__main__` would not be the processes'
-    refuse_wrong_values(config)
-    refuse_several("python -m grounding.deployment.bulk")
     answers = place_of(config.output)
     note = answers._replace(path=f"{answers.path}/{NOTE}")
     try:
@@ -93,8 +201,7 @@ class ShardGrounder:
         self._grounder, _ = grounder_of(config)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        """Answer a shard: from the paths of "shard" and "answers", a list of one each, to the numbers of "images" and
-        of "broken" ones and an "error", likewise; the last is "" where the file was written."""
+        """Answer the shard of paths "shard" and "answers"; "error" is "" where the file was written; lists of one."""
         shard = place_of(self._config.requests)._replace(path=str(batch["shard"][0]))
         if self._grounder.text is not None:
             self._grounder.text.forget()  # what is answered of a shard then depends on no other, to the last bit

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,9 +33,10 @@ from grounding.methods.names import BLIND, RECLIP, YOLO_CLIP, is_answer_file, me
 from grounding.methods.own import given_by_name, own_method
 from grounding.methods.proposals import load_proposer
 from grounding.runtime.config_io import refuse_wrong_values
-from grounding.runtime.distributed import failing_together, from_main, join_launch, share_name
+from grounding.runtime.distributed import join_launch
 from grounding.runtime.files import locked
-from grounding.runtime.shards import ShardedFile
+from grounding.runtime.launch import refuse_several
+from grounding.runtime.resumable import ResumableFile
 
 WITHOUT_HEATMAPS = frozenset({YOLO_CLIP, RECLIP, *BLIND})  # to make boxes of
 
@@ -54,25 +54,20 @@ class Comparison:
     summaries: dict[str, Summary]
 
 
-def compare(
-    config: EvaluateConfig, *, report: Callable[[Comparison], None] = lambda comparison: None
-) -> Comparison | None:
+def compare(config: EvaluateConfig, *, report: Callable[[Comparison], None] = lambda comparison: None) -> Comparison:
     """Measure every method and bound that is not measured yet, and write predictions and results.json.
 
-    A method's predictions are kept block by block: a killed comparison goes on where it was, with however many
-    processes, and one that is asked again asks no method again. The processes of one launch share the blocks; the first
-    one writes the folder.
+    A method's predictions are kept block by block: a killed comparison goes on where it was, and one that is asked
+    again asks no method again.
 
     Args:
         config: of the comparison.
         report: writes what else the folder holds; called before results.json says that the folder is complete.
 
-    Returns:
-        What was measured; None in all processes but the first.
-
     Raises:
         InputError: a method, the data or an image cannot be used, or another comparison works in the folder.
     """
+    refuse_several("evaluate.py compare")
     refuse_wrong_values(replace(config, methods=given_by_name(config.methods)))
     if not config.methods:
         raise InputError("the comparison names no method: give run folders or names, such as zero-shot")
@@ -90,22 +85,15 @@ def compare(
     asked = settings_of("compare", config, methods=method_places(names, config.methods))
     refuse_another(results_file, asked)
     bounds = [make_bound(name, settings) for name in config.bounds]
-    methods: list[EvaluatedMethod] = []
-    for mine in (launch.is_main_process, not launch.is_main_process):  # the main process measures what the others find
-        with failing_together():
-            if mine:
-                tune = _tuner(config, launch, dataset)
-                methods = [make_method(method, settings, tune, called=name, expressions=expressions)
-                           for name, method in zip(names, config.methods, strict=True)]  # fmt: skip
+    tune = _tuner(config, launch, dataset)
+    methods: list[EvaluatedMethod] = [
+        make_method(method, settings, tune, called=name, expressions=expressions)
+        for name, method in zip(names, config.methods, strict=True)
+    ]
 
-    with ExitStack() as held:
-        with failing_together():
-            if launch.is_main_process:
-                held.enter_context(locked(config.output / "compare.lock", "comparison"))
-                claim(results_file, asked)
+    with locked(config.output / "compare.lock", "comparison"):
+        claim(results_file, asked)
         files = _predict(config, [*methods, *bounds], dataset, clip, launch)
-        if not launch.is_main_process:
-            return None
         answers = {name: list(read_predictions(path)) for name, path in files.items()}
         summaries = {name: summarise(each, expressions, dataset.regions) for name, each in answers.items()}
         first = summaries[methods[0].name]
@@ -137,45 +125,31 @@ def _predict(
     config: EvaluateConfig, methods: Sequence[EvaluatedMethod], dataset: GroundingDataset, clip: LoadedCLIP,
     launch: PartialState,
 ) -> dict[str, Path]:  # fmt: skip
-    """Every method's file of predictions, complete in the main process; what is there is not made again."""
+    """Every method's file of predictions; what is there is not made again."""
     size = block_size(config.images_per_batch)
     # Batch size, device and compilation change no answer beyond rounding, but the time it takes.
     common = {**_computed_with(config, launch), "data": dataset.sha256(), "split": config.split,
               "similarity": clip.sha256, "images_per_batch": int(config.images_per_batch)}  # fmt: skip
-    origins = from_main([method.made_from for method in methods])  # a device, say, may be called differently elsewhere
-    files: list[ShardedFile] = []
-    for mine in (launch.is_main_process, not launch.is_main_process):
-        with failing_together():  # the main process first: it removes what was made from something else
-            if mine:
-                files = [
-                    ShardedFile(config.output / "predictions" / f"{method.name}.jsonl",
-                                {**common, "weights": method.weights, "settings": origin},
-                                blocks=-(-len(dataset) // size), replace=True)
-                    for method, origin in zip(methods, origins, strict=True)
-                ]  # fmt: skip
-                if launch.is_main_process and not all(file.is_complete for file in files):
-                    # It is of other predictions, beside which it would mislead.
-                    (config.output / "results.json").unlink(missing_ok=True)
+    files = [
+        ResumableFile(config.output / "predictions" / f"{method.name}.jsonl",
+                      {**common, "weights": method.weights, "settings": method.made_from},
+                      blocks=-(-len(dataset) // size), replace=True)
+        for method in methods
+    ]  # fmt: skip
+    if not all(file.is_complete for file in files):
+        # It is of other predictions, beside which it would mislead.
+        (config.output / "results.json").unlink(missing_ok=True)
     categories = [region.category for regions in dataset.regions.values() for region in regions]
     similarity = CLIPSimilarity(clip, categories)
-    process, processes = launch.process_index, launch.num_processes
-    bar = tqdm(zip(methods, files, strict=True), desc="methods", unit="method", total=len(methods), disable=process > 0)
-    with failing_together():
-        for method, file in bar:
-            if file.is_complete:
-                continue
-            own = file.unfinished(process, processes)
-            ranges = [range(block * size, min((block + 1) * size, len(dataset))) for block in own]
-            answers = predict_blocks(method, dataset, ranges, similarity=similarity, workers=config.workers,
-                                     images_per_batch=config.images_per_batch, hide_progress=process > 0,
-                                     description=share_name(method.name, process, processes))  # fmt: skip
-            for block, of_block in zip(own, answers, strict=True):
-                file.append(block, [each.to_json() for of_image in of_block for each in of_image], process=process)
-    with failing_together():
-        if launch.is_main_process:
-            for file in files:
-                if not file.is_complete:
-                    file.finish()
+    for method, file in tqdm(zip(methods, files, strict=True), desc="methods", unit="method", total=len(methods)):
+        if file.is_complete:
+            continue
+        ranges = [range(block * size, min((block + 1) * size, len(dataset))) for block in file.unfinished()]
+        answers = predict_blocks(method, dataset, ranges, similarity=similarity, workers=config.workers,
+                                 images_per_batch=config.images_per_batch, description=method.name)  # fmt: skip
+        for of_block in answers:
+            file.append([each.to_json() for of_image in of_block for each in of_image])
+        file.finish()
     return {method.name: file.path for method, file in zip(methods, files, strict=True)}
 
 

@@ -22,7 +22,7 @@ from grounding.evaluation.predictions import BOXES_KEPT, Prediction
 from grounding.evaluation.summary import summarise
 from grounding.geometry import hottest_point
 from grounding.methods.grounder import Grounder, ground_examples
-from grounding.runtime.distributed import failing_together, gather, process_count, process_index, share_name
+from grounding.runtime.distributed import failing_together, gather, process_count, process_index
 from grounding.types import Example, Expression, Grounding, SetExample
 
 # Images whose crops CLIP sees together, however many a method does: its numbers then do not depend on that.
@@ -160,8 +160,7 @@ def evaluate(
     rank, size = process_index(), process_count()
     blocks = _parts(range(len(dataset)), IMAGES_PER_BATCH)
     answers = predict_blocks(method_of(grounder), dataset, blocks[rank::size], workers=workers,
-                             description=share_name(description or grounder.name, rank, size),
-                             hide_progress=rank > 0)  # fmt: skip
+                             description=description, hide_progress=rank > 0)  # fmt: skip
     with failing_together():
         own = list(zip(range(rank, len(blocks), size), answers, strict=True))
     by_block = dict(gather(own))

@@ -49,15 +49,12 @@ def parse(
 
     Args:
         config_class: dataclass of the script; its docstring is the help.
-        script: name of the script without its suffix, or "-m" and a module's name, for the help.
+        script, command: name of the script without its suffix, or "-m" and a module's name, and the word that the user
+            gave before the arguments, for the help.
         arguments: the command line without the program's name.
         positional: field that may also be given first and without its flag; a list field takes several words.
-        command: word that the user gave before the arguments, for the help.
         section: of the configuration file, where it is not called like the script.
         own_section: of the configuration file too, where it has one; its settings go over those of `section`.
-
-    Raises:
-        InputError: the configuration file is missing, is no YAML, or lacks the section; or an argument is wrong.
     """
     program = script if script.startswith("-m ") else f"{script}.py {command}".rstrip()
     section = section or script
@@ -91,10 +88,7 @@ def parse(
     try:
         settings: dict[str, Any] = {}
         for given_file in _values(words, "config")[-1:]:  # wherever it stands
-            path = Path(given_file)
-            file = _content(path)
-            for name in (section, own_section) if own_section in file else (section,):
-                settings = _merged(settings, _section(path, file, config_class, name))
+            settings = _of_file(Path(given_file), config_class, section, own_section)
         parser.set_defaults(_told_by_the_run(config_class, settings, words, program) | settings)
         given = parser.parse_args(words).as_dict()
         del given["config"]
@@ -187,19 +181,25 @@ def _is_list_of_texts(text: str) -> bool:
     return isinstance(content, list) and all(isinstance(each, str) for each in content)
 
 
-def _content(path: Path) -> dict[str, Any]:
-    """A configuration file's sections.
-
-    Raises:
-        InputError: it cannot be read, or is no YAML.
-    """
+def _of_file(path: Path, config_class: type, section: str, own_section: str) -> dict[str, Any]:
+    """The settings of a configuration file's section, checked, and over them those of its `own_section`, if any."""
     try:
         content = read_yaml(path)
     except OSError as error:
         raise InputError(f"the configuration file {path} cannot be read: give an existing YAML file") from error
     except ValueError as error:
         raise InputError(f"{path} is no YAML file ({error}): {REMEDY}") from error
-    return content if isinstance(content, dict) else {}
+    sections = content if isinstance(content, dict) else {}
+    settings: dict[str, Any] = {}
+    for name in (section, own_section) if own_section in sections else (section,):
+        if not isinstance(sections.get(name), dict):
+            raise InputError(f"{path} has no section {name!r}: {REMEDY}")
+        try:
+            check_fields(sections[name], config_class)
+        except ValueError as error:
+            raise InputError(f"{path}, section {name!r}: {error}; {REMEDY}") from error
+        settings = _merged(settings, sections[name])
+    return settings
 
 
 def _merged(settings: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -207,19 +207,3 @@ def _merged(settings: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     both = {name: _merged(settings[name], over[name]) for name in settings.keys() & over.keys()
             if isinstance(settings[name], dict) and isinstance(over[name], dict)}  # fmt: skip
     return settings | over | both
-
-
-def _section(path: Path, content: dict[str, Any], config_class: type, name: str) -> dict[str, Any]:
-    """One section of a configuration file, checked.
-
-    Raises:
-        InputError: it is not there, or has a setting or value that cannot be.
-    """
-    section = content.get(name)
-    if not isinstance(section, dict):
-        raise InputError(f"{path} has no section {name!r}: {REMEDY}")
-    try:
-        check_fields(section, config_class)
-    except ValueError as error:
-        raise InputError(f"{path}, section {name!r}: {error}; {REMEDY}") from error
-    return section

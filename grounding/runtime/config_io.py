@@ -65,8 +65,8 @@ def from_plain(
         extra: what becomes of fields that the dataclass does not have.
 
     Raises:
-        ValueError: a field is unknown, is missing, or has a value that it cannot have; its text names the first one
-            and fits a sentence. Where the dataclass itself refused the value, it is the dataclass's own `InputError`.
+        ValueError: names the first field that is unknown, missing or cannot have its value, and fits a sentence; the
+            dataclass's own `InputError` where it refused the value itself.
     """
     try:
         return _adapter(settings, extra).validate_python((content,))[0]  # type: ignore[arg-type]
@@ -75,11 +75,7 @@ def from_plain(
 
 
 def check_fields(content: Any, settings: type) -> None:
-    """Does nothing where `from_plain` would accept the content once fields that it leaves out are given.
-
-    Raises:
-        ValueError: as `from_plain`.
-    """
+    """Raises what `from_plain` would, but for fields that the content leaves out."""
     try:
         _adapter(settings, "forbid").validate_python((content,))
     except ValidationError as error:
@@ -89,11 +85,7 @@ def check_fields(content: Any, settings: type) -> None:
 
 
 def refuse_wrong_values(config: Any) -> None:
-    """Does nothing, unless a configuration that was made in Python has a value that the command line would refuse.
-
-    Raises:
-        InputError: it has.
-    """
+    """Refuses, of a configuration that was made in Python, what the command line would refuse."""
     try:
         check_fields(plain(config), type(config))
     except ValueError as error:
@@ -125,11 +117,8 @@ def _shown(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A configuration as YAML and JSON can hold it.
-
-    Returns:
-        Dataclasses as dictionaries without permissions, paths as strings and tuples as lists, all the way down.
-    """
+    """A configuration as YAML and JSON can hold it, all the way down: dictionaries without permissions for dataclasses,
+    strings for paths, lists for tuples."""
     if is_dataclass(value) and not isinstance(value, type):
         kept = [field.name for field in fields(value) if field.metadata != PERMISSION]
         return {name: plain(getattr(value, name)) for name in kept}

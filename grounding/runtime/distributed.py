@@ -46,9 +46,6 @@ def join_launch(device: str) -> PartialState:
 
     Args:
         device: "auto" (a GPU if there is one) or "cpu".
-
-    Raises:
-        InputError: WORLD_SIZE speaks of several processes, and the launcher's other variables do not fit it.
     """
     if launched_as()[1] == 1:
         with patch.dict(os.environ, ALONE):
@@ -64,11 +61,6 @@ def process_count() -> int:
 def process_index() -> int:
     """This process's number, from 0; 0 as long as none has met another."""
     return dist.get_rank() if process_count() > 1 else 0
-
-
-def share_name(work: str, process: int, processes: int) -> str:
-    """What a progress bar says: it shows one process's share of the work, where several share it."""
-    return f"{work} (share {process} of {processes})" if processes > 1 else work
 
 
 def on_main(function: Callable[Given, None]) -> Callable[Given, None]:
@@ -110,12 +102,7 @@ def gather(own: Sequence[Value]) -> list[Value]:
 
 
 def any_process(flag: bool, device: torch.device) -> bool:
-    """Whether the flag is set in any process; each calls this once.
-
-    Args:
-        flag: of this process.
-        device: of the processes' tensors.
-    """
+    """Whether the flag is set in any process; each calls this once, with the device of its tensors."""
     if process_count() == 1:
         return flag
     flags = torch.tensor(int(flag), device=device)

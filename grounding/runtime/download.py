@@ -29,10 +29,7 @@ def fetch(url: str, folder: Path, *, tries: int = TRIES) -> Path:
     Args:
         url: of the file; its last part is the file's name.
         folder: that exists.
-        tries: in a row without one new byte, before it is given up.
-
-    Raises:
-        InputError: the server cannot be reached or refuses.
+        tries: in a row without one new byte, before it is given up with an InputError, as where the server refuses.
     """
     destination = folder / Path(urlsplit(url).path).name
     part = destination.with_name(f"{destination.name}.{zlib.crc32(url.encode()):08x}.part")  # of this address only

@@ -17,16 +17,7 @@ from grounding.runtime.distributed import process_count
 
 
 def environment(*, seed: int, weights: str) -> dict[str, Any]:
-    """The start of a run as a record of plain values.
-
-    Args:
-        seed: of the run.
-        weights: which frozen weights it works with.
-
-    Returns:
-        what is named below; the time is UTC's, and the git revision with whether files differ from it None outside of
-        a checkout.
-    """
+    """The start of a run as a record of plain values; `revision` and `revision_changed` are None outside a checkout."""
     is_checkout = _git("ls-files", "--error-unmatch", __file__) is not None  # not one around an installed package
     revision = _git("rev-parse", "HEAD") if is_checkout else None
     changes = _git("status", "--porcelain", "--untracked-files=no") if is_checkout else None

@@ -25,10 +25,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """A place to write a file to, which takes the place of `path` when the block ends well, and goes when it does not.
 
     Its content is on the disk before its name is: a killed program and a power cut leave the previous file or the new
-    one, and the former `path` with ".part". Whoever the umask lets read new files may read this one.
-
-    Args:
-        path: of the file; its folder is made where it is not there.
+    one, and the former `path` with ".part". Whoever the umask lets read new files may read this one. The folder is
+    made where it is not there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".part")
@@ -75,15 +73,8 @@ def flush_folder(folder: Path) -> None:
 def locked(path: Path, work: str, option: str = "--output") -> Iterator[None]:
     """Holds the lock of a file, until the block or this process ends, killed or not; the file stays.
 
-    Where the file system knows no locks, as some that are mounted over a network, a warning says so.
-
-    Args:
-        path: of the file, which is made for this; its folder is made too.
-        work: what holds it, in the sentence.
-        option: by which the folder was chosen, in the sentence.
-
-    Raises:
-        InputError: another process holds it.
+    Where the file system knows no locks, as some that are mounted over a network, a warning says so; where another
+    process holds it, an InputError says what `work` that is, and by which `option` its folder was chosen.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
@@ -120,12 +111,7 @@ def decode_text(content: bytes) -> str:
 
 
 def read_text(path: Path) -> str:
-    """A file's text, as `decode_text` gives it.
-
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: it is in another encoding than UTF-8 and UTF-16.
-    """
+    """A file's text, as `decode_text` gives it."""
     return decode_text(path.read_bytes())
 
 

@@ -14,11 +14,7 @@ LAUNCH = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # w
 
 
 def launched_as() -> tuple[int, int]:
-    """This process's number in its launch, and how many processes that has; 0 and 1 where nothing has launched it.
-
-    Raises:
-        InputError: WORLD_SIZE speaks of several processes, and the other variables do not fit it.
-    """
+    """This process's number in its launch, and how many processes that has; 0 and 1 where nothing has launched it."""
     given = {name: os.environ[name] for name in LAUNCH if os.environ.get(name)}
     if given.get("WORLD_SIZE", "1") == "1":
         return 0, 1
@@ -40,10 +36,6 @@ def is_main() -> bool:
 
 
 def refuse_several(command: str) -> None:
-    """Does nothing, unless a launcher has started several processes.
-
-    Raises:
-        InputError: it has, and `command` is work for one.
-    """
+    """Refuses several processes of a launcher, where `command` is work for one."""
     if launched_as()[1] > 1:
         raise InputError(f"{command} works in one process: start it with python, not with torchrun or accelerate")

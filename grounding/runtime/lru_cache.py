@@ -9,11 +9,7 @@ from typing import Any
 
 
 class LRUCache:
-    """Values by key, for any number of threads.
-
-    Args:
-        budget: bytes that all values together may take. A value that is larger alone is not kept.
-    """
+    """Values by key, for any number of threads; one that is larger than the budget in bytes is not kept."""
 
     def __init__(self, budget: int) -> None:
         self.budget = budget

@@ -13,12 +13,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(Exception):
-    """The program was asked to stop, and has left everything as it must be to go on.
-
-    Args:
-        signal_number: which signal asked.
-        message: one sentence on how to go on.
-    """
+    """The program was asked to stop, and has left everything as it must be to go on; `message` says how."""
 
     def __init__(self, signal_number: int, message: str) -> None:
         super().__init__(message)
@@ -54,14 +49,7 @@ class StopRequest:
 
     @contextmanager
     def at_once(self, message: str) -> Iterator[None]:
-        """A block in which nothing can be spoiled: a signal ends it where it is.
-
-        Args:
-            message: of the exception.
-
-        Raises:
-            Stopped: a signal came, in the block or before it.
-        """
+        """A block in which nothing can be spoiled: a signal, in it or before it, ends it by `Stopped(message)`."""
         self._message = message
         try:
             if self.received:

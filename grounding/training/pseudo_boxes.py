@@ -40,7 +40,7 @@ from grounding.methods.proposals import ProposalsConfig
 from grounding.runtime.config_io import plain, refuse_wrong_values
 from grounding.runtime.distributed import join_launch
 from grounding.runtime.files import atomic_write, locked, sha256_of, write_text_atomic
-from grounding.runtime.shards import ShardedFile
+from grounding.runtime.resumable import ResumableFile
 from grounding.types import Example
 
 IMAGES_PER_BLOCK = 16
@@ -140,7 +140,7 @@ def _answers(config: PseudoBoxesConfig, dataset: RefCOCOg, refs_file: Path) -> l
                  "data": sha256_of(refs_file), "split": config.split, "subset": config.subset,
                  "seed": int(config.seed), "code": code_identity()}  # fmt: skip
     blocks = [range(i, min(i + IMAGES_PER_BLOCK, len(dataset))) for i in range(0, len(dataset), IMAGES_PER_BLOCK)]
-    file = ShardedFile(folder / "pseudo_boxes.jsonl", made_from, blocks=len(blocks), replace=True)
+    file = ResumableFile(folder / "pseudo_boxes.jsonl", made_from, blocks=len(blocks), replace=True)
     if not file.is_complete:
         device = join_launch(config.device).device
         grounder = load(config.run, proposals=config.proposals, device=device, precision="float32")
@@ -149,8 +149,8 @@ def _answers(config: PseudoBoxesConfig, dataset: RefCOCOg, refs_file: Path) -> l
                              num_workers=config.workers, collate_fn=list)  # fmt: skip
         bar = tqdm(zip(unfinished, loader, strict=True), desc="asking", unit="block", total=len(blocks),
                    initial=len(blocks) - len(unfinished))  # fmt: skip
-        for block, examples in bar:
-            file.append(block, list(_ask(grounder, examples)))
+        for _, examples in bar:
+            file.append(list(_ask(grounder, examples)))
         file.finish()
     with file.path.open(encoding="utf-8") as lines:
         return [Answer(sent_id, cast(Box, tuple(box)), score) for sent_id, box, score in map(json.loads, lines)]

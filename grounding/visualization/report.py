@@ -43,9 +43,6 @@ QUALITY = 82
 def report_comparison(config: EvaluateConfig) -> str:
     """Compare as `evaluation.compare` does, add tables, plots and report.html, and return the table as text.
 
-    Returns:
-        The table; "" in all processes but the first.
-
     Raises:
         InputError: as `compare`.
     """
@@ -55,8 +52,6 @@ def report_comparison(config: EvaluateConfig) -> str:
         write_report(config.output, comparison.results, comparison.summaries, command=command)
 
     comparison = compare(config, report=report)
-    if comparison is None:
-        return ""
     return f"{render(main_table(comparison.results), 'text')}\nwritten to {config.output}"
 
 

@@ -66,10 +66,6 @@ def test_a_line_for_each_request_in_their_order(config: BulkConfig) -> None:
     assert f"torch.{note['precision']}" == str(grounder.encoder.clip.precision)
 
 
-def read_folder(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
 def test_stopped_and_taken_up_again(config: BulkConfig) -> None:
     ground_file(config)
     stopped = replace(config, output=config.output.with_name("stopped.jsonl"))
@@ -81,8 +77,8 @@ def test_stopped_and_taken_up_again(config: BulkConfig) -> None:
     assert not stopped.output.exists()
     image.write_bytes(content)
     (config.requests.parent / "0.png").unlink()  # its answer is kept
-    shard = stopped.output.with_suffix(".shards") / "0.jsonl"
-    shard.write_bytes(shard.read_bytes() + b"\n[2, [")  # as a kill tears it
+    with stopped.output.with_suffix(".unfinished").open("ab") as kept:
+        kept.write(b'\n["{')  # as a kill tears it
     ground_file(stopped)
     assert stopped.output.read_bytes() == config.output.read_bytes()
     (config.requests.parent / "1.png").unlink()
@@ -107,8 +103,8 @@ def test_answers_of_something_else_are_never_mixed_in(config: BulkConfig) -> Non
     with pytest.raises(InputError, match=r"line 10: there is no image file"):
         ground_file(config)
     image.write_bytes(content)
-    shards = config.output.with_suffix(".shards")
-    before = read_folder(shards)
+    kept = config.output.with_suffix(".unfinished")
+    before = kept.read_bytes()
     config.requests.write_text(lines.replace("thing 9", "thing 10"))
     with pytest.raises(InputError, match=r"made from something else \(requests in boxes\.json\)"):
         ground_file(config)
@@ -117,7 +113,7 @@ def test_answers_of_something_else_are_never_mixed_in(config: BulkConfig) -> Non
                   replace(config, method="gradcam")):  # fmt: skip
         with pytest.raises(InputError, match="made from something else"):
             ground_file(other)
-    assert read_folder(shards) == before
+    assert kept.read_bytes() == before
     ground_file(config)
     assert len(read(config)) == IMAGES
 
@@ -127,11 +123,6 @@ def test_one_process_at_a_time(config: BulkConfig, monkeypatch: pytest.MonkeyPat
     config.output.parent.mkdir()
     with FileLock(config.output.with_suffix(".lock")), pytest.raises(InputError, match=r"grounding of boxes\.jsonl"):
         ground_file(config)
-    for name, value in dict.fromkeys(LAUNCH, "2").items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("RANK", "1")
-    with pytest.raises(InputError, match="works in one process"):
-        ground_file(config)
 
 
 @pytest.mark.parametrize(
@@ -140,13 +131,10 @@ def test_one_process_at_a_time(config: BulkConfig, monkeypatch: pytest.MonkeyPat
         ("nonsense", "Expecting value"),
         ("[1]", r"it is \[1\]"),
         ('{"phrases": ["a"]}', "image is missing"),
-        ('{"image": 5, "phrases": ["a"]}', "image is 5: "),
         ('{"image": "", "phrases": ["a"]}', "image is ''"),
-        ('{"image": "a.png"}', "phrases is missing"),
         ('{"image": "a.png", "phrases": []}', r"phrases is \[\]: "),
         ('{"image": "a.png", "phrases": "a dog"}', "phrases is 'a dog': "),
         ('{"image": "a.png", "phrases": ["a", " "]}', r"phrases\.1 is ' ': "),
-        ('{"image": "a.png", "phrases": ["\\ud800"]}', "phrases is "),
         ('{"image": "a.png", "phrases": ["a"], "key": 5}', "key is 5: "),
     ],
 )
@@ -158,12 +146,6 @@ def test_a_wrong_line_is_named_before_any_work(config: BulkConfig, line: str, me
         with pytest.raises(InputError, match=rf"requests\.jsonl{words}"):
             ground_file(config)
     assert not config.output.parent.exists()
-
-
-def test_a_last_line_without_end_is_a_request(config: BulkConfig) -> None:
-    config.requests.write_text(config.requests.read_text().rstrip("\n"))
-    assert ground_file(config).startswith(f"{IMAGES} images")
-    assert [each["key"] for each in read(config)] == [f"{i}.png" for i in range(IMAGES)]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +163,7 @@ def test_wrong_settings_are_refused(config: BulkConfig, changed: dict[str, Any],
     assert not config.output.parent.exists()
 
 
-def test_the_command(config: BulkConfig, capsys) -> None:
+def test_the_command(config: BulkConfig, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["--method", "zero-shot", "--requests", config.requests, "--output", config.output, "--device", "cpu",
              "--model.clip", config.model.clip, "--model.model_size", 64]  # fmt: skip
     bulk.main([*map(str, words)])
@@ -189,6 +171,11 @@ def test_the_command(config: BulkConfig, capsys) -> None:
     with pytest.raises(SystemExit):
         bulk.main(["--blocks", "5"])
     assert "python -m grounding.deployment.bulk --help lists what there is" in capsys.readouterr().err
+    for name, value in {**dict.fromkeys(LAUNCH, "2"), "RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        bulk.main([*map(str, words)])
+    assert "works in one process" in capsys.readouterr().err
 
 
 def test_requests_that_change_meanwhile_are_not_mixed_with_those_that_were_checked(config, monkeypatch) -> None:

@@ -51,8 +51,7 @@ def _table(rows: list[dict[str, Any]]) -> Any:
 
 def ground(config: BulkConfig) -> dict[str, list[dict[str, Any]]]:
     """All shards by one process, and what it wrote."""
-    from grounding.deployment.bulk_shards import find_shards, place_of
-    from grounding.deployment.ray_bulk import ShardGrounder
+    from grounding.deployment.ray_bulk import ShardGrounder, find_shards, place_of
 
     process, out = ShardGrounder(config), place_of(config.output)
     for name, shard in find_shards(place_of(config.requests)).items():
@@ -137,7 +136,7 @@ def test_started_again_it_makes_what_is_missing_or_older_than_its_shard(config, 
 
 
 def test_places_that_cannot_be_used_are_named(config: BulkConfig, tmp_path: Path) -> None:
-    from grounding.deployment.bulk_shards import find_shards, place_of
+    from grounding.deployment.ray_bulk import find_shards, place_of
 
     (config.requests / "lines.parquet").write_bytes(b"")
     for place, message in ((config.requests, "the same answers"), (tmp_path / "no", "no file at")):

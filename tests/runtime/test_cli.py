@@ -52,16 +52,12 @@ def experiment(tmp_path) -> str:
     return str(path)
 
 
-def test_defaults_are_the_dataclass():
-    assert parse(Config, "train", []) == Config()
-
-
 def test_file_over_defaults_by_section(experiment):
     expected = Config(learning_rate=0.5, epochs=7, decoder=Decoder(width=9))
     assert parse(Config, "train", ["--config", experiment]) == expected
     assert parse(Config, "train", [f"--config={experiment}"]) == expected
     assert parse(Config, "evaluate", ["--config", experiment]) == Config(epochs=1)
-    assert parse(Config, "nothing", ["--config", experiment]) == Config()
+    assert parse(Config, "nothing", ["--config", experiment]) == parse(Config, "train", []) == Config()
     own = parse(Config, "train", ["--config", experiment], own_section="own")
     assert own == Config(learning_rate=0.5, epochs=9, decoder=Decoder(width=9, blocks=1))
 
@@ -72,11 +68,6 @@ def test_command_line_over_file_wherever_the_file_is_named(experiment, config_fi
     expected = Config(learning_rate=2.0, epochs=7, decoder=Decoder(width=9, blocks=1), subset=5)
     for config in (["--config", experiment], [f"--config={experiment}"]):
         assert parse(Config, "train", config + options if config_first else options + config) == expected
-
-
-def test_nested_dataclasses_come_out_as_themselves():
-    config = parse(Config, "train", ["--decoder.width", "8"])
-    assert isinstance(config.decoder, Decoder) and config.decoder == Decoder(width=8)
 
 
 def test_one_field_may_stand_first_without_its_flag(experiment):
@@ -140,12 +131,6 @@ def error(section: str, *arguments: str) -> str:
     return str(info.value)
 
 
-def test_missing_file_is_named(tmp_path):
-    for missing in (tmp_path / "missing.yaml", tmp_path):
-        assert str(missing) in error("train", "--config", str(missing))
-        assert str(missing) in error("train", f"--config={missing}")
-
-
 @pytest.mark.parametrize(
     ("section", "said"),
     [
@@ -156,8 +141,7 @@ def test_missing_file_is_named(tmp_path):
     ],
 )
 def test_a_section_that_cannot_be_used_is_named(experiment, section, said):
-    assert f"{experiment}" in error(section, "--config", experiment)
-    assert said in error(section, "--config", experiment)
+    assert f"{experiment}" in error(section, "--config", experiment) and said in error(section, "--config", experiment)
 
 
 @pytest.mark.parametrize(
@@ -168,17 +152,10 @@ def test_a_section_that_cannot_be_used_is_named(experiment, section, said):
     ],
 )
 def test_a_file_without_sections_is_named(tmp_path, content, said):
+    assert str(tmp_path) in error("train", "--config", str(tmp_path))
     path: Path = tmp_path / "broken.yaml"
     path.write_bytes(content)
     assert str(path) in error("train", "--config", str(path)) and said in error("train", "--config", str(path))
-
-
-def test_input_error_ends_the_script_with_one_line(capsys):
-    with pytest.raises(SystemExit) as exit_info, exit_on_input_error():
-        raise InputError("photo.jpg is missing: give another")
-    assert exit_info.value.code == 2
-    captured = capsys.readouterr()
-    assert captured.err == "error: photo.jpg is missing: give another\n" and captured.out == ""
 
 
 def test_other_errors_and_success_pass_through(capsys):
@@ -189,11 +166,11 @@ def test_other_errors_and_success_pass_through(capsys):
     assert capsys.readouterr().out == "done\n"
 
 
-def test_what_a_terminal_would_obey_is_shown_instead(capsys):
-    with pytest.raises(SystemExit), exit_on_input_error():
+def test_an_input_error_ends_the_script_with_one_line_that_no_terminal_obeys(capsys):
+    with pytest.raises(SystemExit) as exit_info, exit_on_input_error():
         raise InputError("the phrase '\x1b]0;title\x07\nred\ud83d' is\rodd: give another")
     shown = "error: the phrase '\\x1b]0;title\\x07\\nred\\ud83d' is\\rodd: give another\n"
-    assert capsys.readouterr().err == shown
+    assert exit_info.value.code == 2 and capsys.readouterr() == ("", shown)
 
 
 def test_of_a_very_long_sentence_beginning_and_remedy_are_kept():

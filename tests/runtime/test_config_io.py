@@ -19,7 +19,6 @@ from grounding.runtime.config_io import MAX_BYTES, check_fields, from_plain, pla
 from tests.runtime.test_cli import Config, Decoder, parse
 
 WAYS_TO_NAME_A_CLASS = [
-    "decoder: {class_path: evil_of_a_stranger.Evil}",
     "decoder: {class_path: evil_of_a_stranger.Evil, init_args: {}}",
     "decoder: evil_of_a_stranger.Evil",
     """decoder: '{"class_path": "evil_of_a_stranger.Evil"}'""",
@@ -80,11 +79,9 @@ class Outer:
     ("content", "refusal"),
     [
         ({"inner": {"decoder": {"class_path": "a.B"}}}, r"there is no setting 'inner\.decoder\.class_path'"),
-        ({"inner": {"decoder.width": 3}}, r"there is no setting 'inner\.decoder\.width'"),
         ({"inner": "a.B"}, "inner is 'a.B': .*dictionary"),
         ({"numbers": [1, -1]}, r"numbers\.1 is -1: .*greater than or equal to 0"),
         ({"numbers": "x" * 100}, r"numbers is 'x{59}\.\.\.: .*list"),
-        ({1: 2}, "1 is 1: Keys should be strings"),
         ({}, "output is missing"),
         (None, "it is None"),
     ],
@@ -123,14 +120,12 @@ def bomb(first: str, line: str) -> str:
         ("model: &a [*a]", "repeats another one"),
         (bomb("{x: 1}", "a{0}: &a{0} {{<<: [{1}]}}"), "repeats another one"),
         ("[" * 3000, "no YAML"),
-        ("- " * 3000 + "x", "no YAML"),
         ("x: " + "1" * MAX_BYTES, "larger than"),
         ("x: !!python/object/apply:os.system ['true']", "no YAML"),
         ("x: !!timestamp 9999-99-99", "no YAML"),
         ("? {a: 1}\n: 2", "no YAML"),
-        ("a: 1\n--- {}", "no YAML"),
     ],
-    ids=["nine to the tenth", "itself", "merged", "deep", "deep blocks", "long", "tag", "date", "key", "two documents"],
+    ids=["nine to the tenth", "itself", "merged", "deep", "long", "tag", "date", "key"],
 )  # fmt: skip
 def test_what_is_no_file_of_settings_is_refused_in_one_sentence(tmp_path: Path, content: str, reason: str) -> None:
     (tmp_path / "config.yaml").write_text(content)
@@ -140,8 +135,3 @@ def test_what_is_no_file_of_settings_is_refused_in_one_sentence(tmp_path: Path, 
     with pytest.raises(InputError, match=r"config\.yaml is damaged") as refused:
         read_model_config(tmp_path)
     assert "\n" not in str(refused.value)
-
-
-def test_an_empty_file_holds_nothing(tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text("")
-    assert read_yaml(tmp_path / "config.yaml") is None

@@ -30,7 +30,6 @@ DIALECTS: dict[str, Callable[[str], bytes]] = {
     "plain": lambda text: text.encode(),
     "mark": lambda text: codecs.BOM_UTF8 + text.encode(),
     "windows": lambda text: codecs.BOM_UTF8 + text.replace("\n", "\r\n").encode(),
-    "old mac": lambda text: text.replace("\n", "\r").encode(),
     "blank last lines": lambda text: (text + "\n  \n\n").encode(),
     "no last line end": lambda text: text.rstrip("\n").encode(),
     "utf-16": lambda text: text.replace("\n", "\r\n").encode("utf-16"),  # of PowerShell's >

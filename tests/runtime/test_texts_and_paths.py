@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from grounding.deployment.bulk import BulkConfig
 from grounding.errors import InputError
 from grounding.evaluation.score import ScoreConfig
 from grounding.runtime.cli import parse
@@ -26,15 +25,10 @@ def test_a_phrase_is_a_text_and_a_path_a_path(tmp_path: Path, text: str) -> None
                                                  f"--model.clip={text}"], positional="methods")  # fmt: skip
     assert shown == VisualizeConfig(["zero-shot"], Path(text), phrases=text, split=text,
                                     model=replace(shown.model, clip=text))  # fmt: skip
-    bulk = parse(BulkConfig, "-m bulk", ["--method", text, "--requests", text, "--output", text])
-    assert (bulk.method, bulk.requests, bulk.output) == (text, Path(text), Path(text))
     if text != "null":  # which stands for nothing where there may be nothing
         trained = parse(TrainConfig, "train", ["--data", "d", "--output", "o", "--validation_data", text,
                                                "--start_from", text])  # fmt: skip
         assert (trained.validation_data, trained.start_from) == (Path(text), text)
-        assert parse(VisualizeConfig, "visualize", ["--methods", "[]", "--output", "o", "--image", text]).image == (
-            Path(text)
-        )
         # The same in a configuration file, in quotes.
         section = {"methods": [text], "output": text, "image": text, "phrases": text}
         (tmp_path / "settings.yaml").write_text(yaml.safe_dump({"visualize": section}))

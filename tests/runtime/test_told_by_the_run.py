@@ -40,7 +40,6 @@ def test_data_and_output() -> None:
     config = compared(RUN, "zero-shot")
     assert (config.data, config.split_by, config.output) == (Path("here/data"), "google", Path("runs/x/test"))
     assert compared("zero-shot", RUN, "--split", "val").output == Path("runs/x/val")
-    assert compared("--methods", f'["{RUN}"]', "--output", "out").output == Path("out")
     other = compared(RUN, "--data", "other")
     assert (other.data, other.split_by) == (Path("other"), "umd"), "of other data the run says nothing"
     chosen = parse(TuneExtractionConfig, "train", [RUN], positional="run", command="extraction")
@@ -49,8 +48,6 @@ def test_data_and_output() -> None:
     assert (boxes.data, boxes.split_by) == (Path("here/data"), "google")
     sets = parse(SetsConfig, "evaluate", [RUN], positional="methods", command="sets")
     assert (sets.data, sets.split_by, sets.output) == (Path("here/data"), "unc", Path("runs/x/sets"))
-    drawn = parse(VisualizeConfig, "visualize", [RUN], positional="methods", command="compare")
-    assert (drawn.data, drawn.split_by, drawn.output) == (Path("here/data"), "google", Path("runs/x/pictures"))
     asked = parse(VisualizeConfig, "visualize", [RUN, "--image", "a.jpg", "--output", "p"], positional="methods")
     assert asked.data is None and asked.output == Path("p")
     served = parse(ServeConfig, "visualize", [RUN], positional="run", command="serve")

@@ -64,11 +64,6 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, said.getvalue()
 
 
-@pytest.fixture
-def folder(exported: tuple[Path, str]) -> Path:
-    return exported[0]
-
-
 @cache
 def as_exported(*sizes: int) -> DenseGrounder:
     """The shipped run without what its export leaves out."""
@@ -89,12 +84,12 @@ def scenes(count: int) -> list[tuple[np.ndarray, list[str]]]:
     return drawn[:count]
 
 
-def test_the_same_boxes_as_pytorch_without_pytorch(folder: Path, tmp_path: Path) -> None:
+def test_the_same_boxes_as_pytorch_without_pytorch(exported: tuple[Path, str], tmp_path: Path) -> None:
     asked = [*scenes(12), (scenes(1)[0][0][:3], ["a strip"])]  # less than a cell high
     for number, (image, _) in enumerate(asked):
         Image.fromarray(image).save(tmp_path / f"{number}.png")
     (tmp_path / "questions.json").write_text(json.dumps([phrases for _, phrases in asked]))
-    command = [sys.executable, "-c", WITHOUT_TORCH, EXAMPLE, folder, tmp_path]
+    command = [sys.executable, "-c", WITHOUT_TORCH, EXAMPLE, exported[0], tmp_path]
     subprocess.run(list(map(str, command)), check=True, timeout=120)
 
     grounder = as_exported(384)
@@ -109,29 +104,26 @@ def test_the_same_boxes_as_pytorch_without_pytorch(folder: Path, tmp_path: Path)
             assert len(found) == len(expected.scores)
 
 
-def test_heatmaps_of_several_sizes_are_averaged(folder: Path, tmp_path: Path) -> None:
-    two_sizes = shutil.copytree(folder, tmp_path / "two sizes")
-    settings = json.loads((two_sizes / "export.json").read_text())
-    (two_sizes / "export.json").write_text(json.dumps({**settings, "sizes": [256, 320]}))
-    (image, phrases), *_ = scenes(1)
-    found = runpy.run_path(str(EXAMPLE))["OnnxGrounder"](two_sizes).heatmaps(Image.fromarray(image), phrases)
-    expected = [each.heatmap for each in as_exported(256, 320).ground(image, phrases)]
-    np.testing.assert_allclose(found, expected, atol=TOLERANCE)
-    assert np.abs(found - [each.heatmap for each in as_exported(384).ground(image, phrases)]).max() > 0.01
-
-
-def test_the_example_says_where_and_is_short(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_the_example_says_where_and_averages_several_sizes(
+    exported: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (image, phrases), *_ = scenes(1)
     Image.fromarray(image).save(tmp_path / "photo.png")
-    monkeypatch.setattr(sys, "argv", [str(EXAMPLE), str(folder), str(tmp_path / "photo.png"), phrases[0]])
-    runpy.run_path(str(EXAMPLE), run_name="__main__")
+    monkeypatch.setattr(sys, "argv", [str(EXAMPLE), str(exported[0]), str(tmp_path / "photo.png"), phrases[0]])
+    example = runpy.run_path(str(EXAMPLE), run_name="__main__")
     first, best, *_ = capsys.readouterr().out.splitlines()
-    [expected] = as_exported(384).ground(image, phrases[:1])
+    [alone] = as_exported(384).ground(image, phrases[:1])
     assert first == phrases[0]
-    assert [float(number) for number in re.findall(r"[\d.]+", best)][:4] == expected.boxes_xyxy[0].tolist()
+    assert [float(number) for number in re.findall(r"[\d.]+", best)][:4] == alone.boxes_xyxy[0].tolist()
     assert len(EXAMPLE.read_text().splitlines()) <= 75
+
+    two_sizes = shutil.copytree(exported[0], tmp_path / "two sizes")
+    settings = json.loads((two_sizes / "export.json").read_text())
+    (two_sizes / "export.json").write_text(json.dumps({**settings, "sizes": [256, 320]}))
+    [found] = example["OnnxGrounder"](two_sizes).heatmaps(Image.fromarray(image), phrases[:1])
+    [expected] = as_exported(256, 320).ground(image, phrases[:1])
+    np.testing.assert_allclose(found, expected.heatmap, atol=TOLERANCE)
+    assert np.abs(found - alone.heatmap).max() > 0.01
 
 
 def test_what_is_left_out_is_said(exported: tuple[Path, str]) -> None:
@@ -143,18 +135,15 @@ def test_what_is_left_out_is_said(exported: tuple[Path, str]) -> None:
     assert list(left_out(as_exported(384))) == []
 
 
-def test_an_export_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_exported_or_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object, **__: object) -> bytes:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(networks, "to_onnx", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        export_run("refshapes", tmp_path / "out")
-    assert not list(tmp_path.iterdir())
-
-
-def test_what_cannot_be_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "there").mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(networks, "to_onnx", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            export_run("refshapes", tmp_path / "out")
     for run, name, fragment in (
         ("zero-shot", "out", r"zero-shot.*no trained decoder"),
         ("refshapes", "there", r"there is there already.*--output"),
