@@ -45,7 +45,6 @@ def main(*, full: bool = False) -> None:
     from grounding.training.train import train
     from grounding.visualization.commands import VisualizeConfig, figure, steps
     from grounding.visualization.commands import compare as side_by_side
-    from grounding.visualization.curves import CurvesConfig, curves
     from grounding.visualization.gallery import GalleryConfig, gallery
     from grounding.visualization.report import report_comparison
     from grounding.visualization.table_formats import render
@@ -72,7 +71,6 @@ def main(*, full: bool = False) -> None:
 
     _announce("4/4 Pictures")
     pictures = figure(drawing) + steps(drawing) + side_by_side(replace(drawing, methods=evaluation.methods))
-    pictures += curves(parse(CurvesConfig, "visualize", from_file, section="curves"))
     examples = gallery(parse(GalleryConfig, "visualize", from_file, section="gallery"))
 
     print(f"\n{render(main_table(json.loads(results.read_text())), 'text')}\n")

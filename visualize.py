@@ -15,12 +15,11 @@ HELP = """usage: visualize.py [figure] METHOD [METHOD ...] --output DIR ...   im
                        or   --data DIR [--split test] [--count 6]
 
        visualize.py gallery COMPARISON ...   right and wrong answers of a comparison, as a page
-       visualize.py curves RUN [RUN ...]     losses, learning rate and validation of training runs
        visualize.py serve METHOD [METHOD ...]   a web page on this machine: drop a photo, ask phrases
 
 A METHOD is a run folder, refshapes, zero-shot, gradcam, yolo-clip, reclip, RN50 or a CLIP's file; a COMPARISON the
 folder that evaluate.py compare wrote. `visualize.py COMMAND --help` lists the options of a command."""
-COMMANDS = ("figure", "compare", "steps", "gallery", "curves", "serve")
+COMMANDS = ("figure", "compare", "steps", "gallery", "serve")
 
 
 def draw(command: str, words: list[str]) -> list[Path]:
@@ -30,10 +29,6 @@ def draw(command: str, words: list[str]) -> list[Path]:
 
         return gallery(parse(GalleryConfig, "visualize", words, positional="comparison", command=command,
                              section=command))  # fmt: skip
-    if command == "curves":
-        from grounding.visualization.curves import CurvesConfig, curves
-
-        return curves(parse(CurvesConfig, "visualize", words, positional="runs", command=command, section=command))
     if command == "serve":
         from grounding.webapp.serving import ServeConfig, serve
 

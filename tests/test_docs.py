@@ -47,6 +47,7 @@ ELSEWHERE = {
     "python -m grounding.deployment.export": "takes half a minute; tests/deployment/export runs it",
     "python examples/onnx_grounding.py": "needs what the line before makes; tests/deployment/export runs it",
     "python -m grounding.deployment.hub push": "needs an account; tests/deployment/hub has a server of its own",
+    "tensorboard": "answers until it is stopped; tests/training/test_training_loop.py reads what it reads",
     "python visualize.py serve": "answers until it is stopped; tests/webapp starts it",
     "python -m notebooks.build": "tests/notebooks builds the notebook and executes it",
 }
