@@ -43,7 +43,7 @@ def main(*, full: bool = False) -> None:
     from grounding.methods.names import DECODER_FILE
     from grounding.training.config import TrainConfig
     from grounding.training.train import train
-    from grounding.visualization.commands import VisualizeConfig, figure, steps
+    from grounding.visualization.commands import VisualizeConfig, figure
     from grounding.visualization.commands import compare as side_by_side
     from grounding.visualization.gallery import GalleryConfig, gallery
     from grounding.visualization.report import report_comparison
@@ -70,7 +70,7 @@ def main(*, full: bool = False) -> None:
     report_comparison(evaluation)
 
     _announce("4/4 Pictures")
-    pictures = figure(drawing) + steps(drawing) + side_by_side(replace(drawing, methods=evaluation.methods))
+    pictures = figure(drawing) + side_by_side(replace(drawing, methods=evaluation.methods))
     examples = gallery(parse(GalleryConfig, "visualize", from_file, section="gallery"))
 
     print(f"\n{render(main_table(json.loads(results.read_text())), 'text')}\n")

@@ -8,10 +8,8 @@ from grounding.runtime.launch import refuse_several
 
 HELP = """usage: visualize.py [figure] METHOD [METHOD ...] --output DIR ...   image, similarity map, heatmap, boxes
        visualize.py compare METHOD METHOD [...] --output DIR ...   methods side by side
-       visualize.py steps METHOD [METHOD ...] --output DIR ...     how a heatmap turns into boxes
 
        each of these with   --image FILE_OR_FOLDER --phrases "the red car"
-                       or   --pairs FILE.jsonl
                        or   --data DIR [--split test] [--count 6]
 
        visualize.py gallery COMPARISON ...   right and wrong answers of a comparison, as a page
@@ -19,7 +17,7 @@ HELP = """usage: visualize.py [figure] METHOD [METHOD ...] --output DIR ...   im
 
 A METHOD is a run folder, refshapes, zero-shot, gradcam, yolo-clip, reclip, RN50 or a CLIP's file; a COMPARISON the
 folder that evaluate.py compare wrote. `visualize.py COMMAND --help` lists the options of a command."""
-COMMANDS = ("figure", "compare", "steps", "gallery", "serve")
+COMMANDS = ("figure", "compare", "gallery", "serve")
 
 
 def draw(command: str, words: list[str]) -> list[Path]:
@@ -37,7 +35,7 @@ def draw(command: str, words: list[str]) -> list[Path]:
     from grounding.visualization import commands
 
     config = parse(commands.VisualizeConfig, "visualize", words, positional="methods", command=command)
-    return {"figure": commands.figure, "compare": commands.compare, "steps": commands.steps}[command](config)
+    return commands.compare(config) if command == "compare" else commands.figure(config)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ PHRASE_COLOURS = (BOX_COLOUR, "#E69F00", "#009E73", "#F0E442", "#CC79A7", "#D55E
 COLOUR_MAP = "inferno"
 OPACITY = 0.3  # of the hottest pixel: the colours below can still be told
 INK = "#1A1A1A"
+LETTER = 0.6  # of a font's size, wide
 RIM = 1.2  # points by which the dark line under a coloured one is wider
 DPI = 100
 FORMATS = ("png", "jpg", "jpeg", "svg", "pdf")
@@ -94,12 +95,13 @@ def draw_boxes(
     """
     for x1, y1, x2, y2 in boxes_xyxy:
         axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=linewidth,
-                                 linestyle=linestyle, path_effects=rim(linewidth), clip_on=False,
-                                 zorder=3))  # fmt: skip
+                                 linestyle=linestyle, path_effects=rim(linewidth), clip_on=False, zorder=3,
+                                 in_layout=False))  # fmt: skip
     plate = {"boxstyle": "square,pad=0.2", "facecolor": colour, "edgecolor": "none"}
     for (x1, y1, _, _), label in zip(boxes_xyxy, labels, strict=False):
         axis.annotate(label, (x1, y1), (0, 2), textcoords="offset points", fontsize=fontsize, color=INK, va="bottom",
-                      ha="left", bbox=plate, zorder=4, parse_math=False, annotation_clip=False)  # fmt: skip
+                      ha="left", bbox=plate, zorder=4, parse_math=False, annotation_clip=False,
+                      in_layout=False)  # fmt: skip
 
 
 def rim(linewidth: float) -> list[AbstractPathEffect]:
@@ -111,6 +113,11 @@ def legend_line(colour: str, linewidth: float, linestyle: Any = "-") -> tuple[Li
     """A line in a legend as it looks on a photograph: on grey ground, for white would not be seen on white."""
     ground = Line2D([], [], color="#8A9099", linewidth=9, solid_capstyle="butt")
     return ground, Line2D([], [], color=colour, linewidth=linewidth, linestyle=linestyle, path_effects=rim(linewidth))
+
+
+def letters_across(inches: float, size: float) -> int:
+    """How many letters of a font of a size in points a line of this length holds."""
+    return max(12, int(72 * inches / (LETTER * size)))
 
 
 def take_literally(figure: Figure) -> None:

@@ -20,13 +20,13 @@ from grounding.visualization.drawing import (
     clear_figure,
     draw_boxes,
     keep_labels_inside,
+    letters_across,
     save_figure,
     show_image,
 )
 
 LEAST_SIDE = 480  # pixels of the longer side of a saved picture: below, its labels would be coarse
 LABEL_LENGTH = 26  # letters of a phrase, unless there is room for more
-LETTER = 0.6  # of a font's size, wide
 LABEL_SIZE, WARNING_SIZE = 8, 7  # points
 ALIKE = 0.8  # boxes that overlap more are drawn so that both colours are seen
 
@@ -35,7 +35,7 @@ def draw_phrases(axis: Axes, answers: Iterable[Grounding | GroundedPhrase]) -> N
     """The boxes that are the answers on an axis of a `clear_figure`, each labelled with its score, the best one with
     its phrase too; of equal boxes the later one is dashed, over the other."""
     drawn = np.zeros((0, 4), dtype=np.float32)
-    wide = _letters(axis, LABEL_SIZE) // 2
+    wide = letters_across(axis.figure.bbox_inches.width, LABEL_SIZE) // 2
     for number, answer in enumerate(answers):
         colour = PHRASE_COLOURS[number % len(PHRASE_COLOURS)]
         for index in answer.found:
@@ -45,11 +45,6 @@ def draw_phrases(axis: Axes, answers: Iterable[Grounding | GroundedPhrase]) -> N
             label = fill(f"{phrase}{answer.scores[index]:.2f}", wide)
             draw_boxes(axis, box, [label], colour=colour, linestyle=DASHES if hidden else "-", fontsize=LABEL_SIZE)
             drawn = np.concatenate([drawn, box])
-
-
-def _letters(axis: Axes, size: float) -> int:
-    """How many letters of a font size (points) a line across a clear figure holds."""
-    return max(12, int(72 * axis.get_window_extent().width / axis.figure.dpi / (LETTER * size)))
 
 
 def shortened(phrase: str, length: int = LABEL_LENGTH) -> str:
@@ -81,7 +76,8 @@ def save_phrases(
     draw_phrases(axis, answers)
     if warning:
         plate = {"boxstyle": "square,pad=0.3", "facecolor": "#FFFFFF", "edgecolor": "none", "alpha": 0.85}
-        axis.text(0.01, 0.01, fill(warning, _letters(axis, WARNING_SIZE)), transform=axis.transAxes,
-                  fontsize=WARNING_SIZE, color=INK, va="bottom", bbox=plate, zorder=5, parse_math=False)  # fmt: skip
+        lines = fill(warning, letters_across(figure.bbox_inches.width, WARNING_SIZE))
+        axis.text(0.01, 0.01, lines, transform=axis.transAxes, fontsize=WARNING_SIZE, color=INK, va="bottom",
+                  bbox=plate, zorder=5, parse_math=False)  # fmt: skip
     keep_labels_inside(figure)
     save_figure(figure, path)

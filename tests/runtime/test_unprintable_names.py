@@ -15,7 +15,6 @@ from grounding.methods.names import names_of
 from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import write_text_atomic
 from grounding.visualization.commands import VisualizeConfig, compare, figure
-from grounding.visualization.layout import fitted
 
 NO_UTF8 = os.fsdecode(b"caf\xe9")
 
@@ -42,7 +41,6 @@ def test_pictures_of_files_and_folders_whose_names_are_no_utf8(tmp_path: Path) -
     for draw, methods in ((figure, ["centred-box"]), (compare, ["centred-box", "whole-image"])):
         config = VisualizeConfig(methods, tmp_path / NO_UTF8, image=tmp_path / f"{NO_UTF8}.png", phrases="a cat")
         assert all(path.is_file() for path in draw(config))
-    assert fitted(NO_UTF8, 5, 10, 1) == ["caf\\udce9"]
 
 
 def test_runs_and_files_of_text_have_them_with_escapes(tmp_path: Path) -> None:
