@@ -18,7 +18,7 @@ from grounding.webapp.page import WAITING, Components, build_page
 from grounding.webapp.uploads import ExampleImage
 from tests.webapp.conftest import MAX_PIXELS, given
 
-ANSWERS = {"examples", "ask", "answer", "boxes", "status", "save_picture", "save_record"}
+ANSWERS = {"examples", "ask", "answer", "boxes", "status", "save_record"}
 
 
 def test_answers_do_not_travel_back_with_a_question(url: str) -> None:
@@ -35,7 +35,7 @@ def test_answers_do_not_travel_back_with_a_question(url: str) -> None:
 def test_a_file_that_was_saved_is_not_kept(answerer) -> None:
     page = build_page(answerer, [], max_pixels=MAX_PIXELS)
     after = [one for one in page.fns.values() if [part.get_block_name() for part in one.outputs] == ["json"]]
-    assert len(after) == 2
+    assert len(after) == 1
     for one in after:
         assert "return null" in one.js and one.fn is not None and one.fn(None) is None
 

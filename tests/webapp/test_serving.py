@@ -19,7 +19,7 @@ import grounding
 from grounding.errors import InputError
 from grounding.runtime.cli import parse
 from grounding.webapp.serving import ServeConfig, launch
-from reliability.page_session import Session, content_of
+from reliability.page_session import Session
 from tests.scripts import ROOT, assert_refused, run_script
 from tests.webapp.conftest import MAX_MEGABYTES, MAX_PIXELS, write_photo
 from tests.webapp.test_uploads import png_that_claims
@@ -106,17 +106,6 @@ def test_too_large_a_file_is_not_taken(url: str, tmp_path: Path) -> None:
         assert answer.ok == taken
 
 
-def test_the_saved_picture_is_the_photo_with_what_was_drawn(url: str, photo_file: Path) -> None:
-    session = Session(url)
-    session.give(photo_file)
-    session.values["phrases"] = "the red square\nthe blue square"
-    session.send("ask", "click")
-    file = session.send("save_picture", "click")["json"]
-    assert file["name"] == "street_grounded.png"
-    picture = Image.open(BytesIO(content_of(file)))
-    assert picture.format == "PNG" and picture.size == (800, round(110 * 800 / 150))
-
-
 def test_wrong_kinds_of_values_are_told_and_the_page_goes_on(url: str, photo_file: Path) -> None:
     session = Session(url)
     session.give(photo_file)
@@ -139,10 +128,9 @@ def test_a_slider_before_the_first_question_changes_nothing(url: str) -> None:
         assert session.status == "" and session.values["answer"] == Session(url).values["answer"]
 
 
-@pytest.mark.parametrize("button", ["save_picture", "save_record"])
-def test_a_session_that_was_forgotten_is_told_so(url: str, button: str) -> None:
+def test_a_session_that_was_forgotten_is_told_so(url: str) -> None:
     session = Session(url)
-    session.send(button, "click")
+    session.send("save_record", "click")
     assert "no longer holds your photo: drop it again" in session.status
 
 
