@@ -12,21 +12,15 @@ HELP = """usage: visualize.py [figure] METHOD [METHOD ...] --output DIR ...   im
        each of these with   --image FILE_OR_FOLDER --phrases "the red car"
                        or   --data DIR [--split test] [--count 6]
 
-       visualize.py gallery COMPARISON ...   right and wrong answers of a comparison, as a page
        visualize.py serve METHOD [METHOD ...]   a web page on this machine: drop a photo, ask phrases
 
 A METHOD is a run folder, refshapes, zero-shot, gradcam, yolo-clip, reclip, RN50 or a CLIP's file; a COMPARISON the
 folder that evaluate.py compare wrote. `visualize.py COMMAND --help` lists the options of a command."""
-COMMANDS = ("figure", "compare", "gallery", "serve")
+COMMANDS = ("figure", "compare", "serve")
 
 
 def draw(command: str, words: list[str]) -> list[Path]:
     """The paths of the pictures that a command has drawn; what it needs is imported here, and nothing else."""
-    if command == "gallery":
-        from grounding.visualization.gallery import GalleryConfig, gallery
-
-        return gallery(parse(GalleryConfig, "visualize", words, positional="comparison", command=command,
-                             section=command))  # fmt: skip
     if command == "serve":
         from grounding.webapp.serving import ServeConfig, serve
 

@@ -44,7 +44,7 @@ def parse(
     """Settings from the command line over a configuration file over the dataclass's defaults.
 
     A configuration file has a section per script ("train", "evaluate", "visualize") and for some of their commands
-    ("tune", "gallery"), so that one file describes an experiment from training to pictures. What a command about a run
+    ("tune", "serve"), so that one file describes an experiment from training to pictures. What a command about a run
     needs and is not told, the run says (`_told_by_the_run`).
 
     Args:

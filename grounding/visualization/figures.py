@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -131,7 +132,7 @@ def _draw(rows: Sequence[Sequence[Panel]], title: str) -> Figure:
             draw(axis, answer)
             axis.set_title(heading, fontsize=9, pad=4)
             axis.set_anchor("N")
-    legend = {"best box, with its score": legend_line(BOX_COLOUR, 1.8)}
+    legend: dict[str, Any] = {"best box, with its score": legend_line(BOX_COLOUR, 1.8)}
     if any(answer.annotated_xyxy is not None for row in rows for answer, *_ in row):
         legend["annotated box"] = legend_line(**ANNOTATED_STYLE)
     figure.legend(list(legend.values()), list(legend), loc="outside lower left", ncols=min(columns, 2), frameon=False,

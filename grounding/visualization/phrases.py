@@ -35,7 +35,7 @@ def draw_phrases(axis: Axes, answers: Iterable[Grounding | GroundedPhrase]) -> N
     """The boxes that are the answers on an axis of a `clear_figure`, each labelled with its score, the best one with
     its phrase too; of equal boxes the later one is dashed, over the other."""
     drawn = np.zeros((0, 4), dtype=np.float32)
-    wide = letters_across(axis.figure.bbox_inches.width, LABEL_SIZE) // 2
+    wide = letters_across(axis.get_window_extent().width / axis.figure.dpi, LABEL_SIZE) // 2
     for number, answer in enumerate(answers):
         colour = PHRASE_COLOURS[number % len(PHRASE_COLOURS)]
         for index in answer.found:
