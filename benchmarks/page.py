@@ -75,7 +75,7 @@ def measure(method: str, path: Path, repeats: int) -> dict[str, float]:
     photo = receive(path, max_pixels=MAX_PIXELS)
     ours = next(iter(answerer.methods))
     values: dict[Any, Any] = {part: getattr(part, "value", None) for part in ui.all}
-    values |= {ui.photo: photo, ui.heat_of: 1}
+    values |= {ui.photo: photo}
     phrases = iter([f"the {colour} {shape} {place}" for place, colour, shape in product(PLACES, COLOURS, SHAPES)])
     measured: dict[str, list[float]] = defaultdict(list)
 

@@ -43,16 +43,8 @@ CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n")}, "\ufffd")
 
 
 def heatmap_overlay(image: np.ndarray, heatmap: np.ndarray, *, opacity: float = OPACITY) -> np.ndarray:
-    """The heatmap in colour over the image, the more opaque the hotter.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        heatmap: (H, W) float32 in [0, 1].
-        opacity: of the hottest pixel, in [0, 1]; at 0 the image is as it was.
-
-    Returns:
-        (H, W, 3) uint8 RGB.
-    """
+    """The heatmap (H, W) float32 in [0, 1] in colour over the image (H, W, 3) uint8 RGB, the more opaque the hotter;
+    `opacity` is the hottest pixel's, in [0, 1]."""
     heat = np.clip(heatmap, 0, 1)
     levels = (heat * 255).astype(np.uint8)
     # Looked up by level: a picture of every level is computed once, whatever the size of the image.
@@ -82,17 +74,8 @@ def draw_boxes(
     linestyle: Any = "-",
     fontsize: float = 8,
 ) -> None:
-    """Outline boxes on an axis that shows an image, each with a label at its upper left corner.
-
-    Args:
-        axis: in pixels of the image.
-        boxes_xyxy: (N, 4) in pixels of the image.
-        labels: N short texts; none for bare boxes.
-        colour: of the outlines and of the labels' plates.
-        linewidth: in points, without the rim.
-        linestyle: as matplotlib's.
-        fontsize: in points.
-    """
+    """Outline boxes (N, 4) on an axis in pixels of their image, each with its label, if any, at its upper left corner;
+    `linewidth` is in points, without the rim."""
     for x1, y1, x2, y2 in boxes_xyxy:
         axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=linewidth,
                                  linestyle=linestyle, path_effects=rim(linewidth), clip_on=False, zorder=3,
@@ -167,12 +150,8 @@ def _beside(extent: Bbox, placed: Sequence[Bbox], room: BboxBase) -> Bbox:
 
 
 def clear_figure(size: tuple[int, int], *, dpi: float = DPI) -> tuple[Figure, Axes]:
-    """A figure without anything, and its axis to draw on in pixels of a picture over which `laid_over` will lay it.
-
-    Args:
-        size: (width, height) of the picture in pixels.
-        dpi: how many of them are an inch for what is drawn.
-    """
+    """A figure without anything, and its axis to draw on in pixels of a picture of (width, height), over which
+    `laid_over` will lay it; `dpi` of these are an inch for what is drawn."""
     figure = Figure(figsize=(size[0] / dpi, size[1] / dpi), dpi=dpi)
     figure.patch.set_alpha(0)
     axis = figure.add_axes((0, 0, 1, 1), frameon=False, xticks=[], yticks=[], xlim=(0, size[0]), ylim=(size[1], 0))
@@ -193,11 +172,6 @@ def laid_over(picture: np.ndarray, figure: Figure) -> np.ndarray:
 
 def save_figure(figure: Figure, path: Path, *, dpi: int | None = None) -> None:
     """Write a figure, whole or not at all; the folder is made if missing and the suffix says the format.
-
-    Args:
-        figure: to write.
-        path: of the file.
-        dpi: dots per inch; the figure's own where it is not given.
 
     Raises:
         InputError: the suffix is none of `FORMATS`.

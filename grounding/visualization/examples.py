@@ -132,16 +132,9 @@ def _share_right(rows: Sequence[AnswerRow]) -> str:
 
 
 def draw_example(example: ShownExample, colours: Mapping[str, str], *, side: int, dpi: float) -> np.ndarray:
-    """An example's image with the annotated box, dashed and over the others, and each method's best box.
-
-    Args:
-        example: method -> its answer, whose "image_path" is read.
-        colours: method -> "#RRGGBB".
-        side: pixels of the picture's longer side; a small photograph is enlarged.
-        dpi: how many of them are an inch for the lines' widths.
-
-    Returns:
-        (H, W, 3) uint8 RGB. Boxes that stick out of the photograph end at its border, within it.
+    """An example's image with the annotated box, dashed and over the others, and each method's best box: (H, W, 3)
+    uint8 RGB, `side` pixels at its longer side, `dpi` of which are an inch for the lines' widths. Boxes that stick out
+    of the photograph end at its border, within it.
 
     Raises:
         InputError: the image cannot be read.

@@ -93,12 +93,7 @@ def draw_figure(answers: Sequence[MethodAnswer], *, title: str) -> Figure:
 
 
 def draw_comparison(answers: Sequence[Sequence[MethodAnswer]], *, title: str) -> Figure:
-    """A row per phrase, a column per method: heatmap, best box with its score, and the IoU where it is known.
-
-    Args:
-        answers: per phrase the answers of all methods in the same order.
-        title: of the figure.
-    """
+    """A row per phrase, a column per method: heatmap, best box with its score, and the IoU where it is known."""
     best = partial(_boxes, most=1)
     return _draw([[(answer, answer.method, best) for answer in of_phrase] for of_phrase in answers], title)
 

@@ -55,13 +55,8 @@ def shortened(phrase: str, length: int = LABEL_LENGTH) -> str:
 def save_phrases(
     image: np.ndarray, answers: Iterable[Grounding | GroundedPhrase], path: Path, warning: str = ""
 ) -> None:
-    """Write a picture of the answers to several phrases; a small one is enlarged.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        answers: of one image.
-        path: its suffix says the format: .png, .jpg, .svg or .pdf.
-        warning: a sentence that is written into the picture, at its foot.
+    """Write a picture of the answers to several phrases about one image (H, W, 3) uint8 RGB, a warning at its foot; a
+    small one is enlarged, and the suffix says the format.
 
     Raises:
         InputError: the suffix is another one.

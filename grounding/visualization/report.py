@@ -77,11 +77,7 @@ def write_report(
 ) -> None:
     """Write `tables/`, `plots/` and `report.html`; nothing of an earlier comparison stays in them.
 
-    Args:
-        folder: of the comparison.
-        results: the dict that results.json holds; what it lacks is left out.
-        answers: `rows_of` the first method, and of the rival where there is one.
-        command: the command line that repeats the comparison.
+    What `results` lacks is left out; `answers` are the rows of the first method, and of its rival where there is one.
 
     Raises:
         InputError: an image cannot be read.

@@ -118,12 +118,7 @@ def chosen_boxes(answer: Grounding, method: PageMethod, extraction: ExtractionCo
 
 
 class Answerer:
-    """Answers for all users; what it keeps belongs to images and phrases, never to a user.
-
-    Args:
-        methods: by name.
-        memory: for images, their encodings and heatmaps.
-    """
+    """Answers for all users; what it keeps in memory belongs to images and phrases, never to a user."""
 
     def __init__(self, methods: Mapping[str, PageMethod], memory: LRUCache) -> None:
         self.methods = methods
@@ -134,10 +129,9 @@ class Answerer:
     def ask(
         self, photo: Photo, phrases: Sequence[str], name: str, extraction: ExtractionConfig | None = None
     ) -> list[Grounding]:
-        """What the method of this name finds; the models run only for what has not been asked yet.
+        """Of each phrase `chosen_boxes` in pixels of the original, and the heatmap over the photo's pixels; no image.
 
-        Returns:
-            Of each phrase `chosen_boxes`, in pixels of the original, and the heatmap over the photo's pixels; no image.
+        The models run only for what has not been asked yet.
 
         Raises:
             InputError: a phrase is too long, or the extraction needs a network that the run lacks.

@@ -25,7 +25,6 @@ from grounding.webapp.uploads import ExampleImage, Photo, phrases_of, receive
 if TYPE_CHECKING:
     from grounding.webapp.page import Components
 
-ALL = 0  # in the menu of heatmaps, whose phrases count from 1
 UNEXPECTED = "that did not work, through no fault of yours: the terminal that serves this page says why"
 Values = dict[Any, Any]  # of components, by component
 
@@ -90,7 +89,6 @@ class Handlers:
             ui.picture: pictures.NOTHING_YET,
             ui.table: "",
             ui.status: "",
-            ui.heat_of: gr.update(visible=False),
             ui.save_record: gr.update(interactive=False),
         }
 
@@ -110,12 +108,9 @@ class Handlers:
         if values[ui.photo] is None:
             raise InputError("there is no photo yet: drop one, or pick an example")
         question = Question(values[ui.photo], phrases_of(values[ui.phrases]))
-        several = len(question.phrases) > 1
-        menu = [(f"{number} {pictures.shortened(phrase)}", number) for number, phrase in enumerate(question.phrases, 1)]
         return {
-            **self.redraw({**values, ui.question: question, ui.heat_of: 1}),
+            **self.redraw({**values, ui.question: question}),
             ui.question: question,
-            ui.heat_of: gr.update(choices=[*menu, ("all, the hottest", ALL)], value=1, visible=several),
             ui.save_record: gr.update(interactive=True),
         }
 
@@ -141,10 +136,7 @@ class Handlers:
         if question is None:
             return {ui.status: ""}  # Gradio takes no empty answer
         answers, _ = self._answers(question, values)
-        # A slider may be moved before the menu has followed a question with fewer phrases.
-        chosen = min(values[ui.heat_of], len(answers))
-        picture = pictures.draw(question.photo, answers, heat_of=None if chosen == ALL else chosen - 1,
-                                opacity=_number(values, ui.opacity))  # fmt: skip
+        picture = pictures.draw(question.photo, answers, opacity=_number(values, ui.opacity))
         description = f"{question.photo.name} with the heatmap and boxes of: {', '.join(question.phrases)}"
         count = sum(len(one.found) for one in answers)
         sentence = f"{question.photo.name}, {values[ui.method]}: {count} {'box' if count == 1 else 'boxes'}."

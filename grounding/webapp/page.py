@@ -72,11 +72,7 @@ class Components:
             with gr.Column(scale=7, min_width=420, elem_id="answering"):
                 self.status = gr.HTML("", elem_id="status", apply_default_css=False)
                 self.picture = gr.HTML(NOTHING_YET, elem_id="answer", apply_default_css=False)
-                with gr.Row():
-                    self.opacity = gr.Slider(0, 1, OPACITY, step=0.01, label="Heatmap's opacity", min_width=240,
-                                             elem_id="opacity")  # fmt: skip
-                    self.heat_of = gr.Dropdown([], label="Heatmap of", visible=False, filterable=False, min_width=240,
-                                               elem_id="heat_of")  # fmt: skip
+                self.opacity = gr.Slider(0, 1, OPACITY, step=0.01, label="Heatmap's opacity", elem_id="opacity")
                 self.table = gr.HTML("", elem_id="boxes", apply_default_css=False)
                 self.save_record = gr.Button("Save boxes (JSON)", interactive=False, elem_id="save_record")
                 self.download = gr.JSON(visible="hidden")
@@ -111,7 +107,6 @@ def build_page(answerer: Answerer, examples: Sequence[ExampleImage], *, max_pixe
         on(ui.phrases.submit, handlers.ask, show_progress_on=ui.picture)
         on(ui.method.input, handlers.change_method, show_progress_on=ui.picture)
         on(ui.extraction.input, handlers.change_extraction, show_progress="hidden")
-        on(ui.heat_of.input, handlers.redraw, show_progress="hidden")
         for slider in (ui.relative, ui.opacity):
             # While a slider moves, only its latest position is answered.
             on(slider.input, handlers.redraw, show_progress="hidden", trigger_mode="always_last")

@@ -32,22 +32,14 @@ ABSENT = "probably not there"
 NOTHING_YET = '<div class="empty">Drop a photo, or pick an example.</div>'
 
 
-def draw(photo: Photo, answers: Sequence[Grounding], *, heat_of: int | None = None, opacity: float = 0.0) -> np.ndarray:
-    """The picture that is shown, (h, w, 3) uint8 RGB with `SHOWN_SIDE` pixels on its longer side.
-
-    Args:
-        photo: what was asked.
-        answers: per phrase, heatmap over its pixels, and boxes in pixels of the original, of which those are drawn that
-            are found; none for the photo alone.
-        heat_of: index of the phrase whose heatmap lies over the photo; None for the maximum of all.
-        opacity: of the heatmap, in [0, 1].
-    """
+def draw(photo: Photo, answers: Sequence[Grounding], *, opacity: float = 0.0) -> np.ndarray:
+    """The picture that is shown, (h, w, 3) uint8 RGB with `SHOWN_SIDE` pixels on its longer side: over the photo the
+    hottest of the answers' heatmaps, and the boxes that are found."""
     scale = SHOWN_SIDE / max(photo.size)
     size = (max(1, round(photo.size[0] * scale)), max(1, round(photo.size[1] * scale)))
     picture = _resized(photo.pixels, size)
     if answers and opacity:
-        heatmaps = [one.heatmap for one in (answers if heat_of is None else [answers[heat_of]])]
-        heat = np.maximum.reduce([_resized(heatmap, size) for heatmap in heatmaps])
+        heat = np.maximum.reduce([_resized(one.heatmap, size) for one in answers])
         picture = heatmap_overlay(picture, heat, opacity=opacity)
     figure, axis = clear_figure(size, dpi=DPI * SHOWN_SIDE / FULL_SIDE)
     to_picture = np.tile(np.divide(size, photo.size), 2).astype(np.float32)

@@ -31,8 +31,8 @@ PHOTO = Photo("a.png", "key", (40, 30), np.full((30, 40, 3), 90, np.uint8))
 
 def test_only_what_is_found_is_drawn() -> None:
     bare = heatmap_overlay(cv2.resize(PHOTO.pixels, (800, 600)), cv2.resize(HEAT, (800, 600)), opacity=0.5)
-    np.testing.assert_array_equal(draw(PHOTO, [ABSENT], heat_of=0, opacity=0.5), bare)
-    drawn = (draw(PHOTO, [PRESENT], heat_of=0, opacity=0.5) != bare).any(axis=-1)
+    np.testing.assert_array_equal(draw(PHOTO, [ABSENT], opacity=0.5), bare)
+    drawn = (draw(PHOTO, [PRESENT], opacity=0.5) != bare).any(axis=-1)
     assert drawn[200, 70:90].any() and drawn[200, 750:770].any()  # a left edge and a right one
     assert not drawn[20:50, :50].any(), "a candidate is no answer"
 

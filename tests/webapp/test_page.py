@@ -13,10 +13,10 @@ from PIL import Image
 
 from grounding.data.images import SUFFIXES
 from grounding.webapp import page as page_module
-from grounding.webapp.events import Handlers, in_words
-from grounding.webapp.page import WAITING, Components, build_page
+from grounding.webapp.events import in_words
+from grounding.webapp.page import WAITING, build_page
 from grounding.webapp.uploads import ExampleImage
-from tests.webapp.conftest import MAX_PIXELS, given
+from tests.webapp.conftest import MAX_PIXELS
 
 ANSWERS = {"examples", "ask", "answer", "boxes", "status", "save_record"}
 
@@ -29,7 +29,7 @@ def test_answers_do_not_travel_back_with_a_question(url: str) -> None:
     for one in asking:
         given = {names[number] for number in one["inputs"]}
         assert given.isdisjoint({*ANSWERS, "json"})
-        assert {"upload", "phrases", "method", "extraction", "opacity", "heat_of", "state"} <= given
+        assert {"upload", "phrases", "method", "extraction", "opacity", "state"} <= given
 
 
 def test_a_file_that_was_saved_is_not_kept(answerer) -> None:
@@ -53,17 +53,6 @@ def test_a_very_narrow_example_has_a_thumbnail(answerer, tmp_path: Path) -> None
         build_page(answerer, [ExampleImage(tmp_path / "narrow.png", ("a line",), "drawn")], max_pixels=MAX_PIXELS)
 
 
-def test_a_slider_that_is_moved_before_the_menu_of_heatmaps_has_followed(answerer, photo_file) -> None:
-    with gr.Blocks():
-        ui = Components(list(answerer.methods.values()), [])
-    handlers = Handlers(answerer, [], ui, max_pixels=MAX_PIXELS)
-    values = {part: getattr(part, "value", None) for part in ui.all}
-    values |= {ui.photo: given(photo_file), ui.phrases: "the red square"}
-    values[ui.question] = handlers.ask(values)[ui.question]
-    pictures = [handlers.redraw({**values, ui.heat_of: chosen})[ui.picture] for chosen in (1, 4)]
-    assert pictures[0] == pictures[1]
-
-
 def test_the_queue_is_bounded(answerer, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen: dict[str, object] = {}
     monkeypatch.setattr(gr.Blocks, "queue", lambda page, **options: chosen.update(options) or page)
@@ -85,10 +74,6 @@ def test_old_uploads_go_though_nobody_asks(answerer, photo_file: Path, monkeypat
         assert not upload.exists() and photo_file.exists()
     finally:
         page.close(verbose=False)
-
-
-def test_an_answer_passes_as_it_is() -> None:
-    assert in_words(lambda value: {"picture": value}, "status")("a") == {"picture": "a"}
 
 
 def test_what_nobody_expected_is_logged_and_told_without_its_details(caplog: pytest.LogCaptureFixture) -> None:

@@ -17,7 +17,6 @@ from PIL import Image
 
 import grounding
 from grounding.errors import InputError
-from grounding.runtime.cli import parse
 from grounding.webapp.serving import ServeConfig, launch
 from reliability.page_session import Session
 from tests.scripts import ROOT, assert_refused, run_script
@@ -162,22 +161,6 @@ def test_a_port_that_cannot_be_used_is_told(capsys, url: str) -> None:
     for port in (int(url.rstrip("/").rpartition(":")[2]), 99999):
         outcome = run_script(capsys, "visualize.py", "serve", "refshapes", "--port", port, "--device", "cpu")
         assert_refused(outcome, f"port {port} of 127.0.0.1 cannot be used: give another --port")
-
-
-def test_a_wrong_run_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no run folder"):
-        launch(ServeConfig(str(tmp_path / "missing"), device="cpu"), tmp_path)
-    with pytest.raises(InputError, match="looks at no image"):
-        launch(ServeConfig("whole-image", device="cpu"), tmp_path)
-
-
-def test_the_command_line_reads_the_run_first() -> None:
-    config = parse(
-        ServeConfig, "visualize", ["runs/a", "yolo-clip", "--port", "0", "--max_pixels", "5"], positional="run"
-    )
-    assert (config.run, config.host, config.port, config.max_pixels) == (["runs/a", "yolo-clip"], "127.0.0.1", 0, 5)
-    with pytest.raises(InputError, match="port"):
-        parse(ServeConfig, "visualize", ["runs/a", "--port", "-1"], positional="run")
 
 
 SERVE = ["visualize.py", "serve", "refshapes", "--port", "0", "--device", "cpu"]
