@@ -43,10 +43,8 @@ def main(*, full: bool = False) -> None:
     from grounding.methods.names import DECODER_FILE
     from grounding.training.config import TrainConfig
     from grounding.training.train import train
-    from grounding.visualization.commands import VisualizeConfig, figure, steps
+    from grounding.visualization.commands import VisualizeConfig, figure
     from grounding.visualization.commands import compare as side_by_side
-    from grounding.visualization.curves import CurvesConfig, curves
-    from grounding.visualization.gallery import GalleryConfig, gallery
     from grounding.visualization.report import report_comparison
     from grounding.visualization.table_formats import render
     from grounding.visualization.tables import main_table
@@ -71,9 +69,7 @@ def main(*, full: bool = False) -> None:
     report_comparison(evaluation)
 
     _announce("4/4 Pictures")
-    pictures = figure(drawing) + steps(drawing) + side_by_side(replace(drawing, methods=evaluation.methods))
-    pictures += curves(parse(CurvesConfig, "visualize", from_file, section="curves"))
-    examples = gallery(parse(GalleryConfig, "visualize", from_file, section="gallery"))
+    pictures = figure(drawing) + side_by_side(replace(drawing, methods=evaluation.methods))
 
     print(f"\n{render(main_table(json.loads(results.read_text())), 'text')}\n")
     if training.start_from is not None:
@@ -83,7 +79,6 @@ def main(*, full: bool = False) -> None:
     print(f"results      {results}, {evaluation.output / 'predictions'}, {evaluation.output / 'tables'}")
     print(f"report       {evaluation.output / 'report.html'}")
     print(f"pictures     {', '.join(map(str, pictures))}")
-    print(f"gallery      {', '.join(map(str, examples))}")
     print(f"web page     python visualize.py serve {training.output}")
     print(f"took         {time.perf_counter() - started:.0f} seconds")
 

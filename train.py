@@ -16,7 +16,6 @@ from grounding.training.pseudo_boxes import PseudoBoxesConfig, write_pseudo_boxe
 from grounding.training.search import TuneConfig, tune
 from grounding.training.train import train
 from grounding.training.tune_extraction import TuneExtractionConfig, tune_extraction
-from grounding.visualization.search_plots import draw_search
 
 MORE = """usage: train.py extraction RUN --data DIR [--option VALUE ...]   chooses how boxes are made (--help)
 usage: train.py tune --data DIR --output DIR [--option VALUE ...]   searches hyper-parameters (--help)
@@ -39,9 +38,7 @@ if __name__ == "__main__":
         elif words[:1] == ["tune"]:
             refuse_several("train.py tune")
             search = parse(TuneConfig, "train", words[1:], command="tune", own_section="tune")
-            found = tune(search)
-            draw_search(search.output)
-            print(found)
+            print(tune(search))
         else:
             if words in (["--help"], ["-h"]) and is_main():
                 print(MORE)

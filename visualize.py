@@ -8,32 +8,19 @@ from grounding.runtime.launch import refuse_several
 
 HELP = """usage: visualize.py [figure] METHOD [METHOD ...] --output DIR ...   image, similarity map, heatmap, boxes
        visualize.py compare METHOD METHOD [...] --output DIR ...   methods side by side
-       visualize.py steps METHOD [METHOD ...] --output DIR ...     how a heatmap turns into boxes
 
        each of these with   --image FILE_OR_FOLDER --phrases "the red car"
-                       or   --pairs FILE.jsonl
                        or   --data DIR [--split test] [--count 6]
 
-       visualize.py gallery COMPARISON ...   right and wrong answers of a comparison, as a page
-       visualize.py curves RUN [RUN ...]     losses, learning rate and validation of training runs
        visualize.py serve METHOD [METHOD ...]   a web page on this machine: drop a photo, ask phrases
 
 A METHOD is a run folder, refshapes, zero-shot, gradcam, yolo-clip, reclip, RN50 or a CLIP's file; a COMPARISON the
 folder that evaluate.py compare wrote. `visualize.py COMMAND --help` lists the options of a command."""
-COMMANDS = ("figure", "compare", "steps", "gallery", "curves", "serve")
+COMMANDS = ("figure", "compare", "serve")
 
 
 def draw(command: str, words: list[str]) -> list[Path]:
     """The paths of the pictures that a command has drawn; what it needs is imported here, and nothing else."""
-    if command == "gallery":
-        from grounding.visualization.gallery import GalleryConfig, gallery
-
-        return gallery(parse(GalleryConfig, "visualize", words, positional="comparison", command=command,
-                             section=command))  # fmt: skip
-    if command == "curves":
-        from grounding.visualization.curves import CurvesConfig, curves
-
-        return curves(parse(CurvesConfig, "visualize", words, positional="runs", command=command, section=command))
     if command == "serve":
         from grounding.webapp.serving import ServeConfig, serve
 
@@ -42,7 +29,7 @@ def draw(command: str, words: list[str]) -> list[Path]:
     from grounding.visualization import commands
 
     config = parse(commands.VisualizeConfig, "visualize", words, positional="methods", command=command)
-    return {"figure": commands.figure, "compare": commands.compare, "steps": commands.steps}[command](config)
+    return commands.compare(config) if command == "compare" else commands.figure(config)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ BEGIN, END = "<!-- written by python -m benchmarks.page -->", "<!-- end -->"
 SIDES = (None, 640, 4000)  # of the longer side; None for a scene as it is
 PLACES = ("on the left", "on the right", "in the middle")
 ENCODED = "the image encoded"
+OTHERS = ("zero-shot", "yolo-clip")  # that are served beside it
 MAX_PIXELS = 10**8
 BUDGET = 2**31  # bytes: nothing that is measured is evicted
 
@@ -67,14 +68,14 @@ def main(method: str = "refshapes", repeats: int = 20, output: Path = Path("docs
 
 def measure(method: str, path: Path, repeats: int) -> dict[str, float]:
     """Median milliseconds of each row on one photo."""
-    answerer = Answerer(load_methods(method, ModelConfig(), ProposalsConfig(), "cpu"), LRUCache(BUDGET))
+    answerer = Answerer(load_methods([method, *OTHERS], ModelConfig(), ProposalsConfig(), "cpu"), LRUCache(BUDGET))
     with gr.Blocks(analytics_enabled=False):
         ui = Components(list(answerer.methods.values()), [])
     handlers = Handlers(answerer, [], ui, max_pixels=MAX_PIXELS)
     photo = receive(path, max_pixels=MAX_PIXELS)
     ours = next(iter(answerer.methods))
     values: dict[Any, Any] = {part: getattr(part, "value", None) for part in ui.all}
-    values |= {ui.photo: photo, ui.heat_of: 1}
+    values |= {ui.photo: photo}
     phrases = iter([f"the {colour} {shape} {place}" for place, colour, shape in product(PLACES, COLOURS, SHAPES)])
     measured: dict[str, list[float]] = defaultdict(list)
 
@@ -86,7 +87,7 @@ def measure(method: str, path: Path, repeats: int) -> dict[str, float]:
 
     for index in range(repeats + 1):
         timed(ENCODED, partial(answerer.methods[ours].encode, photo.pixels))
-        for asked in (ours, "zero-shot", "yolo-clip"):
+        for asked in (ours, *OTHERS):
             own = extraction_of(answerer.methods[asked])
             question = {
                 ui.method: asked,

@@ -10,9 +10,7 @@ from matplotlib.patches import Rectangle
 
 from benchmarks.measuring import run
 from grounding.data.refcocog import RefCOCOg
-from grounding.extraction import ExtractionConfig
-from grounding.methods.config import ModelConfig
-from grounding.visualization.commands import VisualizeConfig, compare, figure, steps
+from grounding.visualization.commands import VisualizeConfig, compare, figure
 
 SEED = 3  # the first examples that it draws are shown, whatever they look like
 SCENES = 24
@@ -26,15 +24,12 @@ def main(data: Path = Path("data/refshapes"), output: Path = Path("docs/images")
         output: folder of the pictures; earlier ones are replaced.
     """
 
-    def asking(methods: list[str], count: int, extraction: ExtractionConfig | None = None) -> VisualizeConfig:
-        return VisualizeConfig(methods, output, data=data, count=count, seed=SEED, extraction=extraction,
-                               model=ModelConfig(), device="cpu")  # fmt: skip
+    def asking(methods: list[str], count: int) -> VisualizeConfig:
+        return VisualizeConfig(methods, output, data=data, count=count, seed=SEED, device="cpu")
 
-    components = ExtractionConfig("components", relative=0.5)
     drawn = {
         "figure": figure(asking(["refshapes"], 2)),
         "compare": compare(asking(["refshapes", "zero-shot", "gradcam", "yolo-clip"], 3)),
-        "steps": steps(asking(["zero-shot"], 2, components)),
     }
     for name, (path,) in drawn.items():
         path.replace(output / f"{name}.png")

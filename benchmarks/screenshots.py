@@ -35,8 +35,6 @@ def main(output: Path = Path("docs/images")) -> None:
         page.locator("#phrases textarea").fill("the heart\nthe turquoise moon\nthe red circle")
         page.locator("#ask").click()
         answered(page, 'Probably not there: "the red circle"')
-        page.locator("#heat_of input").click()
-        page.get_by_text("all, the hottest").click()
         save(page, output / "page.png")
         broken = Path(folder) / "holiday.jpg"
         broken.write_bytes(b"this is no picture")

@@ -14,7 +14,7 @@ from grounding import InputError, load
 from grounding.data.refshapes.writer import RECIPE_FILE
 from grounding.evaluation.config import BOUNDS, EvaluateConfig
 from grounding.runtime.cli import parse
-from grounding.visualization import commands, curves, gallery, report
+from grounding.visualization import commands, report
 from tests.scripts import ROOT, run_script
 
 
@@ -36,8 +36,7 @@ def small_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def leave_out_pictures(patch: pytest.MonkeyPatch) -> None:
     """Of what a demo does, drawing takes longest by far."""
     patch.setattr(report, "draw_plots", lambda *_: {})
-    for module, name in ((commands, "figure"), (commands, "steps"), (commands, "compare"), (curves, "curves"),
-                         (gallery, "gallery")):  # fmt: skip
+    for module, name in ((commands, "figure"), (commands, "compare")):
         patch.setattr(module, name, lambda _: [Path("left out")])
 
 
@@ -57,11 +56,9 @@ def test_demo(small_demo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         assert f"{result['metrics']['pointing']:.3f}" in row
     for place in ("data/refshapes-demo", "runs/demo/results.json", "runs/demo/predictions", "runs/demo/report.html",
                   "runs/demo/pictures/refshapes-demo_test_demo.png",
-                  "runs/demo/pictures/refshapes-demo_test_demo_steps.png",
                   "runs/demo/pictures/refshapes-demo_val_zero-shot_yolo-clip_compared.png",
                   "runs/demo/pictures/refshapes-demo_test_demo_zero-shot_gradcam_yolo-clip_reclip_compared.png",
-                  "runs/demo/pictures/curves.png",
-                  "runs/demo/pictures/gallery_demo_random.html"):  # fmt: skip
+                  ):  # fmt: skip
         assert Path(place).exists() and place in printed
     assert load("runs/demo").name == "demo"
 

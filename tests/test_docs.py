@@ -47,6 +47,7 @@ ELSEWHERE = {
     "python -m grounding.deployment.export": "takes half a minute; tests/deployment/export runs it",
     "python examples/onnx_grounding.py": "needs what the line before makes; tests/deployment/export runs it",
     "hf upload": "needs an account",
+    "tensorboard": "answers until it is stopped; tests/training/test_training_loop.py reads what it reads",
     "python visualize.py serve": "answers until it is stopped; tests/webapp starts it",
     "python -m notebooks.build": "tests/notebooks builds the notebook and executes it",
 }

@@ -47,7 +47,7 @@ def test_train_evaluate_visualize_share_a_configuration(made: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "words", ["train.py", "evaluate.py compare", "evaluate.py score", "evaluate.py runs/a", "visualize.py steps"]
+    "words", ["train.py", "evaluate.py compare", "evaluate.py score", "evaluate.py runs/a", "visualize.py compare"]
 )
 def test_help(words: str, capsys: Capture) -> None:
     outcome = run_script(capsys, *words.split(), "--help")

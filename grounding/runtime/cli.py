@@ -44,7 +44,7 @@ def parse(
     """Settings from the command line over a configuration file over the dataclass's defaults.
 
     A configuration file has a section per script ("train", "evaluate", "visualize") and for some of their commands
-    ("tune", "gallery"), so that one file describes an experiment from training to pictures. What a command about a run
+    ("tune", "serve"), so that one file describes an experiment from training to pictures. What a command about a run
     needs and is not told, the run says (`_told_by_the_run`).
 
     Args:
@@ -105,7 +105,7 @@ def _told_by_the_run(
 ) -> dict[str, Any]:
     """What a run says for a command that names it: its data with their `split_by`, and an output folder in its own.
 
-    A command that is not about the "train" split takes the data that the run is validated on. Where an image, pairs or
+    A command that is not about the "train" split takes the data that the run is validated on. Where an image or
     other data are given, the run's own are not meant.
     """
     known = {each.name: each.default for each in fields(config_class)}
@@ -123,7 +123,7 @@ def _told_by_the_run(
     told = {"output": str(run / {"evaluate.py sets": "sets", "evaluate.py compare": split}.get(program, "pictures"))}
     data = (known["split"] != "train" and trained.get("validation_data")) or trained.get("data")
     is_needed = known["data"] is MISSING
-    if data and not given.keys() & {"data", "image", "pairs"} and (is_needed or Path(str(data)).exists()):
+    if data and not given.keys() & {"data", "image"} and (is_needed or Path(str(data)).exists()):
         told["data"] = str(data)
         if known["split_by"] == "umd":
             told["split_by"] = str(trained.get("split_by", "umd"))

@@ -1,8 +1,8 @@
-"""The commands of visualize.py that ask methods: figure, compare and steps."""
+"""The commands of visualize.py that ask methods: figure and compare."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -17,7 +17,6 @@ from tqdm import tqdm
 from grounding.data.dataset import NOWHERE, GroundingDataset
 from grounding.data.images import images_in, read_image
 from grounding.data.open_dataset import open_dataset
-from grounding.data.pairs import ImagePhrasePairs
 from grounding.errors import InputError
 from grounding.evaluation.registry import MethodSettings, load_method
 from grounding.extraction import ExtractionConfig
@@ -32,7 +31,7 @@ from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.distributed import join_launch
 from grounding.types import Example, Expression
 from grounding.visualization.drawing import save_figure
-from grounding.visualization.figures import MethodAnswer, answers, draw_comparison, draw_figure, draw_steps
+from grounding.visualization.figures import MethodAnswer, answers, draw_comparison, draw_figure
 
 PRINT_DPI = 150
 ROWS = 6  # examples of a data set that share a picture
@@ -42,7 +41,7 @@ Drawings = Mapping[str, Callable[[], Figure]]  # name of a file, without its suf
 
 @dataclass(frozen=True)
 class VisualizeConfig:
-    """Draw what methods answer: about images of yours, a list of images with phrases, or a split of a data set.
+    """Draw what methods answer: about images of yours, or a split of a data set.
 
     Attributes:
         methods: folders of training runs, "refshapes", "zero-shot", "gradcam", "yolo-clip", "reclip", CLIPs ("RN50",
@@ -50,7 +49,6 @@ class VisualizeConfig:
         output: folder for the pictures.
         image: one image file, or a folder: all images in it are asked `phrases`.
         phrases: what to look for in `image`: one phrase, or several as '["the red car", "a dog"]'.
-        pairs: table of images with phrases, CSV or JSON Lines (`data.pairs`): all of them.
         data: a data set, a folder or a table (docs/data.md): `count` expressions, each of another image, at random.
         split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
         split: split that they are drawn from.
@@ -67,7 +65,6 @@ class VisualizeConfig:
     output: Path
     image: Path | None = None
     phrases: list[str] | str = field(default_factory=list)
-    pairs: Path | None = None
     data: Path | None = None
     split_by: str = "umd"
     split: str = "test"
@@ -87,22 +84,13 @@ def figure(config: VisualizeConfig) -> list[Path]:
         InputError: nothing to look at is given, or a method, an image, a phrase or the data cannot be used.
     """
     asked, methods = sheets(config), _load(config)
-    return _write(config, _of_each_method(asked, methods, draw_figure, ""))
 
+    def draw(name: str, method: Grounder) -> Figure:
+        answered = [answer for read in asked[name] for answer in answers(method, read())]
+        return draw_figure(answered, title=_title(f"{name}, {method.name}: {method.weights}", answered))
 
-def steps(config: VisualizeConfig) -> list[Path]:
-    """As `figure`, of how the boxes are made from the heatmap.
-
-    Raises:
-        InputError: as `figure`; or a method makes no boxes from a heatmap.
-    """
-    asked, methods = sheets(config), _load(config)
-    for method in methods:
-        if not isinstance(method, DenseGrounder):
-            raise InputError(
-                f"{method.name} makes no boxes from a heatmap, so there are no steps to show: give another method"
-            )
-    return _write(config, _of_each_method(asked, methods, draw_steps, "_steps"))
+    drawings = {f"{name}_{method.name}": partial(draw, name, method) for method in methods for name in asked}
+    return _write(config, drawings)
 
 
 def compare(config: VisualizeConfig) -> list[Path]:
@@ -113,15 +101,15 @@ def compare(config: VisualizeConfig) -> list[Path]:
     """
     asked, methods = sheets(config), _load(config)
 
-    def draw(name: str, sheet: Sequence[Read]) -> Figure:
+    def draw(name: str) -> Figure:
         rows: list[list[MethodAnswer]] = []
-        for read in sheet:
+        for read in asked[name]:
             example = read()
             rows += map(list, zip(*(answers(method, example) for method in methods), strict=True))
         return draw_comparison(rows, title=_title(f"{name}, {methods[0].weights}", chain(*rows)))
 
     side_by_side = "_".join(method.name for method in methods)
-    return _write(config, {f"{name}_{side_by_side}_compared": partial(draw, name, asked[name]) for name in asked})
+    return _write(config, {f"{name}_{side_by_side}_compared": partial(draw, name) for name in asked})
 
 
 def sheets(config: VisualizeConfig) -> dict[str, tuple[Read, ...]]:
@@ -131,24 +119,16 @@ def sheets(config: VisualizeConfig) -> dict[str, tuple[Read, ...]]:
         InputError: not exactly one source is given, or it cannot be used, or an image has no phrases.
     """
     refuse_wrong_values(replace(config, methods=given_by_name(config.methods)))
-    sources = [name for name in ("image", "pairs", "data") if getattr(config, name) is not None]
-    if len(sources) != 1:
-        said = " and ".join(f"--{name}" for name in sources) or "nothing"
-        raise InputError(
-            f"{said} given to look at: give one of --image FILE with --phrases, --pairs FILE, or --data ROOT"
-        )
-    if config.phrases and config.image is None:
-        raise InputError(f"--phrases goes with --image: --{sources[0]} brings phrases of its own")
+    if (config.image is None) == (config.data is None):
+        said = "nothing" if config.data is None else "--image and --data"
+        raise InputError(f"{said} given to look at: give either --image FILE with --phrases, or --data ROOT")
     if config.image is not None:
         phrases = [config.phrases] if isinstance(config.phrases, str) else config.phrases
         if not phrases:
             raise InputError('--image needs something to look for: add --phrases "the red car"')
         return {name: (partial(_example, file, phrases),) for name, file in named(images_in(config.image))}
-    if config.pairs is not None:
-        pairs = ImagePhrasePairs(config.pairs)
-        pairs.check_images()
-        paths = [pairs.expressions_of(index)[0].image_path for index in range(len(pairs))]
-        return {name: (partial(pairs.__getitem__, index),) for index, (name, _) in enumerate(named(paths))}
+    if config.phrases:
+        raise InputError("--phrases goes with --image: --data brings phrases of its own")
     assert config.data is not None
     dataset = open_dataset(config.data, config.split, split_by=config.split_by, group_by="sentence")
     return _of_data(dataset, f"{config.data.absolute().stem}_{config.split}", count=config.count, seed=config.seed)
@@ -179,16 +159,6 @@ def named(paths: list[Path]) -> list[tuple[str, Path]]:
             name, number = f"{path.stem}_{number}", number + 1
         named[name.casefold()] = name, path
     return list(named.values())
-
-
-def _of_each_method(
-    asked: Mapping[str, Sequence[Read]], methods: Sequence[Grounder], draw: Callable[..., Figure], suffix: str
-) -> Drawings:
-    def draw_sheet(method: Grounder, name: str) -> Figure:
-        answered = [answer for read in asked[name] for answer in answers(method, read())]
-        return draw(answered, title=_title(f"{name}, {method.name}: {method.weights}", answered))
-
-    return {f"{name}_{method.name}{suffix}": partial(draw_sheet, method, name) for method in methods for name in asked}
 
 
 def _title(title: str, answered: Iterable[MethodAnswer]) -> str:

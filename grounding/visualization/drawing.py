@@ -35,6 +35,7 @@ PHRASE_COLOURS = (BOX_COLOUR, "#E69F00", "#009E73", "#F0E442", "#CC79A7", "#D55E
 COLOUR_MAP = "inferno"
 OPACITY = 0.3  # of the hottest pixel: the colours below can still be told
 INK = "#1A1A1A"
+LETTER = 0.6  # of a font's size, wide
 RIM = 1.2  # points by which the dark line under a coloured one is wider
 DPI = 100
 FORMATS = ("png", "jpg", "jpeg", "svg", "pdf")
@@ -42,16 +43,8 @@ CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n")}, "\ufffd")
 
 
 def heatmap_overlay(image: np.ndarray, heatmap: np.ndarray, *, opacity: float = OPACITY) -> np.ndarray:
-    """The heatmap in colour over the image, the more opaque the hotter.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        heatmap: (H, W) float32 in [0, 1].
-        opacity: of the hottest pixel, in [0, 1]; at 0 the image is as it was.
-
-    Returns:
-        (H, W, 3) uint8 RGB.
-    """
+    """The heatmap (H, W) float32 in [0, 1] in colour over the image (H, W, 3) uint8 RGB, the more opaque the hotter;
+    `opacity` is the hottest pixel's, in [0, 1]."""
     heat = np.clip(heatmap, 0, 1)
     levels = (heat * 255).astype(np.uint8)
     # Looked up by level: a picture of every level is computed once, whatever the size of the image.
@@ -81,25 +74,17 @@ def draw_boxes(
     linestyle: Any = "-",
     fontsize: float = 8,
 ) -> None:
-    """Outline boxes on an axis that shows an image, each with a label at its upper left corner.
-
-    Args:
-        axis: in pixels of the image.
-        boxes_xyxy: (N, 4) in pixels of the image.
-        labels: N short texts; none for bare boxes.
-        colour: of the outlines and of the labels' plates.
-        linewidth: in points, without the rim.
-        linestyle: as matplotlib's.
-        fontsize: in points.
-    """
+    """Outline boxes (N, 4) on an axis in pixels of their image, each with its label, if any, at its upper left corner;
+    `linewidth` is in points, without the rim."""
     for x1, y1, x2, y2 in boxes_xyxy:
         axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=linewidth,
-                                 linestyle=linestyle, path_effects=rim(linewidth), clip_on=False,
-                                 zorder=3))  # fmt: skip
+                                 linestyle=linestyle, path_effects=rim(linewidth), clip_on=False, zorder=3,
+                                 in_layout=False))  # fmt: skip
     plate = {"boxstyle": "square,pad=0.2", "facecolor": colour, "edgecolor": "none"}
     for (x1, y1, _, _), label in zip(boxes_xyxy, labels, strict=False):
         axis.annotate(label, (x1, y1), (0, 2), textcoords="offset points", fontsize=fontsize, color=INK, va="bottom",
-                      ha="left", bbox=plate, zorder=4, parse_math=False, annotation_clip=False)  # fmt: skip
+                      ha="left", bbox=plate, zorder=4, parse_math=False, annotation_clip=False,
+                      in_layout=False)  # fmt: skip
 
 
 def rim(linewidth: float) -> list[AbstractPathEffect]:
@@ -111,6 +96,11 @@ def legend_line(colour: str, linewidth: float, linestyle: Any = "-") -> tuple[Li
     """A line in a legend as it looks on a photograph: on grey ground, for white would not be seen on white."""
     ground = Line2D([], [], color="#8A9099", linewidth=9, solid_capstyle="butt")
     return ground, Line2D([], [], color=colour, linewidth=linewidth, linestyle=linestyle, path_effects=rim(linewidth))
+
+
+def letters_across(inches: float, size: float) -> int:
+    """How many letters of a font of a size in points a line of this length holds."""
+    return max(12, int(72 * inches / (LETTER * size)))
 
 
 def take_literally(figure: Figure) -> None:
@@ -160,12 +150,8 @@ def _beside(extent: Bbox, placed: Sequence[Bbox], room: BboxBase) -> Bbox:
 
 
 def clear_figure(size: tuple[int, int], *, dpi: float = DPI) -> tuple[Figure, Axes]:
-    """A figure without anything, and its axis to draw on in pixels of a picture over which `laid_over` will lay it.
-
-    Args:
-        size: (width, height) of the picture in pixels.
-        dpi: how many of them are an inch for what is drawn.
-    """
+    """A figure without anything, and its axis to draw on in pixels of a picture of (width, height), over which
+    `laid_over` will lay it; `dpi` of these are an inch for what is drawn."""
     figure = Figure(figsize=(size[0] / dpi, size[1] / dpi), dpi=dpi)
     figure.patch.set_alpha(0)
     axis = figure.add_axes((0, 0, 1, 1), frameon=False, xticks=[], yticks=[], xlim=(0, size[0]), ylim=(size[1], 0))
@@ -186,11 +172,6 @@ def laid_over(picture: np.ndarray, figure: Figure) -> np.ndarray:
 
 def save_figure(figure: Figure, path: Path, *, dpi: int | None = None) -> None:
     """Write a figure, whole or not at all; the folder is made if missing and the suffix says the format.
-
-    Args:
-        figure: to write.
-        path: of the file.
-        dpi: dots per inch; the figure's own where it is not given.
 
     Raises:
         InputError: the suffix is none of `FORMATS`.

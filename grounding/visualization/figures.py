@@ -1,23 +1,19 @@
-"""What methods answer as figures: image, maps and boxes, methods side by side, how a heatmap turns into boxes."""
+"""What methods answer as figures: image, maps and boxes of one method, or several methods side by side."""
 
 from __future__ import annotations
 
-import itertools
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import cv2
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from grounding.errors import writable
 from grounding.extraction import ExtractionConfig
-from grounding.extraction.components import candidate_regions, kept_pixels
-from grounding.extraction.grabcut import LIKELY
-from grounding.extraction.quality import candidate_boxes
 from grounding.geometry import box_iou
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.gradcam import GradCAMGrounder
@@ -28,18 +24,20 @@ from grounding.visualization.drawing import (
     BOX_COLOUR,
     COLOUR_MAP,
     INK,
-    PHRASE_COLOURS,
     draw_boxes,
     heatmap_overlay,
     keep_labels_inside,
     legend_line,
+    letters_across,
     show_image,
 )
-from grounding.visualization.layout import FigurePanel, draw_rows
 
 BOXES = 5  # drawn at most; the best one alone in full strength
 SHARE_OF_BEST = 0.5  # further boxes with less of the best one's score would only clutter the picture
-DIMMED = 0.35
+PANEL, AROUND = 2.8, 0.6  # inches: a panel's width, and what its heading, its notes and the gap below it take
+TALLEST, FLATTEST = 1.6, 0.45  # of a panel: height over width
+TITLE, HEADING, SMALL = 11.0, 10.0, 8.5  # points
+LEADING = 1.35  # of a line, in font sizes
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +57,9 @@ class MethodAnswer:
     similarity: np.ndarray | None
     extraction: ExtractionConfig | None
     annotated_xyxy: np.ndarray | None
+
+
+Panel = tuple[MethodAnswer, str, Callable[[Axes, MethodAnswer], None]]  # of what, its heading, and what draws it
 
 
 def answers(grounder: Grounder, example: Example) -> list[MethodAnswer]:
@@ -81,43 +82,20 @@ def answers(grounder: Grounder, example: Example) -> list[MethodAnswer]:
 
 
 def draw_figure(answers: Sequence[MethodAnswer], *, title: str) -> Figure:
-    """A row per answer: image, similarity map, heatmap with the lines where the extraction cuts it, boxes.
-
-    Args:
-        answers: at least one, all of one method.
-        title: of the figure.
-    """
-    rows = [
-        [_panel("image", _image, answer), *_maps(answer), _panel("boxes", _boxes, answer, iou=True)]
-        for answer in answers
-    ]
-    return _draw(answers, rows, title)
+    """A row per answer, all of one method: image, similarity map, heatmap with the lines where the extraction cuts it,
+    boxes."""
+    rows: list[list[Panel]] = []
+    for answer in answers:
+        similarity: list[Panel] = [(answer, "CLIP's similarity map", _similarity)]
+        rows.append([(answer, "image", _image), *(similarity if answer.similarity is not None else []),
+                     (answer, "heatmap", _heatmap), (answer, "boxes", _boxes)])  # fmt: skip
+    return _draw(rows, title)
 
 
 def draw_comparison(answers: Sequence[Sequence[MethodAnswer]], *, title: str) -> Figure:
-    """A row per phrase, a column per method: heatmap, best box with its score, and the IoU where it is known.
-
-    Args:
-        answers: per phrase, at least one, the answers of all methods in the same order.
-        title: of the figure.
-    """
+    """A row per phrase, a column per method: heatmap, best box with its score, and the IoU where it is known."""
     best = partial(_boxes, most=1)
-    rows = [[_panel(answer.method, best, answer, iou=True) for answer in of_phrase] for of_phrase in answers]
-    return _draw([of_phrase[0] for of_phrase in answers], rows, title)
-
-
-def draw_steps(answers: Sequence[MethodAnswer], *, title: str) -> Figure:
-    """A row per answer of a method that makes boxes from heatmaps: how it does.
-
-    Args:
-        answers: at least one, each with its extraction.
-        title: of the figure.
-    """
-    rows = []
-    for answer in answers:
-        between = [_panel(heading, draw, answer) for heading, draw in _between(answer)]
-        rows.append([*_maps(answer), *between, _panel("boxes", _boxes, answer, iou=True)])
-    return _draw(answers, rows, title)
+    return _draw([[(answer, answer.method, best) for answer in of_phrase] for of_phrase in answers], title)
 
 
 def contour_levels(heatmap: np.ndarray, extraction: ExtractionConfig) -> list[float]:
@@ -130,74 +108,42 @@ def contour_levels(heatmap: np.ndarray, extraction: ExtractionConfig) -> list[fl
     return [extraction.offset * peak] if extraction.method == "rectangle" else []
 
 
-def _draw(answers: Sequence[MethodAnswer], rows: Sequence[Sequence[FigurePanel]], title: str) -> Figure:
-    legend = {"best box, with its score": legend_line(BOX_COLOUR, 1.8)}
-    if any(answer.annotated_xyxy is not None for answer in answers):
+def _draw(rows: Sequence[Sequence[Panel]], title: str) -> Figure:
+    """Rows of equally many panels, each row under its phrase, all under one title and above a legend."""
+    columns = len(rows[0])
+    width = columns * PANEL
+    said = _wrapped(title, width, TITLE)
+    phrases = [_wrapped(f'"{row[0][0].grounding.phrase}"', width, HEADING) for row in rows]
+    heights = []
+    for row, phrase in zip(rows, phrases, strict=True):
+        shape = max(np.divide(*answer.grounding.image.shape[:2]) for answer, *_ in row)
+        heights.append(PANEL * min(max(shape, FLATTEST), TALLEST) + AROUND + _inches(phrase, HEADING))
+    figure = Figure((width, sum(heights) + _inches(said, TITLE) + 2 * _inches("legend", SMALL)), layout="constrained")
+    figure.suptitle(said, x=0.01, ha="left", fontsize=TITLE, weight="bold", color=INK)
+    parts = figure.subfigures(len(rows), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for part, row, phrase in zip(parts, rows, phrases, strict=True):
+        part.suptitle(phrase, x=0.01, ha="left", fontsize=HEADING, weight="bold", color=INK)
+        for axis, (answer, heading, draw) in zip(part.subplots(1, columns, squeeze=False)[0], row, strict=True):
+            draw(axis, answer)
+            axis.set_title(heading, fontsize=9, pad=4)
+            axis.set_anchor("N")
+    legend: dict[str, Any] = {"best box, with its score": legend_line(BOX_COLOUR, 1.8)}
+    if any(answer.annotated_xyxy is not None for row in rows for answer, *_ in row):
         legend["annotated box"] = legend_line(**ANNOTATED_STYLE)
-    headings = [f'"{answer.grounding.phrase}"' for answer in answers]
-    figure = draw_rows(list(zip(headings, rows, strict=True)), title=title, legend=legend)
+    figure.legend(list(legend.values()), list(legend), loc="outside lower left", ncols=min(columns, 2), frameon=False,
+                  fontsize=SMALL, handlelength=3)  # fmt: skip
     keep_labels_inside(figure)
     return figure
 
 
-def _panel(
-    heading: str, draw: Callable[[Axes, MethodAnswer], None], answer: MethodAnswer, *, iou: bool = False
-) -> FigurePanel:
-    """A panel of an answer's image; with `iou` it says how well the best box fits the annotated one, where known."""
-    height, width = answer.grounding.image.shape[:2]
-    note = ""
-    if iou and answer.annotated_xyxy is not None:
-        note = f"IoU {box_iou(answer.grounding.boxes_xyxy[:1], answer.annotated_xyxy[None])[0, 0]:.2f}"
-    return FigurePanel((width, height), lambda axis: draw(axis, answer), heading, note)
+def _wrapped(text: str, width: float, size: float) -> str:
+    """The text in lines that a width in inches holds in bold letters of a size in points."""
+    return textwrap.fill(writable(text), letters_across(width, size))
 
 
-def _maps(answer: MethodAnswer) -> list[FigurePanel]:
-    heat = [_panel("heatmap", _heatmap, answer)]
-    return heat if answer.similarity is None else [_panel("CLIP's similarity map", _similarity, answer), *heat]
-
-
-def _between(answer: MethodAnswer) -> list[tuple[str, Callable[[Axes, MethodAnswer], None]]]:
-    """The steps from the heatmap to the boxes, which the ways to extract do not share."""
-    heatmap, image, extraction = answer.grounding.heatmap, answer.grounding.image, answer.extraction
-    assert extraction is not None
-    if extraction.method == "components":
-        kept = kept_pixels(heatmap, relative_threshold=extraction.relative, absolute_threshold=extraction.absolute)
-        level = contour_levels(heatmap, extraction)[0]
-        count, regions = cv2.connectedComponents(kept.astype(np.uint8), connectivity=8)
-        colours = np.array([to_rgb(colour) for colour in PHRASE_COLOURS]) * 255
-        coloured = (0.25 * image + 0.75 * colours[(regions - 1) % len(colours)]).astype(np.uint8)
-        return [
-            (f"threshold: heat of {level:.2f} or more", _picture(_lit(image, kept))),
-            (f"connected components: {count - 1}", _picture(np.where(kept[..., None], coloured, _lit(image, kept)))),
-        ]
-    if extraction.method == "rectangle":
-        evidence = heatmap - extraction.offset * heatmap.max()
-        most = float(np.abs(evidence).max()) or 1.0
-        return [("evidence for (red) and against (blue)", _picture(evidence, cmap="RdBu_r", vmin=-most, vmax=most))]
-    if extraction.method == "grabcut":
-        level = heatmap.min() + LIKELY * np.ptp(heatmap)
-        return [(f"GrabCut starts where the heat is {level:.2f} or more", _picture(_lit(image, heatmap >= level)))]
-    several = extraction.method == "multi_threshold"
-    boxes = candidate_regions(heatmap, levels=extraction.levels) if several else candidate_boxes(heatmap)
-    return [(f"candidates: {len(boxes)}", _candidates(boxes))]
-
-
-def _picture(image: np.ndarray, **style: Any) -> Callable[[Axes, MethodAnswer], None]:
-    return lambda axis, answer: show_image(axis, image, **style)
-
-
-def _lit(image: np.ndarray, where: np.ndarray | bool) -> np.ndarray:
-    """The image (H, W, 3), dark but where a mask (H, W) is True."""
-    return (image * np.where(where, 1, DIMMED)[..., None]).astype(np.uint8)
-
-
-def _candidates(boxes_xyxy: np.ndarray) -> Callable[[Axes, MethodAnswer], None]:
-    def draw(axis: Axes, answer: MethodAnswer) -> None:
-        show_image(axis, _lit(answer.grounding.image, False))
-        for box, colour in zip(boxes_xyxy, itertools.cycle(PHRASE_COLOURS), strict=False):
-            draw_boxes(axis, box[None], colour=colour, linewidth=0.9)
-
-    return draw
+def _inches(text: str, size: float) -> float:
+    """Height of all lines of a text."""
+    return (text.count("\n") + 1) * LEADING * size / 72
 
 
 def _map(axis: Axes, values: np.ndarray, *, low: float, high: float, form: str) -> None:
@@ -230,11 +176,13 @@ def _heatmap(axis: Axes, answer: MethodAnswer) -> None:
 
 def _image(axis: Axes, answer: MethodAnswer) -> None:
     show_image(axis, answer.grounding.image)
-    _annotated(axis, answer)
+    if answer.annotated_xyxy is not None:
+        draw_boxes(axis, answer.annotated_xyxy[None], **ANNOTATED_STYLE)
 
 
 def _boxes(axis: Axes, answer: MethodAnswer, *, most: int = BOXES) -> None:
-    grounding = answer.grounding
+    """Boxes over the heatmap, and below how well the best one fits the annotated one, where that is known."""
+    grounding, annotated = answer.grounding, answer.annotated_xyxy
     show_image(axis, heatmap_overlay(grounding.image, grounding.heatmap))
     further = [index for index in range(1, min(len(grounding.scores), most))
                if grounding.scores[index] >= SHARE_OF_BEST * grounding.scores[0]]  # fmt: skip
@@ -242,9 +190,7 @@ def _boxes(axis: Axes, answer: MethodAnswer, *, most: int = BOXES) -> None:
         draw_boxes(axis, grounding.boxes_xyxy[[index]], [f"{grounding.scores[index]:.2f}"], linewidth=1,
                    linestyle=(0, (3, 2)), fontsize=6.5)  # fmt: skip
     draw_boxes(axis, grounding.boxes_xyxy[:1], [f"{grounding.scores[0]:.2f}"])
-    _annotated(axis, answer)
-
-
-def _annotated(axis: Axes, answer: MethodAnswer) -> None:
-    if answer.annotated_xyxy is not None:
-        draw_boxes(axis, answer.annotated_xyxy[None], **ANNOTATED_STYLE)
+    if annotated is not None:
+        draw_boxes(axis, annotated[None], **ANNOTATED_STYLE)
+        iou = box_iou(grounding.boxes_xyxy[:1], annotated[None])[0, 0]
+        axis.text(0.5, -0.03, f"IoU {iou:.2f}", transform=axis.transAxes, ha="center", va="top", fontsize=SMALL)

@@ -20,13 +20,13 @@ from grounding.visualization.drawing import (
     clear_figure,
     draw_boxes,
     keep_labels_inside,
+    letters_across,
     save_figure,
     show_image,
 )
 
 LEAST_SIDE = 480  # pixels of the longer side of a saved picture: below, its labels would be coarse
 LABEL_LENGTH = 26  # letters of a phrase, unless there is room for more
-LETTER = 0.6  # of a font's size, wide
 LABEL_SIZE, WARNING_SIZE = 8, 7  # points
 ALIKE = 0.8  # boxes that overlap more are drawn so that both colours are seen
 
@@ -35,7 +35,7 @@ def draw_phrases(axis: Axes, answers: Iterable[Grounding | GroundedPhrase]) -> N
     """The boxes that are the answers on an axis of a `clear_figure`, each labelled with its score, the best one with
     its phrase too; of equal boxes the later one is dashed, over the other."""
     drawn = np.zeros((0, 4), dtype=np.float32)
-    wide = _letters(axis, LABEL_SIZE) // 2
+    wide = letters_across(axis.get_window_extent().width / axis.figure.dpi, LABEL_SIZE) // 2
     for number, answer in enumerate(answers):
         colour = PHRASE_COLOURS[number % len(PHRASE_COLOURS)]
         for index in answer.found:
@@ -47,11 +47,6 @@ def draw_phrases(axis: Axes, answers: Iterable[Grounding | GroundedPhrase]) -> N
             drawn = np.concatenate([drawn, box])
 
 
-def _letters(axis: Axes, size: float) -> int:
-    """How many letters of a font size (points) a line across a clear figure holds."""
-    return max(12, int(72 * axis.get_window_extent().width / axis.figure.dpi / (LETTER * size)))
-
-
 def shortened(phrase: str, length: int = LABEL_LENGTH) -> str:
     """The phrase, cut to so many letters with an ellipsis where it is longer."""
     return phrase if len(phrase) <= length else f"{phrase[: length - 1].rstrip()}…"
@@ -60,13 +55,8 @@ def shortened(phrase: str, length: int = LABEL_LENGTH) -> str:
 def save_phrases(
     image: np.ndarray, answers: Iterable[Grounding | GroundedPhrase], path: Path, warning: str = ""
 ) -> None:
-    """Write a picture of the answers to several phrases; a small one is enlarged.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        answers: of one image.
-        path: its suffix says the format: .png, .jpg, .svg or .pdf.
-        warning: a sentence that is written into the picture, at its foot.
+    """Write a picture of the answers to several phrases about one image (H, W, 3) uint8 RGB, a warning at its foot; a
+    small one is enlarged, and the suffix says the format.
 
     Raises:
         InputError: the suffix is another one.
@@ -81,7 +71,8 @@ def save_phrases(
     draw_phrases(axis, answers)
     if warning:
         plate = {"boxstyle": "square,pad=0.3", "facecolor": "#FFFFFF", "edgecolor": "none", "alpha": 0.85}
-        axis.text(0.01, 0.01, fill(warning, _letters(axis, WARNING_SIZE)), transform=axis.transAxes,
-                  fontsize=WARNING_SIZE, color=INK, va="bottom", bbox=plate, zorder=5, parse_math=False)  # fmt: skip
+        lines = fill(warning, letters_across(figure.bbox_inches.width, WARNING_SIZE))
+        axis.text(0.01, 0.01, lines, transform=axis.transAxes, fontsize=WARNING_SIZE, color=INK, va="bottom",
+                  bbox=plate, zorder=5, parse_math=False)  # fmt: skip
     keep_labels_inside(figure)
     save_figure(figure, path)

@@ -36,15 +36,7 @@ MOST_CATEGORIES, OTHER = 20, "other"  # of the confusion matrix, and what all fu
 
 
 def draw_plots(results: Mapping[str, Any], folder: Path) -> dict[str, Path]:
-    """Draw every plot that these results have the numbers for.
-
-    Args:
-        results: the dict that results.json holds.
-        folder: where the PNG files go; made if missing.
-
-    Returns:
-        Name of the plot -> its file, 150 dpi.
-    """
+    """Draw every plot that these results have the numbers for: its name -> its PNG file, 150 dpi."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = {}
     for draw in (accuracy_over_iou, breakdowns, confusion, reliability, risk_coverage):
@@ -189,12 +181,8 @@ def confusion(results: Mapping[str, Any]) -> Figure | None:
 
 
 def confusion_matrix(confusion: Mapping[str, Mapping[str, float]], most: int = MOST_CATEGORIES) -> pd.DataFrame:
-    """Counts of (wanted, found) with the most often wanted category first, "background" last.
-
-    Args:
-        confusion: wanted category -> found category or "background" -> count.
-        most: categories shown; where there are more, the rest are one, "other".
-    """
+    """Counts of (wanted, found) with the most often wanted category first, "background" last; where there are more than
+    `most` categories, the rest are one, "other"."""
     counts = pd.DataFrame.from_dict(confusion, orient="index").fillna(0.0)
     wanted = sorted(counts.index, key=lambda category: (-counts.loc[category].sum(), category))
     order = wanted + sorted(set(counts.columns) - {*wanted, BACKGROUND})

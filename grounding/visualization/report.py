@@ -13,20 +13,18 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
-from tqdm import tqdm
 
 from grounding.evaluation.compare import Comparison, compare
 from grounding.evaluation.config import EvaluateConfig
 from grounding.evaluation.predictions import CORRECT_IOU
 from grounding.evaluation.score import ScoreConfig, score
-from grounding.evaluation.summary import Summary
 from grounding.runtime.files import write_text_atomic
 from grounding.visualization.drawing import ANNOTATED_COLOUR
 from grounding.visualization.examples import (
-    ExampleSelection,
+    AnswerRow,
+    Show,
     ShownExample,
     draw_example,
-    note_of,
     rival_of,
     rows_of,
     select_examples,
@@ -35,7 +33,7 @@ from grounding.visualization.plots import draw_plots, method_colours
 from grounding.visualization.table_formats import render
 from grounding.visualization.tables import all_tables, caption, main_table, write_tables
 
-PICTURES = 12  # in a gallery
+PICTURES = 12  # of each kind of examples
 SIDE, DPI = 480, 200  # pixels of an example's picture, which is shown at half its size, and how many are an inch
 QUALITY = 82
 
@@ -49,7 +47,9 @@ def report_comparison(config: EvaluateConfig) -> str:
 
     def report(comparison: Comparison) -> None:
         command = shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
-        write_report(config.output, comparison.results, comparison.summaries, command=command)
+        first, *_ = names = list(comparison.results["methods"])
+        answers = {name: rows_of(comparison.summaries[name]) for name in (first, rival_of(first, names)) if name}
+        write_report(config.output, comparison.results, answers, command=command)
 
     comparison = compare(config, report=report)
     return f"{render(main_table(comparison.results), 'text')}\nwritten to {config.output}"
@@ -67,14 +67,12 @@ def report_score(config: ScoreConfig) -> str:
     return render(main_table(results), "text")
 
 
-def write_report(folder: Path, results: Mapping[str, Any], summaries: Mapping[str, Summary], *, command: str) -> None:
+def write_report(
+    folder: Path, results: Mapping[str, Any], answers: Mapping[str, Sequence[AnswerRow]], *, command: str
+) -> None:
     """Write `tables/`, `plots/` and `report.html`; nothing of an earlier comparison stays in them.
 
-    Args:
-        folder: of the comparison.
-        results: what results.json holds.
-        summaries: method -> its measured answers, whose expressions name their images.
-        command: that repeats the comparison.
+    What `results` lacks is left out; `answers` are the rows of the first method, and of its rival where there is one.
 
     Raises:
         InputError: an image cannot be read.
@@ -82,59 +80,10 @@ def write_report(folder: Path, results: Mapping[str, Any], summaries: Mapping[st
     for part in ("tables", "plots"):
         shutil.rmtree(folder / part, ignore_errors=True)
     write_tables(results, folder / "tables")
-    plots = draw_plots(results, folder / "plots")
-    first = next(iter(results["methods"]))
-    rival = rival_of(first, list(results["methods"]))
-    answers = {name: rows_of(summaries[name]) for name in (first, rival) if name}
-    galleries = [
-        select_examples({first: answers[first]}, "best", PICTURES),
-        select_examples({first: answers[first]}, "worst", PICTURES),
-        *([select_examples(answers, "disputed", PICTURES)] if rival else []),
-    ]
-    write_report_page(
-        results, plots, galleries, folder / "report.html", colours=method_colours(results), command=command
-    )
-
-
-def write_report_page(
-    results: Mapping[str, Any],
-    plots: Mapping[str, Path],
-    galleries: Sequence[ExampleSelection],
-    path: Path,
-    *,
-    colours: Mapping[str, str],
-    command: str,
-) -> None:
-    """Write the report of a comparison, whole or not at all.
-
-    Args:
-        results: the dict that results.json holds; what it lacks is left out.
-        plots: name -> PNG file, as `plots.draw_plots` returns them.
-        galleries: in the order of the page; those without examples are left out.
-        path: of the HTML file.
-        colours: method -> "#RRGGBB", of the boxes.
-        command: the command line that repeats the measurement.
-
-    Raises:
-        InputError: an image cannot be read.
-    """
-    shown = [(gallery, cards_of(gallery, colours)) for gallery in galleries if gallery.examples]
-    text = fill_template(
-        "report.html",
-        results=results,
-        caption=caption(results),
-        queries=min(record["n"] for record in results["methods"].values()),
-        tables={table.name: table for table in all_tables(results)},
-        plots={name: _data_uri(file.read_bytes(), "png") for name, file in plots.items()},
-        galleries=shown,
-        colours={name: colours[name] for name in dict.fromkeys(name for each, _ in shown for name in each.names)},
-        command=command,
-    )
-    write_text_atomic(path, text)
-
-
-def fill_template(template: str, **values: Any) -> str:
-    """A page of `templates/` that needs nothing beside it; what is filled in is escaped, a missing name an error."""
+    plots, colours = draw_plots(results, folder / "plots"), method_colours(results)
+    kinds: list[Show] = ["random", "best", "worst"]
+    kinds += ["disputed"] if len(answers) > 1 else []
+    selected = [select_examples(answers, kind, PICTURES) for kind in kinds]
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -142,33 +91,35 @@ def fill_template(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
-    return environment.get_template(template).render(annotated_colour=ANNOTATED_COLOUR, **values)
-
-
-def cards_of(selection: ExampleSelection, colours: Mapping[str, str]) -> list[dict[str, Any]]:
-    """What a page shows of each example: see `_card`."""
-    shown = tqdm(selection.examples, desc="page", unit="example", disable=None)
-    return [_card(example, colours) for example in shown]
+    text = environment.get_template("report.html").render(
+        results=results,
+        caption=caption(results),
+        queries=min(record["n"] for record in results["methods"].values()),
+        tables={table.name: table for table in all_tables(results)},
+        plots={name: _data_uri(file.read_bytes(), "png") for name, file in plots.items()},
+        galleries=[
+            (each, [_card(example, colours) for example in each.examples]) for each in selected if each.examples
+        ],
+        colours={name: colours[name] for name in answers},
+        annotated_colour=ANNOTATED_COLOUR,
+        command=command,
+    )
+    write_text_atomic(folder / "report.html", text)
 
 
 def _card(example: ShownExample, colours: Mapping[str, str]) -> dict[str, Any]:
-    """What a page shows of an example: the first method's row, and
-
-    picture: data URI of a JPEG of `width` x `height` pixels, at most `SIDE` of each;
-    notes: method -> "IoU 0.91, score 0.80";
-    right: whether the first method's IoU is at least 0.5.
-    """
+    """What the page shows of an example: phrase, picture, how good each answer is and how sure its method was, and
+    whether the first method is right."""
     first = next(iter(example.values()))
     picture = Image.fromarray(draw_example(example, colours, side=SIDE, dpi=DPI))
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=QUALITY)
     return {
-        **first,
+        "phrase": first["phrase"],
         "picture": _data_uri(file.getvalue(), "jpeg"),
         "width": picture.width,
         "height": picture.height,
-        "notes": {name: note_of(answer) for name, answer in example.items()},
+        "notes": {name: f"IoU {each['iou']:.2f}, score {each['scores'][0]:.2f}" for name, each in example.items()},
         "right": first["iou"] >= CORRECT_IOU,
     }
 

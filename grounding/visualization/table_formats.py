@@ -49,23 +49,14 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class ResultTable:
-    """One table.
-
-    Attributes:
-        name: of its file.
-        title: what it shows.
-        caption: under which conditions it was measured.
-        headings: of the columns; the first one names the rows.
-        sections: title of a group of rows -> its rows as they are printed, a text per heading.
-        values: the unrounded numbers behind the rows, a row each, after a column "section"; None where there is none.
-    """
+    """One table: its file's name, what it shows, and under which conditions it was measured."""
 
     name: str
     title: str
     caption: str
-    headings: tuple[str, ...]
-    sections: dict[str, list[list[str]]]
-    values: pd.DataFrame
+    headings: tuple[str, ...]  # the first one names the rows
+    sections: dict[str, list[list[str]]]  # title of a group of rows -> its rows as they are printed, a text per heading
+    values: pd.DataFrame  # the unrounded numbers, a row each, after a column "section"; None where there is none
 
 
 def render(table: ResultTable, form: TableForm) -> str:

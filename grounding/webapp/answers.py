@@ -13,18 +13,17 @@ import torch
 from grounding.clip.backbone import EMBEDDED
 from grounding.clip.encoder import EncodedImages
 from grounding.errors import InputError
+from grounding.evaluation.registry import MethodSettings, load_method
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.settings import PARAMETERS
 from grounding.methods.calibration import LEAST
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
-from grounding.methods.gradcam import GradCAMGrounder
-from grounding.methods.load import gradcam, load, make_encoder, shared_model, zero_shot
-from grounding.methods.names import BLIND, TRAINING_FREE, ZERO_SHOT, maps_of, method_names
+from grounding.methods.load import shared_model
+from grounding.methods.names import BLIND, method_names
 from grounding.methods.own import MethodName, MethodNames, OwnGrounder, own_method
-from grounding.methods.proposals import EMBEDDED_NAME, ProposalsConfig, load_proposer
-from grounding.methods.reclip import ReCLIPGrounder
-from grounding.methods.yolo_clip import EncodedProposals, OnProposals, ProposalScorer, YOLOCLIPGrounder
+from grounding.methods.proposals import EMBEDDED_NAME, ProposalsConfig
+from grounding.methods.yolo_clip import EncodedProposals, OnProposals, YOLOCLIPGrounder
 from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
 from grounding.webapp.uploads import Photo
@@ -35,13 +34,7 @@ NO_IMAGE = np.empty((0, 0, 3), dtype=np.uint8)
 
 def family_of(method: PageMethod) -> str:
     """Methods of one family take each other's encoded images."""
-    if isinstance(method, YOLOCLIPGrounder):
-        return "proposals"
-    if isinstance(method, GradCAMGrounder):
-        return "gradcam"
-    if isinstance(method, OwnGrounder | OnProposals) or method.updates_clip:
-        return f"of {method.name} alone"
-    return f"of {id(method.encoder)}"  # each run has its own encoder
+    return "proposals" if isinstance(method, YOLOCLIPGrounder) else f"of {method.name}"
 
 
 def extractions_of(method: PageMethod) -> list[str]:
@@ -78,44 +71,23 @@ def about(method: PageMethod) -> str:
 def load_methods(
     run: MethodName | MethodNames, model: ModelConfig, proposals: ProposalsConfig, device: str | torch.device
 ) -> dict[str, PageMethod]:
-    """By name: the named runs and methods first, then the others that need no training, around the first run's CLIP.
-
-    Args:
-        run: folder of a training run, "refshapes", a training-free method, a CLIP or a method of one's own; or several.
-        model: the CLIP and its input size where no run or CLIP is named; those bring their own.
-        proposals: the detector of "yolo-clip" and "reclip".
-        device: where the models go.
+    """What is served, one or several, by name.
 
     Raises:
-        InputError: none is named, there is no such run or detector, its files are damaged or do not fit each other, or
-            as `method_names`.
+        InputError: none is named, or one that looks at no image; or as `grounding.load` and `method_names`.
     """
     asked = [own_method(each) or each for each in runs_of(run)]
     blind = next((name for name in BLIND if name in asked), None)
     if blind or not asked:
         wrong = f"{blind!r} looks at no image" if blind else "run is empty"
         raise InputError(f"{wrong}: give run folders, RN50, zero-shot, gradcam, yolo-clip or reclip")
-    names = method_names(asked, [name for name in TRAINING_FREE if name not in asked])
-    model = shared_model(asked, model)
-    named: dict[str, PageMethod] = {}
-    for name, each in zip(names, asked, strict=True):
-        if each not in TRAINING_FREE:
-            is_shared = isinstance(each, str) and maps_of(each) in (*TRAINING_FREE, model.clip)
-            own = model if is_shared else ModelConfig(trust_checkpoint=model.trust_checkpoint)
-            loaded = load(each, model=own, proposals=proposals, device=device)
-            assert isinstance(loaded, DenseGrounder | OnProposals | OwnGrounder)  # what `load` returns for these
-            loaded.name = name
-            named[name] = loaded
-    dense = [each for each in named.values() if isinstance(each, DenseGrounder)]
-    first = min(dense, key=lambda each: each.decoder is None, default=None)  # of several, a run, as in `shared_model`
-    encoder = first.encoder if first else make_encoder(model, device, precision="auto")
-    proposer, scorer = load_proposer(proposals, device), ProposalScorer(encoder.clip)
-    others: list[PageMethod] = [gradcam(encoder.clip, model), YOLOCLIPGrounder(proposer, scorer),
-                                ReCLIPGrounder(proposer, scorer)]  # fmt: skip
-    if first is None or first.decoder is not None or ZERO_SHOT in asked:  # a CLIP's name is that already
-        others.insert(0, zero_shot(encoder, model))
-    every = named | {method.name: method for method in others}
-    return {name: every[name] for name in dict.fromkeys([*names, *every])}
+    settings = MethodSettings(shared_model(asked, model), proposals, device, precision="auto")
+    methods: dict[str, PageMethod] = {}
+    for name, each in zip(method_names(asked), asked, strict=True):
+        loaded = load_method(each, settings)
+        assert isinstance(loaded, PageMethod)  # all that look at images are
+        loaded.name, methods[name] = name, loaded
+    return methods
 
 
 def runs_of(run: MethodName | MethodNames) -> list[MethodName]:
@@ -145,12 +117,7 @@ def chosen_boxes(answer: Grounding, method: PageMethod, extraction: ExtractionCo
 
 
 class Answerer:
-    """Answers for all users; what it keeps belongs to images and phrases, never to a user.
-
-    Args:
-        methods: by name.
-        memory: for images, their encodings and heatmaps.
-    """
+    """Answers for all users; what it keeps in memory belongs to images and phrases, never to a user."""
 
     def __init__(self, methods: Mapping[str, PageMethod], memory: LRUCache) -> None:
         self.methods = methods
@@ -161,10 +128,9 @@ class Answerer:
     def ask(
         self, photo: Photo, phrases: Sequence[str], name: str, extraction: ExtractionConfig | None = None
     ) -> list[Grounding]:
-        """What the method of this name finds; the models run only for what has not been asked yet.
+        """Of each phrase `chosen_boxes` in pixels of the original, and the heatmap over the photo's pixels; no image.
 
-        Returns:
-            Of each phrase `chosen_boxes`, in pixels of the original, and the heatmap over the photo's pixels; no image.
+        The models run only for what has not been asked yet.
 
         Raises:
             InputError: a phrase is too long, or the extraction needs a network that the run lacks.

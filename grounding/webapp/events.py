@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-import numpy as np
 
 from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig
@@ -26,7 +25,6 @@ from grounding.webapp.uploads import ExampleImage, Photo, phrases_of, receive
 if TYPE_CHECKING:
     from grounding.webapp.page import Components
 
-ALL = 0  # in the menu of heatmaps, whose phrases count from 1
 UNEXPECTED = "that did not work, through no fault of yours: the terminal that serves this page says why"
 Values = dict[Any, Any]  # of components, by component
 
@@ -73,7 +71,7 @@ class Handlers:
             photo = receive(self._uploaded(Path(values[ui.upload]["path"])), max_pixels=self._max_pixels)
         except InputError as error:
             return {**at_first, ui.upload: None, ui.status: pictures.error_line(str(error))}
-        shown = pictures.draw(photo, [], side=pictures.SHOWN_SIDE)
+        shown = pictures.draw(photo, [])
         sentence = f"{photo.name}, {photo.size[0]} x {photo.size[1]} pixels. Type what to look for, then Find."
         return {
             **at_first,
@@ -91,8 +89,6 @@ class Handlers:
             ui.picture: pictures.NOTHING_YET,
             ui.table: "",
             ui.status: "",
-            ui.heat_of: gr.update(visible=False),
-            ui.save_picture: gr.update(interactive=False),
             ui.save_record: gr.update(interactive=False),
         }
 
@@ -112,13 +108,9 @@ class Handlers:
         if values[ui.photo] is None:
             raise InputError("there is no photo yet: drop one, or pick an example")
         question = Question(values[ui.photo], phrases_of(values[ui.phrases]))
-        several = len(question.phrases) > 1
-        menu = [(f"{number} {pictures.shortened(phrase)}", number) for number, phrase in enumerate(question.phrases, 1)]
         return {
-            **self.redraw({**values, ui.question: question, ui.heat_of: 1}),
+            **self.redraw({**values, ui.question: question}),
             ui.question: question,
-            ui.heat_of: gr.update(choices=[*menu, ("all, the hottest", ALL)], value=1, visible=several),
-            ui.save_picture: gr.update(interactive=True),
             ui.save_record: gr.update(interactive=True),
         }
 
@@ -144,7 +136,7 @@ class Handlers:
         if question is None:
             return {ui.status: ""}  # Gradio takes no empty answer
         answers, _ = self._answers(question, values)
-        picture = self._drawn(question, answers, values, pictures.SHOWN_SIDE)
+        picture = pictures.draw(question.photo, answers, opacity=_number(values, ui.opacity))
         description = f"{question.photo.name} with the heatmap and boxes of: {', '.join(question.phrases)}"
         count = sum(len(one.found) for one in answers)
         sentence = f"{question.photo.name}, {values[ui.method]}: {count} {'box' if count == 1 else 'boxes'}."
@@ -157,38 +149,21 @@ class Handlers:
             ui.status: pictures.status_line(sentence, answers[0].warning),  # of the image: the same for every phrase
         }
 
-    def write_picture(self, values: Values) -> Values:
-        """The picture as a file, as large as the photo that was asked."""
-        question = self._asked(values)
-        answers, _ = self._answers(question, values)
-        picture = self._drawn(question, answers, values, max(pictures.SHOWN_SIDE, *question.photo.pixels.shape[:2]))
-        return {self._ui.download: _file(question, "png", "image/png", pictures.encoded(picture, ".png"))}
-
     def write_record(self, values: Values) -> Values:
-        """The boxes as a file."""
-        question = self._asked(values)
+        """The boxes as a file for the browser, which `page.SAVE` hands to the user: none stays on the server's disk."""
+        question: Question | None = values[self._ui.question]
+        if question is None:  # many others have come meanwhile
+            raise InputError("the server no longer holds your photo: drop it again, then Find")
         answers, extraction = self._answers(question, values)
         text = pictures.as_json(question.photo, answers, self._answerer.methods[values[self._ui.method]], extraction)
-        return {self._ui.download: _file(question, "json", "application/json", text.encode())}
-
-    def _asked(self, values: Values) -> Question:
-        """What the session is looking at, unless the server has forgotten it since many others have come meanwhile."""
-        question: Question | None = values[self._ui.question]
-        if question is None:
-            raise InputError("the server no longer holds your photo: drop it again, then Find")
-        return question
+        content = f"data:application/json;base64,{b64encode(text.encode()).decode()}"
+        return {self._ui.download: {"name": f"{Path(question.photo.name).stem}_grounded.json", "content": content}}
 
     def _uploaded(self, path: Path) -> Path:
         """The path, which a client may have made up, unless it leads out of the folder of uploads."""
         if not path.resolve().is_relative_to(Path(self._ui.upload.GRADIO_CACHE).resolve()):
             raise InputError("this file was not uploaded: drop it on the page")
         return path
-
-    def _drawn(self, question: Question, answers: Sequence[Grounding], values: Values, side: int) -> np.ndarray:
-        # A slider may be moved before the menu has followed a question with fewer phrases.
-        chosen = min(values[self._ui.heat_of], len(answers))
-        return pictures.draw(question.photo, answers, heat_of=None if chosen == ALL else chosen - 1,
-                             opacity=_number(values, self._ui.opacity), side=side)  # fmt: skip
 
     def _answers(self, question: Question, values: Values) -> tuple[list[Grounding], ExtractionConfig | None]:
         """And how their boxes were made; None where they are proposals."""
@@ -213,9 +188,3 @@ def _number(values: Values, slider: gr.Slider) -> float:
     if values[slider] is None:
         raise InputError(f"{slider.label!r} has no value: type a number, or move the slider")
     return float(min(max(values[slider], slider.minimum), slider.maximum))
-
-
-def _file(question: Question, suffix: str, kind: str, content: bytes) -> dict[str, str]:
-    """A file for the browser, which `page.SAVE` hands to the user: none stays on the server's disk."""
-    name = f"{Path(question.photo.name).stem}_grounded.{suffix}"
-    return {"name": name, "content": f"data:{kind};base64,{b64encode(content).decode()}"}

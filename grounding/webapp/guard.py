@@ -27,13 +27,7 @@ POLICY = (
 
 
 class RequestGuard:
-    """ASGI middleware that refuses what the page itself never asks.
-
-    Args:
-        app: what is served.
-        host: that the server listens at; see `names_of`.
-        max_bytes: of a photo; a request may be larger by `BESIDES`.
-    """
+    """ASGI middleware that refuses what the page itself never asks; a request may be a photo and `BESIDES`."""
 
     def __init__(self, app: ASGIApp, host: str, max_bytes: int) -> None:
         self._app = app

@@ -72,23 +72,17 @@ class Components:
             with gr.Column(scale=7, min_width=420, elem_id="answering"):
                 self.status = gr.HTML("", elem_id="status", apply_default_css=False)
                 self.picture = gr.HTML(NOTHING_YET, elem_id="answer", apply_default_css=False)
-                with gr.Row():
-                    self.opacity = gr.Slider(0, 1, OPACITY, step=0.01, label="Heatmap's opacity", min_width=240,
-                                             elem_id="opacity")  # fmt: skip
-                    self.heat_of = gr.Dropdown([], label="Heatmap of", visible=False, filterable=False, min_width=240,
-                                               elem_id="heat_of")  # fmt: skip
+                self.opacity = gr.Slider(0, 1, OPACITY, step=0.01, label="Heatmap's opacity", elem_id="opacity")
                 self.table = gr.HTML("", elem_id="boxes", apply_default_css=False)
-                with gr.Row():
-                    self.save_picture = gr.Button("Save picture (PNG)", interactive=False, elem_id="save_picture")
-                    self.save_record = gr.Button("Save boxes (JSON)", interactive=False, elem_id="save_record")
+                self.save_record = gr.Button("Save boxes (JSON)", interactive=False, elem_id="save_record")
                 self.download = gr.JSON(visible="hidden")
         self.all: list[gr.components.Component] = list(vars(self).values())
 
     @property
     def given(self) -> list[gr.components.Component]:
         """What handlers read: the session's states and what its user sets, but no answer, which is large."""
-        answers = (self.examples, self.ask, self.about, self.picture, self.table, self.status, self.save_picture,
-                   self.save_record, self.download)  # fmt: skip
+        answers = (self.examples, self.ask, self.about, self.picture, self.table, self.status, self.save_record,
+                   self.download)  # fmt: skip
         return [component for component in self.all if component not in answers]
 
 
@@ -113,15 +107,13 @@ def build_page(answerer: Answerer, examples: Sequence[ExampleImage], *, max_pixe
         on(ui.phrases.submit, handlers.ask, show_progress_on=ui.picture)
         on(ui.method.input, handlers.change_method, show_progress_on=ui.picture)
         on(ui.extraction.input, handlers.change_extraction, show_progress="hidden")
-        on(ui.heat_of.input, handlers.redraw, show_progress="hidden")
         for slider in (ui.relative, ui.opacity):
             # While a slider moves, only its latest position is answered.
             on(slider.input, handlers.redraw, show_progress="hidden", trigger_mode="always_last")
-        for button, handler in ((ui.save_picture, handlers.write_picture), (ui.save_record, handlers.write_record)):
-            # The browser hands the file out and sends back nothing, which then takes the file's place on the server.
-            on(button.click, handler, show_progress="hidden").then(
-                lambda nothing: nothing, ui.download, ui.download, js=SAVE, show_progress="hidden", **unchecked
-            )
+        # The browser hands the file out and sends back nothing, which then takes the file's place on the server.
+        on(ui.save_record.click, handlers.write_record, show_progress="hidden").then(
+            lambda nothing: nothing, ui.download, ui.download, js=SAVE, show_progress="hidden", **unchecked
+        )
     return page.queue(api_open=False, max_size=WAITING)
 
 

@@ -1,4 +1,4 @@
-"""What is made of an answer: the picture, the table of boxes, the saved files and the line that says how it went."""
+"""What is made of an answer: the picture, the table of boxes, the saved record and the line that says how it went."""
 
 from __future__ import annotations
 
@@ -28,46 +28,26 @@ from grounding.webapp.uploads import Photo
 
 SHOWN_SIDE = 800  # pixels of the longer side on the page: few enough to be drawn at once, enough for legible labels
 FULL_SIDE = 700  # at which letters and lines have the size that they have in other pictures
-OPTIONS = {".jpg": (cv2.IMWRITE_JPEG_QUALITY, 90)}
 ABSENT = "probably not there"
 NOTHING_YET = '<div class="empty">Drop a photo, or pick an example.</div>'
 
 
-def draw(
-    photo: Photo, answers: Sequence[Grounding], *, side: int, heat_of: int | None = None, opacity: float = 0.0
-) -> np.ndarray:
-    """The picture that is shown or saved; lines and letters are the same share of it at every size.
-
-    Args:
-        photo: what was asked.
-        answers: per phrase, heatmap over its pixels, and boxes in pixels of the original, of which those are drawn that
-            are found; none for the photo alone.
-        side: pixels of the picture's longer side.
-        heat_of: index of the phrase whose heatmap lies over the photo; None for the maximum of all.
-        opacity: of the heatmap, in [0, 1].
-
-    Returns:
-        (h, w, 3) uint8 RGB.
-    """
-    scale = side / max(photo.size)
+def draw(photo: Photo, answers: Sequence[Grounding], *, opacity: float = 0.0) -> np.ndarray:
+    """The picture that is shown, (h, w, 3) uint8 RGB with `SHOWN_SIDE` pixels on its longer side: over the photo the
+    hottest of the answers' heatmaps, and the boxes that are found."""
+    scale = SHOWN_SIDE / max(photo.size)
     size = (max(1, round(photo.size[0] * scale)), max(1, round(photo.size[1] * scale)))
     picture = _resized(photo.pixels, size)
     if answers and opacity:
-        heatmaps = [one.heatmap for one in (answers if heat_of is None else [answers[heat_of]])]
-        heat = np.maximum.reduce([_resized(heatmap, size) for heatmap in heatmaps])
+        heat = np.maximum.reduce([_resized(one.heatmap, size) for one in answers])
         picture = heatmap_overlay(picture, heat, opacity=opacity)
-    figure, axis = clear_figure(size, dpi=DPI * side / FULL_SIDE)
+    figure, axis = clear_figure(size, dpi=DPI * SHOWN_SIDE / FULL_SIDE)
     to_picture = np.tile(np.divide(size, photo.size), 2).astype(np.float32)
     numbered = [replace(one, phrase=f"{number} {shortened(one.phrase)}", boxes_xyxy=one.boxes_xyxy * to_picture)
                 for number, one in enumerate(answers, 1)]  # fmt: skip
     draw_phrases(axis, numbered)
     keep_labels_inside(figure)
     return laid_over(picture, figure)
-
-
-def encoded(picture: np.ndarray, suffix: str) -> bytes:
-    """A picture (H, W, 3) uint8 RGB as a file: ".png", or ".jpg", which is several times quicker to write."""
-    return cv2.imencode(suffix, picture[..., ::-1], OPTIONS.get(suffix, ()))[1].tobytes()
 
 
 def as_json(photo: Photo, answers: Sequence[Grounding], method: PageMethod, extraction: ExtractionConfig | None) -> str:
@@ -94,7 +74,8 @@ def as_json(photo: Photo, answers: Sequence[Grounding], method: PageMethod, extr
 def image_element(picture: np.ndarray, description: str) -> str:
     """An image element that holds the picture (H, W, 3) uint8 RGB itself, so that none is left on the server's disk."""
     height, width = picture.shape[:2]
-    content = b64encode(encoded(picture, ".jpg")).decode()
+    # As a JPEG, which is several times quicker to write than a PNG.
+    content = b64encode(cv2.imencode(".jpg", picture[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, 90))[1]).decode()
     return (
         f'<img class="answer" width="{width}" height="{height}" alt="{escaped(description)}" '
         f'src="data:image/jpeg;base64,{content}">'

@@ -86,11 +86,7 @@ def serve(config: ServeConfig) -> None:
 
 
 def launch(config: ServeConfig, folder: Path) -> tuple[gr.Blocks, str]:
-    """The page, which answers until it is closed, and its address; Gradio is imported here.
-
-    Args:
-        config: what to serve, and where.
-        folder: for uploads and generated examples.
+    """The page, which answers until it is closed, and its address; Gradio is imported here. `folder` is for uploads.
 
     Raises:
         InputError: the address cannot be used, or the run, the detector or the data set.

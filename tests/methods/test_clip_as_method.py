@@ -61,8 +61,4 @@ def test_methods_without_training_see_the_clip_that_is_named(clip_file: Path) ->
 def test_on_the_page(clip_file: Path) -> None:
     methods = load_methods(str(clip_file), ModelConfig(), ProposalsConfig(), "cpu")
     first = next(iter(methods.values()))
-    assert (
-        list(methods) == ["RN50", "gradcam", "yolo-clip", "reclip"]
-        and first.name == "RN50"
-        and str(clip_file) in first.weights
-    )
+    assert list(methods) == ["RN50"] == [first.name] and str(clip_file) in first.weights

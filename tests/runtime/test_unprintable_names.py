@@ -12,7 +12,6 @@ import pytest
 from grounding.methods.names import names_of
 from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import write_text_atomic
-from grounding.visualization.layout import fitted
 
 NO_UTF8 = os.fsdecode(b"caf\xe9")
 
@@ -28,6 +27,5 @@ def test_a_console_of_few_letters_shows_escapes(monkeypatch: pytest.MonkeyPatch)
 
 def test_runs_and_files_of_text_have_them_with_escapes(tmp_path: Path) -> None:
     assert names_of(NO_UTF8)[0] == "caf\\udce9"
-    assert fitted(NO_UTF8, 5, 10, 1) == ["caf\\udce9"]
     write_text_atomic(tmp_path / "page.html", f"<h1>{NO_UTF8} 红</h1>")
     assert (tmp_path / "page.html").read_text(encoding="utf-8") == "<h1>caf\\udce9 红</h1>"

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from grounding.data.augment import AugmentationConfig
 from grounding.model.decoder import DecoderConfig
 from grounding.training.config import TrainConfig
 from grounding.training.criterion import LossConfig
+from grounding.training.run_folder import STEP_TAGS
 from grounding.training.train import train
 from tests.killed import Killed, killed_after
 
@@ -27,6 +29,13 @@ def weights(run: Path) -> Losses:
     newest = max((run / "states").iterdir())
     files = run / "decoder.safetensors", newest / "model.safetensors", newest / "mean.safetensors"
     return {f"{path.name}.{name}": value for path in files for name, value in load_file(path).items()}
+
+
+def logged(run: Path) -> dict[str, dict[int, float]]:
+    """Name of what a run logged of each step -> its values by step, as TensorBoard reads them."""
+    log = EventAccumulator(str(run), size_guidance={"scalars": 0}).Reload()
+    tags = [tag for tag in log.Tags()["scalars"] if tag.startswith(STEP_TAGS)]
+    return {tag.removeprefix(STEP_TAGS): {each.step: each.value for each in log.Scalars(tag)} for tag in tags}
 
 
 def newest_state(run: Path) -> str:

@@ -14,8 +14,13 @@ from grounding.methods.dense import DenseGrounder
 from grounding.training.config import TrainConfig
 from grounding.training.step import running_mean, warmup_cosine
 from grounding.training.train import train
-from grounding.visualization.curves import read_logs
-from tests.training.runs import ALL_LOSSES, AUGMENTED, assert_killed_and_resumed_equals_uninterrupted, assert_same
+from tests.training.runs import (
+    ALL_LOSSES,
+    AUGMENTED,
+    assert_killed_and_resumed_equals_uninterrupted,
+    assert_same,
+    logged,
+)
 
 
 def test_the_same_seed_gives_the_same_bits(config: TrainConfig, undisturbed: TrainConfig) -> None:
@@ -58,14 +63,14 @@ def test_a_start_that_cannot_be_is_told(config: TrainConfig, undisturbed: TrainC
 
 def test_losses_and_learning_rate_are_logged(config: TrainConfig) -> None:
     train(replace(config, losses=ALL_LOSSES))
-    (log,) = read_logs([config.output])
-    rates, total = log.steps.pop("learning_rate"), log.steps.pop("total_loss")
+    log = logged(config.output)
+    rates, total = log.pop("learning_rate"), log.pop("total_loss")
     assert list(rates) == list(total) == list(range(1, 7))
     # The rate with which a step was taken: the first one's is not yet that of the second.
     expected = [config.learning_rate * warmup_cosine(step, config.warmup_steps, 6) for step in range(6)]
     assert list(rates.values()) == pytest.approx(expected)
-    assert set(log.steps) == {"mask_loss", "contrast_loss"}
-    parts = [sum(series[step] for series in log.steps.values()) for step in total]
+    assert set(log) == {"mask_loss", "contrast_loss"}
+    parts = [sum(series[step] for series in log.values()) for step in total]
     assert list(total.values()) == pytest.approx(parts)
 
 

@@ -27,7 +27,6 @@ from grounding.training.config import TrainConfig
 from grounding.training.criterion import LossConfig
 from grounding.training.run_folder import RunFolder
 from grounding.training.train import train
-from grounding.visualization.curves import read_logs
 from tests.ended import ending_both, no_space
 from tests.killed import Killed, killed_after
 from tests.processes import in_processes, largest_difference
@@ -35,7 +34,7 @@ from tests.scripts import ROOT
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
 from tests.training.disturbing import at_step, signalled
-from tests.training.runs import SMALL, newest_state
+from tests.training.runs import SMALL, logged, newest_state
 
 KINDS = ("convolutional", "adapters")
 IMAGES, IMAGES_PER_BATCH, EPOCHS = 15, 4, 3  # 4 steps an epoch, the last one filled up
@@ -130,11 +129,11 @@ def runs(config: TrainConfig) -> Path:
 def test_two_processes_equal_one(runs: Path, kind: str) -> None:
     one, two = runs / f"one_{kind}", runs / f"two_{kind}"
     assert largest_difference(one, two) < AS_ONE
-    alone, shared = (read_logs([folder])[0] for folder in (one, two))
-    assert set(shared.steps) == set(alone.steps) > {"contrast_loss", "learning_rate"}
-    for name, series in alone.steps.items():  # the whole batch's, in the steps that have such a loss
-        assert shared.steps[name] == pytest.approx(series, rel=1e-4, abs=1e-6), name
-    assert list(shared.steps["total_loss"]) == list(range(1, 13))
+    alone, shared = (logged(folder) for folder in (one, two))
+    assert set(shared) == set(alone) > {"contrast_loss", "learning_rate"}
+    for name, series in alone.items():  # the whole batch's, in the steps that have such a loss
+        assert shared[name] == pytest.approx(series, rel=1e-4, abs=1e-6), name
+    assert list(shared["total_loss"]) == list(range(1, 13))
 
 
 @pytest.mark.parametrize("name", ["one_then_two", "two_then_one"])

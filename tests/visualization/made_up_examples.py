@@ -1,5 +1,4 @@
-"""Answers of two methods, made up, some with phrases that would break a page that does not escape; and what is seen in
-a picture."""
+"""Made-up answers, some with phrases that would break a page that does not escape; and what is seen in a picture."""
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -8,7 +7,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from grounding.visualization.drawing import take_literally
-from grounding.visualization.examples import select_examples
 
 HOSTILE = [
     "<script>document.title='hacked'</script>",
@@ -16,12 +14,11 @@ HOSTILE = [
     "</button></li><b>bold",
     "costs $5 $\\frac{",
 ]
-WHERE = "made up, test"
 COLOURS = {"demo": "#56B4E9", "zero-shot": "#E69F00"}
 
 
 def answers(images=12, photograph="nowhere.png"):
-    """Rows of two methods, all of one photograph, some phrases hostile, with three axes of groups."""
+    """Rows of two methods, all of one photograph, some phrases hostile."""
     rng = np.random.default_rng(0)
     rows = {name: [] for name in COLOURS}
     for number in map(int, rng.permutation(3 * images)):
@@ -37,19 +34,8 @@ def answers(images=12, photograph="nowhere.png"):
                 "boxes_xyxy": [[x + dx, y + dy, x + dx + 40, y + dy + 30]],
                 "scores": [round(float(rng.random()), 1)],  # so that some are equal
                 "iou": round(max(0.0, 1 - abs(dx) / 20 - abs(dy) / 15), 1),
-                "groups": {
-                    "box area": (("small", "medium", "large")[number % 3],),
-                    "category": ('cup\'s "<top>"' if number % 4 else "plate",),
-                    "subset": ("even", "all") if number % 2 == 0 else ("all",),
-                },
             })  # fmt: skip
     return rows
-
-
-def chosen(rows, count, show="random", **options):
-    """Of one method, or where `show` is "disputed" of both."""
-    given = rows if show == "disputed" else {"demo": rows["demo"]}
-    return select_examples(given, show, count, **options)
 
 
 def save_photograph(path, size=(120, 100), colour=(128, 128, 128)):

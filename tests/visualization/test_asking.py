@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -45,17 +44,6 @@ def test_a_folder_is_asked_image_by_image(tmp_path: Path) -> None:
     assert asked(image=folder, phrases="a car") == [(name, question) for name in expected]
 
 
-def test_pairs(tmp_path: Path) -> None:
-    save_images(tmp_path / "images", "b.png", "a.png")
-    pairs = [("b.png", "a car"), ("a.png", "a dog"), ("b.png", "a tree")]
-    lines = [json.dumps({"image": image, "phrase": phrase}) for image, phrase in pairs]
-    (tmp_path / "pairs.jsonl").write_text("\n".join(lines))
-    assert asked(pairs=tmp_path / "pairs.jsonl") == [
-        ("b", [("a car", False), ("a tree", False)]),
-        ("a", [("a dog", False)]),
-    ]
-
-
 def test_data_set(tmp_path: Path) -> None:
     root = write_toy_data(tmp_path / "toy", {"train": 1, "test": 9})
     dataset = RefCOCOg(root, "test")
@@ -87,5 +75,3 @@ def test_what_is_refused(tmp_path: Path) -> None:
     refused("--phrases goes with --image", data=tmp_path, phrases="a car")
     refused("empty holds no image", image=empty, phrases="a car")
     refused("there is no image file", image=tmp_path / "gone.png", phrases="a car")
-    (tmp_path / "pairs.jsonl").write_text('{"image": "gone.png", "phrase": "a car"}')
-    refused("1 of the 1 images", pairs=tmp_path / "pairs.jsonl")

@@ -11,10 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from grounding.extraction import ExtractionConfig, extract
-from grounding.extraction.grabcut import LIKELY
 from grounding.types import Grounding
 from grounding.visualization.drawing import ANNOTATED_COLOUR, BOX_COLOUR
-from grounding.visualization.figures import MethodAnswer, contour_levels, draw_comparison, draw_figure, draw_steps
+from grounding.visualization.figures import MethodAnswer, contour_levels, draw_comparison, draw_figure
 from tests.visualization.made_up_examples import as_array, near
 
 COMPONENTS = ExtractionConfig(relative=0.5)
@@ -121,46 +120,23 @@ def test_comparison_has_a_column_per_method() -> None:
     assert colour_near(picture, place(figure, axes[1], 40, 45), BOX_COLOUR)
 
 
-def test_steps_show_the_components() -> None:
-    heatmap = np.zeros((60, 80), dtype=np.float32)
-    heatmap[5:20, 5:25], heatmap[30:50, 40:70], heatmap[30:50, 5:15] = 1.0, 0.7, 0.3
-    figure = draw_steps([answer(heatmap=heatmap)], title="t")
-    headings = [axis.get_title() for axis in panels(figure)]
-    assert headings[2:4] == ["threshold: heat of 0.50 or more", "connected components: 2"]
-    coloured = panels(figure)[3].get_images()[0].get_array()
-    first, second, below = coloured[10, 10], coloured[40, 50], coloured[40, 10]
-    assert first.any() and second.any() and (first != second).any()
-    assert not below.any(), "what lies below the threshold belongs to no component"
-
-
-@pytest.mark.parametrize(
-    ("extraction", "heading"),
-    [
-        (ExtractionConfig("multi_threshold", levels=(0.3, 0.6)), "candidates: 1"),
-        (ExtractionConfig("quality"), "candidates: "),
-        (ExtractionConfig("grabcut"), f"GrabCut starts where the heat is {0.8 * LIKELY:.2f} or more"),
-        (ExtractionConfig("rectangle"), "evidence for (red) and against (blue)"),
-    ],
-)
-def test_steps_of_other_ways_to_extract(extraction: ExtractionConfig, heading: str) -> None:
-    figure = draw_steps([answer(extraction=extraction)], title="t")
-    assert [axis.get_title() for axis in panels(figure)][2].startswith(heading)
-    assert as_array(figure).size
-
-
 def written(figure: Figure) -> list[Text]:
     """All text of a figure but the ticks' labels, which are switched off."""
     axes = [*figure.axes, *(child for axis in figure.axes for child in axis.child_axes)]
-    texts = [*figure.texts, *(text for axis in axes for text in [*axis.texts, axis.title])]
+    texts = [*figure.texts, *phrases_of(figure), *(text for axis in axes for text in [*axis.texts, axis.title])]
     texts += [text for legend in figure.legends for text in legend.get_texts()]
     return [text for text in texts if text.get_text()]
+
+
+def phrases_of(figure: Figure) -> list[Text]:
+    return [text for part in figure.subfigs for text in part.texts]
 
 
 LONG = "the man in the red coat who stands beside the old wooden table near a window with $5 in his hand " * 3
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 500), (500, 3), (80, 60)])
-@pytest.mark.parametrize("draw", [draw_steps, lambda answers, title: draw_comparison([answers], title=title)])
+@pytest.mark.parametrize("draw", [draw_figure, lambda answers, title: draw_comparison([answers], title=title)])
 def test_no_text_is_cut_off(size: tuple[int, int], draw: Callable[..., Figure]) -> None:
     phrase = LONG.strip()
     figure = draw([answer(size, phrase=phrase, annotated=(0, 0, size[0], size[1]))], title=LONG)
@@ -180,7 +156,7 @@ def test_rows_do_not_overlap() -> None:
     for row in np.array(panels(figure), dtype=object).reshape(3, 4):
         extents = [axis.get_tightbbox() for axis in row]
         bands.append((min(e.y0 for e in extents), max(e.y1 for e in extents)))
-    phrases = [text.get_window_extent() for text in figure.texts if text.get_text().startswith('"')]
+    phrases = [text.get_window_extent() for text in phrases_of(figure)]
     for (low, high), phrase in zip(bands, phrases, strict=True):
         assert phrase.y0 >= high - 1, "the phrase stands over its own row"
         assert phrase.y1 <= min([other for other, _ in bands if other > low], default=figure.bbox.height) + 1

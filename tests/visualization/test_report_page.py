@@ -4,10 +4,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from grounding.visualization.plots import draw_plots, method_colours
-from grounding.visualization.report import write_report_page
+from grounding.visualization import report
+from grounding.visualization.examples import select_examples
+from grounding.visualization.report import PICTURES, write_report
 from grounding.visualization.tables import all_tables
-from tests.visualization.made_up_examples import answers, chosen, save_photograph
+from tests.visualization.made_up_examples import answers, save_photograph
 from tests.visualization.results_example import example_results, foreign_results
 
 COMMAND = "python compare.py --data 'a <b>' && echo done"
@@ -52,15 +53,13 @@ class Page(HTMLParser):
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     results = example_results()
-    plots = draw_plots(results, folder / "plots")
+    (folder / "out/plots").mkdir(parents=True)
+    (folder / "out/plots/of_an_earlier_one.png").touch()
     rows = answers(photograph=save_photograph(folder / "photograph.png"))
-    galleries = [chosen(rows, 3, "best"), chosen(rows, 3, "disputed"), chosen({"demo": []}, 3, "worst")]
-    write_report_page(
-        results, plots, galleries, folder / "out/report.html", colours=method_colours(results), command=COMMAND
-    )
-    assert [path.name for path in (folder / "out").iterdir()] == ["report.html"]
+    write_report(folder / "out", results, rows, command=COMMAND)
+    assert {path.name for path in (folder / "out").iterdir()} == {"report.html", "plots", "tables"}
     text = (folder / "out/report.html").read_text(encoding="utf-8")
-    return results, plots, text, Page(text)
+    return results, list((folder / "out/plots").iterdir()), text, Page(text)
 
 
 def test_nothing_is_loaded_from_elsewhere(written):
@@ -85,19 +84,18 @@ def test_links_lead_somewhere(written):
 def test_plots_are_the_files_whole(written):
     _, plots, _, page = written
     found = [base64.b64decode(image["src"].partition("base64,")[2]) for image in page.of("img") if image["alt"]]
-    assert len(plots) == 5 and sorted(found) == sorted(path.read_bytes() for path in plots.values())
+    assert len(plots) == 5 and sorted(found) == sorted(path.read_bytes() for path in plots)
 
 
 def test_examples_are_shown_with_how_they_were_chosen(written):
     _, _, text, page = written
-    said = [line for line in page.texts if "do not say how often this happens" in line]
-    assert [line.split()[0] for line in said] == ["The", "By"], "nothing is said of a gallery without examples"
+    selected = [select_examples(answers(), show, PICTURES) for show in ("random", "best", "worst", "disputed")]
+    assert all(each.explanation in page.texts for each in selected)
     phrases = [line for line in page.texts if line.startswith("“")]
-    expected = [example["demo"] for show in ("best", "disputed")
-                for example in chosen(answers(), 3, show).examples]  # fmt: skip
-    assert phrases == [f"“{row['phrase']}”" for row in expected]
-    assert f"IoU {expected[0]['iou']:.2f}, score {expected[0]['scores'][0]:.2f}" in text
-    assert text.count("zero-shot: IoU") == 3 and "best box of zero-shot" in text
+    assert phrases == [f"“{example['demo']['phrase']}”" for each in selected for example in each.examples]
+    expected = selected[0].examples[0]["demo"]
+    assert f"IoU {expected['iou']:.2f}, score {expected['scores'][0]:.2f}" in text
+    assert text.count("zero-shot: IoU") == len(selected[3].examples) > 0 and "best box of zero-shot" in text
 
 
 def test_every_table_is_there_whole_with_its_caption(written):
@@ -124,17 +122,18 @@ def test_methods_and_bounds_are_explained(written):
     assert "<script" not in raw and "</button>" not in raw and COMMAND in page.texts, "text is escaped"
 
 
-def test_what_chooses_among_proposals_is_not_taken_for_a_run(tmp_path):
+def test_what_chooses_among_proposals_is_not_taken_for_a_run(tmp_path, monkeypatch):
     results = example_results()
     results["methods"]["zero-shot+yolo"] = results["methods"].pop("zero-shot")
-    write_report_page(results, {}, [], tmp_path / "report.html", colours=method_colours(results), command=COMMAND)
+    monkeypatch.setattr(report, "draw_plots", lambda *_: {})
+    write_report(tmp_path, results, {"demo": []}, command=COMMAND)
     text = " ".join((tmp_path / "report.html").read_text().split())
     assert "<dt>zero-shot+yolo</dt><dd>a YOLO proposes boxes without knowing the phrase" in text
 
 
 def test_little_was_measured(tmp_path):
     results = foreign_results()
-    write_report_page(results, {}, [], tmp_path / "report.html", colours={}, command=COMMAND)
+    write_report(tmp_path, results, {"boxes <b>by</b> others": []}, command=COMMAND)
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     page = Page(text)
     assert set(page.tables) == {"main", "localisation"}

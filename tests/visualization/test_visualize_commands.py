@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from PIL import Image
 
 from grounding import load
 from grounding.data.refcocog import RefCOCOg
-from grounding.extraction import ExtractionConfig
+from grounding.extraction import ExtractionConfig, extract
 from grounding.visualization.commands import VisualizeConfig, _load
 from grounding.visualization.figures import answers
 from tests.scripts import Outcome, assert_refused, run_script
@@ -31,7 +30,6 @@ def drawn(outcome: Outcome) -> list[Path]:
         ("", ["run"], ["data_test_run"]),
         ("figure", ["run", "zero-shot"], ["data_test_run", "data_test_zero-shot"]),
         ("compare", ["run", "gradcam", "whole-image"], ["data_test_run_gradcam_whole-image_compared"]),
-        ("steps", ["run"], ["data_test_run_steps"]),
     ],
 )
 def test_commands(
@@ -54,29 +52,18 @@ def test_bulk(made: Path, tmp_path: Path, capsys: Capture) -> None:
     for image in images:
         shutil.copy(image, tmp_path / "photos")
     whole = run_script(capsys, "visualize.py", made / "run", "--image", tmp_path / "photos", "--phrases",
-                       "the red box", "--output", tmp_path / "folder", "--device", "cpu")  # fmt: skip
-    assert len(drawn(whole)) == len(images)
+                       "the red box", "--output", tmp_path / "new", "--device", "cpu", "--format", "pdf")  # fmt: skip
+    assert [path.name for path in drawn(whole)] == [f"{image.stem}_run.pdf" for image in images]
     assert "pictures" in whole.err, "a progress bar"
-    lines = [json.dumps({"image": str(image), "phrase": "the red box"}) for image in images]
-    (tmp_path / "pairs.jsonl").write_text("\n".join(lines))
-    listed = run_script(capsys, "visualize.py", made / "run", "--pairs", tmp_path / "pairs.jsonl", "--output",
-                        tmp_path / "list", "--device", "cpu", "--format", "pdf")  # fmt: skip
-    assert [path.name for path in drawn(listed)] == [f"{image.stem}_run.pdf" for image in images]
 
 
-def test_extraction_can_be_given(made: Path, tmp_path: Path, capsys: Capture) -> None:
-    words = [made / "run", "--data", made / "data", "--count", 1, "--output", tmp_path, "--device", "cpu"]
-    (path,) = drawn(run_script(capsys, "visualize.py", "steps", *words))
-    before = path.read_bytes()
-    drawn(run_script(capsys, "visualize.py", "steps", *words, "--extraction.method", "rectangle"))
-    assert path.read_bytes() != before
-
-
-def test_another_extraction_is_not_calibrated_by_the_runs_own(tmp_path: Path) -> None:
+def test_another_extraction_can_be_given_and_is_not_calibrated_by_the_runs_own(tmp_path: Path) -> None:
     config = VisualizeConfig(["refshapes"], tmp_path, device="cpu", extraction=ExtractionConfig("rectangle"))
     [grounder] = _load(config)
     pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
-    assert not grounder.ground(pixels, ["a circle"])[0].calibrated
+    [answer] = grounder.ground(pixels, ["a circle"])
+    np.testing.assert_array_equal(answer.boxes_xyxy, extract(answer.heatmap, ExtractionConfig("rectangle"))[0])
+    assert not answer.calibrated
 
 
 def test_answers_are_the_methods(made: Path) -> None:
@@ -119,11 +106,9 @@ def test_what_is_refused(made: Path, tmp_path: Path, capsys: Capture) -> None:
     refused("zero-shot", fragment="--image FILE")
     refused(made / "run", *data, "--format", "gif", fragment="gif")
     refused(made / "run", made / "run", *data, fragment="both be called 'run'")
-    refused("steps", "yolo-clip", *data, fragment="yolo-clip makes no boxes from a heatmap")
     refused("nonsense", *data, fragment="no run folder 'nonsense'")
     refused("zero-shot", *data, "--extraction.method", "quality", fragment="train.py extraction")
     refused("--methods", "[]", *data, fragment="no method is named")
     refused("zero-shot", *data, "--extraction.relative", "7", fragment="extraction.relative is 7.0")
     refused("zero-shot", *data, "--extraction.levels", "[]", fragment="extraction.levels is []")
     refused("zero-shot", *data, "--seed", "-1", fragment="seed")
-    refused("gallery", made / "run", "--seed", "-1", fragment="seed")

@@ -19,11 +19,12 @@ from grounding.webapp.serving import ServeConfig, launch
 from grounding.webapp.uploads import Photo, receive
 
 MAX_MEGABYTES, MAX_PIXELS = 1, 200_000
+METHODS = ["refshapes", "zero-shot", "gradcam", "yolo-clip", "reclip"]
 
 
 @pytest.fixture(scope="session")
 def methods() -> dict[str, PageMethod]:
-    return load_methods("refshapes", ModelConfig(), ProposalsConfig(), "cpu")
+    return load_methods(METHODS, ModelConfig(), ProposalsConfig(), "cpu")
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def uploads(tmp_path_factory) -> Path:
 def url(uploads: Path) -> Iterator[str]:
     """The address of a served page."""
     config = ServeConfig(
-        "refshapes", port=0, device="cpu", max_megabytes=MAX_MEGABYTES, max_pixels=MAX_PIXELS, memory_megabytes=64
+        METHODS, port=0, device="cpu", max_megabytes=MAX_MEGABYTES, max_pixels=MAX_PIXELS, memory_megabytes=64
     )
     page, address = launch(config, uploads)
     yield address

@@ -30,11 +30,11 @@ PHOTO = Photo("a.png", "key", (40, 30), np.full((30, 40, 3), 90, np.uint8))
 
 
 def test_only_what_is_found_is_drawn() -> None:
-    bare = heatmap_overlay(cv2.resize(PHOTO.pixels, (400, 300)), cv2.resize(HEAT, (400, 300)), opacity=0.5)
-    np.testing.assert_array_equal(draw(PHOTO, [ABSENT], side=400, heat_of=0, opacity=0.5), bare)
-    drawn = (draw(PHOTO, [PRESENT], side=400, heat_of=0, opacity=0.5) != bare).any(axis=-1)
-    assert drawn[100, 35:45].any() and drawn[100, 375:385].any()  # a left edge and a right one
-    assert not drawn[10:25, :25].any(), "a candidate is no answer"
+    bare = heatmap_overlay(cv2.resize(PHOTO.pixels, (800, 600)), cv2.resize(HEAT, (800, 600)), opacity=0.5)
+    np.testing.assert_array_equal(draw(PHOTO, [ABSENT], opacity=0.5), bare)
+    drawn = (draw(PHOTO, [PRESENT], opacity=0.5) != bare).any(axis=-1)
+    assert drawn[200, 70:90].any() and drawn[200, 750:770].any()  # a left edge and a right one
+    assert not drawn[20:50, :50].any(), "a candidate is no answer"
 
 
 def test_the_table_tells_what_is_found_from_what_is_not() -> None:
@@ -80,6 +80,6 @@ def test_a_large_photo_is_asked_small_and_answered_in_its_own_pixels(answerer, t
         np.testing.assert_allclose(of_large.boxes_xyxy, 2 * of_small.boxes_xyxy, rtol=1e-6)
         assert of_large.heatmap.shape == (450, LARGEST_SIDE)
     marked = Grounding("x", np.array([[1200, 300, 1600, 700]], np.float32), np.ones(1, np.float32), HEAT, NO_IMAGE)
-    plain, drawn = (draw(large, answers, side=800).astype(int) for answers in ([], [marked]))
+    plain, drawn = (draw(large, answers).astype(int) for answers in ([], [marked]))
     rows, columns = np.abs(drawn - plain).max(axis=-1).nonzero()
     assert columns.min() == pytest.approx(400, abs=4) and rows.max() == pytest.approx(700 / 3, abs=4)

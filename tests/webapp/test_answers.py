@@ -36,14 +36,12 @@ def runs(methods, monkeypatch) -> Counter[str]:
 
         monkeypatch.setattr(owner, name, counting)
 
-    for encoder in methods["refshapes"]._encoders:
-        count(encoder, "encode", "refshapes")
-    for encoder in methods["zero-shot"]._encoders:
-        count(encoder, "encode", "zero-shot")
-    for encoder in methods["gradcam"]._encoders:
-        count(encoder, "encode", "gradcam")
-    count(methods["yolo-clip"].scorer, "encode", "crops")
-    count(methods["yolo-clip"].proposer, "propose", "detector")
+    for name in ("refshapes", "zero-shot", "gradcam"):
+        for encoder in methods[name]._encoders:
+            count(encoder, "encode", name)
+    for name in ("yolo-clip", "reclip"):
+        count(methods[name].scorer, "encode", "crops")
+        count(methods[name].proposer, "propose", "detector")
     count(methods["refshapes"].decoder, "answer", "decoder")
     return counted
 

@@ -12,15 +12,21 @@ import requests
 from gradio import processing_utils, route_utils
 
 from grounding.errors import InputError
+from grounding.runtime.cli import parse
 from grounding.webapp.events import Handlers
 from grounding.webapp.guard import BESIDES, LOOPBACK, RequestGuard, names_of
 from grounding.webapp.page import Components
+from grounding.webapp.serving import ServeConfig
 from reliability.page_session import Refused, Session
 from tests.scripts import ROOT
 from tests.webapp.conftest import MAX_MEGABYTES, MAX_PIXELS
 
 ELSEWHERE = "http://elsewhere.example/a.png"
 FOREIGN = ["http://elsewhere.example", "http://localhost:1", "null", "127.0.0.1"]
+
+
+def test_this_machine_alone_is_served_unless_told_otherwise() -> None:
+    assert parse(ServeConfig, "visualize", ["runs/a", "yolo-clip", "--port", "0"], positional="run").host == "127.0.0.1"
 
 
 def test_a_file_of_the_server_is_no_upload(url: str, uploads: Path, photo_file: Path) -> None:

@@ -13,12 +13,12 @@ from PIL import Image
 
 from grounding.data.images import SUFFIXES
 from grounding.webapp import page as page_module
-from grounding.webapp.events import Handlers, in_words
-from grounding.webapp.page import WAITING, Components, build_page
+from grounding.webapp.events import in_words
+from grounding.webapp.page import WAITING, build_page
 from grounding.webapp.uploads import ExampleImage
-from tests.webapp.conftest import MAX_PIXELS, given
+from tests.webapp.conftest import MAX_PIXELS
 
-ANSWERS = {"examples", "ask", "answer", "boxes", "status", "save_picture", "save_record"}
+ANSWERS = {"examples", "ask", "answer", "boxes", "status", "save_record"}
 
 
 def test_answers_do_not_travel_back_with_a_question(url: str) -> None:
@@ -29,13 +29,13 @@ def test_answers_do_not_travel_back_with_a_question(url: str) -> None:
     for one in asking:
         given = {names[number] for number in one["inputs"]}
         assert given.isdisjoint({*ANSWERS, "json"})
-        assert {"upload", "phrases", "method", "extraction", "opacity", "heat_of", "state"} <= given
+        assert {"upload", "phrases", "method", "extraction", "opacity", "state"} <= given
 
 
 def test_a_file_that_was_saved_is_not_kept(answerer) -> None:
     page = build_page(answerer, [], max_pixels=MAX_PIXELS)
     after = [one for one in page.fns.values() if [part.get_block_name() for part in one.outputs] == ["json"]]
-    assert len(after) == 2
+    assert len(after) == 1
     for one in after:
         assert "return null" in one.js and one.fn is not None and one.fn(None) is None
 
@@ -51,17 +51,6 @@ def test_a_very_narrow_example_has_a_thumbnail(answerer, tmp_path: Path) -> None
     for size in ((1, 2000), (2000, 1)):
         Image.new("RGB", size, "red").save(tmp_path / "narrow.png")
         build_page(answerer, [ExampleImage(tmp_path / "narrow.png", ("a line",), "drawn")], max_pixels=MAX_PIXELS)
-
-
-def test_a_slider_that_is_moved_before_the_menu_of_heatmaps_has_followed(answerer, photo_file) -> None:
-    with gr.Blocks():
-        ui = Components(list(answerer.methods.values()), [])
-    handlers = Handlers(answerer, [], ui, max_pixels=MAX_PIXELS)
-    values = {part: getattr(part, "value", None) for part in ui.all}
-    values |= {ui.photo: given(photo_file), ui.phrases: "the red square"}
-    values[ui.question] = handlers.ask(values)[ui.question]
-    pictures = [handlers.redraw({**values, ui.heat_of: chosen})[ui.picture] for chosen in (1, 4)]
-    assert pictures[0] == pictures[1]
 
 
 def test_the_queue_is_bounded(answerer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,10 +74,6 @@ def test_old_uploads_go_though_nobody_asks(answerer, photo_file: Path, monkeypat
         assert not upload.exists() and photo_file.exists()
     finally:
         page.close(verbose=False)
-
-
-def test_an_answer_passes_as_it_is() -> None:
-    assert in_words(lambda value: {"picture": value}, "status")("a") == {"picture": "a"}
 
 
 def test_what_nobody_expected_is_logged_and_told_without_its_details(caplog: pytest.LogCaptureFixture) -> None:

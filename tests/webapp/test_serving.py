@@ -17,9 +17,8 @@ from PIL import Image
 
 import grounding
 from grounding.errors import InputError
-from grounding.runtime.cli import parse
 from grounding.webapp.serving import ServeConfig, launch
-from reliability.page_session import Session, content_of
+from reliability.page_session import Session
 from tests.scripts import ROOT, assert_refused, run_script
 from tests.webapp.conftest import MAX_MEGABYTES, MAX_PIXELS, write_photo
 from tests.webapp.test_uploads import png_that_claims
@@ -106,17 +105,6 @@ def test_too_large_a_file_is_not_taken(url: str, tmp_path: Path) -> None:
         assert answer.ok == taken
 
 
-def test_the_saved_picture_is_the_photo_with_what_was_drawn(url: str, photo_file: Path) -> None:
-    session = Session(url)
-    session.give(photo_file)
-    session.values["phrases"] = "the red square\nthe blue square"
-    session.send("ask", "click")
-    file = session.send("save_picture", "click")["json"]
-    assert file["name"] == "street_grounded.png"
-    picture = Image.open(BytesIO(content_of(file)))
-    assert picture.format == "PNG" and picture.size == (800, round(110 * 800 / 150))
-
-
 def test_wrong_kinds_of_values_are_told_and_the_page_goes_on(url: str, photo_file: Path) -> None:
     session = Session(url)
     session.give(photo_file)
@@ -139,10 +127,9 @@ def test_a_slider_before_the_first_question_changes_nothing(url: str) -> None:
         assert session.status == "" and session.values["answer"] == Session(url).values["answer"]
 
 
-@pytest.mark.parametrize("button", ["save_picture", "save_record"])
-def test_a_session_that_was_forgotten_is_told_so(url: str, button: str) -> None:
+def test_a_session_that_was_forgotten_is_told_so(url: str) -> None:
     session = Session(url)
-    session.send(button, "click")
+    session.send("save_record", "click")
     assert "no longer holds your photo: drop it again" in session.status
 
 
@@ -174,22 +161,6 @@ def test_a_port_that_cannot_be_used_is_told(capsys, url: str) -> None:
     for port in (int(url.rstrip("/").rpartition(":")[2]), 99999):
         outcome = run_script(capsys, "visualize.py", "serve", "refshapes", "--port", port, "--device", "cpu")
         assert_refused(outcome, f"port {port} of 127.0.0.1 cannot be used: give another --port")
-
-
-def test_a_wrong_run_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no run folder"):
-        launch(ServeConfig(str(tmp_path / "missing"), device="cpu"), tmp_path)
-    with pytest.raises(InputError, match="looks at no image"):
-        launch(ServeConfig("whole-image", device="cpu"), tmp_path)
-
-
-def test_the_command_line_reads_the_run_first() -> None:
-    config = parse(
-        ServeConfig, "visualize", ["runs/a", "yolo-clip", "--port", "0", "--max_pixels", "5"], positional="run"
-    )
-    assert (config.run, config.host, config.port, config.max_pixels) == (["runs/a", "yolo-clip"], "127.0.0.1", 0, 5)
-    with pytest.raises(InputError, match="port"):
-        parse(ServeConfig, "visualize", ["runs/a", "--port", "-1"], positional="run")
 
 
 SERVE = ["visualize.py", "serve", "refshapes", "--port", "0", "--device", "cpu"]

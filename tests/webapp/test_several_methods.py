@@ -43,7 +43,7 @@ def test_runs_of_one_name_and_a_clip_are_beside_each_other(tmp_path: Path, photo
     clip = str(save_tiny_clip(tmp_path / "RN50.pt"))
     asked = [*runs, "yolo-clip", clip, Corner()]
     methods = load_methods(asked, ModelConfig(), ProposalsConfig(), "cpu")
-    assert list(methods) == [a, b, "yolo-clip", "RN50", "corner", "zero-shot", "gradcam", "reclip"]
+    assert list(methods) == [a, b, "yolo-clip", "RN50", "corner"]
     answerer, photo = Answerer(methods, LRUCache(2**28)), given(photo_file)
     answers = {}
     for name, whole in ((a, runs[0]), (b, runs[1]), ("RN50", clip)):
@@ -54,12 +54,6 @@ def test_runs_of_one_name_and_a_clip_are_beside_each_other(tmp_path: Path, photo
             assert one.found == expected.found
     assert answers[a][0].boxes_xyxy.shape != answers[b][0].boxes_xyxy.shape
     assert answerer.ask(photo, PHRASES, "corner")[0].boxes_xyxy.tolist() == [[0, 0, len(PHRASES[0]), 9]]
-
-
-def test_a_run_that_is_called_like_a_method_takes_no_others_place(tmp_path: Path) -> None:
-    run = str(shutil.copytree(SHIPPED["refshapes"], tmp_path / "gradcam"))
-    methods = load_methods(run, ModelConfig(), ProposalsConfig(), "cpu")
-    assert list(methods) == [f"{tmp_path.name}-gradcam", "zero-shot", "gradcam", "yolo-clip", "reclip"]
 
 
 @pytest.mark.parametrize(
