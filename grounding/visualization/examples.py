@@ -14,9 +14,8 @@ import numpy as np
 from PIL import Image
 
 from grounding.data.images import read_image
-from grounding.evaluation.breakdowns import kinds_of
 from grounding.evaluation.predictions import CORRECT_IOU
-from grounding.evaluation.summary import Summary
+from grounding.evaluation.summary import Summary, kinds_of
 from grounding.visualization.drawing import ANNOTATED_STYLE, RIM, clear_figure, draw_boxes, laid_over
 
 AnswerRow = Mapping[str, Any]  # an answer with what was asked, as `rows_of` makes it

@@ -14,9 +14,8 @@ from pydantic import NonNegativeInt, PositiveInt
 from grounding.data.dataset import GroundingDataset
 from grounding.data.open_dataset import open_dataset
 from grounding.errors import InputError
-from grounding.evaluation.breakdowns import in_order
 from grounding.evaluation.predictions import CORRECT_IOU, read_predictions
-from grounding.evaluation.summary import summarise
+from grounding.evaluation.summary import in_order, summarise
 from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.files import write_text_atomic
 from grounding.visualization.examples import AnswerRow, ExampleSelection, Show, rival_of, rows_of, select_examples

@@ -15,8 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 from tqdm import tqdm
 
-from grounding.evaluation.compare import Comparison, compare
-from grounding.evaluation.config import EvaluateConfig
+from grounding.evaluation.compare import Comparison, EvaluateConfig, compare
 from grounding.evaluation.predictions import CORRECT_IOU
 from grounding.evaluation.score import ScoreConfig, score
 from grounding.evaluation.summary import Summary

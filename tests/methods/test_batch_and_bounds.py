@@ -12,8 +12,7 @@ from PIL import Image
 
 from grounding import InputError, ModelConfig, load
 from grounding.deployment.bulk import BulkConfig, ground_file
-from grounding.evaluation.compare import compare
-from grounding.evaluation.config import EvaluateConfig
+from grounding.evaluation.compare import EvaluateConfig, compare
 from grounding.methods.stream import ground_many
 from grounding.training.config import TrainConfig
 from grounding.training.train import train

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from grounding import ModelConfig, RefCOCOg, load
-from grounding.evaluation.config import EvaluateConfig
+from grounding.evaluation.compare import EvaluateConfig
 from grounding.evaluation.evaluate import evaluate
 from grounding.runtime import cli
 from grounding.visualization import report
