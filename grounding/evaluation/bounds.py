@@ -78,11 +78,7 @@ def box_mask(example: Example, *, model_size: int, stride: int, extraction: Extr
 
 
 def make_bound(name: str, settings: MethodSettings) -> EvaluatedMethod:
-    """A bound by name.
-
-    Raises:
-        InputError: there is no such bound, or as `grounding.load`.
-    """
+    """A bound by name."""
     model, proposals = settings.model, settings.proposals
     if name in BLIND:
         return make_method(name, settings)

@@ -72,11 +72,7 @@ class SetsConfig:
 
 
 def compare_sets(config: SetsConfig) -> dict[str, Any]:
-    """What sets.json holds, which is also written.
-
-    Raises:
-        InputError: a method, the data or an image cannot be used, or the threshold would be chosen on a test split.
-    """
+    """What sets.json holds, which is also written."""
     refuse_wrong_values(replace(config, methods=given_by_name(config.methods)))
     if not config.methods:
         raise InputError("no method is named: give run folders or names, such as zero-shot")

@@ -26,6 +26,7 @@ from grounding.runtime.config_io import plain
 from grounding.runtime.files import write_text_atomic
 from grounding.types import Example, Grounding
 
+MEASURES = ("acc@0.5", "miou", "recall@5", "ms_per_phrase")
 GRID = (
     *(ExtractionConfig("components", relative=relative) for relative in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)),
     *(
@@ -38,7 +39,6 @@ GRID = (
 )
 # The quality head is fitted on boxes, which a training-free method has not seen, and GrabCut takes longer than most
 # methods do: it is for those that are configured with it.
-MEASURES = ("acc@0.5", "miou", "recall@5", "ms_per_phrase")
 SETTINGS = [setting for setting in GRID if setting.method not in ("quality", "grabcut")]
 
 

@@ -99,20 +99,12 @@ class Prediction:
 
     @classmethod
     def from_json(cls, line: str) -> Prediction:
-        """The prediction of a line; fields that it does not have are ignored, `iou` and `correct` among them.
-
-        Raises:
-            ValueError: the line is not JSON, lacks a field, or has a value of another kind.
-        """
+        """The prediction of a line; fields that it does not have are ignored, `iou` and `correct` among them."""
         return from_plain(json.loads(line), cls, extra="ignore")
 
 
 def read_predictions(path: Path) -> Iterator[Prediction]:
-    """The predictions of a file, in its order.
-
-    Raises:
-        InputError: a line is no prediction.
-    """
+    """The predictions of a file, in its order."""
     number = 1
     try:
         for number, line in numbered_lines(read_text(path)):  # noqa: B007 (it is named below)

@@ -59,9 +59,6 @@ def make_method(
     `tune` chooses how boxes are made from the heatmaps of a method that brings no choice of its own and is not
     configured with GrabCut. The method is `called` so in the comparison. A file of answers is read beside
     `expressions`, sent_id -> what is asked.
-
-    Raises:
-        InputError: as `grounding.load`, or as `score.read_answers`.
     """
     if isinstance(name, str) and is_answer_file(name):
         path = Path(name)
@@ -86,11 +83,7 @@ def make_method(
 
 
 def load_method(name: MethodName, settings: MethodSettings) -> Grounder:
-    """A method by name, of a run folder or of one's own.
-
-    Raises:
-        InputError: as `grounding.load`.
-    """
+    """A method by name, of a run folder or of one's own."""
     return load(name, model=_model_of(name, settings.model), proposals=settings.proposals, scoring=settings.scoring,
                 device=settings.device, precision=settings.precision, compiled=settings.compiled)  # fmt: skip
 

@@ -46,11 +46,7 @@ class ScoreConfig:
 
 
 def score(config: ScoreConfig) -> dict[str, Any]:
-    """What results.json holds, which is also written where `output` is given.
-
-    Raises:
-        InputError: the predictions or the data cannot be used.
-    """
+    """What results.json holds, which is also written where `output` is given."""
     refuse_wrong_values(config)
     dataset = open_dataset(config.data, config.split, split_by=config.split_by) if config.data is not None else None
     expressions = {each.sent_id: each for each in dataset.expressions} if dataset else {}
@@ -95,7 +91,7 @@ def read_answers(path: Path, expressions: Mapping[int, Expression]) -> list[Pred
         order = np.argsort(-np.array(each.scores), kind="stable").tolist()
         boxes, scores = tuple(each.boxes_xyxy[i] for i in order), tuple(each.scores[i] for i in order)
         found[each.sent_id] = replace(each, boxes_xyxy=boxes, scores=scores)
-    answered = [each for each in found.values() if not each.no_proposal]
+    answered = [each for each in found.values() if not (expressions and each.no_proposal)]
     if not answered:
         raise InputError(f"{path} holds no box: give a file with an answer to each expression")
     furthest = max(max(each.boxes_xyxy[0]) for each in answered)
@@ -104,7 +100,7 @@ def read_answers(path: Path, expressions: Mapping[int, Expression]) -> list[Pred
         raise InputError(f"{path} has boxes within 0 and 1, where annotated ones reach to {annotated:g}: multiply them "
                          "by the width and height of their image")  # fmt: skip
     if not expressions:
-        return list(found.values())
+        return answered
     return [found.get(sent_id) or _beside(sent_id, expressions, [], []) for sent_id in expressions]
 
 

@@ -103,9 +103,6 @@ def fit_calibration(sets: Sequence[SetAnswer], single: Sequence[SetAnswer] = ())
     """What the scores of a method mean, from uncalibrated answers, with the thresholds of the best set accuracy.
 
     Answers to phrases for one object each, `single`, have a say in the scores of boxes only.
-
-    Raises:
-        InputError: all phrases of `sets` fit something, or none does.
     """
     present = np.array([len(each.annotated_xyxy) > 0 for each in sets])
     if present.all() or not present.any():

@@ -34,9 +34,6 @@ def intervals_by_image(values: np.ndarray, image_ids: np.ndarray, *, seed: int =
     """The 95 % percentile intervals (M, 2) of means over P expressions, images drawn with replacement.
 
     All M measures of `values` (M, P) see the same draws. `image_ids` is (P,).
-
-    Raises:
-        ValueError: there are fewer than two images.
     """
     sums, counts = _per_image(values, image_ids)
     drawn = stats.bootstrap(

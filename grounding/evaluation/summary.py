@@ -81,12 +81,10 @@ class Summary:
         # Another system's scores may be any finite numbers.
         if ((scores >= 0) & (scores <= 1)).all() and not any(each.at_random for each in self.predictions):
             metrics["ece"] = expected_calibration_error(scores, right)
-        seconds = np.array([each.seconds for each in self.predictions])
         report: dict[str, Any] = {"n": len(self.predictions)}
-        images = len(np.unique(self.image_ids))
-        if seconds.any():
-            total = float(seconds.sum())
-            report["seconds"] = {"per_image": total / images, "per_phrase": total / len(seconds)}
+        images, seconds = len(np.unique(self.image_ids)), float(np.sum([each.seconds for each in self.predictions]))
+        if seconds:
+            report["seconds"] = {"per_image": seconds / images, "per_phrase": seconds / len(self.predictions)}
         report["metrics"] = metrics
         if images > 1:
             names = [name for name in WITH_INTERVALS if name in metrics and not np.isnan(self.values[name]).any()]
@@ -154,15 +152,9 @@ class Summary:
 
 
 def summarise(
-    predictions: Sequence[Prediction],
-    expressions: Mapping[int, Expression],
-    regions: Mapping[int, Sequence[Region]],
+    predictions: Sequence[Prediction], expressions: Mapping[int, Expression], regions: Mapping[int, Sequence[Region]]
 ) -> Summary:
-    """Measure predictions, one per query, beside what is known: sent_id -> expression, image id -> annotated objects.
-
-    Raises:
-        ValueError: there is no prediction.
-    """
+    """Measure predictions, one per query, with what is known: sent_id -> expression, image id -> annotated objects."""
     if not predictions:
         raise ValueError("no phrase to measure on")
     measured = [measures_of(each, regions.get(each.image_id, ())) for each in predictions]

@@ -134,9 +134,6 @@ def _sets_of(
     """Phrases for any number of objects to calibrate on, of images that the run was not trained on.
 
     None where no phrase is known to fit nothing: the data set's images all hold objects of the same categories.
-
-    Raises:
-        InputError: the data set has no such phrases of its own, where they are asked for, or an image is missing.
     """
     if config.sets_split_by is None:
         with_absent = WithAbsent(dataset, seed=config.seed)
