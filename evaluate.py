@@ -2,8 +2,8 @@
 
 import sys
 
+from grounding.evaluation.compare import EvaluateConfig
 from grounding.evaluation.compare_sets import SetsConfig, compare_sets
-from grounding.evaluation.config import EvaluateConfig
 from grounding.evaluation.score import ScoreConfig
 from grounding.runtime.cli import exit_on_input_error, parse
 from grounding.visualization.report import report_comparison, report_score

@@ -14,8 +14,7 @@ from typing import Any
 from benchmarks.claims import Claim, record
 from benchmarks.measuring import run
 from benchmarks.pages import write_between
-from grounding.evaluation.compare import compare
-from grounding.evaluation.config import EvaluateConfig
+from grounding.evaluation.compare import EvaluateConfig, compare
 
 BEGIN, END = "<!-- Written by python -m benchmarks.calibration -->", "<!-- End of benchmarks.calibration -->"
 COMMAND = "python -m benchmarks.calibration --output docs/data.md"

@@ -12,7 +12,7 @@ from jsonargparse import auto_cli
 
 from grounding.data.refcocog import GRefCOCO, RefCOCOg
 from grounding.evaluation.compare_sets import set_answers
-from grounding.evaluation.fit_calibration import fit_calibration
+from grounding.evaluation.sets import fit_calibration
 from grounding.methods.calibration import EMBEDDED_CALIBRATION
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import load

@@ -12,7 +12,7 @@ import yaml
 import demo
 from grounding import InputError, load
 from grounding.data.refshapes.writer import RECIPE_FILE
-from grounding.evaluation.config import BOUNDS, EvaluateConfig
+from grounding.evaluation.compare import BOUNDS, EvaluateConfig
 from grounding.runtime.cli import parse
 from grounding.visualization import commands, report
 from tests.scripts import ROOT, run_script

@@ -15,7 +15,7 @@ from PIL import Image
 
 from grounding.clip import backbone
 from grounding.data.refshapes.writer import write_refshapes
-from grounding.evaluation.config import EvaluateConfig
+from grounding.evaluation.compare import EvaluateConfig
 from grounding.extraction import ExtractionConfig, quality
 from grounding.runtime.cli import parse
 from grounding.training import tune_extraction

@@ -6,18 +6,29 @@ whether a method fails at finding boxes, at choosing among them, or at drawing t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 
+from grounding.clip.backbone import load_clip
+from grounding.clip.precision import precision_name
 from grounding.data.supervision import box_masks
+from grounding.errors import InputError
+from grounding.evaluation.evaluate import EvaluatedMethod
 from grounding.evaluation.metrics import ious_with
+from grounding.evaluation.registry import MethodSettings, make_method
 from grounding.extraction import ExtractionConfig, extract
 from grounding.geometry import Letterbox
-from grounding.methods.proposals import Proposer
+from grounding.methods.names import BLIND
+from grounding.methods.proposals import Proposer, load_proposer
 from grounding.methods.yolo_clip import ProposalScorer, boxes_to_choose_from, grounding_of_boxes
+from grounding.runtime.config_io import plain
 from grounding.types import Example, Grounding
+
+RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK = "random-proposal", "yolo-oracle", "annotated-clip", "box-mask"
+BOUNDS = (*BLIND, RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK)
 
 
 def random_proposal(example: Example, proposer: Proposer) -> list[Grounding]:
@@ -53,14 +64,7 @@ def annotated_clip(examples: Sequence[Example], scorer: ProposalScorer) -> list[
 
 
 def box_mask(example: Example, *, model_size: int, stride: int, extraction: ExtractionConfig) -> list[Grounding]:
-    """The decoder's training target as its heatmap: what the extraction makes of a perfect one.
-
-    Args:
-        example: an image with expressions.
-        model_size: side of the letterbox in pixels.
-        stride: model pixels per cell of the heatmap.
-        extraction: how boxes are made from it.
-    """
+    """The decoder's training target as its heatmap, `model_size` / `stride` cells wide, and the boxes made of it."""
     height, width = example.image.shape[:2]
     letterbox = Letterbox.fit((width, height), model_size)
     boxes = torch.from_numpy(letterbox.boxes_to_model(example.boxes_xyxy))
@@ -71,3 +75,31 @@ def box_mask(example: Example, *, model_size: int, stride: int, extraction: Extr
         boxes_xyxy, scores = extract(heatmap, extraction, image=example.image)
         answers.append(Grounding(phrase, boxes_xyxy, scores, heatmap, example.image))
     return answers
+
+
+def make_bound(name: str, settings: MethodSettings) -> EvaluatedMethod:
+    """A bound by name."""
+    model, proposals = settings.model, settings.proposals
+    if name in BLIND:
+        return make_method(name, settings)
+    if name in (RANDOM_PROPOSAL, YOLO_ORACLE):
+        proposer = load_proposer(proposals, settings.device)
+        answer = partial(random_proposal if name == RANDOM_PROPOSAL else yolo_oracle, proposer=proposer)
+        made_from = {"proposals": plain(proposals), "detector": proposer.sha256}
+        return EvaluatedMethod(name, proposer.weights, _each(answer), name == RANDOM_PROPOSAL, made_from,
+                      precision="float32")  # whatever CLIP computes in  # fmt: skip
+    if name == ANNOTATED_CLIP:
+        clip = load_clip(model.clip, settings.device, trust_checkpoint=model.trust_checkpoint)
+        scorer = ProposalScorer(clip)
+        made_from = {"clip": clip.sha256}
+        return EvaluatedMethod(name, clip.weights, partial(annotated_clip, scorer=scorer), made_from=made_from,
+                      text=scorer.encode_phrases, precision=precision_name(clip.precision))  # fmt: skip
+    if name == BOX_MASK:
+        answer = partial(box_mask, model_size=model.model_size, stride=model.heatmap_stride,
+                         extraction=model.extraction)  # fmt: skip
+        return EvaluatedMethod(name, "none", _each(answer), made_from={"model": plain(model)})
+    raise InputError(f"no bound {name!r}: choose from {', '.join(BOUNDS)}")
+
+
+def _each(answer: Callable[[Example], list[Grounding]]) -> Callable[[Sequence[Example]], list[list[Grounding]]]:
+    return lambda examples: [answer(example) for example in examples]

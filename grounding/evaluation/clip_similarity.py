@@ -20,11 +20,8 @@ Crops = dict[tuple[int, tuple[float, ...]], np.ndarray]
 class CLIPSimilarity:
     """One CLIP that looks at every method's crops, so that all are measured alike.
 
-    Phrases and annotated crops are remembered, since every method is held against them.
-
-    Args:
-        clip: the frozen CLIP.
-        categories: names that a crop may be given; none leaves "category_accuracy" out.
+    Phrases and annotated crops are remembered, since every method is held against them. `categories` are the names that
+    a crop may be given; without any, there is no "category_accuracy".
     """
 
     def __init__(self, clip: LoadedCLIP, categories: Sequence[str]) -> None:
@@ -39,19 +36,14 @@ class CLIPSimilarity:
     ) -> list[list[dict[str, float]]]:
         """Measures of the answer to each expression of some examples; their crops go through CLIP together.
 
-        The same call has the same result to the last bit, whatever was measured before.
-
-        Args:
-            examples: images with expressions.
-            boxes_xyxy: per example and expression (K, 4), boxes that are the answer with the same probability: means
-                over them.
+        The same call has the same result to the last bit, whatever was measured before. `boxes_xyxy` holds (K, 4) per
+        example and expression: boxes that are the answer with the same probability, over which means are taken.
 
         Returns:
             Per example and expression cosine similarity and Euclidean distance, of L2-normalised embeddings, between
-            predicted crop and phrase ("text_cosine", "text_euclidean"), between predicted crop and annotated crop
-            ("crop_..."), and between annotated crop and phrase ("annotated_text_..."); and "category_accuracy",
-            whether CLIP finds the annotated category's name the closest one to the predicted crop (where it is one of
-            `categories`).
+            predicted crop and phrase ("text_..."), between predicted and annotated crop ("crop_..."), and between
+            annotated crop and phrase ("annotated_text_..."); and "category_accuracy", whether the annotated category's
+            name is the closest one to the predicted crop (where it is one of `categories`).
         """
         phrases_of, annotated = self._annotated(examples)
         answered = [np.concatenate(answers) for answers in boxes_xyxy]
@@ -81,10 +73,8 @@ class CLIPSimilarity:
         return measures
 
     def _annotated(self, examples: Sequence[Example]) -> tuple[list[np.ndarray], Crops]:
-        """Per example (P, E) float32 embeddings of its phrases, and all annotated crops.
-
-        They are remembered as a whole: what else is in a batch reaches the last bits.
-        """
+        """Per example (P, E) float32 embeddings of its phrases, and all annotated crops."""
+        # As a whole: what else is in a batch reaches the last bits.
         key = tuple((each.image_id, each.sent_id) for example in examples for each in example.expressions)
         if key not in self._known:
             phrases = self._texts([phrase for example in examples for phrase in example.phrases])
@@ -95,23 +85,20 @@ class CLIPSimilarity:
 
     def _encode_crops(self, examples: Sequence[Example], boxes_xyxy: Sequence[np.ndarray], *, known: Crops) -> Crops:
         """The boxes (K, 4) of each example as CLIP sees them, without those that are known, each distinct one once."""
+        keys: list[tuple[int, tuple[float, ...]]] = []
         jobs = []
         for example, boxes in zip(examples, boxes_xyxy, strict=True):
             image_id = example.expressions[0].image_id
             new = {key: box for box in boxes if (key := _key(image_id, box)) not in known}
             if new:
-                jobs.append((example.image, new))
+                keys += new
+                jobs.append((example.image, _wide_enough(list(new.values()))))
         if not jobs:
             return {}
-        encoded = encode_crops([(image, _wide_enough(list(new.values()))) for image, new in jobs], self._image_tower)
-        return {
-            key: embedding
-            for (_, new), embeddings in zip(jobs, encoded, strict=True)
-            for key, embedding in zip(new, embeddings.half().cpu().numpy(), strict=True)
-        }
+        embeddings = [each.half().cpu().numpy() for each in encode_crops(jobs, self._image_tower)]
+        return dict(zip(keys, np.concatenate(embeddings), strict=True))
 
     def _texts(self, phrases: Sequence[str]) -> np.ndarray:
-        """(P, E) float32 embeddings."""
         self._encode_phrases.forget()
         return self._encode_phrases(phrases).embeddings.cpu().numpy()
 

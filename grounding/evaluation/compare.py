@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from accelerate import PartialState
+from pydantic import NonNegativeInt, PositiveInt
 from torch.utils.data import Subset
 from tqdm import tqdm
 
 from grounding.clip.backbone import LoadedCLIP, load_clip
-from grounding.clip.precision import number_format, precision_name
+from grounding.clip.precision import Precision, number_format, precision_name
 from grounding.data.dataset import GroundingDataset
 from grounding.data.open_dataset import open_dataset
 from grounding.data.pairs import ImagePhrasePairs
 from grounding.data.supervision import refuse_test_split
 from grounding.errors import InputError
+from grounding.evaluation.bounds import BOUNDS, make_bound
 from grounding.evaluation.clip_similarity import CLIPSimilarity
-from grounding.evaluation.config import EvaluateConfig
 from grounding.evaluation.evaluate import EvaluatedMethod, block_size, predict_blocks
 from grounding.evaluation.extraction_sweep import ExtractionTuner
-from grounding.evaluation.predictions import read_predictions, write_coco_results
-from grounding.evaluation.registry import MethodSettings, code_identity, make_bound, make_method
-from grounding.evaluation.result_folder import claim, refuse_another, settings_of
-from grounding.evaluation.summary import IOU, Summary, summarise, write_results
+from grounding.evaluation.predictions import read_predictions
+from grounding.evaluation.registry import MethodSettings, code_identity, make_method
+from grounding.evaluation.result_folder import claim, refuse_another, settings_of, write_results
+from grounding.evaluation.summary import IOU, Summary, summarise
+from grounding.methods.config import ModelConfig
 from grounding.methods.load import shared_model
 from grounding.methods.names import BLIND, RECLIP, YOLO_CLIP, is_answer_file, method_names, method_places
-from grounding.methods.own import given_by_name, own_method
-from grounding.methods.proposals import load_proposer
+from grounding.methods.own import MethodNames, given_by_name, own_method
+from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.distributed import join_launch
 from grounding.runtime.files import locked
@@ -42,13 +43,52 @@ WITHOUT_HEATMAPS = frozenset({YOLO_CLIP, RECLIP, *BLIND})  # to make boxes of
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What a comparison has measured.
+class EvaluateConfig:
+    """Compare methods on every expression of a split.
 
     Attributes:
-        results: what results.json holds.
-        summaries: method -> its measured answers.
+        methods: folders of training runs, "zero-shot", "gradcam", "yolo-clip", "reclip", CLIPs ("RN50", a file),
+            "whole-image", "centred-box", "package.module:Class" of a method of your own, and files of boxes of other
+            systems (.jsonl, or .json of COCO results); the others are held against the first.
+        data: the data set, a folder or a table (docs/data.md); a command line need not name it beside a run, which
+            remembers its own.
+        output: folder for results.json, tables, plots, report.html and predictions; likewise, RUN/SPLIT.
+        split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
+        split: split to measure on; all of it is used.
+        extraction_split: split on which each heatmap method's way to make boxes is chosen, unless the run brings its
+            choice (extraction.yaml); null, or the split that is measured, leaves all as they are configured.
+        extraction_images: at most so many images of it, the same ones every time.
+        bounds: what to measure beside the methods: chance, and what perfect parts would reach.
+        model: the CLIP and its input size where no method is a run; the first run's else.
+        proposals: the detector of "yolo-clip", "reclip" and the bounds about proposals.
+        images_per_batch: images that go through a method together; only the time depends on it.
+        device: "auto" (a GPU if there is one) or "cpu".
+        precision: what the methods compute in: "float32", so that a number does not depend on the machine;
+            "bfloat16"; or "auto", the latter where the machine multiplies it natively.
+        compiled: whether the image tower is compiled for this machine first, which pays for thousands of images.
+        workers: processes that read images; 0 reads in this one.
     """
+
+    methods: MethodNames
+    data: Path
+    output: Path
+    split_by: str = "umd"
+    split: str = "test"
+    extraction_split: str | None = "val"
+    extraction_images: PositiveInt = 100
+    bounds: list[str] = field(default_factory=lambda: list(BOUNDS))
+    model: ModelConfig = field(default_factory=ModelConfig)
+    proposals: ProposalsConfig = field(default_factory=ProposalsConfig)
+    images_per_batch: PositiveInt = 16
+    device: Literal["auto", "cpu"] = "auto"
+    precision: Precision = "float32"
+    compiled: bool = False
+    workers: NonNegativeInt = 0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison has measured: what results.json holds, and method -> its measured answers."""
 
     results: dict[str, Any]
     summaries: dict[str, Summary]
@@ -58,11 +98,7 @@ def compare(config: EvaluateConfig, *, report: Callable[[Comparison], None] = la
     """Measure every method and bound that is not measured yet, and write predictions and results.json.
 
     A method's predictions are kept block by block: a killed comparison goes on where it was, and one that is asked
-    again asks no method again.
-
-    Args:
-        config: of the comparison.
-        report: writes what else the folder holds; called before results.json says that the folder is complete.
+    again asks no method again. `report` adds what else the folder holds before results.json says that it is complete.
 
     Raises:
         InputError: a method, the data or an image cannot be used, or another comparison works in the folder.
@@ -80,8 +116,7 @@ def compare(config: EvaluateConfig, *, report: Callable[[Comparison], None] = la
     settings = MethodSettings(model, config.proposals, launch.device, config.precision, config.compiled)
     clip = load_clip(model.clip, launch.device, trust_checkpoint=model.trust_checkpoint)
     expressions = {each.sent_id: each for each in dataset.expressions}
-    names = method_names(config.methods, config.bounds)
-    results_file = config.output / "results.json"
+    names, results_file = method_names(config.methods, config.bounds), config.output / "results.json"
     asked = settings_of("compare", config, methods=method_places(names, config.methods))
     refuse_another(results_file, asked)
     bounds = [make_bound(name, settings) for name in config.bounds]
@@ -94,8 +129,8 @@ def compare(config: EvaluateConfig, *, report: Callable[[Comparison], None] = la
     with locked(config.output / "compare.lock", "comparison"):
         claim(results_file, asked)
         files = _predict(config, [*methods, *bounds], dataset, clip, launch)
-        answers = {name: list(read_predictions(path)) for name, path in files.items()}
-        summaries = {name: summarise(each, expressions, dataset.regions) for name, each in answers.items()}
+        summaries = {name: summarise(list(read_predictions(path)), expressions, dataset.regions)
+                     for name, path in files.items()}  # fmt: skip
         first = summaries[methods[0].name]
         has_proposals = any("proposals" in each.made_from for each in (*methods, *bounds))
         results = {
@@ -109,12 +144,9 @@ def compare(config: EvaluateConfig, *, report: Callable[[Comparison], None] = la
             "similarity_precision": precision_name(clip.precision),
             "proposals": load_proposer(config.proposals, launch.device).weights if has_proposals else "",
             "iou": IOU,
-            "methods": {each.name: {**_compared(summaries[each.name], first), **_extraction(each)} for each in methods},
-            "bounds": {each.name: _compared(summaries[each.name], first) for each in bounds},
+            "methods": {each.name: _result(each, summaries[each.name], first) for each in methods},
+            "bounds": {each.name: _result(each, summaries[each.name], first) for each in bounds},
         }
-        shutil.rmtree(config.output / "coco", ignore_errors=True)
-        for name, each in answers.items():
-            write_coco_results(config.output / "coco", name, each)
         comparison = Comparison(results, summaries)
         report(comparison)
         write_results(results_file, results)
@@ -146,7 +178,7 @@ def _predict(
             continue
         ranges = [range(block * size, min((block + 1) * size, len(dataset))) for block in file.unfinished()]
         answers = predict_blocks(method, dataset, ranges, similarity=similarity, workers=config.workers,
-                                 images_per_batch=config.images_per_batch, description=method.name)  # fmt: skip
+                                 images_per_batch=config.images_per_batch)  # fmt: skip
         for of_block in answers:
             file.append([each.to_json() for of_image in of_block for each in of_image])
         file.finish()
@@ -171,8 +203,8 @@ def _tuner(config: EvaluateConfig, launch: PartialState, measured: GroundingData
     images = sorted(np.random.default_rng(0).permutation(len(dataset))[: config.extraction_images].tolist())
     made_from = {**_computed_with(config, launch), "data": dataset.sha256(), "split": config.extraction_split,
                  "images": images}  # fmt: skip
-    return ExtractionTuner(Subset(dataset, images), config.output / "extraction", made_from,
-                           images_per_batch=int(config.images_per_batch), workers=config.workers)  # fmt: skip
+    reading = {"images_per_batch": int(config.images_per_batch), "workers": config.workers}
+    return ExtractionTuner(Subset(dataset, images), config.output / "extraction", made_from, reading)
 
 
 def _computed_with(config: EvaluateConfig, launch: PartialState) -> dict[str, Any]:
@@ -180,12 +212,9 @@ def _computed_with(config: EvaluateConfig, launch: PartialState) -> dict[str, An
             "precision": str(number_format(config.precision, launch.device))}  # fmt: skip
 
 
-def _extraction(method: EvaluatedMethod) -> dict[str, Any]:
-    """How the boxes of a heatmap method were made, and where that was chosen."""
-    names = ("extraction", "extraction_chosen_on")
-    return {name: method.made_from[name] for name in names if name in method.made_from}
-
-
-def _compared(summary: Summary, first: Summary) -> dict[str, Any]:
+def _result(method: EvaluatedMethod, summary: Summary, first: Summary) -> dict[str, Any]:
+    """What results.json says of a method: its measures, and how its boxes were made where that was to choose."""
     behind = summary.behind(first) if summary is not first else {}
-    return {**summary.report(), "behind": behind} if behind else summary.report()
+    names = ("extraction", "extraction_chosen_on")
+    chosen = {name: method.made_from[name] for name in names if name in method.made_from}
+    return {**summary.report(), **({"behind": behind} if behind else {}), **chosen}

@@ -17,16 +17,14 @@ from grounding.data.sets import as_set
 from grounding.data.supervision import refuse_test_split
 from grounding.errors import InputError
 from grounding.evaluation.evaluate import answers_of
-from grounding.evaluation.fit_calibration import calibrated_answer, fit_calibration
 from grounding.evaluation.registry import MethodSettings, load_method, precision_of
-from grounding.evaluation.result_folder import claim, settings_of
-from grounding.evaluation.set_metrics import SetAnswer, intervals_of, set_metrics
-from grounding.evaluation.summary import write_results
+from grounding.evaluation.result_folder import claim, settings_of, write_results
+from grounding.evaluation.sets import SetAnswer, calibrated_answer, fit_calibration, intervals_of, set_metrics
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.grounder import Grounder
 from grounding.methods.load import shared_model
-from grounding.methods.names import BLIND, method_names, method_places, needs_no_training
+from grounding.methods.names import method_names, method_places, needs_no_training
 from grounding.methods.own import MethodNames, given_by_name, own_method
 from grounding.methods.proposals import ProposalsConfig
 from grounding.runtime.config_io import plain, refuse_wrong_values
@@ -71,17 +69,10 @@ class SetsConfig:
 
 
 def compare_sets(config: SetsConfig) -> dict[str, Any]:
-    """What sets.json holds, which is also written.
-
-    Raises:
-        InputError: a method, the data or an image cannot be used, or the threshold would be chosen on a test split.
-    """
+    """What sets.json holds, which is also written."""
     refuse_wrong_values(replace(config, methods=given_by_name(config.methods)))
     if not config.methods:
         raise InputError("no method is named: give run folders or names, such as zero-shot")
-    blind = [name for name in BLIND if name in config.methods]
-    if blind:
-        raise InputError(f"{blind[0]} answers without a score to choose boxes by: name other methods")
     refuse_several("evaluate.py sets")
     refuse_test_split("threshold_split", config.threshold_split)
     measured, chosen_on = (
@@ -95,7 +86,7 @@ def compare_sets(config: SetsConfig) -> dict[str, Any]:
     methods: dict[str, Any] = {}
     for name, method in zip(names, asked, strict=True):
         grounder = load_method(method, settings)
-        ask = partial(set_answers, grounder, images_per_batch=config.images_per_batch, workers=config.workers)
+        ask = partial(set_answers, grounder, images_per_batch=int(config.images_per_batch), workers=config.workers)
         calibration = None
         if isinstance(grounder, DenseGrounder):
             # Calibrated as they were long ago, on other data perhaps.
@@ -121,17 +112,10 @@ def compare_sets(config: SetsConfig) -> dict[str, Any]:
     return results
 
 
-def set_answers(
-    grounder: Grounder, dataset: Dataset[SetExample] | Dataset[Example], *, images_per_batch: int, workers: int
-) -> list[SetAnswer]:
-    """Every phrase of a split asked once; of phrases for one object, too.
-
-    Raises:
-        InputError: an image cannot be read.
-    """
+def set_answers(grounder: Grounder, dataset: Dataset[SetExample] | Dataset[Example], **reading: Any) -> list[SetAnswer]:
+    """Every phrase of a split asked once, of phrases for one object, too; `reading` as for `answers_of`."""
     found: list[SetAnswer] = []
-    for example, groundings in answers_of(grounder, dataset, images_per_batch=images_per_batch, workers=workers,
-                                          description=f"{grounder.name}, sets"):  # fmt: skip
+    for example, groundings in answers_of(grounder, dataset, description=f"{grounder.name}, sets", **reading):
         for expression, grounding in zip(example.expressions, groundings, strict=True):
             named = as_set(expression) if isinstance(expression, Expression) else expression
             annotated = np.array(named.boxes_xyxy, dtype=np.float64).reshape(-1, 4)

@@ -35,8 +35,7 @@ class EvaluatedMethod:
     """Something that answers the phrases of examples: a Grounder, or a bound that looks at the annotation.
 
     Attributes:
-        name: in reports and file names.
-        weights: which pretrained weights it works with, a sentence for reports.
+        name, weights: as those of a `Grounder`.
         answer: examples -> per example, one answer per phrase.
         at_random: whether its answer is any one of its boxes, each as likely.
         made_from: all that its answers depend on besides the data; where two runs agree in it, so do the answers.
@@ -55,10 +54,10 @@ class EvaluatedMethod:
     given: Mapping[int, Prediction] | None = None
 
 
-def method_of(grounder: Grounder, *, text: TextEncoder | None = None, **made_from: Any) -> EvaluatedMethod:
+def method_of(grounder: Grounder) -> EvaluatedMethod:
     """A Grounder as a method: it sees images and phrases, and nothing else of an example."""
     answer = partial(ground_examples, grounder)
-    return EvaluatedMethod(grounder.name, grounder.weights, answer, made_from=made_from, text=text)
+    return EvaluatedMethod(grounder.name, grounder.weights, answer, text=getattr(grounder, "text", None))
 
 
 def block_size(images_per_batch: int) -> int:
@@ -74,26 +73,12 @@ def answers_of(
     workers: int = 0,
     description: str = "",
 ) -> Iterator[tuple[Any, list[Grounding]]]:
-    """(example, one answer per expression) of every example, in the order of a data set of known length.
-
-    Raises:
-        InputError: an image cannot be read.
-    """
+    """(example, one answer per expression) of every example, in the order of a data set of known length."""
     loader = ImageLoader(dataset, batch_size=images_per_batch, num_workers=workers, collate_fn=list)
     with tqdm(total=len(dataset), desc=description or grounder.name, unit="image", leave=False) as bar:  # type: ignore[arg-type]
         for batch in loader:
             yield from zip(batch, ground_examples(grounder, batch), strict=True)
             bar.update(len(batch))
-
-
-def predict(method: EvaluatedMethod, dataset: GroundingDataset) -> Iterator[list[Prediction]]:
-    """The method's answers, one list per image, in the order of the data set.
-
-    Raises:
-        InputError: an image cannot be read.
-    """
-    for of_block in predict_blocks(method, dataset, _parts(range(len(dataset)), IMAGES_PER_BATCH)):
-        yield from of_block
 
 
 def predict_blocks(
@@ -105,24 +90,11 @@ def predict_blocks(
     images_per_batch: int = IMAGES_PER_BATCH,
     workers: int = 0,
     description: str = "",
-    hide_progress: bool = False,
 ) -> Iterator[list[list[Prediction]]]:
-    """The method's answers, one list per image of a block, block by block.
+    """The method's answers, one list per image of a block, block by block; blocks are indices into `dataset`.
 
     What is answered in a block depends on no other block, to the last bit: no batch reaches over its end, and what the
-    method remembers of phrases is forgotten before it.
-
-    Args:
-        method: what answers.
-        dataset: the split, grouped by image.
-        blocks: which images, by their indices.
-        similarity: measures crops; outside of the time that a prediction reports.
-        images_per_batch: images that go through the method together, at most.
-        workers: processes that read images; 0 reads in this one.
-        description, hide_progress: of the progress bar.
-
-    Raises:
-        InputError: an image cannot be read.
+    method remembers of phrases is forgotten before it. Crops are measured outside of the time that a prediction says.
     """
     batches_of_blocks = [_parts(block, images_per_batch) for block in blocks]
     batches = [list(batch) for of_block in batches_of_blocks for batch in of_block]
@@ -134,7 +106,7 @@ def predict_blocks(
     method.answer(first[:1])  # a first call also pays for what libraries put off until they are used
     examples = chain([first], examples)
     with tqdm(total=sum(map(len, blocks)), desc=description or method.name, unit="image", leave=False,
-              disable=hide_progress) as bar:  # fmt: skip
+              disable=process_index() > 0) as bar:  # fmt: skip
         for of_block in batches_of_blocks:
             if method.text is not None:
                 method.text.forget()
@@ -153,14 +125,11 @@ def evaluate(
 
     Processes that are connected share the images, and each has the same measures in the end: all of them call this.
     What the grounder remembers of phrases is kept: training has it read them once, in one order for all processes.
-
-    Raises:
-        InputError: an image cannot be read.
     """
     rank, size = process_index(), process_count()
     blocks = _parts(range(len(dataset)), IMAGES_PER_BATCH)
-    answers = predict_blocks(method_of(grounder), dataset, blocks[rank::size], workers=workers,
-                             description=description, hide_progress=rank > 0)  # fmt: skip
+    method = replace(method_of(grounder), text=None)
+    answers = predict_blocks(method, dataset, blocks[rank::size], workers=workers, description=description)
     with failing_together():
         own = list(zip(range(rank, len(blocks), size), answers, strict=True))
     by_block = dict(gather(own))
@@ -193,36 +162,25 @@ def _prediction(method: EvaluatedMethod, expression: Expression, grounding: Grou
     boxes_xyxy = np.round(kept.astype(np.float64), 3)
     inside = None if method.at_random else mass_inside(grounding.heatmap, np.array(expression.box_xyxy))
     height, width = grounding.image.shape[:2]
-    return Prediction(
-        image_id=expression.image_id,
-        ref_id=expression.ref_id,
-        ann_id=expression.ann_id,
-        sent_id=expression.sent_id,
-        phrase=expression.phrase,
-        annotated_xyxy=expression.box_xyxy,
-        boxes_xyxy=tuple(map(tuple, boxes_xyxy.tolist())),
-        scores=tuple(round(float(score), 5) for score in grounding.scores[: len(boxes_xyxy)]),
+    return Prediction.about(
+        expression,
+        boxes_xyxy.tolist(),
+        [round(float(score), 5) for score in grounding.scores[: len(boxes_xyxy)]],
         image_area=float(height * width),
         point_xy=hottest_point(grounding.heatmap),
         mass_inside=None if inside is None else round(inside, 5),
         seconds=round(seconds, 6),
         no_proposal=grounding.no_proposal,
         at_random=method.at_random,
-        file_name=expression.image_path.name,
-        category=expression.category,
-        parts_xyxy=expression.parts_xyxy,
     )
 
 
 def _given(given: Mapping[int, Prediction], example: Example) -> list[Prediction]:
     """What has been answered elsewhere, with what only the image says."""
     height, width = example.image.shape[:2]
-    return [
-        replace(given[each.sent_id], boxes_xyxy=given[each.sent_id].boxes_xyxy[:BOXES_KEPT],
-                scores=given[each.sent_id].scores[:BOXES_KEPT], annotated_xyxy=each.box_xyxy,
-                image_area=float(height * width), file_name=each.image_path.name, category=each.category)
-        for each in example.expressions
-    ]  # fmt: skip
+    answers = [given[each.sent_id] for each in example.expressions]
+    return [replace(each, boxes_xyxy=each.boxes_xyxy[:BOXES_KEPT], scores=each.scores[:BOXES_KEPT],
+                    image_area=float(height * width)) for each in answers]  # fmt: skip
 
 
 def _with_semantics(

@@ -97,12 +97,7 @@ def most_overlapped(box_xyxy: np.ndarray, regions_xyxy: np.ndarray) -> int | Non
 def reliability(scores: np.ndarray, right: np.ndarray) -> list[dict[str, float]]:
     """Mean score beside accuracy, in ten bins of equal width over [0, 1]; empty bins are left out.
 
-    Args:
-        scores: (P,) in [0, 1]; a score on the edge of two bins belongs to the lower one.
-        right: (P,) 0 or 1.
-
-    Returns:
-        One {"low", "high", "n", "score", "accuracy"} per bin.
+    `scores` (P,) are in [0, 1], one on the edge of two bins belongs to the lower one; `right` (P,) is 0 or 1.
     """
     edges = np.linspace(0, 1, BINS + 1)
     bin_of = np.clip(np.searchsorted(edges, scores, side="left") - 1, 0, BINS - 1)
@@ -114,8 +109,7 @@ def reliability(scores: np.ndarray, right: np.ndarray) -> list[dict[str, float]]
             "score": float(scores[bin_of == index].mean()),
             "accuracy": float(right[bin_of == index].mean()),
         }
-        for index in range(BINS)
-        if (bin_of == index).any()
+        for index in np.unique(bin_of).tolist()
     ]
 
 
@@ -132,11 +126,9 @@ def expected_calibration_error(scores: np.ndarray, right: np.ndarray) -> float:
 
 
 def risk_coverage(scores: np.ndarray, right: np.ndarray) -> dict[str, list[float]]:
-    """Accuracy on the surest share of the phrases, for shares from 5 % to all.
+    """Accuracy on the surest share of the phrases, for 20 shares from 5 % to all.
 
-    Returns:
-        {"coverage": (20,), "accuracy": (20,)}. Of equal scores, the mean stands for each, so that their order in the
-        data set does not matter.
+    Of equal scores, the mean stands for each, so that their order in the data set does not matter.
     """
     _, owner, counts = np.unique(scores, return_inverse=True, return_counts=True)
     of_equals = (np.bincount(owner, weights=right) / counts)[owner]

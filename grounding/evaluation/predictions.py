@@ -1,28 +1,25 @@
-"""Predictions: one expression a line on disk, and in COCO's results form for other tools.
-
-In COCO's terms every expression is an image of its own with one object of one category: `image_id` is the
-expression's sent_id, as in the referring-expression sets that are published in this form.
-"""
+"""Predictions: one expression a line on disk."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from grounding.errors import InputError
 from grounding.evaluation.metrics import ious_with
-from grounding.geometry import box_xyxy_to_xywh, refuse_no_corners
+from grounding.geometry import refuse_no_corners
 from grounding.runtime.config_io import from_plain
-from grounding.runtime.files import numbered_lines, read_text, write_text_atomic
+from grounding.runtime.files import numbered_lines, read_text
+from grounding.types import Expression
 
 BOXES_KEPT = 10  # per phrase: as many as any measure looks at
 CORRECT_IOU = 0.5
-CATEGORY = {"id": 1, "name": "referred object"}
 
 
 @dataclass(frozen=True)
@@ -30,9 +27,8 @@ class Prediction:
     """What a method answered to one expression, and what can be said of it only while the image is at hand.
 
     Attributes:
-        image_id, ref_id, ann_id, sent_id, phrase: of the expression.
+        image_id, ref_id, ann_id, sent_id, phrase, category, parts_xyxy: of the expression.
         annotated_xyxy: its annotated box.
-        parts_xyxy: of the expression.
         boxes_xyxy: the answer, best-scored box first; pixels of the original image, x2/y2 exclusive.
         scores: of the boxes, in [0, 1].
         image_area: of the image in square pixels; None where it is not known.
@@ -43,7 +39,6 @@ class Prediction:
         at_random: whether the answer is any one of the boxes, each as likely: measures are then expectations.
         semantics: measures of `CLIPSimilarity` on the best box, by name; None where it was not asked.
         file_name: of the image, without folders; "" where it is not known.
-        category: of the referred object; "" where the data set gives none.
     """
 
     image_id: int
@@ -75,6 +70,14 @@ class Prediction:
         if self.parts_xyxy:
             refuse_no_corners(self.parts_xyxy)
 
+    @classmethod
+    def about(cls, asked: Expression, boxes_xyxy: Any, scores: Any, **known: Any) -> Prediction:
+        """The answer to an expression: boxes (N, 4) and scores (N,), and what else is `known` of it."""
+        return cls(
+            asked.image_id, asked.ref_id, asked.ann_id, asked.sent_id, asked.phrase, asked.box_xyxy,
+            tuple(tuple(map(float, box)) for box in boxes_xyxy), tuple(map(float, scores)),
+            file_name=asked.image_path.name, category=asked.category, parts_xyxy=asked.parts_xyxy, **known)  # fmt: skip
+
     @property
     def answers_xyxy(self) -> np.ndarray:
         """(K, 4) the boxes that may be the answer, each as likely: the best one, or of an answer at random all."""
@@ -96,49 +99,15 @@ class Prediction:
 
     @classmethod
     def from_json(cls, line: str) -> Prediction:
-        """The prediction of a line.
-
-        Raises:
-            ValueError: the line is not JSON, lacks a field, or has a value of another kind; other fields are ignored,
-                `iou` and `correct` among them.
-        """
+        """The prediction of a line; fields that it does not have are ignored, `iou` and `correct` among them."""
         return from_plain(json.loads(line), cls, extra="ignore")
 
 
 def read_predictions(path: Path) -> Iterator[Prediction]:
-    """The predictions of a file, in its order.
-
-    Raises:
-        InputError: a line is no prediction.
-    """
+    """The predictions of a file, in its order."""
     number = 1
     try:
         for number, line in numbered_lines(read_text(path)):  # noqa: B007 (it is named below)
             yield Prediction.from_json(line)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}, line {number} is no prediction ({error}): make the file again") from error
-
-
-def write_coco_results(folder: Path, method: str, predictions: Sequence[Prediction]) -> None:
-    """Write METHOD.json, best-scored box first within an expression, and annotations.json, the same for all methods.
-
-    The latter's "caption" is the phrase, and "original_id" the photograph's image id.
-    """
-    results = [
-        {"image_id": each.sent_id, "category_id": CATEGORY["id"], "bbox": _bbox(box), "score": score}
-        for each in predictions
-        for box, score in zip(each.boxes_xyxy, each.scores, strict=True)
-    ]
-    annotations = []
-    for each in predictions:
-        bbox = _bbox(each.annotated_xyxy)
-        annotations.append({"id": each.sent_id + 1, "image_id": each.sent_id, "category_id": CATEGORY["id"],
-                            "bbox": bbox, "area": bbox[2] * bbox[3], "iscrowd": 0})  # fmt: skip
-    images = [{"id": each.sent_id, "original_id": each.image_id, "caption": each.phrase} for each in predictions]
-    asked = {"images": images, "annotations": annotations, "categories": [CATEGORY]}
-    write_text_atomic(folder / f"{method}.json", json.dumps(results))
-    write_text_atomic(folder / "annotations.json", json.dumps(asked))
-
-
-def _bbox(box_xyxy: Sequence[float]) -> list[float]:
-    return [round(float(value), 3) for value in box_xyxy_to_xywh(np.array(box_xyxy))]

@@ -1,11 +1,10 @@
-"""The registry of what can be compared: methods by name or run folder, and the bounds beside them."""
+"""The registry of methods that can be compared, by name or run folder, and what their answers depend on."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,51 +12,30 @@ from uuid import uuid4
 
 import torch
 
-from grounding.clip.backbone import load_clip
 from grounding.clip.precision import Precision, precision_name
-from grounding.errors import InputError
-from grounding.evaluation.bounds import annotated_clip, box_mask, random_proposal, yolo_oracle
 from grounding.evaluation.evaluate import EvaluatedMethod, method_of
 from grounding.evaluation.extraction_sweep import ExtractionTuner
 from grounding.evaluation.score import read_answers
-from grounding.extraction.settings import EXTRACTION_FILE, QUALITY_FILE
-from grounding.methods.config import ModelConfig, read_model_config
+from grounding.extraction.settings import EXTRACTION_FILE
+from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.grounder import Grounder
 from grounding.methods.load import load, model_for
-from grounding.methods.names import (
-    BLIND,
-    DECODER_FILE,
-    TRAINING_FREE,
-    folder_of,
-    is_answer_file,
-    maps_of,
-    needs_no_training,
-)
+from grounding.methods.names import RUN_FILES, TRAINING_FREE, folder_of, is_answer_file, maps_of, needs_no_training
 from grounding.methods.own import MethodName, OwnGrounder
-from grounding.methods.proposals import ProposalsConfig, load_proposer
-from grounding.methods.yolo_clip import OnProposals, ProposalScorer, YOLOCLIPGrounder
+from grounding.methods.proposals import ProposalsConfig
+from grounding.methods.yolo_clip import OnProposals, YOLOCLIPGrounder
 from grounding.runtime.config_io import plain
 from grounding.runtime.files import sha256_of
-from grounding.types import Example, Expression, Grounding
+from grounding.types import Expression
 
-RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK = "random-proposal", "yolo-oracle", "annotated-clip", "box-mask"
 ANSWERS_DEPEND_ON = ("geometry.py", "types.py", "clip", "data", "extraction", "model", "methods", "evaluation")
-BOUNDS = (*BLIND, RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK)
-
 NOT_KNOWN = "not known"  # what a method of one's own, or another system, computes in
 
 
 @dataclass(frozen=True)
 class MethodSettings:
-    """What the methods of one comparison share.
-
-    Attributes:
-        model: the CLIP, the input size and the extraction of whatever is not trained; a run brings its own.
-        proposals: the detector.
-        device: where the models go.
-        precision, compiled: as for `grounding.load`.
-    """
+    """What the methods of one comparison share, as for `grounding.load`; `model` is of whatever is not trained."""
 
     model: ModelConfig
     proposals: ProposalsConfig
@@ -76,16 +54,9 @@ def make_method(
 ) -> EvaluatedMethod:
     """A method by name, of a run folder, of one's own, or of the answers that another system has left in a file.
 
-    Args:
-        name: of the method, a run folder, "package.module:Class", or a file that ends in .jsonl or .json.
-        settings: what all methods share.
-        tune: chooses how boxes are made from the heatmaps of a method that brings no choice of its own and is not
-            configured with GrabCut; None leaves all as they are.
-        called: its name in the comparison; else its own.
-        expressions: sent_id -> what is asked, which a file of answers is read beside.
-
-    Raises:
-        InputError: as `grounding.load`, or as `score.read_answers`.
+    `tune` chooses how boxes are made from the heatmaps of a method that brings no choice of its own and is not
+    configured with GrabCut. The method is `called` so in the comparison. A file of answers is read beside
+    `expressions`, sent_id -> what is asked.
     """
     if isinstance(name, str) and is_answer_file(name):
         path = Path(name)
@@ -106,16 +77,11 @@ def make_method(
         grounder.extraction = extraction
         grounder.raw_scores = needs_no_training(str(name))
         made_from |= {"extraction": plain(extraction), "extraction_chosen_on": chosen_on}
-    method = method_of(grounder, text=getattr(grounder, "text", None), **made_from)
-    return replace(method, precision=precision_of(grounder))
+    return replace(method_of(grounder), made_from=made_from, precision=precision_of(grounder))
 
 
 def load_method(name: MethodName, settings: MethodSettings) -> Grounder:
-    """A method by name, of a run folder or of one's own.
-
-    Raises:
-        InputError: as `grounding.load`.
-    """
+    """A method by name, of a run folder or of one's own."""
     return load(name, model=_model_of(name, settings.model), proposals=settings.proposals,
                 device=settings.device, precision=settings.precision, compiled=settings.compiled)  # fmt: skip
 
@@ -143,13 +109,7 @@ def origin_of(grounder: Grounder, name: MethodName, settings: MethodSettings) ->
     if needs_no_training(str(name)):
         return {"model": plain(_model_of(name, settings.model)), "calibration": plain(grounder.calibration)}
     folder = folder_of(str(name))
-    made_from = {"model": plain(read_model_config(folder)), "decoder": sha256_of(folder / DECODER_FILE),
-                 "extraction": plain(grounder.extraction)}  # fmt: skip
-    if grounder.calibration is not None:
-        made_from["calibration"] = plain(grounder.calibration)
-    if grounder.quality_head is not None:
-        made_from["box_quality"] = sha256_of(folder / QUALITY_FILE)
-    return made_from
+    return {file: sha256_of(folder / file) for file in RUN_FILES if (folder / file).is_file()}
 
 
 def precision_of(grounder: Grounder) -> str:
@@ -171,35 +131,3 @@ def code_identity() -> str:
         for path in sorted((package / part).rglob("*.py")) or [package / part]:
             digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def make_bound(name: str, settings: MethodSettings) -> EvaluatedMethod:
-    """A bound by name.
-
-    Raises:
-        InputError: there is no such bound, or as `grounding.load`.
-    """
-    model, proposals = settings.model, settings.proposals
-    if name in BLIND:
-        return make_method(name, settings)
-    if name in (RANDOM_PROPOSAL, YOLO_ORACLE):
-        proposer = load_proposer(proposals, settings.device)
-        answer = partial(random_proposal if name == RANDOM_PROPOSAL else yolo_oracle, proposer=proposer)
-        made_from = {"proposals": plain(proposals), "detector": proposer.sha256}
-        return EvaluatedMethod(name, proposer.weights, _each(answer), name == RANDOM_PROPOSAL, made_from,
-                      precision="float32")  # whatever CLIP computes in  # fmt: skip
-    if name == ANNOTATED_CLIP:
-        clip = load_clip(model.clip, settings.device, trust_checkpoint=model.trust_checkpoint)
-        scorer = ProposalScorer(clip)
-        made_from = {"clip": clip.sha256}
-        return EvaluatedMethod(name, clip.weights, partial(annotated_clip, scorer=scorer), made_from=made_from,
-                      text=scorer.encode_phrases, precision=precision_name(clip.precision))  # fmt: skip
-    if name == BOX_MASK:
-        answer = partial(box_mask, model_size=model.model_size, stride=model.heatmap_stride,
-                         extraction=model.extraction)  # fmt: skip
-        return EvaluatedMethod(name, "none", _each(answer), made_from={"model": plain(model)})
-    raise InputError(f"no bound {name!r}: choose from {', '.join(BOUNDS)}")
-
-
-def _each(answer: Callable[[Example], list[Grounding]]) -> Callable[[Sequence[Example]], list[list[Grounding]]]:
-    return lambda examples: [answer(example) for example in examples]

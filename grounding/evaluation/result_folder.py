@@ -17,13 +17,9 @@ NO_MATTER = ("output", "device", "workers", "images_per_batch", "compiled")
 
 
 def refuse_another(path: Path, settings: Mapping[str, Any]) -> None:
-    """Does nothing where results may be written: there are none, or they are of the same settings.
+    """Does nothing where results may be written: there are none, or they are of the same settings (`settings_of`).
 
     Methods and bounds may be more than before, with the same first method, which the others are held against.
-
-    Args:
-        path: of the results, such as results.json; beside it lies results_settings.json.
-        settings: of the comparison, as `settings_of` gives them.
 
     Raises:
         InputError: there are results of other settings, or nothing says of which.
@@ -42,18 +38,20 @@ def refuse_another(path: Path, settings: Mapping[str, Any]) -> None:
 
 
 def claim(path: Path, settings: Mapping[str, Any]) -> None:
-    """As `refuse_another`, and notes the settings."""
+    """As `refuse_another`, and notes the settings beside results.json as results_settings.json."""
     refuse_another(path, settings)
     write_text_atomic(_note_of(path), json.dumps(settings, indent=2) + "\n")
 
 
-def settings_of(command: str, config: Any, **more: Any) -> dict[str, Any]:
-    """All of a command's configuration that its numbers depend on.
+def write_results(path: Path, results: Mapping[str, Any]) -> None:
+    """Write results.json, whole or not at all."""
+    write_text_atomic(path, json.dumps(results, indent=2) + "\n")
 
-    Args:
-        command: such as "compare".
-        config: its dataclass.
-        more: in the place of its fields; paths, here and there, are noted as seen from `output`: all may move together.
+
+def settings_of(command: str, config: Any, **more: Any) -> dict[str, Any]:
+    """All of a command's configuration that its numbers depend on, `more` in the place of its fields.
+
+    Paths are noted as seen from `output`: all may move together.
     """
     whole = {"command": command, **vars(config), **more}
     return plain({name: _seen_from(config.output, value) for name, value in whole.items() if name not in NO_MATTER})

@@ -31,18 +31,9 @@ class Difference:
 
 
 def intervals_by_image(values: np.ndarray, image_ids: np.ndarray, *, seed: int = 0) -> np.ndarray:
-    """The 95 % percentile intervals of means over expressions, images drawn with replacement.
+    """The 95 % percentile intervals (M, 2) of means over P expressions, images drawn with replacement.
 
-    Args:
-        values: (M, P) M measures of each expression; all of them see the same draws.
-        image_ids: (P,) the image of each expression; at least two different ones.
-        seed: of the draws.
-
-    Returns:
-        (M, 2) lower and upper ends.
-
-    Raises:
-        ValueError: there are fewer than two images.
+    All M measures of `values` (M, P) see the same draws. `image_ids` is (P,).
     """
     sums, counts = _per_image(values, image_ids)
     drawn = stats.bootstrap(
@@ -55,11 +46,7 @@ def intervals_by_image(values: np.ndarray, image_ids: np.ndarray, *, seed: int =
 def paired_differences(
     values: np.ndarray, others: np.ndarray, image_ids: np.ndarray, *, seed: int = 0
 ) -> list[Difference]:
-    """How far the means of `values` are above those of `others`, both (M, P): M measures of the same P expressions.
-
-    Raises:
-        ValueError: there are fewer than two images.
-    """
+    """How far the means of `values` are above those of `others`, both (M, P): M measures of the same P expressions."""
     advantage = np.asarray(values, dtype=np.float64) - np.asarray(others, dtype=np.float64)
     sums, _ = _per_image(advantage, image_ids)
     # Swapping two methods' answers on an image turns the sign of its sum.

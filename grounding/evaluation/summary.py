@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from grounding.evaluation.breakdowns import AXES, in_order, kinds_of
+from grounding.data.relations import relates
 from grounding.evaluation.metrics import (
     ACCURACY_THRESHOLDS,
     AVERAGED_THRESHOLDS,
@@ -30,17 +29,24 @@ from grounding.evaluation.metrics import (
 from grounding.evaluation.predictions import Prediction
 from grounding.evaluation.significance import intervals_by_image, paired_differences
 from grounding.geometry import box_iou
-from grounding.runtime.files import write_text_atomic
 from grounding.types import Expression, Region
 
 WITH_INTERVALS = ("acc@0.25", "acc@0.5", "acc@0.5_any", "acc@0.75", "miou", "giou", "pointing", "pointing_any",
                   "mass_inside", "recall@5", "region_accuracy", "category_accuracy", "text_cosine",
                   "crop_cosine")  # fmt: skip
-COMPARED = ("acc@0.5", "miou", "pointing")
-OF_KINDS = ("acc@0.5", "miou", "pointing")
+MAIN = ("acc@0.5", "miou", "pointing")  # what methods are compared by, and what kinds of expressions are measured by
 BACKGROUND = "background"
 IOU_STEPS = np.linspace(0, 1, 21)
 IOU = "of the best-scored box with the annotated box, in pixels of the original image"
+# The words for a place in the picture in RefCOCOg's expressions.
+LOCATION_WORDS = frozenset({
+    "left", "right", "top", "bottom", "upper", "lower", "middle", "center", "centre", "leftmost", "rightmost",
+    "corner", "side", "edge", "far", "foreground", "background", "front", "back",
+})  # fmt: skip
+# COCO calls objects under 32 x 32 pixels small and over 96 x 96 large, in pictures of about 640 x 480 pixels.
+SMALL, LARGE = 32 * 32 / (640 * 480), 96 * 96 / (640 * 480)
+LENGTHS = ("1-3 words", "4-6 words", "7-10 words", "11 words or more")
+SIZES = ("small", "medium", "large")
 
 
 @dataclass(frozen=True)
@@ -75,12 +81,10 @@ class Summary:
         # Another system's scores may be any finite numbers.
         if ((scores >= 0) & (scores <= 1)).all() and not any(each.at_random for each in self.predictions):
             metrics["ece"] = expected_calibration_error(scores, right)
-        seconds = np.array([each.seconds for each in self.predictions])
         report: dict[str, Any] = {"n": len(self.predictions)}
-        images = len(np.unique(self.image_ids))
-        if seconds.any():
-            total = float(seconds.sum())
-            report["seconds"] = {"per_image": total / images, "per_phrase": total / len(seconds)}
+        images, seconds = len(np.unique(self.image_ids)), float(np.sum([each.seconds for each in self.predictions]))
+        if seconds:
+            report["seconds"] = {"per_image": seconds / images, "per_phrase": seconds / len(self.predictions)}
         report["metrics"] = metrics
         if images > 1:
             names = [name for name in WITH_INTERVALS if name in metrics and not np.isnan(self.values[name]).any()]
@@ -99,7 +103,7 @@ class Summary:
 
     def behind(self, first: Summary) -> dict[str, Any]:
         """By how much another method is better on the same queries, measure by measure."""
-        names = [name for name in COMPARED if name in self.values and name in first.values]
+        names = [name for name in MAIN if name in self.values and name in first.values]
         if len(np.unique(self.image_ids)) < 2:
             return {}
         values, others = (np.stack([summary.values[name] for name in names]) for summary in (first, self))
@@ -129,9 +133,9 @@ class Summary:
         ]
         if len(kinds) != len(self.predictions):
             return {}
-        by_axis = {axis: np.array([each[axis] for each in kinds]) for axis in AXES}
+        by_axis = {axis: np.array([each[axis] for each in kinds]) for axis in kinds[0]}
         return {
-            axis: {kind: self._part(of == kind, OF_KINDS) for kind in sorted(set(of.tolist()), key=in_order)}
+            axis: {kind: self._part(of == kind, MAIN) for kind in sorted(set(of.tolist()), key=in_order)}
             for axis, of in by_axis.items()
         }
 
@@ -148,20 +152,9 @@ class Summary:
 
 
 def summarise(
-    predictions: Sequence[Prediction],
-    expressions: Mapping[int, Expression],
-    regions: Mapping[int, Sequence[Region]],
+    predictions: Sequence[Prediction], expressions: Mapping[int, Expression], regions: Mapping[int, Sequence[Region]]
 ) -> Summary:
-    """Measure predictions.
-
-    Args:
-        predictions: P >= 1, one per query.
-        expressions: sent_id -> expression; may lack some.
-        regions: image id -> every annotated object of the image; may lack some.
-
-    Raises:
-        ValueError: there is no prediction.
-    """
+    """Measure predictions, one per query, with what is known: sent_id -> expression, image id -> annotated objects."""
     if not predictions:
         raise ValueError("no phrase to measure on")
     measured = [measures_of(each, regions.get(each.image_id, ())) for each in predictions]
@@ -203,6 +196,29 @@ def measures_of(prediction: Prediction, regions: Sequence[Region]) -> dict[str, 
     return {**{name: float(value) for name, value in values.items()}, **(prediction.semantics or {})}
 
 
-def write_results(path: Path, results: Mapping[str, Any]) -> None:
-    """Write results.json, whole or not at all."""
-    write_text_atomic(path, json.dumps(results, indent=2) + "\n")
+def kinds_of(expression: Expression, regions: Sequence[Region], image_area: float) -> dict[str, str]:
+    """The kind that an expression is of, along each axis, in an image with these annotated objects; square pixels."""
+    words = re.findall(r"[\w']+", expression.phrase.lower())
+    x1, y1, x2, y2 = expression.box_xyxy
+    area = (x2 - x1) * (y2 - y1) / image_area
+    distractors = sum(
+        region.category == expression.category and region.ann_id != expression.ann_id for region in regions
+    )
+    return {
+        "phrase length": _length(len(words)),
+        "box area": SIZES[int(area >= SMALL) + int(area >= LARGE)],
+        "same-category distractors": str(distractors) if distractors < 3 else "3 or more",
+        "category": expression.category or "unknown",
+        "location words": "no" if LOCATION_WORDS.isdisjoint(words) else "yes",
+        "relation words": "yes" if relates(expression.phrase) else "no",
+    }
+
+
+def in_order(kind: str) -> tuple[int, str]:
+    """Sorts the kinds of an axis: lengths and sizes as they grow, all others by their names."""
+    ordered = (*LENGTHS, *SIZES)
+    return (ordered.index(kind) if kind in ordered else len(ordered)), kind
+
+
+def _length(words: int) -> str:
+    return LENGTHS[sum(words > most for most in (3, 6, 10))]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from pydantic import NonNegativeInt, PositiveInt
+from tabulate import tabulate
 from torch.utils.data import Dataset, Subset
 
 from grounding.data.dataset import GroundingDataset
@@ -20,8 +20,8 @@ from grounding.data.sets import WithAbsent
 from grounding.data.supervision import refuse_test_split
 from grounding.errors import InputError
 from grounding.evaluation.compare_sets import set_answers
-from grounding.evaluation.extraction_sweep import GRID, fit_head, sweep, sweep_table
-from grounding.evaluation.fit_calibration import fit_calibration
+from grounding.evaluation.extraction_sweep import GRID, MEASURES, fit_head, sweep
+from grounding.evaluation.sets import fit_calibration
 from grounding.extraction.settings import save_extraction
 from grounding.methods.calibration import save_calibration
 from grounding.methods.config import read_model_config
@@ -50,11 +50,8 @@ class TuneExtractionConfig:
             phrases and phrases of other images.
         split: split to choose on; not a test split, whose numbers would then be too good.
         subset: images to choose on: a count, a fraction below 1, or null for all.
-        fit_split: split that the box-quality network is fitted on. After training without boxes there is none to fit
-            on, and this method is left out.
-        fit_images: on so many images of it, or on all of these where there are fewer.
-        criterion: "miou", or "acc@0.5", which can hardly tell settings apart that draw the same box a little
-            differently; of equals the one that comes first in the table is chosen.
+        fit_images: images that the box-quality network is fitted on, at most, of those that the run was trained on.
+            After training without boxes there is none to fit on, and this method is left out.
         images_per_batch: images that go through the model together.
         device: "auto" (a GPU if there is one) or "cpu".
         workers: processes that read images; 0 reads in this one.
@@ -67,9 +64,7 @@ class TuneExtractionConfig:
     sets_split_by: str | None = None
     split: str = "val"
     subset: int | float | None = None
-    fit_split: str = "train"
     fit_images: PositiveInt = 300
-    criterion: Literal["miou", "acc@0.5"] = "miou"
     images_per_batch: PositiveInt = 16
     device: Literal["auto", "cpu"] = "auto"
     workers: NonNegativeInt = 0
@@ -80,11 +75,10 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
     """Try every setting of `GRID`, keep the best one in the run's folder, and return the table.
 
     Raises:
-        InputError: the run or the data cannot be used, or a split to learn from is a test split.
+        InputError: the run or the data cannot be used, or the split to choose on is a test split.
     """
     refuse_wrong_values(config)
-    for name in ("split", "fit_split"):
-        refuse_test_split(name, getattr(config, name))
+    refuse_test_split("split", config.split)
     if needs_no_training(str(config.run)) or not (config.run / DECODER_FILE).is_file():
         raise InputError(f"{config.run} holds no trained run: give a folder in which train.py finished an epoch")
     config = replace(config, split_by=config.split_by or read_yaml(config.run / CONFIG_FILE).get("split_by", "umd"))
@@ -99,17 +93,17 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
     sets = _sets_of(config, dataset, to_fit_on)
     grounder = cast(DenseGrounder, load(config.run, device=join_launch(config.device).device, precision="float32"))
     chosen = np.random.default_rng(config.seed).permutation(seen)[: config.fit_images]
-    batch, workers = int(config.images_per_batch), config.workers
+    reading: dict[str, Any] = {"images_per_batch": int(config.images_per_batch), "workers": config.workers}
     head = None
     if len(chosen):
-        head = fit_head(grounder, Subset(to_fit_on, chosen.tolist()), seed=config.seed,
-                        images_per_batch=batch, workers=workers)  # fmt: skip
+        head = fit_head(grounder, Subset(to_fit_on, chosen.tolist()), seed=config.seed, **reading)
     settings = [setting for setting in GRID if head is not None or setting.method != "quality"]
-    measured = sweep(grounder, dataset, settings, quality_head=head, images_per_batch=batch, workers=workers)
-    best = max(measured, key=lambda setting: measured[setting][config.criterion])
+    measured = sweep(grounder, dataset, settings, quality_head=head, **reading)
+    # Acc@0.5 can hardly tell settings apart that draw the same box a little differently.
+    best = max(measured, key=lambda setting: measured[setting]["miou"])
     facts = {"data": str(config.data), "split": config.split, "images": len(dataset),
-             "expressions": len(dataset.expressions), "fitted on": f"{len(chosen)} images of {config.fit_split}",
-             "criterion": config.criterion, "precision": "float32"}  # fmt: skip
+             "expressions": len(dataset.expressions), "fitted on": f"{len(chosen)} images of {to_fit_on.split}",
+             "precision": "float32"}  # fmt: skip
     rows = [{"extraction": plain(setting), **metrics} for setting, metrics in measured.items()]
     write_text_atomic(
         config.run / SWEEP_FILE, json.dumps({**facts, "best": plain(best), "rows": rows}, indent=2) + "\n"
@@ -117,15 +111,21 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
     grounder.extraction, grounder.quality_head, grounder.calibration = best, head, None
     calibration = None
     if sets is not None:
-        ask = partial(set_answers, grounder, images_per_batch=batch, workers=workers)
-        calibration = fit_calibration(ask(sets), ask(dataset) if config.sets_split_by else ())
+        several = set_answers(grounder, sets, **reading)
+        single = set_answers(grounder, dataset, **reading) if config.sets_split_by else []
+        calibration = fit_calibration(several, single)
     save_calibration(config.run, None)  # one of other boxes would be worse than none, should this be killed here
     save_extraction(config.run, best, head if best.method == "quality" else None)
     save_calibration(config.run, calibration)
     title = f"{config.split}, {len(dataset)} images, {len(dataset.expressions)} expressions"
     meant = "scores are calibrated" if calibration else "scores are not calibrated: no phrase is known to fit nothing"
-    table = sweep_table(measured, best)
-    return f"{title}\n{table}\nchosen by {config.criterion} and kept in {config.run}; {meant}"
+    lines = [
+        [setting.method, ", ".join(f"{name} {value}" for name, value in setting.parameters.items()),
+         *(metrics[name] for name in MEASURES), "<" if setting == best else ""]
+        for setting, metrics in measured.items()
+    ]  # fmt: skip
+    table = tabulate(lines, ["method", "parameters", "Acc@0.5", "mIoU", "R@5", "ms/phrase", ""], floatfmt=".3f")
+    return f"{title}\n{table}\nchosen by mIoU and kept in {config.run}; {meant}"
 
 
 def _sets_of(
@@ -134,9 +134,6 @@ def _sets_of(
     """Phrases for any number of objects to calibrate on, of images that the run was not trained on.
 
     None where no phrase is known to fit nothing: the data set's images all hold objects of the same categories.
-
-    Raises:
-        InputError: the data set has no such phrases of its own, where they are asked for, or an image is missing.
     """
     if config.sets_split_by is None:
         with_absent = WithAbsent(dataset, seed=config.seed)
@@ -151,15 +148,14 @@ def _sets_of(
 
 
 def _images_to_fit_on(config: TuneExtractionConfig) -> tuple[GroundingDataset, list[int]]:
-    """What to fit on, and the indices of its images: of the run's own split those that it was trained on.
+    """What the run was trained on, and the indices of its images that boxes may be learned from.
 
     What was trained without boxes would not be without them any more if a part of it were fitted to some.
     """
     trained = read_yaml(config.run / CONFIG_FILE)
-    is_own = config.fit_split == trained.get("split", "train")
     without_boxes = read_model_config(config.run).decoder.kind == "adapters"
     dataset = open_dataset(
-        config.data, config.fit_split, split_by=str(config.split_by), boxed=not without_boxes,
-        subset=trained.get("subset") if is_own else None, seed=trained.get("seed", 0),
+        config.data, trained.get("split", "train"), split_by=str(config.split_by), boxed=not without_boxes,
+        subset=trained.get("subset"), seed=trained.get("seed", 0),
     )  # fmt: skip
     return dataset, [] if without_boxes else list(range(len(dataset)))

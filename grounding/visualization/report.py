@@ -14,8 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from grounding.evaluation.compare import Comparison, compare
-from grounding.evaluation.config import EvaluateConfig
+from grounding.evaluation.compare import Comparison, EvaluateConfig, compare
 from grounding.evaluation.predictions import CORRECT_IOU
 from grounding.evaluation.score import ScoreConfig, score
 from grounding.runtime.files import write_text_atomic

@@ -14,8 +14,7 @@ from PIL import Image
 from grounding import InputError, ModelConfig, open_dataset
 from grounding.data.pairs import LINE, ImagePhrasePairs
 from grounding.errors import SettingsError
-from grounding.evaluation.compare import compare
-from grounding.evaluation.config import EvaluateConfig
+from grounding.evaluation.compare import EvaluateConfig, compare
 from tests.tiny_clip import save_tiny_clip
 
 ROWS: list[dict[str, object]] = [

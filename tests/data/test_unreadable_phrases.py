@@ -12,7 +12,7 @@ import grounding
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
 from grounding.evaluation.compare_sets import set_answers
-from grounding.evaluation.evaluate import method_of, predict
+from grounding.evaluation.evaluate import evaluate
 from grounding.evaluation.extraction_sweep import sweep
 from grounding.extraction import ExtractionConfig
 from grounding.methods.config import ModelConfig
@@ -47,7 +47,7 @@ def test_whoever_asks_a_data_set_is_told_the_sentence(tmp_path: Path, phrase: st
     model = ModelConfig(clip=clip, model_size=64)
     grounder = grounding.load("zero-shot", model=model, precision="float32")
     for ask in (
-        lambda: list(predict(method_of(grounder), dataset)),
+        lambda: evaluate(grounder, dataset),
         lambda: set_answers(grounder, dataset, images_per_batch=2, workers=0),
         lambda: sweep(grounder, dataset, [ExtractionConfig()], quality_head=None, images_per_batch=2, workers=0),
         lambda: train(TrainConfig(tmp_path / "data", tmp_path / "run", model=model, device="cpu")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -27,23 +28,19 @@ from tests.toy_data import write_toy_sets
 CALIBRATION = Calibration(presence=(1.0, 0.0), score=(1.0, 0.0), least_presence=0.5, least_score=0.5)
 
 
-@pytest.fixture(scope="module")
-def made(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with toy data that has sets, a tiny CLIP and a trained run; not to be changed."""
-    with_sets = Path(shutil.copytree(made, tmp_path_factory.mktemp("sets") / "made"))
-    write_toy_sets(with_sets / "data")
-    return with_sets
+@pytest.fixture
+def run(made: Path, tmp_path: Path) -> Path:
+    """A copy of the run, with a copy of its data, data/, that has sets."""
+    write_toy_sets(Path(shutil.copytree(made / "data", tmp_path / "data")))
+    return Path(shutil.copytree(made / "run", tmp_path / "run"))
 
 
-def test_it_is_read_beside_a_choice_of_boxes_only(made: Path, tmp_path: Path) -> None:
-    run = Path(shutil.copytree(made / "run", tmp_path / "run"))
+def test_it_is_read_beside_a_choice_of_boxes_only(run: Path) -> None:
     save_calibration(run, CALIBRATION)
     for chosen in (False, True):
         if chosen:
             save_extraction(run, ExtractionConfig())
-        grounder = load(run)
-        assert isinstance(grounder, DenseGrounder)
-        assert grounder.calibration == (CALIBRATION if chosen else None)
+        assert cast(DenseGrounder, load(run)).calibration == (CALIBRATION if chosen else None)
 
 
 def test_a_better_epoch_ends_it(tmp_path: Path) -> None:
@@ -55,10 +52,7 @@ def test_a_better_epoch_ends_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("two_settings")
-def test_a_choice_that_is_killed_leaves_none_of_other_boxes(
-    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = Path(shutil.copytree(made / "run", tmp_path / "run"))
+def test_a_choice_that_is_killed_leaves_none_of_other_boxes(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_calibration(run, CALIBRATION)
 
     def killed(*_: object) -> None:
@@ -66,31 +60,27 @@ def test_a_choice_that_is_killed_leaves_none_of_other_boxes(
 
     monkeypatch.setattr(tuning, "save_extraction", killed)
     with pytest.raises(KeyboardInterrupt):
-        tuning.tune_extraction(TuneExtractionConfig(run, made / "data", device="cpu", sets_split_by="unc"))
+        tuning.tune_extraction(TuneExtractionConfig(run, run.parent / "data", device="cpu", sets_split_by="unc"))
     assert read_calibration(run) is None
 
 
-def test_no_image_that_the_run_was_trained_on_has_a_say(made: Path) -> None:
-    config = TuneExtractionConfig(made / "run", made / "data", sets_split_by="unc")
-    dataset = RefCOCOg(made / "data", "val", group_by="image")
-    whole = GRefCOCO(made / "data", "val")
-    train = RefCOCOg(made / "data", "train", group_by="image")
+def test_no_image_that_the_run_was_trained_on_has_a_say(run: Path) -> None:
+    data = run.parent / "data"
+    config = TuneExtractionConfig(run, data, sets_split_by="unc")
+    train, val = (RefCOCOg(data, split, group_by="image") for split in ("train", "val"))
 
-    def asked(trained_on: RefCOCOg, config: TuneExtractionConfig = config) -> set[int]:
+    def asked(trained_on: RefCOCOg, config: TuneExtractionConfig = config, dataset: RefCOCOg = val) -> set[int]:
         sets = tuning._sets_of(config, dataset, trained_on)
-        assert sets is not None
-        return {sets[index].expressions[0].image_id for index in range(len(sets))}  # type: ignore[arg-type]
+        return {sets[index].expressions[0].image_id for index in range(len(sets))}  # type: ignore[arg-type, index]
 
-    everything = {each.image_id for each in whole.expressions}
-    assert asked(train) == everything and asked(dataset) == set()
-    one = replace(config, subset=1)
-    dataset = RefCOCOg(made / "data", "val", group_by="image", subset=1)
-    assert len(asked(train, one)) == 1
+    assert asked(train) == {each.image_id for each in GRefCOCO(data, "val").expressions}
+    assert asked(val) == set()
+    one = RefCOCOg(data, "val", group_by="image", subset=1)
+    assert len(asked(train, replace(config, subset=1), one)) == 1
 
 
 def test_boxes_made_in_another_way_on_the_page_are_not_judged_by_it(made: Path) -> None:
-    grounder = load(made / "run")
-    assert isinstance(grounder, DenseGrounder)
+    grounder = cast(DenseGrounder, load(made / "run"))
     image = np.zeros((9, 9, 3), np.uint8)
     heat = np.zeros((9, 9), np.float32)
     heat[2:5, 2:5] = 1

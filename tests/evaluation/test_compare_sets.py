@@ -11,8 +11,7 @@ import pytest
 from grounding import ModelConfig, load
 from grounding.data.refcocog import GRefCOCO
 from grounding.evaluation import compare_sets as comparison
-from grounding.evaluation.fit_calibration import calibrated_answer, fit_calibration
-from grounding.evaluation.set_metrics import SetAnswer, set_metrics
+from grounding.evaluation.sets import SetAnswer, calibrated_answer, fit_calibration, set_metrics
 from grounding.methods.calibration import Calibration
 from grounding.runtime.config_io import from_plain
 from tests.scripts import assert_refused, run_script
@@ -66,11 +65,6 @@ def test_a_threshold_is_not_chosen_on_a_test_split(data, tmp_path, capsys):
     outcome = run_script(capsys, "evaluate.py", "sets", "zero-shot", "--data", data, "--output", tmp_path,
                          "--threshold_split", "test")  # fmt: skip
     assert_refused(outcome, "threshold_split is 'test'")
-
-
-def test_a_method_without_scores_is_refused(data, tmp_path, capsys):
-    outcome = run_script(capsys, "evaluate.py", "sets", "whole-image", "--data", data, "--output", tmp_path)
-    assert_refused(outcome, "whole-image answers without a score")
 
 
 def test_a_clip_by_its_file_is_measured_as_zero_shot_is(data, tmp_path, capsys):

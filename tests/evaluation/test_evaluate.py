@@ -12,7 +12,7 @@ from torchvision.ops import box_iou
 
 from grounding import InputError, ModelConfig, RefCOCOg, load
 from grounding.evaluation.clip_similarity import CLIPSimilarity
-from grounding.evaluation.evaluate import evaluate, method_of, predict, predict_blocks
+from grounding.evaluation.evaluate import evaluate, method_of, predict_blocks
 from grounding.methods.grounder import CentredBoxGrounder, WholeImageGrounder
 from tests.tiny_clip import loaded_tiny_clip, save_tiny_clip
 from tests.toy_data import write_toy_data
@@ -32,18 +32,17 @@ def model(tmp_path: Path) -> ModelConfig:
 def test_same_answers_at_any_batch_size(data: Path, model: ModelConfig, name: str) -> None:
     dataset = RefCOCOg(data, "test", group_by="image")
     method = method_of(load(name, model=model))
+    asked = [each.sent_id for index in range(7) for each in dataset.expressions_of(index)]
     answers = []
-    for images_per_batch in (1, 3, 7, 64):
+    for images_per_batch in (1, 3, 64):
         similarity = CLIPSimilarity(loaded_tiny_clip(), ["box"])
         [by_image] = predict_blocks(
             method, dataset, [range(7)], similarity=similarity, images_per_batch=images_per_batch
         )
-        assert [len(of_image) for of_image in by_image] == [len(dataset.expressions_of(i)) for i in range(len(dataset))]
         predictions = [prediction for of_image in by_image for prediction in of_image]
-        asked = [e.sent_id for i in range(len(dataset)) for e in dataset.expressions_of(i)]
         assert [prediction.sent_id for prediction in predictions] == asked  # none twice, none dropped
         answers.append([(p.boxes_xyxy, p.point_xy, p.annotated_xyxy, p.semantics) for p in predictions])
-    assert answers[0] == answers[1] == answers[2] == answers[3]
+    assert answers[0] == answers[1] == answers[2]
 
 
 def test_a_block_depends_on_no_other(data: Path, model: ModelConfig) -> None:
@@ -51,8 +50,7 @@ def test_a_block_depends_on_no_other(data: Path, model: ModelConfig) -> None:
     blocks = [range(0, 3), range(3, 6), range(6, 7)]
 
     def answers(order: list[int]) -> dict[int, list]:
-        grounder = load("yolo-clip", model=model)
-        similarity, method = CLIPSimilarity(loaded_tiny_clip(), ["box"]), method_of(grounder, text=grounder.text)
+        similarity, method = CLIPSimilarity(loaded_tiny_clip(), ["box"]), method_of(load("yolo-clip", model=model))
         asked = predict_blocks(method, dataset, [blocks[i] for i in order], similarity=similarity, images_per_batch=2)
         return {
             i: [[replace(each, seconds=0) for each in of] for of in block]
@@ -60,9 +58,6 @@ def test_a_block_depends_on_no_other(data: Path, model: ModelConfig) -> None:
         }
 
     whole = answers([0, 1, 2])
-    assert [each.sent_id for i in whole for of_image in whole[i] for each in of_image] == [
-        each.sent_id for index in range(7) for each in dataset.expressions_of(index)
-    ]
     assert answers([2, 0]) == {i: whole[i] for i in (2, 0)} and answers([1]) == {1: whole[1]}
 
 
@@ -72,33 +67,28 @@ def test_phrases_are_forgotten_before_each_block(data: Path, model: ModelConfig)
     read: list[str] = []
     encode = grounder.text._encoded
     grounder.text._encoded = lambda phrases: (read.extend(phrases), encode(phrases))[1]
-    list(predict_blocks(method_of(grounder, text=grounder.text), dataset, [range(1), range(1)]))
+    list(predict_blocks(method_of(grounder), dataset, [range(1), range(1)]))
     assert sorted(read) == sorted(dataset[0].phrases * 3)  # the first call is made twice
 
 
 def test_against_a_loop(data: Path) -> None:
     dataset = RefCOCOg(data, "test", group_by="image")
-    measured = evaluate(WholeImageGrounder(), dataset)
-    centred = evaluate(CentredBoxGrounder(), dataset)
-    ious, centred_ious, inside = [], [], []
-    for index in range(len(dataset)):
-        example = dataset[index]
+    ious, inside = [], []
+    for example in dataset:
         height, width = example.image.shape[:2]
-        for x1, y1, x2, y2 in example.boxes_xyxy:
-            annotated = torch.tensor([[x1, y1, x2, y2]])
-            ious.append(box_iou(torch.tensor([[0.0, 0.0, width, height]]), annotated).item())
-            middle = torch.tensor([[width / 4, height / 4, width * 3 / 4, height * 3 / 4]])
-            centred_ious.append(box_iou(middle, annotated).item())
+        middle = torch.tensor([[width / 4, height / 4, width * 3 / 4, height * 3 / 4]])
+        for x1, y1, x2, y2 in example.boxes_xyxy.tolist():
+            ious.append(box_iou(middle, torch.tensor([[x1, y1, x2, y2]])).item())
             # The hottest pixel is the one nearest to the middle, the first of them where two are as near.
             column, row = (width - 1) // 2, (height - 1) // 2
             inside.append(x1 <= column + 0.5 < x2 and y1 <= row + 0.5 < y2)
+    measured = evaluate(CentredBoxGrounder(), dataset)
     assert measured["miou"] == pytest.approx(np.mean(ious), abs=1e-6)
     assert measured["acc@0.25"] == pytest.approx(np.mean(np.array(ious) >= 0.25))
     assert measured["pointing"] == pytest.approx(np.mean(inside))
-    assert centred["miou"] == pytest.approx(np.mean(centred_ious), abs=1e-6)
 
 
 def test_a_missing_image_is_named(data: Path) -> None:
     next((data / "images").glob("*_010.png")).write_bytes(b"no image")
     with pytest.raises(InputError, match=r"toy_010\.png"):
-        list(predict(method_of(WholeImageGrounder()), RefCOCOg(data, "test", group_by="image")))
+        evaluate(WholeImageGrounder(), RefCOCOg(data, "test", group_by="image"))

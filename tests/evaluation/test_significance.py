@@ -37,11 +37,10 @@ def test_interval_equals_drawing_images_by_hand(sample):
     np.testing.assert_allclose(interval_by_image(*sample), expected, atol=0.01)
 
 
-def test_measures_together_share_their_draws(sample):
+def test_measures_together_share_their_draws_which_are_always_the_same(sample):
     values, image_ids = sample
     both = intervals_by_image(np.stack([values, 1 - values]), image_ids)
-    assert both.shape == (2, 2)
-    np.testing.assert_allclose(both[0], interval_by_image(values, image_ids))
+    assert tuple(both[0]) == interval_by_image(values, image_ids) != interval_by_image(values, image_ids, seed=1)
     np.testing.assert_allclose(both[1], 1 - both[0][::-1])
 
 
@@ -53,11 +52,6 @@ def test_images_with_more_expressions_weigh_more():
     assert difference.difference == pytest.approx(0.9)
 
 
-def test_the_same_for_the_same_seed(sample):
-    assert interval_by_image(*sample) == interval_by_image(*sample)
-    assert interval_by_image(*sample) != interval_by_image(*sample, seed=1)
-
-
 def test_paired_difference(sample):
     values, image_ids = sample
     worse = values.copy()
@@ -67,11 +61,6 @@ def test_paired_difference(sample):
     np.testing.assert_allclose(found.interval, np.percentile(drawn_by_hand(values - worse, image_ids), [2.5, 97.5]),
                                atol=0.005)  # fmt: skip
     assert found.p_value < 0.001
-    back = paired_difference(worse, values, image_ids)
-    assert back.difference == -found.difference and back.p_value < 0.001
-    # Paired, the interval is far narrower than the two methods' own intervals are.
-    low, high = interval_by_image(values, image_ids)
-    assert found.interval[1] - found.interval[0] < 0.5 * (high - low)
 
 
 def test_p_value_of_methods_that_do_not_differ(sample):

@@ -12,7 +12,7 @@ from torchvision.ops import box_iou, generalized_box_iou
 
 from grounding.evaluation.metrics import ACCURACY_THRESHOLDS
 from grounding.evaluation.predictions import Prediction
-from grounding.evaluation.summary import measures_of, summarise
+from grounding.evaluation.summary import kinds_of, measures_of, summarise
 from grounding.types import Expression, Region
 
 IMAGES, PER_IMAGE = 30, 4
@@ -114,7 +114,6 @@ def test_parts_of_a_report_add_up(sample) -> None:
         assert sum(kind["n"] for kind in kinds.values()) == count, axis
         mean = sum(kind["n"] * kind["metrics"]["acc@0.5"] for kind in kinds.values()) / count
         assert mean == pytest.approx(report["metrics"]["acc@0.5"]), axis
-    assert set(report["breakdowns"]["relation words"]) == {"yes", "no"}
     assert report["breakdowns"]["phrase length"]["7-10 words"]["n"] == count / 2
     for wanted, row in report["confusion"].items():
         assert sum(row.values()) == count / 2, wanted
@@ -152,3 +151,48 @@ def test_little_is_known_of_foreign_boxes() -> None:
     assert not {"pointing", "mass_inside", "region_accuracy", "text_cosine"} & set(report["metrics"])
     with pytest.raises(ValueError, match="no phrase"):
         summarise([], {}, {})
+
+
+AREA = 640 * 480
+
+
+def expression(phrase: str = "the dog", box: tuple[float, ...] = (0, 0, 100, 100), category: str = "dog") -> Expression:
+    return Expression(phrase, box, 1, 1, 7, 1, Path("a.jpg"), category)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("phrase", "length", "location", "relation"),
+    [
+        ("the dog", "1-3 words", "no", "no"),
+        ("a dog, black", "1-3 words", "no", "no"),
+        ("the man on the left", "4-6 words", "yes", "no"),
+        ("the man left of the tree", "4-6 words", "yes", "yes"),
+        ("a woman's dog that is next to the red car", "7-10 words", "no", "yes"),
+        ("Cup IN FRONT OF the plate", "4-6 words", "yes", "yes"),
+        ("a lefthanded man in the bright overcoat", "7-10 words", "no", "no"),
+        ("a b c d e f g h i j k", "11 words or more", "no", "no"),
+    ],
+)
+def test_kinds_of_phrases(phrase, length, location, relation) -> None:
+    kinds = kinds_of(expression(phrase), [], AREA)
+    assert (kinds["phrase length"], kinds["location words"], kinds["relation words"]) == (length, location, relation)
+
+
+@pytest.mark.parametrize(
+    ("side", "kind"), [(31, "small"), (33, "medium"), (95, "medium"), (97, "large"), (480, "large")]
+)
+def test_sizes_are_cocos_on_a_picture_of_cocos_size(side, kind) -> None:
+    assert kinds_of(expression(box=(10, 0, 10 + side, side)), [], AREA)["box area"] == kind
+    half = (5, 0, 5 + side / 2, side / 2)
+    assert kinds_of(expression(box=half), [], AREA / 4)["box area"] == kind
+
+
+@pytest.mark.parametrize(("others", "kind"), [((), "0"), (("cat", "dog"), "1"), (("dog",) * 5, "3 or more")])
+def test_distractors_are_others_of_the_same_category(others, kind) -> None:
+    around = [Region(7 + i, 1, (0, 0, 1, 1), name) for i, name in enumerate(("dog", *others))]  # its own is number 7
+    assert kinds_of(expression(), around, AREA)["same-category distractors"] == kind
+
+
+def test_category() -> None:
+    assert kinds_of(expression(category="zebra"), [], AREA)["category"] == "zebra"
+    assert kinds_of(expression(category=""), [], AREA)["category"] == "unknown"

@@ -9,8 +9,7 @@ import pytest
 
 from grounding import InputError
 from grounding.deployment.bulk import BulkConfig, ground_file
-from grounding.evaluation.compare import compare
-from grounding.evaluation.config import EvaluateConfig
+from grounding.evaluation.compare import EvaluateConfig, compare
 from grounding.training.config import TrainConfig
 from grounding.training.train import train
 from grounding.visualization.commands import VisualizeConfig, sheets

@@ -10,8 +10,8 @@ import yaml
 
 from grounding import InputError
 from grounding.deployment.bulk import BulkConfig
+from grounding.evaluation.compare import EvaluateConfig
 from grounding.evaluation.compare_sets import SetsConfig
-from grounding.evaluation.config import EvaluateConfig
 from grounding.runtime.cli import parse
 from grounding.training.pseudo_boxes import PseudoBoxesConfig
 from grounding.training.tune_extraction import TuneExtractionConfig

@@ -1,4 +1,4 @@
-"""Calibrations find what drew the answers, and cannot be had of one kind of phrase alone."""
+"""Sets of boxes: measures by hand and by loops; calibrations find what drew the answers."""
 
 from __future__ import annotations
 
@@ -9,12 +9,75 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-import grounding.evaluation.fit_calibration as fitting
-from grounding.errors import InputError
-from grounding.evaluation.fit_calibration import calibrated_answer, fit_calibration, logistic_regression
-from grounding.evaluation.set_metrics import SetAnswer, is_right
+import grounding.evaluation.sets as fitting
+from grounding import InputError
+from grounding.evaluation.sets import (
+    SetAnswer,
+    calibrated_answer,
+    fit_calibration,
+    is_right,
+    logistic_regression,
+    matched,
+    set_metrics,
+)
 
+LEFT, RIGHT, FAR = (0, 0, 10, 10), (20, 0, 30, 10), (60, 60, 70, 70)
+SHIFTED = (4, 0, 14, 10)  # IoU 6/14 with LEFT: below a half
+NEAR = (2, 0, 12, 10)  # IoU 8/12 with LEFT
 BOX = np.array([[0.0, 0, 10, 10]])
+
+
+def answer(boxes, annotated, *, found=None, presence=0.5) -> SetAnswer:
+    """All boxes are found, unless it is said which."""
+    return SetAnswer(np.reshape(boxes, (-1, 4)).astype(float), np.full(len(boxes), 0.9),
+                     np.reshape(annotated, (-1, 4)).astype(float), presence, 0,
+                     tuple(range(len(boxes))) if found is None else found)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("boxes", "annotated", "right"),
+    [
+        ([NEAR], [LEFT], True),
+        ([SHIFTED], [LEFT], False),
+        ([RIGHT, LEFT], [LEFT, RIGHT], True),  # in any order
+        ([LEFT], [LEFT, RIGHT], False),  # one is missing
+        ([LEFT, RIGHT, FAR], [LEFT, RIGHT], False),  # one too many
+        ([LEFT, NEAR], [LEFT, RIGHT], False),  # two boxes on one object
+        ([], [], True),  # nothing there, nothing said
+        ([LEFT], [], False),
+        ([], [LEFT], False),
+    ],
+)
+def test_a_set_is_right_where_every_object_has_one_box_and_every_box_an_object(boxes, annotated, right):
+    assert is_right(answer(boxes, annotated)) is right
+    assert is_right(answer([*boxes, FAR], annotated, found=tuple(range(len(boxes))))) is right, "what is not found"
+
+
+def test_measures_are_shares_of_the_phrases_they_are_about():
+    answers = [
+        answer([LEFT], [LEFT], presence=0.9),  # right
+        answer([FAR], [LEFT], presence=0.4),  # a box, in the wrong place
+        answer([LEFT], [LEFT, RIGHT], found=(), presence=0.5),  # silent, though there are two
+        answer([], [], presence=0.5),  # right
+        answer([LEFT], [], presence=0.1),
+    ]
+    measured = set_metrics(answers)
+    assert measured == {
+        "set_accuracy": 2 / 5,
+        "n_acc": 1 / 2,
+        "t_acc": 2 / 3,
+        # 0.9 exceeds both 0.5 and 0.1; 0.5 exceeds one and is as high as the other; 0.4 exceeds one.
+        "presence_auroc": pytest.approx(4.5 / 6),
+    }
+    assert set(set_metrics(answers[:3])) == {"set_accuracy", "t_acc"}  # of the rest there is nothing to tell
+    assert set(set_metrics(answers[3:])) == {"set_accuracy", "n_acc"}
+
+
+def test_the_pair_of_largest_overlap_comes_first():
+    """Which leaves the second pair without a partner; another order would have found two."""
+    boxes, annotated = np.array([[0.0, 0, 10, 10], [5, 0, 15, 10]]), np.array([[1.0, 0, 11, 10], [-4, 0, 6, 10]])
+    assert matched(boxes, annotated, min_iou=0.3) == 1 and matched(boxes[:1], annotated[1:], min_iou=0.3) == 1
+    assert matched(boxes[1:], annotated[:1], min_iou=0.3) == 1
 
 
 def drawn(count: int, right: Callable[[float], float], *, always_there: bool = False) -> list[SetAnswer]:
