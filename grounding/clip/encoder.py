@@ -20,11 +20,11 @@ from grounding.geometry import Letterbox
 
 @dataclass(frozen=True, eq=False)
 class EncodedView:
-    """B images at one input size; where `mirrored`, phrases and maps have to be mirrored too."""
+    """Images at one input size, as they are or mirrored."""
 
     letterboxes: tuple[Letterbox, ...]
     features: DenseFeatures
-    mirrored: bool = False
+    mirrored: bool = False  # left and right are exchanged: phrases and maps have to be mirrored too
 
     @property
     def nbytes(self) -> int:
