@@ -15,14 +15,12 @@ from grounding.methods.calibration import CALIBRATION_FILE
 from grounding.methods.config import ModelConfig
 from grounding.methods.load import load
 from grounding.methods.names import SHIPPED
-from grounding.methods.proposals import ProposalsConfig, Selection
-from grounding.methods.proposals.yolox import YOLOXProposer
+from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.yolo_clip import YOLOCLIPGrounder
 from grounding.runtime.lru_cache import LRUCache
 from grounding.webapp.answers import Answerer, about, load_methods
 from grounding.webapp.uploads import examples_for, receive
 from tests.fake_proposer import FakeProposer
-from tests.shared_data import SHARED_DATA, needs_shared_data
 from tests.tiny_clip import save_tiny_clip
 from tests.webapp.conftest import given
 
@@ -76,12 +74,6 @@ def test_a_method_says_what_it_does_not_know(methods, tmp_path: Path) -> None:
     assert about(other).endswith("and it knows squares.")
     clip = load(save_tiny_clip(tmp_path / "RN50.pt"))
     assert "drawings" not in about(clip)
-
-
-@needs_shared_data("weights")
-def test_a_published_detector_knows_the_categories_of_coco() -> None:
-    published = SHARED_DATA / "weights" / "yolox_nano.onnx"
-    assert YOLOXProposer(published, Selection(), name="x").categories.startswith("80 categories (of a published YOLOX")
 
 
 @pytest.mark.parametrize(("photographs", "drawings"), [(True, False), (False, True), (True, True)])
