@@ -36,10 +36,8 @@ EXPLANATIONS = {
 
 @dataclass(frozen=True)
 class ExampleSelection:
-    """What is shown: whose answers, in the order of each example's; what kind they are; how they were chosen, out of
-    how many, and what they stand for; the examples, the first ones first."""
+    """What is shown: what kind of examples, how they were chosen, out of how many, and what they stand for."""
 
-    names: tuple[str, ...]
     show: Show
     explanation: str
     examples: Sequence[ShownExample]
@@ -75,7 +73,7 @@ def select_examples(answers: Mapping[str, Sequence[AnswerRow]], show: Show, coun
     right = " and ".join(f"{name} answers {_share_right(answers[name])}" for name in names)
     out_of = f"{len(rows):,} phrases, of which {right} right (IoU of at least {CORRECT_IOU})"
     explanation = EXPLANATIONS[show].format(out_of=out_of, method=names[0], rival=names[-1])
-    return ExampleSelection(names, show, explanation, [dict(zip(names, pair, strict=True)) for pair in pairs])
+    return ExampleSelection(show, explanation, [dict(zip(names, pair, strict=True)) for pair in pairs])
 
 
 def choose_random(rows: Iterable[AnswerRow], count: int) -> list[AnswerRow]:

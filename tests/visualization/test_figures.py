@@ -123,13 +123,13 @@ def test_comparison_has_a_column_per_method() -> None:
 def written(figure: Figure) -> list[Text]:
     """All text of a figure but the ticks' labels, which are switched off."""
     axes = [*figure.axes, *(child for axis in figure.axes for child in axis.child_axes)]
-    texts = [*figure.texts, *phrases_of(figure), *(text for axis in axes for text in [*axis.texts, axis.title])]
+    texts = [
+        *figure.texts,
+        *(text for part in figure.subfigs for text in part.texts),
+        *(text for axis in axes for text in [*axis.texts, axis.title]),
+    ]
     texts += [text for legend in figure.legends for text in legend.get_texts()]
     return [text for text in texts if text.get_text()]
-
-
-def phrases_of(figure: Figure) -> list[Text]:
-    return [text for part in figure.subfigs for text in part.texts]
 
 
 LONG = "the man in the red coat who stands beside the old wooden table near a window with $5 in his hand " * 3
@@ -147,16 +147,3 @@ def test_no_text_is_cut_off(size: tuple[int, int], draw: Callable[..., Figure]) 
         extent = text.get_window_extent()
         assert extent.x0 >= -1 and extent.y0 >= -1, text.get_text()
         assert extent.x1 <= figure.bbox.width + 1 and extent.y1 <= figure.bbox.height + 1, text.get_text()
-
-
-def test_rows_do_not_overlap() -> None:
-    figure = draw_figure([answer(), answer((40, 90)), answer((90, 30))], title="t")
-    figure.draw_without_rendering()
-    bands = []
-    for row in np.array(panels(figure), dtype=object).reshape(3, 4):
-        extents = [axis.get_tightbbox() for axis in row]
-        bands.append((min(e.y0 for e in extents), max(e.y1 for e in extents)))
-    phrases = [text.get_window_extent() for text in phrases_of(figure)]
-    for (low, high), phrase in zip(bands, phrases, strict=True):
-        assert phrase.y0 >= high - 1, "the phrase stands over its own row"
-        assert phrase.y1 <= min([other for other, _ in bands if other > low], default=figure.bbox.height) + 1

@@ -15,7 +15,7 @@ from PIL import Image
 from grounding.methods.stream import GroundedPhrase
 from grounding.types import Grounding
 from grounding.visualization import phrases
-from grounding.visualization.drawing import PHRASE_COLOURS, heatmap_overlay
+from grounding.visualization.drawing import PHRASE_COLOURS
 from grounding.visualization.phrases import save_phrases
 from tests.visualization.made_up_examples import as_array, near
 
@@ -97,14 +97,3 @@ def test_a_small_picture_is_enlarged(tmp_path: Path, shape: tuple[int, int], siz
     save_phrases(np.zeros((*shape, 3), np.uint8), [answer("a dog", BOX)], tmp_path / "new" / "a.png")
     with Image.open(tmp_path / "new" / "a.png") as saved:
         assert saved.size == size
-
-
-@pytest.mark.parametrize("colour", [(200, 30, 30), (30, 160, 60), (40, 60, 200), (240, 240, 240)])
-def test_the_colour_under_the_heat_can_be_told(colour: tuple[int, int, int]) -> None:
-    """At every heat the strongest channel stays the strongest, and white stays without colour of its own."""
-    heat = np.linspace(0, 1, 256, dtype=np.float32)[None]
-    seen = heatmap_overlay(np.broadcast_to(np.array(colour, np.uint8), (1, 256, 3)), heat)[0].astype(int)
-    if min(colour) == max(colour):
-        assert np.ptp(seen, axis=1).max() < 70
-    else:
-        assert (seen.argmax(axis=1) == np.argmax(colour)).all()

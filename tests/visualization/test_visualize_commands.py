@@ -110,5 +110,4 @@ def test_what_is_refused(made: Path, tmp_path: Path, capsys: Capture) -> None:
     refused("zero-shot", *data, "--extraction.method", "quality", fragment="train.py extraction")
     refused("--methods", "[]", *data, fragment="no method is named")
     refused("zero-shot", *data, "--extraction.relative", "7", fragment="extraction.relative is 7.0")
-    refused("zero-shot", *data, "--extraction.levels", "[]", fragment="extraction.levels is []")
     refused("zero-shot", *data, "--seed", "-1", fragment="seed")

@@ -120,15 +120,11 @@ def test_wrong_kinds_of_values_are_told_and_the_page_goes_on(url: str, photo_fil
         assert told in session.status
 
 
-def test_a_slider_before_the_first_question_changes_nothing(url: str) -> None:
+def test_a_session_without_a_question_changes_nothing_and_is_told_when_it_was_forgotten(url: str) -> None:
     session = Session(url)
     for slider in ("opacity", "relative"):
         session.send(slider, "input")
         assert session.status == "" and session.values["answer"] == Session(url).values["answer"]
-
-
-def test_a_session_that_was_forgotten_is_told_so(url: str) -> None:
-    session = Session(url)
     session.send("save_record", "click")
     assert "no longer holds your photo: drop it again" in session.status
 
