@@ -9,28 +9,26 @@ from typing import Any
 
 
 class LRUCache:
-    """Values by key, for any number of threads; one that is larger than the budget in bytes is not kept."""
+    """Values by key, for any number of threads; one that is larger than the budget in bytes is not kept.
+
+    Attributes:
+        used: bytes that the kept values take.
+    """
 
     def __init__(self, budget: int) -> None:
         self.budget = budget
+        self.used = 0
         self._values: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
-        self._used = 0
         self._lock = Lock()
 
     def __reduce__(self) -> tuple[type[LRUCache], tuple[int]]:
         return LRUCache, (self.budget,)  # a copy, in this process or another, begins empty
 
-    @property
-    def used(self) -> int:
-        """Bytes that the kept values take."""
-        with self._lock:  # while a value is put, the sum is over the budget for a moment
-            return self._used
-
     def clear(self) -> None:
         """Drop everything."""
         with self._lock:
             self._values.clear()
-            self._used = 0
+            self.used = 0
 
     def get(self, key: Hashable) -> Any | None:
         """The value kept under a key; None where there is none, or none any more."""
@@ -43,10 +41,10 @@ class LRUCache:
     def put(self, key: Hashable, value: Any, size: int) -> None:
         """Keep a value of so many bytes, and drop the least recently used ones where there is no room."""
         with self._lock:
-            self._used -= self._values.pop(key, (None, 0))[1]
+            self.used -= self._values.pop(key, (None, 0))[1]
             if size > self.budget:
                 return
+            while self.used + size > self.budget:
+                self.used -= self._values.popitem(last=False)[1][1]
             self._values[key] = value, size
-            self._used += size
-            while self._used > self.budget:
-                self._used -= self._values.popitem(last=False)[1][1]
+            self.used += size

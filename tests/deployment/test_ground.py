@@ -22,13 +22,15 @@ HOSTILE = '["the red circle", 26]'
 
 
 OWN = """
+from dataclasses import replace
 import numpy as np
 from grounding import grounding_of_boxes
 
 class Corner:
     name = "corner"
     def ground(self, image, phrases):
-        return [grounding_of_boxes(each, np.array([[0, 0, 9, 9.0]]), np.ones(1), image) for each in phrases]
+        found = [grounding_of_boxes(each, np.array([[0, 0, 9, 9.0]]), np.ones(1), image) for each in phrases]
+        return [replace(each, found=() if each.phrase == "nothing" else each.found) for each in found]
 """
 
 
@@ -140,6 +142,7 @@ def test_a_photograph_given_to_drawings_weights_is_told(capsys, tmp_path):
     assert outcome.code == 0, outcome
     assert outcome.err.count("warning: this looks like a photograph") == 1
     assert outcome.out.count("\n* this looks like a photograph") == 1
+    assert [line.endswith("  *") for line in outcome.out.splitlines()[1:4]] == [True, True, False]
     [record] = map(json.loads, (tmp_path / "boxes.jsonl").read_text().splitlines())
     assert "drawings only" in record["warning"]
     for answer in record["answers"]:
@@ -150,5 +153,10 @@ def test_a_method_of_ones_own_is_asked(capsys, photos, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     (tmp_path / "own_of_ground.py").write_text(OWN)
-    outcome = run(capsys, photos / "b.png", "a dog", "--model", "own_of_ground:Corner")
+    words = ("a dog", "nothing", "-o", "boxes.csv", "--model", "own_of_ground:Corner")
+    outcome = run(capsys, photos / "b.png", *words)
     assert outcome.code == 0 and "asking corner: " in outcome.err and outcome.out.count(" 9.0") == 2
+    found, nothing = csv.DictReader(Path("boxes.csv").read_text(encoding="utf-8").splitlines())
+    assert (found["x2"], found["note"]) == ("9.0", "")
+    assert (nothing["image"], nothing["phrase"], nothing["x1"]) == (str(photos / "b.png"), "nothing", "")
+    assert nothing["note"] == "nothing fits it" and "nothing fits it" in outcome.out
