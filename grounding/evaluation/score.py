@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from grounding.errors import InputError
 from grounding.evaluation.predictions import Prediction, read_predictions
 from grounding.evaluation.result_folder import claim, settings_of, write_results
 from grounding.evaluation.summary import IOU, summarise
+from grounding.geometry import box_iou, box_xywh_to_xyxy, box_xyxy_to_xywh
 from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.files import numbered_lines, read_text
 from grounding.types import Expression
@@ -23,6 +25,16 @@ from grounding.types import Expression
 NO_BOX = ([[0.0, 0.0, 0.0, 0.0]], [0.0])  # the answer of a system that gave none: it overlaps nothing
 # What values of any kind raise where numbers and lists are expected.
 DAMAGE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+CORNERS, COCO = "x1, y1, x2, y2", "x, y, width, height"
+FORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {  # (N, 4) as written -> (N, 4) corners
+    CORNERS: lambda boxes: boxes,
+    COCO: box_xywh_to_xyxy,
+    "centre x, centre y, width, height": lambda boxes: np.concatenate(  # YOLO, DETR
+        [boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], axis=1
+    ),
+    "y1, x1, y2, x2": lambda boxes: boxes[:, [1, 0, 3, 2]],  # TensorFlow, Gemini
+}
+LEAST_GAIN = 0.2  # of the mean IoU: another form that fits by chance gains less
 LARGEST_SHARE = 1.5  # of an image's side: what a detector says of an object that reaches beyond it
 
 
@@ -99,9 +111,27 @@ def read_answers(path: Path, expressions: Mapping[int, Expression]) -> list[Pred
     if furthest <= LARGEST_SHARE and annotated > 10 * LARGEST_SHARE:
         raise InputError(f"{path} has boxes within 0 and 1, where annotated ones reach to {annotated:g}: multiply them "
                          "by the width and height of their image")  # fmt: skip
+    _warn_of_another_form(path, answered, CORNERS if in_lines else COCO)
     if not expressions:
         return answered
     return [found.get(sent_id) or _beside(sent_id, expressions, [], []) for sent_id in expressions]
+
+
+def _warn_of_another_form(path: Path, answered: Sequence[Prediction], written: str) -> None:
+    """Says so where the boxes would fit the annotated ones much better in another form than they were read as."""
+    boxes = np.array([each.boxes_xyxy[0] for each in answered])
+    annotated = np.array([each.annotated_xyxy for each in answered])
+    raw = box_xyxy_to_xywh(boxes) if written == COCO else boxes
+    fit = {
+        form: float(np.mean([box_iou(*pair)[0, 0] for pair in zip(to_corners(raw), annotated, strict=True)]))
+        for form, to_corners in FORMS.items()
+    }
+    best = max(fit, key=lambda form: fit[form])
+    if fit[best] > fit[written] + LEAST_GAIN:
+        warnings.warn(
+            f"{path} was read as {written} in pixels, with a mean IoU of {fit[written]:.2f}, and would fit better as "
+            f"{best} ({fit[best]:.2f}): check the form of its boxes", stacklevel=2
+        )  # fmt: skip
 
 
 def _read_lines(path: Path, expressions: Mapping[int, Expression]) -> Iterator[Prediction]:

@@ -1,9 +1,11 @@
-"""`evaluate.py score`: boxes of other systems under the same measures; in a wrong form, refused."""
+"""`evaluate.py score`: boxes of other systems under the same measures; in a wrong form, refused or warned of."""
 
 from __future__ import annotations
 
 import csv
 import json
+import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,6 +126,40 @@ def test_scores_of_another_scale_have_no_calibration_error(tmp_path: Path) -> No
         method = scored(tmp_path / "own.jsonl")
         assert method["metrics"]["miou"] == 1 and "intervals" not in method, "of one image"
         assert ("ece" in method["metrics"]) is ("reliability" in method) is calibrated
+
+
+# What is measured is each annotated box, a pixel wider: an IoU near 1, were it read rightly.
+CORNERS, COCO, CENTRE, Y_FIRST = (
+    "x1, y1, x2, y2", "x, y, width, height", "centre x, centre y, width, height", "y1, x1, y2, x2",
+)  # fmt: skip
+FORMS: dict[str, Callable[..., list[float]]] = {
+    COCO: lambda x1, y1, x2, y2: [x1, y1, x2 - x1, y2 - y1],
+    CENTRE: lambda x1, y1, x2, y2: [(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1],
+    Y_FIRST: lambda x1, y1, x2, y2: [y1, x1, y2, x2],
+    CORNERS: lambda x1, y1, x2, y2: [x1, y1, x2, y2],
+}
+
+
+@pytest.mark.parametrize(("file", "right"), [("a.jsonl", CORNERS), ("a.json", COCO)])
+@pytest.mark.parametrize("name", FORMS)
+def test_no_form_passes_for_another_one_in_silence(compared, tmp_path: Path, file: str, right: str, name: str) -> None:
+    lines = []
+    for each in RefCOCOg(compared[0], "test").expressions:
+        x1, y1, x2, y2 = each.box_xyxy
+        box = FORMS[name](x1, y1, x2 + 1, y2)
+        lines.append({"sent_id": each.sent_id, "image_id": each.sent_id, "boxes_xyxy": [box], "scores": [1],
+                      "bbox": box, "score": 1})  # fmt: skip
+    path = tmp_path / file
+    path.write_text("\n".join(map(json.dumps, lines)) if right == CORNERS else json.dumps(lines))
+    if name in (COCO, CENTRE) and right == CORNERS:
+        with pytest.raises(InputError, match=r"a.jsonl, line \d+ .*corners are x1 <= x2 and y1 <= y2, got \["):
+            scored(path, compared[0])  # far from the origin, x is larger than the width
+        return
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert (scored(path, compared[0])["metrics"]["miou"] > 0.9) is (name == right)
+    told = [f"{file} was read as {right} in pixels", f"would fit better as {name} (0.9"]
+    assert len(said) == (name != right) and all(words in str(each.message) for each in said for words in told)
 
 
 def test_shares_of_the_image_are_refused(compared, tmp_path: Path) -> None:
