@@ -26,7 +26,7 @@ def read_words(words: Sequence[str]) -> Namespace:
                      " scores, and whether anything there fits, as a table and as a file.")  # fmt: skip
     parser.add_argument("image", type=Path, metavar="PHOTO_OR_FOLDER", help="a picture, or a folder of them")
     parser.add_argument("phrases", nargs="+", metavar="PHRASE", help='what to look for, such as "the red car"')
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write boxes: .csv or .jsonl")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write boxes: .csv, .json or .jsonl")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="draw the boxes, a picture of each picture")
     parser.add_argument("--model", "--model.clip", default="RN50", metavar="MODEL",
                         help="a CLIP's name or file, the folder of a run, refshapes, zero-shot, gradcam, yolo-clip or "
@@ -35,7 +35,9 @@ def read_words(words: Sequence[str]) -> Namespace:
                         ("--trust_checkpoint", "read a CLIP in a TorchScript archive although OpenAI did not publish "
                          "it, which runs the archive's code")):  # fmt: skip
         parser.add_argument(flag, action="store_true", help=about)
-    return parser.parse_intermixed_args(words)
+    given = [word for before, word in zip(["", *words], words, strict=False)  # elsewhere such an option takes a value
+             if not (before in ("--skip_broken", "--trust_checkpoint") and word == "true")]  # fmt: skip
+    return parser.parse_intermixed_args(given)
 
 
 def main() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -60,13 +62,22 @@ def usable_device(device: str | int | torch.device) -> torch.device:
 def number_format(precision: Precision, device: str | torch.device) -> torch.dtype:
     """What a precision means on a device: "auto" is bfloat16 where the device multiplies it natively.
 
-    Where it does not, a bfloat16 network would be slower than a float32 one.
+    Where it does not, a bfloat16 network is slower than a float32 one; asked for by name, that is said once on stderr.
     """
     if precision not in ("auto", "float32", "bfloat16"):
         raise InputError(f"precision is {precision!r}: give auto, float32 or bfloat16")
+    native = _multiplies_bfloat16(torch.device(device))
     if precision == "auto":
-        precision = "bfloat16" if _multiplies_bfloat16(torch.device(device)) else "float32"
+        precision = "bfloat16" if native else "float32"
+    elif precision == "bfloat16" and not native and torch.device(device).type == "cpu":
+        _warn_of_slow_bfloat16()
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
+
+
+@cache
+def _warn_of_slow_bfloat16() -> None:
+    print("precision is bfloat16, and this CPU has no instructions for it: several times slower than --precision "
+          "float32", file=sys.stderr)  # fmt: skip
 
 
 def precision_name(number_format: torch.dtype) -> str:

@@ -28,7 +28,7 @@ from grounding.methods.stream import GroundedImage
 from grounding.runtime.files import atomic_write
 
 COLUMNS = ("image", "phrase", "x1", "y1", "x2", "y2", "score", "presence", "note")
-SUFFIXES = (".csv", ".jsonl")
+SUFFIXES = (".csv", ".json", ".jsonl")
 Writer = Callable[[GroundedImage], None]
 
 
@@ -101,8 +101,12 @@ def _file_writer(path: Path) -> Iterator[Writer]:
             table = csv.DictWriter(file, COLUMNS)
             table.writeheader()
             yield lambda answer: table.writerows(rows_of(answer))
-        else:
+        elif path.suffix == ".jsonl":
             yield lambda answer: print(json.dumps(record_of(answer)), file=file)
+        else:
+            before = iter(("[\n",))
+            yield lambda answer: print(next(before, ",\n") + json.dumps(record_of(answer)), end="", file=file)
+            print("\n]", file=file)
 
 
 def _picture_writer(folder: Path, paths: Sequence[Path]) -> Writer:

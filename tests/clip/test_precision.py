@@ -81,3 +81,15 @@ def test_a_compiled_tower_says_the_same(scenes: Path, tmp_path: Path, monkeypatc
     image, phrases = next(asked(scenes))
     for one, other in zip(exact.ground(image, phrases), compiled.ground(image, phrases), strict=True):
         np.testing.assert_allclose(other.heatmap, one.heatmap, atol=1e-4)
+
+
+def test_bfloat16_without_instructions_for_it_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(precision, "_multiplies_bfloat16", lambda device: False)
+    precision._warn_of_slow_bfloat16.cache_clear()
+    assert number_format("bfloat16", "cpu") == number_format("bfloat16", "cpu") == torch.bfloat16
+    assert capsys.readouterr().err.count("several times slower than --precision float32") == 1
+    precision._warn_of_slow_bfloat16.cache_clear()
+    number_format("bfloat16", "cuda")
+    assert not capsys.readouterr().err

@@ -76,14 +76,16 @@ def test_a_picture_and_phrases_as_plain_words(capsys, clip_file, photos, tmp_pat
     assert "asking RN50: CLIP" in outcome.err
 
 
-def test_a_folder_as_json_lines_and_pictures(capsys, clip_file, photos, tmp_path):
+@pytest.mark.parametrize("suffix", [".json", ".jsonl"])
+def test_a_folder_as_json_and_pictures(capsys, clip_file, photos, tmp_path, suffix):
     Image.new("RGB", (30, 30)).save(photos / "b.jpg")  # called alike
-    output = tmp_path / "new" / "boxes.jsonl"
-    outcome = run(
-        capsys, photos, "a dog", "--output", output, "--model.clip", clip_file, "--pictures", tmp_path / "drawn"
-    )
+    output = tmp_path / "new" / f"boxes{suffix}"
+    words = "a dog", "--output", output, "--model.clip", clip_file, "--pictures", tmp_path / "drawn"
+    outcome = run(capsys, photos, *words, "--skip_broken", "true")
     assert outcome.code == 0, outcome
-    records = [json.loads(line) for line in output.read_text().splitlines()]
+    written = output.read_text()
+    records = json.loads(written) if suffix == ".json" else [json.loads(line) for line in written.splitlines()]
+    assert [len(each["answers"]) for each in records] == [1] * 4, "the word after --skip_broken is no phrase"
     assert [each["key"] for each in records] == [str(photos / name) for name in ("# 1.jpg", "b.jpg", "b.png", "c.png")]
     assert [each["width"] for each in records] == [50, 30, 51, 52]
     assert records[0]["answers"][0]["presence"] is None and records[0]["answers"][0]["found"] == [0]
@@ -108,7 +110,7 @@ def test_what_cannot_be_asked_is_said_at_once(capsys, clip_file, photos, tmp_pat
     for words, said in (
         ([photos], "PHRASE"),
         ([photos, "a dog", "--color", "x"], "--color"),
-        ([photos, "a dog", "-o", "boxes.txt"], ".csv, .jsonl"),
+        ([photos, "a dog", "-o", "boxes.txt"], ".csv, .json, .jsonl"),
         ([tmp_path / "empty", "a dog"], "holds no image"),
         ([photos, "a dog", "--model", "whole-image"], "looks at no image"),
         ([photos, "a dog", "--model", "no-such-run"], "no run folder"),
