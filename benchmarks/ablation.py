@@ -1,15 +1,8 @@
-"""What each part of training with boxes is worth, and each box: `python -m benchmarks.ablation`, 25 minutes on a core.
+"""What each part of training with boxes is worth: `python -m benchmarks.ablation --seeds 3`, 90 minutes on a core.
 
-Short trainings by configs/refshapes.yaml, each with one part taken out or put in; `--seeds 3` repeats them. All is
-measured on val, by connected components above half of the maximum, so that nothing chosen later has looked at test.
-Killed and started again, it trains and measures what is missing. The runs of `SHARES` are made before:
-
-    python train.py --config configs/refshapes.yaml --output runs/refshapes-10 --subset 1200 --epochs 20
-    python train.py --config configs/refshapes.yaml --output runs/refshapes-1 --subset 120 --epochs 40
-
-those without any box by configs/refshapes-weak.yaml and configs/refshapes-pseudo.yaml, and those that start from the
-latter by it with `--split_by umd --data data/refshapes-1 --composed_per_image 1 --start_from runs/refshapes-pseudo`,
-8 epochs of 1,200 images or 20 of 120. Writes tables of docs/results.md, and docs/claims.json.
+Short trainings by configs/refshapes.yaml, each with one part taken out or put in. All is measured on val, by connected
+components above half of the maximum, so that nothing chosen later has looked at test. Killed and started again, it
+trains and measures what is missing. Writes a table of docs/results.md, and docs/claims.json.
 """
 
 from __future__ import annotations
@@ -43,18 +36,6 @@ COMMAND, PREFIX = "python -m benchmarks.ablation", "ablation/"
 ALL_PARTS = "as configs/refshapes.yaml"
 MEASURES = {"acc@0.5": "Acc@0.5", "miou": "mIoU", "pointing": "pointing"}
 LEAST_OF_A_PART = 0.02
-# Runs by the boxes they have seen, of 12,000 images; and what those with some are held against.
-NONE, ALL = "none", "all"
-SHARES = {
-    NONE: "refshapes-weak",
-    "none, on the boxes of a detector": "refshapes-weak+yolo",
-    "none, decoder trained on the latter": "refshapes-pseudo",
-    "1 %": "refshapes-1",
-    "1 %, started from that decoder": "refshapes-1-weak",
-    "10 %": "refshapes-10",
-    "10 %, started from that decoder": "refshapes-10-weak",
-    ALL: "refshapes",
-}
 # Whose answers are taken as they are: maps of peaks, of which half of the maximum outlines no object.
 OWN_BOXES = ("refshapes-weak", "refshapes-weak+yolo")
 
@@ -95,7 +76,7 @@ def main(
     output: Path = Path("docs/results.md"),
     claims: Path = CLAIMS,
 ) -> None:
-    """Train, measure and write the tables.
+    """Train, measure and write the table.
 
     Args:
         config: configuration whose section `train` is varied.
@@ -118,12 +99,10 @@ def main(
             if not folder.with_name(f"{folder.name}.json").is_file():
                 train(replace(varied, seed=seed, output=folder))
             parts.setdefault(name, []).append(measure(folder, val, runs / "ablation"))
-    by_share = {share: measure(runs / name, val, runs / "ablation") for share, name in SHARES.items()}
     facts = (f"{seeds} seed{'s' * (seeds > 1)}, {epochs} passes over {images:,} images; {len(val)} images of val, "
              f"{len(val.expressions):,} expressions")  # fmt: skip
-    text = f"{facts}.\n\n{parts_table(parts)}\n\n{shares_table(by_share)}"
-    write_between(output, BEGIN, END, text)
-    record(worth_of_parts(parts) | worth_of_boxes(by_share), claims)
+    write_between(output, BEGIN, END, f"{facts}.\n\n{parts_table(parts)}")
+    record(worth_of_parts(parts), claims)
 
 
 def measure(method: Path, dataset: RefCOCOg, folder: Path) -> Measured:
@@ -163,15 +142,6 @@ def parts_table(parts: Mapping[str, Sequence[Measured]]) -> str:
     return tabulate(rows, ["training", *MEASURES.values(), "Acc@0.5, minus all parts"], "github", disable_numparse=True)
 
 
-def shares_table(by_share: Mapping[str, Measured]) -> str:
-    """The curve over the share of images whose boxes were seen, as Markdown."""
-    rows = [
-        [share, SHARES[share], *(f"{each.values[name].mean():.3f}" for name in MEASURES)]
-        for share, each in by_share.items()
-    ]
-    return tabulate(rows, ["boxes of", "run", *MEASURES.values()], "github", disable_numparse=True)
-
-
 def difference(
     of_seeds: Sequence[Measured], others: Sequence[Measured], measure_name: str
 ) -> tuple[float, tuple[float, float]]:
@@ -194,20 +164,6 @@ def worth_of_parts(parts: Mapping[str, Sequence[Measured]]) -> dict[str, Claim]:
             claims[f"{PREFIX}{part} acc@0.5"] = Claim(
                 value, COMMAND, interval, len(of_seeds[0].image_ids), goal=(LEAST_OF_A_PART, None)
             )
-    return claims
-
-
-def worth_of_boxes(by_share: Mapping[str, Measured]) -> dict[str, Claim]:
-    """How far a tenth of the boxes goes, and how far one in a hundred is above none."""
-    share_of_all = {each: float(by_share[each].values["acc@0.5"].mean()) for each in by_share}
-    n = len(by_share[ALL].image_ids)
-    claims = {}
-    for share in (each for each in by_share if each.startswith("10 %")):
-        value = share_of_all[share] / share_of_all[ALL]
-        claims[f"{PREFIX}boxes of {share}: acc@0.5, of all"] = Claim(value, COMMAND, n=n, goal=(0.95, None))
-    for share in (each for each in by_share if each.startswith("1 %")):
-        value, interval = difference([by_share[share]], [by_share[NONE]], "acc@0.5")
-        claims[f"{PREFIX}boxes of {share}: acc@0.5, minus none"] = Claim(value, COMMAND, interval, n, goal=(0.03, None))
     return claims
 
 
