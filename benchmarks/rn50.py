@@ -41,9 +41,11 @@ def random_rn50(seed: int = 0, *, precision: torch.dtype = torch.float32, compil
     return LoadedCLIP(model, name, name, hashlib.sha256(name.encode()).hexdigest(), precision, compiled)
 
 
-def random_grounder(clip: LoadedCLIP) -> DenseGrounder:
+def random_grounder(
+    clip: LoadedCLIP, *, model_size: int = MODEL_SIZE, output_stride: int = OUTPUT_STRIDE
+) -> DenseGrounder:
     """configs/refcocog.yaml's model with an untrained decoder."""
-    encoder = Encoder(clip, model_size=MODEL_SIZE, output_stride=OUTPUT_STRIDE)
+    encoder = Encoder(clip, model_size=model_size, output_stride=output_stride)
     return DenseGrounder(encoder, decoder_for(encoder, DECODER), extraction=ExtractionConfig(), name="ours")
 
 
