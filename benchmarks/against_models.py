@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -37,7 +38,7 @@ def main(rounds: int = 10) -> None:
         InputError: transformers is not installed.
     """
     try:
-        import transformers
+        transformers = import_module("transformers")
     except ImportError as error:
         raise InputError("transformers is not installed: pip install transformers, for this benchmark alone") from error
     ours = random_grounder(random_rn50())

@@ -17,10 +17,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measuring import flops_of, run
 from benchmarks.pages import write_between
-from benchmarks.rn50 import RN50, random_rn50
+from benchmarks.rn50 import RN50, batch_of, random_rn50
 from grounding.clip.backbone import LoadedCLIP
 from grounding.clip.encoder import Encoder
-from grounding.data.batches import TrainingBatch
 from grounding.model.build import decoder_for
 from grounding.runtime.cli import parse
 from grounding.training.config import TrainConfig
@@ -75,7 +74,9 @@ def step_of(config: TrainConfig, clip: LoadedCLIP) -> Step:
     """
     encoder = Encoder(clip, model_size=config.model.model_size, output_stride=config.model.output_stride)
     criterion = criterion_for(encoder, decoder_for(encoder, config.model.decoder), config.losses)
-    batch = batch_of(config, images=MEASURED, phrases=MEASURED * config.phrases_per_image)
+    batch = batch_of(
+        config.model.model_size, config.model.heatmap_stride, MEASURED, config.phrases_per_image * MEASURED
+    )
     encoder.encode_phrases(batch.phrases)  # as in training, once for all steps: the criterion looks them up
     weights = {each.data_ptr() for each in criterion.parameters()}
     saved: dict[int, int] = {}
@@ -115,20 +116,6 @@ def updated_flops(encoder: Encoder, images: int) -> int:
         x = visual.conv3(visual.conv2(visual.conv1(pixels)))
         visual.layer2(visual.layer1(visual.avgpool(x)))
     return tower_flops(encoder, images) - int(before.get_total_flops())
-
-
-def batch_of(config: TrainConfig, *, images: int, phrases: int) -> TrainingBatch:
-    """A batch with a box for each phrase, which adapters do not look at."""
-    size = config.model.model_size
-    cells = size // config.model.heatmap_stride
-    return TrainingBatch(
-        squares=torch.zeros(images, size, size, 3, dtype=torch.uint8),
-        valid=torch.ones(images, cells, cells, dtype=torch.bool),
-        image_ids=torch.arange(images), phrases=[f"phrase {index}" for index in range(phrases)],
-        boxes_xyxy=torch.tensor([0.0, 0.0, size / 2, size / 2]).expand(phrases, -1),
-        box_counts=torch.ones(phrases, dtype=torch.long), image_index=torch.arange(phrases) * images // phrases,
-        region_ids=torch.arange(phrases),
-    )  # fmt: skip
 
 
 def section(configs: dict[str, TrainConfig], clip: LoadedCLIP) -> str:

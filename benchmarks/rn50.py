@@ -16,6 +16,7 @@ from grounding.clip.encoder import Encoder
 from grounding.clip.package import CLIP
 from grounding.clip.precision import number_format
 from grounding.clip.text import CONTEXT_LENGTH
+from grounding.data.batches import TrainingBatch
 from grounding.extraction import ExtractionConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.model.build import decoder_for
@@ -47,6 +48,18 @@ def random_grounder(
     """configs/refcocog.yaml's model with an untrained decoder."""
     encoder = Encoder(clip, model_size=model_size, output_stride=output_stride)
     return DenseGrounder(encoder, decoder_for(encoder, DECODER), extraction=ExtractionConfig(), name="ours")
+
+
+def batch_of(model_size: int, heatmap_stride: int, images: int, phrases: int) -> TrainingBatch:
+    """Black images with phrases and a box for each, spread over the images in turn."""
+    cells = model_size // heatmap_stride
+    return TrainingBatch(
+        squares=torch.zeros(images, model_size, model_size, 3, dtype=torch.uint8),
+        valid=torch.ones(images, cells, cells, dtype=torch.bool), image_ids=torch.arange(images),
+        phrases=new_phrases(phrases), boxes_xyxy=torch.tensor([[0.0, 0.0, 200.0, 100.0]]).expand(phrases, -1),
+        box_counts=torch.ones(phrases, dtype=torch.long), image_index=torch.arange(phrases) * images // phrases,
+        region_ids=torch.arange(phrases),
+    )  # fmt: skip
 
 
 def number_formats() -> list[torch.dtype]:

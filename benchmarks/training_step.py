@@ -13,8 +13,7 @@ import torch
 from accelerate import Accelerator
 
 from benchmarks.measuring import Finding, report, run, take_turns
-from benchmarks.refcocog_cost import batch_of
-from benchmarks.rn50 import random_rn50
+from benchmarks.rn50 import batch_of, random_rn50
 from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch
 from grounding.model.build import decoder_for
@@ -39,7 +38,7 @@ def main(rounds: int = 10) -> None:
     encoder = Encoder(random_rn50(), model_size=config.model.model_size, output_stride=config.model.output_stride)
     criterion = criterion_for(encoder, decoder_for(encoder, config.model.decoder), config.losses)
     assert isinstance(criterion, BoxCriterion)
-    batch = batch_of(config, images=IMAGES, phrases=PHRASES)
+    batch = batch_of(config.model.model_size, config.model.heatmap_stride, IMAGES, PHRASES)
     features = encoder.encode_squares(batch.squares)
     criterion.weighted_means = partial(criterion.of_features, features)  # type: ignore[method-assign]
     step = make_step(criterion, config, Accelerator(cpu=True), total_steps=1000)
