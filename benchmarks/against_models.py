@@ -51,7 +51,8 @@ def main(rounds: int = 10) -> None:
     findings = []
     for name, goal in GOALS.items():
         detail = (f"{1e3 * seconds[name]:.0f} ms and {flops[name]:.0f} GFLOP, ours {1e3 * seconds['ours']:.0f} ms and "
-                  f"{flops['ours']:.0f} GFLOP, of which the ratio is {flops[name] / flops['ours']:.1f}")  # fmt: skip
+                  f"{flops['ours']:.0f} GFLOP, of which the ratio is {flops[name] / flops['ours']:.1f}; "
+                  f"medians of {rounds}")  # fmt: skip
         key = name.replace(" ", "_")
         findings.append(Finding(f"against_models.{key}", seconds[name] / seconds["ours"], goal, True, detail))
     report(findings, command=COMMAND)

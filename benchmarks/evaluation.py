@@ -2,7 +2,8 @@
 
 Images of RefCOCOg's size with as many phrases as its test split has, RN50 on 448 pixels and as the judge of crops: one
 method through all that `evaluate.py compare` does with an image, for the first time and with the annotated crops known,
-as they are for every further method. The goal: at most 1.5 times what the images take in the image tower.
+as they are for every further method; one image is asked twice, as always. The goal: at most 1.5 times what the images
+take in the image tower.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def main(rounds: int = 10) -> None:
     step = make_step(criterion, config, Accelerator(cpu=True), total_steps=1000)
     seconds = take_turns({"tower": lambda: tower(encoder, batch), "rest": lambda: step(batch)}, rounds=rounds)
     detail = (f"{IMAGES} images with {PHRASES} phrases: image tower {seconds['tower']:.2f} s, decoder, losses, "
-              f"backward pass and optimiser {seconds['rest']:.2f} s")  # fmt: skip
+              f"backward pass and optimiser {seconds['rest']:.2f} s; medians of {rounds}")  # fmt: skip
     report([Finding("training_step.besides_tower", seconds["rest"] / seconds["tower"], MOST, False, detail)],
            command=COMMAND)  # fmt: skip
 
