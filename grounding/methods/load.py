@@ -95,7 +95,7 @@ def load(
             heatmaps a little (docs/performance.md); or "auto": the latter where that is so.
         compiled: whether `torch.compile` makes the image tower faster first, by half a minute and a C++ compiler.
         fast: whether a heatmap method sees images once, at `FAST_SIZE` pixels, whatever sizes and mirrored images it is
-            configured with: several times faster, and less exact (docs/performance.md).
+            configured with: faster, and less exact (docs/performance.md).
 
     Returns:
         The method; a run's is named like its folder.
