@@ -19,7 +19,8 @@ from benchmarks.measuring import RESULTS, run
 from benchmarks.pages import write_between
 from grounding.errors import InputError
 
-NAMES = ("encoding", "end_to_end", "against_yolo_clip", "precision", "growth", "export", "gpu")
+NAMES = ("encoding", "end_to_end", "against_yolo_clip", "against_models", "fast", "training_step", "evaluation",
+         "start", "precision", "growth", "export", "gpu")  # fmt: skip
 PAGE = Path("docs/performance.md")
 BEGIN, END = "<!-- Written by python -m benchmarks -->", "<!-- End of what it writes -->"
 

@@ -12,10 +12,9 @@ from functools import partial
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.measuring import Finding, report, take_turns
-from benchmarks.rn50 import DECODER, MODEL_SIZE, OUTPUT_STRIDE, random_rn50
+from benchmarks.measuring import Finding, flops_of, report, take_turns
+from benchmarks.rn50 import DECODER, MODEL_SIZE, OUTPUT_STRIDE, batch_of, random_rn50
 from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch
 from grounding.model.decoder import decoder_for
@@ -53,7 +52,7 @@ def main(device: str = "cuda", images: int = 64, matrix: int = 8192) -> None:
 def _sides(device: str, images: int, matrix: int) -> tuple[dict[str, Callable[[], object]], dict[str, float]]:
     a = torch.randn(matrix, matrix, device=device, dtype=torch.bfloat16)
     squares = torch.randint(0, 256, (images, MODEL_SIZE, MODEL_SIZE, 3), dtype=torch.uint8)
-    criterion = _criterion(device)
+    criterion, batch = _criterion(device), batch_of(MODEL_SIZE, OUTPUT_STRIDE // 4, images, images * PHRASES)
     sides: dict[str, Callable[[], object]] = {"matrices": lambda: _finished(torch.mm(a, a))}
     for compiled in (False, True):
         loaded = random_rn50(precision=torch.bfloat16, compiled=compiled)
@@ -61,12 +60,8 @@ def _sides(device: str, images: int, matrix: int) -> tuple[dict[str, Callable[[]
         encoder = Encoder(loaded, model_size=MODEL_SIZE, output_stride=OUTPUT_STRIDE)
         name = "encoding_compiled" if compiled else "encoding"
         sides[name] = partial(_encode, encoder, squares)
-    sides["training"] = partial(_step, criterion, _batch(squares), device)
-    flops: dict[str, float] = {}
-    for name in ("matrices", "encoding", "training"):
-        with FlopCounterMode(display=False) as counted:
-            sides[name]()
-        flops[name] = counted.get_total_flops()
+    sides["training"] = partial(_step, criterion, batch, device)
+    flops: dict[str, float] = {name: flops_of(sides[name]) for name in ("matrices", "encoding", "training")}
     return sides, flops | {"encoding_compiled": flops["encoding"]}
 
 
@@ -75,23 +70,6 @@ def _criterion(device: str) -> TrainingCriterion:
     loaded.model.to(device)
     encoder = Encoder(loaded, model_size=MODEL_SIZE, output_stride=OUTPUT_STRIDE)
     return criterion_for(encoder, decoder_for(encoder, DECODER), LossConfig()).to(device)
-
-
-def _batch(squares: Tensor) -> TrainingBatch:
-    images = len(squares)
-    phrases = images * PHRASES
-    cells = MODEL_SIZE // (OUTPUT_STRIDE // 4)
-    corner = torch.tensor([100.0, 100.0, 300.0, 300.0])
-    return TrainingBatch(
-        squares=squares,
-        valid=torch.ones(images, cells, cells, dtype=torch.bool),
-        image_ids=torch.arange(images),
-        phrases=[f"the man in a red shirt left of number {number}" for number in range(phrases)],
-        boxes_xyxy=corner.expand(phrases, -1),
-        box_counts=torch.ones(phrases, dtype=torch.long),
-        image_index=torch.arange(images).repeat_interleave(PHRASES),
-        region_ids=torch.arange(phrases),
-    )
 
 
 def _encode(encoder: Encoder, squares: Tensor) -> None:

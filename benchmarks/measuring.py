@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from jsonargparse import auto_cli
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.files import write_text_atomic
@@ -70,6 +71,23 @@ def take_turns(sides: Mapping[str, Callable[[], object]], *, rounds: int = ROUND
             if turn:
                 seconds[name].append(perf_counter() - began)
     return {name: median(values) for name, values in seconds.items()}
+
+
+def flops_of(call: Callable[[], object]) -> int:
+    """FLOPs of one call as PyTorch counts them, a multiply-add being two; of ONNX Runtime's networks it sees none."""
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # what is fused is not counted
+    attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    try:
+        with FlopCounterMode(display=False, custom_mapping={attention: _of_attention}) as counted:
+            call()
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+    return counted.get_total_flops()
+
+
+def _of_attention(query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: Any, **__: Any) -> int:
+    return sdpa_flop_count(query, key, value)
 
 
 def report(findings: Sequence[Finding], *, command: str, path: Path = RESULTS) -> None:

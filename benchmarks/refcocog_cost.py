@@ -15,12 +15,11 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.measuring import run
+from benchmarks.measuring import flops_of, run
 from benchmarks.pages import write_between
-from benchmarks.rn50 import RN50, random_rn50
+from benchmarks.rn50 import RN50, batch_of, random_rn50
 from grounding.clip.backbone import LoadedCLIP
 from grounding.clip.encoder import Encoder
-from grounding.data.batches import TrainingBatch
 from grounding.model.decoder import decoder_for
 from grounding.runtime.cli import parse
 from grounding.training.config import TrainConfig
@@ -75,7 +74,9 @@ def step_of(config: TrainConfig, clip: LoadedCLIP) -> Step:
     """
     encoder = Encoder(clip, model_size=config.model.model_size, output_stride=config.model.output_stride)
     criterion = criterion_for(encoder, decoder_for(encoder, config.model.decoder), config.losses)
-    batch = batch_of(config)
+    batch = batch_of(
+        config.model.model_size, config.model.heatmap_stride, MEASURED, config.phrases_per_image * MEASURED
+    )
     encoder.encode_phrases(batch.phrases)  # as in training, once for all steps: the criterion looks them up
     weights = {each.data_ptr() for each in criterion.parameters()}
     saved: dict[int, int] = {}
@@ -103,9 +104,8 @@ def step_of(config: TrainConfig, clip: LoadedCLIP) -> Step:
 
 def tower_flops(encoder: Encoder, images: int) -> int:
     """FLOPs of the image tower at the encoder's size."""
-    with FlopCounterMode(display=False) as counter:
-        encoder.encode_squares(torch.zeros(images, encoder.model_size, encoder.model_size, 3, dtype=torch.uint8))
-    return int(counter.get_total_flops())
+    squares = torch.zeros(images, encoder.model_size, encoder.model_size, 3, dtype=torch.uint8)
+    return flops_of(lambda: encoder.encode_squares(squares))
 
 
 def updated_flops(encoder: Encoder, images: int) -> int:
@@ -116,20 +116,6 @@ def updated_flops(encoder: Encoder, images: int) -> int:
         x = visual.conv3(visual.conv2(visual.conv1(pixels)))
         visual.layer2(visual.layer1(visual.avgpool(x)))
     return tower_flops(encoder, images) - int(before.get_total_flops())
-
-
-def batch_of(config: TrainConfig) -> TrainingBatch:
-    """`MEASURED` images with boxes, which adapters do not look at."""
-    size, count = config.model.model_size, MEASURED * config.phrases_per_image
-    image_index = torch.arange(count) // config.phrases_per_image
-    cells = size // config.model.heatmap_stride
-    return TrainingBatch(
-        squares=torch.zeros(MEASURED, size, size, 3, dtype=torch.uint8),
-        valid=torch.ones(MEASURED, cells, cells, dtype=torch.bool),
-        image_ids=torch.arange(MEASURED), phrases=[f"phrase {index}" for index in range(count)],
-        boxes_xyxy=torch.tensor([0.0, 0.0, size / 2, size / 2]).expand(count, -1),
-        box_counts=torch.ones(count, dtype=torch.long), image_index=image_index, region_ids=torch.arange(count),
-    )  # fmt: skip
 
 
 def section(configs: dict[str, TrainConfig], clip: LoadedCLIP) -> str:

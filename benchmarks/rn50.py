@@ -15,6 +15,7 @@ from grounding.clip.backbone import CLIP, LoadedCLIP
 from grounding.clip.encoder import Encoder
 from grounding.clip.precision import number_format
 from grounding.clip.text import CONTEXT_LENGTH
+from grounding.data.batches import TrainingBatch
 from grounding.extraction import ExtractionConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.model.decoder import DecoderConfig, decoder_for
@@ -39,10 +40,24 @@ def random_rn50(seed: int = 0, *, precision: torch.dtype = torch.float32, compil
     return LoadedCLIP(model, name, name, hashlib.sha256(name.encode()).hexdigest(), precision, compiled)
 
 
-def random_grounder(clip: LoadedCLIP) -> DenseGrounder:
+def random_grounder(
+    clip: LoadedCLIP, *, model_size: int = MODEL_SIZE, output_stride: int = OUTPUT_STRIDE
+) -> DenseGrounder:
     """configs/refcocog.yaml's model with an untrained decoder."""
-    encoder = Encoder(clip, model_size=MODEL_SIZE, output_stride=OUTPUT_STRIDE)
+    encoder = Encoder(clip, model_size=model_size, output_stride=output_stride)
     return DenseGrounder(encoder, decoder_for(encoder, DECODER), extraction=ExtractionConfig(), name="ours")
+
+
+def batch_of(model_size: int, heatmap_stride: int, images: int, phrases: int) -> TrainingBatch:
+    """Black images with phrases and a box for each, spread over the images in turn."""
+    cells = model_size // heatmap_stride
+    return TrainingBatch(
+        squares=torch.zeros(images, model_size, model_size, 3, dtype=torch.uint8),
+        valid=torch.ones(images, cells, cells, dtype=torch.bool), image_ids=torch.arange(images),
+        phrases=new_phrases(phrases), boxes_xyxy=torch.tensor([[0.0, 0.0, 200.0, 100.0]]).expand(phrases, -1),
+        box_counts=torch.ones(phrases, dtype=torch.long), image_index=torch.arange(phrases) * images // phrases,
+        region_ids=torch.arange(phrases),
+    )  # fmt: skip
 
 
 def number_formats() -> list[torch.dtype]:

@@ -32,11 +32,12 @@ def read_words(words: Sequence[str]) -> Namespace:
                         help="a CLIP's name or file, the folder of a run, refshapes, zero-shot, gradcam, yolo-clip or "
                         "reclip; RN50, without training at several sizes, unless given")  # fmt: skip
     for flag, about in (("--skip_broken", "note files that cannot be read, and go on"),
+                        ("--fast", "look at each picture once, and small: faster, and less exact"),
                         ("--trust_checkpoint", "read a CLIP in a TorchScript archive although OpenAI did not publish "
                          "it, which runs the archive's code")):  # fmt: skip
         parser.add_argument(flag, action="store_true", help=about)
     given = [word for before, word in zip(["", *words], words, strict=False)  # elsewhere such an option takes a value
-             if not (before in ("--skip_broken", "--trust_checkpoint") and word == "true")]  # fmt: skip
+             if not (before in ("--skip_broken", "--fast", "--trust_checkpoint") and word == "true")]  # fmt: skip
     return parser.parse_intermixed_args(given)
 
 

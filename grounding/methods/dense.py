@@ -159,7 +159,7 @@ class DenseGrounder(EncodingGrounder):
             heat = view.letterboxes[index].map_to_image(values)
             over_image.append(heat[:, ::-1] if view.mirrored else heat)
             present.append(presence)
-        heatmap = np.mean(over_image, axis=0)
+        heatmap = over_image[0] if len(over_image) == 1 else np.mean(over_image, axis=0)
         boxes_xyxy, scores = extract(heatmap, self.extraction, self.quality_head, encoded.images[index])
         answer = Grounding(phrase, boxes_xyxy, scores, heatmap, encoded.images[index], presence=float(np.mean(present)))
         if self.calibration is not None and not self.raw_scores:

@@ -48,6 +48,7 @@ from grounding.model.decoder import HeatmapDecoder, decoder_for
 
 # Of a CLIP that is named as a method: the size it was trained at sees large objects, larger ones see small objects.
 SIZES_OF_A_CLIP = (224, 320, 448)
+FAST_SIZE = 256
 CLIP_SHA256 = "clip_sha256"  # in the decoder file's metadata
 
 
@@ -72,6 +73,7 @@ def load(
     device: str | torch.device = "cpu",
     precision: Precision = "auto",
     compiled: bool = False,
+    fast: bool = False,
 ) -> Grounder:
     """A method, ready to ground phrases.
 
@@ -88,6 +90,8 @@ def load(
         precision: "float32"; "bfloat16", which saves most of the time where the device multiplies it natively and moves
             heatmaps a little (docs/performance.md); or "auto": the latter where that is so.
         compiled: whether `torch.compile` makes the image tower faster first, by half a minute and a C++ compiler.
+        fast: whether a heatmap method sees images once, at `FAST_SIZE` pixels, whatever sizes and mirrored images it is
+            configured with: faster, and less exact (docs/performance.md).
 
     Returns:
         The method; a run's is named like its folder.
@@ -109,11 +113,12 @@ def load(
             raise InputError(f"where a {kind.__name__} is expected there is {what!r}: give a {kind.__name__}")
     name, device = os.fspath(name), usable_device(device)  # type: ignore[arg-type]
     if name.endswith(ON_PROPOSALS):
-        maps = load(maps_of(name), model=model, device=device, precision=precision, compiled=compiled)
+        maps = load(maps_of(name), model=model, device=device, precision=precision, compiled=compiled,
+                    fast=fast)  # fmt: skip
         return OnProposals(maps, load_proposer(proposals, device))
     if name in BLIND:
         return BLIND[name]()
-    model = model_for(name, model)
+    model = _as_seen(model_for(name, model), fast)
     if name == ZERO_SHOT or is_clip(name):
         encoder = make_encoder(model, device, precision=precision, compiled=compiled)
         return zero_shot(encoder, model, name=names_of(name)[0])
@@ -128,7 +133,7 @@ def load(
         known = ", ".join((*SHIPPED, *TRAINING_FREE, *RESNETS, "module:Class of a method of your own"))
         hub = f"; a run on a model hub is named {PREFIX}{name}" if NAME.fullmatch(name) else ""
         raise InputError(f"no run folder {name!r}: train one with train.py, or give one of {known}{hub}")
-    config = read_model_config(folder, trust_checkpoint=model.trust_checkpoint)
+    config = _as_seen(read_model_config(folder, trust_checkpoint=model.trust_checkpoint), fast)
     refuse_other_model(model, config, folder)
     try:
         encoder = make_encoder(config, device, precision=precision, compiled=compiled)
@@ -173,6 +178,10 @@ def model_for(name: str, given: ModelConfig) -> ModelConfig:
     if given.clip not in (EMBEDDED, name):
         raise InputError(f"the method {name!r} is a CLIP, and model.clip is {given.clip!r}: leave one of them out")
     return replace(given, clip=name, inference_sizes=given.inference_sizes or SIZES_OF_A_CLIP)
+
+
+def _as_seen(model: ModelConfig, fast: bool) -> ModelConfig:
+    return replace(model, inference_sizes=(FAST_SIZE,), inference_flip=False) if fast else model
 
 
 def refuse_other_model(given: ModelConfig, own: ModelConfig, folder: Path) -> None:

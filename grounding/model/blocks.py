@@ -56,8 +56,8 @@ class ModulatedBlock(nn.Module):
     def forward(self, x: Tensor, summary: Tensor) -> Tensor:
         """(P, C, h, w) and (P, D) phrase summaries to (P, C, h, w)."""
         scale, shift = self.modulation(summary)[..., None, None].chunk(2, dim=1)
-        out = self.norm(self.depthwise(x)) * (1 + scale) + shift
-        return x + self.project(F.gelu(self.expand(out)))
+        out = torch.addcmul(shift, self.norm(self.depthwise(x)), 1 + scale)
+        return x + self.project(gelu(self.expand(out)))
 
 
 class PresenceHead(nn.Module):
@@ -76,6 +76,11 @@ class PresenceHead(nn.Module):
         own = F.max_pool2d(valid[:, None].float(), valid.shape[-1] // x.shape[-1]) > 0
         most = x.masked_fill(~own, -torch.inf).amax(dim=(2, 3))
         return self.layers(torch.cat([most, summary], dim=1))[:, 0]
+
+
+def gelu(x: Tensor) -> Tensor:
+    """GELU; of a map that nothing else needs, so that without gradients it takes no memory, which costs more time."""
+    return F.gelu(x) if torch.is_grad_enabled() else torch.ops.aten.gelu_(x)
 
 
 def expand_to_phrases(x: Tensor, image_index: Tensor) -> Tensor:

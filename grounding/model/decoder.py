@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from grounding.clip.dense import DenseFeatures
@@ -23,7 +22,15 @@ from grounding.clip.similarity import similarity_of
 from grounding.clip.text import PhraseFeatures
 from grounding.errors import SettingsError
 from grounding.model.adaptation import STAGE, EmbeddingAdapters, LowRankUpdates, RegionAdapter
-from grounding.model.blocks import ModulatedBlock, PhraseReader, PresenceHead, coordinates, expand_to_phrases, upsampled
+from grounding.model.blocks import (
+    ModulatedBlock,
+    PhraseReader,
+    PresenceHead,
+    coordinates,
+    expand_to_phrases,
+    gelu,
+    upsampled,
+)
 
 # The stages that a decoder reads, coarse to fine, by the output stride of the dense embeddings.
 STAGES_READ = {16: ("layer3", "layer2", "layer1"), 32: ("layer4", "layer3", "layer2")}
@@ -185,7 +192,7 @@ class HeatmapDecoder(nn.Module):
         x = upsampled(self.middle_up(x), middle) + middle
         x = self.middle(x, summary)
         x = upsampled(self.fine_up(x), fine) + fine
-        return self.head(F.gelu(x))[:, 0]
+        return self.head(gelu(x))[:, 0]
 
 
 def decoder_for(encoder: Encoder, config: DecoderConfig) -> HeatmapDecoder | EmbeddingAdapters:

@@ -8,12 +8,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+import torch
 
 from benchmarks.__main__ import BEGIN, END, PAGE, tables
-from benchmarks.measuring import RESULTS, Finding, peak_memory, report, take_turns
+from benchmarks.against_yolo_clip import EMBEDDED_FLOPS
+from benchmarks.measuring import RESULTS, Finding, flops_of, peak_memory, report, take_turns
 from benchmarks.pages import between
 from grounding.errors import InputError
+from grounding.methods.proposals import EMBEDDED_FILE
 from tests.scripts import ROOT
 
 
@@ -73,3 +77,22 @@ def test_peak_memory_is_a_processs_own() -> None:
     command = [sys.executable, "-c", "from benchmarks.measuring import peak_memory; print(peak_memory())"]
     its_own = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert 2**24 < its_own < held.nbytes
+
+
+def test_flops_are_counted_of_fused_attention_too() -> None:
+    assert flops_of(lambda: torch.ones(3, 4) @ torch.ones(4, 5)) == 2 * 3 * 4 * 5
+    tokens, width = 7, 8
+    layer = torch.nn.TransformerEncoderLayer(width, 2, dim_feedforward=width, batch_first=True, dropout=0.0).eval()
+    with torch.no_grad():
+        products = 2 * tokens * (6 * width * width + 2 * tokens * width)  # six matrices, and two of tokens by tokens
+        assert flops_of(lambda: layer(torch.ones(1, tokens, width))) == products
+
+
+def test_flops_of_the_embedded_detector() -> None:
+    graph = onnx.shape_inference.infer_shapes(onnx.load(EMBEDDED_FILE)).graph
+    shapes = {each.name: [side.dim_value for side in each.type.tensor_type.shape.dim]
+              for each in (*graph.value_info, *graph.output)}  # fmt: skip
+    weights = {each.name: each.dims for each in graph.initializer}
+    products = (np.prod(shapes[node.output[0]]) * np.prod(weights[node.input[1]][1:])
+                for node in graph.node if node.op_type == "Conv")  # fmt: skip
+    assert 2 * sum(products) == EMBEDDED_FLOPS

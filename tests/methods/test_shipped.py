@@ -13,6 +13,7 @@ from grounding import RefCOCOg, load
 from grounding.data.refshapes.writer import write_refshapes
 from grounding.evaluation.evaluate import evaluate
 from grounding.methods.config import read_model_config
+from grounding.methods.load import FAST_SIZE
 from grounding.methods.names import SHIPPED, TRAINING_FREE
 
 UNUSED_SEED = 20_261_124  # neither its training scenes nor those that its settings were chosen on come from it
@@ -46,3 +47,12 @@ def test_images_without_phrases(name: str) -> None:
     assert method.ground_batch([image], [[]]) == [[]]
     assert method.ground_batch([], []) == []
     assert method.ground(image, []) == []
+
+
+@pytest.mark.parametrize("name", ["refshapes", "zero-shot", "refshapes+yolo"])
+def test_the_fast_setting_sees_an_image_once_and_small(name: str) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    method = grounding.load(name, fast=True)
+    [view] = getattr(method, "maps", method).encode(image).views
+    assert view.letterboxes[0].model_size == FAST_SIZE and not view.mirrored
+    assert len(method.ground(image, ["a"])) == 1

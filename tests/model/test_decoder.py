@@ -134,3 +134,12 @@ def test_padding_has_no_say_in_presence() -> None:
         else:
             expected = heat[:, 4:].amax(dim=(1, 2))
         torch.testing.assert_close(presence, expected)
+
+
+def test_with_and_without_gradients_it_answers_the_same_and_leaves_features_as_they_are():
+    features, decoder = make_features(1, 64, 64, 16), make_decoder()
+    before = {name: values.clone() for name, values in features.pyramid.items()}
+    with_gradients = decoder(features, make_phrases(2), torch.tensor([0, 0]))
+    with torch.no_grad():
+        assert torch.equal(decoder(features, make_phrases(2), torch.tensor([0, 0])), with_gradients)
+    assert all(torch.equal(values, features.pyramid[name]) for name, values in before.items())
