@@ -33,7 +33,7 @@ def main(images: int = 16, rounds: int = 3) -> None:
     """
     clip = random_rn50()
     grounder = random_grounder(clip)
-    method = method_of(grounder, text=grounder.text)
+    method = method_of(grounder)
     squares = torch.zeros(images, grounder.encoder.model_size, grounder.encoder.model_size, 3, dtype=torch.uint8)
     with TemporaryDirectory() as folder:
         photos = [write_photo(Path(folder) / f"{seed}.jpg", seed=seed) for seed in range(images)]
@@ -41,7 +41,7 @@ def main(images: int = 16, rounds: int = 3) -> None:
         dataset = RefCOCOg(Path(folder) / "data", "test", group_by="image")
 
         def evaluate(judge: CLIPSimilarity) -> None:
-            list(predict_blocks(method, dataset, [range(len(dataset))], similarity=judge, hide_progress=True))
+            list(predict_blocks(method, dataset, [range(len(dataset))], similarity=judge))
 
         judge = CLIPSimilarity(clip, [])
         sides = {
