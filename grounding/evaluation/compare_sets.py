@@ -45,7 +45,7 @@ class SetsConfig:
         split_by: the name in the brackets of grefs(...).json.
         split: split to measure on; all of it is used.
         threshold_split: split on which the scores of a method that brings no calibration are calibrated, with the
-            thresholds of the best set accuracy at a T-acc of 0.96 or more.
+            thresholds of the best set accuracy.
         model: the CLIP and its input size where no method is a run; the first run's else.
         proposals: the detector of "yolo-clip" and "reclip".
         images_per_batch: images that go through a method together; only the time depends on it.

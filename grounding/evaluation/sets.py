@@ -23,9 +23,6 @@ RIDGE = 1e-3  # of the slope, per example: without it, what separates perfectly 
 LEAST_SLOPE = 1e-2
 PRESENCES_TRIED = 200  # quantiles of the split
 SCORES_TRIED = np.linspace(0.02, 1.0, 50)
-# Of the phrases for something, the share (T-acc) that must not be answered by nothing: who asks for what is there minds
-# that more than a box too many. A hundredth above what is aimed at elsewhere, 0.95.
-LEAST_T_ACC = 0.96
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,9 +100,8 @@ def _shares(answers: Sequence[SetAnswer]) -> dict[str, tuple[np.ndarray, np.ndar
 
 
 def fit_calibration(sets: Sequence[SetAnswer], single: Sequence[SetAnswer] = ()) -> Calibration:
-    """What the scores of a method mean, from uncalibrated answers.
+    """What the scores of a method mean, from uncalibrated answers, with the thresholds of the best set accuracy.
 
-    Its thresholds are those of the best set accuracy with a T-acc of at least `LEAST_T_ACC`.
     Answers to phrases for one object each, `single`, have a say in the scores of boxes only.
     """
     present = np.array([len(each.annotated_xyxy) > 0 for each in sets])
@@ -129,7 +125,7 @@ def calibrated_answer(answer: SetAnswer, calibration: Calibration) -> SetAnswer:
 
 
 def _with_best_thresholds(calibration: Calibration, sets: Sequence[SetAnswer]) -> Calibration:
-    """The calibration with the thresholds of the best set accuracy at `LEAST_T_ACC`; of equals the lowest ones."""
+    """The calibration with the thresholds of the best set accuracy; of equals the lowest presence, then score."""
     absent = np.array([len(each.annotated_xyxy) == 0 for each in sets])
     presence = np.array([calibrated_answer(each, calibration).presence for each in sets])
     # By score threshold: whether each answer is right if it is not withheld.
@@ -138,7 +134,6 @@ def _with_best_thresholds(calibration: Calibration, sets: Sequence[SetAnswer]) -
         for least in SCORES_TRIED.tolist()
     ])  # fmt: skip
     tried = np.unique(np.quantile(presence, np.linspace(0, 1, PRESENCES_TRIED), method="nearest"))
-    tried = tried[[(presence[~absent] >= least).mean() >= LEAST_T_ACC for least in tried]]  # the lowest keeps all
     accuracy = np.array([np.where(presence < least, absent, right).mean(axis=1) for least in tried])
     row, column = np.unravel_index(accuracy.argmax(), accuracy.shape)
     return replace(calibration, least_presence=float(tried[row]), least_score=float(SCORES_TRIED[column]))

@@ -126,10 +126,7 @@ def test_probabilities_are_shares() -> None:
 
 
 def test_the_thresholds_are_the_best_for_sets() -> None:
-    """Against a loop over a grid of both; a second box is an object of its own where it scores high.
-
-    At the best of all thresholds more phrases for something would be answered by nothing than may be.
-    """
+    """Against a loop over a grid of both; a second box is an object of its own where it scores high."""
     rng = np.random.default_rng(1)
     answers = []
     for each in drawn(150, lambda _: 1.0):
@@ -142,19 +139,13 @@ def test_the_thresholds_are_the_best_for_sets() -> None:
                                annotated_xyxy=annotated))  # fmt: skip
     calibration = fit_calibration(answers)
 
-    def measured(least_presence: float, least_score: float) -> tuple[float, float]:
-        """Set accuracy and T-acc."""
+    def accuracy(least_presence: float, least_score: float) -> float:
         tried = replace(calibration, least_presence=least_presence, least_score=least_score)
-        shown = [calibrated_answer(each, tried) for each in answers]
-        kept = [len(each.found) > 0 for each in shown if len(each.annotated_xyxy)]
-        return float(np.mean([is_right(each) for each in shown])), float(np.mean(kept))
+        return float(np.mean([is_right(calibrated_answer(each, tried)) for each in answers]))
 
-    grid = [measured(presence, score) for presence in np.linspace(0, 1, 21) for score in np.linspace(0, 1, 11)]
-    permitted = [accuracy for accuracy, kept in grid if kept >= 0.96]
-    reached, kept = measured(calibration.least_presence, calibration.least_score)
-    assert kept >= 0.96
-    assert max(permitted) - 0.01 <= reached < max(accuracy for accuracy, _ in grid) - 0.05
-    assert reached > min(permitted) + 0.05
+    grid = [accuracy(presence, score) for presence in np.linspace(0, 1, 11) for score in np.linspace(0, 1, 11)]
+    reached = accuracy(calibration.least_presence, calibration.least_score)
+    assert reached >= max(grid) - 0.01 and reached > min(grid) + 0.1
 
 
 @pytest.mark.usefixtures("one_threshold")
