@@ -19,7 +19,7 @@ from benchmarks.rn50 import DECODER, MODEL_SIZE, OUTPUT_STRIDE, random_rn50
 from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch
 from grounding.model.build import decoder_for
-from grounding.training.criterion import LossConfig, TrainingCriterion, criterion_for
+from grounding.training.criterion import LossConfig, TrainingCriterion
 
 COMMAND = "python -m benchmarks.gpu"
 PHRASES = 4
@@ -74,7 +74,7 @@ def _criterion(device: str) -> TrainingCriterion:
     loaded = random_rn50()
     loaded.model.to(device)
     encoder = Encoder(loaded, model_size=MODEL_SIZE, output_stride=OUTPUT_STRIDE)
-    return criterion_for(encoder, decoder_for(encoder, DECODER), LossConfig()).to(device)
+    return TrainingCriterion(encoder, decoder_for(encoder, DECODER), LossConfig()).to(device)
 
 
 def _batch(squares: Tensor) -> TrainingBatch:
@@ -90,7 +90,6 @@ def _batch(squares: Tensor) -> TrainingBatch:
         boxes_xyxy=corner.expand(phrases, -1),
         box_counts=torch.ones(phrases, dtype=torch.long),
         image_index=torch.arange(images).repeat_interleave(PHRASES),
-        region_ids=torch.arange(phrases),
     )
 
 

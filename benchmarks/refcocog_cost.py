@@ -24,7 +24,7 @@ from grounding.data.batches import TrainingBatch
 from grounding.model.build import decoder_for
 from grounding.runtime.cli import parse
 from grounding.training.config import TrainConfig
-from grounding.training.criterion import criterion_for
+from grounding.training.criterion import TrainingCriterion
 
 BEGIN, END = "<!-- Written by python -m benchmarks.refcocog_cost -->", "<!-- End of what it writes -->"
 CONFIGS = ("refcocog", "refcocog-weak")
@@ -74,7 +74,7 @@ def step_of(config: TrainConfig, clip: LoadedCLIP) -> Step:
         clip: any of the architecture that the configuration names; its weights do not matter.
     """
     encoder = Encoder(clip, model_size=config.model.model_size, output_stride=config.model.output_stride)
-    criterion = criterion_for(encoder, decoder_for(encoder, config.model.decoder), config.losses)
+    criterion = TrainingCriterion(encoder, decoder_for(encoder, config.model.decoder), config.losses)
     batch = batch_of(config)
     encoder.encode_phrases(batch.phrases)  # as in training, once for all steps: the criterion looks them up
     weights = {each.data_ptr() for each in criterion.parameters()}
@@ -128,7 +128,7 @@ def batch_of(config: TrainConfig) -> TrainingBatch:
         valid=torch.ones(MEASURED, cells, cells, dtype=torch.bool),
         image_ids=torch.arange(MEASURED), phrases=[f"phrase {index}" for index in range(count)],
         boxes_xyxy=torch.tensor([0.0, 0.0, size / 2, size / 2]).expand(count, -1),
-        box_counts=torch.ones(count, dtype=torch.long), image_index=image_index, region_ids=torch.arange(count),
+        box_counts=torch.ones(count, dtype=torch.long), image_index=image_index,
     )  # fmt: skip
 
 
