@@ -50,5 +50,5 @@ def test_all_files_of_a_run(tmp_path: Path) -> None:
         os.umask(before)
     found = modes(run)
     assert {"decoder.safetensors", "box_quality.safetensors", "config.yaml"} <= found.keys()
-    assert sum(name.startswith("states") for name in found) >= 8
+    assert sum(name.startswith("states") for name in found) == 2
     assert {name: oct(mode) for name, mode in found.items() if mode != 0o644} == {}
