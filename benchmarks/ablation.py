@@ -69,7 +69,7 @@ class Measured:
 
 def experiments(base: TrainConfig) -> dict[str, TrainConfig]:
     """The trainings that are compared, by what is different in them."""
-    decoder = base.model.decoder
+    decoder, losses = base.model.decoder, base.losses
     return {
         ALL_PARTS: base,
         "without low-rank updates": replace(base, model=replace(base.model, decoder=replace(decoder, lora_rank=0))),
@@ -80,6 +80,7 @@ def experiments(base: TrainConfig) -> dict[str, TrainConfig]:
             sets_split_by=None,
         ),
         "without composed phrases": replace(base, composed_per_image=0),
+        "with region-phrase contrast": replace(base, losses=replace(losses, contrast_weight=0.1)),
     }
 
 

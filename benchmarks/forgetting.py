@@ -30,7 +30,7 @@ from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import load
 from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.decoder import HeatmapDecoder
-from grounding.training.losses import pooled_similarity
+from grounding.training.contrast import pooled_similarity
 from grounding.training.run_folder import METRICS_FILE
 from pretraining.captions import captioned_pictures, captions_true_of
 from pretraining.heldout import GALLERY, HELD_OUT_SEED, caption_embeddings, first_is_right

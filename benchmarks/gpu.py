@@ -90,6 +90,7 @@ def _batch(squares: Tensor) -> TrainingBatch:
         boxes_xyxy=corner.expand(phrases, -1),
         box_counts=torch.ones(phrases, dtype=torch.long),
         image_index=torch.arange(images).repeat_interleave(PHRASES),
+        region_ids=torch.arange(phrases),
     )
 
 

@@ -128,7 +128,7 @@ def batch_of(config: TrainConfig) -> TrainingBatch:
         valid=torch.ones(MEASURED, cells, cells, dtype=torch.bool),
         image_ids=torch.arange(MEASURED), phrases=[f"phrase {index}" for index in range(count)],
         boxes_xyxy=torch.tensor([0.0, 0.0, size / 2, size / 2]).expand(count, -1),
-        box_counts=torch.ones(count, dtype=torch.long), image_index=image_index,
+        box_counts=torch.ones(count, dtype=torch.long), image_index=image_index, region_ids=torch.arange(count),
     )  # fmt: skip
 
 

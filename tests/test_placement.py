@@ -36,7 +36,7 @@ from tests.training.test_criterion import make_batch
 
 SMALL = {"width": 16, "blocks": 1, "queries": 2, "query_dim": 8}
 LOSSES = {
-    "convolutional": LossConfig(distance_weight=0.1),
+    "convolutional": LossConfig(distance_weight=0.1, contrast_weight=0.1),
     "adapters": LossConfig(distance_weight=0.1),
 }
 IMAGE = np.random.default_rng(0).integers(0, 256, (120, 200, 3), dtype=np.uint8)

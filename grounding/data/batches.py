@@ -34,6 +34,7 @@ class TrainingBatch:
         boxes_xyxy: (N, 4) float32 in model pixels, phrase by phrase; NaN where images are used without their boxes.
         box_counts: (P,) int64, how many of these each phrase has: as many as it names objects, which may be none.
         image_index: (P,) int64, the image of each phrase.
+        region_ids: (P,) int64, equal where two phrases are known to refer to the same annotated object.
     """
 
     squares: Tensor
@@ -43,6 +44,7 @@ class TrainingBatch:
     boxes_xyxy: Tensor
     box_counts: Tensor
     image_index: Tensor
+    region_ids: Tensor
 
     def described(self) -> dict[str, list[int] | list[str]]:
         """What a reader needs to find the batch again: the ids of its images, and its phrases."""
@@ -59,6 +61,7 @@ class TrainingItem:
     phrases: list[str]
     boxes_xyxy: np.ndarray
     box_counts: list[int]
+    region_ids: list[int]
 
 
 class TrainingItems(Dataset[TrainingItem]):
@@ -161,10 +164,11 @@ class TrainingItems(Dataset[TrainingItem]):
             phrases=asked.phrases,
             boxes_xyxy=boxes if self.boxed else np.full_like(boxes, np.nan),
             box_counts=[len(each.boxes_xyxy) for each in asked.expressions],
+            region_ids=_region_ids(asked.expressions, self.boxed),
         )
 
     def _draw(self, region_ids: Sequence[int], rng: np.random.Generator) -> np.ndarray:
-        """Indices of expressions at random: one of every region first."""
+        """Indices of expressions at random: one of every region first, for regions are each other's negatives."""
         order = rng.permutation(len(region_ids))
         _, first = np.unique(np.array(region_ids)[order], return_index=True)
         later = np.setdiff1d(np.arange(len(order)), first)
@@ -172,7 +176,8 @@ class TrainingItems(Dataset[TrainingItem]):
 
 
 def _region_ids(expressions: Sequence[SetExpression], boxed: bool) -> list[int]:
-    """Equal where two expressions are known to be of one object, which without boxes none are."""
+    """Equal where two expressions are known to be of one object, which without boxes none are; of those for several
+    objects or none no loss asks."""
     return [each.ann_ids[0] if boxed and len(each.ann_ids) == 1 else -1 - each.sent_id for each in expressions]
 
 
@@ -187,4 +192,5 @@ def collate(items: Sequence[TrainingItem]) -> TrainingBatch:
         boxes_xyxy=torch.from_numpy(np.concatenate([item.boxes_xyxy for item in items])),
         box_counts=torch.tensor([count for item in items for count in item.box_counts]),
         image_index=torch.repeat_interleave(torch.arange(len(items)), counts),
+        region_ids=torch.tensor([region for item in items for region in item.region_ids]),
     )

@@ -10,13 +10,15 @@ from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 
 from grounding.clip.encoder import Encoder
+from grounding.clip.similarity import pool
 from grounding.data.batches import TrainingBatch
 from grounding.data.supervision import box_masks, phrase_masks
 from grounding.errors import SettingsError
 from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.distributed import scale_to_global_means
-from grounding.training.losses import ImagePhraseContrast, ImagesAndPhrases, embedding_distance, mask_loss
+from grounding.training.contrast import ImagePhraseContrast, ImagesAndPhrases, Pairs, RegionPhraseContrast
+from grounding.training.losses import embedding_distance, mask_loss
 
 # A loss, a () mean times its weight, and how many things it is a mean over.
 WeightedMean = tuple[Tensor, int]
@@ -30,11 +32,13 @@ class LossConfig:
     Attributes:
         presence_weight: of the cross-entropy of whether anything fits the phrase, where the decoder has a presence
             head.
+        contrast_weight: of the contrast of regions and phrases, which finds each one's own; the decoder's alone.
         distance_weight: of the cosine distance between CLIP's embeddings as adapters or low-rank updates have them and
             CLIP's own, the means over positions, and of adapters also over phrases.
     """
 
     presence_weight: NonNegativeFloat = 0.5
+    contrast_weight: NonNegativeFloat = 0.0
     distance_weight: NonNegativeFloat = 0.0
 
 
@@ -53,24 +57,22 @@ class TrainingCriterion(nn.Module):
         decoder: as given.
 
     Raises:
-        SettingsError: the distance has nothing to hold back.
+        SettingsError: the contrast has nothing to teach, or the distance nothing to hold back.
     """
 
     def __init__(self, encoder: Encoder, decoder: HeatmapDecoder | EmbeddingAdapters, config: LossConfig) -> None:
         super().__init__()
-        if config.distance_weight and isinstance(decoder, HeatmapDecoder) and decoder.updates is None:
-            raise SettingsError(
-                "losses.distance_weight is above 0 and decoder.lora_rank 0: nothing changes CLIP; give "
-                "losses.distance_weight 0 or decoder.lora_rank 8"
-            )
         self.decoder = decoder
         if isinstance(decoder, EmbeddingAdapters):
-            self.contrast = ImagePhraseContrast()
+            self.image_contrast = ImagePhraseContrast()
+        else:
+            _refuse_idle_losses(decoder, config)
+            self.region_contrast = RegionPhraseContrast() if config.contrast_weight else None
         self._encoder, self._config = encoder, config
 
     def forward(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        """The weighted losses of one batch, () each, by name: "mask_loss", "presence_loss", "distance_loss" of the
-        decoder, "contrast_loss", "distance_loss", "phrase_distance_loss" of adapters."""
+        """The weighted losses of one batch, () each, by name: "mask_loss", "presence_loss", "contrast_loss",
+        "distance_loss" of the decoder, "contrast_loss", "distance_loss", "phrase_distance_loss" of adapters."""
         if isinstance(self.decoder, EmbeddingAdapters):
             return scale_to_global_means(self._without_boxes(batch, self.decoder))
         return scale_to_global_means(self._with_boxes(batch, self.decoder))
@@ -82,16 +84,26 @@ class TrainingCriterion(nn.Module):
         features = self._encoder.encode_squares(batch.squares, updates)
         phrases = self._encoder.encode_phrases(batch.phrases)
         valid = batch.valid.to(device)[image_index]
-        x, summary = decoder.compare(features, phrases, image_index)
+        regions = decoder.region_embeddings(features)
+        x, summary = decoder.compare(features, phrases, image_index, regions)
         logits = decoder.refine(x, summary, features, image_index)
         of_boxes = box_masks(batch.boxes_xyxy.to(device), logits.shape[-1], decoder.heatmap_stride)
         masks = phrase_masks(of_boxes, counts)
-        with torch.autocast(device.type, enabled=False):  # logarithms need float32
+        with torch.autocast(device.type, enabled=False):  # logarithms and temperatures need float32
             losses: dict[str, WeightedMean] = {"mask_loss": (mask_loss(logits.float(), masks, valid), len(logits))}
             if decoder.presence is not None:
                 present = decoder.presence(x.float(), summary.float(), valid)
                 loss = F.binary_cross_entropy_with_logits(present, (counts > 0).to(present.dtype))
                 losses["presence_loss"] = self._config.presence_weight * loss, len(present)
+            if self.region_contrast is not None:
+                one = counts == 1  # the pairs of a region and its phrase
+                pairs = Pairs(
+                    regions=pool(regions.float(), masks[one], image_index[one]),
+                    phrases=phrases.embeddings[one],
+                    region_ids=batch.region_ids.to(device)[one],
+                )
+                contrast = self.region_contrast(pairs)
+                losses["contrast_loss"] = self._config.contrast_weight * contrast, len(pairs.regions)
         if self._config.distance_weight:
             own = self._encoder.encode_squares(batch.squares).embeddings
             distance = embedding_distance(features.embeddings, own, batch.valid.to(device))
@@ -114,7 +126,7 @@ class TrainingCriterion(nn.Module):
                 image_ids=image_ids,
                 about=image_ids[batch.image_index.to(device)],
             )
-            contrast = self.contrast(own, decoder.log_sharpness)
+            contrast = self.image_contrast(own, decoder.log_sharpness)
             losses: dict[str, WeightedMean] = {"contrast_loss": (contrast, len(phrases))}
         if weight:
             distance = embedding_distance(own.regions, features.embeddings, valid)
@@ -122,3 +134,17 @@ class TrainingCriterion(nn.Module):
             distances = 1 - F.cosine_similarity(adapted, phrases)
             losses["phrase_distance_loss"] = weight * distances.mean(), len(phrases)
         return losses
+
+
+def _refuse_idle_losses(decoder: HeatmapDecoder, config: LossConfig) -> None:
+    """Raises `SettingsError` where the decoder has nothing that a loss with a weight could change."""
+    if config.contrast_weight and decoder.adapter is None:
+        raise SettingsError(
+            "losses.contrast_weight is above 0 and decoder.adapter false: frozen embeddings of given boxes can "
+            "learn nothing; give losses.contrast_weight 0 or decoder.adapter true"
+        )
+    if config.distance_weight and decoder.updates is None:
+        raise SettingsError(
+            "losses.distance_weight is above 0 and decoder.lora_rank 0: nothing changes CLIP; give "
+            "losses.distance_weight 0 or decoder.lora_rank 8"
+        )

@@ -59,7 +59,8 @@ class TrainingImages:
             valid.append(letterbox.valid_mask(STRIDE // 4 if self.boxed else STRIDE))
         batch = {"squares": np.array(squares), "valid": np.stack(valid), "image_index": np.array(image_index)}
         if self.boxed:
+            ids = [each.ann_ids[0] if each.ann_ids else -1 - i for i, each in enumerate(asked)]
             counts = [len(each.boxes_xyxy) for each in asked]
-            batch |= {"boxes_xyxy": np.concatenate(boxes), "counts": np.array(counts)}
+            batch |= {"boxes_xyxy": np.concatenate(boxes), "counts": np.array(counts), "region_ids": np.array(ids)}
         tensors = {name: torch.from_numpy(values).to(DEVICE) for name, values in batch.items()}
         return SimpleNamespace(phrases=[each.text for each in asked], **tensors)

@@ -101,7 +101,7 @@ def test_they_are_drawn_beside_the_annotators_phrases(refshapes: RefCOCOg) -> No
         # A composed phrase may happen to be one that is written too.
         assert set(phrases) <= written | composed
         counts.append(len(phrases))
-        assert len(phrases) == len(items[index].boxes_xyxy)
+        assert len(phrases) == len(items[index].boxes_xyxy) == len(items[index].region_ids)
     assert max(counts) == 5
     first = items[0].phrases
     items.epoch = 1

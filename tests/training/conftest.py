@@ -16,7 +16,7 @@ from grounding.training.config import TrainConfig
 from grounding.training.train import train
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data, write_toy_sets
-from tests.training.runs import AUGMENTED, SMALL
+from tests.training.runs import ALL_LOSSES, AUGMENTED, SMALL
 
 
 @pytest.fixture(autouse=True)
@@ -51,8 +51,8 @@ def everything(config: TrainConfig) -> TrainConfig:
     """All that is learned of boxes, all augmentation, composed phrases, and phrases for several objects or none."""
     write_toy_sets(config.data)
     decoder = replace(config.model.decoder, lora_rank=2, presence=True)
-    return replace(config, model=replace(config.model, decoder=decoder), augmentation=AUGMENTED, composed_per_image=1,
-                   sets_per_image=1, sets_split_by="unc")  # fmt: skip
+    return replace(config, model=replace(config.model, decoder=decoder), augmentation=AUGMENTED, losses=ALL_LOSSES,
+                   composed_per_image=1, sets_per_image=1, sets_split_by="unc")  # fmt: skip
 
 
 @pytest.fixture

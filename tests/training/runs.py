@@ -15,13 +15,14 @@ from grounding.data.augment import AugmentationConfig
 from grounding.data.batches import TrainingBatch
 from grounding.model.decoder import DecoderConfig
 from grounding.training.config import TrainConfig
-from grounding.training.criterion import TrainingCriterion
+from grounding.training.criterion import LossConfig, TrainingCriterion
 from grounding.training.train import train
 from tests.killed import Killed, killed_after
 from tests.processes import newest_state
 
 SMALL = DecoderConfig(width=16, blocks=1, queries=2, query_dim=8)
 AUGMENTED = AugmentationConfig(crop=True, flip=True)
+ALL_LOSSES = LossConfig(contrast_weight=0.1)
 Losses = dict[str, torch.Tensor]
 
 

@@ -1,10 +1,11 @@
-"""A batch's losses: which parts of it have a say in which, with which weight."""
+"""A batch's losses: which parts of it have a say in which, with which weight, and what regions are made of."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -16,8 +17,9 @@ from grounding.data.supervision import box_masks
 from grounding.errors import InputError
 from grounding.model.build import decoder_for
 from grounding.model.decoder import DecoderConfig
+from grounding.training.contrast import ImagePhraseContrast, ImagesAndPhrases, Pairs, RegionPhraseContrast
 from grounding.training.criterion import LossConfig, TrainingCriterion
-from grounding.training.losses import ImagePhraseContrast, ImagesAndPhrases, embedding_distance, mask_loss
+from grounding.training.losses import embedding_distance, mask_loss
 from tests.tiny_clip import loaded_tiny_clip
 
 SIZE, STRIDE, OUTPUT_STRIDE = 64, 4, 16
@@ -25,7 +27,7 @@ PHRASES = ["the left box", "a red box", "the third box", "the box on the left", 
 SETS = torch.tensor([2, 1, 0, 1, 1])  # how many boxes each phrase has, in a batch with sets
 KINDS = ("convolutional", "adapters")
 WEIGHT = 0.7  # of the distance
-PLAIN = LossConfig()
+ALL = LossConfig(contrast_weight=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ def encoder() -> Encoder:
 
 
 def make_criterion(
-    encoder: Encoder, losses: LossConfig = PLAIN, *, kind: str = "convolutional", **decoder: Any
+    encoder: Encoder, losses: LossConfig = ALL, *, kind: str = "convolutional", **decoder: Any
 ) -> TrainingCriterion:
     """Corrections of embeddings are not at zero, where they start: else they would hide what lies before them."""
     torch.manual_seed(0)
@@ -62,6 +64,7 @@ def make_batch(kind: str = "convolutional") -> TrainingBatch:
         ),
         box_counts=torch.ones(5, dtype=torch.long),
         image_index=torch.tensor([0, 0, 1, 1, 1]),
+        region_ids=torch.tensor([3, 4, 5, 5, 6]),
     )
 
 
@@ -85,8 +88,15 @@ def test_a_presence_head_has_a_loss(encoder):
     assert set(losses) == {"mask_loss", "presence_loss"}
 
 
+def test_a_phrase_without_boxes_or_with_two_is_no_pair_of_a_region(encoder, monkeypatch):
+    seen: list[Pairs] = []
+    monkeypatch.setattr(RegionPhraseContrast, "forward", lambda _, pairs: (seen.append(pairs), torch.zeros(()))[1])
+    make_criterion(encoder)(replace(make_batch(), box_counts=SETS))
+    assert seen[0].region_ids.tolist() == [4, 5, 6] and len(seen[0].regions) == 3
+
+
 def test_the_mask_loss_is_that_of_the_boxes(encoder):
-    criterion, batch = make_criterion(encoder), make_batch()
+    criterion, batch = make_criterion(encoder, LossConfig()), make_batch()
     with torch.no_grad():
         logits = criterion.decoder(
             encoder.encode_squares(batch.squares), encoder.encode_phrases(PHRASES), batch.image_index
@@ -95,6 +105,31 @@ def test_the_mask_loss_is_that_of_the_boxes(encoder):
         losses = criterion(batch)
     assert set(losses) == {"mask_loss"}
     assert losses["mask_loss"].item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_a_region_is_the_mean_of_the_adapted_embeddings_in_its_box(encoder, monkeypatch):
+    """Cell by cell, each with the share of it that the box covers."""
+    seen: list[Pairs] = []
+
+    def spy(_: RegionPhraseContrast, pairs: Pairs) -> Tensor:
+        seen.append(pairs)
+        return pairs.regions.sum()
+
+    monkeypatch.setattr(RegionPhraseContrast, "forward", spy)
+    batch, criterion = make_batch(), make_criterion(encoder)
+    with torch.no_grad():
+        losses = criterion(batch)
+        adapted = criterion.decoder.region_embeddings(encoder.encode_squares(batch.squares)).numpy()
+    [pairs] = seen
+    assert losses["contrast_loss"].item() == pytest.approx(0.1 * pairs.regions.sum().item())
+    masks = box_masks(batch.boxes_xyxy, 16, STRIDE).numpy()
+    for row, image in enumerate(batch.image_index.tolist()):
+        total = np.zeros(adapted.shape[1])
+        for i, j in np.ndindex(16, 16):
+            total += masks[row, i, j] * adapted[image, :, i // 4, j // 4]
+        np.testing.assert_allclose(pairs.regions[row], total / np.linalg.norm(total), atol=1e-4)
+    assert pairs.region_ids.tolist() == batch.region_ids.tolist()
+    torch.testing.assert_close(pairs.phrases, encoder.encode_phrases(PHRASES).embeddings)
 
 
 def test_adapters_are_asked_about_images_and_their_phrases(encoder, monkeypatch):
@@ -179,3 +214,9 @@ def test_adapters_are_held_on_both_sides(encoder: Encoder) -> None:
 def test_a_distance_with_nothing_to_hold_back_is_refused(encoder: Encoder) -> None:
     with pytest.raises(InputError, match=r"losses.distance_weight is above 0 and decoder.lora_rank 0"):
         make_criterion(encoder, LossConfig(distance_weight=1.0))
+
+
+def test_a_contrast_that_cannot_teach_is_refused(encoder):
+    with pytest.raises(InputError, match=r"losses\.contrast_weight is above 0 and decoder\.adapter false: .* give"):
+        make_criterion(encoder, adapter=False)
+    make_criterion(encoder, LossConfig(), adapter=False)

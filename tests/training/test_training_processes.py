@@ -28,7 +28,7 @@ from tests.processes import in_processes, largest_difference, newest_state
 from tests.scripts import ROOT
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
-from tests.training.runs import AUGMENTED, SMALL, at_step, signalled, state_names
+from tests.training.runs import ALL_LOSSES, AUGMENTED, SMALL, at_step, signalled, state_names
 
 KINDS = ("convolutional", "adapters")
 IMAGES, IMAGES_PER_BATCH, EPOCHS = 15, 4, 3  # 4 steps an epoch, the last one filled up
@@ -89,8 +89,9 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
     folder = tmp_path_factory.mktemp("processes")
     model = ModelConfig(clip=str(save_tiny_clip(folder / "clip.pt")), model_size=64, decoder=SMALL)
     return TrainConfig(
-        uneven_data(folder / "data"), folder / "run", model=model, composed_per_image=1, epochs=EPOCHS, patience=EPOCHS,
-        images_per_batch=IMAGES_PER_BATCH, warmup_steps=5, device="cpu", save_every=1, augmentation=AUGMENTED,
+        uneven_data(folder / "data"), folder / "run", model=model, losses=ALL_LOSSES, composed_per_image=1,
+        epochs=EPOCHS, patience=EPOCHS, images_per_batch=IMAGES_PER_BATCH, warmup_steps=5, device="cpu", save_every=1,
+        augmentation=AUGMENTED,
     )  # fmt: skip
 
 
@@ -119,7 +120,7 @@ def test_two_processes_equal_one(runs: Path, kind: str) -> None:
     one, two = runs / f"one_{kind}", runs / f"two_{kind}"
     assert largest_difference(one, two) < AS_ONE
     alone, shared = (read_logs([folder])[0] for folder in (one, two))
-    assert set(shared.steps) == set(alone.steps) > {"total_loss", "learning_rate"}
+    assert set(shared.steps) == set(alone.steps) > {"contrast_loss", "learning_rate"}
     for name, series in alone.steps.items():  # the whole batch's, in the steps that have such a loss
         assert shared.steps[name] == pytest.approx(series, rel=1e-4, abs=1e-6), name
     assert list(shared.steps["total_loss"]) == list(range(1, 13))

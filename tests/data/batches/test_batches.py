@@ -70,7 +70,7 @@ def test_objects_come_first_in_the_draw() -> None:
         for items.epoch in range(40):
             item = items[0]
             assert len(set(item.phrases)) == len(item.phrases) == min(wanted, 12)
-            assert len({phrase.split()[1] for phrase in item.phrases}) == objects
+            assert len(set(item.region_ids)) == objects
             phrases.update(item.phrases)
     assert len(phrases) == 12  # and each has its turn
     items = TrainingItems(scene, model_size=32, stride=4, phrases_per_image=3, seed=0, boxed=False)
@@ -96,3 +96,11 @@ def test_without_boxes_nothing_depends_on_them(refshapes: RefCOCOg, noise: RefCO
     # With boxes nearly everything depends on them, so the comparison above could fail.
     shown = zip(drawn(with_everything(refshapes, boxed=True)), drawn(with_everything(noise, boxed=True)), strict=True)
     assert not any(same(one, other) for one, other in shown)
+
+
+def test_unboxed_phrases_are_regions_of_their_own(refshapes: RefCOCOg) -> None:
+    of = {each.ann_id for each in refshapes.expressions}
+    regions = [region for item in drawn(with_everything(refshapes, boxed=False), 1) for region in item.region_ids]
+    assert len(set(regions)) == len(regions) and not of.intersection(regions)
+    known = [region for item in drawn(with_everything(refshapes, boxed=True), 1) for region in item.region_ids]
+    assert set(known) <= {region.ann_id for regions in refshapes.regions.values() for region in regions}

@@ -90,6 +90,7 @@ def test_drawn_phrases_keep_their_boxes_whatever_is_done_to_the_picture() -> Non
         moved += second[0] < first[0]
         batch = collate([item, items[1]])
         assert batch.box_counts.tolist() == [*item.box_counts, 1] and len(batch.boxes_xyxy) == 4
+        assert len(set(batch.region_ids.tolist())) == 4
     assert 0 < moved < 20
 
 
