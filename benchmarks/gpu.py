@@ -18,7 +18,7 @@ from benchmarks.rn50 import DECODER, MODEL_SIZE, OUTPUT_STRIDE, batch_of, random
 from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch
 from grounding.model.decoder import decoder_for
-from grounding.training.criterion import LossConfig, TrainingCriterion, criterion_for
+from grounding.training.criterion import LossConfig, TrainingCriterion
 
 COMMAND = "python -m benchmarks.gpu"
 PHRASES = 4
@@ -69,7 +69,7 @@ def _criterion(device: str) -> TrainingCriterion:
     loaded = random_rn50()
     loaded.model.to(device)
     encoder = Encoder(loaded, model_size=MODEL_SIZE, output_stride=OUTPUT_STRIDE)
-    return criterion_for(encoder, decoder_for(encoder, DECODER), LossConfig()).to(device)
+    return TrainingCriterion(encoder, decoder_for(encoder, DECODER), LossConfig()).to(device)
 
 
 def _encode(encoder: Encoder, squares: Tensor) -> None:

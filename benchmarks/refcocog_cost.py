@@ -23,7 +23,7 @@ from grounding.clip.encoder import Encoder
 from grounding.model.decoder import decoder_for
 from grounding.runtime.cli import parse
 from grounding.training.config import TrainConfig
-from grounding.training.criterion import criterion_for
+from grounding.training.criterion import TrainingCriterion
 
 BEGIN, END = "<!-- Written by python -m benchmarks.refcocog_cost -->", "<!-- End of what it writes -->"
 CONFIGS = ("refcocog", "refcocog-weak")
@@ -73,7 +73,7 @@ def step_of(config: TrainConfig, clip: LoadedCLIP) -> Step:
         clip: any of the architecture that the configuration names; its weights do not matter.
     """
     encoder = Encoder(clip, model_size=config.model.model_size, output_stride=config.model.output_stride)
-    criterion = criterion_for(encoder, decoder_for(encoder, config.model.decoder), config.losses)
+    criterion = TrainingCriterion(encoder, decoder_for(encoder, config.model.decoder), config.losses)
     batch = batch_of(
         config.model.model_size, config.model.heatmap_stride, MEASURED, config.phrases_per_image * MEASURED
     )

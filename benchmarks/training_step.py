@@ -7,8 +7,6 @@ optimiser take at most a quarter of the tower's time.
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from accelerate import Accelerator
 
@@ -19,7 +17,7 @@ from grounding.data.batches import TrainingBatch
 from grounding.model.decoder import decoder_for
 from grounding.runtime.cli import parse
 from grounding.training.config import TrainConfig
-from grounding.training.criterion import BoxCriterion, criterion_for
+from grounding.training.criterion import TrainingCriterion
 from grounding.training.step import make_step
 
 COMMAND = "python -m benchmarks.training_step"
@@ -35,12 +33,14 @@ def main(rounds: int = 10) -> None:
         rounds: of both sides.
     """
     config = parse(TrainConfig, "train", WORDS)
-    encoder = Encoder(random_rn50(), model_size=config.model.model_size, output_stride=config.model.output_stride)
-    criterion = criterion_for(encoder, decoder_for(encoder, config.model.decoder), config.losses)
-    assert isinstance(criterion, BoxCriterion)
+    clip, model = random_rn50(), config.model
+    encoder, encoded = (
+        Encoder(clip, model_size=model.model_size, output_stride=model.output_stride) for _ in ("tower", "rest")
+    )
+    criterion = TrainingCriterion(encoded, decoder_for(encoded, model.decoder), config.losses)
     batch = batch_of(config.model.model_size, config.model.heatmap_stride, IMAGES, PHRASES)
     features = encoder.encode_squares(batch.squares)
-    criterion.weighted_means = partial(criterion.of_features, features)  # type: ignore[method-assign]
+    encoded.encode_squares = lambda *_: features  # type: ignore[method-assign]
     step = make_step(criterion, config, Accelerator(cpu=True), total_steps=1000)
     seconds = take_turns({"tower": lambda: tower(encoder, batch), "rest": lambda: step(batch)}, rounds=rounds)
     detail = (f"{IMAGES} images with {PHRASES} phrases: image tower {seconds['tower']:.2f} s, decoder, losses, "

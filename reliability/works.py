@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from grounding.data.refshapes.writer import write_refshapes
 from grounding.runtime.files import sha256_of
 
@@ -57,10 +59,13 @@ def _train(data: Path, output: Path) -> list[object]:
 
 
 def _trained(output: Path) -> dict[str, str]:
-    newest = max((output / "run" / "states").iterdir())
-    files = [output / "run" / "decoder.safetensors", newest / "model.safetensors", newest / "mean.safetensors"]
-    return {path.name: sha256_of(path) for path in files} | {
-        "metrics": (output / "run" / "metrics.jsonl").read_text(encoding="utf-8")
+    run = output / "run"
+    state = torch.load(max((run / "states").iterdir()), weights_only=True)
+    found = {f"{part} {name}": value.numpy().tobytes().hex() for part in ("weights", "mean")
+             for name, value in state[part].items()}  # fmt: skip
+    return found | {
+        "decoder": sha256_of(run / "decoder.safetensors"),
+        "metrics": (run / "metrics.jsonl").read_text(encoding="utf-8"),
     }
 
 

@@ -13,7 +13,7 @@ class Killed(Exception):
     pass
 
 
-def killed_after(patch: pytest.MonkeyPatch, steps: int, death: type[BaseException] = Killed) -> None:
+def killed_after(patch: pytest.MonkeyPatch, steps: int, death: type[BaseException] | BaseException = Killed) -> None:
     """Ends the process's trainings in the middle of the step after `steps`, which are counted over all of them."""
     losses = TrainingCriterion.forward
     calls = iter(range(steps + 1))

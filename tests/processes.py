@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import torch
 from safetensors.torch import load_file
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from grounding.methods.names import DECODER_FILE
-from grounding.training.checkpoint import WEIGHTS_FILE
 from grounding.training.run_folder import STATES_FOLDER
 
 Result = TypeVar("Result")
@@ -24,15 +24,17 @@ def in_processes(count: int, function: Callable[..., Result], *arguments: object
     return [results[process] for process in range(count)]
 
 
-def _weights(run: Path) -> list[Path]:
-    return [max((run / STATES_FOLDER).iterdir()) / WEIGHTS_FILE, run / DECODER_FILE]
+def newest_state(run: Path) -> dict[str, Any]:
+    """What a run would go on from."""
+    state: dict[str, Any] = torch.load(max((run / STATES_FOLDER).iterdir()), weights_only=True)
+    return state
 
 
 def largest_difference(first: Path, second: Path) -> float:
     """Of any weight of two runs: of their last step, and of the running mean that they keep."""
     differences = []
-    for pair in zip(*map(_weights, (first, second)), strict=True):
-        mine, other = map(load_file, pair)
+    for mine, other in zip(*([newest_state(run)["weights"], load_file(run / DECODER_FILE)] for run in (first, second)),
+                           strict=True):  # fmt: skip
         if set(mine) != set(other):
             raise ValueError(f"{first} and {second} hold different weights")
         differences += [float((mine[key] - other[key]).abs().max()) for key in mine]

@@ -24,8 +24,8 @@ from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import ProposalScorer, YOLOCLIPGrounder
 from grounding.model.decoder import DecoderConfig, decoder_for
 from grounding.training.config import TrainConfig
-from grounding.training.criterion import LossConfig, criterion_for
-from grounding.training.step import make_step
+from grounding.training.criterion import LossConfig, TrainingCriterion
+from grounding.training.step import TrainingStep
 from grounding.types import Example, Expression
 from tests.fake_proposer import FakeProposer
 from tests.pretend_gpu import GPU, OnGPU, pretended_gpu
@@ -115,17 +115,18 @@ def test_a_training_step_is_that_of_the_cpu(clip_file, monkeypatch, tmp_path, ki
         monkeypatch.setattr(Accelerator, "device", device)
         with pretended_gpu():
             encoder = Encoder(load_clip(clip_file, device), model_size=64)
-            criterion = criterion_for(encoder, decoder_of(encoder, kind).cpu(), LOSSES[kind])
-            step = make_step(criterion, TrainConfig(tmp_path, tmp_path), Accelerator(cpu=True), total_steps=10)
-            outcome = step(make_batch(kind))
+            criterion = TrainingCriterion(encoder, decoder_of(encoder, kind).cpu(), LOSSES[kind])
+            step = TrainingStep(criterion, TrainConfig(tmp_path, tmp_path), Accelerator(cpu=True), total_steps=10)
+            values, skipped = step(make_batch(kind))
+            assert not skipped
             assert all(
                 isinstance(each, OnGPU) == (device == GPU)
                 for each in (*criterion.parameters(), *step.mean.parameters())
             )
             mean = {name: value.cpu() for name, value in step.mean.state_dict().items()}
-            steps.append((outcome, mean))
-    (expected, expected_mean), (outcome, mean) = steps
-    assert outcome.values == pytest.approx(expected.values, abs=1e-6) and not outcome.skipped
+            steps.append((values, mean))
+    (expected, expected_mean), (values, mean) = steps
+    assert values == pytest.approx(expected, abs=1e-6)
     torch.testing.assert_close(mean, expected_mean)
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grounding.data.dataset import GroundingDataset
 from grounding.data.records import Box
 from grounding.errors import InputError
 from grounding.geometry import box_xyxy_to_xywh
@@ -33,19 +32,6 @@ def without_boxes(example: Example) -> Example:
     whole = (0.0, 0.0, float(width), float(height))
     expressions = tuple(replace(each, box_xyxy=whole, parts_xyxy=()) for each in example.expressions)
     return replace(example, expressions=expressions, regions=())
-
-
-def images_with_boxes(dataset: GroundingDataset, fraction: float, *, seed: int) -> set[int]:
-    """The ids of images that keep their annotated boxes: a share of all, which contains every smaller one of the seed.
-
-    Args:
-        dataset: grouped by image.
-        fraction: in [0, 1]; above 0 never fewer than one image.
-        seed: of the choice.
-    """
-    image_ids = sorted({expression.image_id for expression in dataset.expressions})
-    count = max(int(fraction > 0), round(fraction * len(image_ids)))
-    return {image_ids[i] for i in np.random.default_rng(seed).permutation(len(image_ids))[:count]}
 
 
 def box_masks(boxes_xyxy: Tensor, size: int, stride: int) -> Tensor:
@@ -111,48 +97,37 @@ def refuse_shared_images(refs: Sequence[dict[str, Any]], *, split: str, images: 
 
 
 def reannotated(
-    refs: Sequence[dict[str, Any]],
-    instances: dict[str, Any],
-    answers: Sequence[Answer],
-    *,
-    split: str,
-    images: set[int],
-    boxed: set[int],
+    refs: Sequence[dict[str, Any]], instances: dict[str, Any], answers: Sequence[Answer], *, split: str
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """A data set's entries with answers in the place of a split's annotations; every phrase has a box of its own.
 
     Args:
         refs: entries of refs(...).p.
         instances: content of instances.json.
-        answers: to phrases of the split.
+        answers: to phrases of the split; the others are left out.
         split: which is annotated anew.
-        images: ids of its images that take part; the others are left out.
-        boxed: ids of those that keep their annotations, and have no pseudo-boxes.
 
     Returns:
         Entries and content, in the same form.
     """
-    replaced = images - boxed
     boxes = {answer.sent_id: answer.box_xyxy for answer in answers}
-    kept = [ref for ref in refs if ref["split"] != split or ref["image_id"] in boxed]
+    kept = [ref for ref in refs if ref["split"] != split]
     seen = {ref["image_id"] for ref in kept}
     old = [each for each in instances["annotations"] if each["image_id"] in seen]
     next_ann = max((each["id"] for each in instances["annotations"]), default=0) + 1
     next_ref = max(ref["ref_id"] for ref in refs) + 1
     made_refs: list[dict[str, Any]] = []
     made: list[dict[str, Any]] = []
-    for ref in refs:
-        if ref["split"] != split or ref["image_id"] not in replaced:
+    asked = ((ref, sentence) for ref in refs if ref["split"] == split for sentence in ref["sentences"])
+    for ref, sentence in asked:
+        box = boxes.get(sentence["sent_id"])
+        if box is None:
             continue
-        for sentence in ref["sentences"]:
-            box = boxes.get(sentence["sent_id"])
-            if box is None:
-                continue
-            x, y, width, height = (round(float(side), 2) for side in box_xyxy_to_xywh(np.array(box)))
-            ann_id, ref_id = next_ann + len(made), next_ref + len(made)
-            made.append({"id": ann_id, "image_id": ref["image_id"], "category_id": 0, "bbox": [x, y, width, height],
-                         "area": width * height, "iscrowd": 0})  # fmt: skip
-            made_refs.append({"ref_id": ref_id, "ann_id": ann_id, "image_id": ref["image_id"], "category_id": 0,
-                              "split": split, "file_name": ref["file_name"], "sentences": [sentence],
-                              "sent_ids": [sentence["sent_id"]]})  # fmt: skip
+        x, y, width, height = (round(float(side), 2) for side in box_xyxy_to_xywh(np.array(box)))
+        ann_id, ref_id = next_ann + len(made), next_ref + len(made)
+        made.append({"id": ann_id, "image_id": ref["image_id"], "category_id": 0, "bbox": [x, y, width, height],
+                     "area": width * height, "iscrowd": 0})  # fmt: skip
+        made_refs.append({"ref_id": ref_id, "ann_id": ann_id, "image_id": ref["image_id"], "category_id": 0,
+                          "split": split, "file_name": ref["file_name"], "sentences": [sentence],
+                          "sent_ids": [sentence["sent_id"]]})  # fmt: skip
     return [*kept, *made_refs], {**instances, "annotations": [*old, *made]}

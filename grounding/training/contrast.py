@@ -7,8 +7,8 @@ processes hold parts of a batch: each takes the loss of what is its own, against
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.distributed
@@ -17,9 +17,6 @@ from torch import Tensor, nn
 
 from grounding.clip.similarity import soft_maximum
 from grounding.runtime.distributed import process_count
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 TEMPERATURE = 0.07  # at the start
 SAME_WORDS = 1 - 1e-5  # cosine from which two phrases are one, apart from rounding
@@ -68,14 +65,11 @@ class RegionPhraseContrast(nn.Module):
     Phrases of one region are positives of each other's region (Khosla et al. 2020, "Supervised contrastive learning",
     equation 2). Phrases of equal words in different images are neither positive nor negative. Other regions of the
     same image are the hardest negatives there are.
-
-    Args:
-        temperature: at the start; divides the cosine similarities.
     """
 
-    def __init__(self, temperature: float = TEMPERATURE) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(TEMPERATURE)))
 
     def forward(self, pairs: Pairs) -> Tensor:
         """() mean loss of both directions over this process's pairs, against those of all processes.
@@ -98,14 +92,11 @@ class ImagePhraseContrast(nn.Module):
     a pair is a soft maximum of the cosines at all positions (`soft_maximum`; Ilse et al. 2018, "Attention-based Deep
     Multiple Instance Learning", section 2, for the setting). The phrases of an image are not each other's
     negatives, since they may mean the same object, nor are phrases of equal words.
-
-    Args:
-        temperature: at the start; divides the scores.
     """
 
-    def __init__(self, temperature: float = TEMPERATURE) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(TEMPERATURE)))
 
     def forward(self, own: ImagesAndPhrases, log_sharpness: Tensor) -> Tensor:
         """() mean loss of both directions over this process's phrases, against all processes' images and phrases.
@@ -172,18 +163,14 @@ def _capped(log_scale: Tensor) -> Tensor:
     return log_scale.exp()
 
 
-Gathered = TypeVar("Gathered", bound="DataclassInstance")
+Gathered = TypeVar("Gathered", Pairs, ImagesAndPhrases)
 
 
 def gathered(own: Gathered) -> Gathered:
-    """What all processes have, in the order of the processes; gradients flow back to where they came from.
-
-    Args:
-        own: a dataclass of tensors, whose rows are what this process has; equal in all else.
-    """
+    """What all processes have, in the order of the processes; gradients flow back to where they came from."""
     if process_count() == 1:
         return own
-    return type(own)(*(_gather(getattr(own, each.name)) for each in fields(own)))
+    return type(own)(*map(_gather, vars(own).values()))
 
 
 def _gather(x: Tensor) -> Tensor:

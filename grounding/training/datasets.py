@@ -22,12 +22,7 @@ ABSENT_POOL = 8  # phrases of other images that are kept for an image, to be dra
 
 
 def training_data(config: TrainConfig) -> tuple[GroundingDataset, GroundingDataset | None]:
-    """What to train on, and what to validate on if there is anything.
-
-    Raises:
-        InputError: the data cannot be used, or one of the two is a test split; a `SettingsError` where another
-            kind of decoder could use them.
-    """
+    """What to train on, and what to validate on if there is anything; raises `InputError` where it cannot be used."""
     refuse_settings(config)
     refuse_test_split("split", config.split)
     refuse_test_split("validation_split", config.validation_split)
@@ -44,20 +39,14 @@ def training_data(config: TrainConfig) -> tuple[GroundingDataset, GroundingDatas
 
 
 def refuse_settings(config: TrainConfig) -> None:
-    """Does nothing, unless settings do not go together, whatever the data.
-
-    Raises:
-        SettingsError: they do not.
-    """
+    """Raises `SettingsError` where settings do not go together, whatever the data."""
     decoder, sets = config.model.decoder, config.sets_per_image
     of_decoders = {"model.decoder.lora_rank": decoder.lora_rank, "model.decoder.presence": decoder.presence,
                    "sets_per_image": sets}  # fmt: skip
-    wrong = next((name for name, value in of_decoders.items() if value and decoder.kind == "adapters"), None)
-    if wrong is not None:
-        raise SettingsError(
-            f"{wrong} is {of_decoders[wrong]} and model.decoder.kind 'adapters', which know neither boxes nor updates "
-            f"of CLIP: leave {wrong} out, or give kind 'convolutional'"
-        )
+    for name, value in of_decoders.items():
+        if value and decoder.kind == "adapters":
+            raise SettingsError(f"{name} is {value} and model.decoder.kind 'adapters', which know neither boxes nor "
+                                f"updates of CLIP: leave {name} out, or give kind 'convolutional'")  # fmt: skip
     if config.model.spatial_rules and decoder.kind != "adapters":
         raise SettingsError(
             "model.spatial_rules is true and model.decoder.kind 'convolutional', which makes no similarity map: "
@@ -75,11 +64,7 @@ def refuse_settings(config: TrainConfig) -> None:
 
 
 def images_of(dataset: GroundingDataset) -> int:
-    """How many images there are; those of tar files are counted by all processes together.
-
-    Raises:
-        InputError: a tar file cannot be read.
-    """
+    """How many images there are; those of tar files are counted by all processes together."""
     if not isinstance(dataset, ImagePhraseShards):
         return len(dataset)
     with failing_together():
@@ -88,12 +73,7 @@ def images_of(dataset: GroundingDataset) -> int:
 
 
 def training_items(config: TrainConfig, dataset: GroundingDataset, images: int) -> TrainingItems:
-    """What is drawn from the data set, which has so many images.
-
-    Raises:
-        SettingsError: a step has one image, of which adapters learn nothing.
-        InputError: as `_sets`.
-    """
+    """What is drawn from the data set, which has so many images."""
     images = min(config.images_per_batch, images)
     if config.model.decoder.kind == "adapters" and images < 2:
         raise SettingsError(
@@ -111,11 +91,7 @@ def training_items(config: TrainConfig, dataset: GroundingDataset, images: int) 
 def training_order(
     config: TrainConfig, items: TrainingItems, images: int
 ) -> tuple[GlobalBatches | StreamedItems, ImageLoader]:
-    """In which order this process's share of so many images comes, and what reads it as batches.
-
-    Raises:
-        InputError: the processes cannot share them.
-    """
+    """In which order this process's share of so many images comes, and what reads it as batches."""
     share = {"seed": config.seed, "process": process_index(), "processes": process_count()}
     if isinstance(items.dataset, ImagePhraseShards):
         stream = StreamedItems(items, images, config.images_per_batch, **share)
@@ -125,12 +101,7 @@ def training_order(
 
 
 def _sets(config: TrainConfig, dataset: GroundingDataset) -> dict[int, list[SetExpression]]:
-    """Image id -> phrases that name several of its objects or none: the data set's own, or those of other images.
-
-    Raises:
-        InputError: the data set has no such phrases of its own, where they are asked for; a `SettingsError` where
-            there is none that names nothing.
-    """
+    """Image id -> phrases that name several of its objects or none: the data set's own, or those of other images."""
     sets: dict[int, list[SetExpression]] = {}
     if config.sets_split_by is None:
         sets = absent_expressions(dataset.expressions, dataset.regions, seed=config.seed, per_image=ABSENT_POOL)

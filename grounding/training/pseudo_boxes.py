@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,15 +21,8 @@ from grounding.data.annotations import find_layout, read_instance_records, read_
 from grounding.data.dataloader import ImageLoader
 from grounding.data.records import Box
 from grounding.data.refcocog import RefCOCOg
-from grounding.data.supervision import (
-    Answer,
-    images_with_boxes,
-    reannotated,
-    refuse_shared_images,
-    refuse_test_split,
-    without_boxes,
-)
-from grounding.errors import InputError, SettingsError
+from grounding.data.supervision import Answer, reannotated, refuse_shared_images, refuse_test_split, without_boxes
+from grounding.errors import InputError
 from grounding.evaluation.registry import code_identity
 from grounding.methods.config import read_model_config
 from grounding.methods.grounder import Grounder, ground_examples
@@ -44,37 +36,34 @@ from grounding.runtime.resumable import ResumableFile
 from grounding.types import Example
 
 IMAGES_PER_BLOCK = 16
+NAME = "pseudo"  # of the annotations, in the place of who made the split
 
 
 @dataclass(frozen=True)
 class PseudoBoxesConfig:
-    """Annotate a split with a run's answers, under another name beside the data set's own annotations.
+    """Annotate a split with a run's answers, beside the data set's own annotations.
 
     Attributes:
         run: folder of a training run; its answers are kept in it too, as pseudo_boxes.jsonl. With "+yolo" after it, its
             heatmaps choose among a detector's boxes.
         proposals: that detector.
-        data: root folder of the data set. Its annotations folder gets refs(NAME).p and instances(NAME).json, to be
-            read with `split_by` NAME: the split with pseudo-boxes, the other splits as they are.
-        name: of the new annotations.
+        data: root folder of the data set. Its annotations folder gets refs(pseudo).p and instances(pseudo).json, to be
+            read with `split_by` pseudo: the split with pseudo-boxes, the other splits as they are.
         split_by: of the annotations whose phrases are taken.
         split: split to annotate.
         subset: images of it: a count, a fraction below 1, or null for all.
         least_score: phrases whose answer scores less are left out.
-        boxes_fraction: share of the images that keep their annotated boxes.
         device: "auto" (a GPU if there is one) or "cpu".
         workers: processes that read images; 0 reads in this one.
-        seed: of the subset and of the images that keep their boxes.
+        seed: of the subset.
     """
 
     run: Path
     data: Path
-    name: str = "pseudo"
     split_by: str = "umd"
     split: str = "train"
     subset: int | float | None = None
     least_score: float = 0.3
-    boxes_fraction: float = 0.0
     device: Literal["auto", "cpu"] = "auto"
     workers: NonNegativeInt = 0
     seed: NonNegativeInt = 0
@@ -88,7 +77,7 @@ def write_pseudo_boxes(config: PseudoBoxesConfig) -> str:
 
     Raises:
         InputError: the run or the data cannot be used, the split is a test split or shares images with another one,
-            the name is none or another annotation's, or no answer scores enough.
+            annotations by a person are called pseudo, or no answer scores enough.
     """
     refuse_wrong_values(config)
     refuse_test_split("split", config.split)
@@ -97,39 +86,29 @@ def write_pseudo_boxes(config: PseudoBoxesConfig) -> str:
         raise InputError(f"{folder} holds no trained run: give a folder in which train.py finished an epoch")
     if read_model_config(folder).decoder.kind != "adapters":
         raise InputError(f"{folder} was trained with boxes: give a run of --model.decoder.kind adapters")
-    if not 0 <= config.boxes_fraction < 1:
-        raise SettingsError(f"boxes_fraction is {config.boxes_fraction}: give a share from 0 to below 1")
     layout = find_layout(config.data, config.split_by)
-    if re.fullmatch(r"[\w-]+", config.name) is None or config.name == config.split_by:
-        raise InputError(f"name is {config.name!r}: give letters and digits, and not those of --split_by")
-    refs_file = layout.refs_file.with_name(f"refs({config.name}).p")
-    instances_file = layout.refs_file.with_name(f"instances({config.name}).json")
-    sets = [path for path in layout.refs_file.parent.glob("grefs(*).*") if path.stem == f"grefs({config.name})"]
-    if sets or (refs_file.is_file() and not instances_file.is_file()):
-        raise InputError(f"{[*sets, refs_file][0]} holds annotations of another origin: give another --name")
+    refs_file = layout.refs_file.with_name(f"refs({NAME}).p")
+    instances_file = layout.refs_file.with_name(f"instances({NAME}).json")
+    if config.split_by == NAME or (refs_file.is_file() and not instances_file.is_file()):
+        raise InputError(f"{refs_file} would be written over, which split_by reads or a person has made: give another "
+                         "split_by, or rename that file")  # fmt: skip
     dataset = RefCOCOg(config.data, config.split, split_by=config.split_by, group_by="image",
                        subset=config.subset, seed=config.seed)  # fmt: skip
     dataset.check_images()
     images = {each.image_id for each in dataset.expressions}
-    boxed = images_with_boxes(dataset, config.boxes_fraction, seed=config.seed)
     before = read_reference_records(layout.refs_file)
-    refuse_shared_images(before, split=config.split, images=images - boxed)
+    refuse_shared_images(before, split=config.split, images=images)
     with locked(folder / "pseudo_boxes.lock", "train.py pseudo_boxes", "--run"):
         answers = [each for each in _answers(config, dataset, layout.refs_file) if each.score >= config.least_score]
     if not answers:
         raise InputError(f"no answer of {config.run} scores {config.least_score} or more: give a lower --least_score")
-    refs, instances = reannotated(
-        before, read_instance_records(layout.instances_file), answers, split=config.split, images=images, boxed=boxed,
-    )  # fmt: skip
+    refs, instances = reannotated(before, read_instance_records(layout.instances_file), answers, split=config.split)
     refs_file.unlink(missing_ok=True)  # killed between the two, no refs of before lead to boxes of now
     write_text_atomic(instances_file, json.dumps(instances))
     with atomic_write(refs_file) as unfinished:
         unfinished.write_bytes(pickle.dumps(refs, protocol=2))
-    made = sum(ref["split"] == config.split and ref["image_id"] not in boxed for ref in refs)
-    return (
-        f"{made} of {len(dataset.expressions)} phrases of {config.split} have a pseudo-box, {len(boxed)} "
-        f"images their annotated ones: {refs_file}, to be read with --split_by {config.name}"
-    )
+    return (f"{len(answers)} of {len(dataset.expressions)} phrases of {config.split} have a pseudo-box: {refs_file}, "
+            f"to be read with --split_by {NAME}")  # fmt: skip
 
 
 def _answers(config: PseudoBoxesConfig, dataset: RefCOCOg, refs_file: Path) -> list[Answer]:

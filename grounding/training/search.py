@@ -37,7 +37,7 @@ from grounding.training.run_folder import MAY_DIFFER_ON_RESUME, STATES_FOLDER
 from grounding.training.train import train
 
 STUDY_NAME, STUDY_FILE, SETTINGS = "search", "study.db", "settings"
-TRIALS_FILE, BEST_FILE = "trials.csv", "best.yaml"
+TRIALS_FILE, BEST_FILE, TRIAL_FOLDER = "trials.csv", "best.yaml", "trial_{:04d}"
 CRITERION = "acc@0.5"
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -73,16 +73,6 @@ class TuneConfig(TrainConfig):
     resume: bool = True
 
 
-@dataclass(frozen=True)
-class Range:
-    """Values from `low` to `high`, with equal chances per factor where `log`, or in steps."""
-
-    low: float
-    high: float
-    log: bool = False
-    step: float | None = None
-
-
 def tune(config: TuneConfig) -> str:
     """Run trials until the study has as many as asked, and return what came out in words.
 
@@ -112,15 +102,9 @@ def tune(config: TuneConfig) -> str:
         best, finished = _best(study), len(study.get_trials(deepcopy=False, states=FINISHED))
     if best is None:
         return f"{finished} trials, none of which went to its end: see {config.output / TRIALS_FILE}"
-    return (
-        f"{finished} trials; best validation Acc@0.5 {best.value:.3f} in {trial_folder(config.output, best.number)}; "
-        f"repeat it with --config {config.output / BEST_FILE}"
-    )
-
-
-def trial_folder(study_folder: Path, number: int) -> Path:
-    """The run folder of a trial."""
-    return study_folder / f"trial_{number:04d}"
+    folder = config.output / TRIAL_FOLDER.format(best.number)
+    return (f"{finished} trials; best validation Acc@0.5 {best.value:.3f} in {folder}; repeat it with --config "
+            f"{config.output / BEST_FILE}")  # fmt: skip
 
 
 def read_space(space: Mapping[str, Any], config: TrainConfig) -> tuple[dict[str, BaseDistribution], dict[str, Any]]:
@@ -128,9 +112,6 @@ def read_space(space: Mapping[str, Any], config: TrainConfig) -> tuple[dict[str,
 
     Returns:
         Name -> Optuna's distribution, and name -> the configuration's own value where the distribution holds it.
-
-    Raises:
-        InputError: a name is no setting that can be searched, or its range or one of its values cannot be used.
     """
     if not space:
         left_out = ("model.decoder.",) if config.model.decoder.kind == "adapters" else ()
@@ -146,29 +127,25 @@ def read_space(space: Mapping[str, Any], config: TrainConfig) -> tuple[dict[str,
             raise InputError(f"space: trials that differ in {name!r} cannot be compared: leave it out")
         try:
             if isinstance(values, list | tuple):
-                found[name], ends, is_held = CategoricalDistribution(values), tuple(values), own in values
-            else:
-                given, kind = from_plain(values, Range), KINDS[type(own)]
-                ends = given.low, given.high
-                found[name] = kind(*ends, log=given.log, **({"step": given.step} if given.step else {}))
+                found[name], ends = CategoricalDistribution(values), list(values)
+                is_held = own in values
+            else:  # YAML takes 1e-4 for a text
+                given = {key: float(value) if isinstance(value, str) else value for key, value in values.items()}
+                found[name], ends = KINDS[type(own)](**given), [given["low"], given["high"]]
                 is_held = found[name]._contains(own)
             for value in ends:
                 with_values(config, {name: value})
             if is_held:
                 first[name] = own
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             reason = " ".join(str(error).split()).rstrip(".")
-            said = f"space: {name} cannot be searched over {values!r} ({reason})"
-            raise InputError(f"{said}: give low and high, and log or step, or a list of choices") from error
+            raise InputError(f"space: {name} cannot be searched over {values!r} ({reason}): give low and high, and "
+                             "log or step, or a list of choices") from error  # fmt: skip
     return found, first
 
 
 def with_values(config: TrainConfig, values: Mapping[str, Any]) -> TrainConfig:
-    """A configuration with other values of some settings, each by its full name.
-
-    Raises:
-        ValueError: training refuses one of the values.
-    """
+    """A configuration with other values of some settings, by their full names; `ValueError` where one is refused."""
     settings = asdict(config)
     for name, value in values.items():
         *sections, last = name.split(".")
@@ -182,24 +159,23 @@ def _run_trial(study: Study, space: dict[str, BaseDistribution], start: TrainCon
     # Trial by trial: a sampler that started again from the seed would draw the first trials' values again.
     study.sampler = TPESampler(seed=start.seed + len(study.trials))
     trial = Trial(study, unfinished[0]._trial_id) if unfinished else study.ask(space)
-    folder = trial_folder(output, trial.number)
+    folder = output / TRIAL_FOLDER.format(trial.number)
 
     def on_epoch(epoch: int, measures: dict[str, float]) -> None:
         trial.report(measures[CRITERION], epoch)
         # After its last epoch a trial is as good as finished, and may be the best.
         if epoch < settings.epochs and trial.should_prune():
-            raise optuna.TrialPruned
+            raise optuna.TrialPruned("stopped early")
 
     print(f"trial {trial.number}{' goes on' if unfinished else ''}: {trial.params}", flush=True)
-    value = None
+    value, state = None, TrialState.COMPLETE
     try:
         settings = with_values(start, {**trial.params, "output": folder, "resume": True})
         value = train(settings, on_epoch=on_epoch)[CRITERION]
-        state, note = TrialState.COMPLETE, f"validation Acc@0.5 {value:.3f}"
-    except optuna.TrialPruned:
-        state, note = TrialState.PRUNED, "stopped early"
-    except (torch.OutOfMemoryError, SettingsError) as error:
-        state, note = TrialState.FAIL, f"{type(error).__name__} {error}"
+        note = f"validation Acc@0.5 {value:.3f}"
+    except (optuna.TrialPruned, torch.OutOfMemoryError, SettingsError) as error:
+        state = TrialState.PRUNED if isinstance(error, optuna.TrialPruned) else TrialState.FAIL
+        note = f"{type(error).__name__} {error}"
     study.tell(trial, value, state=state)
     shutil.rmtree(folder / STATES_FOLDER, ignore_errors=True)
     print(f"trial {trial.number}: {note}", flush=True)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
 from grounding.data.batches import TrainingBatch
-from grounding.model.adaptation import EmbeddingAdapters
-from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.distributed import mean_over_processes
 from grounding.training.config import TrainConfig
 from grounding.training.criterion import TrainingCriterion
@@ -30,86 +27,75 @@ EPSILON = 1e-6
 LEAST_SCALE = 1.0
 
 
-@dataclass(frozen=True)
-class StepOutcome:
-    """What a step came to; the same in all processes.
-
-    Attributes:
-        values: losses, gradient norm before clipping and learning rate, by name.
-        skipped: whether the loss or the gradient was not finite, and nothing was changed. A step in which the gradient
-            was too large for float16 as it was scaled is none of these: nothing was changed either, and the next scale
-            is smaller.
-    """
-
-    values: dict[str, float]
-    skipped: bool
-
-
-@dataclass(frozen=True)
 class TrainingStep:
-    """Makes optimiser steps.
+    """Makes optimiser steps: AdamW with a linear warm-up and a cosine, and the running mean of what is trained.
+
+    Args:
+        criterion: gives the losses of a batch by name; on the CPU or the accelerator's device, is prepared here.
+        config: of the run.
+        accelerator: of the run.
+        total_steps: of the whole run.
 
     Attributes:
-        accelerator: has prepared criterion, optimizer and schedule.
-        criterion: gives the losses of a batch by name.
-        optimizer, schedule: of its weights.
-        decoder: the criterion's.
-        mean: running mean of the decoder.
-        clip_norm: gradients are scaled down to this norm.
+        accelerator: as given.
+        mean: running mean of the criterion's decoder.
     """
 
-    accelerator: Accelerator
-    criterion: nn.Module
-    optimizer: Optimizer
-    schedule: LRScheduler
-    decoder: HeatmapDecoder | EmbeddingAdapters
-    mean: AveragedModel
-    clip_norm: float
+    def __init__(
+        self, criterion: TrainingCriterion, config: TrainConfig, accelerator: Accelerator, *, total_steps: int
+    ) -> None:
+        # Plain numbers: those of the command line are of a class that a saved state would need on reading.
+        groups = _parameter_groups(criterion, float(config.weight_decay))
+        optimizer = torch.optim.AdamW(groups, lr=float(config.learning_rate), eps=EPSILON, fused=True)
+        schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, config.warmup_steps, total_steps))
+        self.accelerator, self._decoder, self._clip_norm = accelerator, criterion.decoder, config.clip_norm
+        averaged = AveragedModel(criterion.decoder, multi_avg_fn=running_mean(config.ema_decay))
+        self.mean = averaged.to(accelerator.device)
+        self._criterion, self._optimizer, self._schedule = accelerator.prepare(criterion, optimizer, schedule)
 
-    def __call__(self, batch: TrainingBatch) -> StepOutcome:
-        """One step on this process's part of a batch; all processes call it at the same time."""
-        self.criterion.train()
+    def __call__(self, batch: TrainingBatch) -> tuple[dict[str, float], bool]:
+        """One step on this process's part of a batch; all processes call it at the same time.
+
+        Returns:
+            Losses, gradient norm before clipping and learning rate, by name; and whether the step was skipped, since
+            the loss or the gradient was not finite, and nothing was changed. A step in which the gradient was too large
+            for float16 as it was scaled is none of these: nothing was changed either, and the next scale is smaller.
+        """
+        self._criterion.train()
         with self.accelerator.autocast():
-            losses: dict[str, Tensor] = self.criterion(batch)
+            losses: dict[str, Tensor] = self._criterion(batch)
         loss = torch.stack(list(losses.values())).sum()
         self.accelerator.backward(loss)
-        norm = self.accelerator.clip_grad_norm_(self.criterion.parameters(), self.clip_norm)
+        norm = self.accelerator.clip_grad_norm_(self._criterion.parameters(), self._clip_norm)
         # All processes must agree on whether to skip: a loss that is not finite in one makes the mean so.
         values = mean_over_processes({TOTAL_LOSS: loss, **losses, GRADIENT_NORM: norm})
         finite = math.isfinite(values[TOTAL_LOSS]) and math.isfinite(values[GRADIENT_NORM])
         scaler = self.accelerator.scaler
         scale = 0.0 if finite or scaler is None else scaler.get_scale()
         if finite or scaler is not None:  # which leaves such a step out itself, and learns from it
-            self.optimizer.step()
-        values[LEARNING_RATE] = float(self.schedule.get_last_lr()[0])  # of this step; all groups have the same
+            self._optimizer.step()
+        values[LEARNING_RATE] = float(self._schedule.get_last_lr()[0])  # of this step; all groups have the same
         if finite:
-            self.schedule.step()
-            self.mean.update_parameters(self.decoder)
-        self.optimizer.zero_grad(set_to_none=True)
+            self._schedule.step()
+            self.mean.update_parameters(self._decoder)
+        self._optimizer.zero_grad(set_to_none=True)
         # Not the accelerator's `optimizer_step_was_skipped`: a fused optimiser is called then too, and skips inside.
         too_large_as_scaled = scale >= LEAST_SCALE and math.isfinite(values[TOTAL_LOSS]) and scaler.get_scale() < scale
-        return StepOutcome(values, skipped=not finite and not too_large_as_scaled)
+        return values, not finite and not too_large_as_scaled
 
+    def state(self) -> dict[str, Any]:
+        """All that the next step depends on, whether or not several processes share it; `load_state` takes it."""
+        return {name: each.state_dict() for name, each in self._parts().items()}
 
-def make_step(
-    criterion: TrainingCriterion, config: TrainConfig, accelerator: Accelerator, *, total_steps: int
-) -> TrainingStep:
-    """AdamW with a linear warm-up and a cosine, and the running mean of the decoder.
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Put everything back as it was when `state` gave it."""
+        for name, each in self._parts().items():
+            each.load_state_dict(state[name])
 
-    Args:
-        criterion: on the CPU or the accelerator's device; is prepared here.
-        config: of the run.
-        accelerator: of the run.
-        total_steps: of the whole run.
-    """
-    # Plain numbers: those of the command line are of a class that a saved state would need on reading.
-    groups = _parameter_groups(criterion, float(config.weight_decay))
-    optimizer = torch.optim.AdamW(groups, lr=float(config.learning_rate), eps=EPSILON, fused=True)
-    schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, config.warmup_steps, total_steps))
-    decoder = criterion.decoder
-    mean = AveragedModel(decoder, multi_avg_fn=running_mean(config.ema_decay)).to(accelerator.device)
-    criterion, optimizer, schedule = accelerator.prepare(criterion, optimizer, schedule)
-    return TrainingStep(accelerator, criterion, optimizer, schedule, decoder, mean, config.clip_norm)
+    def _parts(self) -> dict[str, Any]:
+        parts = {"weights": self.accelerator.unwrap_model(self._criterion), "mean": self.mean,
+                 "optimizer": self._optimizer, "schedule": self._schedule}  # fmt: skip
+        return parts if self.accelerator.scaler is None else {**parts, "scaler": self.accelerator.scaler}
 
 
 def running_mean(decay: float) -> Callable[..., None]:

@@ -1,7 +1,9 @@
-"""Small settings for a training, and runs held against each other to the last bit."""
+"""Small settings for a training, what can befall it, and runs held against each other to the last bit."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +13,14 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from grounding.data.augment import AugmentationConfig
+from grounding.data.batches import TrainingBatch
 from grounding.model.decoder import DecoderConfig
 from grounding.training.config import TrainConfig
-from grounding.training.criterion import LossConfig
+from grounding.training.criterion import LossConfig, TrainingCriterion
 from grounding.training.run_folder import STEP_TAGS
 from grounding.training.train import train
 from tests.killed import Killed, killed_after
+from tests.processes import newest_state
 
 SMALL = DecoderConfig(width=16, blocks=1, queries=2, query_dim=8)
 AUGMENTED = AugmentationConfig(crop=True, flip=True)
@@ -24,11 +28,15 @@ ALL_LOSSES = LossConfig(contrast_weight=0.1)
 Losses = dict[str, torch.Tensor]
 
 
-def weights(run: Path) -> Losses:
-    """Of the best epoch, of the last step, and their mean then."""
-    newest = max((run / "states").iterdir())
-    files = run / "decoder.safetensors", newest / "model.safetensors", newest / "mean.safetensors"
-    return {f"{path.name}.{name}": value for path in files for name, value in load_file(path).items()}
+def at_step(patch: pytest.MonkeyPatch, number: int, change: Callable[[Losses], Losses], *, until: int = 0) -> None:
+    """Does something in the middle of a step, counted from 1, and in those after it `until` another."""
+    losses, calls = TrainingCriterion.forward, iter(range(1, 1000))
+
+    def disturbed(criterion: TrainingCriterion, batch: TrainingBatch) -> Losses:
+        found = losses(criterion, batch)
+        return change(found) if number <= next(calls) <= max(number, until) else found
+
+    patch.setattr(TrainingCriterion, "forward", disturbed)
 
 
 def logged(run: Path) -> dict[str, dict[int, float]]:
@@ -38,18 +46,41 @@ def logged(run: Path) -> dict[str, dict[int, float]]:
     return {tag.removeprefix(STEP_TAGS): {each.step: each.value for each in log.Scalars(tag)} for tag in tags}
 
 
-def newest_state(run: Path) -> str:
-    """Its name: step and epoch."""
-    return max(path.name for path in (run / "states").iterdir())
+def signalled(number: int) -> Callable[[Losses], Losses]:
+    def send(losses: Losses) -> Losses:
+        os.kill(os.getpid(), number)
+        return losses
+
+    return send
+
+
+def not_a_number(losses: Losses) -> Losses:
+    return {name: value * torch.nan for name, value in losses.items()}
+
+
+def decoder_of(run: Path) -> Losses:
+    """Of the best epoch."""
+    return load_file(run / "decoder.safetensors")
+
+
+def equal(one: Losses, other: Losses) -> bool:
+    return set(one) == set(other) and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def state_names(run: Path) -> list[str]:
+    """Step and epoch of each state, the oldest first."""
+    return sorted(path.name[:13] for path in (run / "states").iterdir())
 
 
 def assert_same(one: TrainConfig, other: TrainConfig) -> None:
-    first, second = weights(one.output), weights(other.output)
-    assert set(first) == set(second) and all(torch.equal(first[name], second[name]) for name in first)
+    """Of the best epoch, of the last step, and their mean then; measures and progress too."""
+    assert equal(decoder_of(one.output), decoder_of(other.output))
+    first, second = (newest_state(run.output) for run in (one, other))
+    assert equal(first["weights"], second["weights"]) and equal(first["mean"], second["mean"])
+    assert first["progress"] == second["progress"]
     logs = [(run.output / "metrics.jsonl").read_text() for run in (one, other)]
     assert logs[0] == logs[1]
-    left = [path for run in (one, other) for path in run.output.rglob("*") if path.name in ("unfinished", "part")]
-    assert not left
+    assert not [path for run in (one, other) for path in run.output.rglob("*.part")]
 
 
 def assert_killed_and_resumed_equals_uninterrupted(
@@ -61,10 +92,5 @@ def assert_killed_and_resumed_equals_uninterrupted(
         killed_after(patch, steps)
         with pytest.raises(Killed):
             train(broken)
-    measures = train(replace(broken, resume=True))
-
-    assert measures == expected
-    whole, resumed = (load_file(run.output / "decoder.safetensors") for run in (config, broken))
-    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
-    lines = [(run.output / "metrics.jsonl").read_text().splitlines() for run in (config, broken)]
-    assert lines[0] == lines[1]
+    assert train(replace(broken, resume=True)) == expected
+    assert_same(config, broken)

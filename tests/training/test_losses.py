@@ -1,16 +1,17 @@
+"""The losses of masks and of the distance to CLIP against loops over cells."""
+
+from __future__ import annotations
+
 import math
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from grounding.data.supervision import box_masks
-from grounding.training.losses import mask_loss
-
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+from grounding.training.losses import embedding_distance, mask_loss
 
 
 def supersampled(box: list[float], size: int, stride: int, per_pixel: int = 8) -> np.ndarray:
@@ -55,9 +56,24 @@ def mask_example() -> tuple[Tensor, Tensor, Tensor]:
     valid = torch.ones(3, 8, 8, dtype=torch.bool)
     valid[0, :1] = valid[0, 6:] = False
     valid[1, :, :5] = False
-    return 2 * random(3, 8, 8), masks, valid
+    torch.manual_seed(0)
+    return 2 * torch.randn(3, 8, 8), masks, valid
 
 
 def test_mask_loss_equals_loops_over_valid_cells():
     logits, masks, valid = mask_example()
     assert mask_loss(logits, masks, valid).item() == pytest.approx(hand_mask_loss(logits, masks, valid), rel=1e-5)
+
+
+def test_embedding_distance_equals_loops_over_valid_cells() -> None:
+    torch.manual_seed(0)
+    adapted, original = (F.normalize(torch.randn(2, 5, 2, 3), dim=1) for _ in range(2))
+    valid = torch.ones(2, 4, 6, dtype=torch.bool)
+    valid[1, 1:] = valid[1, :, 2:] = False  # of the second image a part of one cell is left
+    first = [
+        1 - F.cosine_similarity(adapted[0, :, y, x], original[0, :, y, x], dim=0) for y in (0, 1) for x in range(3)
+    ]
+    second = 1 - F.cosine_similarity(adapted[1, :, 0, 0], original[1, :, 0, 0], dim=0)
+    expected = (torch.stack(first).mean() + second) / 2
+    torch.testing.assert_close(embedding_distance(adapted, original, valid), expected)
+    assert embedding_distance(original, original, valid).abs() < 1e-6

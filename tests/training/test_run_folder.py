@@ -6,6 +6,7 @@ import json
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,41 +21,38 @@ from grounding.training.config import TrainConfig
 from grounding.training.train import train
 from tests.scripts import ROOT
 from tests.tiny_clip import save_tiny_clip
-from tests.training.disturbing import at_step, signalled
-from tests.training.runs import SMALL
+from tests.training.runs import SMALL, at_step, signalled
 
 
 def test_run_folder(undisturbed: TrainConfig) -> None:
     run = undisturbed.output
     saved = yaml.safe_load((run / "config.yaml").read_text())
-    assert saved["model"]["decoder"]["width"] == SMALL.width
-    assert saved["data"] == str(undisturbed.data)
+    assert saved["model"]["decoder"]["width"] == SMALL.width and saved["data"] == str(undisturbed.data)
     epochs = [json.loads(line)["epoch"] for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert epochs == [1, 2]
-    assert list(run.glob("events.out.tfevents.*"))
-    assert not list(run.glob("*.part"))
-
-    grounder = load(run)
+    assert epochs == [1, 2] and list(run.glob("events.out.tfevents.*"))
     image = next((undisturbed.data / "images").iterdir())
-    result = grounder.ground(image, ["the red box", "the blue box"])
-    assert [r.phrase for r in result] == ["the red box", "the blue box"]
-    assert result[0].heatmap.shape == result[0].image.shape[:2]
+    [result] = load(run).ground(image, ["the red box"])
+    assert result.heatmap.shape == result.image.shape[:2]
 
 
-def test_existing_run_is_not_overwritten(finished: TrainConfig) -> None:
+@pytest.mark.parametrize(
+    ("changes", "content", "said"),
+    [
+        ({"resume": False}, None, "holds a run already"),
+        ({"learning_rate": 0.5}, None, "another learning_rate"),
+        ({}, "", r"config\.yaml is damaged"),
+        ({}, "a: [", r"config\.yaml is damaged"),
+    ],
+)
+def test_another_run_is_not_written_over(
+    finished: TrainConfig, changes: dict[str, Any], content: str | None, said: str
+) -> None:
     before = (finished.output / "decoder.safetensors").read_bytes()
-    with pytest.raises(InputError, match="holds a run already"):
-        train(finished)
-    with pytest.raises(InputError, match="another learning_rate"):
-        train(replace(finished, resume=True, learning_rate=0.5))
+    if content is not None:
+        (finished.output / "config.yaml").write_text(content)
+    with pytest.raises(InputError, match=said):
+        train(replace(finished, **{"resume": True, **changes}))
     assert (finished.output / "decoder.safetensors").read_bytes() == before
-
-
-@pytest.mark.parametrize("content", ["", "a: ["])
-def test_a_damaged_configuration_is_said_on_resume(finished: TrainConfig, content: str) -> None:
-    (finished.output / "config.yaml").write_text(content)
-    with pytest.raises(InputError, match=r"config\.yaml is damaged"):
-        train(replace(finished, resume=True))
 
 
 def test_a_run_is_tied_to_its_clip(config: TrainConfig) -> None:
@@ -65,7 +63,6 @@ def test_a_run_is_tied_to_its_clip(config: TrainConfig) -> None:
     with pytest.raises(InputError, match="another CLIP file"):
         load(config.output)  # no mark at all
     decoder.write_bytes(marked)
-    load(config.output)
     save_tiny_clip(Path(config.model.clip), seed=1)
     with pytest.raises(InputError, match="another CLIP file"):
         load(config.output)
@@ -75,12 +72,11 @@ def test_a_run_is_tied_to_its_clip(config: TrainConfig) -> None:
 
 
 def test_unusable_data_leaves_no_run_folder(config: TrainConfig, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nowhere"):
-        train(replace(config, data=tmp_path / "nowhere"))
-    with pytest.raises(InputError, match="split"):
-        train(replace(config, split="training"))
-    with pytest.raises(InputError, match="clip"):
-        train(replace(config, model=replace(config.model, clip=str(tmp_path / "no_clip.pt"))))
+    no_clip = replace(config.model, clip=str(tmp_path / "no_clip.pt"))
+    for said, wrong in (("nowhere", {"data": tmp_path / "nowhere"}), ("split", {"split": "training"}),
+                        ("clip", {"model": no_clip})):  # fmt: skip
+        with pytest.raises(InputError, match=said):
+            train(replace(config, **wrong))  # type: ignore[arg-type]
     assert not config.output.exists()
 
 

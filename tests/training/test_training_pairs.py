@@ -1,4 +1,4 @@
-"""Pairs of image and phrase, without boxes, are enough to train on."""
+"""Pairs of image and phrase, without boxes, are enough to train on, from a table or streamed from tar files."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 import grounding.training.train as training
-from grounding import load
+from grounding import InputError, ModelConfig, load
 from grounding.clip import text
+from grounding.data import streamed_pairs
 from grounding.data.augment import AugmentationConfig
 from grounding.data.augmentation_rules import mirrored_phrase
 from grounding.data.refcocog import RefCOCOg
 from grounding.training.config import TrainConfig
 from grounding.training.train import train
 from tests.scripts import assert_refused, run_script
-from tests.training.runs import assert_killed_and_resumed_equals_uninterrupted
+from tests.tar_files import jpeg, write_tar
+from tests.training.runs import assert_killed_and_resumed_equals_uninterrupted, decoder_of, equal
 
 
 def pairs_of(config: TrainConfig) -> Path:
@@ -56,9 +57,7 @@ def test_of_pairs_alone_the_last_epoch_is_kept(unboxed: TrainConfig, monkeypatch
     config = replace(unboxed, data=pairs_of(unboxed), epochs=3, patience=1)
     assert train(config) == {}
     assert len(kept) == 3
-    found = load_file(config.output / "decoder.safetensors")
-    assert all(torch.equal(found[name], kept[-1][name]) for name in found)
-    assert any(not torch.equal(found[name], kept[-2][name]) for name in found)
+    assert equal(decoder_of(config.output), kept[-1]) and not equal(kept[-1], kept[-2])
 
 
 def test_every_phrase_is_encoded_before_the_first_step(unboxed: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,3 +98,22 @@ def test_pairs_from_the_command_line(unboxed: TrainConfig, tmp_path: Path, capsy
     assert trained.code == 0, trained
     assert trained.out.strip().endswith(f"the run is in {tmp_path / 'run'}")
     assert (tmp_path / "run" / "decoder.safetensors").is_file()
+
+
+@pytest.fixture
+def streamed(unboxed: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
+    """Six steps in two epochs; phrases are shared by images, and drawn."""
+    monkeypatch.setattr(streamed_pairs, "SHUFFLED", 3)
+    folder = unboxed.data.with_name("shards")
+    folder.mkdir()
+    for start in (0, 3):
+        write_tar(folder / f"{start}.tar", {f"{number}": (jpeg(number), f"thing {number}\na dog\nthing {number // 2}")
+                                            for number in range(start, start + 3)})  # fmt: skip
+    return replace(unboxed, data=folder, phrases_per_image=2)
+
+
+def test_streamed_from_tar_files(streamed: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("webdataset", reason="needs pip install -r requirements-ray.txt")
+    assert_killed_and_resumed_equals_uninterrupted(streamed, monkeypatch, 4)
+    with pytest.raises(InputError, match="without boxes"):
+        train(replace(streamed, output=streamed.output.with_name("boxes"), model=ModelConfig(clip=streamed.model.clip)))

@@ -15,26 +15,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from grounding.data.augment import AugmentationConfig
-from grounding.data.batches import TrainingItems
-from grounding.data.dataloader import GlobalBatches
-from grounding.data.refcocog import RefCOCOg
 from grounding.methods.config import ModelConfig
 from grounding.runtime.distributed import is_main
 from grounding.runtime.signals import Stopped
-from grounding.training.checkpoint import Checkpoints
 from grounding.training.config import TrainConfig
-from grounding.training.criterion import LossConfig
 from grounding.training.run_folder import RunFolder
 from grounding.training.train import train
 from tests.ended import ending_both, no_space
 from tests.killed import Killed, killed_after
-from tests.processes import in_processes, largest_difference
+from tests.processes import in_processes, largest_difference, newest_state
 from tests.scripts import ROOT
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
-from tests.training.disturbing import at_step, signalled
-from tests.training.runs import SMALL, logged, newest_state
+from tests.training.runs import ALL_LOSSES, AUGMENTED, SMALL, at_step, logged, signalled, state_names
 
 KINDS = ("convolutional", "adapters")
 IMAGES, IMAGES_PER_BATCH, EPOCHS = 15, 4, 3  # 4 steps an epoch, the last one filled up
@@ -71,13 +64,11 @@ def stopped_by_one(config: TrainConfig) -> None:
 
 def failing_in_the_main_process(config: TrainConfig) -> None:
     """Trains until the main process, and it alone, cannot write or read a file."""
-    wholes = ((RunFolder, "log_start"), (RunFolder, "log_step"), (RunFolder, "save_decoder"),
-              (RunFolder, "log_validation"), (Checkpoints, "save"), (Checkpoints, "newest"))  # fmt: skip
-    for owner, name in wholes:
+    for name in ("log_start", "log_step", "save_decoder", "log_validation", "save_state", "newest_state"):
         run = config.output / name
         with ending_both(run.with_name(f"{name}_ended")), pytest.MonkeyPatch.context() as patch:
             if is_main():
-                patch.setattr(owner, name, no_space)
+                patch.setattr(RunFolder, name, no_space)
             train(replace(config, output=run))
 
 
@@ -96,12 +87,10 @@ def uneven_data(root: Path) -> Path:
 def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
     folder = tmp_path_factory.mktemp("processes")
     model = ModelConfig(clip=str(save_tiny_clip(folder / "clip.pt")), model_size=64, decoder=SMALL)
-    losses = LossConfig(contrast_weight=0.1)
     return TrainConfig(
-        uneven_data(folder / "data"), folder / "run", model=model, losses=losses,
-        composed_per_image=1, epochs=EPOCHS, patience=EPOCHS,
-        images_per_batch=IMAGES_PER_BATCH, warmup_steps=5, device="cpu", save_every=1,
-        augmentation=AugmentationConfig(crop=True, flip=True),
+        uneven_data(folder / "data"), folder / "run", model=model, losses=ALL_LOSSES, composed_per_image=1,
+        epochs=EPOCHS, patience=EPOCHS, images_per_batch=IMAGES_PER_BATCH, warmup_steps=5, device="cpu", save_every=1,
+        augmentation=AUGMENTED,
     )  # fmt: skip
 
 
@@ -144,36 +133,18 @@ def test_a_killed_run_is_ended_by_another_number_of_processes(runs: Path, name: 
 
 
 def test_a_signal_to_one_process_ends_both_after_the_same_step(runs: Path) -> None:
-    assert newest_state(runs / "stopped") == "00000003-0000"
+    assert state_names(runs / "stopped")[-1] == "00000003-0000"
 
 
 def test_a_failure_in_the_main_process_ends_both(runs: Path) -> None:
     """`failing_in_the_main_process` has seen it; the epoch whose decoder was not written is not taken for finished."""
-    state = runs / "save_decoder" / "states" / newest_state(runs / "save_decoder")
-    assert json.loads((state / "progress.json").read_text())["epoch"] == 0
+    assert newest_state(runs / "save_decoder")["progress"]["epoch"] == 0
 
 
 def test_the_main_process_alone_writes(runs: Path) -> None:
-    names = [
-        sorted(path.name for path in (runs / f"{by}_convolutional").rglob("*") if "tfevents" not in path.name)
-        for by in ("one", "two")
-    ]
-    assert names[0] == names[1] and "random_states_0.pkl" in names[0]
+    assert state_names(runs / "two_convolutional") == state_names(runs / "one_convolutional")
     assert len(list((runs / "two_convolutional").glob("*tfevents*"))) == 1
     assert len((runs / "two_convolutional" / "metrics.jsonl").read_text().splitlines()) == EPOCHS
-
-
-def test_the_processes_had_unlike_numbers_of_phrases(config: TrainConfig) -> None:
-    """Else the tests above would not show that means over them are shared rightly."""
-    dataset = RefCOCOg(config.data, "train", group_by="image")
-    items = TrainingItems(dataset, model_size=64, stride=4, phrases_per_image=6, seed=config.seed)
-    phrases: list[list[int]] = [[], []]
-    for process in range(2):
-        order = GlobalBatches(IMAGES, IMAGES_PER_BATCH, seed=config.seed, process=process, processes=2)
-        for epoch in range(EPOCHS):
-            items.epoch = order.epoch = epoch
-            phrases[process] += [sum(len(items[slot].phrases) for slot in part) for part in order]
-    assert phrases[0] != phrases[1]
 
 
 def test_an_image_that_one_process_cannot_read_ends_both_with_one_sentence(config: TrainConfig, tmp_path: Path) -> None:

@@ -32,11 +32,6 @@ def test_the_data_sets_own_sets_are_drawn(everything: TrainConfig) -> None:
     assert all(count == 1 for _, count in drawn(replace(everything, sets_per_image=0)))
 
 
-def test_a_reduced_training_set_draws_of_its_own_images(everything: TrainConfig) -> None:
-    dataset = RefCOCOg(everything.data, "train", group_by="image", subset=2)
-    assert len(training_items(everything, dataset, len(dataset))) == 2
-
-
 def test_where_no_phrase_fits_nothing_there_is_nothing_to_learn(everything: TrainConfig) -> None:
     """All of the toy data's objects are of one category."""
     with pytest.raises(SettingsError, match=r"no phrase is known to fit nothing.*sets_per_image 0"):
