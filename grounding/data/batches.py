@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from grounding.data.augment import UNCHANGED, AugmentationConfig, augment
-from grounding.data.augmentation_rules import can_be_mirrored, mirrored_phrase
+from grounding.data.augment import AugmentationConfig, augment, can_be_mirrored, mirrored_phrase
 from grounding.data.dataset import GroundingDataset
 from grounding.data.relations import composed_expressions
 from grounding.data.sets import as_set
@@ -94,7 +93,7 @@ class TrainingItems(Dataset[TrainingItem]):
         sets: Mapping[int, Sequence[SetExpression]] | None = None,
         sets_per_image: int = 0,
         boxed: bool = True,
-        augmentation: AugmentationConfig = UNCHANGED,
+        augmentation: AugmentationConfig = AugmentationConfig(),  # noqa: B008 (frozen)
         seed: int,
     ) -> None:
         self.dataset, self.model_size, self.stride = dataset, model_size, stride
@@ -143,7 +142,6 @@ class TrainingItems(Dataset[TrainingItem]):
         image_id = annotated.expressions[0].image_id
         named = list(map(as_set, annotated.expressions))
         composed, sets = list(map(as_set, self._composed.get(image_id, ()))), self._sets.get(image_id, [])
-        complete = SetExample(annotated.image, (*named, *composed, *sets), annotated.regions)
 
         # One generator for all draws of the item: their order is part of what a seed means.
         rng = np.random.default_rng([self.seed, self.epoch, *place])
@@ -153,7 +151,9 @@ class TrainingItems(Dataset[TrainingItem]):
             len(named) + len(composed) + rng.permutation(len(sets))[: self.sets_per_image],
         ]
         chosen = np.sort(np.concatenate(drawn)).tolist()
-        asked = augment(complete, chosen, self.augmentation, rng=rng)
+        every = (*named, *composed, *sets)
+        asked = SetExample(annotated.image, tuple(every[index] for index in chosen))
+        asked = augment(asked, self.augmentation, rng=rng)
 
         letterbox = Letterbox.fit((asked.image.shape[1], asked.image.shape[0]), self.model_size)
         boxes = letterbox.boxes_to_model(asked.boxes_xyxy)

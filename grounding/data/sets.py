@@ -84,4 +84,4 @@ class WithAbsent(Dataset[SetExample]):
         """
         example = self._dataset[index]
         absent = self.absent.get(example.expressions[0].image_id, ())
-        return SetExample(example.image, (*map(as_set, example.expressions), *absent), example.regions)
+        return SetExample(example.image, (*map(as_set, example.expressions), *absent))

@@ -20,7 +20,7 @@ from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch, TrainingItems
 from grounding.data.dataloader import GlobalBatches, ImageLoader, TimedLoader
 from grounding.data.dataset import GroundingDataset, naming_sentences
-from grounding.data.streamed_pairs import StreamedItems
+from grounding.data.tar_samples import StreamedItems
 from grounding.errors import InputError, SettingsError
 from grounding.evaluation.evaluate import evaluate
 from grounding.methods.dense import DenseGrounder

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from grounding.data import streamed_pairs
+from grounding.data import tar_samples
 from grounding.training.config import TrainConfig
 from tests.scripts import assert_refused, run_script
 from tests.tar_files import jpeg, write_tar
@@ -19,7 +19,7 @@ pytest.importorskip("webdataset", reason="needs pip install -r requirements-ray.
 @pytest.fixture
 def streamed(unboxed: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
     """Six steps in two epochs; phrases are shared by images, and drawn."""
-    monkeypatch.setattr(streamed_pairs, "SHUFFLED", 3)
+    monkeypatch.setattr(tar_samples, "SHUFFLED", 3)
     folder = unboxed.data.with_name("pairs")
     folder.mkdir()
     for start in (0, 3):

@@ -13,7 +13,7 @@ from grounding.data.batches import TrainingItem, TrainingItems
 from grounding.data.refcocog import RefCOCOg
 from grounding.types import Example, Expression, Region
 
-ALL = AugmentationConfig(crop=True, flip=True)
+ALL = AugmentationConfig(flip=True)
 
 
 def same(first: TrainingItem, second: TrainingItem) -> bool:

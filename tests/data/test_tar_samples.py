@@ -10,11 +10,10 @@ import pytest
 from PIL import Image
 
 from grounding import InputError, open_dataset
-from grounding.data import streamed_pairs
+from grounding.data import tar_samples
 from grounding.data.batches import TrainingItems, collate
 from grounding.data.dataloader import ImageLoader
-from grounding.data.streamed_pairs import StreamedItems
-from grounding.data.tar_samples import count_samples
+from grounding.data.tar_samples import StreamedItems, count_samples
 from grounding.geometry import Letterbox
 from tests.tar_files import jpeg, write_tar
 
@@ -24,7 +23,7 @@ IMAGES, BATCH = 40, 4  # in 5 files
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(streamed_pairs, "SHUFFLED", 5)
+    monkeypatch.setattr(tar_samples, "SHUFFLED", 5)
     for start in range(0, IMAGES, 8):
         samples = {
             f"{number:03}": (jpeg(number), f"thing {number}\n\nthe other {number}")
