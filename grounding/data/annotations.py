@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +12,8 @@ from grounding.data.records import (
     GET_AGAIN,
     ImageRecord,
     Reference,
-    boxes_in_doubt,
-    category_of,
     field_of,
     image_record_of,
-    is_crowd,
     reference_of,
     region_of,
 )
@@ -27,14 +22,6 @@ from grounding.errors import InputError
 from grounding.runtime.files import read_text
 from grounding.types import Region
 
-# References by split, as the refer project's files have them: (data set, split_by) -> split -> objects referred to.
-PUBLISHED_REFERENCES = {
-    ("RefCOCOg", "umd"): {"train": 42_226, "val": 2_573, "test": 5_023},
-    ("RefCOCOg", "google"): {"train": 44_822, "val": 5_000},
-    ("RefCOCO", "unc"): {"train": 42_404, "val": 3_811, "testA": 1_975, "testB": 1_810},
-    ("RefCOCO", "google"): {"train": 40_000, "val": 5_000, "test": 5_000},
-    ("RefCOCO+", "unc"): {"train": 42_278, "val": 3_805, "testA": 1_975, "testB": 1_798},
-}
 Entry = TypeVar("Entry")
 
 
@@ -53,8 +40,7 @@ def find_layout(root: Path, split_by: str, *, sets: bool = False) -> Layout:
     The boxes are in instances.json, or where refs(SPLIT_BY).p has boxes of its own in instances(SPLIT_BY).json.
 
     Annotations lie in `root/annotations` or, as the refer project unpacks them, in `root` itself; images in
-    `root/images/train2014`, `root/images/saiapr_tc-12` (RefCLEF's), `root/images` or `root/train2014`: the first that
-    exists.
+    `root/images/train2014`, `root/images` or `root/train2014`: the first that exists.
 
     Raises:
         InputError: the root, its refs file for `split_by`, instances.json or the images folder is missing.
@@ -78,7 +64,7 @@ def find_layout(root: Path, split_by: str, *, sets: bool = False) -> Layout:
         instances_file = refs_file.with_name("instances.json")
     if not instances_file.is_file():
         raise InputError(f"{instances_file} is missing: copy it beside {refs_file.name}, or run {download}")
-    folders = [root / "images" / "train2014", root / "images" / "saiapr_tc-12", root / "images", root / "train2014"]
+    folders = [root / "images" / "train2014", root / "images", root / "train2014"]
     images_dir = next((folder for folder in folders if folder.is_dir()), None)
     if images_dir is None:
         raise InputError(f"there is no images folder {root / 'images'}: put COCO's train2014 photographs there")
@@ -91,55 +77,31 @@ def refuse(error: InputError) -> None:
 
 
 def read_references(path: Path, split: str | None, *, tell: Callable[[InputError], None] = refuse) -> list[Reference]:
-    """The references of one split, in the file's order.
+    """The references of one split in the file's order, or with None of all; `tell` has what cannot be used of them.
 
-    Which these are is as the refer project's `getRefIds` has it: "test" is every split of that kind, testA and testB of
-    RefCOCO; RefCLEF's "testA" has what is in "testAB" too; every other name means itself.
-
-    Args:
-        path: refs(...).p, or grefs(...).json or .p.
-        split: whose references; None for all.
-        tell: called with what is wrong with a record, which is then left out.
+    As in the refer project's `getRefIds`, "test" is testA and testB too.
 
     Raises:
-        InputError: the file does not hold references, lacks the split, or an expression is empty; or it has as many
-            references as a published one (`PUBLISHED_REFERENCES`), but other splits.
+        InputError: the file does not hold references, lacks the split, or an expression is empty.
     """
-    references, splits = [], Counter[str]()
+    references, splits = [], set[str]()
     for position, record in enumerate(read_reference_records(path)):
         where = f"{path}, reference {position}"
         try:
             its = field_of(record, "split", str, where)
-            splits[its] += 1
-            if split in (None, its) or _is_part_of(its, str(split)):
+            splits.add(its)
+            if split in (None, its) or (split == "test" and its in ("testA", "testB")):
                 references.append(reference_of(record, where))
         except InputError as error:
             tell(error)
-    for (name, split_by), published in PUBLISHED_REFERENCES.items():
-        if path.stem == f"refs({split_by})" and splits.total() == sum(published.values()) and splits != published:
-            found, wanted = (", ".join(f"{n:,} {split}" for split, n in each.items()) for each in (splits, published))
-            tell(InputError(
-                f"{path} has all {splits.total():,} references of {name}, but {found} where {wanted} are published as "
-                f"{split_by}: {GET_AGAIN}"
-            ))  # fmt: skip
     if not references and split is not None:
         hint = "; the google split publishes no test set, use split_by='umd'" if "(google)" in path.name else ""
         raise InputError(f"{path} has no split {split!r}: use one of {', '.join(sorted(splits))}{hint}")
     return references
 
 
-def _is_part_of(name: str, split: str) -> bool:
-    if split in ("testA", "testB", "testC"):
-        return name.startswith("test") and split[-1] in name
-    return split == "test" and "test" in name
-
-
 def read_reference_records(path: Path) -> list[Any]:
-    """The entries of a refs file, of whatever kind they are.
-
-    Raises:
-        InputError: the file does not hold a list of entries.
-    """
+    """The entries of a refs file, of whatever kind they are; an `InputError` where it holds no list of them."""
     records = _read_json(path) if path.suffix == ".json" else load_plain_pickle(path)
     if not isinstance(records, list) or not records:
         raise InputError(f"{path} does not hold a list of references: {GET_AGAIN}")
@@ -151,12 +113,8 @@ def read_instances(
 ) -> tuple[dict[int, Region], dict[int, ImageRecord]]:
     """Regions by annotation id and images by image id: all of the images that the references are in.
 
-    A crowd is left out unless a reference is about it, and so is an object of which nothing lies in its image.
-
-    Args:
-        path: instances.json.
-        references: of a split.
-        tell: called with what is wrong with a record or a reference, of which the former is then left out.
+    A crowd is left out unless a reference is about it, and so is an object of which nothing lies in its image; `tell`
+    has what cannot be used.
 
     Raises:
         InputError: the file is not COCO's instances.json, an id stands for two things, or an annotation or image of a
@@ -168,10 +126,9 @@ def read_instances(
     categories: dict[int, str] = {}
     images: dict[int, ImageRecord] = {}
     regions: dict[int, Region] = {}
-    boxes: list[tuple[list[float], tuple[int, int]]] = []
 
     def read_category(record: Any, where: str) -> None:
-        _keep(categories, *category_of(record, where), where)
+        _keep(categories, field_of(record, "id", int, where), field_of(record, "name", str, where), where)
 
     def read_image(record: Any, where: str) -> None:
         image_id = field_of(record, "id", int, where)
@@ -183,9 +140,8 @@ def read_instances(
         ann_id = field_of(record, "id", int, where)
         where = f"{path}, annotation {ann_id}"
         image_id = field_of(record, "image_id", int, where)
-        if image_id in images and (ann_id in referred or not is_crowd(record, where)):
+        if image_id in images and (ann_id in referred or record.get("iscrowd") != 1):
             region = region_of(record, images[image_id].size, categories, where)
-            boxes.append((record["bbox"], images[image_id].size))
             if region is not None:
                 _keep(regions, ann_id, region, where)
 
@@ -195,8 +151,6 @@ def read_instances(
                 read(record, f"{path}, entry {position} of '{name}'")
             except InputError as error:
                 tell(error)
-    if doubt := boxes_in_doubt(boxes):
-        warnings.warn(f"{path}: {doubt}", stacklevel=2)
     for reference in references:
         where, remedy = f"{path} lacks what ref_id {reference.ref_id} is about:", "take both files from one source"
         if reference.image_id not in images:
@@ -208,11 +162,7 @@ def read_instances(
 
 
 def _keep(kept: dict[int, Entry], entry_id: int, entry: Entry, where: str) -> None:
-    """Put an entry under its id.
-
-    Raises:
-        InputError: another one is there.
-    """
+    """Puts an entry under its id, where no other one is."""
     if kept.setdefault(entry_id, entry) != entry:
         raise InputError(f"{where} stands twice, with different content: give each entry an id of its own")
 
@@ -231,12 +181,6 @@ def read_instance_records(path: Path) -> dict[str, list[Any]]:
 
 
 def _read_json(path: Path) -> Any:
-    """What a JSON file holds, without polygons.
-
-    Raises:
-        InputError: it cannot be read, or is no JSON.
-    """
-
     def without_polygons(record: dict[str, Any]) -> dict[str, Any]:
         # COCO's file is 400 MB, most of it polygons: dropped as they are parsed, they never fill the memory.
         record.pop("segmentation", None)

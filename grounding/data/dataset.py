@@ -190,11 +190,7 @@ def fault_of(phrase: str) -> str:
 
 @contextmanager
 def naming_sentences(expressions: Iterable[Expression | SetExpression]) -> Iterator[None]:
-    """What the block raises of one of these phrases names its image_id and sent_id.
-
-    Raises:
-        InputError: as the block.
-    """
+    """What the block raises of one of these phrases names its image_id and sent_id."""
     try:
         yield
     except InputError as error:

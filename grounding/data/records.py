@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
 from typing import Any, TypeVar
@@ -18,7 +18,6 @@ Box = tuple[float, float, float, float]
 
 MAX_INT = 2**63 - 1  # as in NumPy and torch, whose arrays hold the ids
 NO_TARGET = -1  # in the place of an annotation's id
-MANY_BEYOND = 1 / 3  # share of boxes that reach more than a pixel beyond their image: rounding reaches less far
 GET_AGAIN = "get the file again from its source"
 
 
@@ -33,12 +32,7 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Reference:
-    """The object, or in gRefCOCO any number of objects, that expressions are about.
-
-    Attributes:
-        ref_id, image_id, split, sentences: as in the file.
-        ann_ids: the objects; none where the expressions name nothing that is in the image.
-    """
+    """What expressions are about: an object, or in gRefCOCO any number of objects, of which `ann_ids` has each."""
 
     ref_id: int
     ann_ids: tuple[int, ...]
@@ -48,11 +42,7 @@ class Reference:
 
     @property
     def ann_id(self) -> int:
-        """The object, where there is one.
-
-        Raises:
-            InputError: there are several or none.
-        """
+        """The object; an `InputError` where there are several or none."""
         if len(self.ann_ids) != 1:
             raise InputError(
                 f"ref_id {self.ref_id} names {len(self.ann_ids)} objects: data with sets of objects is read by GRefCOCO"
@@ -68,8 +58,8 @@ class ImageRecord:
     size: tuple[int, int]
 
 
-# Of the functions below, `where` names the record in what is said of it, and each raises an `InputError` where a field
-# is missing or cannot be used.
+# Of the functions below, `where` names the record in what is said of it: each raises an `InputError` where a field is
+# missing or cannot be used.
 
 
 def reference_of(record: Any, where: str) -> Reference:
@@ -109,11 +99,6 @@ def _sentence(record: Any, where: str) -> Sentence:
     )
 
 
-def category_of(record: Any, where: str) -> tuple[int, str]:
-    """Id and name in an entry of `categories`."""
-    return field_of(record, "id", int, where), field_of(record, "name", str, where)
-
-
 def image_record_of(record: Any, where: str) -> ImageRecord:
     """One entry of `images`. A file name that leads out of the images folder cannot be used, nor an empty image."""
     file_name = field_of(record, "file_name", str, where)
@@ -127,52 +112,16 @@ def image_record_of(record: Any, where: str) -> ImageRecord:
 
 
 def region_of(record: Any, size: tuple[int, int], categories: Mapping[int, str], where: str) -> Region | None:
-    """One entry of `annotations`, its box clipped to its image; None where nothing of it lies in the image.
-
-    Args:
-        record: the entry.
-        size: (width, height) of its image in pixels.
-        categories: names by id; of one that is not among them the name is "".
-        where: see above.
-    """
+    """One entry of `annotations`, its box clipped to its image of this (width, height); None where nothing is left."""
     box_xywh = field_of(record, "bbox", list, where)
     if len(box_xywh) != 4 or not all(isinstance(value, int | float) and abs(value) <= MAX_INT for value in box_xywh):
         raise InputError(f"{where} has a bbox that is not four numbers: {GET_AGAIN}")
     ann_id, image_id = (field_of(record, name, int, where) for name in ("id", "image_id"))
-    box_xyxy = box_in_image(box_xywh_to_xyxy(np.array(box_xywh, dtype=float)), size)
+    corners = np.clip(box_xywh_to_xyxy(np.array(box_xywh, dtype=float)), 0, np.tile(size, 2))
+    x1, y1, x2, y2 = corners.astype(float).tolist()
     category_id = _whole_number(record.get("category_id"))
     category = "" if category_id is None else categories.get(category_id, "")
-    return None if box_xyxy is None else Region(ann_id, image_id, box_xyxy, category)
-
-
-def box_in_image(box_xyxy: np.ndarray, size: tuple[int, int]) -> Box | None:
-    """A box (4,) clipped to an image of this (width, height) in pixels; None where nothing of it is left."""
-    x1, y1, x2, y2 = np.clip(box_xyxy, 0, np.tile(size, 2)).astype(float).tolist()
-    return (x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None
-
-
-def boxes_in_doubt(boxes: Sequence[tuple[list[float], tuple[int, int]]]) -> str:
-    """A sentence where boxes, each with its image's (width, height), are hardly (x, y, width, height) in pixels."""
-    if not boxes:
-        return ""
-    boxes_xywh, sizes = (np.array(each, dtype=float) for each in zip(*boxes, strict=True))
-    if boxes_xywh.max() <= 1:
-        return "all boxes lie within 0 and 1: multiply them by the width and height of their image"
-    beyond = int((boxes_xywh[:, :2] + boxes_xywh[:, 2:] > sizes + 1).any(axis=1).sum())
-    if beyond <= MANY_BEYOND * len(boxes):
-        return ""
-    return (
-        f"{beyond} of {len(boxes)} boxes reach beyond their image and are cut off: bbox is x, y, width, height, and "
-        "not two corners"
-    )
-
-
-def is_crowd(record: dict[str, Any], where: str) -> bool:
-    """Whether an entry of `annotations` is about a crowd; a text "0", which would count as true, cannot be used."""
-    value = record.get("iscrowd")
-    if value not in (None, 0, 1):
-        raise InputError(f"{where} has iscrowd {value!r}, which is none of the numbers 0 and 1: correct it in the file")
-    return value == 1
+    return Region(ann_id, image_id, (x1, y1, x2, y2), category) if x1 < x2 and y1 < y2 else None
 
 
 def _whole_number(value: Any) -> int | None:

@@ -35,7 +35,7 @@ def absent_expressions(
         per_image: at most so many.
 
     Returns:
-        Image id -> expressions without a box; of an image for which none was found, nothing.
+        Image id -> expressions without a box, where some were found.
     """
     naming = [each for each in expressions if each.category and _names(each.phrase, each.category)]
     found: dict[int, list[SetExpression]] = {}
@@ -59,15 +59,7 @@ def _names(phrase: str, category: str) -> bool:
 
 
 class WithAbsent(Dataset[SetExample]):
-    """A data set's images with their expressions and, where one is found, a phrase of another image.
-
-    Args:
-        dataset: grouped by image.
-        seed: of the draw, as for `absent_expressions`.
-
-    Attributes:
-        absent: image id -> the phrase of another image, in a list; of an image for which none was found, nothing.
-    """
+    """A data set's images, by which it is grouped, with their expressions and, where one is found, an absent one."""
 
     def __init__(self, dataset: GroundingDataset, *, seed: int) -> None:
         self._dataset = dataset
@@ -77,11 +69,6 @@ class WithAbsent(Dataset[SetExample]):
         return len(self._dataset)
 
     def __getitem__(self, index: int) -> SetExample:
-        """The example with its image decoded.
-
-        Raises:
-            InputError: the image cannot be read.
-        """
         example = self._dataset[index]
         absent = self.absent.get(example.expressions[0].image_id, ())
         return SetExample(example.image, (*map(as_set, example.expressions), *absent))

@@ -18,11 +18,7 @@ from grounding.types import Example
 
 
 def refuse_test_split(name: str, split: str) -> None:
-    """Does nothing, unless `split`, the setting `name`, is a test split.
-
-    Raises:
-        InputError: it is one: what is learned or chosen on it could not be measured on it any more.
-    """
+    """Refuses a test split as the setting `name`: what is learned or chosen on it could not be measured on it."""
     if split.startswith("test"):
         raise InputError(f"{name} is {split!r}: learn and choose on other splits, a test split is for measuring")
 
@@ -38,10 +34,7 @@ def without_boxes(example: Example) -> Example:
 def images_with_boxes(dataset: GroundingDataset, fraction: float, *, seed: int) -> set[int]:
     """The ids of images that keep their annotated boxes: a share of all, which contains every smaller one of the seed.
 
-    Args:
-        dataset: grouped by image.
-        fraction: in [0, 1]; above 0 never fewer than one image.
-        seed: of the choice.
+    Above 0, the fraction gives one image at least.
     """
     image_ids = sorted({expression.image_id for expression in dataset.expressions})
     count = max(int(fraction > 0), round(fraction * len(image_ids)))
@@ -51,13 +44,7 @@ def images_with_boxes(dataset: GroundingDataset, fraction: float, *, seed: int) 
 def box_masks(boxes_xyxy: Tensor, size: int, stride: int) -> Tensor:
     """What a heatmap is supervised with, 1 inside the annotated box and 0 outside: of every cell, the share it covers.
 
-    Args:
-        boxes_xyxy: (N, 4) in model pixels.
-        size: cells along a side.
-        stride: model pixels per cell.
-
-    Returns:
-        (N, size, size) float32 in [0, 1].
+    Of boxes (N, 4) in model pixels, with so many pixels a cell: (N, size, size) float32 in [0, 1].
     """
     edges = torch.arange(size + 1, device=boxes_xyxy.device, dtype=torch.float32) * stride
     low, high = edges[:-1], edges[1:]
@@ -68,14 +55,9 @@ def box_masks(boxes_xyxy: Tensor, size: int, stride: int) -> Tensor:
 
 
 def phrase_masks(masks: Tensor, counts: Tensor) -> Tensor:
-    """The masks of each phrase's boxes as one: the larger share where two cover a cell, 0 where there is no box.
+    """The masks (N, h, w) of each phrase's boxes, `counts` (P,) of them, as one: (P, h, w).
 
-    Args:
-        masks: (N, h, w) in [0, 1], phrase by phrase.
-        counts: (P,) int64, how many each phrase has.
-
-    Returns:
-        (P, h, w).
+    It is the larger share where two cover a cell, and 0 where there is no box.
     """
     phrase_of = torch.repeat_interleave(torch.arange(len(counts), device=masks.device), counts)
     merged = masks.new_zeros(len(counts), *masks.shape[1:])
@@ -92,16 +74,7 @@ class Answer:
 
 
 def refuse_shared_images(refs: Sequence[dict[str, Any]], *, split: str, images: set[int]) -> None:
-    """Does nothing, unless some of a split's images are in other splits too, as the google split has them.
-
-    Args:
-        refs: entries of refs(...).p.
-        split: which is to be annotated anew.
-        images: ids of its images that are to lose their boxes.
-
-    Raises:
-        InputError: they are: the boxes that the other splits need would show.
-    """
+    """Refuses to annotate images of a split anew that are in other splits too, as the google split has them."""
     shared = images & {ref["image_id"] for ref in refs if ref["split"] != split}
     if shared:
         raise InputError(
@@ -122,15 +95,11 @@ def reannotated(
     """A data set's entries with answers in the place of a split's annotations; every phrase has a box of its own.
 
     Args:
-        refs: entries of refs(...).p.
-        instances: content of instances.json.
+        refs, instances: entries of refs(...).p and content of instances.json, as are returned.
         answers: to phrases of the split.
         split: which is annotated anew.
         images: ids of its images that take part; the others are left out.
         boxed: ids of those that keep their annotations, and have no pseudo-boxes.
-
-    Returns:
-        Entries and content, in the same form.
     """
     replaced = images - boxed
     boxes = {answer.sent_id: answer.box_xyxy for answer in answers}

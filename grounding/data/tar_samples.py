@@ -36,11 +36,7 @@ class ImagePhraseShards(GroundingDataset):
     boxed_splits: frozenset[str] = frozenset()  # nobody says where anything is
 
     def __init__(self, root: Path, split: str, *, boxed: bool, subset: int | float | None = None) -> None:
-        """Looks for the files, and into none: in the folder `root`, or by that pattern; nothing in them says `split`.
-
-        Raises:
-            InputError: there is no file, the package webdataset is missing, or boxes or a subset are asked for.
-        """
+        """Looks for the files, in the folder `root` or by that pattern, and into none; nothing in them says `split`."""
         if find_spec("webdataset") is None:
             raise InputError(f"{root} needs the package webdataset: pip install -r requirements-ray.txt")
         files = [Path(each) for each in sorted(glob.glob(str(root / "*.tar" if root.is_dir() else root)))]
@@ -60,11 +56,7 @@ class TarSample(NamedTuple):
     text: bytes
 
     def phrases(self) -> list[str]:
-        """The lines of the text that are not blank.
-
-        Raises:
-            InputError: it is no UTF-8 text.
-        """
+        """The lines of the text that are not blank."""
         try:
             return [line.strip() for line in decode_text(self.text).split("\n") if line.strip()]
         except ValueError as error:
@@ -72,11 +64,7 @@ class TarSample(NamedTuple):
 
 
 def read_tar(file: BinaryIO, name: str) -> Iterator[TarSample]:
-    """The samples of a tar file in its order, of all keys that have an image.
-
-    Raises:
-        InputError: it is no tar file, has no end, or has a file twice.
-    """
+    """The samples of a tar file in its order, of all keys that have an image."""
     from webdataset.tariterators import group_by_keys, tar_file_expander  # which not every installation has
 
     try:
@@ -89,11 +77,7 @@ def read_tar(file: BinaryIO, name: str) -> Iterator[TarSample]:
 
 
 def count_samples(path: Path) -> int:
-    """How many samples `read_tar` gives, from the headers alone.
-
-    Raises:
-        InputError: the file cannot be opened, is no tar file, or has no end.
-    """
+    """How many samples `read_tar` gives, from the headers alone."""
     from webdataset.tariterators import base_plus_ext
 
     try:

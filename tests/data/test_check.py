@@ -51,10 +51,6 @@ DAMAGE: dict[str, tuple[Spoil, str, str]] = {
     "same ref_id": (lambda r, i: r[0].update(ref_id=2), "id given twice", "ref_id 2 2 times"),
     "same sent_id": (lambda r, i: r[0]["sentences"][0].update(sent_id=1), "id given twice", "sent_id 1 2 times"),
     "two splits": (lambda r, i: r[0].update(split="test"), "image in more than one split", "image_id 1: ['test', 't"),
-    "shares": (
-        lambda r, i: [each.update(bbox=[0.1, 0.1, 0.2, 0.3]) for each in i["annotations"]],
-        "boxes in another form", "instances.json: all boxes lie within 0 and 1",
-    ),
     "no reference": (lambda r, i: r.append("x"), UNUSABLE, "refs(umd).p, reference 24 has no str 'split'"),
     "no ann_id": (lambda r, i: r[0].update(ann_id="1"), UNUSABLE, "reference 0, ref_id 1 has no int 'ann_id'"),
     "no name": (lambda r, i: i["categories"][0].pop("name"), UNUSABLE, "entry 0 of 'categories' has no str 'name'"),
@@ -87,16 +83,10 @@ def test_each_damage_is_found_and_named(root: Path, name: str) -> None:
 
 
 def test_faults_of_several_entries_are_all_told(root: Path) -> None:
-    def spoil(refs: list[dict], instances: dict) -> None:
-        for index in (0, 3):
-            refs[index]["sentences"][0].update(tags="x")
-        instances["annotations"][5].update(bbox=[1, 2, 0, 4])
-
-    change(root, spoil)
-    said = [place for _, place in check(root, images=False)]
-    assert (
-        ["ref_id 1," in said[0], "ref_id 4," in said[1], "ann_id 6 with" in said[2]] == [True] * 3 == [*map(bool, said)]
-    )
+    change(root, lambda refs, instances: [refs[index].update(ann_id="x") for index in (0, 3)])
+    assert [("ref_id 1 " in said, "ref_id 4 " in said) for _, said in check(root, images=False)] == [
+        (True, False), (False, True)
+    ]  # fmt: skip
 
 
 def test_images_are_looked_for_and_decoded(root: Path) -> None:
@@ -117,29 +107,6 @@ def test_an_image_of_which_pil_warns_is_sound(root: Path, monkeypatch: pytest.Mo
     with Image.open(min((root / "images").iterdir())) as image:
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", image.width * image.height - 1)
     assert list(check(root)) == []
-
-
-@pytest.mark.parametrize("value", [None, [1], {"a": [1]}, "one", 10**400, float("inf"), True])
-@pytest.mark.parametrize(
-    ("place", "fields"),
-    [
-        ("reference", ("ref_id", "image_id", "ann_id", "split", "sentences")),
-        ("sentence", ("sent_id", "sent", "tags")),
-        ("images", ("id", "file_name", "width")),
-        ("categories", ("id", "name")),
-        ("annotations", ("id", "image_id", "bbox")),
-    ],
-)
-def test_a_field_of_any_kind_is_told_where_it_is_refused(tmp_path: Path, place: str, fields: Any, value: Any) -> None:
-    for field in fields:
-        root = write_toy_data(tmp_path / field, {"train": 1, "val": 1, "test": 1})
-
-        def put(refs: list[dict], instances: dict, field: str = field) -> None:
-            record = {"reference": refs[0], "sentence": refs[0]["sentences"][0]}.get(place) or instances[place][0]
-            record[field] = value
-
-        change(root, put)
-        assert summary_text(check(root, images=False)) or not refuses(root)
 
 
 @pytest.mark.parametrize(

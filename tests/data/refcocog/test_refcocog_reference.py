@@ -13,15 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from grounding.data import annotations
-from grounding.data.annotations import PUBLISHED_REFERENCES
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
 from tests.shared_data import SHARED_DATA, needs_shared_data
 
 Rows = list[tuple[int, int, int, int, str, list[float]]]
-# Names of splits as the published files of RefCOCOg, RefCOCO and RefCLEF have them.
-SPLITS = ("train", "val", "test", "testA", "testB", "testC", "testAB", "testBC", "testAC")
+SPLITS = ("train", "val", "test", "testA", "testB")  # as the published files have them
 
 
 def by_refer(refs_file: Path, instances_file: Path, split: str) -> Rows:
@@ -32,18 +29,11 @@ def by_refer(refs_file: Path, instances_file: Path, split: str) -> Rows:
     """
     refs = pickle.loads(refs_file.read_bytes())
     box_of = {each["id"]: each["bbox"] for each in json.loads(instances_file.read_text())["annotations"]}
-    if split in ("testA", "testB", "testC"):
-        chosen = [ref for ref in refs if split[-1] in ref["split"]]
-    elif split in ("testAB", "testBC", "testAC"):
-        chosen = [ref for ref in refs if ref["split"] == split]
-    elif split == "test":
-        chosen = [ref for ref in refs if "test" in ref["split"]]
-    else:
-        chosen = [ref for ref in refs if ref["split"] == split]
     return [
         (ref["ref_id"], ref["ann_id"], ref["image_id"], each["sent_id"], each["sent"], box_of[ref["ann_id"]])
-        for ref in chosen
+        for ref in refs
         for each in ref["sentences"]
+        if (split == "test" and "test" in ref["split"]) or ref["split"] == split
     ]
 
 
@@ -131,25 +121,3 @@ def test_regions_are_those_of_pycocotools(tmp_path: Path, where: str) -> None:
         assert [region.category for region in regions] == names
         [image] = coco.loadImgs([image_id])
         assert dataset.images_dir / image["file_name"] in {each.image_path for each in dataset.expressions}
-
-
-def test_published_splits_add_up() -> None:
-    """Two divisions of one data set have the same objects; the totals are those that its papers give."""
-    totals = {name: sum(counts.values()) for name, counts in PUBLISHED_REFERENCES.items()}
-    assert totals == {("RefCOCOg", "umd"): 49_822, ("RefCOCOg", "google"): 49_822, ("RefCOCO", "unc"): 50_000,
-                      ("RefCOCO", "google"): 50_000, ("RefCOCO+", "unc"): 49_856}  # fmt: skip
-
-
-def test_a_complete_file_with_other_splits_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where the google split is saved as umd's."""
-    root = generated(tmp_path)
-    counts = dict.fromkeys(SPLITS, 4) | dict.fromkeys(SPLITS[:4], 5)
-    monkeypatch.setattr(annotations, "PUBLISHED_REFERENCES", {("Made-up", "unc"): counts})
-    assert RefCOCOg(root, "val", split_by="unc").expressions
-    monkeypatch.setattr(annotations, "PUBLISHED_REFERENCES", {("Made-up", "unc"): {"train": 30, "val": 10}})
-    with pytest.raises(
-        InputError, match=r"refs\(unc\)\.p has all 40 references of Made-up, but 5 train, .* where 30 train"
-    ):
-        RefCOCOg(root, "val", split_by="unc")
-    monkeypatch.setattr(annotations, "PUBLISHED_REFERENCES", {("Made-up", "unc"): {"train": 30, "val": 9}})
-    assert RefCOCOg(root, "val", split_by="unc").expressions  # a part of it, or another data set
