@@ -13,8 +13,7 @@ from torch.utils.data import Dataset
 from grounding.data.augment import AugmentationConfig, augment, can_be_mirrored, mirrored_phrase
 from grounding.data.dataset import GroundingDataset
 from grounding.data.relations import composed_expressions
-from grounding.data.sets import as_set
-from grounding.data.supervision import without_boxes
+from grounding.data.supervision import as_set, without_boxes
 from grounding.geometry import Letterbox
 from grounding.types import Example, Expression, SetExample, SetExpression
 

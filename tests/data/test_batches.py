@@ -17,8 +17,7 @@ from grounding.data.augment import AugmentationConfig
 from grounding.data.batches import TrainingItem, TrainingItems, collate
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.refshapes.writer import write_refshapes
-from grounding.data.sets import WithAbsent, absent_expressions, as_set
-from grounding.data.supervision import box_masks, phrase_masks
+from grounding.data.supervision import WithAbsent, absent_expressions, as_set, box_masks, phrase_masks
 from grounding.geometry import Letterbox
 from grounding.types import Example, Expression, Region, SetExpression
 from tests.toy_data import copy_with_noise_boxes
