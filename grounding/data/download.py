@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from argparse import ArgumentParser
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,7 +115,10 @@ def _from_drive(dataset: PublishedDataset, downloads: Path) -> Path:
 
 def _unpack_to(root: Path, archive: Path, split_by: str, only: set[str] | None = None) -> None:
     """Unpack an archive, or those files of it, and move the files into the folders they belong to."""
-    with _unpacked(archive, only) as folder:
+    folder = archive.parent / "unpacked"
+    shutil.rmtree(folder, ignore_errors=True)  # a killed run's
+    try:
+        unpack(archive, folder, only)
         for name in (f"refs({split_by}).p", "instances.json"):
             if only is None and not any(folder.rglob(name)):
                 raise InputError(f"{archive} does not contain {name}: delete it and choose another source")
@@ -127,16 +129,6 @@ def _unpack_to(root: Path, archive: Path, split_by: str, only: set[str] | None =
         images_dir = find_layout(root, split_by).images_dir
         for path in folder.rglob("[!.]*.jpg"):  # "._*.jpg" is what macOS adds to its archives
             os.replace(path, images_dir / path.name)
-
-
-@contextmanager
-def _unpacked(archive: Path, only: set[str] | None = None) -> Iterator[Path]:
-    """A folder beside an archive with what is in it, or those files of it; it is gone afterwards."""
-    folder = archive.parent / "unpacked"
-    shutil.rmtree(folder, ignore_errors=True)  # a killed run's
-    try:
-        unpack(archive, folder, only)
-        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
