@@ -103,26 +103,6 @@ def test_images_are_looked_for_and_decoded(root: Path) -> None:
     assert [kind for kind, _ in check(root, images=False)] == ["missing image"]
 
 
-def test_an_image_of_which_pil_warns_is_sound(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Image.open(min((root / "images").iterdir())) as image:
-        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", image.width * image.height - 1)
-    assert list(check(root)) == []
-
-
-@pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (lambda r, i: i.update(images=None), "has no list 'images'"),
-        (lambda r, i: i.pop("annotations"), "has no list 'annotations'"),
-        (lambda r, i: r.clear(), "does not hold a list of references"),
-    ],
-)
-def test_a_file_that_lacks_a_list_is_said(root: Path, spoil: Spoil, message: str) -> None:
-    change(root, spoil)
-    with pytest.raises(InputError, match=message):
-        list(check(root))
-
-
 def test_of_many_the_first_are_shown_a_line_each() -> None:
     text = summary_text(("missing image", f"a{number}\x1b[31m\nb" + "x" * 1000) for number in range(SHOWN + 3))
     lines = text.splitlines()

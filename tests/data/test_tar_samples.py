@@ -67,13 +67,6 @@ def test_every_image_once_with_its_phrases_and_another_order_each_epoch(folder: 
     assert batches(given) != first and numbers(batches(given)) == list(range(IMAGES))
 
 
-def test_of_the_phrases_of_an_image_some_are_drawn_anew_for_each(folder: Path) -> None:
-    given = stream(folder)
-    given._items.phrases_per_image = 1
-    drawn = [" ".join(phrase.split()[:-2]) for batch in batches(given) for phrase in batch]
-    assert len(drawn) == IMAGES and set(drawn) == {"thing", "the other"}
-
-
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("step", [1, 5])
 def test_taken_up_in_the_middle(folder: Path, workers: int, step: int) -> None:
