@@ -22,6 +22,8 @@ class Expression:
         image_path: file of the image.
         category: name of the object's category, "" where the data set gives none.
         tags: named subsets the expression belongs to ("novel", ...); empty for RefCOCOg.
+        parts_xyxy: all boxes of the phrase in data sets where it may have several, such as Flickr30k Entities;
+            `box_xyxy` is then the smallest box around them.
 
     Example:
         >>> expression = grounding.RefCOCOg("data/refshapes", "val").expressions[0]
@@ -38,6 +40,7 @@ class Expression:
     image_path: Path
     category: str = ""
     tags: tuple[str, ...] = ()
+    parts_xyxy: tuple[tuple[float, float, float, float], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 from jsonargparse import auto_cli
 from tqdm import tqdm
 
+from grounding.data import flickr30k
 from grounding.data.annotations import find_layout, read_instances, read_references
 from grounding.data.dataset import fault_of
 from grounding.data.images import EndsEarlyWarning, read_image
@@ -42,8 +43,12 @@ def check(data: Path, split_by: str = "umd", images: bool = True) -> Iterator[Pr
         InputError: a whole file is missing or is no list of entries.
     """
     problems: list[Problem] = []
-    table = table_at(data)
-    used = _check_table(table, problems) if table else _check_references(data, split_by, problems)
+    if flickr30k.is_flickr30k(data):
+        used = _check_flickr30k(data, problems)
+    elif table := table_at(data):
+        used = _check_table(table, problems)
+    else:
+        used = _check_references(data, split_by, problems)
     yield from problems
     for path, read in tqdm(used, desc="images", unit="image", disable=not images, leave=False):
         try:
@@ -71,6 +76,34 @@ def _check_references(data: Path, split_by: str, problems: list[Problem]) -> Ima
             _add_unreadable(problems, f"ref_id {reference.ref_id}, sent_id {sentence.sent_id}", sentence.phrase)
     used = [(layout.images_dir / image.file_name, image.size) for image in images.values()]
     return [(path, partial(read_image, path, size)) for path, size in used]
+
+
+def _check_flickr30k(root: Path, problems: list[Problem]) -> Images:
+    """Adds what is wrong with the files of Flickr30k Entities; returns the images of all lists."""
+    used: Images = []
+    splits: list[tuple[str, str]] = []
+    flickr30k.read_unrelated(root)
+    for split, published in flickr30k.PUBLISHED_IMAGES.items():
+        try:
+            ids = flickr30k.read_list(root, split)
+        except InputError as error:
+            _add_refused(problems, error)
+            continue
+        if len(ids) != published:
+            said = f"{split}.txt: {len(ids):,}, {published:,} published"
+            problems.append(("list of another length than the published one", said))
+        for image_id in ids:
+            splits.append((str(image_id), split))
+            captions, annotation = flickr30k.annotation_files(root, image_id)
+            path, size = root / flickr30k.IMAGES / f"{image_id}.jpg", None
+            try:
+                flickr30k.read_captions(captions)
+                size = flickr30k.read_chains(annotation).size
+            except InputError as error:
+                _add_refused(problems, error)
+            used.append((path, partial(read_image, path, size)))
+    _add_shared(problems, splits)
+    return used
 
 
 def _check_table(path: Path, problems: list[Problem]) -> Images:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 from argparse import ArgumentParser
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import gdown
 import requests
 from gdown.exceptions import FileURLRetrievalError
 
+from grounding.data import flickr30k
 from grounding.data.annotations import find_layout, read_instances, read_references
 from grounding.data.untrusted import unpack
 from grounding.errors import InputError
@@ -22,6 +24,7 @@ from grounding.runtime.files import locked
 
 # The authors' own server, bvisionweb1.cs.unc.edu, has been gone since 2022; these are its files as archived.
 WEB_ARCHIVE = "https://web.archive.org/web/{}/https://bvisionweb1.cs.unc.edu/licheng/referit/data/{}.zip"
+FLICKR30K_ADDRESS = "https://github.com/BryanPlummer/flickr30k_entities/raw/master"
 
 
 @dataclass(frozen=True)
@@ -58,18 +61,27 @@ def download(dataset: PublishedDataset, root: Path, source: str = "drive") -> bo
             process downloads to the root, or the counts differ from the published ones.
         OSError: the disk is full or not writable.
     """
-    try:
-        verify(dataset, root, "")
-        return False
-    except InputError:
-        downloads = root / "downloads"
-    with locked(downloads / ".lock", "download", "--root"):
+
+    def get(downloads: Path) -> None:
         archive = _from_drive(dataset, downloads) if source == "drive" else fetch(dataset.refs_url, downloads)
         _unpack_to(root, archive, dataset.split_by)
         if source == "official" and (absent := _counted(dataset, root)[1]):
             photographs = fetch(dataset.images_url, downloads)
             _unpack_to(root, photographs, dataset.split_by, only={path.name for path in absent})
-    verify(dataset, root, f"delete {downloads} and run the same command again, or choose another --source")
+
+    return _completed(root, lambda remedy: verify(dataset, root, remedy), get, ", or choose another --source")
+
+
+def _completed(root: Path, check: Callable[[str], None], get: Callable[[Path], None], otherwise: str = "") -> bool:
+    """Get what `check` misses, into the folder that `get` is given, and return whether anything was missing."""
+    try:
+        check("")
+        return False
+    except InputError:
+        downloads = root / "downloads"
+    with locked(downloads / ".lock", "download", "--root"):
+        get(downloads)
+    check(f"delete {downloads} and run the same command again{otherwise}")
     return True
 
 
@@ -93,9 +105,14 @@ def _counted(dataset: PublishedDataset, root: Path) -> tuple[dict[str, int], lis
     references = {split: read_references(layout.refs_file, split) for split in dataset.sentences}
     _, records = read_instances(layout.instances_file, [each for split in references.values() for each in split])
     images = sorted(layout.images_dir / record.file_name for record in records.values())
-    absent = [path for path in images if not (os.path.isfile(path) and os.path.getsize(path))]
+    absent = _absent(images)
     sentences = {split: sum(len(each.sentences) for each in its) for split, its in references.items()}
     return {**sentences, "images": len(images) - len(absent)}, absent
+
+
+def _absent(paths: list[Path]) -> list[Path]:
+    """Those that are missing or empty."""
+    return [path for path in paths if not (os.path.isfile(path) and os.path.getsize(path))]
 
 
 def _from_drive(dataset: PublishedDataset, downloads: Path) -> Path:
@@ -115,10 +132,7 @@ def _from_drive(dataset: PublishedDataset, downloads: Path) -> Path:
 
 def _unpack_to(root: Path, archive: Path, split_by: str, only: set[str] | None = None) -> None:
     """Unpack an archive, or those files of it, and move the files into the folders they belong to."""
-    folder = archive.parent / "unpacked"
-    shutil.rmtree(folder, ignore_errors=True)  # a killed run's
-    try:
-        unpack(archive, folder, only)
+    with _unpacked(archive, only) as folder:
         for name in (f"refs({split_by}).p", "instances.json"):
             if only is None and not any(folder.rglob(name)):
                 raise InputError(f"{archive} does not contain {name}: delete it and choose another source")
@@ -129,15 +143,55 @@ def _unpack_to(root: Path, archive: Path, split_by: str, only: set[str] | None =
         images_dir = find_layout(root, split_by).images_dir
         for path in folder.rglob("[!.]*.jpg"):  # "._*.jpg" is what macOS adds to its archives
             os.replace(path, images_dir / path.name)
+
+
+@contextmanager
+def _unpacked(archive: Path, only: set[str] | None = None) -> Iterator[Path]:
+    """A folder beside an archive with what is in it, or those files of it; it is gone afterwards."""
+    folder = archive.parent / "unpacked"
+    shutil.rmtree(folder, ignore_errors=True)  # a killed run's
+    try:
+        unpack(archive, folder, only)
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def download_flickr30k(root: Path) -> bool:
+    """Get the lists, captions and boxes of Flickr30k Entities from their authors' repository, as `download`.
+
+    The photographs are given out by a form only.
+    """
+
+    def get(downloads: Path) -> None:
+        for name in (*(f"{split}.txt" for split in flickr30k.PUBLISHED_IMAGES), flickr30k.UNRELATED):
+            shutil.copyfile(fetch(f"{FLICKR30K_ADDRESS}/{name}", downloads), root / name)
+        with _unpacked(fetch(f"{FLICKR30K_ADDRESS}/annotations.zip", downloads)) as unpacked:
+            for folder, suffix in ((flickr30k.SENTENCES, "txt"), (flickr30k.ANNOTATIONS, "xml")):
+                (root / folder).mkdir(exist_ok=True)
+                for path in unpacked.rglob(f"{folder}/[0-9]*.{suffix}"):  # not "._1.xml", which macOS adds
+                    os.replace(path, root / folder / path.name)
+
+    return _completed(root, lambda remedy: verify_flickr30k(root, remedy), get)
+
+
+def verify_flickr30k(root: Path, remedy: str) -> None:
+    """Count the lists, and look for captions and boxes of every image, as `verify`."""
+    for split, published in flickr30k.PUBLISHED_IMAGES.items():
+        ids = flickr30k.read_list(root, split)
+        absent = _absent([path for image_id in ids for path in flickr30k.annotation_files(root, image_id)])
+        if len(ids) != published or absent:
+            missing = f" ({absent[0]} is missing or empty)" if absent else ""
+            raise InputError(f"{root} has {len(ids):,} images in {split}.txt, of which {published:,} are expected, and "
+                             f"lacks {len(absent):,} files of theirs{missing}: {remedy}")  # fmt: skip
 
 
 def main(args: list[str] | None = None) -> None:
     """The command line; `args` are those of the process where None. It raises what `download` and `verify` do."""
     about = "Download a data set of referring expressions, or go on with it, and count it; a whole one is left alone."
     parser = ArgumentParser(prog="python -m grounding.data.download", description=about)
-    parser.add_argument("dataset", choices=sorted(PUBLISHED), help="which data set")
+    parser.add_argument("dataset", choices=["flickr30k", *sorted(PUBLISHED)],
+                        help="which data set; of flickr30k only the annotations")  # fmt: skip
     parser.add_argument("--root", type=Path, help="folder for the data set; not given, data/refcocog and so on")
     drive = "drive: the course archive on Google Drive, refcocog only; "
     official = ("official: annotations of the refer project and the photographs of COCO, of which all 13.5 GB are "
@@ -146,11 +200,20 @@ def main(args: list[str] | None = None) -> None:
     parser.add_argument("--verify-only", action="store_true", help="only count what is in --root, download nothing")
     options = parser.parse_args(args)
     root = options.root or Path("data") / options.dataset
-    dataset = PUBLISHED[options.dataset]
-    if options.verify_only:
-        verify(dataset, root, "run the same command without --verify-only")
-    done = not options.verify_only and download(dataset, root, options.source)
-    counted = f"{sum(dataset.sentences.values()):,} sentences over {dataset.images:,} images"
+    remedy = "run the same command without --verify-only"
+    if options.dataset == "flickr30k":
+        if options.verify_only:
+            verify_flickr30k(root, remedy)
+        done = not options.verify_only and download_flickr30k(root)
+        counted = f"{sum(flickr30k.PUBLISHED_IMAGES.values()):,} images"
+        if not (root / flickr30k.IMAGES).is_dir():
+            counted += f" without their photographs ({flickr30k.IMAGES_FORM}, and unpack it in {root})"
+    else:
+        dataset = PUBLISHED[options.dataset]
+        if options.verify_only:
+            verify(dataset, root, remedy)
+        done = not options.verify_only and download(dataset, root, options.source)
+        counted = f"{sum(dataset.sentences.values()):,} sentences over {dataset.images:,} images"
     state = f"the archives in {root / 'downloads'} can be deleted" if done else "nothing was downloaded"
     print(f"{options.dataset} in {root} is complete: {counted}; {state}")
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from grounding.data.dataset import GroundingDataset, Grouping
+from grounding.data.flickr30k import Flickr30kEntities, is_flickr30k
 from grounding.data.pairs import ImagePhrasePairs, table_at
 from grounding.data.refcocog import RefCOCOg, is_annotated
 from grounding.data.tar_samples import ImagePhraseShards
@@ -25,8 +26,8 @@ def open_dataset(
 
     Args:
         root: a file that ends in .csv or .jsonl is a table of one's own (`ImagePhrasePairs`), as is a folder with one
-            such file and no `annotations/`; a folder of .tar files, or a pattern of them, is `ImagePhraseShards`; any
-            other has RefCOCOg's layout.
+            such file and no `annotations/`; a folder of .tar files, or a pattern of them, is `ImagePhraseShards`; a
+            folder with `Sentences/` or `flickr30k-images/` is Flickr30k Entities; any other has RefCOCOg's layout.
         split: which part.
         split_by: who made the parts, in RefCOCOg's layout; the others have one division, and do not ask.
         boxed: whether phrases without a box are left out; in RefCOCOg's layout each has one.
@@ -40,6 +41,8 @@ def open_dataset(
         'RefCOCOg'
     """
     root = Path(root)
+    if is_flickr30k(root):
+        return Flickr30kEntities(root, split, boxed=boxed, group_by=group_by, subset=subset, seed=seed)
     if table := table_at(root):
         return ImagePhrasePairs(table, split, boxed=boxed, group_by=group_by, subset=subset, seed=seed)
     if root.suffix == ".tar" or (any(root.glob("*.tar")) and not is_annotated(root)):

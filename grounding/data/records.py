@@ -117,11 +117,16 @@ def region_of(record: Any, size: tuple[int, int], categories: Mapping[int, str],
     if len(box_xywh) != 4 or not all(isinstance(value, int | float) and abs(value) <= MAX_INT for value in box_xywh):
         raise InputError(f"{where} has a bbox that is not four numbers: {GET_AGAIN}")
     ann_id, image_id = (field_of(record, name, int, where) for name in ("id", "image_id"))
-    corners = np.clip(box_xywh_to_xyxy(np.array(box_xywh, dtype=float)), 0, np.tile(size, 2))
-    x1, y1, x2, y2 = corners.astype(float).tolist()
+    box_xyxy = box_in_image(box_xywh_to_xyxy(np.array(box_xywh, dtype=float)), size)
     category_id = _whole_number(record.get("category_id"))
     category = "" if category_id is None else categories.get(category_id, "")
-    return Region(ann_id, image_id, (x1, y1, x2, y2), category) if x1 < x2 and y1 < y2 else None
+    return None if box_xyxy is None else Region(ann_id, image_id, box_xyxy, category)
+
+
+def box_in_image(box_xyxy: np.ndarray, size: tuple[int, int]) -> Box | None:
+    """A box (4,) clipped to an image of this (width, height) in pixels; None where nothing of it is left."""
+    x1, y1, x2, y2 = np.clip(box_xyxy, 0, np.tile(size, 2)).astype(float).tolist()
+    return (x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None
 
 
 def _whole_number(value: Any) -> int | None:

@@ -32,7 +32,7 @@ def without_boxes(example: Example) -> Example:
     """The example with the whole image in place of every box: whatever is done to it, no box can show in it."""
     height, width = example.image.shape[:2]
     whole = (0.0, 0.0, float(width), float(height))
-    expressions = tuple(replace(each, box_xyxy=whole) for each in example.expressions)
+    expressions = tuple(replace(each, box_xyxy=whole, parts_xyxy=()) for each in example.expressions)
     return replace(example, expressions=expressions, regions=())
 
 

@@ -211,6 +211,7 @@ def _prediction(method: EvaluatedMethod, expression: Expression, grounding: Grou
         at_random=method.at_random,
         file_name=expression.image_path.name,
         category=expression.category,
+        parts_xyxy=expression.parts_xyxy,
     )
 
 

@@ -32,6 +32,7 @@ class Prediction:
     Attributes:
         image_id, ref_id, ann_id, sent_id, phrase: of the expression.
         annotated_xyxy: its annotated box.
+        parts_xyxy: of the expression.
         boxes_xyxy: the answer, best-scored box first; pixels of the original image, x2/y2 exclusive.
         scores: of the boxes, in [0, 1].
         image_area: of the image in square pixels; None where it is not known.
@@ -62,6 +63,7 @@ class Prediction:
     semantics: dict[str, float] | None = None
     file_name: str = ""
     category: str = ""
+    parts_xyxy: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.boxes_xyxy or len(self.boxes_xyxy) != len(self.scores):
@@ -70,6 +72,8 @@ class Prediction:
             raise InputError(f"sent_id {self.sent_id} has a score that is no finite number")
         refuse_no_corners(self.annotated_xyxy, with_area=True)
         refuse_no_corners(self.boxes_xyxy)
+        if self.parts_xyxy:
+            refuse_no_corners(self.parts_xyxy)
 
     @property
     def answers_xyxy(self) -> np.ndarray:

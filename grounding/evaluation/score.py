@@ -168,7 +168,8 @@ def _beside_annotations(
         boxes, scores = zip(*(answers.get(sent_id) or NO_BOX), strict=True)
         predictions.append(_best_first(Prediction(
             expression.image_id, expression.ref_id, expression.ann_id, sent_id, expression.phrase,
-            expression.box_xyxy, boxes, scores, no_proposal=not answers.get(sent_id))))  # fmt: skip
+            expression.box_xyxy, boxes, scores, no_proposal=not answers.get(sent_id),
+            parts_xyxy=expression.parts_xyxy)))  # fmt: skip
     return predictions
 
 

@@ -33,8 +33,9 @@ from grounding.geometry import box_iou
 from grounding.runtime.files import write_text_atomic
 from grounding.types import Expression, Region
 
-WITH_INTERVALS = ("acc@0.25", "acc@0.5", "acc@0.75", "miou", "giou", "pointing", "mass_inside", "recall@5",
-                  "region_accuracy", "category_accuracy", "text_cosine", "crop_cosine")  # fmt: skip
+WITH_INTERVALS = ("acc@0.25", "acc@0.5", "acc@0.5_any", "acc@0.75", "miou", "giou", "pointing", "pointing_any",
+                  "mass_inside", "recall@5", "region_accuracy", "category_accuracy", "text_cosine",
+                  "crop_cosine")  # fmt: skip
 COMPARED = ("acc@0.5", "miou", "pointing")
 OF_KINDS = ("acc@0.5", "miou", "pointing")
 BACKGROUND = "background"
@@ -184,6 +185,11 @@ def measures_of(prediction: Prediction, regions: Sequence[Region]) -> dict[str, 
         points = [((x1 + x2) / 2, (y1 + y2) / 2) for x1, y1, x2, y2 in prediction.boxes_xyxy]
     if points:
         values["pointing"] = np.mean([point_inside(point, annotated) for point in points])
+    if prediction.parts_xyxy:  # where a phrase can have several boxes, there are two readings of what is right
+        parts = np.array(prediction.parts_xyxy)
+        values["acc@0.5_any"] = hits(box_iou(answers, parts).max(axis=1), 0.5).mean()
+        if points:
+            values["pointing_any"] = np.mean([any(point_inside(point, part) for part in parts) for point in points])
     if prediction.mass_inside is not None:
         values["mass_inside"] = prediction.mass_inside
     recall = expected_recall_at if prediction.at_random else recall_at

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from grounding.data import flickr30k
 from grounding.data.check import SHOWN, check, summary_text
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
+from tests.data.flickr30k.files import FIELD, IMAGES, STREET, write_flickr30k, xml
 from tests.toy_data import write_toy_data
 
 Spoil = Callable[[list[dict], dict], Any]
@@ -108,6 +110,25 @@ def test_of_many_the_first_are_shown_a_line_each() -> None:
     lines = text.splitlines()
     assert lines[0] == f"{SHOWN + 3} x missing image" and lines[-1] == "    and 3 more"
     assert lines[1].startswith("    a0\\x1b[31m\\nbxxx") and len(lines) == SHOWN + 2 and len(lines[1]) < 300
+
+
+def test_flickr30k(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flickr30k, "PUBLISHED_IMAGES", {"train": 1, "test": 1})
+    root = write_flickr30k(tmp_path / "flickr", {"train": [STREET], "test": [FIELD]})
+    assert list(check(root)) == []
+    (root / "Annotations" / f"{FIELD}.xml").write_text(xml(FIELD, (80, 70), IMAGES[FIELD][2]))
+    (root / "Sentences" / f"{STREET}.txt").write_text("[/EN#1/people A man")
+    (root / "train.txt").write_text(f"{STREET}\n{FIELD}\n")
+    found = list(check(root))
+    assert [kind for kind, _ in found] == [
+        "list of another length than the published one", UNUSABLE, "image in more than one split",
+        *[UNUSABLE_IMAGE] * 2,
+    ]  # fmt: skip
+    assert "has 80x80 pixels where the annotations say 80x70" in found[-1][1]
+    (root / "test.txt").unlink()
+    (root / "flickr30k-images" / f"{STREET}.jpg").unlink()
+    problems = list(check(root, images=False))
+    assert any("test.txt is missing" in said for _, said in problems) and problems[-1][0] == "missing image"
 
 
 def test_a_table(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_a_fraction_is_a_share_of_the_images_and_larger_ones_contain_it(toy):
 def example(*boxes: tuple[float, float, float, float]) -> Example:
     """40 x 30 pixels, each of the boxes with a phrase and as a region."""
     expressions = tuple(
-        Expression(f"the {i}", box, 5, 10 + i, 20 + i, 30 + i, Path("a.jpg"), "cup", ("novel",))
+        Expression(f"the {i}", box, 5, 10 + i, 20 + i, 30 + i, Path("a.jpg"), "cup", ("novel",), (box, box))
         for i, box in enumerate(boxes)
     )
     regions = tuple(Region(20 + i, 5, box, "cup") for i, box in enumerate(boxes))
@@ -50,4 +50,6 @@ def test_without_boxes_nothing_is_left_of_them_and_all_else_stays(box):
     hidden = without_boxes(before)
     assert hidden.regions == () and hidden.image is before.image
     assert hidden.boxes_xyxy.tolist() == [[0, 0, 40, 30]] * 2
-    assert hidden.expressions == tuple(replace(each, box_xyxy=(0.0, 0.0, 40.0, 30.0)) for each in before.expressions)
+    assert hidden.expressions == tuple(
+        replace(each, box_xyxy=(0.0, 0.0, 40.0, 30.0), parts_xyxy=()) for each in before.expressions
+    )

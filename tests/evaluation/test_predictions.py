@@ -45,6 +45,7 @@ def test_a_line_comes_back_as_it_was() -> None:
         prediction_line(annotated_xyxy=[1, 2, 3, float("nan")]),
         prediction_line(annotated_xyxy=[1, 2, 10**400, 4]),
         prediction_line(annotated_xyxy=[1, 2, 1, 4]),
+        prediction_line(parts_xyxy=[[3, 2, 1, 4]]),
         prediction_line(scores=[0.5, 0.5]),
         prediction_line(scores=[10**400]),
         prediction_line(scores=[float("inf")]),
