@@ -120,10 +120,12 @@ class SetExample:
     Attributes:
         image: (H, W, 3) uint8 RGB, upright.
         expressions: all of this image.
+        regions: every annotated object of the image, where these are known.
     """
 
     image: np.ndarray = field(repr=False)
     expressions: tuple[SetExpression, ...]
+    regions: tuple[Region, ...] = ()
 
     @property
     def phrases(self) -> list[str]:

@@ -93,7 +93,7 @@ def test_weak_training_on_pairs_without_boxes(tmp_path, capsys):
         "model": {"model_size": 96, "decoder": {"kind": "adapters"}},
         "epochs": 1,
         "images_per_batch": -(-len(images) // 2),
-        "augmentation": {"flip": True},
+        "augmentation": dict.fromkeys(("crop", "flip"), True),
     }
     (tmp_path / "weak.yaml").write_text(yaml.safe_dump({"train": config}))
     outcome = run_script(capsys, "train.py", "--config", tmp_path / "weak.yaml")

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from grounding.data.augment import AugmentationConfig, augment, can_be_mirrored, mirrored_phrase
+from grounding.data.augment import AugmentationConfig, augment
+from grounding.data.augmentation_rules import can_be_mirrored, mirrored_phrase
 from grounding.data.dataset import GroundingDataset
 from grounding.data.relations import composed_expressions
 from grounding.data.supervision import as_set, without_boxes
@@ -140,9 +141,8 @@ class TrainingItems(Dataset[TrainingItem]):
             len(named) + len(composed) + rng.permutation(len(sets))[: self.sets_per_image],
         ]
         chosen = np.sort(np.concatenate(drawn)).tolist()
-        every = (*named, *composed, *sets)
-        asked = SetExample(annotated.image, tuple(every[index] for index in chosen))
-        asked = augment(asked, self.augmentation, rng=rng)
+        complete = SetExample(annotated.image, (*named, *composed, *sets), annotated.regions)
+        asked = augment(complete, chosen, self.augmentation, rng=rng)
 
         letterbox = Letterbox.fit((asked.image.shape[1], asked.image.shape[0]), self.model_size)
         boxes = letterbox.boxes_to_model(asked.boxes_xyxy)

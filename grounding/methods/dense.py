@@ -13,7 +13,7 @@ from grounding.clip.encoder import EncodedImages, EncodedView, Encoder
 from grounding.clip.precision import own_mode
 from grounding.clip.similarity import similarity_of
 from grounding.clip.text import TextEncoder, as_phrases
-from grounding.data.augment import can_be_mirrored, mirrored_phrase
+from grounding.data.augmentation_rules import can_be_mirrored, mirrored_phrase
 from grounding.data.images import ImageLike
 from grounding.errors import SettingsError
 from grounding.extraction import ExtractionConfig, extract

@@ -22,7 +22,7 @@ from grounding.geometry import Letterbox
 from grounding.types import Example, Expression, Region, SetExpression
 from tests.toy_data import copy_with_noise_boxes
 
-ALL = AugmentationConfig(flip=True)
+ALL = AugmentationConfig(crop=True, flip=True)
 BOX = (4.0, 4.0, 20.0, 20.0)
 
 

@@ -17,7 +17,7 @@ from grounding.training.train import train
 from tests.killed import Killed, killed_after
 
 SMALL = DecoderConfig(width=16, blocks=1, queries=2, query_dim=8)
-AUGMENTED = AugmentationConfig(flip=True)
+AUGMENTED = AugmentationConfig(crop=True, flip=True)
 ALL_LOSSES = LossConfig(contrast_weight=0.1)
 Losses = dict[str, torch.Tensor]
 

@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 import grounding.training.train as training
 from grounding import load
 from grounding.clip import text
-from grounding.data.augment import AugmentationConfig, mirrored_phrase
+from grounding.data.augment import AugmentationConfig
+from grounding.data.augmentation_rules import mirrored_phrase
 from grounding.data.refcocog import RefCOCOg
 from grounding.training.config import TrainConfig
 from grounding.training.train import train

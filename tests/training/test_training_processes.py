@@ -102,7 +102,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
         uneven_data(folder / "data"), folder / "run", model=model, losses=losses,
         composed_per_image=1, epochs=EPOCHS, patience=EPOCHS,
         images_per_batch=IMAGES_PER_BATCH, warmup_steps=5, device="cpu", save_every=1,
-        augmentation=AugmentationConfig(flip=True),
+        augmentation=AugmentationConfig(crop=True, flip=True),
     )  # fmt: skip
 
 
