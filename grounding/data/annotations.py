@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ from grounding.data.records import (
     GET_AGAIN,
     ImageRecord,
     Reference,
+    boxes_in_doubt,
     field_of,
     image_record_of,
     reference_of,
@@ -22,6 +25,14 @@ from grounding.errors import InputError
 from grounding.runtime.files import read_text
 from grounding.types import Region
 
+# References by split, as the refer project's files have them: (data set, split_by) -> split -> objects referred to.
+PUBLISHED_REFERENCES = {
+    ("RefCOCOg", "umd"): {"train": 42_226, "val": 2_573, "test": 5_023},
+    ("RefCOCOg", "google"): {"train": 44_822, "val": 5_000},
+    ("RefCOCO", "unc"): {"train": 42_404, "val": 3_811, "testA": 1_975, "testB": 1_810},
+    ("RefCOCO", "google"): {"train": 40_000, "val": 5_000, "test": 5_000},
+    ("RefCOCO+", "unc"): {"train": 42_278, "val": 3_805, "testA": 1_975, "testB": 1_798},
+}
 Entry = TypeVar("Entry")
 
 
@@ -40,7 +51,8 @@ def find_layout(root: Path, split_by: str, *, sets: bool = False) -> Layout:
     The boxes are in instances.json, or where refs(SPLIT_BY).p has boxes of its own in instances(SPLIT_BY).json.
 
     Annotations lie in `root/annotations` or, as the refer project unpacks them, in `root` itself; images in
-    `root/images/train2014`, `root/images` or `root/train2014`: the first that exists.
+    `root/images/train2014`, `root/images/saiapr_tc-12` (RefCLEF's), `root/images` or `root/train2014`: the first that
+    exists.
 
     Raises:
         InputError: the root, its refs file for `split_by`, instances.json or the images folder is missing.
@@ -64,7 +76,7 @@ def find_layout(root: Path, split_by: str, *, sets: bool = False) -> Layout:
         instances_file = refs_file.with_name("instances.json")
     if not instances_file.is_file():
         raise InputError(f"{instances_file} is missing: copy it beside {refs_file.name}, or run {download}")
-    folders = [root / "images" / "train2014", root / "images", root / "train2014"]
+    folders = [root / "images" / "train2014", root / "images" / "saiapr_tc-12", root / "images", root / "train2014"]
     images_dir = next((folder for folder in folders if folder.is_dir()), None)
     if images_dir is None:
         raise InputError(f"there is no images folder {root / 'images'}: put COCO's train2014 photographs there")
@@ -79,25 +91,40 @@ def refuse(error: InputError) -> None:
 def read_references(path: Path, split: str | None, *, tell: Callable[[InputError], None] = refuse) -> list[Reference]:
     """The references of one split in the file's order, or with None of all; `tell` has what cannot be used of them.
 
-    As in the refer project's `getRefIds`, "test" is testA and testB too.
+    As in the refer project's `getRefIds`, "test" is every split of that kind, testA and testB of RefCOCO; RefCLEF's
+    "testA" has what is in "testAB" too; every other name means itself.
 
     Raises:
-        InputError: the file does not hold references, lacks the split, or an expression is empty.
+        InputError: the file does not hold references, lacks the split, or an expression is empty; or it has as many
+            references as a published one (`PUBLISHED_REFERENCES`), but other splits.
     """
-    references, splits = [], set[str]()
+    references, splits = [], Counter[str]()
     for position, record in enumerate(read_reference_records(path)):
         where = f"{path}, reference {position}"
         try:
             its = field_of(record, "split", str, where)
-            splits.add(its)
-            if split in (None, its) or (split == "test" and its in ("testA", "testB")):
+            splits[its] += 1
+            if split in (None, its) or _is_part_of(its, str(split)):
                 references.append(reference_of(record, where))
         except InputError as error:
             tell(error)
+    for (name, split_by), published in PUBLISHED_REFERENCES.items():
+        if path.stem == f"refs({split_by})" and splits.total() == sum(published.values()) and splits != published:
+            found, wanted = (", ".join(f"{n:,} {split}" for split, n in each.items()) for each in (splits, published))
+            tell(InputError(
+                f"{path} has all {splits.total():,} references of {name}, but {found} where {wanted} are published as "
+                f"{split_by}: {GET_AGAIN}"
+            ))  # fmt: skip
     if not references and split is not None:
         hint = "; the google split publishes no test set, use split_by='umd'" if "(google)" in path.name else ""
         raise InputError(f"{path} has no split {split!r}: use one of {', '.join(sorted(splits))}{hint}")
     return references
+
+
+def _is_part_of(name: str, split: str) -> bool:
+    if split in ("testA", "testB", "testC"):
+        return name.startswith("test") and split[-1] in name
+    return split == "test" and "test" in name
 
 
 def read_reference_records(path: Path) -> list[Any]:
@@ -126,6 +153,7 @@ def read_instances(
     categories: dict[int, str] = {}
     images: dict[int, ImageRecord] = {}
     regions: dict[int, Region] = {}
+    boxes: list[tuple[list[float], tuple[int, int]]] = []
 
     def read_category(record: Any, where: str) -> None:
         _keep(categories, field_of(record, "id", int, where), field_of(record, "name", str, where), where)
@@ -142,6 +170,7 @@ def read_instances(
         image_id = field_of(record, "image_id", int, where)
         if image_id in images and (ann_id in referred or record.get("iscrowd") != 1):
             region = region_of(record, images[image_id].size, categories, where)
+            boxes.append((record["bbox"], images[image_id].size))
             if region is not None:
                 _keep(regions, ann_id, region, where)
 
@@ -151,6 +180,8 @@ def read_instances(
                 read(record, f"{path}, entry {position} of '{name}'")
             except InputError as error:
                 tell(error)
+    if doubt := boxes_in_doubt(boxes):
+        warnings.warn(f"{path}: {doubt}", stacklevel=2)
     for reference in references:
         where, remedy = f"{path} lacks what ref_id {reference.ref_id} is about:", "take both files from one source"
         if reference.image_id not in images:

@@ -66,7 +66,10 @@ def _check_references(data: Path, split_by: str, problems: list[Problem]) -> Ima
     """Adds what is wrong with annotations in RefCOCOg's layout; returns the images of its references."""
     layout = find_layout(data, split_by)
     references = read_references(layout.refs_file, None, tell=partial(_add_refused, problems))
-    _, images = read_instances(layout.instances_file, references, tell=partial(_add_refused, problems))
+    with warnings.catch_warnings(record=True) as doubts:
+        warnings.simplefilter("always")
+        _, images = read_instances(layout.instances_file, references, tell=partial(_add_refused, problems))
+    problems += [("boxes in another form", str(each.message)) for each in doubts]
     problems += [("id given twice", each) for each in repeated_ids(references)]
     _add_shared(problems, ((f"image_id {each.image_id}", each.split) for each in references))
     for reference in references:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ Box = tuple[float, float, float, float]
 
 MAX_INT = 2**63 - 1  # as in NumPy and torch, whose arrays hold the ids
 NO_TARGET = -1  # in the place of an annotation's id
+MANY_BEYOND = 1 / 3  # share of boxes that reach more than a pixel beyond their image: rounding reaches less far
 GET_AGAIN = "get the file again from its source"
 
 
@@ -127,6 +128,22 @@ def box_in_image(box_xyxy: np.ndarray, size: tuple[int, int]) -> Box | None:
     """A box (4,) clipped to an image of this (width, height) in pixels; None where nothing of it is left."""
     x1, y1, x2, y2 = np.clip(box_xyxy, 0, np.tile(size, 2)).astype(float).tolist()
     return (x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None
+
+
+def boxes_in_doubt(boxes: Sequence[tuple[list[float], tuple[int, int]]]) -> str:
+    """A sentence where boxes, each with its image's (width, height), are hardly (x, y, width, height) in pixels."""
+    if not boxes:
+        return ""
+    boxes_xywh, sizes = (np.array(each, dtype=float) for each in zip(*boxes, strict=True))
+    if boxes_xywh.max() <= 1:
+        return "all boxes lie within 0 and 1: multiply them by the width and height of their image"
+    beyond = int((boxes_xywh[:, :2] + boxes_xywh[:, 2:] > sizes + 1).any(axis=1).sum())
+    if beyond <= MANY_BEYOND * len(boxes):
+        return ""
+    return (
+        f"{beyond} of {len(boxes)} boxes reach beyond their image and are cut off: bbox is x, y, width, height, and "
+        "not two corners"
+    )
 
 
 def _whole_number(value: Any) -> int | None:

@@ -46,8 +46,9 @@ class RefCOCOg(GroundingDataset):
         Args:
             root: folder with `annotations/refs(<split_by>).p`, `annotations/instances.json` and `images/`, or with
                 the refer project's own layout (`find_layout`).
-            split: "train", "val" or "test"; "testA", "testB" or both as "test" with "unc".
-            split_by: "umd" or "google" for RefCOCOg, "unc" or "google" for RefCOCO, "unc" for RefCOCO+.
+            split: "train", "val" or "test"; "testA", "testB" or both as "test" with "unc" (`read_references`).
+            split_by: "umd" or "google" for RefCOCOg, "unc" or "google" for RefCOCO, "unc" for RefCOCO+, "unc" or
+                "berkeley" for RefCLEF.
             group_by, subset, seed: as in `GroundingDataset`.
 
         Raises:

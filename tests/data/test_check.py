@@ -53,6 +53,10 @@ DAMAGE: dict[str, tuple[Spoil, str, str]] = {
     "same ref_id": (lambda r, i: r[0].update(ref_id=2), "id given twice", "ref_id 2 2 times"),
     "same sent_id": (lambda r, i: r[0]["sentences"][0].update(sent_id=1), "id given twice", "sent_id 1 2 times"),
     "two splits": (lambda r, i: r[0].update(split="test"), "image in more than one split", "image_id 1: ['test', 't"),
+    "shares": (
+        lambda r, i: [each.update(bbox=[0.1, 0.1, 0.2, 0.3]) for each in i["annotations"]],
+        "boxes in another form", "instances.json: all boxes lie within 0 and 1",
+    ),
     "no reference": (lambda r, i: r.append("x"), UNUSABLE, "refs(umd).p, reference 24 has no str 'split'"),
     "no ann_id": (lambda r, i: r[0].update(ann_id="1"), UNUSABLE, "reference 0, ref_id 1 has no int 'ann_id'"),
     "no name": (lambda r, i: i["categories"][0].pop("name"), UNUSABLE, "entry 0 of 'categories' has no str 'name'"),

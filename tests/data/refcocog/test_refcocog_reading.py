@@ -1,6 +1,7 @@
 """What is read from the files: phrases, boxes and images, in their order, from either layout, whole or in part."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_raw_is_the_phrase_only_where_sent_is_missing_or_blank_and_tags_are_kept
     assert [e.tags for e in expressions] == [(), (), ("novel", "relation"), (), ()]
 
 
-@pytest.mark.parametrize("images", ["images", "images/train2014", "train2014"])
+@pytest.mark.parametrize("images", ["images", "images/train2014", "images/saiapr_tc-12", "train2014"])
 @pytest.mark.parametrize("annotations", ["annotations", "."])
 def test_both_layouts_are_found(tmp_path, records, annotations, images):
     (tmp_path / "annotations").mkdir()  # does not hide the files at the top
@@ -129,6 +130,25 @@ def test_ids_as_pandas_writes_them_are_the_same_ids_and_an_entry_twice_does_no_h
         (e.ref_id, e.sent_id, e.category) for e in expected.expressions
     ]
     assert all(type(each.image_id) is type(each.ann_id) is int for each in found.expressions)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda x, y, w, h: [x, y, x + w, y + h], "boxes reach beyond their image and are cut off: .* not two corners"),
+        (lambda x, y, w, h: [x / 40, y / 30, w / 40, h / 30], "all boxes lie within 0 and 1"),
+    ],
+)
+def test_boxes_in_another_form_are_warned_of(tmp_path, records, change, said):
+    refs, instances = records
+    instances["annotations"][4]["bbox"] = [30, 20, 9, 9]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        RefCOCOg(write(tmp_path, refs, instances), "val")
+    for each in instances["annotations"][:-1]:
+        each["bbox"] = change(*each["bbox"])
+    with pytest.warns(UserWarning, match=rf"instances\.json: .*{said}"):
+        RefCOCOg(write(tmp_path, refs, instances), "val")
 
 
 def many_images(root, count):

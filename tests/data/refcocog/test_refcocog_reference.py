@@ -1,50 +1,68 @@
-"""The reader says of a file what the refer project's own says of it."""
+"""The reader says of a file what the refer project's own, and pycocotools, say of it."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from grounding.data import annotations
+from grounding.data.annotations import PUBLISHED_REFERENCES
 from grounding.data.refcocog import RefCOCOg
 from grounding.errors import InputError
 from tests.shared_data import SHARED_DATA, needs_shared_data
-from tests.toy_data import write_toy_data
 
 Rows = list[tuple[int, int, int, int, str, list[float]]]
+# Names of splits as the published files of RefCOCOg, RefCOCO and RefCLEF have them.
+SPLITS = ("train", "val", "test", "testA", "testB", "testC", "testAB", "testBC", "testAC")
 
 
-def by_refer(root: Path, split: str, split_by: str) -> Rows:
+def by_refer(refs_file: Path, instances_file: Path, split: str) -> Rows:
     """What refer.py's `getRefIds(split=...)`, `getRefBox` and a reference's sentences give, in its words.
 
     Returns:
         (ref_id, ann_id, image_id, sent_id, sent, [x, y, width, height]) of every sentence.
     """
-    refs = pickle.loads((root / "annotations" / f"refs({split_by}).p").read_bytes())
-    annotations = json.loads((root / "annotations" / "instances.json").read_text())["annotations"]
-    box_of = {each["id"]: each["bbox"] for each in annotations}
+    refs = pickle.loads(refs_file.read_bytes())
+    box_of = {each["id"]: each["bbox"] for each in json.loads(instances_file.read_text())["annotations"]}
+    if split in ("testA", "testB", "testC"):
+        chosen = [ref for ref in refs if split[-1] in ref["split"]]
+    elif split in ("testAB", "testBC", "testAC"):
+        chosen = [ref for ref in refs if ref["split"] == split]
+    elif split == "test":
+        chosen = [ref for ref in refs if "test" in ref["split"]]
+    else:
+        chosen = [ref for ref in refs if ref["split"] == split]
     return [
         (ref["ref_id"], ref["ann_id"], ref["image_id"], each["sent_id"], each["sent"], box_of[ref["ann_id"]])
-        for ref in refs
+        for ref in chosen
         for each in ref["sentences"]
-        if (split == "test" and "test" in ref["split"]) or ref["split"] == split
     ]
 
 
-def assert_same(root: Path, split: str, split_by: str) -> int:
-    wanted = by_refer(root, split, split_by)
-    if not wanted:
-        with pytest.raises(InputError, match=f"has no split '{split}'"):
-            RefCOCOg(root, split, split_by=split_by)
-        return 0
-    found: Rows = []
+def by_us(root: Path, split: str, split_by: str) -> Rows:
+    rows: Rows = []
     for each in RefCOCOg(root, split, split_by=split_by).expressions:
         x1, y1, x2, y2 = each.box_xyxy
-        found.append((each.ref_id, each.ann_id, each.image_id, each.sent_id, each.phrase, [x1, y1, x2 - x1, y2 - y1]))
+        rows.append((each.ref_id, each.ann_id, each.image_id, each.sent_id, each.phrase, [x1, y1, x2 - x1, y2 - y1]))
+    return rows
+
+
+def assert_same(root: Path, split: str, split_by: str) -> int:
+    refs_file = root / "annotations" / f"refs({split_by}).p"
+    wanted = by_refer(refs_file, refs_file.with_name("instances.json"), split)
+    if not wanted:
+        with pytest.raises(InputError, match=f"has no split '{split}'"):
+            by_us(root, split, split_by)
+        return 0
+    found = by_us(root, split, split_by)
     assert [row[:5] for row in found] == [row[:5] for row in wanted]
     np.testing.assert_allclose([row[5] for row in found], [row[5] for row in wanted], atol=0.01)
     return len(found)
@@ -63,7 +81,75 @@ def test_real_files(name: str, split_by: str, total: int | None) -> None:
             np.testing.assert_array_equal(example.image, np.asarray(reference.convert("RGB")))
 
 
-@pytest.mark.parametrize("split", ["train", "val", "test", "testA", "testB"])
-def test_made_files_in_every_split(tmp_path: Path, split: str) -> None:
-    root = write_toy_data(tmp_path / "toy", {"train": 3, "val": 2, "testA": 3, "testB": 2})
-    assert assert_same(root, split, "umd") > 0
+def generated(root: Path, seed: int = 0) -> Path:
+    """References and boxes at random, with every name of a split; boxes inside their images, as COCO's are."""
+    rng = np.random.default_rng(seed)
+    (root / "annotations").mkdir(parents=True)
+    (root / "images").mkdir()
+    images, boxes, refs = [], [], []
+    for image_id in range(1, 13):
+        width, height = (int(side) for side in rng.integers(60, 200, size=2))
+        images.append({"id": image_id, "file_name": f"{image_id}.png", "width": width, "height": height})
+        Image.new("RGB", (width, height)).save(root / "images" / f"{image_id}.png")
+        for _ in range(4):
+            x, y = rng.uniform(0, width - 20), rng.uniform(0, height - 20)
+            bbox = [round(float(v), 2) for v in (x, y, rng.uniform(3, width - x), rng.uniform(3, height - y))]
+            boxes.append({"id": len(boxes) + 100, "image_id": image_id, "category_id": int(rng.integers(1, 4)),
+                          "bbox": bbox, "area": bbox[2] * bbox[3], "iscrowd": 0})  # fmt: skip
+    for number, box in enumerate(rng.permutation(boxes)[:40].tolist()):  # type: ignore[arg-type]
+        sentences = [
+            {"sent_id": 3 * number + i, "sent": f"thing {number} {i}", "raw": "x"} for i in range(number % 3 + 1)
+        ]
+        refs.append({"ref_id": number, "ann_id": box["id"], "image_id": box["image_id"], "category_id": 1,
+                     "split": SPLITS[number % len(SPLITS)], "file_name": "x.jpg", "sentences": sentences})  # fmt: skip
+    categories = [{"id": i, "name": name} for i, name in enumerate(("cup", "dog", "tree"), start=1)]
+    instances = {"images": images, "annotations": boxes, "categories": categories}
+    (root / "annotations" / "instances.json").write_text(json.dumps(instances))
+    (root / "annotations" / "refs(unc).p").write_bytes(pickle.dumps(refs, protocol=2))
+    return root
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_generated_files_in_every_split(tmp_path: Path, split: str) -> None:
+    assert assert_same(generated(tmp_path), split, "unc") > 0
+
+
+@pytest.mark.parametrize("where", ["generated", pytest.param("real", marks=needs_shared_data("refcocog-mini"))])
+def test_regions_are_those_of_pycocotools(tmp_path: Path, where: str) -> None:
+    coco_module = pytest.importorskip("pycocotools.coco", reason="pycocotools is not installed")
+    root, split_by = (generated(tmp_path), "unc") if where == "generated" else (SHARED_DATA / "refcocog-mini", "umd")
+    with contextlib.redirect_stdout(io.StringIO()):  # it reports what it does
+        coco = coco_module.COCO(str(root / "annotations" / "instances.json"))
+    dataset = RefCOCOg(root, "val", split_by=split_by, group_by="image")
+    assert dataset.regions
+    for image_id, regions in dataset.regions.items():
+        theirs: list[dict[str, Any]] = coco.loadAnns(coco.getAnnIds(imgIds=[image_id], iscrowd=False))
+        assert [region.ann_id for region in regions] == [each["id"] for each in theirs]
+        ours = [[x1, y1, x2 - x1, y2 - y1] for x1, y1, x2, y2 in (region.box_xyxy for region in regions)]
+        np.testing.assert_allclose(ours, [each["bbox"] for each in theirs], atol=0.01)
+        names = [coco.loadCats([each["category_id"]])[0]["name"] for each in theirs]
+        assert [region.category for region in regions] == names
+        [image] = coco.loadImgs([image_id])
+        assert dataset.images_dir / image["file_name"] in {each.image_path for each in dataset.expressions}
+
+
+def test_published_splits_add_up() -> None:
+    """Two divisions of one data set have the same objects; the totals are those that its papers give."""
+    totals = {name: sum(counts.values()) for name, counts in PUBLISHED_REFERENCES.items()}
+    assert totals == {("RefCOCOg", "umd"): 49_822, ("RefCOCOg", "google"): 49_822, ("RefCOCO", "unc"): 50_000,
+                      ("RefCOCO", "google"): 50_000, ("RefCOCO+", "unc"): 49_856}  # fmt: skip
+
+
+def test_a_complete_file_with_other_splits_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the google split is saved as umd's."""
+    root = generated(tmp_path)
+    counts = dict.fromkeys(SPLITS, 4) | dict.fromkeys(SPLITS[:4], 5)
+    monkeypatch.setattr(annotations, "PUBLISHED_REFERENCES", {("Made-up", "unc"): counts})
+    assert RefCOCOg(root, "val", split_by="unc").expressions
+    monkeypatch.setattr(annotations, "PUBLISHED_REFERENCES", {("Made-up", "unc"): {"train": 30, "val": 10}})
+    with pytest.raises(
+        InputError, match=r"refs\(unc\)\.p has all 40 references of Made-up, but 5 train, .* where 30 train"
+    ):
+        RefCOCOg(root, "val", split_by="unc")
+    monkeypatch.setattr(annotations, "PUBLISHED_REFERENCES", {("Made-up", "unc"): {"train": 30, "val": 9}})
+    assert RefCOCOg(root, "val", split_by="unc").expressions  # a part of it, or another data set
