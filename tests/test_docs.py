@@ -40,7 +40,7 @@ ELSEWHERE = {
     "conda ": "as above",
     "python demo.py": "tests/test_demo.py runs it on a few images",
     "python -m grounding.data.refshapes": "draws 7,500 images; tests/data/refshapes runs it for a few",
-    "python -m grounding.data.download": "needs the network; tests/data/download has a server of its own",
+    "python -m grounding.data.download": "needs the network; tests/data/test_download.py has a server of its own",
     "torchrun": "tests/training/test_training_processes.py starts two processes by it",
     "python -m grounding.deployment.bulk --ray": "needs Ray; tests/deployment/test_ray_bulk.py runs it",
     "ray start": "as above",

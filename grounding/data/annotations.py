@@ -15,10 +15,8 @@ from grounding.data.records import (
     ImageRecord,
     Reference,
     boxes_in_doubt,
-    category_of,
     field_of,
     image_record_of,
-    is_crowd,
     reference_of,
     region_of,
 )
@@ -91,15 +89,10 @@ def refuse(error: InputError) -> None:
 
 
 def read_references(path: Path, split: str | None, *, tell: Callable[[InputError], None] = refuse) -> list[Reference]:
-    """The references of one split, in the file's order.
+    """The references of one split in the file's order, or with None of all; `tell` has what cannot be used of them.
 
-    Which these are is as the refer project's `getRefIds` has it: "test" is every split of that kind, testA and testB of
-    RefCOCO; RefCLEF's "testA" has what is in "testAB" too; every other name means itself.
-
-    Args:
-        path: refs(...).p, or grefs(...).json or .p.
-        split: whose references; None for all.
-        tell: called with what is wrong with a record, which is then left out.
+    As in the refer project's `getRefIds`, "test" is every split of that kind, testA and testB of RefCOCO; RefCLEF's
+    "testA" has what is in "testAB" too; every other name means itself.
 
     Raises:
         InputError: the file does not hold references, lacks the split, or an expression is empty; or it has as many
@@ -135,11 +128,7 @@ def _is_part_of(name: str, split: str) -> bool:
 
 
 def read_reference_records(path: Path) -> list[Any]:
-    """The entries of a refs file, of whatever kind they are.
-
-    Raises:
-        InputError: the file does not hold a list of entries.
-    """
+    """The entries of a refs file, of whatever kind they are; an `InputError` where it holds no list of them."""
     records = _read_json(path) if path.suffix == ".json" else load_plain_pickle(path)
     if not isinstance(records, list) or not records:
         raise InputError(f"{path} does not hold a list of references: {GET_AGAIN}")
@@ -151,12 +140,8 @@ def read_instances(
 ) -> tuple[dict[int, Region], dict[int, ImageRecord]]:
     """Regions by annotation id and images by image id: all of the images that the references are in.
 
-    A crowd is left out unless a reference is about it, and so is an object of which nothing lies in its image.
-
-    Args:
-        path: instances.json.
-        references: of a split.
-        tell: called with what is wrong with a record or a reference, of which the former is then left out.
+    A crowd is left out unless a reference is about it, and so is an object of which nothing lies in its image; `tell`
+    has what cannot be used.
 
     Raises:
         InputError: the file is not COCO's instances.json, an id stands for two things, or an annotation or image of a
@@ -171,7 +156,7 @@ def read_instances(
     boxes: list[tuple[list[float], tuple[int, int]]] = []
 
     def read_category(record: Any, where: str) -> None:
-        _keep(categories, *category_of(record, where), where)
+        _keep(categories, field_of(record, "id", int, where), field_of(record, "name", str, where), where)
 
     def read_image(record: Any, where: str) -> None:
         image_id = field_of(record, "id", int, where)
@@ -183,7 +168,7 @@ def read_instances(
         ann_id = field_of(record, "id", int, where)
         where = f"{path}, annotation {ann_id}"
         image_id = field_of(record, "image_id", int, where)
-        if image_id in images and (ann_id in referred or not is_crowd(record, where)):
+        if image_id in images and (ann_id in referred or record.get("iscrowd") != 1):
             region = region_of(record, images[image_id].size, categories, where)
             boxes.append((record["bbox"], images[image_id].size))
             if region is not None:
@@ -208,11 +193,7 @@ def read_instances(
 
 
 def _keep(kept: dict[int, Entry], entry_id: int, entry: Entry, where: str) -> None:
-    """Put an entry under its id.
-
-    Raises:
-        InputError: another one is there.
-    """
+    """Puts an entry under its id, where no other one is."""
     if kept.setdefault(entry_id, entry) != entry:
         raise InputError(f"{where} stands twice, with different content: give each entry an id of its own")
 
@@ -231,12 +212,6 @@ def read_instance_records(path: Path) -> dict[str, list[Any]]:
 
 
 def _read_json(path: Path) -> Any:
-    """What a JSON file holds, without polygons.
-
-    Raises:
-        InputError: it cannot be read, or is no JSON.
-    """
-
     def without_polygons(record: dict[str, Any]) -> dict[str, Any]:
         # COCO's file is 400 MB, most of it polygons: dropped as they are parsed, they never fill the memory.
         record.pop("segmentation", None)

@@ -36,9 +36,6 @@ class AugmentationConfig:
     flip: bool = False
 
 
-UNCHANGED = AugmentationConfig()
-
-
 def augment(
     example: SetExample, drawn: Sequence[int], config: AugmentationConfig, *, rng: np.random.Generator
 ) -> SetExample:

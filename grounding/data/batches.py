@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from grounding.data.augment import UNCHANGED, AugmentationConfig, augment
+from grounding.data.augment import AugmentationConfig, augment
 from grounding.data.augmentation_rules import can_be_mirrored, mirrored_phrase
 from grounding.data.dataset import GroundingDataset
 from grounding.data.relations import composed_expressions
-from grounding.data.sets import as_set
-from grounding.data.supervision import without_boxes
+from grounding.data.supervision import as_set, without_boxes
 from grounding.geometry import Letterbox
 from grounding.types import Example, Expression, SetExample, SetExpression
 
@@ -73,14 +72,10 @@ class TrainingItems(Dataset[TrainingItem]):
         stride: model pixels per cell of the `valid` masks.
         phrases_per_image: at most so many are drawn in an epoch, of as many different objects as there are.
         composed_per_image: so many phrases composed from annotations are drawn beside them.
-        sets: image id -> expressions of the image that name several objects or none.
-        sets_per_image: so many of them are drawn beside the others.
+        sets: image id -> expressions that name several objects or none, of which `sets_per_image` are drawn as well.
         boxed: whether boxes are used; else none leaves this class, and nothing is composed of any.
         augmentation: what happens to images at random, where the phrases drawn permit it.
-        seed: together with the epoch and the index, of all draws.
-
-    Attributes:
-        epoch: whose draws come next.
+        seed: together with the `epoch` that comes next and the index, of all draws.
     """
 
     def __init__(
@@ -94,7 +89,7 @@ class TrainingItems(Dataset[TrainingItem]):
         sets: Mapping[int, Sequence[SetExpression]] | None = None,
         sets_per_image: int = 0,
         boxed: bool = True,
-        augmentation: AugmentationConfig = UNCHANGED,
+        augmentation: AugmentationConfig = AugmentationConfig(),  # noqa: B008 (frozen)
         seed: int,
     ) -> None:
         self.dataset, self.model_size, self.stride = dataset, model_size, stride
@@ -107,13 +102,8 @@ class TrainingItems(Dataset[TrainingItem]):
         image_ids = {expression.image_id for expression in dataset.expressions}
         self._sets = {image_id: list(of_image) for image_id, of_image in (sets or {}).items() if image_id in image_ids}
         if composed_per_image and boxed:
-            pool = composed_expressions(
-                dataset.expressions,
-                dataset.regions,
-                per_image=COMPOSED_POOL * composed_per_image,
-                seed=seed,
-            )
-            for expression in pool:
+            pool = COMPOSED_POOL * composed_per_image
+            for expression in composed_expressions(dataset.expressions, dataset.regions, per_image=pool, seed=seed):
                 self._composed.setdefault(expression.image_id, []).append(expression)
 
     @property
@@ -134,16 +124,14 @@ class TrainingItems(Dataset[TrainingItem]):
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> TrainingItem:
-        """What is drawn in this epoch of an image."""
         return self.item_of(self.dataset[index], index)
 
     def item_of(self, example: Example, *place: int) -> TrainingItem:
-        """Likewise of an image with its expressions, whose place in the epoch the draws depend on."""
+        """What is drawn of an image with its expressions, by its place in the epoch."""
         annotated = example if self.boxed else without_boxes(example)
         image_id = annotated.expressions[0].image_id
         named = list(map(as_set, annotated.expressions))
         composed, sets = list(map(as_set, self._composed.get(image_id, ()))), self._sets.get(image_id, [])
-        complete = SetExample(annotated.image, (*named, *composed, *sets), annotated.regions)
 
         # One generator for all draws of the item: their order is part of what a seed means.
         rng = np.random.default_rng([self.seed, self.epoch, *place])
@@ -153,6 +141,7 @@ class TrainingItems(Dataset[TrainingItem]):
             len(named) + len(composed) + rng.permutation(len(sets))[: self.sets_per_image],
         ]
         chosen = np.sort(np.concatenate(drawn)).tolist()
+        complete = SetExample(annotated.image, (*named, *composed, *sets), annotated.regions)
         asked = augment(complete, chosen, self.augmentation, rng=rng)
 
         letterbox = Letterbox.fit((asked.image.shape[1], asked.image.shape[0]), self.model_size)

@@ -25,13 +25,6 @@ class GlobalBatches(Sampler[list[int]]):
     A batch is what one optimiser step learns from, and the processes share it. The last one of an epoch is filled up
     from the epoch's start, so that all steps weigh the same; of fewer images than a batch has, all are the batch.
 
-    Args:
-        count: of images.
-        images_per_batch: of one step, over all processes.
-        seed: together with the epoch, of the order.
-        process: which one of the processes, from 0.
-        processes: how many share a batch.
-
     Attributes:
         epoch: whose order comes next.
         first_step: of the epoch that comes next; a resumed epoch leaves out what was done before.
@@ -67,15 +60,7 @@ class GlobalBatches(Sampler[list[int]]):
 
 
 class ImageLoader(DataLoader[Any]):
-    """A `DataLoader` that raises an item's `InputError` as it was, also from a worker.
-
-    torch's own puts the worker's traceback into the message.
-
-    Args:
-        dataset: with `__getitem__`, and `__len__` where no sampler is given.
-        collate_fn: makes a batch of a list of items.
-        options: of `DataLoader`, by name.
-    """
+    """A `DataLoader` that raises an item's `InputError` as it was; of a worker's, torch's own makes another one."""
 
     def __init__(self, dataset: Dataset[Any], *, collate_fn: Callable[[list[Any]], Any], **options: Any) -> None:
         if not isinstance(dataset, IterableDataset):  # which gives errors as items itself
@@ -84,11 +69,6 @@ class ImageLoader(DataLoader[Any]):
                          worker_init_fn=leave_signals_to_the_parent, **options)  # fmt: skip
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        """The batches.
-
-        Raises:
-            InputError: an item cannot be read.
-        """
         for batch in super().__iter__():
             if isinstance(batch, InputError):
                 raise batch
@@ -97,9 +77,6 @@ class ImageLoader(DataLoader[Any]):
 
 class TimedLoader(Generic[Batch]):
     """Batches, with the time measured that the loop waits for them; an `InputError` of one process ends all.
-
-    Args:
-        batches: to go through once.
 
     Attributes:
         waited: seconds in which the loop had no batch, because this process or another was still reading its own.
@@ -111,11 +88,6 @@ class TimedLoader(Generic[Batch]):
         self.waited = self.lasted = 0.0
 
     def __iter__(self) -> Iterator[Batch]:
-        """The batches.
-
-        Raises:
-            InputError: an image cannot be read.
-        """
         began = asked = time.perf_counter()
         remaining = iter(self._batches)
         while True:
@@ -128,15 +100,11 @@ class TimedLoader(Generic[Batch]):
             asked = time.perf_counter()
             self.lasted = asked - began
 
-    @property
-    def share_waited(self) -> float:
-        """Of the time; 0 where there was no batch."""
-        return self.waited / self.lasted if self.lasted else 0.0
-
     def summary(self, workers: int) -> str:
-        """The share as a sentence; where it is large, with more than these `workers` as a remedy."""
-        summary = f"waiting for data: {self.share_waited:.0%} of the time"
-        if self.share_waited <= WAITING_TOO_LONG:
+        """The share waited as a sentence; where it is large, with more than these `workers` as a remedy."""
+        share_waited = self.waited / self.lasted if self.lasted else 0.0
+        summary = f"waiting for data: {share_waited:.0%} of the time"
+        if share_waited <= WAITING_TOO_LONG:
             return summary
         remedy = f"--workers {2 * workers}" if workers else "--workers 4"
         return f"{summary} ({remedy} reads more images at once)"

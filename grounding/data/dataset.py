@@ -19,7 +19,7 @@ from grounding.clip.text import tokenize
 from grounding.data.images import COCO_IMAGES, read_image, refuse_missing_images
 from grounding.errors import InputError
 from grounding.runtime.files import sha256_of
-from grounding.types import Example, Expression, Region, SetExample, SetExpression
+from grounding.types import Example, Expression, Region, SetExpression
 
 NOWHERE = (float("nan"),) * 4  # the box of a phrase where nobody says where it is
 Grouping = Literal["sentence", "image"]
@@ -148,7 +148,7 @@ def _subset_of_images(image_ids: set[int], subset: int | float | None, seed: int
     return {int(image_id) for image_id in shuffled[:count]}
 
 
-def collate_examples(examples: Sequence[Example | SetExample], *, collate_fn_map: Any = None) -> dict[str, Any]:
+def collate_examples(examples: Sequence[Example], *, collate_fn_map: Any = None) -> dict[str, Any]:
     """A batch as a dictionary; images differ in size and in their number of phrases, so most of it is lists.
 
     Args:
@@ -157,26 +157,20 @@ def collate_examples(examples: Sequence[Example | SetExample], *, collate_fn_map
 
     Returns:
         "images": B tensors (3, H, W) uint8 RGB; "phrases": B lists of N phrases; "boxes_xyxy": B tensors (N, 4)
-        float32, the annotated box of each phrase in pixels of the image, or, of a `SetExample`, B lists of N tensors
-        (M, 4); "sent_ids": B tensors (N,) int64; "image_ids": (B,) int64.
+        float32, the annotated box of each phrase in pixels of the image; "sent_ids": B tensors (N,) int64;
+        "image_ids": (B,) int64.
     """
     return {
         "images": [torch.from_numpy(each.image.transpose(2, 0, 1).copy()) for each in examples],
         "phrases": [each.phrases for each in examples],
-        "boxes_xyxy": [_boxes_of(each) for each in examples],
+        "boxes_xyxy": [torch.from_numpy(each.boxes_xyxy) for each in examples],
         "sent_ids": [torch.tensor([expression.sent_id for expression in each.expressions]) for each in examples],
         "image_ids": torch.tensor([each.expressions[0].image_id for each in examples]),
     }
 
 
-def _boxes_of(example: Example | SetExample) -> Any:
-    if isinstance(example, Example):
-        return torch.from_numpy(example.boxes_xyxy)
-    return [torch.tensor(each.boxes_xyxy, dtype=torch.float32).reshape(-1, 4) for each in example.expressions]
-
-
 # As torch's documentation of `default_collate` has it, for types that it does not know.
-default_collate_fn_map.update({Example: collate_examples, SetExample: collate_examples})
+default_collate_fn_map[Example] = collate_examples
 
 
 def fault_of(phrase: str) -> str:
@@ -190,11 +184,7 @@ def fault_of(phrase: str) -> str:
 
 @contextmanager
 def naming_sentences(expressions: Iterable[Expression | SetExpression]) -> Iterator[None]:
-    """What the block raises of one of these phrases names its image_id and sent_id.
-
-    Raises:
-        InputError: as the block.
-    """
+    """What the block raises of one of these phrases names its image_id and sent_id."""
     try:
         yield
     except InputError as error:

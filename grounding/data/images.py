@@ -178,11 +178,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def images_in(path: Path) -> list[Path]:
-    """The image files of a folder, by their names; of a file itself alone, whatever it is.
-
-    Raises:
-        InputError: there is no such file or folder, or the folder holds none.
-    """
+    """The image files of a folder, by their names, one at least; of a file itself alone, whatever it is."""
     if path.is_file():
         return [path]
     if not path.is_dir():
@@ -196,17 +192,7 @@ def images_in(path: Path) -> list[Path]:
 
 
 def refuse_missing_images(paths: Iterable[Path], images_dir: Path, split: str, remedy: str) -> None:
-    """Does nothing, unless image files are missing, on which a long run would end.
-
-    Args:
-        paths: of a split's images; each may come several times.
-        images_dir: the folder that they should lie in, which is named.
-        split: which is named.
-        remedy: what to do, the end of the sentence.
-
-    Raises:
-        InputError: some are missing; it says how many and names the first.
-    """
+    """Refuses image files of a split that are missing, on which a long run would end, with how many and the first."""
     asked = list(dict.fromkeys(paths))
     missing = [path for path in asked if not os.path.isfile(path)]  # Path.is_file does not take every name
     if missing:

@@ -118,11 +118,7 @@ class ImagePhrasePairs(GroundingDataset):
         )  # fmt: skip
 
     def __getitem__(self, index: int) -> Example:
-        """The example with its image decoded, and its boxes clipped to that.
-
-        Raises:
-            InputError: the image cannot be read, or a box reaches out of it by more than `ROUNDED`.
-        """
+        """As its parent's, with the boxes clipped to the image, out of which they may reach by `ROUNDED`."""
         example = super().__getitem__(index)
         expressions = tuple(replace(e, box_xyxy=self._clipped(e.box_xyxy, example)) for e in example.expressions)
         regions = tuple(replace(region, box_xyxy=self._clipped(region.box_xyxy, example)) for region in example.regions)
@@ -147,11 +143,7 @@ def _image_file(path: Path, image: str) -> Path:
 
 
 def table_at(root: Path) -> Path | None:
-    """The table of one's own that this is, or that lies in this folder where no annotations of another kind do.
-
-    Raises:
-        InputError: several lie there.
-    """
+    """The table that this is, or the only one in this folder, where no annotations of another kind lie."""
     if not root.is_dir():
         return root if root.suffix.lower() in TABLES else None
     if is_annotated(root):
@@ -165,11 +157,7 @@ def table_at(root: Path) -> Path | None:
 
 
 def read_rows(path: Path, *, tell: Callable[[InputError], None] = refuse) -> list[tuple[str, Row]]:
-    """The rows of a table, each with what names it.
-
-    Args:
-        path: of the table.
-        tell: called with what is wrong with a row, which is then left out.
+    """The rows of a table, each with what names it; `tell` has what is wrong with a row, which is then left out.
 
     Raises:
         InputError: the file cannot be read, is no table, or has no row; a row has no image or no phrase, or a box that

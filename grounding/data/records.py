@@ -33,12 +33,7 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Reference:
-    """The object, or in gRefCOCO any number of objects, that expressions are about.
-
-    Attributes:
-        ref_id, image_id, split, sentences: as in the file.
-        ann_ids: the objects; none where the expressions name nothing that is in the image.
-    """
+    """What expressions are about: an object, or in gRefCOCO any number of objects, of which `ann_ids` has each."""
 
     ref_id: int
     ann_ids: tuple[int, ...]
@@ -48,11 +43,7 @@ class Reference:
 
     @property
     def ann_id(self) -> int:
-        """The object, where there is one.
-
-        Raises:
-            InputError: there are several or none.
-        """
+        """The object; an `InputError` where there are several or none."""
         if len(self.ann_ids) != 1:
             raise InputError(
                 f"ref_id {self.ref_id} names {len(self.ann_ids)} objects: data with sets of objects is read by GRefCOCO"
@@ -68,8 +59,8 @@ class ImageRecord:
     size: tuple[int, int]
 
 
-# Of the functions below, `where` names the record in what is said of it, and each raises an `InputError` where a field
-# is missing or cannot be used.
+# Of the functions below, `where` names the record in what is said of it: each raises an `InputError` where a field is
+# missing or cannot be used.
 
 
 def reference_of(record: Any, where: str) -> Reference:
@@ -109,11 +100,6 @@ def _sentence(record: Any, where: str) -> Sentence:
     )
 
 
-def category_of(record: Any, where: str) -> tuple[int, str]:
-    """Id and name in an entry of `categories`."""
-    return field_of(record, "id", int, where), field_of(record, "name", str, where)
-
-
 def image_record_of(record: Any, where: str) -> ImageRecord:
     """One entry of `images`. A file name that leads out of the images folder cannot be used, nor an empty image."""
     file_name = field_of(record, "file_name", str, where)
@@ -127,14 +113,7 @@ def image_record_of(record: Any, where: str) -> ImageRecord:
 
 
 def region_of(record: Any, size: tuple[int, int], categories: Mapping[int, str], where: str) -> Region | None:
-    """One entry of `annotations`, its box clipped to its image; None where nothing of it lies in the image.
-
-    Args:
-        record: the entry.
-        size: (width, height) of its image in pixels.
-        categories: names by id; of one that is not among them the name is "".
-        where: see above.
-    """
+    """One entry of `annotations`, its box clipped to its image of this (width, height); None where nothing is left."""
     box_xywh = field_of(record, "bbox", list, where)
     if len(box_xywh) != 4 or not all(isinstance(value, int | float) and abs(value) <= MAX_INT for value in box_xywh):
         raise InputError(f"{where} has a bbox that is not four numbers: {GET_AGAIN}")
@@ -165,14 +144,6 @@ def boxes_in_doubt(boxes: Sequence[tuple[list[float], tuple[int, int]]]) -> str:
         f"{beyond} of {len(boxes)} boxes reach beyond their image and are cut off: bbox is x, y, width, height, and "
         "not two corners"
     )
-
-
-def is_crowd(record: dict[str, Any], where: str) -> bool:
-    """Whether an entry of `annotations` is about a crowd; a text "0", which would count as true, cannot be used."""
-    value = record.get("iscrowd")
-    if value not in (None, 0, 1):
-        raise InputError(f"{where} has iscrowd {value!r}, which is none of the numbers 0 and 1: correct it in the file")
-    return value == 1
 
 
 def _whole_number(value: Any) -> int | None:

@@ -98,18 +98,8 @@ def repeated_ids(references: Sequence[Reference]) -> list[str]:
 class GRefCOCO(Dataset[SetExample]):
     """Images with phrases for several objects, for one, or for none: an example an image, images by their id.
 
-    Liu et al. 2023, "GRES: Generalized Referring Expression Segmentation", section 3.
-
-    ::
-
-        dataset = GRefCOCO("data/grefcoco", "val")
-        example = dataset[0]
-        example.image.shape, [(each.phrase, each.boxes_xyxy) for each in example.expressions]
-
-    Attributes:
-        split: as given.
-        images_dir: the folder of the images.
-        expressions: all expressions, in the order of the examples.
+    Liu et al. 2023, "GRES: Generalized Referring Expression Segmentation", section 3. `expressions` has all expressions
+    in the order of the examples.
     """
 
     def __init__(self, root: str | os.PathLike[str], split: str = "val", *, split_by: str = "unc") -> None:
@@ -153,11 +143,7 @@ class GRefCOCO(Dataset[SetExample]):
         return len(self._examples)
 
     def __getitem__(self, index: int) -> SetExample:
-        """The example with its image decoded.
-
-        Raises:
-            InputError: the image is missing, cannot be read, or has not the size that instances.json gives.
-        """
+        """The example with its image decoded, as `RefCOCOg` does."""
         expressions = self._examples[index]
         size = self._sizes[expressions[0].image_id]
         return SetExample(read_image(expressions[0].image_path, size), expressions)

@@ -11,21 +11,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from types import MappingProxyType
 
 import numpy as np
 
 from grounding.types import Expression, Region
 
-CONNECTORS = MappingProxyType(
-    {
-        "left": ("left of", "to the left of", "on the left side of"),
-        "right": ("right of", "to the right of", "on the right side of"),
-        "above": ("above", "over"),
-        "below": ("below", "under", "beneath"),
-        "near": ("next to", "beside", "close to"),
-    }
-)
+CONNECTORS = {
+    "left": ("left of", "to the left of", "on the left side of"),
+    "right": ("right of", "to the right of", "on the right side of"),
+    "above": ("above", "over"),
+    "below": ("below", "under", "beneath"),
+    "near": ("next to", "beside", "close to"),
+}
 
 # The words that tie an object to another one in RefCOCOg's expressions. A preposition such as "in" or "with" mostly
 # goes with clothes and parts, so it does not count.
@@ -70,16 +67,12 @@ def stands(relation: str, box_xyxy: Sequence[float], anchor_xyxy: Sequence[float
 def composed_expressions(
     expressions: Sequence[Expression], regions: Mapping[int, Sequence[Region]], *, per_image: int, seed: int
 ) -> list[Expression]:
-    """Composed expressions for the images of a split, at most `per_image` each.
+    """Composed expressions for the images of a split, with negative sent_id and the tag "composed".
 
     Args:
-        expressions: of the split; those of an image stand together or not.
-        regions: image id -> every annotated object of the image, with categories.
+        expressions, regions: of the split; of each image every annotated object, with categories.
         per_image: how many to draw among all that can be composed of an image.
         seed: together with the image id, of the draw.
-
-    Returns:
-        Expressions with negative sent_id and the tag "composed".
     """
     composed: list[Expression] = []
     by_image = sorted(expressions, key=lambda each: each.image_id)

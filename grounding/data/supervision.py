@@ -1,27 +1,29 @@
-"""What training may see of a data set: its boxes, as masks, none of them, or a run's answers in their place."""
+"""What training may see of a data set: its boxes, as masks, none of them, a run's answers in their place, and phrases
+that fit nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
+from grounding.data.dataset import GroundingDataset
 from grounding.data.records import Box
 from grounding.errors import InputError
 from grounding.geometry import box_xyxy_to_xywh
-from grounding.types import Example
+from grounding.types import Example, Expression, Region, SetExample, SetExpression
+
+TRIES = 20  # draws for each absent phrase: where an image holds nearly every category, few phrases are of another
 
 
 def refuse_test_split(name: str, split: str) -> None:
-    """Does nothing, unless `split`, the setting `name`, is a test split.
-
-    Raises:
-        InputError: it is one: what is learned or chosen on it could not be measured on it any more.
-    """
+    """Refuses a test split as the setting `name`: what is learned or chosen on it could not be measured on it."""
     if split.startswith("test"):
         raise InputError(f"{name} is {split!r}: learn and choose on other splits, a test split is for measuring")
 
@@ -37,13 +39,7 @@ def without_boxes(example: Example) -> Example:
 def box_masks(boxes_xyxy: Tensor, size: int, stride: int) -> Tensor:
     """What a heatmap is supervised with, 1 inside the annotated box and 0 outside: of every cell, the share it covers.
 
-    Args:
-        boxes_xyxy: (N, 4) in model pixels.
-        size: cells along a side.
-        stride: model pixels per cell.
-
-    Returns:
-        (N, size, size) float32 in [0, 1].
+    Of boxes (N, 4) in model pixels, with so many pixels a cell: (N, size, size) float32 in [0, 1].
     """
     edges = torch.arange(size + 1, device=boxes_xyxy.device, dtype=torch.float32) * stride
     low, high = edges[:-1], edges[1:]
@@ -54,18 +50,73 @@ def box_masks(boxes_xyxy: Tensor, size: int, stride: int) -> Tensor:
 
 
 def phrase_masks(masks: Tensor, counts: Tensor) -> Tensor:
-    """The masks of each phrase's boxes as one: the larger share where two cover a cell, 0 where there is no box.
+    """The masks (N, h, w) of each phrase's boxes, `counts` (P,) of them, as one: (P, h, w).
 
-    Args:
-        masks: (N, h, w) in [0, 1], phrase by phrase.
-        counts: (P,) int64, how many each phrase has.
-
-    Returns:
-        (P, h, w).
+    It is the larger share where two cover a cell, and 0 where there is no box.
     """
     phrase_of = torch.repeat_interleave(torch.arange(len(counts), device=masks.device), counts)
     merged = masks.new_zeros(len(counts), *masks.shape[1:])
     return merged.scatter_reduce(0, phrase_of[:, None, None].expand_as(masks), masks, "amax")
+
+
+def as_set(expression: Expression) -> SetExpression:
+    """An expression for one object as one of those for any number."""
+    return SetExpression(expression.phrase, (expression.box_xyxy,), (expression.ann_id,), expression.image_id,
+                         expression.ref_id, expression.sent_id, expression.image_path, expression.tags)  # fmt: skip
+
+
+def absent_expressions(
+    expressions: Sequence[Expression], regions: Mapping[int, Sequence[Region]], *, seed: int, per_image: int = 1
+) -> dict[int, list[SetExpression]]:
+    """For each image phrases of other images that fit nothing in it.
+
+    A phrase says that nothing fits only if it names what it is about: "the left one" fits something nearly everywhere.
+    So those are taken that contain the name of their object's category, and no object of the image is of it.
+
+    Args:
+        expressions: of a split.
+        regions: image id -> every annotated object of the image, with categories.
+        seed: together with the image id, of the draw.
+        per_image: at most so many.
+
+    Returns:
+        Image id -> expressions without a box, where some were found.
+    """
+    naming = [each for each in expressions if each.category and _names(each.phrase, each.category)]
+    found: dict[int, list[SetExpression]] = {}
+    if not naming:
+        return found
+    for image_id, path in {each.image_id: each.image_path for each in expressions}.items():
+        here = {region.category for region in regions[image_id]}
+        rng = np.random.default_rng([seed, image_id])
+        drawn = (naming[index] for index in rng.integers(len(naming), size=TRIES * per_image))
+        others = [each for each in drawn if each.category not in here][:per_image]
+        if others:
+            found[image_id] = [
+                SetExpression(each.phrase, (), (), image_id, each.ref_id, each.sent_id, path) for each in others
+            ]
+    return found
+
+
+def _names(phrase: str, category: str) -> bool:
+    """Whether a phrase contains the words of a category, in the singular."""
+    return re.search(rf"\b{re.escape(category.lower())}\b", phrase.lower()) is not None
+
+
+class WithAbsent(Dataset[SetExample]):
+    """A data set's images, by which it is grouped, with their expressions and, where one is found, an absent one."""
+
+    def __init__(self, dataset: GroundingDataset, *, seed: int) -> None:
+        self._dataset = dataset
+        self.absent = absent_expressions(dataset.expressions, dataset.regions, seed=seed)
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, index: int) -> SetExample:
+        example = self._dataset[index]
+        absent = self.absent.get(example.expressions[0].image_id, ())
+        return SetExample(example.image, (*map(as_set, example.expressions), *absent))
 
 
 @dataclass(frozen=True)
@@ -78,16 +129,7 @@ class Answer:
 
 
 def refuse_shared_images(refs: Sequence[dict[str, Any]], *, split: str, images: set[int]) -> None:
-    """Does nothing, unless some of a split's images are in other splits too, as the google split has them.
-
-    Args:
-        refs: entries of refs(...).p.
-        split: which is to be annotated anew.
-        images: ids of its images that are to lose their boxes.
-
-    Raises:
-        InputError: they are: the boxes that the other splits need would show.
-    """
+    """Refuses to annotate images of a split anew that are in other splits too, as the google split has them."""
     shared = images & {ref["image_id"] for ref in refs if ref["split"] != split}
     if shared:
         raise InputError(

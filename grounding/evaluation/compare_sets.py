@@ -13,8 +13,7 @@ from torch.utils.data import Dataset
 
 from grounding.clip.precision import Precision
 from grounding.data.refcocog import GRefCOCO
-from grounding.data.sets import as_set
-from grounding.data.supervision import refuse_test_split
+from grounding.data.supervision import as_set, refuse_test_split
 from grounding.errors import InputError
 from grounding.evaluation.evaluate import answers_of
 from grounding.evaluation.registry import MethodSettings, load_method, precision_of

@@ -9,10 +9,8 @@ from grounding.data.dataset import GroundingDataset
 from grounding.data.open_dataset import open_dataset
 from grounding.data.pairs import ImagePhrasePairs
 from grounding.data.refcocog import GRefCOCO
-from grounding.data.sets import absent_expressions
-from grounding.data.streamed_pairs import StreamedItems
-from grounding.data.supervision import refuse_test_split
-from grounding.data.tar_samples import ImagePhraseShards, count_samples
+from grounding.data.supervision import absent_expressions, refuse_test_split
+from grounding.data.tar_samples import ImagePhraseShards, StreamedItems, count_samples
 from grounding.errors import SettingsError
 from grounding.runtime.distributed import failing_together, gather, process_count, process_index
 from grounding.training.config import TrainConfig

@@ -16,8 +16,7 @@ from grounding.data.dataset import GroundingDataset
 from grounding.data.open_dataset import open_dataset
 from grounding.data.pairs import ImagePhrasePairs
 from grounding.data.refcocog import GRefCOCO
-from grounding.data.sets import WithAbsent
-from grounding.data.supervision import refuse_test_split
+from grounding.data.supervision import WithAbsent, refuse_test_split
 from grounding.errors import InputError
 from grounding.evaluation.compare_sets import set_answers
 from grounding.evaluation.extraction_sweep import GRID, MEASURES, fit_head, sweep

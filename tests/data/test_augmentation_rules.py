@@ -1,13 +1,15 @@
-"""What phrases say of places in the picture and of other objects."""
+"""What phrases say of places in the picture, of other objects, and of left and right."""
 
 from __future__ import annotations
+
+import itertools
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grounding.data.augmentation_rules import names_another, names_place
-from grounding.data.relations import CONNECTORS
+from grounding.data.augmentation_rules import can_be_mirrored, mirrored_phrase, names_another, names_place
+from grounding.data.relations import CONNECTORS, stands
 
 
 @pytest.mark.parametrize(
@@ -69,3 +71,110 @@ WORDS = "left right top corner edge upper in back front hand side - end most of 
 def test_a_place_that_is_none_because_it_is_beside_a_thing_names_that(phrase: str) -> None:
     if not names_place(phrase) and names_place(phrase.replace(" of ", " at ")):
         assert names_another(phrase)
+
+
+SWAPPED = {
+    "the left cup": "the right cup",
+    "Left cup": "Right cup",
+    "LEFT CUP": "RIGHT CUP",
+    "the Rightmost bench": "the Leftmost bench",
+    "left most carrot in the image": "right most carrot in the image",
+    "keyboard on the laptop in the right hand picture": "keyboard on the laptop in the left hand picture",
+    "slightly to the upper lefthand side of the other": "slightly to the upper righthand side of the other",
+    "a right-handed batter": "a left-handed batter",
+    "the lefty batter": "the righty batter",
+    "the guy sitting on the leftside": "the guy sitting on the rightside",
+    "the cat leaning leftward": "the cat leaning rightward",
+    "the donut in her left hand, her right thumb": "the donut in her right hand, her left thumb",
+    "a chair on woman ' s left": "a chair on woman ' s right",
+    "the far right and the far left cushions": "the far left and the far right cushions",
+    "the zebra facing left": "the zebra facing right",
+    "man on right in blue": "man on left in blue",
+    "the cup on the right next to the window": "the cup on the left next to the window",
+    "the one on the left behind the dog": "the one on the right behind the dog",
+    "the bowl that is right of the cup": "the bowl that is left of the cup",
+    "the circle to the left of the small red star": "the circle to the right of the small red star",
+    "the man on the left right behind the sign": "the man on the right right behind the sign",
+    "right-angled, on the left": "right-angled, on the right",
+}
+KEPT = [
+    "the bright lamp",
+    "leftover pizza",
+    "the left over pizza",
+    "a copyright mark",
+    "man standing right next to a stop sign",
+    "a van that follows right behind a sedan",
+    "the dog right in front of the door",
+    "broccoli that is right in the center",
+    "a cup right on top of the books",
+    "the right side up cup",
+    "the TV",
+    "the woman reading a book",
+]
+FORBIDDEN = [
+    "the sign that says STOP",
+    "the watch that reads 6 : 32",
+    "the trailer reading garda",
+    "number 7",
+    "a man wearing # 116",
+    'bus with "express" on it',
+    "pizza in the 9 o ' clock position",
+    "the clock at half past two",
+    "a boat named tempest",
+    "the last giraffe in line",
+    "a portion of cake left on a plate",
+    "the two slices left",
+    "what is left of the pizza",
+    "a giraffe looking right behind another giraffe",
+    "man right in blue",
+    "the woman who left her bag",
+    "the cat that left the room",
+    "the man who left",
+    "suitcase left the ground",
+    "what ' s left of the pizza",
+    "the right answer",
+    "the right of way sign",
+    "a key of the right size",
+]
+
+
+@pytest.mark.parametrize(("phrase", "expected"), SWAPPED.items())
+def test_directions_swap_and_swap_back(phrase: str, expected: str) -> None:
+    assert mirrored_phrase(phrase) == expected
+    assert mirrored_phrase(expected) == phrase
+    assert can_be_mirrored(phrase) and can_be_mirrored(expected)
+
+
+@pytest.mark.parametrize("phrase", KEPT)
+def test_what_is_no_direction_stays(phrase: str) -> None:
+    assert mirrored_phrase(phrase) == phrase
+    assert can_be_mirrored(phrase)
+
+
+@pytest.mark.parametrize("phrase", FORBIDDEN)
+def test_what_a_mirror_would_make_untrue_is_refused(phrase: str) -> None:
+    assert not can_be_mirrored(phrase)
+
+
+def test_a_count_that_says_where_it_starts_can_be_mirrored() -> None:
+    assert not can_be_mirrored("the second zebra")
+    assert can_be_mirrored("the second zebra from the left")
+
+
+@pytest.mark.parametrize("relation", CONNECTORS)
+def test_a_composed_relation_is_true_of_the_mirrored_boxes(relation: str) -> None:
+    """For every pair of boxes on a coarse grid: what stands in a relation stands in the mirrored one."""
+    meaning = {wording: name for name, wordings in CONNECTORS.items() for wording in wordings}
+    corners = range(0, 100, 20)
+    boxes = [(x, y, x + w, y + h) for x, y, w, h in itertools.product(corners, corners, (10, 30), (20,))]
+    width, seen = 130, 0
+    for box, anchor in itertools.product(boxes[::3], boxes[::2]):
+        if not stands(relation, box, anchor, strictly=True):
+            continue
+        flipped, flipped_anchor = ((width - x2, y1, width - x1, y2) for x1, y1, x2, y2 in (box, anchor))
+        for connector in CONNECTORS[relation]:
+            said = mirrored_phrase(f"the circle {connector} the small red star")
+            connector = said.removeprefix("the circle ").removesuffix(" the small red star")
+            assert stands(meaning[connector], flipped, flipped_anchor, strictly=True)
+            seen += 1
+    assert seen > 100

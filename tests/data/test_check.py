@@ -89,16 +89,10 @@ def test_each_damage_is_found_and_named(root: Path, name: str) -> None:
 
 
 def test_faults_of_several_entries_are_all_told(root: Path) -> None:
-    def spoil(refs: list[dict], instances: dict) -> None:
-        for index in (0, 3):
-            refs[index]["sentences"][0].update(tags="x")
-        instances["annotations"][5].update(bbox=[1, 2, 0, 4])
-
-    change(root, spoil)
-    said = [place for _, place in check(root, images=False)]
-    assert (
-        ["ref_id 1," in said[0], "ref_id 4," in said[1], "ann_id 6 with" in said[2]] == [True] * 3 == [*map(bool, said)]
-    )
+    change(root, lambda refs, instances: [refs[index].update(ann_id="x") for index in (0, 3)])
+    assert [("ref_id 1 " in said, "ref_id 4 " in said) for _, said in check(root, images=False)] == [
+        (True, False), (False, True)
+    ]  # fmt: skip
 
 
 def test_images_are_looked_for_and_decoded(root: Path) -> None:
@@ -113,49 +107,6 @@ def test_images_are_looked_for_and_decoded(root: Path) -> None:
     assert [said in place for said, (_, place) in zip(("cannot be read as an image", "ends early", "has 5x5 pixels"),
                                                       found[1:], strict=True)] == [True] * 3  # fmt: skip
     assert [kind for kind, _ in check(root, images=False)] == ["missing image"]
-
-
-def test_an_image_of_which_pil_warns_is_sound(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Image.open(min((root / "images").iterdir())) as image:
-        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", image.width * image.height - 1)
-    assert list(check(root)) == []
-
-
-@pytest.mark.parametrize("value", [None, [1], {"a": [1]}, "one", 10**400, float("inf"), True])
-@pytest.mark.parametrize(
-    ("place", "fields"),
-    [
-        ("reference", ("ref_id", "image_id", "ann_id", "split", "sentences")),
-        ("sentence", ("sent_id", "sent", "tags")),
-        ("images", ("id", "file_name", "width")),
-        ("categories", ("id", "name")),
-        ("annotations", ("id", "image_id", "bbox")),
-    ],
-)
-def test_a_field_of_any_kind_is_told_where_it_is_refused(tmp_path: Path, place: str, fields: Any, value: Any) -> None:
-    for field in fields:
-        root = write_toy_data(tmp_path / field, {"train": 1, "val": 1, "test": 1})
-
-        def put(refs: list[dict], instances: dict, field: str = field) -> None:
-            record = {"reference": refs[0], "sentence": refs[0]["sentences"][0]}.get(place) or instances[place][0]
-            record[field] = value
-
-        change(root, put)
-        assert summary_text(check(root, images=False)) or not refuses(root)
-
-
-@pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (lambda r, i: i.update(images=None), "has no list 'images'"),
-        (lambda r, i: i.pop("annotations"), "has no list 'annotations'"),
-        (lambda r, i: r.clear(), "does not hold a list of references"),
-    ],
-)
-def test_a_file_that_lacks_a_list_is_said(root: Path, spoil: Spoil, message: str) -> None:
-    change(root, spoil)
-    with pytest.raises(InputError, match=message):
-        list(check(root))
 
 
 def test_of_many_the_first_are_shown_a_line_each() -> None:

@@ -9,8 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from grounding import RefCOCOg
-from grounding.data.refcocog import GRefCOCO
-from tests.toy_data import write_toy_data, write_toy_sets
+from tests.toy_data import write_toy_data
 
 
 @pytest.mark.parametrize(("group_by", "workers"), [("sentence", 0), ("image", 2)])
@@ -28,11 +27,3 @@ def test_a_default_loader_gives_what_the_examples_hold(tmp_path: Path, workers: 
         assert row["boxes_xyxy"].tolist() == [list(each.box_xyxy) for each in example.expressions]
         assert row["sent_ids"].tolist() == [each.sent_id for each in example.expressions]
         assert row["image_ids"].item() == example.expressions[0].image_id
-
-
-def test_sets_come_with_the_boxes_of_each_phrase(tmp_path: Path) -> None:
-    dataset = GRefCOCO(write_toy_sets(write_toy_data(tmp_path, {"train": 2})), "train")
-    [batch] = DataLoader(dataset, batch_size=2)
-    shapes = [[tuple(boxes.shape) for boxes in of_image] for of_image in batch["boxes_xyxy"]]
-    assert shapes == [[(len(each.boxes_xyxy), 4) for each in example.expressions] for example in dataset]
-    assert (0, 4) in shapes[0] and (2, 4) in shapes[0]

@@ -64,6 +64,7 @@ def read(clock: Clock, seconds: float) -> Iterator[int]:
         (3, 1, 0, "waiting for data: 75% of the time (--workers 4 reads more images at once)"),
         (3, 1, 4, "waiting for data: 75% of the time (--workers 8 reads more images at once)"),
         (1, 99, 0, "waiting for data: 1% of the time"),
+        (0, 0, 0, "waiting for data: 0% of the time"),
     ],
 )
 def test_waiting_is_told_with_its_remedy(clock, reading, learning, workers, told):
@@ -75,12 +76,6 @@ def test_waiting_is_told_with_its_remedy(clock, reading, learning, workers, told
     assert seen == [0, 1, 2, 3]
     assert (batches.waited, batches.lasted) == (4 * reading, 4 * (reading + learning))
     assert batches.summary(workers) == told
-
-
-def test_without_batches_nothing_was_waited_for(clock):
-    nothing = TimedLoader([])
-    assert list(nothing) == []
-    assert nothing.summary(0) == "waiting for data: 0% of the time"
 
 
 def test_a_batch_that_cannot_be_read_ends_the_loop():
@@ -110,11 +105,6 @@ def test_the_order_does_not_depend_on_the_number_of_processes(count, images_per_
     alone = steps(count, images_per_batch)
     for processes in (2, 4):
         assert steps(count, images_per_batch, processes=processes) == alone
-
-
-def test_every_process_has_its_even_slice():
-    for process in range(4):
-        assert {len(part) for part in GlobalBatches(30, 8, seed=0, process=process, processes=4)} == {2}
 
 
 def test_one_process_sees_the_order_of_pytorchs_sampler():

@@ -2,7 +2,6 @@ import collections
 import contextlib
 import os
 import pickle
-import pickletools
 import tracemalloc
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 
 from grounding.data.untrusted import load_plain_pickle
 from grounding.errors import InputError
-from tests.shared_data import SHARED_DATA, needs_shared_data
 
 PLAIN = [{"ref_id": 3, "box": (1.5, -2, 10**30), "sent": "café ☂", "none": None, "flags": [True, False]}]
 
@@ -97,12 +95,3 @@ def test_the_name_that_a_file_asks_for_breaks_no_line(tmp_path):
     with pytest.raises(InputError, match=r"bad\.p asks for os\\x1b\[31m\\rxxx.*get the file again") as caught:
         load_plain_pickle(tmp_path / "bad.p")
     assert str(caught.value).isprintable() and len(str(caught.value)) < 1100
-
-
-@needs_shared_data("refcocog-mini")
-@pytest.mark.parametrize("split_by", ["umd", "google"])
-def test_real_refs_files(split_by):
-    path = SHARED_DATA / "refcocog-mini" / "annotations" / f"refs({split_by}).p"
-    opcodes = {opcode.name for opcode, _, _ in pickletools.genops(path.read_bytes())}
-    assert not opcodes & {"GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD", "INST", "OBJ", "NEWOBJ"}
-    assert load_plain_pickle(path) == pickle.loads(path.read_bytes())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import grounding
@@ -16,7 +15,6 @@ from grounding.evaluation.evaluate import evaluate
 from grounding.evaluation.extraction_sweep import sweep
 from grounding.extraction import ExtractionConfig
 from grounding.methods.config import ModelConfig
-from grounding.runtime.config_io import plain
 from grounding.training.config import TrainConfig
 from grounding.training.train import train
 from tests.tiny_clip import save_tiny_clip
@@ -54,7 +52,3 @@ def test_whoever_asks_a_data_set_is_told_the_sentence(tmp_path: Path, phrase: st
     ):
         with pytest.raises(InputError, match=rf"^image_id 2, sent_id {SENT_ID}: .*{reason}"):
             ask()
-
-
-def test_numbers_of_numpy_are_written_as_numbers() -> None:
-    assert plain({"size": np.int64(3), "share": np.float32(0.5), "on": True}) == {"size": 3, "share": 0.5, "on": True}

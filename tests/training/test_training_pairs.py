@@ -13,7 +13,7 @@ import torch
 import grounding.training.train as training
 from grounding import InputError, ModelConfig, load
 from grounding.clip import text
-from grounding.data import streamed_pairs
+from grounding.data import tar_samples
 from grounding.data.augment import AugmentationConfig
 from grounding.data.augmentation_rules import mirrored_phrase
 from grounding.data.refcocog import RefCOCOg
@@ -103,7 +103,7 @@ def test_pairs_from_the_command_line(unboxed: TrainConfig, tmp_path: Path, capsy
 @pytest.fixture
 def streamed(unboxed: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
     """Six steps in two epochs; phrases are shared by images, and drawn."""
-    monkeypatch.setattr(streamed_pairs, "SHUFFLED", 3)
+    monkeypatch.setattr(tar_samples, "SHUFFLED", 3)
     folder = unboxed.data.with_name("shards")
     folder.mkdir()
     for start in (0, 3):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from grounding.data.images import read_image
-from tests.data.images.image_files import noise, smooth_jpeg
+from tests.data.image_files import noise, smooth_jpeg
 from tests.scripts import ROOT
 from tests.shared_data import SHARED_DATA, needs_shared_data
 

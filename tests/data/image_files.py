@@ -1,6 +1,4 @@
-"""Image files for the tests of reading: noise, and a gradient that JPEG keeps."""
-
-from __future__ import annotations
+"""Images for the tests of reading: noise, and a gradient that JPEG keeps."""
 
 import numpy as np
 from PIL import Image

@@ -10,11 +10,10 @@ import pytest
 from PIL import Image
 
 from grounding import InputError, open_dataset
-from grounding.data import streamed_pairs
+from grounding.data import tar_samples
 from grounding.data.batches import TrainingItems, collate
 from grounding.data.dataloader import ImageLoader
-from grounding.data.streamed_pairs import StreamedItems
-from grounding.data.tar_samples import count_samples
+from grounding.data.tar_samples import StreamedItems, count_samples
 from grounding.geometry import Letterbox
 from tests.tar_files import jpeg, write_tar
 
@@ -24,7 +23,7 @@ IMAGES, BATCH = 40, 4  # in 5 files
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(streamed_pairs, "SHUFFLED", 5)
+    monkeypatch.setattr(tar_samples, "SHUFFLED", 5)
     for start in range(0, IMAGES, 8):
         samples = {
             f"{number:03}": (jpeg(number), f"thing {number}\n\nthe other {number}")
@@ -66,13 +65,6 @@ def test_every_image_once_with_its_phrases_and_another_order_each_epoch(folder: 
     assert batches(given) == first
     given.epoch = 1
     assert batches(given) != first and numbers(batches(given)) == list(range(IMAGES))
-
-
-def test_of_the_phrases_of_an_image_some_are_drawn_anew_for_each(folder: Path) -> None:
-    given = stream(folder)
-    given._items.phrases_per_image = 1
-    drawn = [" ".join(phrase.split()[:-2]) for batch in batches(given) for phrase in batch]
-    assert len(drawn) == IMAGES and set(drawn) == {"thing", "the other"}
 
 
 @pytest.mark.parametrize("workers", [0, 2])

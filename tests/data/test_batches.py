@@ -1,0 +1,250 @@
+"""What is drawn for an epoch: the same again, never a phrase that was not announced, and no box where none is used.
+
+Beside it expressions for any number of objects: made of those for one, or drawn from images where they fit something.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from grounding.data.augment import AugmentationConfig
+from grounding.data.batches import TrainingItem, TrainingItems, collate
+from grounding.data.refcocog import RefCOCOg
+from grounding.data.refshapes.writer import write_refshapes
+from grounding.data.supervision import WithAbsent, absent_expressions, as_set, box_masks, phrase_masks
+from grounding.geometry import Letterbox
+from grounding.types import Example, Expression, Region, SetExpression
+from tests.toy_data import copy_with_noise_boxes
+
+ALL = AugmentationConfig(crop=True, flip=True)
+BOX = (4.0, 4.0, 20.0, 20.0)
+
+
+@pytest.fixture(scope="module")
+def refshapes(tmp_path_factory: pytest.TempPathFactory) -> RefCOCOg:
+    root = tmp_path_factory.mktemp("refshapes") / "data"
+    write_refshapes(root, {"train": 20, "val": 1, "test": 1})
+    return RefCOCOg(root, "train", group_by="image")
+
+
+def same(first: TrainingItem, second: TrainingItem) -> bool:
+    """Equal in every field; the boxes that are nowhere are equal too."""
+    values = ((getattr(first, each.name), getattr(second, each.name)) for each in fields(TrainingItem))
+    return all(
+        np.array_equal(one, other, equal_nan=one.dtype.kind == "f") if isinstance(one, np.ndarray) else one == other
+        for one, other in values
+    )
+
+
+def items_of(dataset: RefCOCOg, augmentation: AugmentationConfig = ALL, *, boxed: bool = True, seed: int = 0
+             ) -> TrainingItems:  # fmt: skip
+    return TrainingItems(dataset, model_size=64, stride=4, phrases_per_image=3, composed_per_image=2, boxed=boxed,
+                         augmentation=augmentation, seed=seed)  # fmt: skip
+
+
+def drawn(items: TrainingItems, epochs: int = 3) -> list[TrainingItem]:
+    found = []
+    for items.epoch in range(epochs):
+        found.extend(items[slot] for slot in range(len(items)))
+    return found
+
+
+class Scene:
+    """A data set for phrases of one's own: a grey image with (object, phrase) each, and another with one phrase."""
+
+    def __init__(self, said: list[tuple[int, str]]) -> None:
+        self._examples = [self._example(1, said), self._example(2, [(100, "nothing")])]
+        self.expressions = [each for example in self._examples for each in example.expressions]
+        self.regions: dict[int, tuple[Region, ...]] = {1: (), 2: ()}
+
+    @staticmethod
+    def _example(image_id: int, said: list[tuple[int, str]]) -> Example:
+        expressions = tuple(
+            Expression(phrase, BOX, image_id, ann, ann, 1000 * image_id + i, Path("none.png"))
+            for i, (ann, phrase) in enumerate(said)
+        )
+        return Example(np.full((40, 40, 3), 90, np.uint8), expressions)
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __getitem__(self, index: int) -> Example:
+        return self._examples[index]
+
+
+def test_every_phrase_that_comes_is_announced(refshapes: RefCOCOg) -> None:
+    items, plain = items_of(refshapes), items_of(refshapes, AugmentationConfig())
+    seen: set[str] = set()
+    for items.epoch in range(6):
+        seen.update(phrase for index in range(len(items)) for phrase in items[index].phrases)
+    assert seen <= items.phrases
+    assert plain.phrases < items.phrases
+    assert seen - plain.phrases  # some were said of a mirrored picture
+
+
+def test_a_draw_depends_on_seed_epoch_and_index_only(refshapes: RefCOCOg) -> None:
+    items, resumed = items_of(refshapes), items_of(refshapes)
+    items.epoch = resumed.epoch = 2
+    first = [items[index] for index in range(10)]
+    assert all(same(resumed[index], first[index]) for index in reversed(range(10)))
+    assert not all(same(items_of(refshapes, seed=1)[index], first[index]) for index in range(10))
+    items.epoch = 3
+    assert not all(same(items[index], first[index]) for index in range(10))
+
+
+def test_by_default_pictures_come_as_they_are(refshapes: RefCOCOg) -> None:
+    items = TrainingItems(refshapes, model_size=64, stride=4, phrases_per_image=100, seed=0)
+    for index in range(len(items)):
+        example, item = refshapes[index], items[index]
+        letterbox = Letterbox.fit((example.image.shape[1], example.image.shape[0]), 64)
+        assert np.array_equal(item.square, letterbox.apply(example.image))
+        assert np.array_equal(item.boxes_xyxy, letterbox.boxes_to_model(example.boxes_xyxy))
+        assert item.phrases == example.phrases
+
+
+def test_collated_phrases_know_their_image(refshapes: RefCOCOg) -> None:
+    items = items_of(refshapes)
+    chosen = [items[index] for index in range(4)]
+    batch = collate(chosen)
+    for position, item in enumerate(chosen):
+        of_image = (batch.image_index == position).nonzero().flatten().tolist()
+        assert [batch.phrases[i] for i in of_image] == item.phrases
+        assert np.array_equal(batch.boxes_xyxy[of_image].numpy(), item.boxes_xyxy)
+        assert np.array_equal(batch.valid[position].numpy(), item.valid)
+
+
+def test_objects_come_first_in_the_draw() -> None:
+    """Three objects of 1, 2 and 9 phrases: with a phrase of each there is one left to draw."""
+    scene = Scene([(each, f"phrase {each} {i}") for each, count in ((7, 1), (8, 2), (9, 9)) for i in range(count)])
+    phrases: Counter[str] = Counter()
+    for wanted, objects in ((1, 1), (2, 2), (3, 3), (4, 3), (20, 3)):
+        items = TrainingItems(scene, model_size=32, stride=4, phrases_per_image=wanted, seed=0)
+        for items.epoch in range(40):
+            item = items[0]
+            assert len(set(item.phrases)) == len(item.phrases) == min(wanted, 12)
+            assert len(set(item.region_ids)) == objects
+            phrases.update(item.phrases)
+    assert len(phrases) == 12  # and each has its turn
+    items = TrainingItems(scene, model_size=32, stride=4, phrases_per_image=3, seed=0, boxed=False)
+    of_the_third = 0
+    for items.epoch in range(100):
+        of_the_third += sum(phrase.startswith("phrase 9") for phrase in items[0].phrases)
+    assert 190 < of_the_third < 260  # of 300: without boxes nobody says which phrases are of one object
+
+
+@pytest.fixture(scope="module")
+def noise(refshapes: RefCOCOg, tmp_path_factory: pytest.TempPathFactory) -> RefCOCOg:
+    """The same data with other boxes everywhere."""
+    copy = tmp_path_factory.mktemp("noise") / "data"
+    return RefCOCOg(copy_with_noise_boxes(refshapes.root, copy, set(refshapes.regions)), "train", group_by="image")
+
+
+def test_without_boxes_nothing_depends_on_them(refshapes: RefCOCOg, noise: RefCOCOg) -> None:
+    hidden, otherwise = items_of(refshapes, boxed=False), items_of(noise, boxed=False)
+    assert hidden.phrases == otherwise.phrases and hidden.composed == []
+    first, second = drawn(hidden), drawn(otherwise)
+    assert all(same(one, other) for one, other in zip(first, second, strict=True))
+    assert all(np.isnan(item.boxes_xyxy).all() for item in first)
+    # With boxes nearly everything depends on them, so the comparison above could fail.
+    shown = zip(drawn(items_of(refshapes, boxed=True)), drawn(items_of(noise, boxed=True)), strict=True)
+    assert not any(same(one, other) for one, other in shown)
+
+
+def test_unboxed_phrases_are_regions_of_their_own(refshapes: RefCOCOg) -> None:
+    of = {each.ann_id for each in refshapes.expressions}
+    regions = [region for item in drawn(items_of(refshapes, boxed=False), 1) for region in item.region_ids]
+    assert len(set(regions)) == len(regions) and not of.intersection(regions)
+    known = [region for item in drawn(items_of(refshapes, boxed=True), 1) for region in item.region_ids]
+    assert set(known) <= {region.ann_id for regions in refshapes.regions.values() for region in regions}
+
+
+def expression(image_id: int, phrase: str, category: str) -> Expression:
+    return Expression(phrase, BOX, image_id, 10 * image_id, image_id, image_id, Path(f"{image_id}.png"), category)
+
+
+def regions_of(expressions: list[Expression]) -> dict[int, tuple[Region, ...]]:
+    return {each.image_id: (Region(each.image_id, each.image_id, BOX, each.category),) for each in expressions}
+
+
+def test_an_absent_phrase_is_of_a_category_that_is_not_there() -> None:
+    expressions = [expression(1, "a cat", "cat"), expression(2, "a dog", "dog"), expression(3, "a cup", "cup")]
+    regions = regions_of(expressions)
+    regions[1] += (Region(9, 1, BOX, "cup"),)  # which no phrase of the image names
+    regions[3] += (Region(7, 3, BOX, "cat"), Region(8, 3, BOX, "dog"))  # nothing is missing here
+    drawn = [absent_expressions(expressions, regions, seed=seed) for seed in range(20)]
+    assert {each.phrase for found in drawn for each in found[1]} == {"a dog"}
+    assert {each.phrase for found in drawn for each in found[2]} == {"a cat", "a cup"}
+    assert all(set(found) == {1, 2} for found in drawn)
+    assert not drawn[0][1][0].boxes_xyxy and not drawn[0][1][0].ann_ids and drawn[0][1][0].image_id == 1
+    assert drawn[3] == absent_expressions(expressions, regions, seed=3)
+    several = absent_expressions(expressions, regions, seed=0, per_image=3)
+    assert {image_id: len(found) for image_id, found in several.items()} == {1: 3, 2: 3}
+
+
+@pytest.mark.parametrize("phrase", ["the leftmost one", "the dogged striped object", "the blue thing"])
+def test_what_does_not_name_its_category_may_fit_anywhere(phrase: str) -> None:
+    expressions = [expression(1, "a cat", "cat"), expression(2, phrase, "dog")]
+    assert set(absent_expressions(expressions, regions_of(expressions), seed=0)) == {2}
+    named = [expressions[0], expression(2, "the leftmost Dog", "dog")]
+    assert set(absent_expressions(named, regions_of(named), seed=0)) == {1, 2}
+
+
+def test_without_categories_nobody_knows_what_is_absent() -> None:
+    expressions = [expression(1, "a cat", ""), expression(2, "a dog", "")]
+    assert absent_expressions(expressions, {1: (), 2: ()}, seed=0) == {}
+
+
+def test_a_data_set_with_absent_phrases_has_its_own_too(refshapes: RefCOCOg) -> None:
+    both = WithAbsent(refshapes, seed=0)
+    assert len(both) == len(refshapes)
+    found = 0
+    for index in range(len(both)):
+        example, own = both[index], refshapes[index]
+        assert example.expressions[: len(own.expressions)] == tuple(map(as_set, own.expressions))
+        more = example.expressions[len(own.expressions) :]
+        assert len(more) <= 1 and all(not each.boxes_xyxy for each in more)
+        found += len(more)
+    assert found > len(both) / 2
+
+
+def test_drawn_phrases_keep_their_boxes_whatever_is_done_to_the_picture() -> None:
+    """Two boxes, none, and one; mirrored and moved as the picture is."""
+    scene = Scene([(1, "the thing")])
+    boxes = (BOX, (30.0, 6.0, 36.0, 18.0))
+    sets = {1: [SetExpression("both things", boxes, (1, 2), 1, 5, 50, Path("none.png")),
+                SetExpression("a dog", (), (), 1, 6, 60, Path("none.png"))], 77: []}  # fmt: skip
+    items = TrainingItems(scene, model_size=40, stride=4, phrases_per_image=3, sets=sets, sets_per_image=2,
+                          augmentation=ALL, seed=0)  # fmt: skip
+    assert {"both things", "a dog"} <= items.phrases
+    moved = 0
+    for items.epoch in range(20):
+        item = items[0]
+        counts = dict(zip(item.phrases, item.box_counts, strict=True))
+        assert counts == {"the thing": 1, "both things": 2, "a dog": 0} and len(item.boxes_xyxy) == 3
+        own, first, second = item.boxes_xyxy
+        np.testing.assert_allclose(own, first)  # the same object
+        # The second box lies 10 pixels beside the first, on one side or, mirrored, on the other.
+        scale = (first[2] - first[0]) / 16
+        gap = second[0] - first[2] if second[0] > first[0] else first[0] - second[2]
+        np.testing.assert_allclose(gap, 10 * scale, atol=1e-3)
+        moved += second[0] < first[0]
+        batch = collate([item, items[1]])
+        assert batch.box_counts.tolist() == [*item.box_counts, 1] and len(batch.boxes_xyxy) == 4
+        assert len(set(batch.region_ids.tolist())) == 4
+    assert 0 < moved < 20
+
+
+def test_a_phrase_has_the_masks_of_all_its_boxes() -> None:
+    boxes = torch.tensor([[0.0, 0, 6, 6], [4, 4, 12, 12], [9, 1, 11, 3]])
+    counts = torch.tensor([2, 0, 1])
+    masks = box_masks(boxes, 4, 4)
+    merged = phrase_masks(masks, counts)
+    torch.testing.assert_close(merged[0], torch.maximum(masks[0], masks[1]))
+    assert (merged[1] == 0).all()
+    torch.testing.assert_close(merged[2], masks[2])

@@ -1,0 +1,259 @@
+"""What is downloaded, from Google Drive or the official archives, is arranged, counted and never fetched twice."""
+
+import io
+import json
+import pickle
+import shutil
+import tarfile
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import gdown
+import pytest
+import requests
+from gdown.exceptions import FileURLRetrievalError
+
+from grounding.data import download as module
+from grounding.data.download import PUBLISHED, PublishedDataset, download, main, verify
+from grounding.errors import InputError
+from grounding.runtime import files
+from tests.local_server import LocalServer
+from tests.scripts import assert_refused, run_script
+
+IMAGES = {f"COCO_train2014_{i:012}.jpg": f"jpeg {i}".encode() for i in range(1, 5)}
+REFS = [
+    {"ref_id": i, "ann_id": i, "image_id": i, "split": split, "sentences": [{"sent_id": i, "sent": "a cat"}]}
+    for i, split in enumerate(["train", "train", "val", "test"], start=1)
+]
+INSTANCES = {
+    "images": [{"id": i, "file_name": name, "width": 9, "height": 9} for i, name in enumerate(IMAGES, start=1)],
+    "annotations": [{"id": i, "image_id": i, "bbox": [0, 0, 4, 4], "category_id": 1} for i in range(1, 5)],
+}
+ANNOTATIONS = {
+    "refs(umd).p": pickle.dumps(REFS, protocol=2),
+    "refs(google).p": pickle.dumps(REFS[:2], protocol=2),
+    "instances.json": json.dumps(INSTANCES).encode(),
+}
+COURSE_FILES = {f"refcocog/annotations/{name}": content for name, content in ANNOTATIONS.items()}
+COURSE_FILES |= {f"refcocog/images/{name}": content for name, content in IMAGES.items()}
+TINY = PublishedDataset(
+    "refcocog", "umd", {"train": 2, "val": 1, "test": 1}, 4, "http://nowhere.invalid", drive_id="the-id"
+)
+
+
+def zipped(files):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def tarred(files):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def assert_complete(root):
+    assert {path.name: path.read_bytes() for path in (root / "annotations").iterdir()} == ANNOTATIONS
+    assert {path.name: path.read_bytes() for path in (root / "images").iterdir()} == IMAGES
+    assert sorted(path.name for path in root.iterdir()) == ["annotations", "downloads", "images"]
+
+
+class Drive:
+    """Stands in for `gdown.download`, with its rule that an existing file is not downloaded again."""
+
+    def __init__(self, content):
+        self.content = content
+        self.downloads = 0
+
+    def __call__(self, *, id, output, resume):
+        assert id == "the-id" and resume and isinstance(output, str)
+        if isinstance(self.content, Exception):
+            raise self.content
+        if not Path(output).exists():
+            self.downloads += 1
+            Path(output).write_bytes(self.content)
+        return output
+
+
+@pytest.fixture
+def drive(monkeypatch):
+    def serve(content):
+        stand_in = Drive(content)
+        monkeypatch.setattr(gdown, "download", stand_in)
+        return stand_in
+
+    return serve
+
+
+@pytest.fixture
+def official():
+    annotations = {f"refcocog/{name}": content for name, content in ANNOTATIONS.items()}
+    photos = {f"train2014/{name}": content for name, content in IMAGES.items()} | {"train2014/unused.jpg": b"unused"}
+    with LocalServer({"refcocog.zip": zipped(annotations), "train2014.zip": zipped(photos)}) as server:
+        yield server
+
+
+@pytest.mark.parametrize("pack", [zipped, tarred])
+@pytest.mark.parametrize("top", ["", "a/b/refcocog/"])
+def test_drive_archive_is_arranged_wherever_its_files_lie(tmp_path, drive, pack, top):
+    left_by_macos = {f"__MACOSX/{Path(name).parent}/._{Path(name).name}": b"fork" for name in COURSE_FILES}
+    moved = {top + name.removeprefix("refcocog/"): content for name, content in COURSE_FILES.items()}
+    drive(pack(moved | left_by_macos))
+    assert download(TINY, tmp_path / "data")
+    assert_complete(tmp_path / "data")
+
+
+def test_an_incomplete_archive_is_said_with_both_counts(tmp_path, drive):
+    drive(zipped(COURSE_FILES | {"refcocog/annotations/refs(umd).p": pickle.dumps([REFS[0], *REFS[2:]])}))
+    with pytest.raises(InputError) as error:
+        download(TINY, tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path} holds 1 train, 1 val, 1 test, 3 images, where 2 train, 1 val, 1 test, 4 images are expected: "
+        f"delete {tmp_path / 'downloads'} and run the same command again, or choose another --source"
+    )
+
+
+@pytest.mark.parametrize("missing", ["refs(umd).p", "instances.json"])
+def test_an_archive_without_annotations_is_said(tmp_path, drive, missing):
+    drive(zipped({name: content for name, content in COURSE_FILES.items() if not name.endswith(missing)}))
+    with pytest.raises(InputError, match="does not contain"):
+        download(TINY, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["downloads"]
+
+
+@pytest.mark.parametrize("content", [tarred(COURSE_FILES)[:-100], zipped({"../evil.txt": b"evil", **COURSE_FILES})])
+def test_a_damaged_or_evil_archive_leaves_nothing_unpacked(tmp_path, drive, content):
+    drive(content)
+    with pytest.raises(InputError, match="delete it and"):
+        download(TINY, tmp_path / "data")
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["downloads"]
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [FileURLRetrievalError("Failed to\n\n\tretrieve, too many accesses"), requests.ConnectionError("no route")],
+)
+def test_a_refusal_of_google_drive_is_one_sentence_with_ways_out(tmp_path, drive, problem):
+    drive(problem)
+    with pytest.raises(InputError) as error:
+        download(TINY, tmp_path)
+    message = str(error.value)
+    assert "\n" not in message and "drive.google.com/uc?id=the-id" in message and "--source official" in message
+    assert str(tmp_path / "downloads" / "refcocog-drive") in message
+
+
+def test_what_is_published():
+    totals = {name: (sum(d.sentences.values()), d.images) for name, d in PUBLISHED.items()}
+    assert totals == {"refcocog": (95_010, 25_799), "refcoco": (142_210, 19_994), "refcoco+": (141_564, 19_992)}
+
+
+def test_a_lost_image_comes_back_from_the_kept_archive_and_a_whole_data_set_is_left_alone(tmp_path, drive):
+    course = drive(zipped(COURSE_FILES))
+    download(TINY, tmp_path)
+    (tmp_path / "images" / next(iter(IMAGES))).write_bytes(b"")
+    assert download(TINY, tmp_path)
+    assert_complete(tmp_path)
+    shutil.rmtree(tmp_path / "downloads")
+    assert not download(TINY, tmp_path)
+    assert course.downloads == 1
+
+
+def test_what_a_killed_run_left_unpacked_does_not_count(tmp_path, drive):
+    (tmp_path / "downloads" / "unpacked" / "refcocog" / "images").mkdir(parents=True)
+    (tmp_path / "downloads" / "unpacked" / "refcocog" / "images" / "half.jpg").write_bytes(b"half")
+    drive(zipped(COURSE_FILES))
+    download(TINY, tmp_path)
+    assert_complete(tmp_path)
+
+
+def test_a_second_download_into_one_folder_is_refused(tmp_path, drive, monkeypatch):
+    monkeypatch.setattr(files, "SECONDS_FOR_THE_KILLED", 0.1)
+    course = drive(zipped(COURSE_FILES))
+    with (
+        files.locked(tmp_path / "downloads" / ".lock", "download"),
+        pytest.raises(InputError, match=r"another download works in .*--root"),
+    ):
+        download(TINY, tmp_path)
+    assert course.downloads == 0
+    download(TINY, tmp_path)
+    assert_complete(tmp_path)
+
+
+def test_images_moved_before_a_kill_are_kept_and_the_rest_follows(tmp_path, drive, monkeypatch):
+    drive(zipped(COURSE_FILES))
+    moves = []
+
+    def killed_at_the_fifth(source, target):
+        moves.append(target)
+        if len(moves) == 5:
+            raise KeyboardInterrupt
+        shutil.move(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.os, "replace", killed_at_the_fifth)
+        with pytest.raises(KeyboardInterrupt):
+            download(TINY, tmp_path)
+    with pytest.raises(InputError, match=r"1 images \(.*.jpg is missing or empty\), where .* 4 images"):
+        verify(TINY, tmp_path, "")
+    download(TINY, tmp_path)
+    assert_complete(tmp_path)
+
+
+def from_official(server, root, refs="refcocog.zip"):
+    download(replace(TINY, refs_url=server.url(refs), images_url=server.url("train2014.zip")), root, "official")
+
+
+def test_official_source_takes_only_the_images_that_are_named(tmp_path, official):
+    from_official(official, tmp_path)
+    assert_complete(tmp_path)
+    from_official(official, tmp_path)
+    assert [path for path, _ in official.requests] == ["refcocog.zip", "train2014.zip"]
+
+
+def test_images_that_are_there_already_are_not_downloaded(tmp_path, official):
+    folder = tmp_path / "images" / "train2014"
+    folder.mkdir(parents=True)
+    from_official(official, tmp_path)  # missing ones join those of a subfolder
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == IMAGES
+    shutil.rmtree(tmp_path / "downloads")
+    shutil.rmtree(tmp_path / "annotations")
+    official.requests.clear()
+    from_official(official, tmp_path)
+    assert [path for path, _ in official.requests] == ["refcocog.zip"]
+
+
+def test_a_wrong_address_is_said(tmp_path, official):
+    with pytest.raises(InputError, match=r"gone\.zip could not be downloaded .404"):
+        from_official(official, tmp_path, "gone.zip")
+    with pytest.raises(InputError, match="downloads cannot be unpacked"):
+        from_official(official, tmp_path, "")
+
+
+def test_command_downloads_then_says_complete_then_verifies(tmp_path, drive, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(PUBLISHED, "refcocog", TINY)
+    drive(zipped(COURSE_FILES))
+    main(["refcocog"])
+    root = Path("data") / "refcocog"
+    assert_complete(root)
+    assert f"refcocog in {root} is complete: 4 sentences over 4 images; the archives in" in capsys.readouterr().out
+    for arguments in (["refcocog"], ["refcocog", "--verify-only"], ["refcocog", "--root", str(tmp_path / root)]):
+        main(arguments)
+        assert capsys.readouterr().out.endswith("4 sentences over 4 images; nothing was downloaded\n")
+    (root / "images" / next(iter(IMAGES))).unlink()
+    with pytest.raises(InputError, match=r"3 images .*: run the same command without --verify-only"):
+        main(["refcocog", "--verify-only"])
+
+
+def test_a_user_error_ends_the_process_with_code_2(tmp_path, capsys):
+    outcome = run_script(capsys, "grounding.data.download", "refcoco", "--root", tmp_path / "none")
+    assert_refused(outcome, "refcoco is not in the course archive: add --source official")
