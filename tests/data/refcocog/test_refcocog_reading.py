@@ -111,7 +111,7 @@ def test_a_crowd_and_what_lies_outside_are_left_out_and_one_object_is_not(tmp_pa
         {"id": 901, "image_id": 5, "category_id": 1, "bbox": [50, 2, 5, 5]},
     ]
     regions = {region.ann_id: region for region in RefCOCOg(write(tmp_path, *records), "val").regions[5]}
-    assert set(regions) == {102, 900} if kept else {102}
+    assert set(regions) == ({102, 900} if kept else {102})
     assert not kept or (regions[900].category, regions[900].box_xyxy) == ("", (1, 2, 10, 10))
     records[1]["annotations"][1]["iscrowd"] = 1  # a reference is about it
     assert 102 in {region.ann_id for region in RefCOCOg(write(tmp_path, *records), "val").regions[5]}
