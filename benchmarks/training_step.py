@@ -18,7 +18,7 @@ from grounding.model.decoder import decoder_for
 from grounding.runtime.cli import parse
 from grounding.training.config import TrainConfig
 from grounding.training.criterion import TrainingCriterion
-from grounding.training.step import make_step
+from grounding.training.step import TrainingStep
 
 COMMAND = "python -m benchmarks.training_step"
 IMAGES, PHRASES = 16, 59  # RefCOCOg has 3.7 phrases an image
@@ -41,7 +41,7 @@ def main(rounds: int = 10) -> None:
     batch = batch_of(config.model.model_size, config.model.heatmap_stride, IMAGES, PHRASES)
     features = encoder.encode_squares(batch.squares)
     encoded.encode_squares = lambda *_: features  # type: ignore[method-assign]
-    step = make_step(criterion, config, Accelerator(cpu=True), total_steps=1000)
+    step = TrainingStep(criterion, config, Accelerator(cpu=True), total_steps=1000)
     seconds = take_turns({"tower": lambda: tower(encoder, batch), "rest": lambda: step(batch)}, rounds=rounds)
     detail = (f"{IMAGES} images with {PHRASES} phrases: image tower {seconds['tower']:.2f} s, decoder, losses, "
               f"backward pass and optimiser {seconds['rest']:.2f} s; medians of {rounds}")  # fmt: skip

@@ -168,7 +168,10 @@ def read_instances(
         ann_id = field_of(record, "id", int, where)
         where = f"{path}, annotation {ann_id}"
         image_id = field_of(record, "image_id", int, where)
-        if image_id in images and (ann_id in referred or record.get("iscrowd") != 1):
+        crowd = record.get("iscrowd")
+        if crowd not in (None, 0, 1):
+            raise InputError(f"{where} has iscrowd {crowd!r}, which is no number 0 or 1: correct it in the file")
+        if image_id in images and (ann_id in referred or crowd != 1):
             region = region_of(record, images[image_id].size, categories, where)
             boxes.append((record["bbox"], images[image_id].size))
             if region is not None:

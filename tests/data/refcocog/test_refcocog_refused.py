@@ -93,6 +93,7 @@ TWIN = {"id": 102, "image_id": 5, "category_id": 1, "bbox": [1, 1, 5, 5]}  # of 
         ((*OF_DOG, "bbox"), [50, 2, 5, 5], ["ref_id 2", "ann_id 102 with a box in image 5"]),
         ((*OF_DOG, "bbox"), [5, 2, 0, 5], ["ref_id 2", "ann_id 102 with a box in image 5"]),
         ((1, "annotations", 5), TWIN, ["annotation 102 stands twice"]),
+        ((1, "annotations", 5), TWIN | {"id": 9, "iscrowd": "0"}, ["annotation 9 has iscrowd '0'"]),
         ((1, "annotations", 5), TWIN | {"id": 9, "bbox": "none"}, ["annotation 9", "bbox"]),
     ],
 )
