@@ -36,6 +36,19 @@ def without_boxes(example: Example) -> Example:
     return replace(example, expressions=expressions, regions=())
 
 
+def images_with_boxes(dataset: GroundingDataset, fraction: float, *, seed: int) -> set[int]:
+    """The ids of images that keep their annotated boxes: a share of all, which contains every smaller one of the seed.
+
+    Args:
+        dataset: grouped by image.
+        fraction: in [0, 1]; above 0 never fewer than one image.
+        seed: of the choice.
+    """
+    image_ids = sorted({expression.image_id for expression in dataset.expressions})
+    count = max(int(fraction > 0), round(fraction * len(image_ids)))
+    return {image_ids[i] for i in np.random.default_rng(seed).permutation(len(image_ids))[:count]}
+
+
 def box_masks(boxes_xyxy: Tensor, size: int, stride: int) -> Tensor:
     """What a heatmap is supervised with, 1 inside the annotated box and 0 outside: of every cell, the share it covers.
 
@@ -139,21 +152,27 @@ def refuse_shared_images(refs: Sequence[dict[str, Any]], *, split: str, images: 
 
 
 def reannotated(
-    refs: Sequence[dict[str, Any]], instances: dict[str, Any], answers: Sequence[Answer], *, split: str
+    refs: Sequence[dict[str, Any]],
+    instances: dict[str, Any],
+    answers: Sequence[Answer],
+    *,
+    split: str,
+    boxed: set[int],
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """A data set's entries with answers in the place of a split's annotations; every phrase has a box of its own.
 
     Args:
         refs: entries of refs(...).p.
         instances: content of instances.json.
-        answers: to phrases of the split; the others are left out.
+        answers: to phrases of the split's other images than `boxed`; phrases without one are left out.
         split: which is annotated anew.
+        boxed: ids of those of its images that keep their annotations.
 
     Returns:
         Entries and content, in the same form.
     """
     boxes = {answer.sent_id: answer.box_xyxy for answer in answers}
-    kept = [ref for ref in refs if ref["split"] != split]
+    kept = [ref for ref in refs if ref["split"] != split or ref["image_id"] in boxed]
     seen = {ref["image_id"] for ref in kept}
     old = [each for each in instances["annotations"] if each["image_id"] in seen]
     next_ann = max((each["id"] for each in instances["annotations"]), default=0) + 1

@@ -21,8 +21,15 @@ from grounding.data.annotations import find_layout, read_instance_records, read_
 from grounding.data.dataloader import ImageLoader
 from grounding.data.records import Box
 from grounding.data.refcocog import RefCOCOg
-from grounding.data.supervision import Answer, reannotated, refuse_shared_images, refuse_test_split, without_boxes
-from grounding.errors import InputError
+from grounding.data.supervision import (
+    Answer,
+    images_with_boxes,
+    reannotated,
+    refuse_shared_images,
+    refuse_test_split,
+    without_boxes,
+)
+from grounding.errors import InputError, SettingsError
 from grounding.evaluation.registry import code_identity
 from grounding.methods.config import read_model_config
 from grounding.methods.grounder import Grounder, ground_examples
@@ -53,9 +60,10 @@ class PseudoBoxesConfig:
         split: split to annotate.
         subset: images of it: a count, a fraction below 1, or null for all.
         least_score: phrases whose answer scores less are left out.
+        boxes_fraction: share of the images that keep their annotated boxes: mixed supervision.
         device: "auto" (a GPU if there is one) or "cpu".
         workers: processes that read images; 0 reads in this one.
-        seed: of the subset.
+        seed: of the subset and of the images that keep their boxes.
     """
 
     run: Path
@@ -64,6 +72,7 @@ class PseudoBoxesConfig:
     split: str = "train"
     subset: int | float | None = None
     least_score: float = 0.3
+    boxes_fraction: float = 0.0
     device: Literal["auto", "cpu"] = "auto"
     workers: NonNegativeInt = 0
     seed: NonNegativeInt = 0
@@ -86,6 +95,8 @@ def write_pseudo_boxes(config: PseudoBoxesConfig) -> str:
         raise InputError(f"{folder} holds no trained run: give a folder in which train.py finished an epoch")
     if read_model_config(folder).decoder.kind != "adapters":
         raise InputError(f"{folder} was trained with boxes: give a run of --model.decoder.kind adapters")
+    if not 0 <= config.boxes_fraction < 1:
+        raise SettingsError(f"boxes_fraction is {config.boxes_fraction}: give a share from 0 to below 1")
     layout = find_layout(config.data, config.split_by)
     refs_file = layout.refs_file.with_name(f"refs({NAME}).p")
     instances_file = layout.refs_file.with_name(f"instances({NAME}).json")
@@ -95,20 +106,24 @@ def write_pseudo_boxes(config: PseudoBoxesConfig) -> str:
     dataset = RefCOCOg(config.data, config.split, split_by=config.split_by, group_by="image",
                        subset=config.subset, seed=config.seed)  # fmt: skip
     dataset.check_images()
-    images = {each.image_id for each in dataset.expressions}
+    boxed = images_with_boxes(dataset, config.boxes_fraction, seed=config.seed)
+    image_of = {each.sent_id: each.image_id for each in dataset.expressions if each.image_id not in boxed}
     before = read_reference_records(layout.refs_file)
-    refuse_shared_images(before, split=config.split, images=images)
+    refuse_shared_images(before, split=config.split, images=set(image_of.values()))
     with locked(folder / "pseudo_boxes.lock", "train.py pseudo_boxes", "--run"):
-        answers = [each for each in _answers(config, dataset, layout.refs_file) if each.score >= config.least_score]
+        of_all = _answers(config, dataset, layout.refs_file)
+    answers = [each for each in of_all if each.score >= config.least_score and each.sent_id in image_of]
     if not answers:
-        raise InputError(f"no answer of {config.run} scores {config.least_score} or more: give a lower --least_score")
-    refs, instances = reannotated(before, read_instance_records(layout.instances_file), answers, split=config.split)
+        raise InputError(f"no answer of {config.run} scores {config.least_score} or more on an image without boxes: "
+                         "give a lower --least_score or --boxes_fraction")  # fmt: skip
+    refs, instances = reannotated(before, read_instance_records(layout.instances_file), answers, split=config.split,
+                                  boxed=boxed)  # fmt: skip
     refs_file.unlink(missing_ok=True)  # killed between the two, no refs of before lead to boxes of now
     write_text_atomic(instances_file, json.dumps(instances))
     with atomic_write(refs_file) as unfinished:
         unfinished.write_bytes(pickle.dumps(refs, protocol=2))
-    return (f"{len(answers)} of {len(dataset.expressions)} phrases of {config.split} have a pseudo-box: {refs_file}, "
-            f"to be read with --split_by {NAME}")  # fmt: skip
+    return (f"{len(answers)} of {len(dataset.expressions)} phrases of {config.split} have a pseudo-box, {len(boxed)} "
+            f"images their annotated ones: {refs_file}, to be read with --split_by {NAME}")  # fmt: skip
 
 
 def _answers(config: PseudoBoxesConfig, dataset: RefCOCOg, refs_file: Path) -> list[Answer]:

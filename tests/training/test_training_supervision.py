@@ -101,6 +101,17 @@ def test_pseudo_boxes_are_the_runs_answers(made: TrainConfig, boxes: str) -> Non
     assert val[0] == val[1]
 
 
+def test_a_share_of_images_keeps_its_annotated_boxes(made: TrainConfig) -> None:
+    before, after = pseudo(made, boxes_fraction=0.5)
+    annotated = {each.sent_id: each.box_xyxy for each in before.expressions}
+    kept = {each.image_id for each in after.expressions if each.box_xyxy == annotated[each.sent_id]}
+    assert len(kept) == 3 and len({each.image_id for each in after.expressions}) == 6
+    # Each phrase once, with one box or the other.
+    assert sorted(each.sent_id for each in after.expressions) == sorted(annotated)
+    _, after = pseudo(made, boxes_fraction=0.5, subset=2)
+    assert len({each.image_id for each in after.expressions}) == 2
+
+
 def test_unsure_answers_and_other_images_are_left_out(made: TrainConfig) -> None:
     pseudo(made)
     scores = [json.loads(line)[2] for line in (made.output / "pseudo_boxes.jsonl").read_text().splitlines()]
@@ -114,14 +125,16 @@ def test_unsure_answers_and_other_images_are_left_out(made: TrainConfig) -> None
 def test_what_was_asked_is_not_asked_again(made: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     pseudo(made)
     monkeypatch.setattr("grounding.training.pseudo_boxes.load", None)
-    pseudo(made, least_score=0.1)
+    pseudo(made, least_score=0.1, boxes_fraction=0.5)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"split": "test"}, "split is 'test'"),
-        ({"least_score": 2.0}, "scores 2.0 or more: give a lower --least_score"),
+        ({"boxes_fraction": 1.0}, r"boxes_fraction is 1\.0: give a share"),
+        ({"least_score": 2.0}, "scores 2.0 or more on an image without boxes: give a lower"),
+        ({"boxes_fraction": 0.95}, "give a lower --least_score or --boxes_fraction"),  # that is all
         ({"split_by": "pseudo"}, "would be written over"),
         ({"run": Path("nowhere")}, "nowhere holds no trained run"),
     ],
