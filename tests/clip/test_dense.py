@@ -7,7 +7,7 @@ from clip.model import CLIP, AttentionPool2d
 from torch import Tensor, nn
 
 from grounding.clip.backbone import fold_batch_norms
-from grounding.clip.dense import STAGES, DenseCLIP, resnet_stages
+from grounding.clip.dense import STAGES, DenseCLIP, fold_projections, resnet_stages
 from tests.tiny_clip import EMBED_DIM, tiny_clip
 
 
@@ -94,3 +94,22 @@ def test_with_batch_norms_folded_the_embedding_stays_clips_own():
             torch.testing.assert_close(dense.embeddings, reference.embeddings, atol=1e-4, rtol=0)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
     assert all(torch.equal(before[name], each) for name, each in visual.state_dict().items()), "the tower is left as is"
+
+
+def test_only_what_was_brought_to_the_cpu_becomes_float64(tiny: CLIP, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Apple's GPUs have no float64."""
+    on_cpu: set[int] = set()
+    double = torch.Tensor.double
+
+    def to_cpu(tensor: Tensor) -> Tensor:
+        on_cpu.add(tensor.data_ptr())
+        return tensor
+
+    def doubled(tensor: Tensor) -> Tensor:
+        assert tensor.data_ptr() in on_cpu
+        return double(tensor)
+
+    monkeypatch.setattr(torch.Tensor, "cpu", to_cpu)
+    monkeypatch.setattr(torch.Tensor, "double", doubled)
+    fold_projections(tiny.visual.attnpool)
+    assert len(on_cpu) == 4
