@@ -8,6 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
+from torch import Tensor
 
 from grounding.runtime import environment
 from tests.trained_run import make_trained_run
@@ -26,3 +28,22 @@ def packages_are_read_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(environment, "distributions", lambda: known)
         yield
+
+
+@pytest.fixture
+def on_cpu(monkeypatch: pytest.MonkeyPatch) -> set[int]:
+    """Addresses of what was brought to the CPU; nothing else may become float64, which Apple's GPUs do not have."""
+    brought: set[int] = set()
+    double = torch.Tensor.double
+
+    def to_cpu(tensor: Tensor) -> Tensor:
+        brought.add(tensor.data_ptr())
+        return tensor
+
+    def doubled(tensor: Tensor) -> Tensor:
+        assert tensor.data_ptr() in brought
+        return double(tensor)
+
+    monkeypatch.setattr(torch.Tensor, "cpu", to_cpu)
+    monkeypatch.setattr(torch.Tensor, "double", doubled)
+    return brought

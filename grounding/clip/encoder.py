@@ -91,7 +91,7 @@ class Encoder:
         """The same with what training adds to weights of the image tower, as `DenseCLIP.with_updates`."""
         other = copy.copy(self)
         other.dense = self.dense.with_updates(updates)
-        other._updates = str(sum(added.detach().double().sum().item() for added in updates.values()))
+        other._updates = str(sum(added.detach().cpu().double().sum().item() for added in updates.values()))
         return other
 
     @own_mode()

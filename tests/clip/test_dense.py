@@ -96,20 +96,6 @@ def test_with_batch_norms_folded_the_embedding_stays_clips_own():
     assert all(torch.equal(before[name], each) for name, each in visual.state_dict().items()), "the tower is left as is"
 
 
-def test_only_what_was_brought_to_the_cpu_becomes_float64(tiny: CLIP, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Apple's GPUs have no float64."""
-    on_cpu: set[int] = set()
-    double = torch.Tensor.double
-
-    def to_cpu(tensor: Tensor) -> Tensor:
-        on_cpu.add(tensor.data_ptr())
-        return tensor
-
-    def doubled(tensor: Tensor) -> Tensor:
-        assert tensor.data_ptr() in on_cpu
-        return double(tensor)
-
-    monkeypatch.setattr(torch.Tensor, "cpu", to_cpu)
-    monkeypatch.setattr(torch.Tensor, "double", doubled)
+def test_only_what_was_brought_to_the_cpu_becomes_float64(tiny: CLIP, on_cpu: set[int]) -> None:
     fold_projections(tiny.visual.attnpool)
     assert len(on_cpu) == 4

@@ -47,6 +47,12 @@ def test_clip_is_itself_at_the_start(encoder: Encoder) -> None:
     assert_equal(encoder.updated(updates()).encode_squares(SQUARES), own, 0)
 
 
+def test_what_tells_updates_apart_is_summed_on_the_cpu(encoder: Encoder, on_cpu: set[int]) -> None:
+    updates = make_updates(encoder, trained=True)()
+    encoder.updated(updates)
+    assert {each.data_ptr() for each in updates.values()} <= on_cpu
+
+
 def test_added_for_good_they_change_what_they_changed_in_training(encoder: Encoder) -> None:
     own, updates = encoder.encode_squares(SQUARES), make_updates(encoder, trained=True)
     trained = encoder.encode_squares(SQUARES, updates())
