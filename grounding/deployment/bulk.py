@@ -28,7 +28,7 @@ from grounding.methods.names import BLIND
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.stream import READERS, GroundedImage, Request, ground_many
 from grounding.runtime.cli import exit_on_input_error, parse
-from grounding.runtime.config_io import from_plain
+from grounding.runtime.config_io import from_plain, refuse_wrong_values
 from grounding.runtime.distributed import join_launch
 from grounding.runtime.files import decode_text, locked, numbered_lines
 from grounding.runtime.launch import refuse_several
@@ -91,6 +91,7 @@ def ground_file(config: BulkConfig) -> str:
 
     Every line of the requests is checked first, so that hours of work do not end on a typing error.
     """
+    refuse_wrong_values(config)
     if config.output.suffix != ".jsonl":
         raise InputError(f"output is {config.output}: give a file that ends in .jsonl")
     if not config.requests.is_file():

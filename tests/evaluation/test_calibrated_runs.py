@@ -44,7 +44,7 @@ def test_it_is_read_beside_a_choice_of_boxes_only(run: Path) -> None:
 
 
 def test_a_better_epoch_ends_it(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path / "run", TrainConfig(tmp_path, tmp_path / "run"))
+    folder = RunFolder(TrainConfig(tmp_path, tmp_path / "run"))
     save_calibration(tmp_path / "run", CALIBRATION)
     with folder:
         folder.save_decoder(torch.nn.Linear(2, 2), clip_sha256="0")
