@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from grounding.data.refshapes.writer import IMAGES, RECIPE_FILE, write_refshapes
-from grounding.errors import InputError
 from grounding.runtime.cli import exit_on_input_error, parse
+from grounding.runtime.errors import InputError
 
 CONFIG, FULL_CONFIG = "configs/demo.yaml", "configs/demo-full.yaml"
 FEWER_IMAGES = {"train": 1600, "val": 100, "test": 300}  # the first ones of each split: what four minutes allow

@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.measuring import RESULTS, run
 from benchmarks.pages import write_between
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 
 NAMES = ("encoding", "end_to_end", "against_yolo_clip", "against_models", "fast", "training_step", "evaluation",
          "start", "precision", "growth", "export", "gpu")  # fmt: skip

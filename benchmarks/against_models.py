@@ -20,7 +20,7 @@ import torch
 
 from benchmarks.measuring import Finding, flops_of, report, run, take_turns
 from benchmarks.rn50 import new_phrases, random_grounder, random_rn50, write_photo
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 
 COMMAND = "python -m benchmarks.against_models"
 TOKENS = 12  # of the phrase

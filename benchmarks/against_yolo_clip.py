@@ -30,10 +30,10 @@ from benchmarks.rn50 import new_phrases, number_formats, random_grounder, random
 from grounding.clip.backbone import CLIP, clip
 from grounding.clip.precision import precision_name
 from grounding.data.images import read_image
-from grounding.errors import InputError
 from grounding.methods.load import FAST_SIZE
 from grounding.methods.proposals import EMBEDDED_NAME, ProposalsConfig, Proposer, load_proposer
 from grounding.methods.yolo_clip import ProposalScorer, YOLOCLIPGrounder
+from grounding.runtime.errors import InputError
 from grounding.webapp.uploads import examples_for
 
 PHRASES = 4

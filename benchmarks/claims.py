@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring import hardware
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from grounding.runtime.files import write_text_atomic
 
 CLAIMS = Path("docs/claims.json")

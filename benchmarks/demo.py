@@ -18,7 +18,7 @@ from jsonargparse.typing import PositiveInt
 
 from benchmarks.claims import CLAIMS, Claim, record
 from benchmarks.measuring import run
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 
 GOAL = 240.0  # seconds, on two quiet cores
 TOOK = re.compile(r"^took +(\d+) seconds$", re.MULTILINE)

@@ -19,10 +19,10 @@ from benchmarks.measuring import run
 from benchmarks.pages import write_between
 from benchmarks.results import CALIBRATION, NAMES, OURS, RULES, SETS_PREFIX
 from grounding.data.refcocog import RefCOCOg
-from grounding.errors import InputError
 from grounding.evaluation.metrics import hits, ious_with, point_inside
 from grounding.evaluation.predictions import Prediction, read_predictions
 from grounding.evaluation.significance import paired_difference
+from grounding.runtime.errors import InputError
 from grounding.types import Expression
 
 BEGIN, END = "<!-- Written by python -m benchmarks.goals -->", "<!-- End of benchmarks.goals -->"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from grounding.runtime.files import write_text_atomic
 
 

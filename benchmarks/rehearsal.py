@@ -30,7 +30,7 @@ from benchmarks.claims import Claim, record
 from benchmarks.measuring import hardware, run
 from benchmarks.pages import write_between
 from benchmarks.rn50 import random_rn50
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from grounding.runtime.files import write_text_atomic
 
 # RefCOCOg (umd): images and sentences of each split, and all annotations of its images in instances.json.

@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.claims import CLAIMS, Claim, claims_under, record
 from benchmarks.measuring import run
 from benchmarks.pages import between
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from grounding.runtime.files import write_text_atomic
 from grounding.visualization.table_formats import render
 from grounding.visualization.tables import all_tables, difference_table, main_table, sets_table

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from benchmarks.chromium import MISSING, chromium
 from benchmarks.measuring import run
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from grounding.webapp.serving import ServeConfig, launch
 
 WIDTH, HEIGHT = 1400, 1000

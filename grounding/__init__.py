@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from grounding.data.open_dataset import open_dataset
     from grounding.data.refcocog import RefCOCOg
-    from grounding.errors import InputError
     from grounding.methods.config import ModelConfig
     from grounding.methods.grounder import Grounder
     from grounding.methods.load import load
     from grounding.methods.stream import GroundedImage
     from grounding.methods.yolo_clip import grounding_of_boxes
+    from grounding.runtime.errors import InputError
     from grounding.types import Example, Expression, Grounding
 
 __all__ = [

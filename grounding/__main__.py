@@ -11,8 +11,8 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from grounding.errors import InputError
 from grounding.runtime.cli import exit_on_input_error
+from grounding.runtime.errors import InputError
 
 
 class _Parser(ArgumentParser):

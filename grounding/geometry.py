@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 
 # CLIP's mean colour (the `clip` package, `clip.py`, `_transform`): padding of this colour is zero once normalised.
 PADDING_RGB = (123, 117, 104)

@@ -29,9 +29,9 @@ from tqdm import tqdm
 
 from grounding.clip.backbone import CLIP
 from grounding.clip.text import tokenize
-from grounding.errors import InputError
 from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.config_io import plain
+from grounding.runtime.errors import InputError
 from grounding.runtime.files import atomic_write
 from grounding.training.step import warmup_cosine
 from pretraining.captions import captioned_pictures, captions_true_of

@@ -24,10 +24,10 @@ from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 
 from grounding.deployment.networks import to_onnx
-from grounding.errors import InputError
 from grounding.geometry import box_area
 from grounding.methods.proposals import PADDING
 from grounding.runtime.cli import exit_on_input_error
+from grounding.runtime.errors import InputError
 from grounding.runtime.files import atomic_write
 from grounding.training.step import warmup_cosine
 from pretraining.detection_pictures import detection_picture

@@ -16,7 +16,7 @@ from hypothesis import seed as seeded
 from tqdm import tqdm
 
 from benchmarks.measuring import run
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from reliability.page import Row, record
 from reliability.readers import Reader, make_readers
 

@@ -13,7 +13,7 @@ from tabulate import tabulate
 
 from benchmarks.measuring import hardware, run
 from benchmarks.pages import write_between
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from grounding.runtime.files import write_text_atomic
 
 RESULTS = Path(__file__).with_name("results.json")

@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from benchmarks.measuring import peak_memory
-from grounding.errors import InputError, visible
+from grounding.runtime.errors import InputError, visible
 
 READ, REFUSED, WARNED = "read", "refused in words", "read with a warning"
 MOST_SECONDS = 5.0  # of CPU, for one input

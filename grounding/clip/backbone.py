@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from grounding.clip.precision import usable_device
-from grounding.errors import InputError, writable
 from grounding.runtime.download import fetch
+from grounding.runtime.errors import InputError, writable
 from grounding.runtime.files import sha256_of
 
 with warnings.catch_warnings():

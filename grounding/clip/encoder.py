@@ -14,8 +14,8 @@ from grounding.clip.backbone import LoadedCLIP, normalise_pixels
 from grounding.clip.dense import DenseCLIP, DenseFeatures
 from grounding.clip.precision import own_mode
 from grounding.clip.text import TextEncoder
-from grounding.errors import SettingsError
 from grounding.geometry import Letterbox
+from grounding.runtime.errors import SettingsError
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 
 Precision = Literal["auto", "float32", "bfloat16"]
 _computing_in: dict[str, int] = {}  # the "process" that computed first: its threads are in none that is forked off it

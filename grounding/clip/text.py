@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from grounding.clip.backbone import CLIP, TOKENIZER, LoadedCLIP, Transformer
 from grounding.clip.precision import own_mode
-from grounding.errors import InputError, is_writable
+from grounding.runtime.errors import InputError, is_writable
 from grounding.runtime.lru_cache import LRUCache
 
 CONTEXT_LENGTH = 77

@@ -21,7 +21,7 @@ from grounding.data.records import (
     region_of,
 )
 from grounding.data.untrusted import load_plain_pickle
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from grounding.runtime.files import read_text
 from grounding.types import Region
 

@@ -23,8 +23,8 @@ from grounding.data.dataset import fault_of
 from grounding.data.images import EndsEarlyWarning, read_image
 from grounding.data.pairs import ImagePhrasePairs, read_rows, table_at
 from grounding.data.refcocog import repeated_ids
-from grounding.errors import InputError, visible
 from grounding.runtime.cli import exit_on_input_error
+from grounding.runtime.errors import InputError, visible
 
 SHOWN, MOST_LETTERS = 5, 200  # places of a kind, and letters of a place, which quotes what the files hold
 Problem = tuple[str, str]  # its kind, and which entry or file has it

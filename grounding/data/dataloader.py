@@ -11,8 +11,8 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler
 
-from grounding.errors import InputError
 from grounding.runtime.distributed import failing_together
+from grounding.runtime.errors import InputError
 from grounding.runtime.signals import leave_signals_to_the_parent
 
 Batch = TypeVar("Batch")

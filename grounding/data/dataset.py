@@ -17,7 +17,7 @@ from torch.utils.data._utils.collate import default_collate_fn_map
 
 from grounding.clip.text import tokenize
 from grounding.data.images import COCO_IMAGES, read_image, refuse_missing_images
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from grounding.runtime.files import sha256_of
 from grounding.types import Example, Expression, Region, SetExpression
 

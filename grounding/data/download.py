@@ -17,9 +17,9 @@ from gdown.exceptions import FileURLRetrievalError
 from grounding.data import flickr30k
 from grounding.data.annotations import find_layout, read_instances, read_references
 from grounding.data.untrusted import unpack
-from grounding.errors import InputError
 from grounding.runtime.cli import exit_on_input_error
 from grounding.runtime.download import fetch
+from grounding.runtime.errors import InputError
 from grounding.runtime.files import locked
 
 # The authors' own server, bvisionweb1.cs.unc.edu, has been gone since 2022; these are its files as archived.

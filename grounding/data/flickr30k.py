@@ -18,7 +18,7 @@ import numpy as np
 
 from grounding.data.dataset import NOWHERE, GroundingDataset, Grouping
 from grounding.data.records import GET_AGAIN, Box, box_in_image
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from grounding.runtime.files import read_text
 from grounding.types import Expression, Region
 

@@ -18,7 +18,7 @@ from grounding.data.annotations import refuse
 from grounding.data.dataset import NOWHERE, GroundingDataset, Grouping
 from grounding.data.records import Box
 from grounding.data.refcocog import is_annotated
-from grounding.errors import InputError, SettingsError
+from grounding.runtime.errors import InputError, SettingsError
 from grounding.runtime.files import numbered_lines, read_text
 from grounding.types import Example, Expression, Region
 

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from grounding.errors import InputError, is_writable
 from grounding.geometry import box_xywh_to_xyxy
+from grounding.runtime.errors import InputError, is_writable
 from grounding.types import Region
 
 Field = TypeVar("Field", int, str, list[Any])

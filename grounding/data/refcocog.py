@@ -14,7 +14,7 @@ from grounding.data.annotations import find_layout, read_instances, read_referen
 from grounding.data.dataset import GroundingDataset, Grouping
 from grounding.data.images import COCO_IMAGES, read_image, refuse_missing_images
 from grounding.data.records import Reference
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from grounding.types import Expression, SetExample, SetExpression
 
 

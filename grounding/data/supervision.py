@@ -15,8 +15,8 @@ from torch.utils.data import Dataset
 
 from grounding.data.dataset import GroundingDataset
 from grounding.data.records import Box
-from grounding.errors import InputError
 from grounding.geometry import box_xyxy_to_xywh
+from grounding.runtime.errors import InputError
 from grounding.types import Example, Expression, Region, SetExample, SetExpression
 
 TRIES = 20  # draws for each absent phrase: where an image holds nearly every category, few phrases are of another

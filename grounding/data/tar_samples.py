@@ -23,7 +23,7 @@ from grounding.clip.text import tokenize
 from grounding.data.batches import TrainingItem, TrainingItems
 from grounding.data.dataset import NOWHERE, GroundingDataset
 from grounding.data.images import SUFFIXES, as_image
-from grounding.errors import InputError, SettingsError
+from grounding.runtime.errors import InputError, SettingsError
 from grounding.runtime.files import decode_text
 from grounding.types import Example, Expression
 

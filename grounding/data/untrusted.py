@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NoReturn
 
 from tqdm import tqdm
 
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 
 CHUNK_BYTES = 64 * 1024
 # Annotations are packed to a tenth, photographs hardly; what is made to fill a disk, to a thousandth and less.

@@ -19,7 +19,6 @@ from pydantic import Field, PositiveInt, StringConstraints
 from tqdm import tqdm
 
 from grounding.clip.precision import Precision, number_format, precision_name
-from grounding.errors import InputError
 from grounding.evaluation.registry import MethodSettings, code_identity, load_method, origin_of
 from grounding.methods.config import ModelConfig
 from grounding.methods.grounder import EncodingGrounder
@@ -30,6 +29,7 @@ from grounding.methods.stream import READERS, GroundedImage, Request, ground_man
 from grounding.runtime.cli import exit_on_input_error, parse
 from grounding.runtime.config_io import from_plain, refuse_wrong_values
 from grounding.runtime.distributed import join_launch
+from grounding.runtime.errors import InputError
 from grounding.runtime.files import decode_text, locked, numbered_lines
 from grounding.runtime.launch import refuse_several
 from grounding.runtime.resumable import ResumableFile

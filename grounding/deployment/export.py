@@ -23,7 +23,6 @@ from tqdm import tqdm
 from grounding.clip.backbone import TOKENIZER
 from grounding.clip.text import CONTEXT_LENGTH, END, START
 from grounding.deployment.networks import onnx_networks
-from grounding.errors import InputError
 from grounding.geometry import PADDING_RGB
 from grounding.methods.config import read_model_config
 from grounding.methods.dense import DenseGrounder
@@ -31,6 +30,7 @@ from grounding.methods.load import load
 from grounding.methods.names import DECODER_FILE, folder_of
 from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.cli import exit_on_input_error
+from grounding.runtime.errors import InputError
 from grounding.runtime.files import sha256_of
 
 SETTINGS_FILE = "export.json"

@@ -19,12 +19,12 @@ from tqdm import tqdm
 
 from grounding.data.images import images_in, read_image
 from grounding.deployment.bulk import record_of
-from grounding.errors import InputError, visible
 from grounding.methods.config import ModelConfig
 from grounding.methods.grounder import EncodingGrounder
 from grounding.methods.load import load
 from grounding.methods.names import BLIND
 from grounding.methods.stream import GroundedImage
+from grounding.runtime.errors import InputError, visible
 from grounding.runtime.files import atomic_write
 
 COLUMNS = ("image", "phrase", "x1", "y1", "x2", "y2", "score", "presence", "note")

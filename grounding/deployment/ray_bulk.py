@@ -25,8 +25,8 @@ from tqdm import tqdm
 from grounding.data.images import ImageLike
 from grounding.data.tar_samples import TarSample, read_tar
 from grounding.deployment.bulk import BulkConfig, asked_by, grounder_of, record_of, request_lines
-from grounding.errors import InputError
 from grounding.methods.stream import Request, ground_many
+from grounding.runtime.errors import InputError
 from grounding.runtime.resumable import difference
 
 NOTE = "made_from.json"

@@ -15,7 +15,6 @@ import torch
 from grounding.clip.backbone import load_clip
 from grounding.clip.precision import precision_name
 from grounding.data.supervision import box_masks
-from grounding.errors import InputError
 from grounding.evaluation.evaluate import EvaluatedMethod
 from grounding.evaluation.metrics import ious_with
 from grounding.evaluation.registry import MethodSettings, make_method
@@ -25,6 +24,7 @@ from grounding.methods.names import BLIND
 from grounding.methods.proposals import Proposer, load_proposer
 from grounding.methods.yolo_clip import ProposalScorer, boxes_to_choose_from, grounding_of_boxes
 from grounding.runtime.config_io import plain
+from grounding.runtime.errors import InputError
 from grounding.types import Example, Grounding
 
 RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK = "random-proposal", "yolo-oracle", "annotated-clip", "box-mask"

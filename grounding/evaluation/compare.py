@@ -19,7 +19,6 @@ from grounding.data.dataset import GroundingDataset
 from grounding.data.open_dataset import open_dataset
 from grounding.data.pairs import ImagePhrasePairs
 from grounding.data.supervision import refuse_test_split
-from grounding.errors import InputError
 from grounding.evaluation.bounds import BOUNDS, make_bound
 from grounding.evaluation.clip_similarity import CLIPSimilarity
 from grounding.evaluation.evaluate import EvaluatedMethod, block_size, predict_blocks
@@ -35,6 +34,7 @@ from grounding.methods.own import MethodNames, given_by_name, own_method
 from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.distributed import join_launch
+from grounding.runtime.errors import InputError
 from grounding.runtime.files import locked
 from grounding.runtime.launch import refuse_several
 from grounding.runtime.resumable import ResumableFile

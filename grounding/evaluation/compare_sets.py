@@ -14,7 +14,6 @@ from torch.utils.data import Dataset
 from grounding.clip.precision import Precision
 from grounding.data.refcocog import GRefCOCO
 from grounding.data.supervision import as_set, refuse_test_split
-from grounding.errors import InputError
 from grounding.evaluation.evaluate import answers_of
 from grounding.evaluation.registry import MethodSettings, load_method, precision_of
 from grounding.evaluation.result_folder import claim, settings_of, write_results
@@ -28,6 +27,7 @@ from grounding.methods.own import MethodNames, given_by_name, own_method
 from grounding.methods.proposals import ProposalsConfig
 from grounding.runtime.config_io import plain, refuse_wrong_values
 from grounding.runtime.distributed import join_launch
+from grounding.runtime.errors import InputError
 from grounding.runtime.launch import refuse_several
 from grounding.types import Example, Expression, SetExample
 

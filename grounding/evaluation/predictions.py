@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from grounding.errors import InputError
 from grounding.evaluation.metrics import ious_with
 from grounding.geometry import refuse_no_corners
 from grounding.runtime.config_io import from_plain
+from grounding.runtime.errors import InputError
 from grounding.runtime.files import numbered_lines, read_text
 from grounding.types import Expression
 

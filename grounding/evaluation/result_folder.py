@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from grounding.errors import InputError
 from grounding.runtime.config_io import plain
+from grounding.runtime.errors import InputError
 from grounding.runtime.files import write_text_atomic
 
 # Of a configuration: they change no number, or are the place itself.

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from grounding.data.open_dataset import open_dataset
-from grounding.errors import InputError
 from grounding.evaluation.predictions import Prediction, read_predictions
 from grounding.evaluation.result_folder import claim, settings_of, write_results
 from grounding.evaluation.summary import IOU, summarise
 from grounding.geometry import box_iou, box_xywh_to_xyxy, box_xyxy_to_xywh
 from grounding.runtime.config_io import refuse_wrong_values
+from grounding.runtime.errors import InputError
 from grounding.runtime.files import numbered_lines, read_text
 from grounding.types import Expression
 

@@ -14,10 +14,10 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import mannwhitneyu
 
-from grounding.errors import InputError
 from grounding.evaluation.significance import intervals_by_image
 from grounding.geometry import box_iou
 from grounding.methods.calibration import Calibration, found_by, probabilities, raw_logit
+from grounding.runtime.errors import InputError
 
 RIDGE = 1e-3  # of the slope, per example: without it, what separates perfectly has no slope that is finite
 LEAST_SLOPE = 1e-2

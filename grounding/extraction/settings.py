@@ -15,12 +15,12 @@ import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from grounding.errors import InputError, SettingsError
 from grounding.extraction.components import boxes_from_heatmap, distinct_boxes
 from grounding.extraction.grabcut import boxes_by_grabcut
 from grounding.extraction.quality import BoxQualityHead, boxes_by_quality
 from grounding.extraction.rectangle import rectangles_from_heatmap
 from grounding.runtime.config_io import from_plain, plain, read_yaml
+from grounding.runtime.errors import InputError, SettingsError
 from grounding.runtime.files import atomic_write, write_text_atomic
 
 PARAMETERS = {

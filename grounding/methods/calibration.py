@@ -17,10 +17,10 @@ from scipy.special import expit, logit
 from torchvision.ops import nms
 
 from grounding.clip.backbone import EMBEDDED
-from grounding.errors import InputError, SettingsError
 from grounding.extraction import ExtractionConfig
 from grounding.methods.config import ModelConfig
 from grounding.runtime.config_io import from_plain, plain, read_yaml
+from grounding.runtime.errors import InputError, SettingsError
 from grounding.runtime.files import write_text_atomic
 from grounding.types import Grounding
 

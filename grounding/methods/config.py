@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from grounding.clip.backbone import EMBEDDED
-from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig
 from grounding.model.decoder import DecoderConfig
 from grounding.runtime.config_io import PERMISSION, RUN_CONFIG, from_plain, read_yaml
+from grounding.runtime.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from grounding.clip.similarity import similarity_of
 from grounding.clip.text import as_phrases
 from grounding.data.augmentation_rules import can_be_mirrored, mirrored_phrase
 from grounding.data.images import ImageLike
-from grounding.errors import SettingsError
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.quality import BoxQualityHead
 from grounding.extraction.settings import required_head
@@ -24,6 +23,7 @@ from grounding.methods.grounder import EncodingGrounder
 from grounding.methods.similarity_maps import similarity_heatmaps
 from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.decoder import HeatmapDecoder, updated_encoder
+from grounding.runtime.errors import SettingsError
 from grounding.types import Grounding
 
 PHRASES_TOGETHER = 64  # that go through the decoder at once: more gain no time, and each takes memory

@@ -14,10 +14,10 @@ from grounding.clip.precision import own_mode
 from grounding.clip.text import TextEncoder, as_phrases
 from grounding.data.dataset import naming_sentences
 from grounding.data.images import ImageLike, as_image
-from grounding.errors import InputError
 from grounding.methods.drawings import PhotographWarning, photograph_warnings
 from grounding.methods.proposals import Proposer
 from grounding.methods.stream import GroundedImage, ground_many
+from grounding.runtime.errors import InputError
 from grounding.types import Example, Grounding, SetExample
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from huggingface_hub import HfApi, errors
 
 from grounding.clip.backbone import EMBEDDED, RESNETS
-from grounding.errors import InputError
 from grounding.methods.config import read_model_config
+from grounding.runtime.errors import InputError
 
 NAME = re.compile(r"(?P<repo>[\w-][\w.-]*/[\w-][\w.-]*)(?:@(?P<revision>[\w./-]+))?")
 PREFIX = "hf://"  # without it a name is a folder: a mistyped one must not become a download

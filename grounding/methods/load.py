@@ -15,7 +15,6 @@ from safetensors.torch import load_file
 from grounding.clip.backbone import EMBEDDED, RESNETS, LoadedCLIP, load_clip
 from grounding.clip.encoder import Encoder
 from grounding.clip.precision import Precision, number_format, own_mode, usable_device
-from grounding.errors import InputError
 from grounding.extraction.settings import read_extraction
 from grounding.methods.calibration import embedded_calibration, read_calibration
 from grounding.methods.config import ModelConfig, read_model_config
@@ -45,6 +44,7 @@ from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import OnProposals, ProposalScorer, YOLOCLIPGrounder
 from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.decoder import HeatmapDecoder, decoder_for
+from grounding.runtime.errors import InputError
 
 # Of a CLIP that is named as a method: the size it was trained at sees large objects, larger ones see small objects.
 SIZES_OF_A_CLIP = (224, 320, 448)

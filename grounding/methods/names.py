@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from grounding.clip.backbone import RESNETS
-from grounding.errors import InputError, writable
 from grounding.extraction.settings import EXTRACTION_FILE, QUALITY_FILE
 from grounding.methods.calibration import CALIBRATION_FILE
 from grounding.methods.grounder import CentredBoxGrounder, WholeImageGrounder
@@ -17,6 +16,7 @@ from grounding.methods.own import MethodName, MethodNames, own_method
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import YOLOCLIPGrounder
 from grounding.runtime.config_io import RUN_CONFIG
+from grounding.runtime.errors import InputError, writable
 
 CONFIG_FILE = RUN_CONFIG
 DECODER_FILE = "decoder.safetensors"

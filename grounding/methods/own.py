@@ -16,8 +16,8 @@ import numpy as np
 from grounding.clip.encoder import EncodedImages
 from grounding.clip.text import as_phrases
 from grounding.data.images import ImageLike
-from grounding.errors import InputError
 from grounding.methods.grounder import EncodingGrounder, Grounder, as_batch
+from grounding.runtime.errors import InputError
 from grounding.types import Grounding
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ import torch
 from PIL import Image
 from torchvision.ops import nms
 
-from grounding.errors import InputError, writable
 from grounding.geometry import box_area
+from grounding.runtime.errors import InputError, writable
 
 EMBEDDED = "embedded"
 EMBEDDED_NAME = "embedded YOLOX"

@@ -18,8 +18,8 @@ import numpy as np
 
 from grounding.clip.text import as_phrases
 from grounding.data.images import ImageLike, as_image
-from grounding.errors import InputError, refuse_no_count
 from grounding.geometry import hottest_point
+from grounding.runtime.errors import InputError, refuse_no_count
 
 if TYPE_CHECKING:
     from grounding.methods.grounder import EncodingGrounder

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from grounding.errors import InputError, writable
 from grounding.methods.proposals import ProposalsConfig, best_proposals
+from grounding.runtime.errors import InputError, writable
 from grounding.runtime.files import sha256_of
 
 CACHE = Path("~/.cache/ultralytics").expanduser()  # where downloads go

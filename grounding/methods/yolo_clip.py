@@ -13,12 +13,12 @@ from grounding.clip.backbone import LoadedCLIP
 from grounding.clip.crops import encode_crops
 from grounding.clip.encoder import EncodedImages
 from grounding.clip.text import TextEncoder
-from grounding.errors import InputError
 from grounding.extraction.components import box_sums
 from grounding.geometry import box_area, heatmap_of_boxes
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.grounder import EncodingGrounder, Grounder
 from grounding.methods.proposals import Proposer
+from grounding.runtime.errors import InputError
 from grounding.types import Grounding
 
 

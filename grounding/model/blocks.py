@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from grounding.clip.text import PhraseFeatures
-from grounding.errors import SettingsError
+from grounding.runtime.errors import SettingsError
 
 HEADS = 4  # of the phrase reader's transformer
 

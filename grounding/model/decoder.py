@@ -20,7 +20,6 @@ from grounding.clip.dense import DenseFeatures
 from grounding.clip.encoder import Encoder
 from grounding.clip.similarity import similarity_of
 from grounding.clip.text import PhraseFeatures
-from grounding.errors import SettingsError
 from grounding.model.adaptation import STAGE, EmbeddingAdapters, LowRankUpdates, RegionAdapter
 from grounding.model.blocks import (
     ModulatedBlock,
@@ -31,6 +30,7 @@ from grounding.model.blocks import (
     gelu,
     upsampled,
 )
+from grounding.runtime.errors import SettingsError
 
 # The stages that a decoder reads, coarse to fine, by the output stride of the dense embeddings.
 STAGES_READ = {16: ("layer3", "layer2", "layer1"), 32: ("layer4", "layer3", "layer2")}

@@ -18,8 +18,8 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from jsonargparse import ArgumentParser
 
-from grounding.errors import InputError, SharedError, visible
 from grounding.runtime.config_io import RUN_CONFIG, check_fields, from_plain, read_yaml
+from grounding.runtime.errors import InputError, SharedError, visible
 from grounding.runtime.launch import is_main
 from grounding.runtime.signals import Stopped
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from grounding.runtime.files import decode_text
 
 Settings = TypeVar("Settings")

@@ -19,7 +19,7 @@ import torch.distributed as dist
 from accelerate import PartialState
 from torch import Tensor
 
-from grounding.errors import InputError, SharedError
+from grounding.runtime.errors import InputError, SharedError
 from grounding.runtime.launch import is_main, launched_as
 
 # For the others, where shares of the work take differently long. Nobody waits for a process that has failed: it says so

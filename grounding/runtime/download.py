@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import requests  # pooch and torch.hub start a broken download again from nothing: too costly for 13.5 GB
 from tqdm import tqdm
 
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 
 CHUNK_BYTES = 64 * 1024
 TIMEOUT_S = (10, 30)  # to connect, and for the next bytes

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from grounding.errors import InputError, writable
+from grounding.runtime.errors import InputError, writable
 
 SECONDS_FOR_THE_KILLED = 10  # processes that read for a killed one hold its lock until they notice
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)  # what file systems say that know none

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 
 LAUNCH = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what a launcher tells each process
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from grounding.runtime.files import atomic_write, write_text_atomic
 
 

@@ -13,10 +13,10 @@ from grounding.clip.encoder import Encoder
 from grounding.clip.similarity import pool
 from grounding.data.batches import TrainingBatch
 from grounding.data.supervision import box_masks, phrase_masks
-from grounding.errors import SettingsError
 from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.distributed import scale_to_global_means
+from grounding.runtime.errors import SettingsError
 from grounding.training.contrast import ImagePhraseContrast, ImagesAndPhrases, Pairs, RegionPhraseContrast
 from grounding.training.losses import embedding_distance, mask_loss
 

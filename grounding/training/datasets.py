@@ -11,8 +11,8 @@ from grounding.data.pairs import ImagePhrasePairs
 from grounding.data.refcocog import GRefCOCO
 from grounding.data.supervision import absent_expressions, refuse_test_split
 from grounding.data.tar_samples import ImagePhraseShards, StreamedItems, count_samples
-from grounding.errors import SettingsError
 from grounding.runtime.distributed import failing_together, gather, process_count, process_index
+from grounding.runtime.errors import SettingsError
 from grounding.training.config import TrainConfig
 from grounding.types import SetExpression
 

@@ -29,7 +29,6 @@ from grounding.data.supervision import (
     refuse_test_split,
     without_boxes,
 )
-from grounding.errors import InputError, SettingsError
 from grounding.evaluation.registry import code_identity
 from grounding.methods.config import read_model_config
 from grounding.methods.grounder import Grounder, ground_examples
@@ -38,6 +37,7 @@ from grounding.methods.names import DECODER_FILE, RUN_FILES, maps_of
 from grounding.methods.proposals import ProposalsConfig
 from grounding.runtime.config_io import plain, refuse_wrong_values
 from grounding.runtime.distributed import join_launch
+from grounding.runtime.errors import InputError, SettingsError
 from grounding.runtime.files import atomic_write, locked, sha256_of, write_text_atomic
 from grounding.runtime.resumable import ResumableFile
 from grounding.types import Example

@@ -22,13 +22,13 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
-from grounding.errors import InputError
 from grounding.methods.calibration import save_calibration
 from grounding.methods.load import CLIP_SHA256
 from grounding.methods.names import CONFIG_FILE, DECODER_FILE
 from grounding.runtime.config_io import plain, read_yaml
 from grounding.runtime.distributed import is_main, on_main
 from grounding.runtime.environment import environment
+from grounding.runtime.errors import InputError
 from grounding.runtime.files import atomic_write, locked, sha256_of, write_text_atomic
 from grounding.training.config import TrainConfig
 

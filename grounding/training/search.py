@@ -27,9 +27,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import PositiveInt
 from sqlalchemy.exc import SQLAlchemyError
 
-from grounding.errors import InputError, SettingsError
 from grounding.methods.load import make_encoder
 from grounding.runtime.config_io import from_plain, plain, refuse_wrong_values
+from grounding.runtime.errors import InputError, SettingsError
 from grounding.runtime.files import write_text_atomic
 from grounding.training.config import TrainConfig
 from grounding.training.datasets import training_data

@@ -19,7 +19,6 @@ from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch
 from grounding.data.dataloader import TimedLoader
 from grounding.data.dataset import naming_sentences
-from grounding.errors import InputError, SettingsError
 from grounding.evaluation.evaluate import evaluate
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import make_encoder, read_decoder
@@ -29,6 +28,7 @@ from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.decoder import HeatmapDecoder, decoder_for
 from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.distributed import any_process, failing_together, from_main, gather, is_main, join_launch, on_cpu
+from grounding.runtime.errors import InputError, SettingsError
 from grounding.runtime.signals import Stopped, StopRequest
 from grounding.training.config import TrainConfig
 from grounding.training.criterion import TrainingCriterion

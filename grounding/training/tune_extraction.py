@@ -17,7 +17,6 @@ from grounding.data.open_dataset import open_dataset
 from grounding.data.pairs import ImagePhrasePairs
 from grounding.data.refcocog import GRefCOCO
 from grounding.data.supervision import WithAbsent, refuse_test_split
-from grounding.errors import InputError
 from grounding.evaluation.compare_sets import set_answers
 from grounding.evaluation.extraction_sweep import GRID, MEASURES, fit_head, sweep
 from grounding.evaluation.sets import fit_calibration
@@ -29,6 +28,7 @@ from grounding.methods.load import load
 from grounding.methods.names import CONFIG_FILE, DECODER_FILE, needs_no_training
 from grounding.runtime.config_io import plain, read_yaml, refuse_wrong_values
 from grounding.runtime.distributed import join_launch
+from grounding.runtime.errors import InputError
 from grounding.runtime.files import write_text_atomic
 from grounding.types import SetExample
 

@@ -17,7 +17,6 @@ from tqdm import tqdm
 from grounding.data.dataset import NOWHERE, GroundingDataset
 from grounding.data.images import images_in, read_image
 from grounding.data.open_dataset import open_dataset
-from grounding.errors import InputError
 from grounding.evaluation.registry import MethodSettings, load_method
 from grounding.extraction import ExtractionConfig
 from grounding.methods.config import ModelConfig
@@ -29,6 +28,7 @@ from grounding.methods.own import MethodNames, given_by_name, own_method
 from grounding.methods.proposals import ProposalsConfig
 from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.distributed import join_launch
+from grounding.runtime.errors import InputError
 from grounding.types import Example, Expression
 from grounding.visualization.drawing import save_figure
 from grounding.visualization.figures import MethodAnswer, answers, draw_comparison, draw_figure

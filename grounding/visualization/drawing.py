@@ -22,7 +22,7 @@ from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox, BboxBase
 from PIL import Image
 
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from grounding.runtime.files import atomic_write
 
 BOX_COLOUR = "#56B4E9"

@@ -12,12 +12,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from grounding.errors import writable
 from grounding.extraction import ExtractionConfig
 from grounding.geometry import box_iou
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.gradcam import GradCAMGrounder
 from grounding.methods.grounder import Grounder
+from grounding.runtime.errors import writable
 from grounding.types import Example, Grounding
 from grounding.visualization.drawing import (
     ANNOTATED_STYLE,

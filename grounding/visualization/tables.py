@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from grounding.errors import writable
+from grounding.runtime.errors import writable
 from grounding.visualization.table_formats import Column, ResultTable, Values, render, table_of
 
 INTERVAL, DIFFERENCE = "{:.3f} [{:.3f}, {:.3f}]", "{:+.3f} [{:+.3f}, {:+.3f}]"

@@ -12,7 +12,6 @@ import torch
 
 from grounding.clip.backbone import EMBEDDED
 from grounding.clip.encoder import EncodedImages
-from grounding.errors import InputError
 from grounding.evaluation.registry import MethodSettings, load_method
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.settings import PARAMETERS
@@ -24,6 +23,7 @@ from grounding.methods.names import BLIND, method_names
 from grounding.methods.own import MethodName, MethodNames, OwnGrounder, own_method
 from grounding.methods.proposals import EMBEDDED_NAME, ProposalsConfig
 from grounding.methods.yolo_clip import EncodedProposals, OnProposals, YOLOCLIPGrounder
+from grounding.runtime.errors import InputError
 from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
 from grounding.webapp.uploads import Photo

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig
+from grounding.runtime.errors import InputError
 from grounding.types import Grounding
 from grounding.webapp import pictures
 from grounding.webapp.answers import Answerer, about, extraction_of, extractions_of

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from grounding.errors import InputError
 from grounding.methods.config import ModelConfig
 from grounding.methods.own import MethodName, MethodNames, given_by_name
 from grounding.methods.proposals import ProposalsConfig
 from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.distributed import join_launch
+from grounding.runtime.errors import InputError
 from grounding.runtime.lru_cache import LRUCache
 from grounding.webapp.answers import Answerer, knows_photographs, load_methods, runs_of
 from grounding.webapp.uploads import examples_for, examples_from_data

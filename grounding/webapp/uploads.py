@@ -15,7 +15,7 @@ from PIL import Image
 from grounding.data.images import FORMATS, read_image
 from grounding.data.open_dataset import open_dataset
 from grounding.data.refshapes.writer import write_refshapes
-from grounding.errors import InputError, visible
+from grounding.runtime.errors import InputError, visible
 
 MOST_PHRASES = 7  # at once: as many colours as colour-blind readers can tell apart
 LARGEST_SIDE = 1200  # pixels of a photo as it is asked: the heatmap of a phrase takes the longer the more there are

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.calibration import ROWS, claims_of, table
 from benchmarks.claims import Claim, claims_under, record
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 
 
 @pytest.mark.parametrize(

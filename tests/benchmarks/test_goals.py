@@ -18,8 +18,8 @@ from benchmarks.goals import (
     table,
 )
 from benchmarks.results import NAMES
-from grounding.errors import InputError
 from grounding.evaluation.predictions import Prediction
+from grounding.runtime.errors import InputError
 
 ANNOTATED = (0.0, 0.0, 10.0, 10.0)
 RIGHT, HALF, WRONG = ANNOTATED, (0.0, 0.0, 10.0, 5.0), (0.0, 0.0, 10.0, 4.0)

@@ -16,8 +16,8 @@ from benchmarks.__main__ import BEGIN, END, PAGE, tables
 from benchmarks.against_yolo_clip import EMBEDDED_FLOPS
 from benchmarks.measuring import RESULTS, Finding, flops_of, peak_memory, report, take_turns
 from benchmarks.pages import between
-from grounding.errors import InputError
 from grounding.methods.proposals import EMBEDDED_FILE
+from grounding.runtime.errors import InputError
 from tests.scripts import ROOT
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from benchmarks.rehearsal import SPLITS, make, timed
 from grounding.data.check import check
 from grounding.data.refcocog import RefCOCOg
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 
 
 def test_the_data_set_has_the_shares_of_refcocogs_numbers(tmp_path):

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from grounding.clip.backbone import load_clip
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from tests.tiny_clip import RESOLUTION, save_openai_archive, save_tiny_clip, tiny_clip
 
 PHRASES = ["a cat", "the man in the red coat, left of the tree", "Bicycle", "naïve café — 日本", "salt &amp; pepper"]

@@ -10,8 +10,8 @@ import torch
 
 from grounding.clip import backbone
 from grounding.clip.backbone import ADDRESSES, RESNETS, load_clip
-from grounding.errors import InputError
 from grounding.runtime import download
+from grounding.runtime.errors import InputError
 from tests.clip.saved_clip import images, save_archive
 from tests.local_server import LocalServer
 from tests.tiny_clip import tiny_clip

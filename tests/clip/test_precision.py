@@ -16,9 +16,9 @@ from grounding.clip import precision
 from grounding.clip.precision import number_format
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.refshapes.writer import write_refshapes
-from grounding.errors import InputError
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
+from grounding.runtime.errors import InputError
 from tests.tiny_clip import save_tiny_clip
 
 LARGEST_ERROR, MEAN_ERROR = 0.25, 0.005  # of heat in [0, 1], as docs/performance.md says

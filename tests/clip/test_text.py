@@ -9,7 +9,7 @@ import torch
 from grounding.clip import text
 from grounding.clip.backbone import LoadedCLIP
 from grounding.clip.text import TextEncoder, text_states, tokenize
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from tests.clip.saved_clip import PHRASES
 from tests.tiny_clip import EMBED_DIM, loaded_tiny_clip, tiny_clip
 

@@ -8,7 +8,7 @@ import pytest
 
 from grounding.clip.text import as_phrases, tokenize
 from grounding.deployment.export import clip_to_tokenizers
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 
 NOTHING = ["", " ", "\n\t", "&nbsp;", "&amp;nbsp;", "\x00\x01", "\u200b", "\ufeff\u2060", "\xad", "\u2028"]
 MARKS = ["the red <|endoftext|> circle", "<|startoftext|>", "<|EndOfText|> circle", "&lt;|endoftext|&gt; x",

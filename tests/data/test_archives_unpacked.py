@@ -8,7 +8,7 @@ from unittest.mock import Mock
 import pytest
 
 from grounding.data.untrusted import unpack
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 
 NOISE = random.Random(0).randbytes(300_000)  # does not compress, so that cutting an archive cuts the content
 

@@ -14,7 +14,7 @@ from PIL import Image
 from grounding.data import flickr30k
 from grounding.data.check import SHOWN, check, summary_text
 from grounding.data.refcocog import RefCOCOg
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from tests.data.flickr30k.files import FIELD, IMAGES, STREET, write_flickr30k, xml
 from tests.toy_data import write_toy_data
 

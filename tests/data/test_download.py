@@ -16,8 +16,8 @@ from gdown.exceptions import FileURLRetrievalError
 
 from grounding.data import download as module
 from grounding.data.download import PUBLISHED, PublishedDataset, download, main, verify
-from grounding.errors import InputError
 from grounding.runtime import files
+from grounding.runtime.errors import InputError
 from tests.local_server import LocalServer
 from tests.scripts import assert_refused, run_script
 

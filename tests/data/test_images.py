@@ -18,7 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from grounding.data import images
 from grounding.data.images import EndsEarlyWarning, as_image, read_image
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from tests.data.image_files import noise, smooth_jpeg
 
 ORIENTATION = 0x0112

@@ -13,8 +13,8 @@ from PIL import Image
 
 from grounding import InputError, ModelConfig, open_dataset
 from grounding.data.pairs import LINE, ImagePhrasePairs
-from grounding.errors import SettingsError
 from grounding.evaluation.compare import EvaluateConfig, compare
+from grounding.runtime.errors import SettingsError
 from tests.tiny_clip import save_tiny_clip
 
 ROWS: list[dict[str, object]] = [

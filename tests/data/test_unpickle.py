@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from grounding.data.untrusted import load_plain_pickle
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 
 PLAIN = [{"ref_id": 3, "box": (1.5, -2, 10**30), "sent": "café ☂", "none": None, "flags": [True, False]}]
 

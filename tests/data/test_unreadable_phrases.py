@@ -9,12 +9,12 @@ import pytest
 
 import grounding
 from grounding.data.refcocog import RefCOCOg
-from grounding.errors import InputError
 from grounding.evaluation.compare_sets import set_answers
 from grounding.evaluation.evaluate import evaluate
 from grounding.evaluation.extraction_sweep import sweep
 from grounding.extraction import ExtractionConfig
 from grounding.methods.config import ModelConfig
+from grounding.runtime.errors import InputError
 from grounding.training.config import TrainConfig
 from grounding.training.train import train
 from tests.tiny_clip import save_tiny_clip

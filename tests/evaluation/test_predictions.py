@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from grounding.errors import InputError
 from grounding.evaluation.predictions import Prediction, read_predictions
+from grounding.runtime.errors import InputError
 from grounding.types import Expression
 
 SQUARE = (0.0, 0.0, 10.0, 10.0)

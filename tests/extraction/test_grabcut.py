@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig, boxes_from_heatmap, extract
 from grounding.extraction.grabcut import LIKELY, boxes_by_grabcut
 from grounding.geometry import box_iou
+from grounding.runtime.errors import InputError
 
 GRABCUT = ExtractionConfig("grabcut")
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.quality import FEATURES, BoxQualityHead, box_features, candidate_boxes, fit_quality_head
 from grounding.extraction.settings import EXTRACTION_FILE, QUALITY_FILE, read_extraction, save_extraction
 from grounding.geometry import box_iou
+from grounding.runtime.errors import InputError
 
 QUALITY = ExtractionConfig(method="quality")
 

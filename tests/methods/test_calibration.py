@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grounding.errors import InputError
 from grounding.methods.calibration import (
     CALIBRATION_FILE,
     Calibration,
@@ -19,6 +18,7 @@ from grounding.methods.calibration import (
     save_calibration,
     with_cosines,
 )
+from grounding.runtime.errors import InputError
 from grounding.types import Grounding
 from grounding.visualization import phrases
 

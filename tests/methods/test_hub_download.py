@@ -19,9 +19,9 @@ import yaml
 from huggingface_hub import constants
 
 import grounding
-from grounding.errors import InputError
 from grounding.methods.hub_download import fetched
 from grounding.methods.names import RUN_FILES, SHIPPED
+from grounding.runtime.errors import InputError
 
 READER = "hf_reader"  # the token that sees what is private
 FILES = {name: (SHIPPED["refshapes"] / name).read_bytes() for name in RUN_FILES}

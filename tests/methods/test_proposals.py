@@ -19,10 +19,10 @@ from torchvision.ops import box_iou
 
 from grounding.data.images import read_image
 from grounding.data.refshapes.writer import make_split_scene
-from grounding.errors import InputError
 from grounding.geometry import box_xywh_to_xyxy
 from grounding.methods import proposals, ultralytics_yolo
 from grounding.methods.proposals import EMBEDDED_FILE, ProposalsConfig, best_proposals, decode, fit, load_proposer
+from grounding.runtime.errors import InputError
 from tests.shared_data import SHARED_DATA, needs_shared_data
 
 SIDE, ANCHORS = 64, 8 * 8 + 4 * 4 + 2 * 2

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from grounding import ModelConfig, load
-from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import make_encoder
@@ -20,6 +19,7 @@ from grounding.methods.similarity_maps import LEAST, combine_maps, similarity_he
 from grounding.methods.spatial_phrases import noun_phrases, parse_spatial_phrase
 from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.decoder import DecoderConfig, decoder_for
+from grounding.runtime.errors import InputError
 from tests.tiny_clip import save_tiny_clip
 
 PHRASES = ["the red box", "the box left of the blue ring", "the leftmost box"]

@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 from torchvision.ops import nms
 
-from grounding.errors import InputError
 from grounding.methods import ultralytics_yolo
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.ultralytics_yolo import UltralyticsProposer, import_ultralytics
+from grounding.runtime.errors import InputError
 
 ARCHITECTURES = ("yolov5n", "yolov8n", "yolo11n")
 

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 
 from grounding.clip.dense import DenseFeatures
 from grounding.clip.text import PhraseFeatures
-from grounding.errors import InputError
 from grounding.model.decoder import DecoderConfig, HeatmapDecoder
+from grounding.runtime.errors import InputError
 
 CHANNELS = {"layer1": 8, "layer2": 12, "layer3": 16, "layer4": 20}
 EMBED_DIM, TOKEN_WIDTH = 10, 12

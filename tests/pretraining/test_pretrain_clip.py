@@ -13,7 +13,7 @@ from torch import Tensor
 
 from grounding.clip.backbone import load_clip
 from grounding.clip.text import tokenize
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from pretraining import clip as pretrain_module
 from pretraining.catalogue import SIMPLE_SHARE
 from pretraining.clip import (

@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from grounding.errors import InputError
 from grounding.methods.proposals import ProposalsConfig, YOLOXProposer, fit, import_onnxruntime
+from grounding.runtime.errors import InputError
 from pretraining import yolo
 from pretraining.yolo import (
     INPUT_SIZE,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from reliability import trying
 from reliability.fuzz import fuzz
 from reliability.readers import make_readers

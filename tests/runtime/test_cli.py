@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from grounding.errors import InputError
 from grounding.runtime.cli import exit_on_input_error, parse
+from grounding.runtime.errors import InputError
 
 EXPERIMENT = """
 train:

@@ -12,10 +12,10 @@ import yaml
 from jsonargparse import ArgumentParser
 from pydantic import NonNegativeInt
 
-from grounding.errors import InputError
 from grounding.methods.config import ModelConfig, read_model_config
 from grounding.model.decoder import DecoderConfig
 from grounding.runtime.config_io import MAX_BYTES, check_fields, from_plain, plain, read_yaml
+from grounding.runtime.errors import InputError
 from tests.runtime.test_cli import Config, Decoder, parse
 
 WAYS_TO_NAME_A_CLASS = [

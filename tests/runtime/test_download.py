@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from grounding.errors import InputError
 from grounding.runtime import download
 from grounding.runtime.download import CHUNK_BYTES, fetch
+from grounding.runtime.errors import InputError
 from tests.local_server import LocalServer
 
 CONTENT = random.Random(0).randbytes(8 * CHUNK_BYTES + 123)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from grounding.errors import InputError, SharedError
 from grounding.runtime import cli, distributed
 from grounding.runtime.distributed import failing_together, gather, join_launch, process_count, process_index
+from grounding.runtime.errors import InputError, SharedError
 from grounding.runtime.launch import LAUNCH, is_main, refuse_several
 from tests.scripts import ROOT
 

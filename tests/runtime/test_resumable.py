@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from grounding.runtime.resumable import ResumableFile
 
 BLOCKS = 5

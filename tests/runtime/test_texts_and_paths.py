@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from grounding.errors import InputError
 from grounding.evaluation.score import ScoreConfig
 from grounding.runtime.cli import parse
+from grounding.runtime.errors import InputError
 from grounding.training.config import TrainConfig
 from grounding.visualization.commands import VisualizeConfig
 

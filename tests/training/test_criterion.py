@@ -14,8 +14,8 @@ from torch import Tensor
 from grounding.clip.encoder import Encoder
 from grounding.data.batches import TrainingBatch
 from grounding.data.supervision import box_masks
-from grounding.errors import InputError
 from grounding.model.decoder import DecoderConfig, decoder_for
+from grounding.runtime.errors import InputError
 from grounding.training.contrast import ImagePhraseContrast, ImagesAndPhrases, Pairs, RegionPhraseContrast
 from grounding.training.criterion import LossConfig, TrainingCriterion
 from grounding.training.losses import embedding_distance, mask_loss

@@ -17,9 +17,9 @@ from optuna.exceptions import StorageInternalError
 
 import grounding.training.search as tuning
 from grounding import InputError
-from grounding.errors import SettingsError
 from grounding.model.decoder import DecoderConfig
 from grounding.runtime.cli import parse
+from grounding.runtime.errors import SettingsError
 from grounding.training.config import TrainConfig
 from grounding.training.search import DEFAULT_SPACE, TuneConfig, read_space, tune
 from grounding.training.train import train

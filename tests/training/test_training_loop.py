@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import grounding.training.train as training
-from grounding.errors import InputError
 from grounding.methods.dense import DenseGrounder
+from grounding.runtime.errors import InputError
 from grounding.training.config import TrainConfig
 from grounding.training.criterion import LossConfig
 from grounding.training.step import running_mean, warmup_cosine

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from grounding.data.refcocog import RefCOCOg
-from grounding.errors import SettingsError
 from grounding.methods.config import ModelConfig
 from grounding.model.decoder import DecoderConfig
+from grounding.runtime.errors import SettingsError
 from grounding.training.config import TrainConfig
 from grounding.training.datasets import training_data, training_items
 from grounding.training.train import train

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import grounding
-from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig, extract
+from grounding.runtime.errors import InputError
 from grounding.runtime.lru_cache import LRUCache
 from grounding.webapp.answers import Answerer
 from tests.webapp.conftest import given, write_photo

@@ -11,8 +11,8 @@ import pytest
 import requests
 from gradio import processing_utils, route_utils
 
-from grounding.errors import InputError
 from grounding.runtime.cli import parse
+from grounding.runtime.errors import InputError
 from grounding.webapp.events import Handlers
 from grounding.webapp.guard import BESIDES, LOOPBACK, RequestGuard, names_of
 from grounding.webapp.page import Components

@@ -16,7 +16,7 @@ import requests
 from PIL import Image
 
 import grounding
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from grounding.webapp.serving import ServeConfig, launch
 from reliability.page_session import Session
 from tests.scripts import ROOT, assert_refused, run_script

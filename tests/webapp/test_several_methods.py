@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from grounding import grounding_of_boxes
-from grounding.errors import InputError
 from grounding.extraction.settings import EXTRACTION_FILE
 from grounding.methods.calibration import CALIBRATION_FILE
 from grounding.methods.config import ModelConfig
@@ -17,6 +16,7 @@ from grounding.methods.load import load
 from grounding.methods.names import SHIPPED
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.yolo_clip import YOLOCLIPGrounder
+from grounding.runtime.errors import InputError
 from grounding.runtime.lru_cache import LRUCache
 from grounding.webapp.answers import Answerer, about, load_methods
 from grounding.webapp.uploads import examples_for, receive

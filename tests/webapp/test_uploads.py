@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from grounding.webapp.uploads import MOST_PHRASES, examples_from_data, phrases_of, receive
 
 

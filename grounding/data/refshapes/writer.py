@@ -23,8 +23,8 @@ from grounding.data.refshapes.meaning import Description, the_only
 from grounding.data.refshapes.phrases import absent, describe, say, several, single
 from grounding.data.refshapes.scenes import Scene, make_scene
 from grounding.data.refshapes.vocabulary import SHAPES
-from grounding.errors import InputError
 from grounding.geometry import box_xyxy_to_xywh
+from grounding.runtime.errors import InputError
 
 FORMAT_VERSION = 3  # part of every seed: raised when the generator changes, so that old folders are made anew
 SPLITS = ("train", "val", "test")

@@ -10,7 +10,7 @@ import pytest
 from grounding.data import download as module
 from grounding.data import flickr30k
 from grounding.data.download import download_flickr30k, main
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from tests.data.flickr30k.files import FIELD, STREET, write_flickr30k
 from tests.data.test_download import zipped
 from tests.local_server import LocalServer

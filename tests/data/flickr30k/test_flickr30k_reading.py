@@ -13,7 +13,7 @@ import pytest
 from grounding.data.flickr30k import Flickr30kEntities, read_captions
 from grounding.data.open_dataset import open_dataset
 from grounding.data.supervision import without_boxes
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from tests.data.flickr30k.files import FIELD, IMAGES, STREET, write_flickr30k, xml
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*that are published")

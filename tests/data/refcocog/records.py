@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from grounding.data.refcocog import RefCOCOg
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 
 SIZE = (40, 30)
 

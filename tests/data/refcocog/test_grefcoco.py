@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from grounding.data.refcocog import GRefCOCO, RefCOCOg
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from tests.toy_data import write_toy_data
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from grounding.data.refcocog import RefCOCOg
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from grounding.types import Expression
 from tests.data.refcocog.records import SIZE, error, ref, write
 

@@ -16,7 +16,7 @@ from PIL import Image
 from grounding.data import annotations
 from grounding.data.annotations import PUBLISHED_REFERENCES
 from grounding.data.refcocog import RefCOCOg
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from tests.shared_data import SHARED_DATA, needs_shared_data
 
 Rows = list[tuple[int, int, int, int, str, list[float]]]

@@ -14,7 +14,7 @@ import pytest
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.refshapes import writer
 from grounding.data.refshapes.writer import make_split_scene, write_refshapes
-from grounding.errors import InputError
+from grounding.runtime.errors import InputError
 from tests.scripts import ROOT, assert_refused, run_script
 
 FEW = {"train": 5, "val": 2, "test": 3}

@@ -23,11 +23,11 @@ from grounding.data.refshapes.writer import make_split_scene
 from grounding.deployment import export as export_folder
 from grounding.deployment import networks
 from grounding.deployment.export import OLDEST_TORCH, export_run, left_out, main
-from grounding.errors import InputError
 from grounding.extraction import ExtractionConfig
 from grounding.geometry import box_iou
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import load
+from grounding.runtime.errors import InputError
 from tests.scripts import ROOT
 
 pytestmark = pytest.mark.skipif(torch.__version__ < OLDEST_TORCH, reason=f"the export needs PyTorch {OLDEST_TORCH}")
