@@ -44,7 +44,7 @@ _HOME = {
     "GroundedImage": "methods.stream",
     "Grounder": "methods.grounder",
     "Grounding": "types",
-    "InputError": "errors",
+    "InputError": "runtime.errors",
     "ModelConfig": "methods.config",
     "RefCOCOg": "data.refcocog",
     "grounding_of_boxes": "methods.yolo_clip",
