@@ -40,7 +40,7 @@ def ground_pictures(options: Namespace) -> None:
         raise InputError(f"model is {options.model!r}, which looks at no image: give RN50, or the folder of a run")
     paths = images_in(options.image)
     model = ModelConfig(trust_checkpoint=options.trust_checkpoint)
-    # As all that look at images.
+    # What looks at images encodes them.
     grounder = cast(EncodingGrounder, load(options.model, model=model, device="auto", fast=options.fast))
     if grounder.text is not None:
         grounder.text(options.phrases)  # a phrase that cannot be asked is no fault of a picture

@@ -135,7 +135,7 @@ class RunFolder:
         # Later ones are those that the run fell back from: damaged, and no longer ahead of it on its way.
         earlier = [each for each in self._found() if each.name < place]
         kept = [path, *reversed(earlier)][: self._last_states]
-        for each in self._states.iterdir():
+        for each in self._states.glob("*.pt*"):  # halves that a kill has left, too; what else lies there is not ours
             if each not in kept:
                 each.unlink()
 

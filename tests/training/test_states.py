@@ -60,6 +60,15 @@ def test_a_damaged_newer_state_takes_no_place(
     assert newest(config) == 150 and "damaged" not in capsys.readouterr().out
 
 
+def test_what_is_no_state_stays(config: TrainConfig) -> None:
+    folder = config.output / "states"
+    (folder / "copies").mkdir(parents=True)
+    (folder / "why.txt").touch()
+    (folder / "00000001-0000.pt.part").touch()  # of a killed program
+    saved(config, 1, 2, keep=1)
+    assert [path.name[:6] for path in sorted(folder.iterdir())] == ["000000", "copies", "why.tx"]
+
+
 def test_training_goes_on_from_the_state_before_a_damaged_one(
     config: TrainConfig, undisturbed: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
