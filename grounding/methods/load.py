@@ -97,8 +97,8 @@ def load(
         The method; a run's is named like its folder.
 
     Raises:
-        InputError: no such method, folder or device, the folder's files are damaged or do not fit each other, or as
-            `hub_download.fetched` or `own.own_method`.
+        InputError: no such method, folder or device, the folder's files are damaged or do not fit each other, `fast` of
+            a method that has no input size to set, or as `hub_download.fetched` or `own.own_method`.
 
     Example:
         >>> grounding.load("refshapes").name, grounding.load("yolo-clip").name
@@ -116,6 +116,8 @@ def load(
         maps = load(maps_of(name), model=model, device=device, precision=precision, compiled=compiled,
                     fast=fast)  # fmt: skip
         return OnProposals(maps, load_proposer(proposals, device))
+    if fast and (name in BLIND or (name in TRAINING_FREE and name != ZERO_SHOT)):
+        raise InputError(f"fast sets the size at which a heatmap is made, and {name!r} has no such size: leave it out")
     if name in BLIND:
         return BLIND[name]()
     model = _as_seen(model_for(name, model), fast)

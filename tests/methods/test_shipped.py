@@ -56,3 +56,9 @@ def test_the_fast_setting_sees_an_image_once_and_small(name: str) -> None:
     [view] = getattr(method, "maps", method).encode(image).views
     assert view.letterboxes[0].model_size == FAST_SIZE and not view.mirrored
     assert len(method.ground(image, ["a"])) == 1
+
+
+@pytest.mark.parametrize("name", ["gradcam", "yolo-clip", "reclip", "centred-box"])
+def test_the_fast_setting_is_not_ignored_in_silence(name: str) -> None:
+    with pytest.raises(grounding.InputError, match=f"fast sets the size .* '{name}' has no such size"):
+        grounding.load(name, fast=True)

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from grounding.clip.dense import DenseFeatures
 from grounding.clip.text import PhraseFeatures
+from grounding.model.blocks import ModulatedBlock
 from grounding.model.decoder import DecoderConfig, HeatmapDecoder
 from grounding.runtime.errors import InputError
 
@@ -144,3 +145,15 @@ def test_with_and_without_gradients_it_answers_the_same_and_leaves_features_as_t
         found = decoder(features, make_phrases(2), torch.tensor([0, 0]))
     torch.testing.assert_close(found, with_gradients, atol=1e-6, rtol=0)
     assert all(torch.equal(values, features.pyramid[name]) for name, values in before.items())
+
+
+def test_a_phrase_scales_and_shifts_channels():
+    """Against FiLM as it is written, with gradients and without."""
+    torch.manual_seed(0)
+    block, x, summary = ModulatedBlock(8, 6, kernel_size=3), torch.randn(2, 8, 5, 4), torch.randn(2, 6)
+    scale, shift = (each[..., None, None] for each in block.modulation(summary).split(8, dim=1))
+    modulated = block.norm(block.depthwise(x)) * (1 + scale) + shift
+    expected = x + block.project(F.gelu(block.expand(modulated)))
+    torch.testing.assert_close(block(x, summary), expected)
+    with torch.no_grad():
+        torch.testing.assert_close(block(x, summary), expected)
