@@ -25,8 +25,16 @@ REPLACED = {  # what only other callers of the package need
     " if output_stride == 32 else _layer4_at_stride_16(visual.layer4, x)": "",
     "_evenly_spaced(count, like=x)": "torch.linspace(-1, 1, count).to(x)",
     '        self._updates = ""\n': "",
-    "        other._updates = str(sum(added.detach().double().sum().item() for added in updates.values()))\n": "",
+    "        other._updates = str(sum(added.detach().cpu().double().sum().item() for added in updates.values()))\n": "",
+    "        everyone = gathered(pairs)\n": "        everyone = pairs  # of one process\n",
+    "        everyone = gathered(own)\n": "        everyone = own  # of one process\n",
+    """        if everyone is own:  # one process: the same scores, and most of the loss's time
+            to_images = to_phrases.T
+        else:  # (P, all B)
+            to_images = scale * pooled_similarity(everyone.regions, everyone.valid, own.phrases, sharpness)
+""": "        to_images = to_phrases.T\n",
 }
+AFTER_DOCSTRING = re.compile(r'^( *(?:class|def) .*:\n +""".*"""\n)\n', re.MULTILINE)
 SELECTED = re.compile(r"(\w+)(?:\(([^)]*)\))?")
 
 
@@ -95,9 +103,6 @@ def _formatted(source: str) -> str:
     for words, others in REPLACED.items():
         source = source.replace(words, others)
     formatted = subprocess.run(ruff, input=source, capture_output=True, text=True, check=True).stdout.strip()
-    # Blank lines stand between definitions alone: a cell is short.
-    formatted = re.sub(r"\n\n(?! *(?:def |class |@))(?= )", "\n", formatted)
-    formatted = re.sub(r'^( *class .*:\n +""".*"""\n)\n', r"\1", formatted, flags=re.MULTILINE)
     return _filled(formatted)
 
 
@@ -182,7 +187,9 @@ def without_imports(source: str) -> str:
             lines[node.lineno - 1 : node.end_lineno] = [""] * ((node.end_lineno or node.lineno) - node.lineno + 1)
     text = "\n".join(lines)
     text = re.sub(r"  # fmt: skip|^# fmt: (?:off|on)\n?", "", text, flags=re.MULTILINE).strip()
-    return re.sub(r"\n{3,}", "\n\n", text)  # one blank line between definitions: a cell is short
+    # A cell is short: one blank line between definitions, none within them.
+    text = AFTER_DOCSTRING.sub(r"\1", re.sub(r"\n{3,}", "\n\n", text))
+    return re.sub(r"\n\n(?! *(?:def |class |@))(?= )", "\n", text)
 
 
 def names_in(source: str) -> set[str]:

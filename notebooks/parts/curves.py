@@ -8,10 +8,9 @@ curves += [(axes[3], "accuracy on the validation split", f"{name}, {label} boxes
                                    ("Pointing", "without", weak_history))]  # fmt: skip
 axes[3].axhline(untrained["Pointing"], color="grey", label="Pointing, CLIP untrained")
 for axis, title, label, of, split, name in curves:
-    values = [each[split][name] for each in of]
-    axis.plot(range(1, len(of) + 1), values, "o-" if split == "train" else "s--", label=label)
-    axis.set_title(title, loc="left", fontsize=10)
-    axis.set_xlabel("epoch")
-    axis.grid(visible=True, alpha=0.3)
+    style = "o-" if split == "train" else "s--"
+    axis.plot(range(1, len(of) + 1), [each[split][name] for each in of], style, label=label)
+    axis.set(title=title, xlabel="epoch")
+    axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
 plt.show()

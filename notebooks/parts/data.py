@@ -7,19 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-
-@dataclass(frozen=True)
-class Phrase:
-    """A referring expression: its objects' boxes in pixels of the original image, one in RefCOCOg, and their ids."""
-
-    text: str
-    boxes_xyxy: np.ndarray  # (N, 4) float32
-    ann_ids: tuple[int, ...]
-    image_id: int
-    category: str
-    tags: tuple[str, ...] = ()
-
-
+# A referring expression: of its objects, one in RefCOCOg, `boxes_xyxy` (N, 4) in pixels of the original image, and ids.
+Phrase = namedtuple("Phrase", "text boxes_xyxy ann_ids image_id category tags", defaults=[()])
 Region = namedtuple("Region", "ann_id box_xyxy category")  # an annotated object, whether a phrase is about it or not
 
 

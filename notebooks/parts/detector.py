@@ -1,13 +1,10 @@
 import onnxruntime
 from torchvision.ops import nms
 
-if OFFLINE:
-    DETECTOR_FILE = WEIGHTS / "embedded_yolox.onnx"
-else:
-    DETECTOR_FILE = RUNS / "yolox_s.onnx"
-    if not DETECTOR_FILE.is_file():
-        torch.hub.download_url_to_file("https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0/"
-                                       "yolox_s.onnx", DETECTOR_FILE)  # fmt: skip
+YOLOX = "https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0/yolox_s.onnx"
+DETECTOR_FILE = WEIGHTS / "embedded_yolox.onnx" if OFFLINE else RUNS / Path(YOLOX).name
+if not DETECTOR_FILE.is_file():
+    torch.hub.download_url_to_file(YOLOX, DETECTOR_FILE)
 DETECTOR = onnxruntime.InferenceSession(str(DETECTOR_FILE), providers=["CPUExecutionProvider"])
 
 

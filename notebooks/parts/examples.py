@@ -19,7 +19,7 @@ for part, (title, chosen) in zip(figure.subfigures(4, 1), picked.items(), strict
         axis.axis("off")
         if i is not None:
             example = dataset["test"][dataset["test"].image_ids.index(ours[i].phrase.image_id)]
-            answer = methods[OURS](example._replace(phrases=[ours[i].phrase]), TESTING.encode([example.image]))[0]
+            answer = methods[OURS](example._replace(phrases=[ours[i].phrase]))[0]
             boxes = [ours[i].phrase.boxes_xyxy[0], ours[i].box_xyxy, theirs[i].box_xyxy]
             title = textwrap.fill(f"{ours[i].phrase.text} (IoU {first[i]:.2f})", 36)
             draw(axis, example.image, boxes, ("white", "#e6550d", "#17becf"), title, answer.heatmap)

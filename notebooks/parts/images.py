@@ -2,10 +2,7 @@ import numpy as np
 
 
 class TrainingImages:
-    """A split's images (or those `chosen`) as batches; features of the frozen CLIP are kept where there is room.
-
-    Where it is not `boxed`, no box leaves this class.
-    """
+    """A split's images, or those `chosen`, as batches, with frozen features kept; not `boxed`: no box leaves it."""
 
     def __init__(self, dataset, encoder, *, boxed=True, chosen=None, known=None):
         self.dataset, self.encoder, self.boxed = dataset, encoder, boxed
@@ -36,14 +33,12 @@ class TrainingImages:
         return DenseFeatures(pyramid, torch.cat([one.embeddings for one in each]).float())
 
     def batch(self, indices, rng, *, pixels):
-        """Some phrases of each of B images and, with boxes, one that fits nothing in it: P phrases, on DEVICE.
-
-        With boxes, phrases of different objects come first: they are each other's hardest negatives. Also: letterboxed
-        `squares`, `valid` cells (B, h, w), `boxes_xyxy` in model pixels, phrase by phrase, and their `counts` (P,).
-        """
+        """Some phrases of each of B images and, with boxes, one that fits nothing in it: P phrases on DEVICE,
+        letterboxed `squares`, `valid` cells (B, h, w), `boxes_xyxy` in model pixels, and `counts` (P,) of them."""
         asked, image_index, boxes, squares, valid = [], [], [], [], []
         for position, index in enumerate(indices):
             own = [self.phrases[index][i] for i in rng.permutation(len(self.phrases[index]))]
+            # Phrases of different objects come first: they are each other's hardest negatives.
             first = {each.ann_ids: id(each) for each in own}.values() if self.boxed else ()
             drawn = sorted(own, key=lambda each: id(each) not in first)[: SETTINGS.phrases]
             drawn += self.absent.get(own[0].image_id, [])

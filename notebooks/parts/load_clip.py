@@ -1,12 +1,10 @@
-from types import SimpleNamespace
+from collections import namedtuple
 
 import clip
 from clip.model import CLIP, AttentionPool2d, Bottleneck, ModifiedResNet, build_model
 from safetensors.torch import load_file
 
-
-class LoadedCLIP(SimpleNamespace):
-    """The frozen foundation model, and its `image_tower` with batch norms folded: OpenAI's RN50, or the project's."""
+LoadedCLIP = namedtuple("LoadedCLIP", "model image_tower")  # frozen; of the tower, batch norms are folded
 
 
 def load_clip():
@@ -16,4 +14,4 @@ def load_clip():
     else:
         model, _ = clip.load(RN50, device="cpu", jit=False)
     model = model.float().eval().requires_grad_(False).to(DEVICE)
-    return LoadedCLIP(model=model, image_tower=fold_batch_norms(model.visual).to(memory_format=torch.channels_last))
+    return LoadedCLIP(model, fold_batch_norms(model.visual).to(memory_format=torch.channels_last))

@@ -1,21 +1,16 @@
 from scipy.stats import mannwhitneyu
 
 
-def set_answers(decoder, of):
+def set_answers(of):
     """Boxes, scores and presence of every phrase, and the annotated boxes; which boxes are found is decided afterwards.
-
-    The phrases are those of the same images in gRefCOCO's format, or the split's own and some that fit nothing.
-    """
-    asked_of = {image_id: of.phrases[image_id] + absent for image_id, absent in absent_phrases(of).items()}
+    The phrases are those of the same images in gRefCOCO's format, or the split's own and some that fit nothing."""
+    asked_of, answers = {image_id: of.phrases[image_id] + absent for image_id, absent in absent_phrases(of).items()}, []
     if (DATA / "annotations/grefs(unc).json").is_file():
         asked_of = RefCOCOg(DATA, of.split, references="grefs(unc).json").phrases
-    seen, answers = updated_encoder(TESTING, decoder), []
     for index, image_id in enumerate(of.image_ids):
         if asked := asked_of.get(image_id):
-            image, texts = of[index].image, [each.text for each in asked]
-            found = ground(seen, decoder, seen.encode([image]), image, texts, relative=THRESHOLDS[OURS])
-            answers += [(each.boxes_xyxy, each.scores, each.presence, phrase.boxes_xyxy)
-                        for each, phrase in zip(found, asked, strict=True)]  # fmt: skip
+            answers += [(each.boxes_xyxy, each.scores, each.presence, phrase.boxes_xyxy) for each, phrase in
+                        zip(methods[OURS](of[index]._replace(phrases=asked)), asked, strict=True)]  # fmt: skip
     return answers
 
 
@@ -30,8 +25,7 @@ def share_right(pairs):
     return np.mean([len(found) == len(boxes) == matched(found, boxes) for found, boxes in pairs])
 
 
-strongest = decoders[OURS]
-on_val, on_test = set_answers(strongest, dataset["val"]), set_answers(strongest, dataset["test"])
+on_val, on_test = set_answers(dataset["val"]), set_answers(dataset["test"])
 grid = [(presence, score) for presence in np.linspace(0.1, 0.9, 9) for score in np.linspace(0.1, 0.95, 9)]
 of_sets = decided(on_test, *max(grid, key=lambda both: share_right(decided(on_val, *both))))
 there, absent = [each for each in of_sets if len(each[1])], [each for each in of_sets if not len(each[1])]

@@ -3,9 +3,8 @@ def with_pseudo_boxes(kept):
     images = images_of("train", SMALL)
     for index in set(SMALL.tolist()) - set(kept.tolist()):
         example = images.dataset[index]
-        answers = ground(ENCODER, WEAK, images.view(index), example.image, example.texts, relative=0.6)
-        pairs = zip(example.phrases, answers, strict=True)
-        images.phrases[index] = [replace(phrase, boxes_xyxy=answer.boxes_xyxy[:1]) for phrase, answer in pairs]
+        pairs = zip(example.phrases, ground(ENCODER, WEAK, images.view(index), example.texts), strict=True)
+        images.phrases[index] = [phrase._replace(boxes_xyxy=answer.boxes_xyxy[:1]) for phrase, answer in pairs]
     return images
 
 

@@ -19,10 +19,8 @@ def losses_of(criterion, images, indices, rng):
 
 def train(name, criterion, images, *, epochs, steps, batch, learning_rate, validate=()):
     """Train what a criterion holds; the running mean of the weights, and what each epoch came to.
-
-    A run that was stopped goes on after its last whole epoch: its state is in the folder RUNS. `validate`: images to
-    validate on, and how many at once.
-    """
+    A run that was stopped goes on after its last whole epoch, whose state is in the folder RUNS. `validate`: images to
+    validate on, and how many at once."""
     decoder, path = criterion.decoder, RUNS / f"{name}.pt"
     optimizer = torch.optim.AdamW(_parameter_groups(criterion, 0.02), lr=learning_rate, eps=EPSILON)
     total = epochs * steps

@@ -1,14 +1,14 @@
+import numpy as np
+import torch
+
+
 def accuracy(decoder, images, relative=0.6):
     """Acc@0.5 and pointing accuracy on a split's images, at the size of training."""
-    seen, right, pointed = updated_encoder(images.encoder, decoder), [], []
+    method, answers = dense_method(images.encoder, decoder, relative=relative), []
     for index in images.chosen:
         example = images.dataset[index]
-        view = images.view(index) if seen is images.encoder else seen.encode([example.image])
-        answers = ground(seen, decoder, view, example.image, example.texts, relative=relative)
-        for phrase, answer in zip(example.phrases, answers, strict=True):
-            right.append(ious_with(answer.boxes_xyxy[:1], phrase.boxes_xyxy[0])[0] >= 0.5)
-            pointed.append(point_inside(hottest_point(answer.heatmap), phrase.boxes_xyxy[0]))
-    return {"Acc@0.5": float(np.mean(right)), "Pointing": float(np.mean(pointed))}
+        answers += measured(example, method(example, images.view(index)))
+    return {name: values_of(answers, name).mean() for name in ("Acc@0.5", "Pointing")}
 
 
 def validated(criterion, decoder, images, batch):
@@ -19,5 +19,4 @@ def validated(criterion, decoder, images, batch):
         batches = images.chosen[: len(images) // batch * batch].reshape(-1, batch)
         losses = [losses_of(criterion, images, indices, rng) for indices in batches]
     criterion.decoder = trained
-    means = {name: np.mean([each[name].item() for each in losses]) for name in losses[0]}
-    return means | accuracy(decoder, images)
+    return {name: np.mean([each[name].item() for each in losses]) for name in losses[0]} | accuracy(decoder, images)

@@ -4,14 +4,11 @@ def grounding_of_boxes(phrase, boxes, scores, image):
     boxes, heatmap = boxes[order], np.zeros(image.shape[:2], np.float32)
     column, row = ((boxes[0, :2] + boxes[0, 2:]) / 2).astype(int)
     heatmap[row, column] = 1
-    return Grounding(phrase, boxes, scores[order], heatmap, image, presence=float(scores.max()))
+    return Grounding(phrase, boxes, scores[order], heatmap, float(scores.max()))
 
 
 def crops_of(image, boxes, *, context=1.25):
-    """(N, S, S, 3) uint8: squares about the boxes, some surroundings included, at CLIP's input size.
-
-    A squashed crop would turn a diamond into a square; beyond the image, its edge goes on.
-    """
+    """(N, S, S, 3) uint8: squares about the boxes at CLIP's input size. Squashed, a diamond would be a square."""
     size, pad = FOUNDATION.model.visual.input_resolution, max(image.shape)
     padded = Image.fromarray(np.pad(image, ((pad, pad), (pad, pad), (0, 0)), mode="edge"))
     centres, half = (boxes[:, :2] + boxes[:, 2:]) / 2 + pad, context * (boxes[:, 2:] - boxes[:, :2]).max(axis=1) / 2
@@ -27,8 +24,8 @@ def yolo_clip(example, view):
     seen = F.normalize(FOUNDATION.image_tower(normalise_pixels(pixels)).float(), dim=-1)
     cosines = ENCODER.encode_phrases(example.texts).embeddings @ seen.T
     likely = (FOUNDATION.model.logit_scale.exp() * cosines).softmax(dim=1).cpu().numpy()
-    pairs = zip(example.texts, likely, strict=True)
-    return [grounding_of_boxes(text, boxes, scores, example.image) for text, scores in pairs]
+    return [grounding_of_boxes(text, boxes, scores, example.image)
+            for text, scores in zip(example.texts, likely, strict=True)]  # fmt: skip
 
 
 def best_proposal(example, view):
