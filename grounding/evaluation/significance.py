@@ -17,17 +17,11 @@ BATCH = 200  # resamples in memory at a time
 
 @dataclass(frozen=True)
 class Difference:
-    """How much better one method is than another on the same expressions.
+    """How much better one method is than another on the same expressions."""
 
-    Attributes:
-        difference: mean of the one minus mean of the other.
-        interval: 95 % of the bootstrapped differences lie in [low, high].
-        p_value: two-sided, of a permutation test that swaps the methods' answers image by image.
-    """
-
-    difference: float
-    interval: tuple[float, float]
-    p_value: float
+    difference: float  # mean of the one minus mean of the other
+    interval: tuple[float, float]  # 95 % of the bootstrapped differences lie in [low, high]
+    p_value: float  # two-sided, of a permutation test that swaps the methods' answers image by image
 
 
 def intervals_by_image(values: np.ndarray, image_ids: np.ndarray, *, seed: int = 0) -> np.ndarray:

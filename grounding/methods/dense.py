@@ -163,5 +163,5 @@ class DenseGrounder(EncodingGrounder):
         boxes_xyxy, scores = extract(heatmap, self.extraction, self.quality_head, encoded.images[index])
         answer = Grounding(phrase, boxes_xyxy, scores, heatmap, encoded.images[index], presence=float(np.mean(present)))
         if self.calibration is not None and not self.raw_scores:
-            return calibrated(answer, self.calibration)
+            return replace(calibrated(answer, self.calibration), calibrated=True)
         return with_cosines(answer) if self.decoder is None and not self.raw_scores else answer

@@ -11,16 +11,13 @@ import pytest
 from grounding.methods.calibration import (
     CALIBRATION_FILE,
     Calibration,
-    apart_from_better,
     calibrated,
     found_by,
     read_calibration,
-    save_calibration,
     with_cosines,
 )
 from grounding.runtime.errors import InputError
 from grounding.types import Grounding
-from grounding.visualization import phrases
 
 CALIBRATION = Calibration(presence=(2.0, -1.0), score=(0.5, 0.25), least_presence=0.4, least_score=0.6)
 
@@ -71,26 +68,6 @@ def test_two_boxes_on_one_object_are_not_two_objects() -> None:
     boxes = np.array([[0, 0, 10, 10], [3, 0, 13, 10], [8, 0, 18, 10]], np.float32)  # IoU 0.54 and 0.33 with neighbours
     scores = np.array([0.9, 0.8, 0.7], np.float32)
     assert found_by(boxes, scores, 0.5, CALIBRATION) == (0, 2)  # which overlap by 0.11
-    assert apart_from_better(boxes[::-1], scores) == [0, 2]
-    assert apart_from_better(boxes[:0], scores[:0]) == []
-
-
-def test_only_what_is_found_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn: list[str] = []
-    monkeypatch.setattr(phrases, "draw_boxes", lambda _, boxes, labels, **style: drawn.extend(labels))
-    for each in (
-        answer([0.9, 0.8, 0.01], 0.6),
-        *(calibrated(answer([0.9, 0.8, 0.01], p), CALIBRATION) for p in (0.6, 0.1)),
-    ):
-        drawn.append("picture")
-        each.save(tmp_path / "a.png")
-    assert drawn == ["picture", "x 0.90", "picture", "x 0.79", "0.72", "picture"]
-
-
-def test_a_run_folder_keeps_it(tmp_path: Path) -> None:
-    assert read_calibration(tmp_path) is None
-    save_calibration(tmp_path, CALIBRATION)
-    assert read_calibration(tmp_path) == CALIBRATION
 
 
 GOOD = "presence: [1, 0]\nscore: [1, 0]\nleast_presence: 0.5\nleast_score: 0.5"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import clip
@@ -105,10 +104,9 @@ def test_an_encoded_image_is_asked_without_another_look(image, scorer, monkeypat
         for answer, other in zip(method.ground(encoded, PHRASES), answers, strict=True):
             for name in ("boxes_xyxy", "scores", "image"):
                 np.testing.assert_array_equal(getattr(answer, name), getattr(other, name))
-    other_detector = FakeProposer(BOXES)
-    other_detector.sha256 = "1" * 64
+    proposer.sha256 = "1" * 64
     with pytest.raises(InputError, match="another CLIP, detector or input size has encoded the image"):
-        YOLOCLIPGrounder(other_detector, scorer).ground(encoded, ["a box"])
+        methods[0].ground(encoded, ["a box"])
 
 
 def test_reclip_follows_the_relation(image, scorer) -> None:
@@ -161,12 +159,3 @@ def test_a_box_mask_comes_back_as_its_box(example) -> None:
         clipped = np.minimum(annotated, [192, 96, 192, 96])
         assert len(answer.boxes_xyxy) == 1
         np.testing.assert_allclose(answer.boxes_xyxy[0], clipped, atol=3)
-
-
-def test_bounds_of_examples_without_phrases_are_empty(example, scorer) -> None:
-    without = replace(example, expressions=())
-    assert annotated_clip([], scorer) == []
-    assert [len(answers) for answers in annotated_clip([without, example], scorer)] == [0, 2]
-    proposer = FakeProposer(BOXES)
-    assert random_proposal(without, proposer) == yolo_oracle(without, proposer) == []
-    assert box_mask(without, model_size=192, stride=4, extraction=ExtractionConfig()) == []

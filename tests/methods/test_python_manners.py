@@ -16,7 +16,12 @@ import pytest
 import torch
 
 import grounding
+from grounding.deployment.bulk import BulkConfig, ground_file
+from grounding.evaluation.compare import EvaluateConfig, compare
+from grounding.training.config import TrainConfig
+from grounding.training.train import train
 from grounding.types import Grounding
+from grounding.visualization.commands import VisualizeConfig, sheets
 from tests.scripts import ROOT
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
@@ -75,15 +80,25 @@ def test_settings_are_of_their_own_kind(setting: str) -> None:
         grounding.load("yolo-clip", **{setting: {"a": 1}})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("device", ["cuda:99", "gpu", None, "meta"])
-def test_a_device_that_is_not_there_is_refused_in_a_sentence(device: Any) -> None:
-    with pytest.raises(grounding.InputError, match=r"^device is .*, which PyTorch cannot use on this machine"):
-        grounding.load("zero-shot", device=device)
+def test_configurations_made_in_python_are_held_to_the_bounds_of_the_command_line(tmp_path: Path) -> None:
+    bulk, training = BulkConfig("zero-shot", tmp_path, tmp_path), TrainConfig(tmp_path, tmp_path)
+    for start, config, said in (
+        (ground_file, replace(bulk, readers=0), "BulkConfig: readers is 0"),
+        (train, replace(training, workers=-1), "TrainConfig: workers is -1"),
+        (train, replace(training, epochs=1.5), r"TrainConfig: epochs is 1\.5"),
+        (compare, EvaluateConfig(["zero-shot"], tmp_path, tmp_path, images_per_batch=0), "images_per_batch is 0"),
+        (sheets, VisualizeConfig(["zero-shot"], tmp_path, data=tmp_path, count=-2), "VisualizeConfig: count is -2"),
+    ):
+        with pytest.raises(grounding.InputError, match=said):
+            start(config)  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("device", ["auto", torch.device("cpu"), "cpu:0"])
-def test_devices_by_their_names(device: Any) -> None:
-    assert grounding.load("zero-shot", device=device).ground(IMAGE, PHRASES)[0].boxes_xyxy.shape[1] == 4
+def test_devices_are_those_of_this_machine() -> None:
+    for known in ("auto", torch.device("cpu"), "cpu:0"):
+        assert len(grounding.load("zero-shot", device=known).ground(IMAGE, PHRASES)) == 1
+    for other in ("cuda:99", "gpu", None, "meta"):
+        with pytest.raises(grounding.InputError, match=r"^device is .*, which PyTorch cannot use on this machine"):
+            grounding.load("zero-shot", device=other)  # type: ignore[arg-type]
 
 
 SPAWN = """
