@@ -37,13 +37,6 @@ def test_boxes_and_their_order_are_those_of_the_raw_heat(name: str, example) -> 
         assert told.calibrated and 0 < told.presence < 1 and not before.calibrated
 
 
-def test_what_is_absent_is_less_likely_there(example) -> None:
-    grounder = load("zero-shot")
-    there = np.mean([each.presence for each in grounder.ground(example.image, example.phrases)])
-    absent = ["a photograph of the Eiffel tower", "an elephant", "two people shaking hands"]
-    assert np.mean([each.presence for each in grounder.ground(example.image, absent)]) < there
-
-
 @pytest.mark.parametrize("model", [ModelConfig(extraction=ExtractionConfig("multi_threshold")),
                                    ModelConfig(spatial_rules=True)])  # fmt: skip
 def test_another_way_to_boxes_is_not_what_was_calibrated(model: ModelConfig, example) -> None:
