@@ -47,10 +47,6 @@ class DenseGrounder(EncodingGrounder):
     Attributes:
         updates_clip: whether images are encoded with the decoder's updates of the encoder.
         raw_scores: whether scores and presence stay as the heatmap gives them, for a calibration to be fitted to.
-
-    Raises:
-        InputError: the extraction needs a quality head and there is none, a size is no positive multiple of 32, or
-            rules are asked of a decoder, which makes no similarity map.
     """
 
     encoded = EncodedImages
