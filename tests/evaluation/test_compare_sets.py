@@ -45,6 +45,7 @@ def test_measures_are_those_of_the_methods_own_answers(data, tmp_path, capsys):
     calibration = fit_calibration(answers["val"])
     own = from_plain(measured["calibration"], Calibration)
     assert own.presence == pytest.approx(calibration.presence, abs=1e-3)
+    assert own.least_presence == pytest.approx(calibration.least_presence, abs=1e-5), "chosen on val"
     assert measured["calibrated_on"] == "val"
     expected = set_metrics([calibrated(each, own) for each in answers["test"]])
     assert measured["metrics"] == pytest.approx(expected, abs=1e-6)
