@@ -16,10 +16,9 @@ from grounding.clip.encoder import Encoder
 from grounding.clip.text import TextEncoder
 from grounding.evaluation.clip_similarity import CLIPSimilarity
 from grounding.extraction import ExtractionConfig
-from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
+from grounding.methods.gradcam import GradCAMGrounder
 from grounding.methods.grounder import Grounder
-from grounding.methods.load import gradcam, zero_shot
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import ProposalScorer, YOLOCLIPGrounder
 from grounding.model.decoder import DecoderConfig, decoder_for
@@ -72,8 +71,8 @@ def decoding(kind: str) -> Callable[[LoadedCLIP], Grounder]:
 METHODS: dict[str, Callable[[LoadedCLIP], Grounder]] = {
     "decoder": decoding("convolutional"),
     "adapters": decoding("adapters"),
-    "gradcam": lambda clip: gradcam(clip, ModelConfig()),
-    "zero-shot": lambda clip: zero_shot(Encoder(clip, model_size=64), ModelConfig()),
+    "gradcam": lambda clip: GradCAMGrounder(clip, extraction=ExtractionConfig()),
+    "zero-shot": lambda clip: DenseGrounder(Encoder(clip, model_size=64), None, extraction=ExtractionConfig(), name=""),
     "yolo-clip": lambda clip: YOLOCLIPGrounder(FakeProposer(BOXES), ProposalScorer(clip)),
     "reclip": lambda clip: ReCLIPGrounder(FakeProposer(BOXES), ProposalScorer(clip)),
 }

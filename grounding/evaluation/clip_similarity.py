@@ -34,16 +34,13 @@ class CLIPSimilarity:
     def measure(
         self, examples: Sequence[Example], boxes_xyxy: Sequence[Sequence[np.ndarray]]
     ) -> list[list[dict[str, float]]]:
-        """Measures of the answer to each expression of some examples; their crops go through CLIP together.
+        """Cosine similarity and Euclidean distance of L2-normalised embeddings, per example and expression.
 
-        The same call has the same result to the last bit, whatever was measured before. `boxes_xyxy` holds (K, 4) per
-        example and expression: boxes that are the answer with the same probability, over which means are taken.
-
-        Returns:
-            Per example and expression cosine similarity and Euclidean distance, of L2-normalised embeddings, between
-            predicted crop and phrase ("text_..."), between predicted and annotated crop ("crop_..."), and between
-            annotated crop and phrase ("annotated_text_..."); and "category_accuracy", whether the annotated category's
-            name is the closest one to the predicted crop (where it is one of `categories`).
+        Of predicted crop and phrase ("text_..."), predicted and annotated crop ("crop_..."), annotated crop and phrase
+        ("annotated_text_..."); and "category_accuracy", whether the annotated category's name, where it is one of
+        `categories`, is the closest one to the predicted crop. `boxes_xyxy` holds (K, 4) per example and expression:
+        boxes that are the answer with the same probability, over which means are taken. All crops go through CLIP
+        together; the same call has the same result to the last bit, whatever was measured before.
         """
         phrases_of, annotated = self._annotated(examples)
         answered = [np.concatenate(answers) for answers in boxes_xyxy]

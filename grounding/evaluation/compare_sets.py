@@ -17,7 +17,8 @@ from grounding.data.supervision import as_set, refuse_test_split
 from grounding.evaluation.evaluate import answers_of
 from grounding.evaluation.registry import MethodSettings, load_method, precision_of
 from grounding.evaluation.result_folder import claim, settings_of, write_results
-from grounding.evaluation.sets import SetAnswer, calibrated_answer, fit_calibration, intervals_of, set_metrics
+from grounding.evaluation.sets import SetAnswer, fit_calibration, intervals_of, set_metrics
+from grounding.methods.calibration import calibrated
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.grounder import Grounder
@@ -95,7 +96,7 @@ def compare_sets(config: SetsConfig) -> dict[str, Any]:
         answers = ask(measured)
         if calibration is None:
             calibration = fit_calibration(ask(chosen_on))
-            answers = [calibrated_answer(each, calibration) for each in answers]
+            answers = [calibrated(each, calibration) for each in answers]
         methods[name] = {
             "n": len(answers),
             "metrics": set_metrics(answers),

@@ -32,26 +32,17 @@ IMAGES_PER_BATCH = 16
 
 @dataclass(frozen=True)
 class EvaluatedMethod:
-    """Something that answers the phrases of examples: a Grounder, or a bound that looks at the annotation.
-
-    Attributes:
-        name, weights: as those of a `Grounder`.
-        answer: examples -> per example, one answer per phrase.
-        at_random: whether its answer is any one of its boxes, each as likely.
-        made_from: all that its answers depend on besides the data; where two runs agree in it, so do the answers.
-        text: what it remembers of phrases; None where it reads none.
-        precision: what its network computes in, such as "float32"; "none" where it has no network.
-        given: sent_id -> what it has answered elsewhere to every phrase that it is asked about; None where it answers.
-    """
+    """Something that answers the phrases of examples: a Grounder, or a bound that looks at the annotation."""
 
     name: str
     weights: str
     answer: Callable[[Sequence[Example]], list[list[Grounding]]] = lambda examples: []
-    at_random: bool = False
+    at_random: bool = False  # whether its answer is any one of its boxes, each as likely
+    # All that its answers depend on besides the data: where two runs agree in it, so do the answers.
     made_from: dict[str, Any] = field(default_factory=dict)
-    text: TextEncoder | None = None
-    precision: str = "none"
-    given: Mapping[int, Prediction] | None = None
+    text: TextEncoder | None = None  # what it remembers of phrases
+    precision: str = "none"  # what its network computes in, such as "float32"
+    given: Mapping[int, Prediction] | None = None  # sent_id -> what has been answered elsewhere, and is not asked here
 
 
 def method_of(grounder: Grounder) -> EvaluatedMethod:

@@ -19,7 +19,7 @@ from grounding.evaluation.score import read_answers
 from grounding.extraction.settings import EXTRACTION_FILE
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
-from grounding.methods.grounder import Grounder
+from grounding.methods.grounder import EncodingGrounder, Grounder
 from grounding.methods.load import load, model_for
 from grounding.methods.names import RUN_FILES, TRAINING_FREE, folder_of, is_answer_file, maps_of, needs_no_training
 from grounding.methods.own import MethodName, OwnGrounder
@@ -114,13 +114,9 @@ def origin_of(grounder: Grounder, name: MethodName, settings: MethodSettings) ->
 
 def precision_of(grounder: Grounder) -> str:
     """What a method's network computes in, in words."""
-    if isinstance(grounder, OnProposals):
-        return precision_of(grounder.maps)
-    if isinstance(grounder, DenseGrounder):
-        return precision_name(grounder.encoder.clip.precision)
-    if isinstance(grounder, YOLOCLIPGrounder):
-        return precision_name(grounder.scorer.clip.precision)
-    return NOT_KNOWN if isinstance(grounder, OwnGrounder) else "none"
+    if isinstance(grounder, OwnGrounder):
+        return NOT_KNOWN
+    return precision_name(grounder.clip.precision) if isinstance(grounder, EncodingGrounder) else "none"
 
 
 def code_identity() -> str:

@@ -20,9 +20,6 @@ def refuse_another(path: Path, settings: Mapping[str, Any]) -> None:
     """Does nothing where results may be written: there are none, or they are of the same settings (`settings_of`).
 
     Methods and bounds may be more than before, with the same first method, which the others are held against.
-
-    Raises:
-        InputError: there are results of other settings, or nothing says of which.
     """
     note = _note_of(path)
     if not note.is_file() and not path.is_file():

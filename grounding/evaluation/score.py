@@ -85,10 +85,6 @@ def read_answers(path: Path, expressions: Mapping[int, Expression]) -> list[Pred
     Lines have at least sent_id, boxes_xyxy and scores; boxes may be in any order. In COCO results each expression is an
     image: image_id is its sent_id, and bbox is xywh. One of the split's `expressions`, sent_id -> expression, that has
     no answer is answered wrongly; where there are none, each line has to say all that a `Prediction` needs.
-
-    Raises:
-        InputError: the file is not of its form, an expression is answered twice or is not one of the split, or boxes
-            lie within 0 and 1 where annotated ones do not.
     """
     if not path.is_file():
         raise InputError(f"there is no file {path}: correct the path")

@@ -16,7 +16,7 @@ from scipy.stats import mannwhitneyu
 
 from grounding.evaluation.significance import intervals_by_image
 from grounding.geometry import box_iou
-from grounding.methods.calibration import Calibration, found_by, probabilities, raw_logit
+from grounding.methods.calibration import Calibration, calibrated, raw_logit
 from grounding.runtime.errors import InputError
 
 RIDGE = 1e-3  # of the slope, per example: without it, what separates perfectly has no slope that is finite
@@ -27,17 +27,11 @@ SCORES_TRIED = np.linspace(0.02, 1.0, 50)
 
 @dataclass(frozen=True, eq=False)
 class SetAnswer:
-    """One answer, of which the boxes `found` are the set, beside its annotation.
-
-    Attributes:
-        boxes_xyxy, scores: (N, 4) in pixels of the image and (N,) in [0, 1], all candidates, best first.
-        annotated_xyxy: (M, 4); M = 0 where nothing in the image fits the phrase.
-        presence: how sure the method is that anything does, in [0, 1].
-    """
+    """One answer beside its annotation: `boxes_xyxy`, `scores`, `presence` and `found` are those of a `Grounding`."""
 
     boxes_xyxy: np.ndarray
     scores: np.ndarray
-    annotated_xyxy: np.ndarray
+    annotated_xyxy: np.ndarray  # (M, 4); M = 0 where nothing in the image fits the phrase
     presence: float
     image_id: int
     found: tuple[int, ...]
@@ -117,20 +111,13 @@ def fit_calibration(sets: Sequence[SetAnswer], single: Sequence[SetAnswer] = ())
     return _with_best_thresholds(Calibration(of_presence, of_score, least_presence=0.0, least_score=1.0), sets)
 
 
-def calibrated_answer(answer: SetAnswer, calibration: Calibration) -> SetAnswer:
-    """The same with probabilities for its scores and its presence, and the boxes that are found by them."""
-    scores, presence = probabilities(answer.scores, answer.presence, calibration)
-    found = found_by(answer.boxes_xyxy, scores, presence, calibration)
-    return replace(answer, scores=scores, presence=presence, found=found)
-
-
 def _with_best_thresholds(calibration: Calibration, sets: Sequence[SetAnswer]) -> Calibration:
     """The calibration with the thresholds of the best set accuracy; of equals the lowest presence, then score."""
     absent = np.array([len(each.annotated_xyxy) == 0 for each in sets])
-    presence = np.array([calibrated_answer(each, calibration).presence for each in sets])
+    presence = np.array([calibrated(each, calibration).presence for each in sets])
     # By score threshold: whether each answer is right if it is not withheld.
     right = np.array([
-        [is_right(calibrated_answer(each, replace(calibration, least_score=least))) for each in sets]
+        [is_right(calibrated(each, replace(calibration, least_score=least))) for each in sets]
         for least in SCORES_TRIED.tolist()
     ])  # fmt: skip
     tried = np.unique(np.quantile(presence, np.linspace(0, 1, PRESENCES_TRIED), method="nearest"))

@@ -51,19 +51,12 @@ SIZES = ("small", "medium", "large")
 
 @dataclass(frozen=True)
 class Summary:
-    """A method's answers to P queries, measured.
-
-    Attributes:
-        predictions: P answers.
-        expressions: P, what was asked; None where only the answer is known.
-        regions: image id -> every annotated object of the image; may lack images.
-        values: measure -> (P,) float64; NaN where a query has no such measure.
-    """
+    """A method's answers to P queries, measured."""
 
     predictions: tuple[Prediction, ...]
-    expressions: tuple[Expression | None, ...]
-    regions: Mapping[int, Sequence[Region]]
-    values: dict[str, np.ndarray]
+    expressions: tuple[Expression | None, ...]  # None where only the answer is known
+    regions: Mapping[int, Sequence[Region]]  # image id -> every annotated object of the image; may lack images
+    values: dict[str, np.ndarray]  # measure -> (P,) float64; NaN where a query has no such measure
 
     def means(self, chosen: np.ndarray | None = None) -> dict[str, float]:
         """Every measure over all queries, or over the chosen ones, (P,) bool; a measure that none has is left out."""
@@ -205,7 +198,7 @@ def kinds_of(expression: Expression, regions: Sequence[Region], image_area: floa
         region.category == expression.category and region.ann_id != expression.ann_id for region in regions
     )
     return {
-        "phrase length": _length(len(words)),
+        "phrase length": LENGTHS[sum(len(words) > most for most in (3, 6, 10))],
         "box area": SIZES[int(area >= SMALL) + int(area >= LARGE)],
         "same-category distractors": str(distractors) if distractors < 3 else "3 or more",
         "category": expression.category or "unknown",
@@ -218,7 +211,3 @@ def in_order(kind: str) -> tuple[int, str]:
     """Sorts the kinds of an axis: lengths and sizes as they grow, all others by their names."""
     ordered = (*LENGTHS, *SIZES)
     return (ordered.index(kind) if kind in ordered else len(ordered)), kind
-
-
-def _length(words: int) -> str:
-    return LENGTHS[sum(words > most for most in (3, 6, 10))]

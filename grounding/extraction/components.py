@@ -73,14 +73,9 @@ def kept_pixels(heatmap: np.ndarray, *, relative_threshold: float, absolute_thre
 
 def distinct_boxes(heatmap: np.ndarray, *, levels: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     """Boxes of the connected regions at every level, less near duplicates, and scores, as `extract` has them."""
-    boxes = candidate_regions(heatmap, levels=levels)
+    of_levels = [boxes_from_heatmap(heatmap, relative_threshold=level)[0] for level in levels]
+    boxes = np.unique(np.concatenate(of_levels), axis=0)
     return without_duplicates(boxes, distinctness(checked(heatmap), boxes))
-
-
-def candidate_regions(heatmap: np.ndarray, *, levels: Sequence[float]) -> np.ndarray:
-    """(N, 4) float32 boxes of the connected regions at every level, each once, in heatmap pixels; N >= 1."""
-    boxes = [boxes_from_heatmap(heatmap, relative_threshold=level)[0] for level in levels]
-    return np.unique(np.concatenate(boxes), axis=0)
 
 
 def distinctness(heatmap: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:

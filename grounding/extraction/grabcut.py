@@ -25,9 +25,6 @@ def boxes_by_grabcut(image: np.ndarray, heatmap: np.ndarray) -> tuple[np.ndarray
 
     A score says how far a part's box agrees, by IoU, with that of the hottest region in the heatmap alone. Where
     GrabCut finds no object, the boxes are those of what is likely, which nothing agrees with: their scores are 0.
-
-    Raises:
-        ValueError: heatmap is not 2-D or empty, or holds NaN, or the image (H, W, 3) is not of its size.
     """
     heatmap = checked(heatmap)
     if image.shape != (*heatmap.shape, 3):

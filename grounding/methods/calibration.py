@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,7 @@ CALIBRATION_FILE = "calibration.yaml"
 EMBEDDED_CALIBRATION = Path(__file__).parents[1] / "weights" / "embedded_calibration.yaml"
 ONE_OBJECT_IOU = 0.3  # boxes that overlap more are taken for one object
 LEAST = 1e-6  # scores of 0 and 1 have no logit
+Answer = TypeVar("Answer", bound=Any)  # a dataclass that has boxes_xyxy, scores, presence and found, as `Grounding`
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,13 @@ class Calibration:
             )
 
 
-def calibrated(answer: Grounding, calibration: Calibration) -> Grounding:
+def calibrated(answer: Answer, calibration: Calibration) -> Answer:
     """The same answer with probabilities for its scores and its presence, and the boxes that are found by them."""
-    scores, presence = probabilities(answer.scores, answer.presence, calibration)
+    (of_score, shift), (slope, intercept) = calibration.score, calibration.presence
+    scores = np.asarray(expit(of_score * raw_logit(answer.scores) + shift), dtype=np.float32)
+    presence = float(expit(slope * raw_logit(answer.presence) + intercept))
     found = found_by(answer.boxes_xyxy, scores, presence, calibration)
-    return replace(answer, scores=scores, presence=presence, found=found, calibrated=True)
+    return replace(answer, scores=scores, presence=presence, found=found)
 
 
 def with_cosines(answer: Grounding) -> Grounding:
@@ -87,26 +91,14 @@ def embedded_calibration(name: str, model: ModelConfig) -> Calibration | None:
     return from_plain(read_yaml(EMBEDDED_CALIBRATION)[name], Calibration)
 
 
-def probabilities(scores: np.ndarray, presence: float, calibration: Calibration) -> tuple[np.ndarray, float]:
-    """That each box is right (N,) float32, and that anything fits, from raw scores (N,) and the raw presence."""
-    (of_score, shift), (slope, intercept) = calibration.score, calibration.presence
-    right = expit(of_score * raw_logit(scores) + shift)
-    return np.asarray(right, dtype=np.float32), float(expit(slope * raw_logit(presence) + intercept))
-
-
 def found_by(boxes_xyxy: np.ndarray, scores: np.ndarray, presence: float, calibration: Calibration) -> tuple[int, ...]:
     """Indices of the boxes (N, 4), best first, that are the answer by their probabilities (N,) and that of presence:
     none, or the best and all that are apart from it and as good."""
     if presence < calibration.least_presence:
         return ()
-    apart = apart_from_better(boxes_xyxy, scores)
-    return tuple(index for index in apart if index == apart[0] or scores[index] >= calibration.least_score)
-
-
-def apart_from_better(boxes_xyxy: np.ndarray, scores: np.ndarray) -> list[int]:
-    """Indices of boxes (N, 4) that overlap no better one by more than `ONE_OBJECT_IOU`, best first."""
     boxes, values = torch.from_numpy(np.ascontiguousarray(boxes_xyxy)), torch.from_numpy(np.ascontiguousarray(scores))
-    return nms(boxes.float(), values.float(), ONE_OBJECT_IOU).tolist()
+    apart = nms(boxes.float(), values.float(), ONE_OBJECT_IOU).tolist()
+    return tuple(index for index in apart if index == apart[0] or scores[index] >= calibration.least_score)
 
 
 def raw_logit(values: npt.ArrayLike) -> np.ndarray:

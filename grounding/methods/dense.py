@@ -47,10 +47,6 @@ class DenseGrounder(EncodingGrounder):
     Attributes:
         updates_clip: whether images are encoded with the decoder's updates of the encoder.
         raw_scores: whether scores and presence stay as the heatmap gives them, for a calibration to be fitted to.
-
-    Raises:
-        InputError: the extraction needs a quality head and there is none, a size is no positive multiple of 32, or
-            rules are asked of a decoder, which makes no similarity map.
     """
 
     encoded = EncodedImages
@@ -163,5 +159,5 @@ class DenseGrounder(EncodingGrounder):
         boxes_xyxy, scores = extract(heatmap, self.extraction, self.quality_head, encoded.images[index])
         answer = Grounding(phrase, boxes_xyxy, scores, heatmap, encoded.images[index], presence=float(np.mean(present)))
         if self.calibration is not None and not self.raw_scores:
-            return calibrated(answer, self.calibration)
+            return replace(calibrated(answer, self.calibration), calibrated=True)
         return with_cosines(answer) if self.decoder is None and not self.raw_scores else answer

@@ -52,21 +52,14 @@ class EncodingGrounder:
 
     A subclass says by `_encode` how images are encoded and by `_ground_encoded` how phrases are answered: the list
     `phrases[i]` is asked of the i-th image.
-
-    Attributes:
-        name, weights: as in `Grounder`.
-        clip, text: what looks at images, and what reads phrases and remembers them.
-        proposer: the detector that proposes boxes, if one does.
-        encoded: the class of encoded images; they have the originals as `images`, and `encoded_by`, the `identity` of
-            the method that made them.
     """
 
     name: str
     weights: str
     clip: LoadedCLIP
-    text: TextEncoder | None
+    text: TextEncoder | None  # what reads phrases and remembers them
     proposer: Proposer | None = None
-    encoded: type[Any]
+    encoded: type[Any]  # of encoded images, which have the originals as `images` and their maker's `identity`
     _has_warned = False
 
     @property

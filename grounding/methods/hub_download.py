@@ -7,8 +7,6 @@ a configuration that names a file as its CLIP is refused here, one that names mo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -32,20 +30,23 @@ def is_hub_name(name: str) -> bool:
 def fetched(name: str, files: tuple[str, ...]) -> Path:
     """The folder of a run on a hub, downloaded where it is not in the cache; the same one until the program ends.
 
-    Args:
-        name: "hf://user/name" or "hf://user/name@revision", a branch, tag or commit.
-        files: the only files that are downloaded, the first two of which every run has: its config.yaml and weights.
-
-    Raises:
-        InputError: there is no such run, it may not be downloaded, the hub cannot be reached, or the configuration
-            is damaged or names a file of this machine as its CLIP.
+    Of the run only `files` are downloaded, the first two of which every run has: its config.yaml and weights.
+    InputError: there is no such run, it may not be downloaded, the hub cannot be reached, or the configuration is
+    damaged or names a file of this machine as its CLIP.
     """
     match = NAME.fullmatch(name.removeprefix(PREFIX))
+    no_name = InputError(f"{name!r} is no name on a model hub: give hf://user/name[@revision]")
     if match is None:
-        raise InputError(f"{name!r} is no name on a model hub: give hf://user/name[@revision]")
+        raise no_name
     repo, revision = match.groups()
-    with hub_failures(name):
+    try:
         folder = Path(HfApi().snapshot_download(repo, revision=revision, allow_patterns=list(files)))
+    except errors.HFValidationError as error:
+        raise no_name from error
+    except (errors.HTTPError, errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
+        # Where nothing is in the cache either, the library says so, and keeps the reason as the cause.
+        cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else None
+        raise InputError(f"{name} {_failure(cause or error)}") from error
     missing = [file for file in files[:2] if not (folder / file).is_file()]
     if missing:
         raise InputError(f"{name} on the model hub is no run of this project: it has no {missing[0]}")
@@ -56,19 +57,6 @@ def fetched(name: str, files: tuple[str, ...]) -> Path:
             "are loaded"
         )
     return folder
-
-
-@contextmanager
-def hub_failures(name: str) -> Iterator[None]:
-    """Turns what huggingface_hub raises inside the block into an `InputError` about the repository `name`."""
-    try:
-        yield
-    except errors.HFValidationError as error:
-        raise InputError(f"{name!r} is no name on a model hub: give hf://user/name[@revision]") from error
-    except (errors.HTTPError, errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
-        # Where nothing is in the cache either, the library says so, and keeps the reason as the cause.
-        cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else None
-        raise InputError(f"{name} {_failure(cause or error)}") from error
 
 
 def _failure(error: BaseException) -> str:

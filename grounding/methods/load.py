@@ -123,11 +123,13 @@ def load(
     model = _as_seen(model_for(name, model), fast)
     if name == ZERO_SHOT or is_clip(name):
         encoder = make_encoder(model, device, precision=precision, compiled=compiled)
-        return zero_shot(encoder, model, name=names_of(name)[0])
+        return DenseGrounder(encoder, None, extraction=model.extraction, name=names_of(name)[0],
+                             sizes=model.inference_sizes, flip=model.inference_flip, spatial_rules=model.spatial_rules,
+                             calibration=embedded_calibration(ZERO_SHOT, model))  # fmt: skip
     if name in TRAINING_FREE:
         clip = _clip_of(model, device, precision, compiled)
         if name == GRADCAM:
-            return gradcam(clip, model)
+            return GradCAMGrounder(clip, extraction=model.extraction, calibration=embedded_calibration(GRADCAM, model))
         chooser = YOLOCLIPGrounder if name == YOLO_CLIP else ReCLIPGrounder
         return chooser(load_proposer(proposals, device), ProposalScorer(clip))
     folder = folder_of(name)
@@ -219,15 +221,3 @@ def make_encoder(
 def _clip_of(config: ModelConfig, device: str | torch.device, precision: Precision, compiled: bool) -> LoadedCLIP:
     return load_clip(config.clip, device, precision=number_format(precision, device), compiled=compiled,
                      trust_checkpoint=config.trust_checkpoint)  # fmt: skip
-
-
-def zero_shot(encoder: Encoder, config: ModelConfig, *, name: str = ZERO_SHOT) -> DenseGrounder:
-    """The training-free form: the similarity map itself is the heatmap."""
-    return DenseGrounder(encoder, None, extraction=config.extraction, name=name, sizes=config.inference_sizes,
-                         flip=config.inference_flip, spatial_rules=config.spatial_rules,
-                         calibration=embedded_calibration(ZERO_SHOT, config))  # fmt: skip
-
-
-def gradcam(clip: LoadedCLIP, config: ModelConfig) -> GradCAMGrounder:
-    """Grad-CAM on the configuration's CLIP, which is given loaded."""
-    return GradCAMGrounder(clip, extraction=config.extraction, calibration=embedded_calibration(GRADCAM, config))

@@ -37,9 +37,6 @@ class OwnGrounder(EncodingGrounder):
     Args:
         method: has `ground(image, phrases)`, which takes (H, W, 3) uint8 RGB and a list of texts and returns a
             `Grounding` for each; and, where it likes, `name`, `weights` and `ground_batch` of `Grounder`.
-
-    Attributes:
-        origin: "package.module:Class".
     """
 
     encoded, text = EncodedImages, None  # what the method remembers of phrases is its own affair
@@ -47,7 +44,7 @@ class OwnGrounder(EncodingGrounder):
     def __init__(self, method: Any) -> None:
         kind = type(method)
         self.method = method
-        self.origin = f"{kind.__module__}:{kind.__qualname__}"
+        self.origin = f"{kind.__module__}:{kind.__qualname__}"  # package.module:Class
         if isinstance(method, type) or not callable(getattr(method, "ground", None)):
             raise InputError(f"{self.origin} is no method: it needs ground(image, phrases), as docs/evaluation.md says")
         self.name = getattr(method, "name", kind.__name__)

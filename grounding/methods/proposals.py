@@ -85,8 +85,7 @@ class Proposer(Protocol):
 def load_proposer(config: ProposalsConfig, device: str | torch.device = "cpu") -> Proposer:
     """The detector that a configuration names; a YOLO of ultralytics goes to the device, a YOLOX stays on the CPU.
 
-    Raises:
-        InputError: there is no such detector, its file cannot be used, or its package is not installed.
+    InputError: there is no such detector, its file cannot be used, or its package is not installed.
     """
     from grounding.methods.ultralytics_yolo import UltralyticsProposer  # which needs what stands here
 
@@ -113,9 +112,6 @@ class YOLOXProposer:
     """A YOLOX in an ONNX file: a `Proposer` whose boxes score objectness times best class score.
 
     Its `sha256` is of the file, with FILE.data where newer exporters leave its weights there.
-
-    Raises:
-        InputError: there is no such file, it is no ONNX model or lacks its weights, or the model is no YOLOX.
     """
 
     def __init__(self, config: ProposalsConfig) -> None:
@@ -179,15 +175,10 @@ def fit(image: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarra
 
 
 def decode(output: np.ndarray, input_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes and scores from the network's output, whether its boxes are raw or decoded.
+    """(A, 4) float32 boxes_xyxy in pixels of an input of (width, height), and (A,) scores, objectness times best class.
 
-    Args:
-        output: (A, 5 + classes) float32: box, objectness, class scores, for the anchor points of each stride in turn,
-            row by row.
-        input_size: (width, height) of the network's input in pixels.
-
-    Returns:
-        (A, 4) float32 boxes_xyxy in pixels of the network's input, and (A,) float32 objectness times best class score.
+    `output` (A, 5 + classes) float32 has a box, raw or decoded, objectness and class scores for the anchor points of
+    each stride in turn, row by row.
     """
     width, height = input_size
     grids = [np.stack(np.meshgrid(range(width // s), range(height // s)), axis=-1).reshape(-1, 2) for s in STRIDES]

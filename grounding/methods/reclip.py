@@ -50,12 +50,8 @@ def combine(phrase: SpatialPhrase, distributions: Mapping[str, np.ndarray], boxe
 
     p(i) is proportional to p_head(i), times sum_j p_anchor(j) R[i, j] for every relation R to an anchor, whose own
     p_anchor is made in the same way, times sum_j p_head(j) R[i, j] for every superlative. A rule that would leave no
-    box at all (the only box, contradictions) is passed over.
-
-    Args:
-        phrase: what is asked.
-        distributions: for every one of `noun_phrases(phrase)`, (N,) probabilities of the boxes.
-        boxes_xyxy: (N, 4) in pixels of the image, N >= 1.
+    box at all (the only box, contradictions) is passed over. `distributions` has for every one of
+    `noun_phrases(phrase)` (N,) probabilities of the N >= 1 boxes.
     """
     head = np.asarray(distributions[phrase.head], dtype=np.float64)
     support = [

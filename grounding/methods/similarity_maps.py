@@ -32,17 +32,9 @@ def similarity_heatmaps(
 ) -> tuple[Tensor, Tensor]:
     """The similarity map of each phrase, or with rules the logarithm of where the object is likely, as a heatmap.
 
-    Args:
-        encoder: the frozen CLIP, dense.
-        adapters: of its embeddings; None for CLIP's own.
-        view: B images at one input size.
-        phrases: P phrases, the i-th about the image `image_index[i]`.
-        image_index: (P,) int64.
-        spatial_rules: whether what a phrase says about places acts on the maps of its noun phrases.
-
-    Returns:
-        (P, h, w) over the model's square, stretched to [0, 1], 0 on padding; and (P,) in [0, 1] how well each phrase
-        fits its image: a soft maximum of its cosines, from -1 to 1, brought to 0 to 1.
+    The i-th phrase is about the image `image_index[i]` of the view; without adapters, CLIP's own embeddings count.
+    Returns (P, h, w) over the model's square, stretched to [0, 1], 0 on padding; and (P,) in [0, 1] how well each
+    phrase fits its image: a soft maximum of its cosines, from -1 to 1, brought to 0 to 1.
     """
 
     def cosines(phrases: Sequence[str], image_index: Tensor) -> Tensor:

@@ -119,18 +119,11 @@ OTHERS = re.compile(
 
 @dataclass(frozen=True)
 class SpatialPhrase:
-    """A phrase taken apart.
+    """A phrase taken apart; places and sizes are "left", "right", "above", "below", "bigger" and "smaller"."""
 
-    Attributes:
-        head: the noun phrase that CLIP scores, "the red star"; never empty.
-        superlatives: of "left", "right", "above", "below", "bigger", "smaller": how the object stands to others that
-            fit `head`; "bottom right" gives two.
-        relations: (relation, anchor), with the same six words: the object is left of the anchor.
-    """
-
-    head: str
-    superlatives: tuple[str, ...] = ()
-    relations: tuple[tuple[str, SpatialPhrase], ...] = ()
+    head: str  # the noun phrase that CLIP scores, "the red star"; never empty
+    superlatives: tuple[str, ...] = ()  # how the object stands to others that fit `head`; "bottom right" gives two
+    relations: tuple[tuple[str, SpatialPhrase], ...] = ()  # ("left", anchor): the object is left of the anchor
 
 
 def parse_spatial_phrase(phrase: str) -> SpatialPhrase:

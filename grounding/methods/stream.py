@@ -32,13 +32,7 @@ MOST_HEAT = 2**26
 
 
 class Request(NamedTuple):
-    """An image and what to look for in it; a plain tuple of the three will do as well.
-
-    Attributes:
-        key: what the answer is called.
-        image: as for `as_image`.
-        phrases: each at most CLIP's 77 tokens.
-    """
+    """What the answer is called, an image, and what to look for in it; a plain tuple of the three will do as well."""
 
     key: str
     image: ImageLike
@@ -47,15 +41,7 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class GroundedPhrase:
-    """Where a phrase is in an image: a `Grounding` without its heatmap.
-
-    Attributes:
-        phrase: what was asked.
-        boxes_xyxy: (N, 4) float32, pixels of the original image, best box first; N >= 1.
-        scores: (N,) float32 in [0, 1], the highest first.
-        point_xy: centre of the heatmap's hottest pixel, in pixels of the original image.
-        found, presence, calibrated: as in `Grounding`.
-    """
+    """Where a phrase is in an image: a `Grounding` without its heatmap, of which the hottest pixel's centre is kept."""
 
     phrase: str
     boxes_xyxy: np.ndarray = field(repr=False)

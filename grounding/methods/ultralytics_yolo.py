@@ -33,10 +33,6 @@ class UltralyticsProposer:
 
     `config.detector` is the path of a .pt file, or the name of a published YOLO ("yolov5nu.pt", "yolov8n.pt",
     "yolo11n.pt"), which is downloaded once into `CACHE`.
-
-    Raises:
-        InputError: the package is not installed, there is no such file or name, the download failed, or the file is
-            no YOLO that gives boxes.
     """
 
     def __init__(self, config: ProposalsConfig, *, device: str | torch.device = "cpu") -> None:
@@ -102,11 +98,7 @@ def _threads_kept() -> Iterator[None]:
 
 def import_ultralytics() -> ModuleType:
     """The package, without its usage analytics, its installing of packages, its running of pickled code, its settings
-    file in the user's folder, and its own way to open images, count threads and print arrays in the whole program.
-
-    Raises:
-        InputError: it is not installed.
-    """
+    file in the user's folder, and its own way to open images, count threads and print arrays in the whole program."""
     settings = {
         "YOLO_OFFLINE": "true",  # no look whether the network is there; downloads are still possible
         "YOLO_AUTOINSTALL": "false",

@@ -81,21 +81,13 @@ def grounding_of_boxes(
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EncodedProposals:
-    """Images whose proposals are found and encoded, to be asked as often as one likes.
-
-    Attributes:
-        images: B originals, each (H, W, 3) uint8 RGB.
-        boxes_xyxy: per image (N, 4), N >= 1, in its pixels.
-        found: per image, whether these are proposals; else the only one is the whole image.
-        seen: per image (N, E), the boxes as CLIP sees them; or the views that another method's heatmaps are made of.
-        encoded_by: the method's `identity`.
-    """
+    """Images whose proposals are found and encoded, to be asked as often as one likes."""
 
     images: tuple[np.ndarray, ...]
-    boxes_xyxy: tuple[np.ndarray, ...]
-    found: tuple[bool, ...]
-    seen: tuple[Any, ...]
-    encoded_by: Any
+    boxes_xyxy: tuple[np.ndarray, ...]  # per image (N, 4), N >= 1
+    found: tuple[bool, ...]  # whether these are proposals; else the only one is the whole image
+    seen: tuple[Any, ...]  # per image (N, E), the boxes as CLIP sees them; or the views that heatmaps are made of
+    encoded_by: Any  # the method's `identity`
 
     @property
     def nbytes(self) -> int:
@@ -155,14 +147,11 @@ def boxes_to_choose_from(proposer: Proposer, image: np.ndarray) -> tuple[np.ndar
 
 
 class OnProposals(EncodingGrounder):
-    """Answers with the proposals where another method's heatmap is highest.
+    """Answers with the proposals where another method's heatmap is highest; heatmap and presence stay that method's.
 
     What learned without boxes where a phrase is has not learned where an object ends, which a detector has: weakly
     supervised grounders answer so (Liu et al. 2019, "Adaptive Reconstruction Network for Weakly Supervised Referring
-    Expression Grounding"; Jin et al. 2023, "RefCLIP").
-
-    Heatmap and presence stay that method's; scores are not calibrated. Where the detector proposes nothing, the answer
-    is the whole image, marked as `no_proposal`. InputError: `maps` makes no heatmap of an image.
+    Expression Grounding"; Jin et al. 2023, "RefCLIP"). InputError: `maps` makes no heatmap of an image.
     """
 
     encoded = EncodedProposals

@@ -20,7 +20,6 @@ from grounding.evaluation.predictions import read_predictions
 from grounding.runtime import files
 from grounding.visualization import report as drawn
 from grounding.visualization.report import report_comparison
-from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
 
 METHODS = ["zero-shot", "gradcam", "yolo-clip", "reclip"]
@@ -28,25 +27,29 @@ BOUNDS = ["whole-image", "centred-box", "random-proposal", "yolo-oracle", "annot
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[EvaluateConfig, str]:
+def finished(made: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[EvaluateConfig, str]:
     """A finished comparison, and the table it returned."""
-    folder = tmp_path_factory.mktemp("comparison")
-    data = write_toy_data(folder / "data", {"train": 1, "val": 2, "test": 7})
-    model = ModelConfig(clip=str(save_tiny_clip(folder / "clip.pt")), model_size=64)
-    config = EvaluateConfig(METHODS, data, folder / "out", model=model, device="cpu")
+    model, folder = ModelConfig(clip=str(made / "clip.pt"), model_size=64), tmp_path_factory.mktemp("comparison")
+    config = EvaluateConfig(METHODS, made / "data", folder / "out", model=model, device="cpu")
     return config, report_comparison(config)
+
+
+@pytest.fixture
+def other(finished, tmp_path: Path) -> EvaluateConfig:
+    """The same comparison in another folder, without bounds."""
+    return replace(finished[0], output=tmp_path / "out", bounds=[])
 
 
 def read(config: EvaluateConfig) -> dict:
     return json.loads((config.output / "results.json").read_text())
 
 
-def test_results_have_one_form(made) -> None:
-    config, table = made
+def test_results_have_one_form(finished) -> None:
+    config, table = finished
     results = read(config)
     count = len(RefCOCOg(config.data, "test").expressions)
     assert (results["data"], results["split"]) == (str(config.data), "test")
-    assert results["images"] == 7 and "clip.pt" in results["weights"] and "sha256" in results["proposals"]
+    assert results["images"] == 3 and "clip.pt" in results["weights"] and "sha256" in results["proposals"]
     assert list(results["methods"]) == METHODS and list(results["bounds"]) == BOUNDS
     blind = dict.fromkeys(("whole-image", "centred-box", "box-mask"), "none")
     assert results["precision"] == dict.fromkeys([*METHODS, *BOUNDS], "float32") | blind
@@ -68,8 +71,8 @@ def test_results_have_one_form(made) -> None:
     assert "clip.pt" in table
 
 
-def test_bounds_bound(made) -> None:
-    results = read(made[0])
+def test_bounds_bound(finished) -> None:
+    results = read(finished[0])
     bounds = {name: result["metrics"] for name, result in results["bounds"].items()}
     for method in ("yolo-clip", "reclip"):
         assert results["methods"][method]["metrics"]["miou"] <= bounds["yolo-oracle"]["miou"]
@@ -80,8 +83,8 @@ def test_bounds_bound(made) -> None:
     assert bounds["annotated-clip"]["region_accuracy"] == bounds["annotated-clip"]["acc@0.5"]
 
 
-def test_folder_holds_predictions_tables_plots_and_page(made) -> None:
-    folder = made[0].output
+def test_folder_holds_predictions_tables_plots_and_page(finished) -> None:
+    folder = finished[0].output
     assert {path.name for path in folder.iterdir()} == {
         "results.json", "results_settings.json", "predictions", "tables", "plots", "report.html",
         "compare.lock", "extraction",
@@ -93,8 +96,8 @@ def test_folder_holds_predictions_tables_plots_and_page(made) -> None:
 
 
 @pytest.mark.usefixtures("no_plots")
-def test_a_finished_method_is_not_asked_again(made, tmp_path: Path, monkeypatch) -> None:
-    config, table = made
+def test_a_finished_method_is_not_asked_again(finished, tmp_path: Path, monkeypatch) -> None:
+    config, table = finished
     monkeypatch.setattr(comparison, "predict_blocks", None)  # calling it would fail
     assert report_comparison(config) == table
     copied = replace(config, output=tmp_path / "copied")
@@ -104,10 +107,9 @@ def test_a_finished_method_is_not_asked_again(made, tmp_path: Path, monkeypatch)
     assert read(copied) == read(config)
 
 
-def test_killed_midway_nothing_is_lost_or_repeated(tmp_path: Path, monkeypatch) -> None:
+def test_killed_midway_nothing_is_lost_or_repeated(other: EvaluateConfig, tmp_path: Path, monkeypatch) -> None:
     data = write_toy_data(tmp_path / "data", {"val": 1, "test": 19})
-    model = ModelConfig(clip=str(save_tiny_clip(tmp_path / "clip.pt")), model_size=64)
-    config = EvaluateConfig(["zero-shot", "yolo-clip"], data, tmp_path / "whole", bounds=[], model=model, device="cpu")
+    config = replace(other, methods=["zero-shot", "yolo-clip"], data=data)
     comparison.compare(config)
     again = replace(config, output=tmp_path / "again")
     asked: list[tuple[str, int]] = []
@@ -127,15 +129,15 @@ def test_killed_midway_nothing_is_lost_or_repeated(tmp_path: Path, monkeypatch) 
     comparison.compare(again)
     assert len(asked) == len(set(asked)) == 2 * 19 + 1
     for name in config.methods:
-        one, other = (
+        one, whole = (
             [replace(each, seconds=0) for each in read_predictions(folder / "predictions" / f"{name}.jsonl")]
             for folder in (again.output, config.output)
         )
-        assert one == other
+        assert one == whole
 
 
-def test_changed_settings_are_measured_anew(made, tmp_path: Path) -> None:
-    config = replace(made[0], output=tmp_path / "out", methods=["whole-image", "yolo-clip"], bounds=[])
+def test_changed_settings_are_measured_anew(other: EvaluateConfig) -> None:
+    config = replace(other, methods=["whole-image", "yolo-clip"])
     comparison.compare(config)
     path = config.output / "predictions" / "yolo-clip.jsonl"
     before = path.stat().st_mtime_ns, (path.parent / "whole-image.jsonl").stat().st_mtime_ns
@@ -147,43 +149,34 @@ def test_changed_settings_are_measured_anew(made, tmp_path: Path) -> None:
     assert all(len(each.boxes_xyxy) == 1 for each in read_predictions(path))
 
 
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"bounds": ["sky"]}, "no bound 'sky'"),
-        ({"methods": ["yolo"]}, "no run folder 'yolo'"),
-        ({"methods": ["zero-shot", "zero-shot"]}, "both be called 'zero-shot'"),
+def test_wrong_names_are_refused(other: EvaluateConfig) -> None:
+    for changed, said in (
+        ({"bounds": ["sky"]}, "no bound 'sky'"), ({"methods": ["yolo"]}, "no run folder 'yolo'"),
         ({"methods": []}, "names no method"),
-    ],
-)
-def test_wrong_names_are_refused(made, tmp_path: Path, changed: dict, message: str) -> None:
-    config = replace(made[0], output=tmp_path / "out", **changed)
-    with pytest.raises(InputError, match=message):
-        comparison.compare(config)
-    assert not config.output.exists()
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=said):
+            comparison.compare(replace(other, **changed))
+    assert not other.output.exists()
 
 
-def test_a_blind_method_takes_its_bounds_place(made, tmp_path: Path) -> None:
-    config = replace(made[0], output=tmp_path / "out", methods=["whole-image", "zero-shot"],
-                     bounds=["whole-image", "centred-box"])  # fmt: skip
+def test_a_blind_method_takes_its_bounds_place(other: EvaluateConfig) -> None:
+    config = replace(other, methods=["whole-image", "zero-shot"], bounds=["whole-image", "centred-box"])
     comparison.compare(config)
     results = read(config)
     assert list(results["methods"]) == ["whole-image", "zero-shot"] and list(results["bounds"]) == ["centred-box"]
     assert "clip.pt" in results["weights"] and results["proposals"] == ""
 
 
-def test_one_comparison_at_a_time_in_a_folder(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_comparison_at_a_time_in_a_folder(other: EvaluateConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "SECONDS_FOR_THE_KILLED", 0.1)
-    config = replace(made[0], output=tmp_path / "out")
-    config.output.mkdir()
-    with FileLock(config.output / "compare.lock"), pytest.raises(InputError, match="another comparison works in"):
-        comparison.compare(config)
+    other.output.mkdir()
+    with FileLock(other.output / "compare.lock"), pytest.raises(InputError, match="another comparison works in"):
+        comparison.compare(other)
 
 
-def test_every_heatmap_method_is_tuned_on_val_and_the_results_say_how(made, tmp_path: Path) -> None:
+def test_every_heatmap_method_is_tuned_on_val_and_the_results_say_how(other: EvaluateConfig) -> None:
     bounds = ["yolo-oracle", "annotated-clip"]
-    config = replace(made[0], output=tmp_path / "out", methods=["zero-shot", "gradcam", "yolo-clip"], bounds=bounds,
-                     precision="bfloat16")  # fmt: skip
+    config = replace(other, methods=["zero-shot", "gradcam", "yolo-clip"], bounds=bounds, precision="bfloat16")
     comparison.compare(config)
     results = read(config)
     halved = dict.fromkeys(config.methods, "bfloat16")
@@ -196,12 +189,12 @@ def test_every_heatmap_method_is_tuned_on_val_and_the_results_say_how(made, tmp_
     assert "extraction" not in results["methods"]["yolo-clip"]
 
 
-def test_the_split_that_is_measured_chooses_nothing(made, tmp_path: Path) -> None:
-    config = replace(made[0], output=tmp_path / "out")
-    comparison.compare(replace(config, methods=["zero-shot"], bounds=[], split="val"))
+def test_the_split_that_is_measured_chooses_nothing(other: EvaluateConfig) -> None:
+    config = replace(other, methods=["zero-shot"], split="val")
+    comparison.compare(config)
     assert not (config.output / "extraction").exists()
     with pytest.raises(InputError, match="extraction_split"):
-        comparison.compare(replace(config, methods=["zero-shot"], bounds=[], split="val", extraction_split="test"))
+        comparison.compare(replace(config, extraction_split="test"))
 
 
 def test_answers_depend_on_no_page() -> None:
@@ -211,22 +204,19 @@ def test_answers_depend_on_no_page() -> None:
     assert {path.name for path in package.iterdir()} - others == set(registry.ANSWERS_DEPEND_ON)
 
 
-def test_data_without_a_val_split(tmp_path: Path) -> None:
-    data = write_toy_data(tmp_path / "data", {"test": 2})
-    model = ModelConfig(clip=str(save_tiny_clip(tmp_path / "clip.pt")), model_size=64)
-    config = EvaluateConfig(["yolo-clip"], data, tmp_path / "out", bounds=[], model=model, device="cpu")
-    comparison.compare(config)  # nothing to choose
-    config = replace(config, output=tmp_path / "other")
+def test_data_without_a_val_split(other: EvaluateConfig, tmp_path: Path) -> None:
+    config = replace(other, data=write_toy_data(tmp_path / "data", {"test": 2}), methods=["zero-shot"])
+    comparison.compare(replace(config, methods=["yolo-clip"], output=tmp_path / "boxes"))  # nothing to choose
     with pytest.raises(InputError, match=r"has no split 'val'.*--extraction_split null"):
-        comparison.compare(replace(config, methods=["zero-shot"]))
-    comparison.compare(replace(config, methods=["zero-shot"], extraction_split=None))
+        comparison.compare(config)
+    comparison.compare(replace(config, extraction_split=None))
     assert read(config)["methods"]["zero-shot"]["extraction_chosen_on"] == "none: as configured"
 
 
 @pytest.mark.usefixtures("no_plots")
-def test_results_are_there_only_with_all_that_they_are_about(made, tmp_path: Path, monkeypatch) -> None:
+def test_results_are_there_only_with_all_that_they_are_about(other: EvaluateConfig, monkeypatch) -> None:
     """Neither beside new predictions, which they are not of, nor before the report."""
-    config = replace(made[0], output=tmp_path / "out", methods=["zero-shot"], bounds=[])
+    config = replace(other, methods=["zero-shot"])
     results, seen = config.output / "results.json", []
 
     def looked_at(*arguments: object, **named: object) -> Iterator[object]:

@@ -11,8 +11,8 @@ import pytest
 from grounding import ModelConfig, load
 from grounding.data.refcocog import GRefCOCO
 from grounding.evaluation import compare_sets as comparison
-from grounding.evaluation.sets import SetAnswer, calibrated_answer, fit_calibration, set_metrics
-from grounding.methods.calibration import Calibration
+from grounding.evaluation.sets import SetAnswer, fit_calibration, set_metrics
+from grounding.methods.calibration import Calibration, calibrated
 from grounding.runtime.config_io import from_plain
 from tests.scripts import assert_refused, run_script
 from tests.tiny_clip import save_tiny_clip
@@ -27,7 +27,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_measures_are_those_of_the_methods_own_answers(data, tmp_path, capsys):
+def test_measures_are_those_of_the_methods_own_answers(data, tmp_path, capsys, monkeypatch):
+    chosen_on = []
+    monkeypatch.setattr(comparison, "fit_calibration", lambda found: chosen_on.extend(found) or fit_calibration(found))
     outcome = run_script(capsys, "evaluate.py", "sets", "zero-shot", "--data", data, "--output", tmp_path,
                          "--model.clip", data.parent / "clip.pt", "--device", "cpu")  # fmt: skip
     assert outcome.code == 0, outcome
@@ -47,18 +49,10 @@ def test_measures_are_those_of_the_methods_own_answers(data, tmp_path, capsys):
     own = from_plain(measured["calibration"], Calibration)
     assert own.presence == pytest.approx(calibration.presence, abs=1e-3)
     assert measured["calibrated_on"] == "val"
-    expected = set_metrics([calibrated_answer(each, own) for each in answers["test"]])
+    assert {each.image_id for each in chosen_on} == {each.image_id for each in GRefCOCO(data, "val").expressions}
+    expected = set_metrics([calibrated(each, own) for each in answers["test"]])
     assert measured["metrics"] == pytest.approx(expected, abs=1e-6)
     assert measured["n"] == 12 and name in outcome.out and "AUROC" in outcome.out
-
-
-def test_the_fitted_calibration_says_what_is_withheld(data, tmp_path, monkeypatch):
-    strict = Calibration((1.0, -50.0), (1.0, 0.0), least_presence=0.5, least_score=0.5)
-    monkeypatch.setattr(comparison, "fit_calibration", lambda _: strict)
-    config = comparison.SetsConfig(["zero-shot"], data, tmp_path, model=ModelConfig(clip=str(data.parent / "clip.pt")),
-                                   device="cpu")  # fmt: skip
-    metrics = comparison.compare_sets(config)["methods"]["zero-shot"]["metrics"]
-    assert (metrics["n_acc"], metrics["t_acc"]) == (1, 0)
 
 
 def test_a_threshold_is_not_chosen_on_a_test_split(data, tmp_path, capsys):

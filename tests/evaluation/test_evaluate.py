@@ -10,10 +10,10 @@ import pytest
 import torch
 from torchvision.ops import box_iou
 
-from grounding import InputError, ModelConfig, RefCOCOg, load
+from grounding import ModelConfig, RefCOCOg, load
 from grounding.evaluation.clip_similarity import CLIPSimilarity
 from grounding.evaluation.evaluate import evaluate, method_of, predict_blocks
-from grounding.methods.grounder import CentredBoxGrounder, WholeImageGrounder
+from grounding.methods.grounder import CentredBoxGrounder
 from tests.tiny_clip import loaded_tiny_clip, save_tiny_clip
 from tests.toy_data import write_toy_data
 
@@ -86,9 +86,3 @@ def test_against_a_loop(data: Path) -> None:
     assert measured["miou"] == pytest.approx(np.mean(ious), abs=1e-6)
     assert measured["acc@0.25"] == pytest.approx(np.mean(np.array(ious) >= 0.25))
     assert measured["pointing"] == pytest.approx(np.mean(inside))
-
-
-def test_a_missing_image_is_named(data: Path) -> None:
-    next((data / "images").glob("*_010.png")).write_bytes(b"no image")
-    with pytest.raises(InputError, match=r"toy_010\.png"):
-        evaluate(WholeImageGrounder(), RefCOCOg(data, "test", group_by="image"))

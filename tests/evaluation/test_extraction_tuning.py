@@ -1,13 +1,16 @@
-"""The sweep against each setting asked by itself, and the choice from the command line to the loaded run."""
+"""The sweep against each setting asked by itself, the choice from the command line to the loaded run, and a
+calibration, which goes with the boxes and the decoder that it was fitted to, and with nothing else."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -22,13 +25,17 @@ from grounding.evaluation.registry import MethodSettings, make_method
 from grounding.evaluation.sets import fit_calibration
 from grounding.extraction import ExtractionConfig
 from grounding.extraction.quality import BoxQualityHead
-from grounding.methods.calibration import read_calibration
+from grounding.extraction.settings import save_extraction
+from grounding.methods.calibration import CALIBRATION_FILE, Calibration, read_calibration, save_calibration
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.proposals import ProposalsConfig
 from grounding.model.decoder import DecoderConfig
 from grounding.training.config import TrainConfig
+from grounding.training.run_folder import RunFolder
 from grounding.training.train import train
 from grounding.training.tune_extraction import GRID, SWEEP_FILE, TuneExtractionConfig, tune_extraction
+from grounding.types import Grounding
+from grounding.webapp.answers import chosen_boxes
 from tests.scripts import assert_refused, run_script
 from tests.toy_data import write_toy_sets
 
@@ -46,6 +53,12 @@ def contender(run: Path) -> dict[str, object]:
 def run(made: Path, tmp_path: Path) -> Path:
     """A copy of the run that a test may change."""
     return Path(shutil.copytree(made / "run", tmp_path / "run"))
+
+
+@pytest.fixture
+def sets(made: Path, tmp_path: Path) -> Path:
+    """A copy of the run's data that has sets."""
+    return write_toy_sets(Path(shutil.copytree(made / "data", tmp_path / "data")))
 
 
 def test_a_swept_setting_measures_as_the_grounder_that_has_it(made: Path) -> None:
@@ -101,23 +114,22 @@ def test_quality_is_kept_with_its_network_and_a_new_choice_replaces_it(
 
 
 @pytest.mark.usefixtures("two_settings")
-def test_scores_are_calibrated_where_phrases_fit_nothing(made: Path, run: Path, tmp_path: Path) -> None:
+def test_scores_are_calibrated_where_phrases_fit_nothing(run: Path, sets: Path) -> None:
     """On the choice's own answers; a choice without such phrases leaves no calibration of another one behind."""
-    data = write_toy_sets(Path(shutil.copytree(made / "data", tmp_path / "data")))
     made_from = {}
-    for sets, said in (("unc", "scores are calibrated"), (None, "scores are not calibrated: no phrase")):
-        table = tune_extraction(TuneExtractionConfig(run, data, device="cpu", sets_split_by=sets))
+    for split_by, said in (("unc", "scores are calibrated"), (None, "scores are not calibrated: no phrase")):
+        table = tune_extraction(TuneExtractionConfig(run, sets, device="cpu", sets_split_by=split_by))
         assert said in table
-        made_from[sets] = contender(run)
+        made_from[split_by] = contender(run)
         calibration = read_calibration(run)
-        assert (calibration is None) == (sets is None)
+        assert (calibration is None) == (split_by is None)
         if calibration is None:
             continue
         grounder = load(run, precision="float32")
         assert isinstance(grounder, DenseGrounder) and grounder.calibration == calibration
         grounder.calibration = None
         several, single = (set_answers(grounder, dataset, images_per_batch=1, workers=0)
-                           for dataset in (GRefCOCO(data, "val"), RefCOCOg(data, "val", group_by="image")))  # fmt: skip
+                           for dataset in (GRefCOCO(sets, "val"), RefCOCOg(sets, "val", group_by="image")))  # fmt: skip
         expected = fit_calibration(several, single)
         assert calibration.presence == pytest.approx(expected.presence, abs=1e-2)
         assert calibration.score == pytest.approx(expected.score, abs=1e-2)
@@ -165,3 +177,65 @@ def test_after_training_without_boxes_no_network_is_fitted_to_any(made: Path, tm
     tune_extraction(TuneExtractionConfig(run, made / "data", device="cpu"))
     swept = {row["extraction"]["method"] for row in json.loads((run / SWEPT).read_text())["rows"]}
     assert swept == {"components"}
+
+
+CALIBRATION = Calibration(presence=(1.0, 0.0), score=(1.0, 0.0), least_presence=0.5, least_score=0.5)
+
+
+def test_it_is_read_beside_a_choice_of_boxes_only(run: Path) -> None:
+    save_calibration(run, CALIBRATION)
+    for chosen in (False, True):
+        if chosen:
+            save_extraction(run, ExtractionConfig())
+        assert cast(DenseGrounder, load(run)).calibration == (CALIBRATION if chosen else None)
+
+
+def test_a_better_epoch_ends_it(tmp_path: Path) -> None:
+    folder = RunFolder(TrainConfig(tmp_path, tmp_path / "run"))
+    save_calibration(tmp_path / "run", CALIBRATION)
+    with folder:
+        folder.save_decoder(torch.nn.Linear(2, 2), clip_sha256="0")
+    assert not (tmp_path / "run" / CALIBRATION_FILE).exists()
+
+
+@pytest.mark.usefixtures("two_settings")
+def test_a_choice_that_is_killed_leaves_none_of_other_boxes(
+    run: Path, sets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_calibration(run, CALIBRATION)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tuning, "save_extraction", killed)
+    with pytest.raises(KeyboardInterrupt):
+        tune_extraction(TuneExtractionConfig(run, sets, device="cpu", sets_split_by="unc"))
+    assert read_calibration(run) is None
+
+
+def test_no_image_that_the_run_was_trained_on_has_a_say(run: Path, sets: Path) -> None:
+    config = TuneExtractionConfig(run, sets, sets_split_by="unc")
+    train_split, val = (RefCOCOg(sets, split, group_by="image") for split in ("train", "val"))
+
+    def asked(trained_on: RefCOCOg, config: TuneExtractionConfig = config, dataset: RefCOCOg = val) -> set[int]:
+        found = tuning._sets_of(config, dataset, trained_on)
+        return {found[index].expressions[0].image_id for index in range(len(found))}  # type: ignore[arg-type, index]
+
+    assert asked(train_split) == {each.image_id for each in GRefCOCO(sets, "val").expressions}
+    assert asked(val) == set()
+    one = RefCOCOg(sets, "val", group_by="image", subset=1)
+    assert len(asked(train_split, replace(config, subset=1), one)) == 1
+
+
+def test_boxes_made_in_another_way_on_the_page_are_not_judged_by_it(made: Path) -> None:
+    grounder = cast(DenseGrounder, load(made / "run"))
+    image = np.zeros((9, 9, 3), np.uint8)
+    heat = np.zeros((9, 9), np.float32)
+    heat[2:5, 2:5] = 1
+    boxes = np.array([[2, 2, 5, 5], [0, 0, 1, 1]], np.float32)
+    answer = Grounding("x", boxes, np.array([0.9, 0.8], np.float32), heat, image, found=(0, 1))
+    assert chosen_boxes(answer, grounder, None).found == (0, 1)
+    nothing = replace(answer, found=())
+    other = ExtractionConfig("rectangle", offset=0.3)
+    assert chosen_boxes(answer, grounder, other).found == (0,)
+    assert chosen_boxes(nothing, grounder, None).found == chosen_boxes(nothing, grounder, other).found == ()

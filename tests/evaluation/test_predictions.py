@@ -27,6 +27,10 @@ def test_a_line_comes_back_as_it_was() -> None:
     assert Prediction.from_json(prediction(3).to_json()) == prediction(3)
     assert "\n" not in prediction(3).to_json()
     assert Prediction.from_json(prediction_line(something="else", image_id="1")) == prediction(1)
+    asked = Expression("a box", SQUARE, 1, 2, 3, 4, Path("images/a.jpg"), "box")
+    answer = Prediction.about(asked, [SQUARE], [1])
+    assert (answer.sent_id, answer.file_name, answer.category) == (4, "a.jpg", "box")
+    assert Prediction.from_json(answer.to_json()) == answer
 
 
 @pytest.mark.parametrize(
@@ -37,11 +41,9 @@ def test_a_line_comes_back_as_it_was() -> None:
         prediction_line(boxes_xyxy=[]),
         prediction_line(boxes_xyxy=[[3, 2, 1, 4]]),
         prediction_line(annotated_xyxy=[1, 2, 3, float("nan")]),
-        prediction_line(annotated_xyxy=[1, 2, 10**400, 4]),
         prediction_line(annotated_xyxy=[1, 2, 1, 4]),
         prediction_line(parts_xyxy=[[3, 2, 1, 4]]),
         prediction_line(scores=[0.5, 0.5]),
-        prediction_line(scores=[float("inf")]),
         prediction_line(phrase=3),
         prediction_line(semantics={"text_cosine": "high"}),
         "[" * 100_000,
@@ -69,10 +71,3 @@ def test_iou_and_correct_are_those_of_acc_at_half(width: float, right: bool) -> 
 def test_an_answer_at_random_has_an_expectation_and_is_neither_right_nor_wrong() -> None:
     line = line_of(SQUARE, (0.0, 0.0, 5.0, 10.0), at_random=True)
     assert line["iou"] == 0.75 and line["correct"] is None
-
-
-def test_an_answer_names_file_and_category() -> None:
-    asked = Expression("a box", SQUARE, 1, 2, 3, 4, Path("images/a.jpg"), "box")
-    answer = Prediction.about(asked, [SQUARE], [1])
-    assert (answer.sent_id, answer.file_name, answer.category) == (4, "a.jpg", "box")
-    assert Prediction.from_json(answer.to_json()) == answer, "read back as it was"

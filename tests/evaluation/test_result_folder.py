@@ -15,18 +15,14 @@ from grounding.evaluation.compare import EvaluateConfig, compare
 from grounding.evaluation.result_folder import refuse_another, settings_of
 from grounding.evaluation.score import ScoreConfig, score
 from grounding.methods.names import method_places
-from tests.tiny_clip import save_tiny_clip
-from tests.toy_data import write_toy_data
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> EvaluateConfig:
+def config(made: Path, tmp_path_factory: pytest.TempPathFactory) -> EvaluateConfig:
     """A comparison that has been made."""
-    folder = tmp_path_factory.mktemp("comparison")
-    data = write_toy_data(folder / "data", {"val": 2, "test": 2})
-    model = ModelConfig(clip=str(save_tiny_clip(folder / "clip.pt")), model_size=64)
-    config = EvaluateConfig(["centred-box", "yolo-clip"], data, folder / "out", bounds=["whole-image"], model=model,
-                            device="cpu")  # fmt: skip
+    model, folder = ModelConfig(clip=str(made / "clip.pt"), model_size=64), tmp_path_factory.mktemp("comparison")
+    config = EvaluateConfig(["centred-box", "yolo-clip"], made / "data", folder / "out", bounds=["whole-image"],
+                            model=model, device="cpu")  # fmt: skip
     compare(config)
     return config
 
@@ -55,8 +51,7 @@ def test_another_comparison_is_refused_and_nothing_is_touched(config: EvaluateCo
 def test_the_same_and_a_larger_one_go_on(config: EvaluateConfig) -> None:
     compare(replace(config, images_per_batch=16, workers=0))
     larger = replace(config, methods=[*config.methods, "zero-shot"], bounds=["whole-image", "box-mask"])
-    found = compare(larger)
-    assert found is not None and list(found.results["methods"]) == larger.methods
+    assert list(compare(larger).results["methods"]) == larger.methods
     with pytest.raises(InputError, match="methods"):
         compare(config)
 
@@ -86,8 +81,7 @@ def test_two_runs_with_folders_of_one_name(made: Path, tmp_path: Path, monkeypat
     [[name, place]] = json.loads((alone.output / "results_settings.json").read_text())["methods"]
     assert name == "run" and (alone.output / place).resolve() == Path(runs[0])
     both = replace(alone, methods=runs, output=tmp_path / "both")
-    found = compare(both)
-    assert found is not None and list(found.results["methods"]) == ["a-run", "b-run"]
+    assert list(compare(both).results["methods"]) == ["a-run", "b-run"]
     for folder in ("predictions", "extraction"):
         assert {path.stem for path in (both.output / folder).iterdir()} == {"a-run", "b-run"}, folder
     monkeypatch.chdir(tmp_path.rename(tmp_path.with_name("moved")))

@@ -13,13 +13,13 @@ import grounding.evaluation.sets as fitting
 from grounding import InputError
 from grounding.evaluation.sets import (
     SetAnswer,
-    calibrated_answer,
     fit_calibration,
     is_right,
     logistic_regression,
     matched,
     set_metrics,
 )
+from grounding.methods.calibration import calibrated
 
 LEFT, RIGHT, FAR = (0, 0, 10, 10), (20, 0, 30, 10), (60, 60, 70, 70)
 SHIFTED = (4, 0, 14, 10)  # IoU 6/14 with LEFT: below a half
@@ -113,7 +113,7 @@ def test_probabilities_are_shares() -> None:
     """Of held-out answers with about the same probability, about that share is right; a box's, where anything fits."""
     answers = drawn(12_000, lambda score: score**2)
     calibration = fit_calibration(answers[:6000])
-    held_out = [calibrated_answer(each, calibration) for each in answers[6000:]]
+    held_out = [calibrated(each, calibration) for each in answers[6000:]]
     there = [each for each in held_out if len(each.annotated_xyxy)]
     for value, truth in (
         ([each.presence for each in held_out], [len(each.annotated_xyxy) > 0 for each in held_out]),
@@ -141,7 +141,7 @@ def test_the_thresholds_are_the_best_for_sets() -> None:
 
     def accuracy(least_presence: float, least_score: float) -> float:
         tried = replace(calibration, least_presence=least_presence, least_score=least_score)
-        return float(np.mean([is_right(calibrated_answer(each, tried)) for each in answers]))
+        return float(np.mean([is_right(calibrated(each, tried)) for each in answers]))
 
     grid = [accuracy(presence, score) for presence in np.linspace(0, 1, 11) for score in np.linspace(0, 1, 11)]
     reached = accuracy(calibration.least_presence, calibration.least_score)
@@ -154,7 +154,7 @@ def test_phrases_for_one_object_have_no_say_in_presence() -> None:
     alone, beside = fit_calibration(sets), fit_calibration(sets, single)
     assert alone.presence == beside.presence and alone.score != beside.score
     # They are all right: the same scores promise more.
-    assert calibrated_answer(sets[0], beside).scores[0] > calibrated_answer(sets[0], alone).scores[0]
+    assert calibrated(sets[0], beside).scores[0] > calibrated(sets[0], alone).scores[0]
 
 
 @pytest.mark.parametrize("there", [True, False])

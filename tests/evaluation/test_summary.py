@@ -190,9 +190,5 @@ def test_sizes_are_cocos_on_a_picture_of_cocos_size(side, kind) -> None:
 @pytest.mark.parametrize(("others", "kind"), [((), "0"), (("cat", "dog"), "1"), (("dog",) * 5, "3 or more")])
 def test_distractors_are_others_of_the_same_category(others, kind) -> None:
     around = [Region(7 + i, 1, (0, 0, 1, 1), name) for i, name in enumerate(("dog", *others))]  # its own is number 7
-    assert kinds_of(expression(), around, AREA)["same-category distractors"] == kind
-
-
-def test_category() -> None:
-    assert kinds_of(expression(category="zebra"), [], AREA)["category"] == "zebra"
-    assert kinds_of(expression(category=""), [], AREA)["category"] == "unknown"
+    kinds = kinds_of(expression(), around, AREA)
+    assert (kinds["same-category distractors"], kinds["category"]) == (kind, "dog")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from grounding.extraction import ExtractionConfig, extract
+from grounding.extraction import ExtractionConfig, extract, quality
 from grounding.extraction.quality import FEATURES, BoxQualityHead, box_features, candidate_boxes, fit_quality_head
 from grounding.extraction.settings import EXTRACTION_FILE, QUALITY_FILE, read_extraction, save_extraction
 from grounding.geometry import box_iou
@@ -76,11 +76,7 @@ def test_a_fitted_head_draws_what_no_threshold_does() -> None:
     boxes = [candidate_boxes(heatmap) for heatmap, _ in objects[:60]]
     rows = np.concatenate([box_features(heatmap, own) for (heatmap, _), own in zip(objects, boxes, strict=False)])
     wanted = np.concatenate([box_iou(own, box)[:, 0] for own, (_, box) in zip(boxes, objects, strict=False)])
-    before = torch.random.get_rng_state()
-    head, again = (fit_quality_head(rows, wanted) for _ in range(2))
-    assert torch.equal(torch.random.get_rng_state(), before)
-    assert all(torch.equal(value, again.state_dict()[name]) for name, value in head.state_dict().items())
-
+    head = fit_quality_head(rows, wanted)
     found: dict[str, list[float]] = {"quality": [], "components": []}
     expected = []
     for heatmap, annotated in objects[60:]:
@@ -92,6 +88,14 @@ def test_a_fitted_head_draws_what_no_threshold_does() -> None:
                 assert (np.diff(scores) <= 0).all() and scores.dtype == np.float32
     assert np.mean(found["quality"]) > 0.9 > 0.75 > np.mean(found["components"])
     assert np.abs(np.array(expected) - found["quality"]).mean() < 0.1  # the score is the IoU to be expected
+
+
+def test_fitting_is_the_same_every_time_and_draws_nothing_from_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quality, "STEPS", 5)
+    rows, before = np.random.default_rng(0).random((9, FEATURES)).astype(np.float32), torch.random.get_rng_state()
+    head, again = (fit_quality_head(rows, rows[:, 0]).state_dict() for _ in range(2))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert all(torch.equal(value, again[name]) for name, value in head.items())
 
 
 def test_a_choice_is_kept(tmp_path: Path) -> None:

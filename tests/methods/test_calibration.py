@@ -1,4 +1,4 @@
-"""Probabilities from scores, the answer that they give, and the file of a run folder."""
+"""Probabilities from scores, the answer that they give, a run folder's file, and those around the embedded CLIP."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from grounding import ModelConfig, load
+from grounding.data.refcocog import RefCOCOg
+from grounding.data.refshapes.writer import write_refshapes
+from grounding.evaluation.registry import MethodSettings, make_method
+from grounding.extraction import ExtractionConfig
 from grounding.methods.calibration import (
     CALIBRATION_FILE,
     Calibration,
-    apart_from_better,
     calibrated,
     found_by,
     read_calibration,
-    save_calibration,
     with_cosines,
 )
+from grounding.methods.proposals import ProposalsConfig
 from grounding.runtime.errors import InputError
 from grounding.types import Grounding
-from grounding.visualization import phrases
+from pretraining import calibration
 
 CALIBRATION = Calibration(presence=(2.0, -1.0), score=(0.5, 0.25), least_presence=0.4, least_score=0.6)
 
@@ -32,18 +36,10 @@ def answer(scores: list[float], presence: float) -> Grounding:
 
 
 def test_scores_and_presence_become_probabilities() -> None:
-    """By the formula, number by number."""
-
-    def logit(p: float) -> float:
-        return math.log(p / (1 - p))
-
-    def sigmoid(x: float) -> float:
-        return 1 / (1 + math.exp(-x))
-
+    """A slope is a power of the odds, and an intercept a factor of e."""
     found = calibrated(answer([0.9, 0.3], 0.7), CALIBRATION)
-    assert found.presence == pytest.approx(sigmoid(2 * logit(0.7) - 1))
-    expected = [sigmoid(0.5 * logit(score) + 0.25) for score in (0.9, 0.3)]
-    assert found.scores.tolist() == pytest.approx(expected, rel=1e-5)
+    odds = np.array([(7 / 3) ** 2 / math.e, 9**0.5 * math.e**0.25, (3 / 7) ** 0.5 * math.e**0.25])
+    assert [found.presence, *found.scores] == pytest.approx((odds / (1 + odds)).tolist(), rel=1e-5)
     assert found.scores.dtype == np.float32
     extreme = calibrated(answer([1.0, 0.0], 1.0), CALIBRATION)
     assert np.isfinite(extreme.scores).all() and 0 < extreme.presence <= 1
@@ -71,26 +67,6 @@ def test_two_boxes_on_one_object_are_not_two_objects() -> None:
     boxes = np.array([[0, 0, 10, 10], [3, 0, 13, 10], [8, 0, 18, 10]], np.float32)  # IoU 0.54 and 0.33 with neighbours
     scores = np.array([0.9, 0.8, 0.7], np.float32)
     assert found_by(boxes, scores, 0.5, CALIBRATION) == (0, 2)  # which overlap by 0.11
-    assert apart_from_better(boxes[::-1], scores) == [0, 2]
-    assert apart_from_better(boxes[:0], scores[:0]) == []
-
-
-def test_only_what_is_found_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn: list[str] = []
-    monkeypatch.setattr(phrases, "draw_boxes", lambda _, boxes, labels, **style: drawn.extend(labels))
-    for each in (
-        answer([0.9, 0.8, 0.01], 0.6),
-        *(calibrated(answer([0.9, 0.8, 0.01], p), CALIBRATION) for p in (0.6, 0.1)),
-    ):
-        drawn.append("picture")
-        each.save(tmp_path / "a.png")
-    assert drawn == ["picture", "x 0.90", "picture", "x 0.79", "0.72", "picture"]
-
-
-def test_a_run_folder_keeps_it(tmp_path: Path) -> None:
-    assert read_calibration(tmp_path) is None
-    save_calibration(tmp_path, CALIBRATION)
-    assert read_calibration(tmp_path) == CALIBRATION
 
 
 GOOD = "presence: [1, 0]\nscore: [1, 0]\nleast_presence: 0.5\nleast_score: 0.5"
@@ -106,3 +82,44 @@ def test_a_damaged_file_is_refused_in_words(tmp_path: Path, content: str) -> Non
     (tmp_path / CALIBRATION_FILE).write_text(content)
     with pytest.raises(InputError, match=rf"{CALIBRATION_FILE} is damaged .*: remove it"):
         read_calibration(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory):
+    root = tmp_path_factory.mktemp("scenes") / "data"
+    write_refshapes(root, {"train": 1, "val": 1, "test": 1}, seed=5)
+    return RefCOCOg(root, "test", group_by="image")[0]
+
+
+@pytest.mark.parametrize("name", ["zero-shot", "gradcam"])
+def test_boxes_and_their_order_are_those_of_the_raw_heat(name: str, example) -> None:
+    grounder, raw = load(name), load(name)
+    raw.raw_scores = True
+    phrases = [*example.phrases, "the red car"]
+    for told, before in zip(grounder.ground(example.image, phrases), raw.ground(example.image, phrases), strict=True):
+        np.testing.assert_array_equal(told.boxes_xyxy, before.boxes_xyxy)
+        np.testing.assert_array_equal(told.heatmap, before.heatmap)
+        assert told.found == before.found == (0,)
+        assert before.scores[0] > 0.9 and told.scores[0] < 0.5  # it is right less often than not
+        assert (np.diff(told.scores) <= 0).all()
+        assert told.calibrated and 0 < told.presence < 1 and not before.calibrated
+
+
+@pytest.mark.parametrize("model", [ModelConfig(extraction=ExtractionConfig("multi_threshold")),
+                                   ModelConfig(spatial_rules=True)])  # fmt: skip
+def test_another_way_to_boxes_is_not_what_was_calibrated(model: ModelConfig, example) -> None:
+    [answer] = load("zero-shot", model=model).ground(example.image, ["the red circle"])
+    assert not answer.calibrated and answer.scores[0] == pytest.approx(max(0, 2 * answer.presence - 1), rel=1e-5)
+
+
+def test_a_comparison_measures_the_raw_scores(example) -> None:
+    settings = MethodSettings(ModelConfig(), ProposalsConfig(), "cpu")
+    [answers] = make_method("zero-shot", settings).answer([example])
+    assert all(answer.scores[0] > 0.9 and not answer.calibrated for answer in answers)
+
+
+def test_the_file_is_the_one_that_its_command_writes(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    write_refshapes(root, {"train": 1, "val": 12, "test": 1}, seed=6)
+    calibration.main(root, tmp_path / "fitted.yaml")
+    assert set(calibration.yaml.safe_load((tmp_path / "fitted.yaml").read_text())) == {"zero-shot", "gradcam"}

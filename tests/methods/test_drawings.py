@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from grounding import load
 from grounding.data.images import read_image
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.refshapes.writer import write_refshapes
-from grounding.deployment import bulk
 from grounding.methods.drawings import PhotographWarning, looks_like_a_photograph
 from tests.shared_data import SHARED_DATA, needs_shared_data
 from tests.tiny_clip import save_tiny_clip
@@ -79,11 +76,3 @@ def test_other_weights_and_one_odd_drawing_of_several_are_no_warning(tmp_path: P
         said = load("zero-shot").ground_batch([drawing, drawing, like_a_photograph()], [["a dog"]] * 3)
     assert [each.warning for each in (answer, *said[0], *said[1])] == [""] * 3
     assert "the embedded CLIP knows drawings only" in said[2][0].warning
-
-
-def test_bulk_grounding_says_so(tmp_path: Path) -> None:
-    Image.fromarray(like_a_photograph()).save(tmp_path / "a.png")
-    (tmp_path / "requests.jsonl").write_text(json.dumps({"image": "a.png", "phrases": ["a dog"]}))
-    bulk.main(["--method", "zero-shot", "--requests", str(tmp_path / "requests.jsonl"), "--output",
-               str(tmp_path / "boxes.jsonl"), "--device", "cpu"])  # fmt: skip
-    assert "drawings only" in json.loads((tmp_path / "boxes.jsonl").read_text())["warning"]

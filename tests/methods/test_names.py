@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-import grounding
-from grounding import InputError
-from grounding.evaluation.registry import MethodSettings, load_method
-from grounding.methods.config import ModelConfig
+from grounding import InputError, ModelConfig, load
+from grounding.evaluation.registry import MethodSettings, load_method, origin_of
 from grounding.methods.dense import DenseGrounder
-from grounding.methods.load import SIZES_OF_A_CLIP
+from grounding.methods.load import SIZES_OF_A_CLIP, shared_model
 from grounding.methods.names import is_clip, method_names, method_places, needs_no_training
 from grounding.methods.own import own_method
 from grounding.methods.proposals import ProposalsConfig
@@ -24,6 +23,12 @@ class Mine:
 
     def ground(self, image, phrases):
         """Never asked."""
+
+
+@pytest.fixture(scope="module")
+def clip_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file as RN50.pt is, of a small CLIP."""
+    return save_tiny_clip(tmp_path_factory.mktemp("clips") / "RN50.pt")
 
 
 @pytest.mark.parametrize(
@@ -65,13 +70,40 @@ def test_a_run_on_a_hub_is_no_clip_and_a_file_is_one_in_any_case(tmp_path: Path)
     assert not is_clip(str(tmp_path / "run.pt"))
 
 
-def test_a_clip_beside_a_run_on_it_is_asked_as_it_is_alone(tmp_path: Path) -> None:
-    clip = str(save_tiny_clip(tmp_path / "clip.pt"))
-    of_the_run = ModelConfig(clip=clip, model_size=64, spatial_rules=True)
+def test_a_clip_beside_a_run_on_it_is_asked_as_it_is_alone(clip_file: Path) -> None:
+    of_the_run = ModelConfig(clip=str(clip_file), model_size=64, spatial_rules=True)
     settings = MethodSettings(of_the_run, ProposalsConfig(), "cpu")
-    for grounder in (load_method(clip, settings), grounding.load(clip)):
+    for grounder in (load_method(str(clip_file), settings), load(clip_file)):
         assert isinstance(grounder, DenseGrounder) and not grounder.spatial_rules
         assert [each.model_size for each in grounder._encoders] == list(SIZES_OF_A_CLIP)
+
+
+def test_it_answers_as_zero_shot_with_that_clip_at_these_sizes(clip_file: Path) -> None:
+    image, named = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8), load(clip_file)
+    spelled = load("zero-shot", model=ModelConfig(clip=str(clip_file), inference_sizes=SIZES_OF_A_CLIP))
+    assert named.name == "RN50" and len(SIZES_OF_A_CLIP) > 1
+    for one, other in zip(named.ground(image, ["a", "b"]), spelled.ground(image, ["a", "b"]), strict=True):
+        np.testing.assert_array_equal(one.heatmap, other.heatmap)
+        np.testing.assert_array_equal(one.boxes_xyxy, other.boxes_xyxy)
+
+
+def test_a_missing_file_and_a_second_clip_are_refused(clip_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no CLIP .*gone\.pt.*: give one of embedded, RN50"):
+        load(tmp_path / "gone.pt")
+    with pytest.raises(InputError, match=r"RN50\.pt' is a CLIP, and model\.clip is 'RN101': leave one of them out"):
+        load(clip_file, model=ModelConfig(clip="RN101"))
+
+
+def test_methods_without_training_see_the_clip_that_is_named(clip_file: Path) -> None:
+    model = shared_model([str(clip_file), "yolo-clip"], ModelConfig())
+    assert (model.clip, model.inference_sizes) == (str(clip_file), SIZES_OF_A_CLIP)
+    beside_a_run = shared_model(["refshapes", str(clip_file)], ModelConfig())
+    assert beside_a_run.clip == "embedded"
+    settings = MethodSettings(beside_a_run, ProposalsConfig(), "cpu")
+    grounder = load_method(str(clip_file), settings)
+    made_from = origin_of(grounder, str(clip_file), settings)
+    assert grounder.name == "RN50" and made_from["model"]["clip"] == str(clip_file)
+    assert tuple(made_from["model"]["inference_sizes"]) == SIZES_OF_A_CLIP
 
 
 MODULE = """
@@ -107,7 +139,7 @@ def test_classes_functions_and_objects_by_name(tmp_path: Path, monkeypatch: pyte
         ("of_mine.lacking:Plain", "No module named 'no_such_module_anywhere'"),
     ):
         with pytest.raises(InputError, match=said):
-            grounding.load(name)
+            load(name)
     for other in ("zero-shot", "runs/demo", "hf://user/name", "boxes.jsonl", r"C:\runs\demo"):
         assert own_method(other) is None
     (tmp_path / "of:mine").mkdir()

@@ -8,11 +8,8 @@ import numpy as np
 import pytest
 
 from grounding import InputError
-from grounding.__main__ import read_words
 from grounding.clip.encoder import EncodedImages
-from grounding.data.refcocog import RefCOCOg
-from grounding.data.refshapes.writer import write_refshapes
-from grounding.deployment.ground import ground_pictures
+from grounding.data.refshapes.writer import make_split_scene
 from grounding.evaluation.registry import MethodSettings, load_method, origin_of
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
@@ -20,10 +17,7 @@ from grounding.methods.load import load
 from grounding.methods.names import folder_of, method_names, needs_no_training
 from grounding.methods.proposals import EMBEDDED_NAME, ProposalsConfig
 from grounding.methods.yolo_clip import OnProposals, heat_of_boxes
-from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
-from grounding.webapp.answers import Answerer, about, load_methods
-from grounding.webapp.uploads import receive
 from tests.fake_proposer import FakeProposer
 
 BOXES = [(0.0, 0.0, 4.0, 4.0), (4.0, 2.0, 12.0, 8.0), (5.0, 3.0, 7.0, 5.0)]
@@ -93,10 +87,16 @@ def test_an_image_is_looked_at_once_and_for_this_detector_only(monkeypatch):
     encoded = method.encode(np.zeros((10, 12, 3), np.uint8))
     monkeypatch.setattr(FakeProposer, "propose", None)
     assert len(method.ground(encoded, ["the cup"])[0].boxes_xyxy) == 3
-    other = FakeProposer(BOXES)
-    other.sha256 = "1" * 64
+    method.proposer.sha256 = "1" * 64
     with pytest.raises(InputError, match="another CLIP, detector"):
-        OnProposals(method.maps, other).ground(encoded, ["the cup"])
+        method.ground(encoded, ["the cup"])
+
+
+def test_its_name_and_what_makes_no_heatmap():
+    assert method_names(["a/run+yolo", "b/run+yolo", "a/run"]) == ["a-run+yolo", "b-run+yolo", "run"]
+    assert needs_no_training("RN50.pt+yolo") and str(folder_of("runs/a+yolo")) == "runs/a"
+    with pytest.raises(InputError, match=r"yolo-clip makes no heatmap .* give \+yolo after a run"):
+        load("yolo-clip+yolo")
 
 
 def test_a_detector_of_drawings_says_so_of_a_photograph():
@@ -109,35 +109,13 @@ def test_a_detector_of_drawings_says_so_of_a_photograph():
     assert "the embedded detector knows drawings only" in answer.warning
 
 
-@pytest.fixture
-def scene(tmp_path):
-    """The file of a picture that the weights of the package know, and a phrase about it."""
-    write_refshapes(tmp_path / "data", {"test": 1})
-    expression = RefCOCOg(tmp_path / "data", "test").expressions[0]
-    return expression.image_path, expression.phrase
-
-
-def test_by_name_its_boxes_are_the_detectors_and_its_heatmap_the_methods(scene):
-    scene, _ = scene
-    chosen, alone, yolo = load("zero-shot+yolo"), load("zero-shot"), load("yolo-clip")
-    phrases = ["the red circle", "the thing on the left"]
-    for answer, own, proposed in zip(*(each.ground(scene, phrases) for each in (chosen, alone, yolo)), strict=True):
+def test_by_name_its_boxes_are_the_detectors_and_its_heatmap_the_methods():
+    methods, phrases = [load(name) for name in ("zero-shot+yolo", "zero-shot", "yolo-clip")], ["the circle", "the star"]
+    image = make_split_scene("test", 0, seed=77)[0].image
+    for answer, own, proposed in zip(*(each.ground(image, phrases) for each in methods), strict=True):
         assert sorted(answer.boxes_xyxy.tolist()) == sorted(proposed.boxes_xyxy.tolist())
         assert np.array_equal(answer.heatmap, own.heatmap)
         assert answer.scores == pytest.approx(sorted(heat_of_boxes(own.heatmap, proposed.boxes_xyxy), reverse=True))
-    [again] = chosen.ground(chosen.encode(scene), phrases[:1])
-    assert np.array_equal(again.boxes_xyxy, chosen.ground(scene, phrases[:1])[0].boxes_xyxy)
-
-
-def test_what_makes_no_heatmap_is_refused():
-    with pytest.raises(InputError, match=r"yolo-clip makes no heatmap .* give \+yolo after a run"):
-        load("yolo-clip+yolo")
-
-
-def test_its_name_is_that_of_the_map_and_more():
-    assert method_names(["a/run+yolo", "b/run+yolo", "a/run"]) == ["a-run+yolo", "b-run+yolo", "run"]
-    assert needs_no_training("zero-shot+yolo") and needs_no_training("RN50.pt+yolo") and not needs_no_training("a+yolo")
-    assert str(folder_of("runs/a+yolo")) == "runs/a"
 
 
 def test_its_answers_depend_on_the_map_and_the_detector():
@@ -147,16 +125,3 @@ def test_its_answers_depend_on_the_map_and_the_detector():
     )
     assert with_map.keys() - alone.keys() == {"proposals", "detector"}
     assert {name: with_map[name] for name in alone} == alone
-
-
-def test_page_and_command_take_it(scene, capsys):
-    scene, phrase = scene
-    methods = load_methods(["refshapes+yolo", "zero-shot+yolo"], ModelConfig(), ProposalsConfig(), "cpu")
-    assert list(methods) == ["refshapes+yolo", "zero-shot+yolo"]
-    assert "the detector proposes can be the answer, and it knows drawings only" in about(methods["refshapes+yolo"])
-    photo = receive(scene, max_pixels=10**6)
-    [answer] = Answerer(methods, LRUCache(2**28)).ask(photo, [phrase], "refshapes+yolo")
-    [expected] = load("refshapes+yolo").ground(scene, [phrase])
-    assert answer.boxes_xyxy == pytest.approx(expected.boxes_xyxy, abs=0.01)
-    ground_pictures(read_words([str(scene), phrase, "--model", "refshapes+yolo"]))
-    assert f"{expected.boxes_xyxy[0][0]:.1f}" in capsys.readouterr().out

@@ -21,7 +21,7 @@ from grounding.data.images import read_image
 from grounding.data.refshapes.writer import make_split_scene
 from grounding.geometry import box_xywh_to_xyxy
 from grounding.methods import proposals, ultralytics_yolo
-from grounding.methods.proposals import EMBEDDED_FILE, ProposalsConfig, best_proposals, decode, fit, load_proposer
+from grounding.methods.proposals import EMBEDDED_FILE, ProposalsConfig, best_proposals, decode, load_proposer
 from grounding.runtime.errors import InputError
 from tests.shared_data import SHARED_DATA, needs_shared_data
 
@@ -35,13 +35,13 @@ def recalled(boxes: np.ndarray, proposed: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("name", "values"),
-    [("confidence", (-0.1, 1.0, float("nan"))), ("iou_threshold", (0.0, 1.1)), ("max_proposals", (0,))],
-)
-def test_settings_out_of_range_are_refused(name, values):
-    for value in values:
-        with pytest.raises(InputError, match=rf"proposals\.{name} "):
-            ProposalsConfig(**{name: value})
+    ("name", "value"),
+    [("confidence", -0.1), ("confidence", 1.0), ("confidence", float("nan")), ("iou_threshold", 0.0),
+     ("iou_threshold", 1.1), ("max_proposals", 0)],
+)  # fmt: skip
+def test_settings_out_of_range_are_refused(name, value):
+    with pytest.raises(InputError, match=rf"proposals\.{name} "):
+        ProposalsConfig(**{name: value})
 
 
 def test_the_embedded_detector_finds_the_objects_of_new_scenes():
@@ -64,11 +64,9 @@ def test_the_embedded_detector_finds_the_objects_of_new_scenes():
 def test_each_name_leads_to_its_detector(monkeypatch, tmp_path):
     copy = tmp_path / "copy.ONNX"
     copy.write_bytes(EMBEDDED_FILE.read_bytes())
-    embedded, other = load_proposer(ProposalsConfig()), load_proposer(ProposalsConfig(detector=str(copy)))
+    other = load_proposer(ProposalsConfig(detector=str(copy)))
     digest = hashlib.sha256(EMBEDDED_FILE.read_bytes()).hexdigest()
-    assert embedded.sha256 == other.sha256 == digest
-    assert embedded.weights == f"embedded YOLOX (embedded_yolox.onnx, sha256 {digest[:12]}...)"
-    assert other.weights == f"copy.ONNX (copy.ONNX, sha256 {digest[:12]}...)"
+    assert other.sha256 == digest and other.weights == f"copy.ONNX (copy.ONNX, sha256 {digest[:12]}...)"
     asked: list[object] = []
     monkeypatch.setattr(ultralytics_yolo, "UltralyticsProposer", lambda *given, **named: asked.append((given, named)))
     config = ProposalsConfig(0.1, 0.4, 7, "yolov8n.pt")
@@ -80,18 +78,6 @@ def test_without_the_package_the_remedy_and_the_licence_are_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ultralytics", None)
     with pytest.raises(InputError, match=r"AGPL-3\.0.*pip install -r requirements-yolo\.txt"):
         load_proposer(ProposalsConfig(detector="yolov8n.pt"))
-
-
-def test_all_three_settings_reach_the_detector():
-    image = make_split_scene("test", 3, seed=77)[0].image
-    many, few, sure, apart = (
-        load_proposer(ProposalsConfig(*each)).propose(image)
-        for each in ((0.001, 0.95, 30), (0.001, 0.6, 3), (0.3, 0.95, 30), (0.001, 0.2, 30))
-    )
-    assert len(many) == 30 and len(few) == 3 and 0 < len(sure) < 30
-    np.testing.assert_array_equal(sure, many[: len(sure)])
-    boxes = torch.from_numpy(apart)
-    assert (box_iou(boxes, boxes) - torch.eye(len(boxes))).max() <= 0.2 + 1e-6
 
 
 def test_raw_boxes_are_decoded_cell_by_cell():
@@ -110,19 +96,9 @@ def test_raw_boxes_are_decoded_cell_by_cell():
                 assert scores[number] == pytest.approx(objectness * max(of_class))
                 number += 1
     assert number == len(boxes) == len(scores) and boxes.dtype == scores.dtype == np.float32
-
-
-@pytest.mark.parametrize(
-    ("size", "content", "scale"),
-    [((50, 100), (32, 64), (0.64, 0.64)), ((100, 50), (64, 32), (0.64, 0.64)), ((16, 10), (64, 40), (4, 4))],
-)
-def test_an_image_is_scaled_to_fit_and_lies_in_the_upper_left(size, content, scale):
-    image = np.full((size[1], size[0], 3), (10, 20, 30), dtype=np.uint8)
-    canvas, per_axis = fit(image, (SIDE, SIDE))
-    expected = np.full((SIDE, SIDE, 3), 114, dtype=np.uint8)
-    expected[: content[1], : content[0]] = (10, 20, 30)
-    np.testing.assert_array_equal(canvas, expected)
-    np.testing.assert_allclose(per_axis, scale)
+    centres, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+    again, _ = decode(np.concatenate([centres, sizes, output[:, 4:]], axis=1), (width, height))  # as it exports decoded
+    np.testing.assert_allclose(again, boxes, rtol=1e-4, atol=1e-3)
 
 
 def test_selection_is_greedy_over_clipped_boxes():
@@ -145,12 +121,9 @@ def test_selection_is_greedy_over_clipped_boxes():
 class CellDetector:
     """A session whose objectness is the first channel's mean over each cell of stride 8; its box is the cell."""
 
-    def __init__(self, *, shape=(1, 3, SIDE, SIDE), anchors: int = ANCHORS, decoded: bool = False) -> None:
+    def __init__(self, *, shape=(1, 3, SIDE, SIDE), anchors: int = ANCHORS) -> None:
         self.shape, self.output = list(shape), np.full((anchors, 6), 0, dtype=np.float32)
         self.output[:, :2], self.output[:, 5] = 0.5, 1
-        if decoded:
-            self.output[:64, :2] = [(8 * column + 4, 8 * row + 4) for row in range(8) for column in range(8)]
-            self.output[:, 2:4] = 8
 
     def get_inputs(self):
         return [SimpleNamespace(name="images", shape=self.shape)]
@@ -164,21 +137,19 @@ class CellDetector:
 @pytest.fixture
 def cell_detector(tmp_path, monkeypatch):
     """Makes a proposer around a `CellDetector`, in the place of what ONNX Runtime would load."""
-    path = tmp_path / "cells.onnx"
-    path.write_bytes(b"cells")
+    (tmp_path / "cells.onnx").write_bytes(b"cells")
 
     def make(**options):
         runtime = proposals.import_onnxruntime()
         monkeypatch.setattr(runtime, "InferenceSession", lambda *_, **__: CellDetector(**options))
-        return load_proposer(ProposalsConfig(confidence=0.8, detector=str(path)))
+        return load_proposer(ProposalsConfig(confidence=0.8, detector=str(tmp_path / "cells.onnx")))
 
     return make
 
 
-@pytest.mark.parametrize("decoded", [False, True])
 @pytest.mark.parametrize("size", [(128, 83), (80, 128), (32, 24)])
-def test_proposals_are_in_pixels_of_the_image_whatever_its_shape(cell_detector, decoded, size):
-    detector = cell_detector(decoded=decoded)
+def test_proposals_are_in_pixels_of_the_image_whatever_its_shape(cell_detector, size):
+    detector = cell_detector()
     content = [side * SIDE // max(size) for side in size]  # of 83 rows, 41.5 would be right
     box = np.array([16, 8, 24, 16]) * np.tile(np.divide(size, content), 2)  # a cell of the network in pixels
     x1, y1, x2, y2 = box.round().astype(int)
@@ -203,11 +174,10 @@ def test_an_onnx_that_is_no_yolox_is_refused(cell_detector, options, reason):
 
 
 def test_a_missing_file_and_a_file_of_another_kind_are_refused(tmp_path):
-    with pytest.raises(InputError, match=r"there is no detector file .*none\.onnx"):
-        load_proposer(ProposalsConfig(detector=str(tmp_path / "none.onnx")))
     (tmp_path / "text.onnx").write_text("not a network")
-    with pytest.raises(InputError, match=r"text\.onnx is no YOLOX"):
-        load_proposer(ProposalsConfig(detector=str(tmp_path / "text.onnx")))
+    for name, said in (("none.onnx", "there is no detector file .*none"), ("text.onnx", "text.onnx is no YOLOX")):
+        with pytest.raises(InputError, match=said):
+            load_proposer(ProposalsConfig(detector=str(tmp_path / name)))
 
 
 def test_a_detector_may_have_its_weights_beside_it_and_is_pickled_as_its_file(tmp_path):

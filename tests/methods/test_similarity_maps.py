@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from grounding import ModelConfig, load
+from grounding import ModelConfig
 from grounding.extraction import ExtractionConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import make_encoder
@@ -92,13 +91,6 @@ def test_a_phrase_is_answered_alike_beside_others(model: ModelConfig, image: np.
     asked = method.ground_batch([other, image], [["the ring"], PHRASES] if together else [[], PHRASES])[1]
     for phrase, answer in zip(PHRASES, asked, strict=True):
         np.testing.assert_allclose(answer.heatmap, method.ground(image, [phrase])[0].heatmap, atol=1e-4)
-
-
-def test_rules_from_a_configuration(model: ModelConfig, image: np.ndarray) -> None:
-    by_name = load("zero-shot", model=replace(model, spatial_rules=True), precision="float32")
-    assert isinstance(by_name, DenseGrounder)
-    expected = grounder(model, trained=None, rules=True)
-    np.testing.assert_allclose(heatmaps(by_name, image), heatmaps(expected, image), atol=1e-6)
 
 
 def test_a_decoder_takes_no_rules(model: ModelConfig) -> None:
