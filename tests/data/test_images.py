@@ -249,18 +249,13 @@ def test_damaged_exif_does_not_cost_the_image(tmp_path, exif):
 def test_what_pil_warns_of_slips_out_nowhere(tmp_path, monkeypatch):
     exif = b"Exif\x00\x00II*\x00\x08\x00\x00\x00\x05\x00\x12\x01"  # five entries are said, none is whole
     Image.fromarray(noise()).save(tmp_path / "exif.png", exif=exif)
-    Image.fromarray(noise(60, 90)).save(tmp_path / "large.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 60 * 90 - 1)  # PIL refuses twice as many, and warns of these
     with pytest.warns(UserWarning, match="EXIF"):
-        Image.open(tmp_path / "exif.png").getexif().get(0x0112)
-    with pytest.warns(Image.DecompressionBombWarning):
-        Image.open(tmp_path / "large.png")
+        Image.open(tmp_path / "exif.png").getexif().get(ORIENTATION)
     with warnings.catch_warnings(record=True) as slipped:
         warnings.simplefilter("always")
         monkeypatch.setattr(images, "EndsEarlyWarning", EndsEarlyWarning)  # which others have imported, put back after
         importlib.reload(images)  # in a process of its own the filter is there since the module was imported
         np.testing.assert_array_equal(read_image(tmp_path / "exif.png"), noise())
-        np.testing.assert_array_equal(read_image(tmp_path / "large.png"), noise(60, 90))
     assert not slipped
 
 

@@ -11,11 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from grounding import InputError, ModelConfig, open_dataset
+from grounding import InputError, open_dataset
 from grounding.data.pairs import LINE, ImagePhrasePairs
-from grounding.evaluation.compare import EvaluateConfig, compare
 from grounding.runtime.errors import SettingsError
-from tests.tiny_clip import save_tiny_clip
 
 ROWS: list[dict[str, object]] = [
     {"image": "a.png", "phrase": "the cup, left of the dog", "x1": 1, "y1": 2, "x2": 11.5, "y2": 9, "split": "train"},
@@ -195,12 +193,3 @@ def test_a_folder_of_images_with_its_table_is_that_table(folder: Path) -> None:
     (folder / "annotations").mkdir()
     with pytest.raises(InputError, match=r"has no refs\(umd\)\.p"):
         open_dataset(folder, "val")
-
-
-def test_a_mistyped_split_to_choose_boxes_on_is_told(folder: Path) -> None:
-    rows = [*ROWS[:3], ROWS[4] | {"x1": 1, "y1": 1, "x2": 9, "y2": 9}]
-    clip = ModelConfig(clip=str(save_tiny_clip(folder / "clip.pt")), model_size=64)
-    config = EvaluateConfig(["zero-shot"], write(folder, ".jsonl", rows), folder / "out", bounds=[], model=clip,
-                            device="cpu", extraction_split="vall")  # fmt: skip
-    with pytest.raises(InputError, match=r"extraction_split: .* has no split 'vall'"):
-        compare(config)

@@ -121,6 +121,9 @@ def test_a_table_with_splits(capsys: Capture, tmp_path: Path, clip: tuple[object
     drawn = run_script(capsys, "visualize.py", tmp_path / "boxed", "--data", data, "--split", "train", "--count", 1,
                        "--device", "cpu", "--output", tmp_path / "pictures")  # fmt: skip
     assert drawn.code == 0 and drawn.out.strip().endswith("own_train_boxed.png"), drawn
+    refused = run_script(capsys, "evaluate.py", "compare", tmp_path / "boxed", "--data", data, "--split", "val",
+                         "--output", tmp_path / "no", "--device", "cpu", "--extraction_split", "vall")  # fmt: skip
+    assert_refused(refused, "extraction_split: ", "has no split 'vall'")
     refused = run_script(capsys, "train.py", "--data", data, "--output", tmp_path / "no", "--split", "test", *clip)
     assert_refused(refused, "split is 'test'", "a test split is for measuring")
 

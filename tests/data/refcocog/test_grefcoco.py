@@ -11,13 +11,8 @@ from PIL import Image
 
 from grounding.data.refcocog import GRefCOCO, RefCOCOg
 from grounding.runtime.errors import InputError
+from tests.data.refcocog.records import ref
 from tests.toy_data import write_toy_data
-
-
-def ref(ref_id: int, ann_ids: object, image_id: int, *phrases: str, split: str = "val") -> dict:
-    sentences = [{"sent_id": 10 * ref_id + i, "sent": phrase} for i, phrase in enumerate(phrases)]
-    return {"ref_id": ref_id, "ann_id": ann_ids, "image_id": image_id, "split": split, "sentences": sentences,
-            "category_id": [1], "file_name": f"toy_{image_id:03d}_{ref_id}.png"}  # fmt: skip
 
 
 @pytest.fixture
@@ -25,10 +20,10 @@ def root(tmp_path) -> Path:
     """Two images; annotations 1 and 2 are of image 1, 3 and 4 of image 2."""
     root = write_toy_data(tmp_path / "toy", {"val": 2})
     refs = [
-        ref(1, [3], 2, "the box on the left"),
-        ref(2, [1, 2], 1, "both boxes", "the two boxes"),
-        ref(3, [-1], 1, "a dog"),
-        ref(4, [4, 3], 2, "all boxes", split="train"),
+        ref(1, [3], 2, "val", "the box on the left"),
+        ref(2, [1, 2], 1, "val", "both boxes", "the two boxes"),
+        ref(3, [-1], 1, "val", "a dog"),
+        ref(4, [4, 3], 2, "train", "all boxes"),
     ]
     (root / "annotations" / "grefs(unc).json").write_text(json.dumps(refs))
     return root
@@ -60,13 +55,13 @@ def test_a_pickle_is_read_as_json_is(root):
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        (ref(1, [], 2, "x"), "ref_id 1 has ann_id [], which is empty or names an object twice"),
-        (ref(1, [3, 3], 2, "x"), "ref_id 1 has ann_id [3, 3], which is empty or names an object twice"),
-        (ref(1, [3, "4"], 2, "x"), "ref_id 1 has no int 'ann_id'"),
-        (ref(1, [3, 1], 2, "x"), "ref_id 1 is about: ann_id 1 with a box in image 2"),
-        (ref(1, [3, 99], 2, "x"), "ref_id 1 is about: ann_id 99 with a box in image 2"),
-        (ref(1, [3], 2), "has no sentence in split 'val'"),
-        (ref(1, [3], 2, "x", split="testA"), "has no split 'val': use one of testA"),
+        (ref(1, [], 2, "val", "x"), "ref_id 1 has ann_id [], which is empty or names an object twice"),
+        (ref(1, [3, 3], 2, "val", "x"), "ref_id 1 has ann_id [3, 3], which is empty or names an object twice"),
+        (ref(1, [3, "4"], 2, "val", "x"), "ref_id 1 has no int 'ann_id'"),
+        (ref(1, [3, 1], 2, "val", "x"), "ref_id 1 is about: ann_id 1 with a box in image 2"),
+        (ref(1, [3, 99], 2, "val", "x"), "ref_id 1 is about: ann_id 99 with a box in image 2"),
+        (ref(1, [3], 2, "val"), "has no sentence in split 'val'"),
+        (ref(1, [3], 2, "testA", "x"), "has no split 'val': use one of testA"),
     ],
 )
 def test_what_cannot_be_read_is_named(root, changed, said):
@@ -83,7 +78,7 @@ def test_the_file_that_is_missing_is_named(root):
 
 
 def test_refcocog_refuses_refs_about_several_objects(root):
-    (root / "annotations" / "refs(umd).p").write_bytes(pickle.dumps([ref(2, [1, 2], 1, "both")], protocol=2))
+    (root / "annotations" / "refs(umd).p").write_bytes(pickle.dumps([ref(2, [1, 2], 1, "val", "both")], protocol=2))
     with pytest.raises(InputError, match="ref_id 2 names 2 objects: data with sets"):
         RefCOCOg(root, "val")
 

@@ -10,7 +10,8 @@ from PIL import Image
 from grounding.data.refcocog import RefCOCOg
 from grounding.runtime.errors import InputError
 from grounding.types import Expression
-from tests.data.refcocog.records import SIZE, error, ref, write
+from tests.data.refcocog.records import SIZE, error, write
+from tests.toy_data import write_toy_data
 
 
 def test_sentences_are_in_the_order_of_the_refs_file(root):
@@ -151,22 +152,15 @@ def test_boxes_in_another_form_are_warned_of(tmp_path, records, change, said):
         RefCOCOg(write(tmp_path, refs, instances), "val")
 
 
-def many_images(root, count):
-    refs = [ref(i, i, i, "train", f"Thing {i}", f"Object {i}") for i in range(1, count + 1)]
-    images = [{"id": i, "file_name": f"{i}.jpg", "width": 40, "height": 30} for i in range(1, count + 1)]
-    boxes = [{"id": i, "image_id": i, "category_id": 1, "bbox": [1, 1, 5, 5]} for i in range(1, count + 1)]
-    return write(root, refs, {"images": images, "annotations": boxes, "categories": []})
-
-
 def test_subset_counts_images_keeps_order_nests_and_is_the_seeds(tmp_path):
-    root = many_images(tmp_path, 20)
+    root = write_toy_data(tmp_path / "toy", {"train": 20})  # of three phrases each
     whole = RefCOCOg(root).expressions
     chosen = {}
     counts = [(1, 1), (0.01, 1), (0.25, 5), (np.int64(5), 5), (12, 12), (np.float32(0.99), 20), (20, 20), (None, 20)]
     for subset, count in counts:
         expressions = RefCOCOg(root, subset=subset, seed=3).expressions
-        chosen[subset] = [e.image_id for e in expressions[::2]]
-        assert len(expressions) == 2 * count
+        chosen[subset] = [e.image_id for e in expressions[::3]]
+        assert len(expressions) == 3 * count
         assert list(expressions) == [e for e in whole if e in expressions]
         assert len(RefCOCOg(root, subset=subset, seed=3, group_by="image")) == count
     assert set(chosen[1]) < set(chosen[5]) < set(chosen[12]) < set(chosen[None])

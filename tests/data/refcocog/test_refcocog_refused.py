@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from grounding.data.check import check
 from grounding.data.refcocog import RefCOCOg
 from tests.data.refcocog.records import change, error, write
 
@@ -40,7 +41,16 @@ def test_split_without_sentences(tmp_path, records):
     assert "'train'" in error(write(tmp_path, refs, instances), "train")
 
 
-@pytest.mark.parametrize("text", ["{not json", "[]", '{"images": []}', '{"images": [3], "annotations": []}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{not json",
+        "[]",
+        '{"images": []}',
+        '{"images": [], "annotations": [], "categories": null}',
+        '{"images": [3], "annotations": []}',
+    ],
+)
 def test_unusable_instances_json(root, text):
     (root / "annotations" / "instances.json").write_text(text)
     assert "instances.json" in error(root)
@@ -66,14 +76,13 @@ TWIN = {"id": 102, "image_id": 5, "category_id": 1, "bbox": [1, 1, 5, 5]}  # of 
         ((0, 1, "image_id"), 6, ["ref_id 2", "ann_id 102", "image 6"]),
         ((0, 1, "ref_id"), "two", ["refs(umd).p", "ref_id"]),
         ((0, 1, "ref_id"), 2**63, ["refs(umd).p", "ref_id", "beyond 64 bits"]),
-        ((0, 1, "ref_id"), 1, ["refs(umd).p", "ref_id 1 2 times"]),
+        ((0, 1, "ref_id"), 1, ["ref_id 1 2 times"]),
         ((0, 1, "sentences"), None, ["refs(umd).p", "ref_id 2", "sentences"]),
         ((0, 1, "sentences", 0, "sent_id"), None, ["ref_id 2", "sent_id"]),
         ((0, 1, "sentences", 0, "sent_id"), 11, ["sent_id 11 2 times"]),
         ((0, 1, "sentences", 0), {"sent_id": 20, "sent": "", "raw": "  "}, ["refs(umd).p", "ref_id 2, sent_id 20"]),
         ((0, 1, "sentences", 0, "sent"), "half \ud83d", ["ref_id 2", "half a character"]),
         ((0, 1, "sentences", 0, "tags"), [1], ["ref_id 2", "tag"]),
-        ((1, "categories"), None, ["instances.json", "categories"]),
         ((1, "categories", 0), {"id": 1}, ["instances.json", "name"]),
         ((1, "categories"), [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}], ["'categories' stands twice"]),
         ((*OF_FIRST, "id"), "5", ["instances.json", "'images'", "'id'"]),
@@ -97,9 +106,13 @@ TWIN = {"id": 102, "image_id": 5, "category_id": 1, "bbox": [1, 1, 5, 5]}  # of 
         ((1, "annotations", 5), TWIN | {"id": 9, "bbox": "none"}, ["annotation 9", "bbox"]),
     ],
 )
-def test_unusable_records_are_refused_naming_file_and_field(tmp_path, records, path, value, words):
-    message = error(write(tmp_path, *change(records, path, value)), "val")
+def test_unusable_records_are_refused_naming_file_and_field_and_found_by_the_check(
+    tmp_path, records, path, value, words
+):
+    root = write(tmp_path, *change(records, path, value))
+    message = error(root, "val")
     assert [word for word in words if word not in message] == []
+    assert [said for _, said in check(root, images=False) if all(word in said for word in words)]
 
 
 def test_a_fault_in_another_split_does_not_matter(tmp_path, records):
