@@ -14,39 +14,20 @@ from tests.data.refcocog.records import SIZE, error, write
 from tests.toy_data import write_toy_data
 
 
-def test_sentences_are_in_the_order_of_the_refs_file(root):
+def test_examples_are_in_the_order_of_the_refs_file_and_hold_the_annotation_and_the_image_of_its_id(root):
     dataset = RefCOCOg(str(root), "val")
-    assert [e.phrase for e in dataset.expressions] == [
-        "the left cup", "a cup on the left", "the dog", "the right cup", "the tree",
+    assert [example.phrases for example in dataset] == [
+        ["the left cup"], ["a cup on the left"], ["the dog"], ["the right cup"], ["the tree"],
     ]  # fmt: skip
-    assert len(dataset) == 5
-    assert [dataset.expressions_of(i) for i in range(5)] == [(e,) for e in dataset.expressions]
+    assert [dataset.expressions_of(i) for i in range(len(dataset))] == [(e,) for e in dataset.expressions]
     assert (dataset.root, dataset.split, dataset.split_by) == (root, "val", "umd")
-    assert dataset.images_dir == root / "images"
-    assert [example.expressions[0] for example in dataset] == list(dataset.expressions)
-
-
-def test_expression_holds_the_annotation(root):
-    expressions = RefCOCOg(root, "val").expressions
-    assert expressions[1] == Expression(
-        phrase="a cup on the left",
-        box_xyxy=(1.5, 2.0, 11.5, 14.25),
-        image_id=7,
-        ref_id=1,
-        ann_id=101,
-        sent_id=11,
-        image_path=root / "images" / "photo_7.jpg",
-        category="thing",
-        tags=(),
-    )
-    assert expressions[-1].box_xyxy == (30, 20, 40, 30), "clipped to the image"
-
-
-def test_example_has_the_image_of_the_image_id(root):
-    example = RefCOCOg(root, "val")[2]
-    assert example.image.shape == (30, 40, 3) and example.image.dtype == np.uint8
-    assert np.abs(example.image[0, 0].astype(int) - (5, 100, 200)).max() <= 4
-    assert example.phrases == ["the dog"] and example.boxes_xyxy.tolist() == [[0, 0, 40, 30]]
+    assert dataset.expressions[1] == Expression("a cup on the left", (1.5, 2.0, 11.5, 14.25), 7, 1, 101, 11,
+                                                root / "images" / "photo_7.jpg", "thing", ())  # fmt: skip
+    assert dataset.expressions[-1].box_xyxy == (30, 20, 40, 30), "clipped to the image"
+    dog = dataset[2]
+    assert dog.image.shape == (30, 40, 3) and dog.image.dtype == np.uint8
+    assert np.abs(dog.image[0, 0].astype(int) - (5, 100, 200)).max() <= 4
+    assert dog.boxes_xyxy.tolist() == [[0, 0, 40, 30]]
 
 
 def test_group_by_image_gives_each_image_once_with_all_its_expressions(root):
