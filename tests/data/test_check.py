@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from PIL import Image
 from grounding.data import flickr30k
 from grounding.data.check import SHOWN, check, summary_text
 from tests.data.flickr30k.files import FIELD, IMAGES, STREET, write_flickr30k, xml
-from tests.toy_data import write_toy_data
+from tests.toy_data import edit_toy_data, write_toy_data
 
 Spoil = Callable[[list[dict], dict], Any]
 UNUSABLE = "entry that cannot be used"
@@ -24,14 +22,6 @@ UNUSABLE_IMAGE = "image that cannot be used, or not with its boxes"
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return write_toy_data(tmp_path / "data")
-
-
-def change(root: Path, how: Spoil) -> None:
-    refs_file, instances_file = root / "annotations" / "refs(umd).p", root / "annotations" / "instances.json"
-    refs, instances = pickle.loads(refs_file.read_bytes()), json.loads(instances_file.read_text())
-    how(refs, instances)
-    refs_file.write_bytes(pickle.dumps(refs))
-    instances_file.write_text(json.dumps(instances))
 
 
 def test_a_sound_one_has_no_problem(root: Path) -> None:
@@ -64,14 +54,14 @@ DAMAGE: dict[str, tuple[Spoil, str, str]] = {
 @pytest.mark.parametrize("name", DAMAGE)
 def test_each_damage_is_found_and_named(root: Path, name: str) -> None:
     damage, kind, place = DAMAGE[name]
-    change(root, damage)
+    edit_toy_data(root, damage)
     found = list(check(root, images=False))
     assert [each for each in found if each[0] == kind and place in each[1]] == found[:1]
     assert all(other == UNUSABLE and "is about" in said for other, said in found[1:]), "what refers to it, and no more"
 
 
 def test_faults_of_several_entries_are_all_told(root: Path) -> None:
-    change(root, lambda refs, instances: [refs[index].update(ann_id="x") for index in (0, 3)])
+    edit_toy_data(root, lambda refs, instances: [refs[index].update(ann_id="x") for index in (0, 3)])
     assert [("ref_id 1 " in said, "ref_id 4 " in said) for _, said in check(root, images=False)] == [
         (True, False), (False, True)
     ]  # fmt: skip

@@ -18,7 +18,7 @@ from grounding.data.annotations import PUBLISHED_REFERENCES
 from grounding.data.refcocog import RefCOCOg
 from grounding.runtime.errors import InputError
 from tests.shared_data import SHARED_DATA, needs_shared_data
-from tests.toy_data import write_toy_data
+from tests.toy_data import edit_toy_data, write_toy_data
 
 Rows = list[tuple[int, int, int, int, str, list[float]]]
 # Names of splits as the published files of RefCOCOg, RefCOCO and RefCLEF have them.
@@ -82,18 +82,18 @@ def test_real_files(name: str, split_by: str, total: int | None) -> None:
 
 def generated(root: Path) -> Path:
     """Four references in each of the splits; boxes between pixels, and objects of three kinds, one of them a crowd."""
-    write_toy_data(root, {"train": 18})
-    refs = pickle.loads((root / "annotations" / "refs(umd).p").read_bytes())
-    for number, ref in enumerate(refs):
-        ref["split"] = SPLITS[number % len(SPLITS)]
-    (root / "annotations" / "refs(unc).p").write_bytes(pickle.dumps(refs, protocol=2))
-    instances = json.loads((root / "annotations" / "instances.json").read_text())
-    for each in instances["annotations"]:
-        x, y, *size = each["bbox"]
-        each.update(bbox=[x + each["id"] / 64, y + 0.37, *size], category_id=1 + each["id"] % 3, iscrowd=0)
-    instances["annotations"].append(instances["annotations"][0] | {"id": 999, "iscrowd": 1})
-    instances["categories"] = [{"id": i, "name": name} for i, name in enumerate(("cup", "dog", "tree"), start=1)]
-    (root / "annotations" / "instances.json").write_text(json.dumps(instances))
+
+    def edit(refs: list[dict], instances: dict) -> None:
+        for number, ref in enumerate(refs):
+            ref["split"] = SPLITS[number % len(SPLITS)]
+        for each in instances["annotations"]:
+            x, y, *size = each["bbox"]
+            each.update(bbox=[x + each["id"] / 64, y + 0.37, *size], category_id=1 + each["id"] % 3, iscrowd=0)
+        instances["annotations"].append(instances["annotations"][0] | {"id": 999, "iscrowd": 1})
+        instances["categories"] = [{"id": i, "name": name} for i, name in enumerate(("cup", "dog", "tree"), start=1)]
+
+    edit_toy_data(write_toy_data(root, {"train": 18}), edit)
+    (root / "annotations" / "refs(umd).p").rename(root / "annotations" / "refs(unc).p")
     return root
 
 
