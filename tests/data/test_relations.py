@@ -62,7 +62,7 @@ def test_they_point_at_the_object_that_is_placed() -> None:
 def test_they_are_drawn_beside_the_annotators_phrases(tmp_path: Path) -> None:
     dataset = RefCOCOg(write_toy_data(tmp_path / "toy"), "train", group_by="image")
     items = TrainingItems(dataset, model_size=64, stride=4, phrases_per_image=2, composed_per_image=1, seed=0)
-    assert {len(items[index].phrases) for index in range(len(items))} == {2 + 1}
+    assert max(len(items[index].phrases) for index in range(len(items))) == 2 + 1
     assert items.composed and all(each.sent_id < 0 for each in items.composed)
     plain = TrainingItems(dataset, model_size=64, stride=4, phrases_per_image=2, seed=0)
     assert plain.composed == [] and plain.phrases == {each.phrase for each in dataset.expressions}
