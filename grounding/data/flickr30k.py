@@ -78,14 +78,8 @@ class Flickr30kEntities(GroundingDataset):
     ) -> None:
         """Reads the annotations; images are read one by one, in `__getitem__`.
 
-        Warns where the split's list does not have the published number of images (`PUBLISHED_IMAGES`).
-
-        Args:
-            root: folder with `Sentences/`, `Annotations/`, `flickr30k-images/` and the lists `train.txt` and so on.
-            split: "train", "val" or "test".
-            boxed: only phrases of chains with boxes are expressions; else all are that a chain ties to the image, with
-                NaN for a box that there is not.
-            group_by, subset, seed: as in `GroundingDataset`.
+        Warns where the split's list does not have the published number of images (`PUBLISHED_IMAGES`). Not `boxed`, all
+        phrases are expressions that a chain ties to the image, with NaN for a box that there is not.
         """
         root = Path(root)
         ids = read_list(root, split)
@@ -186,10 +180,7 @@ def read_captions(path: Path) -> list[list[Phrase]]:
 
 
 def read_chains(path: Path) -> Chains:
-    """The boxes of an image's chains. A box of several names is of each of these chains.
-
-    The files count pixels from 1 and name the last one inside, as PASCAL VOC's do.
-    """
+    """The boxes of an image's chains. A box of several names is of each of these chains."""
     try:
         annotation = ElementTree.fromstring(path.read_bytes())
     except (OSError, ElementTree.ParseError, LookupError, ValueError) as problem:
@@ -206,6 +197,7 @@ def read_chains(path: Path) -> Chains:
             sides = [_whole(bndbox.findtext(side), side, where) for side in ("xmin", "ymin", "xmax", "ymax")]
             if sides[0] > sides[2] or sides[1] > sides[3]:
                 raise InputError(f"{where} has a 'bndbox' {sides} whose minimum is above its maximum: {GET_AGAIN}")
+            # The files count pixels from 1 and name the last one inside, as PASCAL VOC's do.
             box = box_in_image(np.array(sides) - [1, 1, 0, 0], (width, height))
             boxes.update({name: (*boxes.get(name, ()), box) for name in names if box is not None})
         if entry.findtext("scene", "0").strip() == "1":

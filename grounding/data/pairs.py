@@ -69,12 +69,9 @@ class ImagePhrasePairs(GroundingDataset):
         """Reads the table; images are read one by one, in `__getitem__`.
 
         Args:
-            path: a file that ends in .csv, with column names in its first row; any other is JSON Lines, one object a
-                line.
+            path: a file that ends in .csv, with column names in its first row; any other is JSON Lines.
             split: whose rows are read; None for all rows.
-            boxed: only rows with a box are expressions, the others are counted in `left_out`; else all are, with NaN
-                for a box that is not known.
-            group_by, subset, seed: as in `GroundingDataset`.
+            boxed: only rows with a box are expressions; else all are, with NaN for a box that is not known.
         """
         path = Path(path)
         rows = [row for _, row in read_rows(path)]

@@ -100,13 +100,7 @@ class GRefCOCO(Dataset[SetExample]):
     """
 
     def __init__(self, root: str | os.PathLike[str], split: str = "val", *, split_by: str = "unc") -> None:
-        """Reads the annotations; images are read one by one, in `__getitem__`.
-
-        Args:
-            root: folder with `annotations/grefs(<split_by>).json` (or .p), `annotations/instances.json` and `images/`.
-            split: "train", "val", "testA" or "testB"; "test" of RefShapes.
-            split_by: the name in the file's brackets.
-        """
+        """Reads `annotations/grefs(SPLIT_BY).json`, or .p, and instances.json; images are read in `__getitem__`."""
         self.split = split
         layout = find_layout(Path(root), split_by, sets=True)
         self.images_dir = layout.images_dir

@@ -49,16 +49,7 @@ def test_split_without_sentences(root):
     assert "'val'" in error(edit_toy_data(root, lambda refs, _: [ref.update(sentences=[]) for ref in refs]), "val")
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "{not json",
-        "[]",
-        '{"images": []}',
-        '{"images": [], "annotations": [], "categories": null}',
-        '{"images": [3], "annotations": []}',
-    ],
-)
+@pytest.mark.parametrize("text", ["{not json", "[]", '{"images": []}', '{"images": [3], "annotations": []}'])
 def test_unusable_instances_json(root, text):
     (root / "annotations" / "instances.json").write_text(text)
     assert "instances.json" in error(root)
@@ -81,7 +72,6 @@ TWIN = {"id": 13, "image_id": 7, "category_id": 1, "bbox": [1, 1, 5, 5]}  # of t
         ((*REF, "ann_id"), "13", ["refs(umd).p", "ref_id 13", "ann_id"]),
         ((*REF, "image_id"), 54321, ["instances.json", "ref_id 13", "image_id 54321"]),
         ((*REF, "image_id"), 8, ["ref_id 13", "ann_id 13", "image 8"]),
-        ((*REF, "ref_id"), "two", ["refs(umd).p", "ref_id"]),
         ((*REF, "ref_id"), 2**63, ["refs(umd).p", "ref_id", "beyond 64 bits"]),
         ((*REF, "ref_id"), 14, ["ref_id 14 2 times"]),
         ((*REF, "sentences"), None, ["refs(umd).p", "ref_id 13", "sentences"]),
@@ -95,22 +85,18 @@ TWIN = {"id": 13, "image_id": 7, "category_id": 1, "bbox": [1, 1, 5, 5]}  # of t
         ((*IMAGE, "id"), "7", ["instances.json", "'images'", "'id'"]),
         ((*IMAGE, "id"), 8, ["instances.json, image 8 stands twice"]),
         ((*IMAGE, "file_name"), None, ["instances.json", "image 7", "file_name"]),
-        ((*IMAGE, "file_name"), "/etc/passwd", ["instances.json", "image 7", "leads out of the images folder"]),
         ((*IMAGE, "file_name"), "a/../../b.jpg", ["instances.json", "image 7", "'a/../../b.jpg'"]),
-        ((*IMAGE, "file_name"), "..\\b.jpg", ["instances.json", "image 7", "leads out"]),
         ((*IMAGE, "file_name"), "C:\\b.jpg", ["instances.json", "image 7", "leads out"]),
         ((*IMAGE, "width"), None, ["instances.json", "image 7", "width"]),
         ((*IMAGE, "width"), 0, ["image 7", "a size of 0 x"]),
         ((*ANNOTATION, "image_id"), True, ["annotation 13", "'image_id'"]),
         ((*ANNOTATION, "bbox"), [1, 2, 3], ["instances.json", "annotation 13", "bbox"]),
         ((*ANNOTATION, "bbox"), [1, 2, float("nan"), 3], ["annotation 13", "bbox"]),
-        ((*ANNOTATION, "bbox"), [1, 2, 10**400, 3], ["annotation 13", "bbox"]),
         ((*ANNOTATION, "bbox"), [[[]], 2, 3, 3], ["annotation 13", "bbox"]),
         ((*ANNOTATION, "bbox"), [100, 2, 5, 5], ["ref_id 13", "ann_id 13 with a box in image 7"]),
         ((*ANNOTATION, "bbox"), [5, 2, 0, 5], ["ref_id 13", "ann_id 13 with a box in image 7"]),
         ((1, "annotations", 23), TWIN, ["annotation 13 stands twice"]),
         ((1, "annotations", 23), TWIN | {"id": 99, "iscrowd": "0"}, ["annotation 99 has iscrowd '0'"]),
-        ((1, "annotations", 23), TWIN | {"id": 99, "bbox": "none"}, ["annotation 99", "bbox"]),
     ],
 )
 def test_unusable_records_are_refused_naming_file_and_field_and_found_by_the_check(root, path, value, words):
