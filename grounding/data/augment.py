@@ -56,21 +56,15 @@ def augment(
     return _moved(asked, transforms) if transforms else asked
 
 
-def _kept(example: SetExample, phrases: Sequence[str]) -> np.ndarray:
-    """(x1, y1, x2, y2) around all that a crop must keep."""
-    boxes = example.boxes_xyxy
-    if any(map(names_another, phrases)):  # nobody says which of the annotated objects that is, so all of them stay
-        boxes = np.concatenate([boxes, np.array([r.box_xyxy for r in example.regions], np.float32).reshape(-1, 4)])
-    return np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
-
-
 def _window(example: SetExample, phrases: Sequence[str], rng: np.random.Generator) -> tuple[int, int, int, int]:
     """x1, y1, x2, y2 in whole pixels of a crop: each side a random length between the least and the whole picture's."""
-    kept = _kept(example, phrases)
+    kept = example.boxes_xyxy
+    if any(map(names_another, phrases)):  # nobody says which of the annotated objects that is, so all of them stay
+        kept = np.concatenate([kept, np.array([r.box_xyxy for r in example.regions], np.float32).reshape(-1, 4)])
     shares = rng.uniform(0, 1, 2)
     whole = np.array([example.image.shape[1], example.image.shape[0]])
-    low = np.clip(np.floor(kept[:2]), 0, whole - 1).astype(int)
-    high = np.clip(np.ceil(kept[2:]), low + 1, whole).astype(int)
+    low = np.clip(np.floor(kept[:, :2].min(axis=0)), 0, whole - 1).astype(int)
+    high = np.clip(np.ceil(kept[:, 2:].max(axis=0)), low + 1, whole).astype(int)
     least = np.maximum(np.ceil(LEAST_SIDE * whole), high - low)
     length = np.clip(np.round(least + shares * (whole - least)).astype(int), high - low, whole)
     start = rng.integers(np.maximum(0, high - length), np.minimum(low, whole - length) + 1)

@@ -81,7 +81,10 @@ class GroundingDataset(Dataset[Example]):
             if region.image_id in kept:
                 self.regions[region.image_id] += (region,)
         self.image_sizes = {image_id: sizes[image_id] for image_id in kept}
-        self._examples = _by_image(self.expressions) if group_by == "image" else [(e,) for e in self.expressions]
+        groups: dict[int, list[Expression]] = {}
+        for position, expression in enumerate(self.expressions):
+            groups.setdefault(expression.image_id if group_by == "image" else position, []).append(expression)
+        self._examples = list(map(tuple, groups.values()))
 
     def __len__(self) -> int:
         return len(self._examples)
@@ -115,13 +118,6 @@ class GroundingDataset(Dataset[Example]):
     def sha256(self) -> str:
         """Of the annotations by content: answers of an older data set are not taken for this one's."""
         return hashlib.sha256("".join(map(sha256_of, self.files)).encode()).hexdigest()
-
-
-def _by_image(expressions: Iterable[Expression]) -> list[tuple[Expression, ...]]:
-    groups: dict[int, list[Expression]] = {}
-    for expression in expressions:
-        groups.setdefault(expression.image_id, []).append(expression)
-    return [tuple(group) for group in groups.values()]
 
 
 def _subset_of_images(image_ids: set[int], subset: int | float | None, seed: int) -> set[int]:

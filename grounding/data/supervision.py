@@ -83,7 +83,11 @@ def absent_expressions(
     A phrase says that nothing fits only if it names what it is about: "the left one" fits something nearly everywhere.
     So those are taken that contain the name of their object's category, and no object of the image is of it.
     """
-    naming = [each for each in expressions if each.category and _names(each.phrase, each.category)]
+    naming = [
+        each
+        for each in expressions
+        if each.category and re.search(rf"\b{re.escape(each.category.lower())}\b", each.phrase.lower())
+    ]
     found: dict[int, list[SetExpression]] = {}
     if not naming:
         return found
@@ -97,11 +101,6 @@ def absent_expressions(
                 SetExpression(each.phrase, (), (), image_id, each.ref_id, each.sent_id, path) for each in others
             ]
     return found
-
-
-def _names(phrase: str, category: str) -> bool:
-    """Whether a phrase contains the words of a category, in the singular."""
-    return re.search(rf"\b{re.escape(category.lower())}\b", phrase.lower()) is not None
 
 
 class WithAbsent(Dataset[SetExample]):
