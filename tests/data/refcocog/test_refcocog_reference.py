@@ -86,6 +86,7 @@ def generated(root: Path) -> Path:
     def edit(refs: list[dict], instances: dict) -> None:
         for number, ref in enumerate(refs):
             ref["split"] = SPLITS[number % len(SPLITS)]
+            ref["sentences"] = [each | {"raw": "as it was typed"} for each in ref["sentences"]]
         for each in instances["annotations"]:
             x, y, *size = each["bbox"]
             each.update(bbox=[x + each["id"] / 64, y + 0.37, *size], category_id=1 + each["id"] % 3, iscrowd=0)
