@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -57,15 +57,23 @@ def write_toy_data(root: Path, images: dict[str, int] | None = None, *, seed: in
             Image.fromarray(pixels).save(root / "images" / name)
             instances["images"].append({"id": image_id, "file_name": name, "width": width, "height": height})
     (root / "annotations" / "instances.json").write_text(json.dumps(instances))
-    with (root / "annotations" / "refs(umd).p").open("wb") as file:
-        pickle.dump(refs, file, protocol=2)
+    (root / "annotations" / "refs(umd).p").write_bytes(pickle.dumps(refs, protocol=2))
+    return root
+
+
+def edit_toy_data(root: Path, edit: Callable[[list[dict], dict], object]) -> Path:
+    """Let `edit` change the refs and instances of a toy data set, in place; returns the root."""
+    refs_file, instances_file = root / "annotations" / "refs(umd).p", root / "annotations" / "instances.json"
+    refs, instances = pickle.loads(refs_file.read_bytes()), json.loads(instances_file.read_text())
+    edit(refs, instances)
+    refs_file.write_bytes(pickle.dumps(refs, protocol=2))
+    instances_file.write_text(json.dumps(instances))
     return root
 
 
 def write_toy_sets(root: Path) -> Path:
     """Beside the toy data's refs: of each image a phrase for both boxes, one for the first, one for none; the root."""
-    with (root / "annotations" / "refs(umd).p").open("rb") as file:
-        refs = pickle.load(file)
+    refs = pickle.loads((root / "annotations" / "refs(umd).p").read_bytes())
     of_images: dict[int, list[dict]] = {}
     for ref in refs:
         of_images.setdefault(ref["image_id"], []).append(ref)

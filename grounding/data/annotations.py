@@ -53,9 +53,6 @@ def find_layout(root: Path, split_by: str, *, sets: bool = False) -> Layout:
     Annotations lie in `root/annotations` or, as the refer project unpacks them, in `root` itself; images in
     `root/images/train2014`, `root/images/saiapr_tc-12` (RefCLEF's), `root/images` or `root/train2014`: the first that
     exists.
-
-    Raises:
-        InputError: the root, its refs file for `split_by`, instances.json or the images folder is missing.
     """
     download = f"python -m grounding.data.download refcocog --root {root}"
     if not root.is_dir():
@@ -93,10 +90,6 @@ def read_references(path: Path, split: str | None, *, tell: Callable[[InputError
 
     As in the refer project's `getRefIds`, "test" is every split of that kind, testA and testB of RefCOCO; RefCLEF's
     "testA" has what is in "testAB" too; every other name means itself.
-
-    Raises:
-        InputError: the file does not hold references, lacks the split, or an expression is empty; or it has as many
-            references as a published one (`PUBLISHED_REFERENCES`), but other splits.
     """
     references, splits = [], Counter[str]()
     for position, record in enumerate(read_reference_records(path)):
@@ -142,10 +135,6 @@ def read_instances(
 
     A crowd is left out unless a reference is about it, and so is an object of which nothing lies in its image; `tell`
     has what cannot be used.
-
-    Raises:
-        InputError: the file is not COCO's instances.json, an id stands for two things, or an annotation or image of a
-            reference is not there.
     """
     content, references = read_instance_records(path), list(references)
     referred = {ann_id for reference in references for ann_id in reference.ann_ids}
@@ -202,11 +191,7 @@ def _keep(kept: dict[int, Entry], entry_id: int, entry: Entry, where: str) -> No
 
 
 def read_instance_records(path: Path) -> dict[str, list[Any]]:
-    """The entries of instances.json in "categories", "images" and "annotations", without their polygons.
-
-    Raises:
-        InputError: the file is no JSON object, or one of these is no list; categories may be left out.
-    """
+    """The entries of instances.json in "categories", "images" and "annotations", without their polygons."""
     content = _read_json(path)
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no 'images' and 'annotations': {GET_AGAIN}")

@@ -41,15 +41,7 @@ def augment(
 ) -> SetExample:
     """An example as it is trained on: with the drawn expressions only, transformed as far as these permit.
 
-    Args:
-        example: one image with all its expressions, of which one at least names an object.
-        drawn: which of them are asked, at least one.
-        config: what may happen. Where nothing may, the picture, boxes and phrases stay as they are, to the last bit.
-        rng: of all that is random; in the same state it gives the same result.
-
-    Returns:
-        The example, without regions, its boxes in pixels of its own image. Every box that an expression of the image
-        has, drawn or not, is in it as a whole.
+    Every box that an expression of the image has, drawn or not, stays in the picture as a whole.
     """
     asked = replace(example, expressions=tuple(example.expressions[i] for i in drawn), regions=())
     # Whatever the phrases permit, three are drawn, of which the second decides nothing: that is what a seed means.
@@ -64,28 +56,15 @@ def augment(
     return _moved(asked, transforms) if transforms else asked
 
 
-def _kept(example: SetExample, phrases: Sequence[str]) -> np.ndarray:
-    """(x1, y1, x2, y2) around all that a crop must keep.
-
-    A phrase that ties its object to another one needs that one in the picture as well. Which of the annotated objects
-    it is, nobody says, so all of them stay.
-    """
-    boxes = example.boxes_xyxy
-    if any(map(names_another, phrases)):
-        boxes = np.concatenate([boxes, np.array([r.box_xyxy for r in example.regions], np.float32).reshape(-1, 4)])
-    return np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
-
-
 def _window(example: SetExample, phrases: Sequence[str], rng: np.random.Generator) -> tuple[int, int, int, int]:
-    """x1, y1, x2, y2 in whole pixels of a crop around all that it must keep.
-
-    Each side takes a random share of what lies between the least and the whole picture.
-    """
-    kept = _kept(example, phrases)
+    """x1, y1, x2, y2 in whole pixels of a crop: each side a random length between the least and the whole picture's."""
+    kept = example.boxes_xyxy
+    if any(map(names_another, phrases)):  # nobody says which of the annotated objects that is, so all of them stay
+        kept = np.concatenate([kept, np.array([r.box_xyxy for r in example.regions], np.float32).reshape(-1, 4)])
     shares = rng.uniform(0, 1, 2)
     whole = np.array([example.image.shape[1], example.image.shape[0]])
-    low = np.clip(np.floor(kept[:2]), 0, whole - 1).astype(int)
-    high = np.clip(np.ceil(kept[2:]), low + 1, whole).astype(int)
+    low = np.clip(np.floor(kept[:, :2].min(axis=0)), 0, whole - 1).astype(int)
+    high = np.clip(np.ceil(kept[:, 2:].max(axis=0)), low + 1, whole).astype(int)
     least = np.maximum(np.ceil(LEAST_SIDE * whole), high - low)
     length = np.clip(np.round(least + shares * (whole - least)).astype(int), high - low, whole)
     start = rng.integers(np.maximum(0, high - length), np.minimum(low, whole - length) + 1)

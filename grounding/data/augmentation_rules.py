@@ -134,9 +134,6 @@ def mirrored_phrase(phrase: str) -> str:
     """The phrase for the mirrored picture: every "left" and "right" that is a direction swapped, its case kept.
 
     Also in "leftmost", "right-hand", "left-handed", "rightward" and "lefty". Twice mirrored is once said.
-
-    Args:
-        phrase: one that `can_be_mirrored`; of any other, the words that are no direction for certain stay.
     """
     return _DIRECTION.sub(
         lambda match: _swapped(match["word"]) if _is_direction(match) else match["word"],

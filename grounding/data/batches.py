@@ -50,21 +50,8 @@ class TrainingBatch:
         return {"image_ids": self.image_ids.tolist(), "phrases": self.phrases}
 
 
-@dataclass(frozen=True, eq=False)
-class TrainingItem:
-    """One image's part of a `TrainingBatch`, as arrays."""
-
-    square: np.ndarray
-    valid: np.ndarray
-    image_id: int
-    phrases: list[str]
-    boxes_xyxy: np.ndarray
-    box_counts: list[int]
-    region_ids: list[int]
-
-
-class TrainingItems(Dataset[TrainingItem]):
-    """A data set's images, letterboxed, each with a random few of its phrases.
+class TrainingItems(Dataset[TrainingBatch]):
+    """A data set's images, letterboxed, each with a random few of its phrases, as a batch of one image.
 
     Args:
         dataset: grouped by image.
@@ -123,10 +110,10 @@ class TrainingItems(Dataset[TrainingItem]):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, index: int) -> TrainingItem:
+    def __getitem__(self, index: int) -> TrainingBatch:
         return self.item_of(self.dataset[index], index)
 
-    def item_of(self, example: Example, *place: int) -> TrainingItem:
+    def item_of(self, example: Example, *place: int) -> TrainingBatch:
         """What is drawn of an image with its expressions, by its place in the epoch."""
         annotated = example if self.boxed else without_boxes(example)
         image_id = annotated.expressions[0].image_id
@@ -146,14 +133,15 @@ class TrainingItems(Dataset[TrainingItem]):
 
         letterbox = Letterbox.fit((asked.image.shape[1], asked.image.shape[0]), self.model_size)
         boxes = letterbox.boxes_to_model(asked.boxes_xyxy)
-        return TrainingItem(
-            square=letterbox.apply(asked.image),
-            valid=letterbox.valid_mask(self.stride),
-            image_id=image_id,
+        return TrainingBatch(
+            squares=torch.from_numpy(letterbox.apply(asked.image))[None],
+            valid=torch.from_numpy(letterbox.valid_mask(self.stride))[None],
+            image_ids=torch.tensor([image_id]),
             phrases=asked.phrases,
-            boxes_xyxy=boxes if self.boxed else np.full_like(boxes, np.nan),
-            box_counts=[len(each.boxes_xyxy) for each in asked.expressions],
-            region_ids=_region_ids(asked.expressions, self.boxed),
+            boxes_xyxy=torch.from_numpy(boxes if self.boxed else np.full_like(boxes, np.nan)),
+            box_counts=torch.tensor([len(each.boxes_xyxy) for each in asked.expressions]),
+            image_index=torch.zeros(len(asked.expressions), dtype=torch.int64),
+            region_ids=torch.tensor(_region_ids(asked.expressions, self.boxed)),
         )
 
     def _draw(self, region_ids: Sequence[int], rng: np.random.Generator) -> np.ndarray:
@@ -170,16 +158,15 @@ def _region_ids(expressions: Sequence[SetExpression], boxed: bool) -> list[int]:
     return [each.ann_ids[0] if boxed and len(each.ann_ids) == 1 else -1 - each.sent_id for each in expressions]
 
 
-def collate(items: Sequence[TrainingItem]) -> TrainingBatch:
-    """The items as one batch."""
-    counts = torch.tensor([len(item.phrases) for item in items])
+def collate(items: Sequence[TrainingBatch]) -> TrainingBatch:
+    """Batches of one image each as one batch."""
     return TrainingBatch(
-        squares=torch.from_numpy(np.stack([item.square for item in items])),
-        valid=torch.from_numpy(np.stack([item.valid for item in items])),
-        image_ids=torch.tensor([item.image_id for item in items]),
+        squares=torch.cat([item.squares for item in items]),
+        valid=torch.cat([item.valid for item in items]),
+        image_ids=torch.cat([item.image_ids for item in items]),
         phrases=[phrase for item in items for phrase in item.phrases],
-        boxes_xyxy=torch.from_numpy(np.concatenate([item.boxes_xyxy for item in items])),
-        box_counts=torch.tensor([count for item in items for count in item.box_counts]),
-        image_index=torch.repeat_interleave(torch.arange(len(items)), counts),
-        region_ids=torch.tensor([region for item in items for region in item.region_ids]),
+        boxes_xyxy=torch.cat([item.boxes_xyxy for item in items]),
+        box_counts=torch.cat([item.box_counts for item in items]),
+        image_index=torch.cat([item.image_index + position for position, item in enumerate(items)]),
+        region_ids=torch.cat([item.region_ids for item in items]),
     )

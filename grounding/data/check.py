@@ -38,9 +38,6 @@ def check(data: Path, split_by: str = "umd", images: bool = True) -> Iterator[Pr
         data: the data set, a folder or a table (docs/data.md).
         split_by: who made the split: "umd" or "google" (RefCOCOg), "unc" (RefCOCO, RefCOCO+).
         images: whether every image is decoded, which takes most of the time; else files are only looked for.
-
-    Raises:
-        InputError: a whole file is missing or is no list of entries.
     """
     problems: list[Problem] = []
     if flickr30k.is_flickr30k(data):

@@ -28,9 +28,6 @@ class GlobalBatches(Sampler[list[int]]):
     Attributes:
         epoch: whose order comes next.
         first_step: of the epoch that comes next; a resumed epoch leaves out what was done before.
-
-    Raises:
-        InputError: a batch cannot be shared evenly, or there are more processes than images.
     """
 
     def __init__(self, count: int, images_per_batch: int, *, seed: int, process: int = 0, processes: int = 1) -> None:

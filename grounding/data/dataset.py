@@ -59,23 +59,16 @@ class GroundingDataset(Dataset[Example]):
         subset: int | float | None = None,
         seed: int = 0,
     ) -> None:
-        """What a reader has found.
+        """What a reader has found; arguments without a word here are attributes.
 
         Args:
-            root, split, split_by, images_dir, left_out: see the attributes.
-            expressions: of the split, at least one.
             regions: of its images; of others, they are left out.
-            sizes: image id -> (width, height) in pixels, or None where the annotations do not say.
-            files: whose content the annotations are.
             group_by: "sentence" gives one expression an example; "image" one image with all its expressions of
                 the split, images in the order of their first expression.
             subset: how many images to keep, with all their expressions: a count (1 or more), a fraction (between
                 0 and 1, both excluded; never fewer than one image) or None for all. The same seed gives the same
                 images, order is kept, and a larger subset contains every smaller one.
             seed: of the subset.
-
-        Raises:
-            InputError: `group_by` or `subset` has a value that is not listed above.
         """
         if group_by not in ("sentence", "image"):
             raise InputError(f"group_by is {group_by!r}: use 'sentence' or 'image'")
@@ -88,7 +81,10 @@ class GroundingDataset(Dataset[Example]):
             if region.image_id in kept:
                 self.regions[region.image_id] += (region,)
         self.image_sizes = {image_id: sizes[image_id] for image_id in kept}
-        self._examples = _by_image(self.expressions) if group_by == "image" else [(e,) for e in self.expressions]
+        groups: dict[int, list[Expression]] = {}
+        for position, expression in enumerate(self.expressions):
+            groups.setdefault(expression.image_id if group_by == "image" else position, []).append(expression)
+        self._examples = list(map(tuple, groups.values()))
 
     def __len__(self) -> int:
         return len(self._examples)
@@ -124,13 +120,6 @@ class GroundingDataset(Dataset[Example]):
         return hashlib.sha256("".join(map(sha256_of, self.files)).encode()).hexdigest()
 
 
-def _by_image(expressions: Iterable[Expression]) -> list[tuple[Expression, ...]]:
-    groups: dict[int, list[Expression]] = {}
-    for expression in expressions:
-        groups.setdefault(expression.image_id, []).append(expression)
-    return [tuple(group) for group in groups.values()]
-
-
 def _subset_of_images(image_ids: set[int], subset: int | float | None, seed: int) -> set[int]:
     """The first so many images of one shuffled order: what makes subsets of one seed nest."""
     if subset is None:
@@ -150,10 +139,6 @@ def _subset_of_images(image_ids: set[int], subset: int | float | None, seed: int
 
 def collate_examples(examples: Sequence[Example], *, collate_fn_map: Any = None) -> dict[str, Any]:
     """A batch as a dictionary; images differ in size and in their number of phrases, so most of it is lists.
-
-    Args:
-        examples: B of them.
-        collate_fn_map: torch passes its own; not needed.
 
     Returns:
         "images": B tensors (3, H, W) uint8 RGB; "phrases": B lists of N phrases; "boxes_xyxy": B tensors (N, 4)

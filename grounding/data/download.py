@@ -55,11 +55,6 @@ def download(dataset: PublishedDataset, root: Path, source: str = "drive") -> bo
 
     Archives go to `root/downloads` and stay there. Killed at any time, the next call goes on. The source is "drive",
     the course archive on Google Drive, or "official", the refer project's annotations and COCO's photographs.
-
-    Raises:
-        InputError: the source does not have the data set, a download fails, an archive is damaged or unsafe, another
-            process downloads to the root, or the counts differ from the published ones.
-        OSError: the disk is full or not writable.
     """
 
     def get(downloads: Path) -> None:
@@ -86,11 +81,7 @@ def _completed(root: Path, check: Callable[[str], None], get: Callable[[Path], N
 
 
 def verify(dataset: PublishedDataset, root: Path, remedy: str) -> None:
-    """Count what is in a folder; `remedy` says what the user can do, at the end of the error's sentence.
-
-    Raises:
-        InputError: a count differs, an image is missing or empty, or a file is missing or cannot be read.
-    """
+    """Count what is in a folder; `remedy` says what the user can do, at the end of the error's sentence."""
     found, absent = _counted(dataset, root)
     expected = {**dataset.sentences, "images": dataset.images}
     if found != expected:
@@ -158,10 +149,7 @@ def _unpacked(archive: Path, only: set[str] | None = None) -> Iterator[Path]:
 
 
 def download_flickr30k(root: Path) -> bool:
-    """Get the lists, captions and boxes of Flickr30k Entities from their authors' repository, as `download`.
-
-    The photographs are given out by a form only.
-    """
+    """Get the lists, captions and boxes of Flickr30k Entities, as `download`; photographs are given out by a form."""
 
     def get(downloads: Path) -> None:
         for name in (*(f"{split}.txt" for split in flickr30k.PUBLISHED_IMAGES), flickr30k.UNRELATED):

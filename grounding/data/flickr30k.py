@@ -78,17 +78,8 @@ class Flickr30kEntities(GroundingDataset):
     ) -> None:
         """Reads the annotations; images are read one by one, in `__getitem__`.
 
-        Warns where the split's list does not have the published number of images (`PUBLISHED_IMAGES`).
-
-        Args:
-            root: folder with `Sentences/`, `Annotations/`, `flickr30k-images/` and the lists `train.txt` and so on.
-            split: "train", "val" or "test".
-            boxed: only phrases of chains with boxes are expressions; else all are that a chain ties to the image, with
-                NaN for a box that there is not.
-            group_by, subset, seed: as in `GroundingDataset`.
-
-        Raises:
-            InputError: a folder or a file is missing, or cannot be read.
+        Warns where the split's list does not have the published number of images (`PUBLISHED_IMAGES`). Not `boxed`, all
+        phrases are expressions that a chain ties to the image, with NaN for a box that there is not.
         """
         root = Path(root)
         ids = read_list(root, split)
@@ -155,11 +146,7 @@ def annotation_files(root: Path, image_id: int) -> tuple[Path, Path]:
 
 
 def read_list(root: Path, split: str) -> list[int]:
-    """The images of a split.
-
-    Raises:
-        InputError: the list is missing, or holds something else than numbers, or an image twice.
-    """
+    """The images of a split."""
     path = root / f"{split}.txt"
     if not path.is_file():
         names = ", ".join(sorted(each.stem for each in root.glob("*.txt"))) or "none"
@@ -172,11 +159,7 @@ def read_list(root: Path, split: str) -> list[int]:
 
 
 def read_unrelated(root: Path) -> set[tuple[int, int]]:
-    """Captions that are about something else: (image, caption, counted from 1); none where there is no such file.
-
-    Raises:
-        InputError: the file holds something else.
-    """
+    """Captions that are about something else: (image, caption, counted from 1); none where there is no such file."""
     path = root / UNRELATED
     lines = _text(path).split("\n") if path.is_file() else []
     pairs = [line.split() for line in lines if line.strip() and not line.startswith("#")]
@@ -186,11 +169,7 @@ def read_unrelated(root: Path) -> set[tuple[int, int]]:
 
 
 def read_captions(path: Path) -> list[list[Phrase]]:
-    """The phrases of each caption, in their order.
-
-    Raises:
-        InputError: the file cannot be read, or a phrase in it is not whole.
-    """
+    """The phrases of each caption, in their order."""
     captions = []
     for number, line in enumerate(filter(None, map(str.strip, _text(path).split("\n"))), start=1):
         captions.append([Phrase(int(chain), tuple(types.strip("/").split("/")), " ".join(text.split()))
@@ -201,13 +180,7 @@ def read_captions(path: Path) -> list[list[Phrase]]:
 
 
 def read_chains(path: Path) -> Chains:
-    """The boxes of an image's chains. A box of several names is of each of these chains.
-
-    The files count pixels from 1 and name the last one inside, as PASCAL VOC's do.
-
-    Raises:
-        InputError: the file cannot be read, has no size, or an object without a name, or a box without its four sides.
-    """
+    """The boxes of an image's chains. A box of several names is of each of these chains."""
     try:
         annotation = ElementTree.fromstring(path.read_bytes())
     except (OSError, ElementTree.ParseError, LookupError, ValueError) as problem:
@@ -224,6 +197,7 @@ def read_chains(path: Path) -> Chains:
             sides = [_whole(bndbox.findtext(side), side, where) for side in ("xmin", "ymin", "xmax", "ymax")]
             if sides[0] > sides[2] or sides[1] > sides[3]:
                 raise InputError(f"{where} has a 'bndbox' {sides} whose minimum is above its maximum: {GET_AGAIN}")
+            # The files count pixels from 1 and name the last one inside, as PASCAL VOC's do.
             box = box_in_image(np.array(sides) - [1, 1, 0, 0], (width, height))
             boxes.update({name: (*boxes.get(name, ()), box) for name in names if box is not None})
         if entry.findtext("scene", "0").strip() == "1":

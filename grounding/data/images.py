@@ -59,10 +59,6 @@ def read_image(path: str | os.PathLike[str], size: tuple[int, int] | None = None
 
     Returns:
         (H, W, 3) uint8 RGB.
-
-    Raises:
-        InputError: there is no such file, or it is empty, not an image of these formats, damaged, or too large; or it
-            has another size than annotated, so that the boxes would not fit it.
     """
     if not os.path.isfile(path):  # a device or a pipe may never end
         raise InputError(f"there is no image file {path}: check the path")
@@ -86,9 +82,6 @@ def as_image(image: ImageLike) -> np.ndarray:
     Args:
         image: a path; a file's content, as bytes or as a file that is open to be read; an image of PIL's, which is
             read as its file would be (turned upright, over white); or an array that has these pixels already.
-
-    Raises:
-        InputError: it cannot be read, is none of these, or the array has another shape or type.
     """
     if isinstance(image, str | os.PathLike):
         return read_image(image)

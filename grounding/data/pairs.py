@@ -69,16 +69,9 @@ class ImagePhrasePairs(GroundingDataset):
         """Reads the table; images are read one by one, in `__getitem__`.
 
         Args:
-            path: a file that ends in .csv, with column names in its first row; any other is JSON Lines, one object a
-                line.
+            path: a file that ends in .csv, with column names in its first row; any other is JSON Lines.
             split: whose rows are read; None for all rows.
-            boxed: only rows with a box are expressions, the others are counted in `left_out`; else all are, with NaN
-                for a box that is not known.
-            group_by, subset, seed: as in `GroundingDataset`.
-
-        Raises:
-            InputError: the file cannot be read, or has no row of the split, or a row cannot be used; a `SettingsError`
-                where only boxes are missing.
+            boxed: only rows with a box are expressions; else all are, with NaN for a box that is not known.
         """
         path = Path(path)
         rows = [row for _, row in read_rows(path)]
@@ -157,12 +150,7 @@ def table_at(root: Path) -> Path | None:
 
 
 def read_rows(path: Path, *, tell: Callable[[InputError], None] = refuse) -> list[tuple[str, Row]]:
-    """The rows of a table, each with what names it; `tell` has what is wrong with a row, which is then left out.
-
-    Raises:
-        InputError: the file cannot be read, is no table, or has no row; a row has no image or no phrase, or a box that
-            can be none.
-    """
+    """The rows of a table, each with what names it; `tell` has what is wrong with a row, which is then left out."""
     try:
         text = read_text(path)
     except FileNotFoundError:

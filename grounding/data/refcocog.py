@@ -86,10 +86,7 @@ class RefCOCOg(GroundingDataset):
 
 
 def repeated_ids(references: Sequence[Reference]) -> list[str]:
-    """Each ref_id and sent_id that stands more than once, with the number of times.
-
-    Answers are found by sent_id: what stands twice would be taken for one thing.
-    """
+    """Each ref_id and sent_id that stands more than once: answers are found by sent_id, and would be mixed up."""
     ids = Counter(("ref_id", each.ref_id) for each in references)
     ids.update(("sent_id", sentence.sent_id) for each in references for sentence in each.sentences)
     return [f"{name} {value} {times} times" for (name, value), times in ids.items() if times > 1]
@@ -103,17 +100,7 @@ class GRefCOCO(Dataset[SetExample]):
     """
 
     def __init__(self, root: str | os.PathLike[str], split: str = "val", *, split_by: str = "unc") -> None:
-        """Reads the annotations; images are read one by one, in `__getitem__`.
-
-        Args:
-            root: folder with `annotations/grefs(<split_by>).json` (or .p), `annotations/instances.json` and `images/`.
-            split: "train", "val", "testA" or "testB"; "test" of RefShapes.
-            split_by: the name in the file's brackets.
-
-        Raises:
-            InputError: a file is missing, cannot be read or lacks what another refers to, or the split is none of
-                its own.
-        """
+        """Reads `annotations/grefs(SPLIT_BY).json`, or .p, and instances.json; images are read in `__getitem__`."""
         self.split = split
         layout = find_layout(Path(root), split_by, sets=True)
         self.images_dir = layout.images_dir

@@ -67,13 +67,7 @@ def stands(relation: str, box_xyxy: Sequence[float], anchor_xyxy: Sequence[float
 def composed_expressions(
     expressions: Sequence[Expression], regions: Mapping[int, Sequence[Region]], *, per_image: int, seed: int
 ) -> list[Expression]:
-    """Composed expressions for the images of a split, with negative sent_id and the tag "composed".
-
-    Args:
-        expressions, regions: of the split; of each image every annotated object, with categories.
-        per_image: how many to draw among all that can be composed of an image.
-        seed: together with the image id, of the draw.
-    """
+    """Composed expressions, so many drawn of each image's possible ones, with negative sent_id and tag "composed"."""
     composed: list[Expression] = []
     by_image = sorted(expressions, key=lambda each: each.image_id)
     for image_id, group in groupby(by_image, key=lambda each: each.image_id):

@@ -37,12 +37,9 @@ def without_boxes(example: Example) -> Example:
 
 
 def images_with_boxes(dataset: GroundingDataset, fraction: float, *, seed: int) -> set[int]:
-    """The ids of images that keep their annotated boxes: a share of all, which contains every smaller one of the seed.
+    """The ids of images that keep their annotated boxes: a share in [0, 1] of all, above 0 never fewer than one.
 
-    Args:
-        dataset: grouped by image.
-        fraction: in [0, 1]; above 0 never fewer than one image.
-        seed: of the choice.
+    It contains every smaller share of the same seed.
     """
     image_ids = sorted({expression.image_id for expression in dataset.expressions})
     count = max(int(fraction > 0), round(fraction * len(image_ids)))
@@ -85,17 +82,12 @@ def absent_expressions(
 
     A phrase says that nothing fits only if it names what it is about: "the left one" fits something nearly everywhere.
     So those are taken that contain the name of their object's category, and no object of the image is of it.
-
-    Args:
-        expressions: of a split.
-        regions: image id -> every annotated object of the image, with categories.
-        seed: together with the image id, of the draw.
-        per_image: at most so many.
-
-    Returns:
-        Image id -> expressions without a box, where some were found.
     """
-    naming = [each for each in expressions if each.category and _names(each.phrase, each.category)]
+    naming = [
+        each
+        for each in expressions
+        if each.category and re.search(rf"\b{re.escape(each.category.lower())}\b", each.phrase.lower())
+    ]
     found: dict[int, list[SetExpression]] = {}
     if not naming:
         return found
@@ -109,11 +101,6 @@ def absent_expressions(
                 SetExpression(each.phrase, (), (), image_id, each.ref_id, each.sent_id, path) for each in others
             ]
     return found
-
-
-def _names(phrase: str, category: str) -> bool:
-    """Whether a phrase contains the words of a category, in the singular."""
-    return re.search(rf"\b{re.escape(category.lower())}\b", phrase.lower()) is not None
 
 
 class WithAbsent(Dataset[SetExample]):
@@ -159,17 +146,9 @@ def reannotated(
     split: str,
     boxed: set[int],
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """A data set's entries with answers in the place of a split's annotations; every phrase has a box of its own.
+    """A data set's refs and instances with answers in the place of a split's annotations, in the same form.
 
-    Args:
-        refs: entries of refs(...).p.
-        instances: content of instances.json.
-        answers: to phrases of the split's other images than `boxed`; phrases without one are left out.
-        split: which is annotated anew.
-        boxed: ids of those of its images that keep their annotations.
-
-    Returns:
-        Entries and content, in the same form.
+    Every phrase has a box of its own; those without an answer are left out. The `boxed` images keep their annotations.
     """
     boxes = {answer.sent_id: answer.box_xyxy for answer in answers}
     kept = [ref for ref in refs if ref["split"] != split or ref["image_id"] in boxed]

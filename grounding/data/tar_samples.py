@@ -20,7 +20,7 @@ from typing import BinaryIO, NamedTuple
 from torch.utils.data import IterableDataset, get_worker_info
 
 from grounding.clip.text import tokenize
-from grounding.data.batches import TrainingItem, TrainingItems
+from grounding.data.batches import TrainingBatch, TrainingItems
 from grounding.data.dataset import NOWHERE, GroundingDataset
 from grounding.data.images import SUFFIXES, as_image
 from grounding.runtime.errors import InputError, SettingsError
@@ -97,18 +97,12 @@ def _whole(file: BinaryIO) -> BinaryIO:
     return file
 
 
-class StreamedItems(IterableDataset["TrainingItem | InputError"]):
+class StreamedItems(IterableDataset["TrainingBatch | InputError"]):
     """What one process learns from in an epoch, of tar files that all processes, and the workers of each, share.
 
     The files are divided anew for each epoch; who has read all of his begins them again until its steps are done. The
     order depends on the seed, the epoch, and how many read. What was done before `first_step` is read and not decoded.
-
-    Args:
-        items: of an `ImagePhraseShards`, with so many `images` in all its files.
-        images_per_batch, seed, process, processes: as of `GlobalBatches`, as are `epoch` and `first_step`.
-
-    Raises:
-        InputError: a batch cannot be shared evenly, or there are fewer images than it has.
+    All else is as in `GlobalBatches`.
     """
 
     def __init__(self, items: TrainingItems, images: int, images_per_batch: int, *, seed: int, process: int,
@@ -124,7 +118,7 @@ class StreamedItems(IterableDataset["TrainingItem | InputError"]):
     def __len__(self) -> int:  # steps of a whole epoch
         return self._steps
 
-    def __iter__(self) -> Iterator[TrainingItem | InputError]:
+    def __iter__(self) -> Iterator[TrainingBatch | InputError]:
         """A worker's items, as many for each batch; an error in the place of the first that cannot be read."""
         worker = get_worker_info()
         workers = worker.num_workers if worker else 1
@@ -158,7 +152,7 @@ class StreamedItems(IterableDataset["TrainingItem | InputError"]):
                 yield sample
         raise InputError(f"{own[0]} and the {len(own) - 1} files read with it hold no image: remove them")
 
-    def _item(self, sample: TarSample, stream: int, number: int) -> TrainingItem:
+    def _item(self, sample: TarSample, stream: int, number: int) -> TrainingBatch:
         try:
             image, phrases = as_image(sample.image), sample.phrases()
             if not phrases:

@@ -29,11 +29,6 @@ def unpack(archive: Path, folder: Path, only: Container[str] | None = None) -> N
 
     The folder must not exist, so that nothing in it can lead elsewhere; where it raises, files may have been written
     in it and nowhere else. Links and devices are left out, and all but the files called as in `only`, where given.
-
-    Raises:
-        InputError: the archive is damaged, or not a zip or tar archive; a file has an absolute path or "..", or it
-            would unpack to more than `MOST_TIMES` its size and `ALWAYS_TAKEN`.
-        OSError: a file cannot be read or written.
     """
     folder.mkdir(parents=True)
     room = max(MOST_TIMES * archive.stat().st_size, ALWAYS_TAKEN)
@@ -78,9 +73,6 @@ def load_plain_pickle(path: str | os.PathLike[str]) -> Any:
     Nothing can be imported or called, so an untrusted file cannot run code. The official refs files need no more:
     they hold lists, dicts, strings and numbers only. Byte strings of Python 2 become str: as UTF-8 where all of
     the file's are, else as Latin-1.
-
-    Raises:
-        InputError: the file cannot be opened, is not a whole pickle, or asks for any global (class or function).
     """
     try:
         data = Path(path).read_bytes()

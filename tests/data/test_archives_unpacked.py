@@ -9,28 +9,14 @@ import pytest
 
 from grounding.data.untrusted import unpack
 from grounding.runtime.errors import InputError
+from tests.tar_files import archived
 
 NOISE = random.Random(0).randbytes(300_000)  # does not compress, so that cutting an archive cuts the content
 
 
-def write_zip(path, files):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return path
-
-
-def write_tar(path, files, mode="w"):
-    with tarfile.open(path, mode) as archive:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size, info.mode = len(content), 0o6777
-            archive.addfile(info, io.BytesIO(content))
-    return path
-
-
 def write_any(path, kind, files):
-    return write_zip(path, files) if kind == "zip" else write_tar(path, files, {"tar": "w"}.get(kind, f"w:{kind}"))
+    path.write_bytes(archived(files, kind))
+    return path
 
 
 def contents(folder):
@@ -89,7 +75,7 @@ def test_a_full_disk_is_no_damage_of_the_archive(tmp_path, monkeypatch):
     full = Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
     monkeypatch.setattr(zipfile.ZipFile, "extractall", full)
     with pytest.raises(OSError, match="No space left"):
-        unpack(write_zip(tmp_path / "a", {"a.jpg": b"a"}), tmp_path / "out")
+        unpack(write_any(tmp_path / "a", "zip", {"a.jpg": b"a"}), tmp_path / "out")
     with pytest.raises(FileExistsError):  # nor is a folder that is there already, and not unpacked into
         unpack(tmp_path / "a", tmp_path)
 

@@ -16,6 +16,23 @@ from grounding.data.images import read_image
 from tests.toy_data import write_toy_data
 
 
+@pytest.mark.parametrize(("group_by", "workers"), [("sentence", 0), ("image", 2)])
+def test_a_default_loader_gives_what_the_examples_hold(tmp_path: Path, workers: int, group_by) -> None:
+    dataset = RefCOCOg(write_toy_data(tmp_path, {"train": 3}), "train", group_by=group_by)
+    batches = list(DataLoader(dataset, batch_size=2, num_workers=workers))
+    assert [len(each["images"]) for each in batches] == [2] * (len(dataset) // 2) + [1] * (len(dataset) % 2)
+    rows = [{name: values[index] for name, values in batch.items()} for batch in batches
+            for index in range(len(batch["images"]))]  # fmt: skip
+    for row, example in zip(rows, dataset, strict=True):
+        assert row["images"].dtype == torch.uint8
+        assert row["images"].permute(1, 2, 0).numpy().tolist() == example.image.tolist()
+        assert row["phrases"] == example.phrases
+        assert row["boxes_xyxy"].dtype == torch.float32
+        assert row["boxes_xyxy"].tolist() == [list(each.box_xyxy) for each in example.expressions]
+        assert row["sent_ids"].tolist() == [each.sent_id for each in example.expressions]
+        assert row["image_ids"].item() == example.expressions[0].image_id
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_unreadable_image_says_the_same_from_a_worker(tmp_path: Path, workers: int) -> None:
     data = write_toy_data(tmp_path, {"train": 1, "val": 1, "test": 5})
@@ -29,11 +46,6 @@ def test_an_unreadable_image_says_the_same_from_a_worker(tmp_path: Path, workers
     with pytest.raises(InputError) as raised:
         next(batches)
     assert str(raised.value) == str(alone.value)
-
-
-def test_batches_are_those_of_torchs_loader() -> None:
-    given = {"dataset": list(range(7)), "batch_sampler": [[5, 1], [2]], "collate_fn": tuple}
-    assert list(ImageLoader(**given)) == list(DataLoader(**given)) == [(5, 1), (2,)]
 
 
 class Clock:
@@ -76,17 +88,6 @@ def test_waiting_is_told_with_its_remedy(clock, reading, learning, workers, told
     assert seen == [0, 1, 2, 3]
     assert (batches.waited, batches.lasted) == (4 * reading, 4 * (reading + learning))
     assert batches.summary(workers) == told
-
-
-def test_a_batch_that_cannot_be_read_ends_the_loop():
-    def broken() -> Iterator[int]:
-        yield 1
-        raise InputError("a.jpg cannot be read")
-
-    seen = []
-    with pytest.raises(InputError, match=r"a\.jpg cannot be read"):
-        seen.extend(TimedLoader(broken()))
-    assert seen == [1]
 
 
 def steps(count: int, images_per_batch: int, *, epoch: int = 0, processes: int = 1, first: int = 0) -> list[list[int]]:

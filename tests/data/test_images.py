@@ -189,28 +189,29 @@ def image_bytes(form):
 
 
 @pytest.mark.parametrize(
-    ("content", "remedy"),
+    ("content", "said"),
     [
-        (None, "check the path"),
-        (b"", "is empty"),
+        (b"", "it is empty"),
         (b"not an image at all", "unknown format"),
         (b"\xff\xd8", "give an undamaged"),
         (image_bytes("PNG")[:4000], "give an undamaged"),
         (image_bytes("EPS"), "unknown format"),  # PostScript, which PIL would have Ghostscript interpret
     ],
-    ids=["missing", "empty", "text", "only a JPEG's first bytes", "truncated", "PostScript"],
+    ids=["empty", "text", "only a JPEG's first bytes", "truncated", "PostScript"],
 )
-def test_unusable_files_are_input_errors_of_one_line_naming_the_file(tmp_path, content, remedy):
+def test_what_cannot_be_read_is_refused_in_one_line_that_names_it(tmp_path, content, said):
     path = tmp_path / "photo.jpg"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(InputError) as caught:
-        read_image(path)
-    message = str(caught.value)
-    assert str(path) in message and remedy in message and "\n" not in message and "BytesIO" not in message
+    path.write_bytes(content)
+    for given, name in ((path, str(path)), (content, "the image"), (io.BytesIO(content), "the image")):
+        with pytest.raises(InputError) as caught:
+            as_image(given)
+        message = str(caught.value)
+        assert message.startswith(name) and said in message and "\n" not in message and "BytesIO" not in message
 
 
-@pytest.mark.parametrize("name", ["zero\0byte.png", "\ud800.jpg", "x" * 300 + ".jpg", "a.png/b.png", "pipe", ""])
+@pytest.mark.parametrize(
+    "name", ["none.png", "zero\0byte.png", "\ud800.jpg", "x" * 300 + ".jpg", "a.png/b.png", "pipe", "."]
+)
 def test_what_is_no_file_is_an_input_error(tmp_path, name):
     (tmp_path / "a.png").write_bytes(b"")
     os.mkfifo(tmp_path / "pipe")  # of which nobody knows where it ends
@@ -249,18 +250,13 @@ def test_damaged_exif_does_not_cost_the_image(tmp_path, exif):
 def test_what_pil_warns_of_slips_out_nowhere(tmp_path, monkeypatch):
     exif = b"Exif\x00\x00II*\x00\x08\x00\x00\x00\x05\x00\x12\x01"  # five entries are said, none is whole
     Image.fromarray(noise()).save(tmp_path / "exif.png", exif=exif)
-    Image.fromarray(noise(60, 90)).save(tmp_path / "large.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 60 * 90 - 1)  # PIL refuses twice as many, and warns of these
     with pytest.warns(UserWarning, match="EXIF"):
-        Image.open(tmp_path / "exif.png").getexif().get(0x0112)
-    with pytest.warns(Image.DecompressionBombWarning):
-        Image.open(tmp_path / "large.png")
+        Image.open(tmp_path / "exif.png").getexif().get(ORIENTATION)
     with warnings.catch_warnings(record=True) as slipped:
         warnings.simplefilter("always")
         monkeypatch.setattr(images, "EndsEarlyWarning", EndsEarlyWarning)  # which others have imported, put back after
         importlib.reload(images)  # in a process of its own the filter is there since the module was imported
         np.testing.assert_array_equal(read_image(tmp_path / "exif.png"), noise())
-        np.testing.assert_array_equal(read_image(tmp_path / "large.png"), noise(60, 90))
     assert not slipped
 
 
@@ -270,8 +266,6 @@ def test_what_pil_warns_of_slips_out_nowhere(tmp_path, monkeypatch):
         (None, "the image is of the type NoneType"),
         ([noise()], "the image is of the type list"),
         (torch.zeros(4, 4, 3, dtype=torch.uint8), "the image is of the type Tensor"),
-        (b"", "it is empty"),
-        (io.BytesIO(b"%!PS"), "unknown format"),
         (io.StringIO("a"), "the image is of the type StringIO"),
         (Image.new("RGB", (0, 0)), "it has no pixels"),
         (np.zeros((4, 4), np.uint8), r"\(H, W, 3\) uint8 RGB, got \(4, 4\) uint8"),

@@ -20,18 +20,17 @@ def test_plain_data_come_back_at_every_protocol(tmp_path, protocol):
     assert load_plain_pickle(path) == PLAIN
 
 
-def test_pickles_of_python_2_have_str_keys_and_int_longs(tmp_path):
-    """Byte strings (S) and longs (L) as cPickle wrote them; Python 3 never writes these opcodes."""
-    (tmp_path / "old.p").write_bytes(b"(lp0\n(dp1\nS'ref_id'\np2\nL42L\nsS'sent'\np3\nV\\u00e9t\\u00e9\np4\nsa.")
-    loaded = load_plain_pickle(tmp_path / "old.p")
-    assert loaded == [{"ref_id": 42, "sent": "été"}]
-    assert all(isinstance(key, str) for key in loaded[0])
-
-
-@pytest.mark.parametrize(("stored", "text"), [(b"caf\xc3\xa9", "café"), (b"caf\xe9", "café")], ids=["utf-8", "latin-1"])
-def test_byte_strings_of_python_2_become_text(tmp_path, stored, text):
-    (tmp_path / "old.p").write_bytes(b"\x80\x02U" + bytes([len(stored)]) + stored + b".")
-    assert load_plain_pickle(tmp_path / "old.p") == text
+@pytest.mark.parametrize(
+    ("content", "value"),
+    [
+        (b"(lp0\n(dp1\nS'ref_id'\np2\nL42L\nsS'sent'\np3\nV\\u00e9t\\u00e9\np4\nsa.", [{"ref_id": 42, "sent": "été"}]),
+        (b"\x80\x02U\x05caf\xc3\xa9.", "café"),  # UTF-8
+        (b"\x80\x02U\x04caf\xe9.", "café"),  # Latin-1
+    ],
+)
+def test_byte_strings_and_longs_of_python_2_become_text_and_numbers(tmp_path, content, value):
+    (tmp_path / "old.p").write_bytes(content)
+    assert load_plain_pickle(tmp_path / "old.p") == value
 
 
 class Exploit:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from grounding.runtime.errors import InputError
 from grounding.training.config import TrainConfig
 from grounding.training.train import train
 from tests.tiny_clip import save_tiny_clip
-from tests.toy_data import write_toy_data
+from tests.toy_data import edit_toy_data, write_toy_data
 
 UNREADABLE = {
     "the box " * 50: r"longer than CLIP's 77 tokens",
@@ -28,19 +27,13 @@ UNREADABLE = {
 SENT_ID = 4  # of the second image of train
 
 
-def with_phrase(root: Path, phrase: str) -> Path:
-    write_toy_data(root)
-    path = root / "annotations" / "refs(umd).p"
-    refs = pickle.loads(path.read_bytes())
-    (sentence,) = [each for ref in refs for each in ref["sentences"] if each["sent_id"] == SENT_ID]
-    sentence["sent"] = phrase
-    path.write_bytes(pickle.dumps(refs))
-    return root
-
-
 @pytest.mark.parametrize(("phrase", "reason"), UNREADABLE.items())
 def test_whoever_asks_a_data_set_is_told_the_sentence(tmp_path: Path, phrase: str, reason: str) -> None:
-    dataset = RefCOCOg(with_phrase(tmp_path / "data", phrase), "train", group_by="image")
+    def edit(refs: list[dict], instances: dict) -> None:
+        (sentence,) = [each for ref in refs for each in ref["sentences"] if each["sent_id"] == SENT_ID]
+        sentence["sent"] = phrase
+
+    dataset = RefCOCOg(edit_toy_data(write_toy_data(tmp_path / "data"), edit), "train", group_by="image")
     clip = str(save_tiny_clip(tmp_path / "clip.pt"))
     model = ModelConfig(clip=clip, model_size=64)
     grounder = grounding.load("zero-shot", model=model, precision="float32")

@@ -22,7 +22,7 @@ def drawn(config: TrainConfig, epochs: int = 8) -> set[tuple[str, int]]:
     found = set()
     for items.epoch in range(epochs):
         found |= {pair for item in map(items.__getitem__, range(len(items)))
-                  for pair in zip(item.phrases, item.box_counts, strict=True)}  # fmt: skip
+                  for pair in zip(item.phrases, item.box_counts.tolist(), strict=True)}  # fmt: skip
     return found
 
 

@@ -74,10 +74,7 @@ def denotes(description: Description, scene: Scene, *, strictly: bool) -> list[i
 
 
 def the_only(description: Description, scene: Scene) -> int | None:
-    """Index of the object that the description fits for certain, and no other even at a stretch; None for no such one.
-
-    An anchor, too, has to be one certain object.
-    """
+    """Index of the one object that the description, and its anchor, fit for certain, and no other at all; else None."""
     loosely = denotes(description, scene, strictly=False)
     if len(loosely) != 1 or loosely != denotes(description, scene, strictly=True):
         return None

@@ -39,10 +39,7 @@ def attributes_of(item: SceneObject, names: Sequence[str]) -> Attributes:
 
 
 def describe(scene: Scene, target: int, rng: np.random.Generator, *, kind: str | None = None) -> Description | None:
-    """A description that fits one object alone, the target; None where there is none with a clue of this kind.
-
-    The kind is a key of `CLUE_SHARES`; where it is None, one is drawn, and another where there is none of the first.
-    """
+    """A description that fits the target alone, its clue of a kind of `CLUE_SHARES`, or where None, of one drawn."""
     if kind is not None:
         return _by_looks(scene, target, rng) if kind == "" else _by_clue(kind, scene, target, rng)
     kinds = rng.choice(list(CLUE_SHARES), size=len(CLUE_SHARES), replace=False, p=list(CLUE_SHARES.values()))

@@ -74,10 +74,7 @@ def make_scene(rng: np.random.Generator, *, allow_novel: bool) -> Scene:
 
 
 def compose(placed: list[SceneObject], width: int, height: int, rng: np.random.Generator) -> Scene | None:
-    """The scene of objects from the farthest to the nearest; None where one is hidden too much.
-
-    Of the given objects, `box_xyxy` and `hidden` are still to be found out.
-    """
+    """The scene of objects from the farthest to the nearest, their boxes found; None where one is hidden too much."""
     masks = [coverage(item.shape, item.patch[2], item.rotation, item.aspect) for item in placed]
     nearest = np.full((height, width), -1, dtype=np.int16)  # which object is seen at each pixel
     solids = []

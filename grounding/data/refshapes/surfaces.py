@@ -65,10 +65,7 @@ def outline(shape: str) -> np.ndarray:
 
 
 def coverage(shape: str, size: int, rotation: float, aspect: float) -> np.ndarray:
-    """(size, size) uint8, 255 where a shape covers a pixel, of which it spans about nine tenths; edges are smooth.
-
-    `rotation` is in degrees, clockwise; `aspect`, before it, width by height, of which the longer keeps its length.
-    """
+    """(size, size) uint8, 255 where a shape covers a pixel, with smooth edges; it spans about nine tenths."""
     stretch = np.array([min(aspect, 1), min(1 / aspect, 1)])
     mask = np.zeros((size, size), dtype=np.uint8)
     edges = [outline(shape)] + ([0.55 * outline(shape)] if shape == "ring" else [])

@@ -46,9 +46,6 @@ def write_refshapes(root: Path, images: Mapping[str, int], *, seed: int = 0) -> 
     Everything is made in a folder beside it and renamed at the end: a killed run leaves nothing that looks whole, and
     a benchmark of other counts or another seed stays until the new one can take its place. The same seed, version and
     numbers of images of "train", "val" and "test" give the same files.
-
-    Raises:
-        InputError: the folder holds something else, is a file, or a number is negative.
     """
     images = {split: images.get(split, 0) for split in SPLITS}
     if min(seed, *images.values()) < 0:

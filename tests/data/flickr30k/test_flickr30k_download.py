@@ -12,8 +12,8 @@ from grounding.data import flickr30k
 from grounding.data.download import download_flickr30k, main
 from grounding.runtime.errors import InputError
 from tests.data.flickr30k.files import FIELD, STREET, write_flickr30k
-from tests.data.test_download import zipped
 from tests.local_server import LocalServer
+from tests.tar_files import archived
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def server(published: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalSe
     inside = {f"{folder}/{path.name}": path.read_bytes()
               for folder in ("Sentences", "Annotations") for path in (published / folder).iterdir()}  # fmt: skip
     inside["__MACOSX/Annotations/._1007.xml"] = b"fork"
-    with LocalServer(files | {"e/annotations.zip": zipped(inside)}) as serving:
+    with LocalServer(files | {"e/annotations.zip": archived(inside, "zip")}) as serving:
         monkeypatch.setattr(module, "FLICKR30K_ADDRESS", serving.url("e"))
         yield serving
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from pathlib import Path
 from xml.dom import minidom
@@ -101,14 +100,9 @@ def test_the_authors_rules_find_the_same(root: Path, image_id: int) -> None:
     assert ours == [found for found in by_the_authors_rules(root, image_id) if found[2]] and ours
 
 
-def change(root: Path, objects: object) -> Path:
-    path = root / "Annotations" / f"{FIELD}.xml"
-    path.write_text(objects if isinstance(objects, str) else xml(FIELD, IMAGES[FIELD][0], objects))  # type: ignore[arg-type]
-    return path
-
-
 def test_a_box_that_reaches_out_is_clipped_and_one_outside_is_none(root: Path) -> None:
-    change(root, [((20,), (61, 61, 200, 90)), ((21,), (90, 90, 95, 95))])
+    objects = [((20,), (61, 61, 200, 90)), ((21,), (90, 90, 95, 95))]
+    (root / ANNOTATION).write_text(xml(FIELD, IMAGES[FIELD][0], objects))
     dataset = Flickr30kEntities(root, "test")
     assert [each.box_xyxy for each in dataset.expressions if each.image_id == FIELD] == [(60, 60, 80, 80)]
     assert dataset.left_out["without a box"] == 2
@@ -131,45 +125,40 @@ def test_captions(tmp_path: Path, line: str, phrases: list) -> None:
 
 
 BOX = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
-SIZE = "<size><width>80</width><height>80</height></size>"
+SIZE, NAME = "<size><width>80</width><height>80</height></size>", "<name>20</name>"
+ANNOTATION, CAPTIONS = f"Annotations/{FIELD}.xml", f"Sentences/{FIELD}.txt"
+
+
+def described(*objects: str) -> str:
+    return f"<annotation>{SIZE}<object>{''.join(objects)}</object></annotation>"
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("name", "text", "said"),
     [
-        ("<annotation><object>", "is not readable XML"),
-        ("<annotation></annotation>", "has no whole number 'size/width'"),
-        (f"<annotation>{SIZE}<object>{BOX}</object></annotation>", "object 1 has no 'name'"),
-        (f"<annotation>{SIZE}<object><name>x</name>{BOX}</object></annotation>", "object 1 has no whole number 'name'"),
-        (f"<annotation>{SIZE}<object><name>20</name>{BOX.replace('<ymin>1</ymin>', '')}</object></annotation>",
-         "object 1 has no whole number 'ymin'"),
-        (f"<annotation>{SIZE}<object><name>20</name>{BOX.replace('>9<', '>0<')}</object></annotation>",
-         "object 1 has a 'bndbox' [1, 1, 0, 0] whose minimum is above its maximum"),
+        (ANNOTATION, "<annotation><object>", "is not readable XML"),
+        (ANNOTATION, "<annotation></annotation>", "has no whole number 'size/width'"),
+        (ANNOTATION, described(BOX), "object 1 has no 'name'"),
+        (ANNOTATION, described("<name>x</name>", BOX), "object 1 has no whole number 'name'"),
+        (ANNOTATION, described(NAME, BOX.replace("<ymin>1</ymin>", "")), "object 1 has no whole number 'ymin'"),
+        (ANNOTATION, described(NAME, BOX.replace(">9<", ">0<")), "[1, 1, 0, 0] whose minimum is above its maximum"),
+        (CAPTIONS, "fine\n[/EN#1/people A man", "caption 2 has a phrase that is not [/EN#NUMBER"),
+        (CAPTIONS, "[/EN#1/people a [/EN#2/other b] c]", "caption 1 has a phrase that is not"),
+        (CAPTIONS, "[/EN#x/people a]", "caption 1 has a phrase that is not"),
+        (CAPTIONS, "[/EN#1 a]", "caption 1 has a phrase that is not"),
+        ("test.txt", "", "does not list the numbers of images, each once"),
+        ("test.txt", "1007\n1007\n", "does not list the numbers of images, each once"),
+        ("test.txt", "../1007\n", "does not list the numbers of images, each once"),
+        ("UNRELATED_CAPTIONS", "1007 x\n", "has a line that is no number of an image and of a caption"),
     ],
-)  # fmt: skip
-def test_a_broken_annotation_is_named(root: Path, text: str, said: str) -> None:
-    path = change(root, text)
+)
+def test_a_broken_file_is_named(root: Path, name: str, text: str, said: str) -> None:
+    (root / name).write_text(text)
     with pytest.raises(InputError) as error:
         Flickr30kEntities(root, "test")
     message = str(error.value)
-    assert message.startswith(str(path)) and said in message and message.endswith("get the file again from its source")
-
-
-@pytest.mark.parametrize(
-    "line", ["[/EN#1/people A man", "[/EN#1/people a [/EN#2/other b] c]", "[/EN#x/people a]", "[/EN#1 a]"]
-)
-def test_a_broken_phrase_is_named(root: Path, line: str) -> None:
-    path = root / "Sentences" / f"{FIELD}.txt"
-    path.write_text(f"fine\n{line}\n")
-    with pytest.raises(InputError, match=rf"^{re.escape(str(path))}, caption 2 has a phrase that is not \[/EN#NUMBER"):
-        Flickr30kEntities(root, "test")
-
-
-@pytest.mark.parametrize("text", ["", "1007\nx\n", "1007\n1007\n", "../1007\n"])
-def test_a_broken_list_is_named(root: Path, text: str) -> None:
-    (root / "test.txt").write_text(text)
-    with pytest.raises(InputError, match=r"test\.txt does not list the numbers of images, each once"):
-        Flickr30kEntities(root, "test")
+    assert message.startswith(str(root / name)) and said in message
+    assert message.endswith("get the file again from its source")
 
 
 def test_a_part_of_the_data_set_is_told_what_it_lacks(root: Path) -> None:

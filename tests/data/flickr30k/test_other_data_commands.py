@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -53,6 +54,14 @@ def trained(capsys: Capture, data: Path, output: Path, *options: object) -> str:
     return outcome.out + (output / "metrics.jsonl").read_text().splitlines()[-1]
 
 
+def compared(capsys: Capture, output: Path, *arguments: object) -> tuple[dict[str, Any], str]:
+    """The results of a comparison, and what it said."""
+    outcome = run_script(capsys, "evaluate.py", "compare", *arguments, "--output", output, "--device", "cpu",
+                         "--bounds", "[]")  # fmt: skip
+    assert outcome.code == 0, outcome
+    return json.loads((output / "results.json").read_text()), " ".join(outcome.out.split())
+
+
 def test_flickr30k(capsys: Capture, tmp_path: Path, flickr: Path, clip: tuple[object, ...]) -> None:
     """Six phrases, each measured against the box around all boxes of its chain, and against any of these, by hand.
 
@@ -76,16 +85,13 @@ def test_flickr30k(capsys: Capture, tmp_path: Path, flickr: Path, clip: tuple[ob
     assert "training on 2 images of" in said and ", 4 phrases left out; frozen" in said
     said = trained(capsys, flickr, tmp_path / "weak", *clip, *WEAK)
     assert ", 2 phrases left out; frozen" in said and "acc@0.5_any" in said
-    outcome = run_script(capsys, "evaluate.py", "compare", tmp_path / "weak", "centred-box", "whole-image", "--data",
-                         flickr, "--output", tmp_path / "out", "--device", "cpu", "--bounds", "[]")  # fmt: skip
-    assert outcome.code == 0, outcome
-    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    methods = (tmp_path / "weak", "centred-box", "whole-image")
+    results, said = compared(capsys, tmp_path / "out", *methods, "--data", flickr)
     centred, whole = (results["methods"][name] for name in ("centred-box", "whole-image"))
     assert [centred["metrics"][name] for name in MEASURES] == pytest.approx([2 / 6, 1 / 6, 5 / 6, 3 / 6])
     assert [whole["metrics"][name] for name in MEASURES] == pytest.approx([2 / 6, 1 / 6, 5 / 6, 3 / 6])
     assert centred["subsets"]["people"]["n"] == 3 and centred["n"] == 6
     assert results["split_by"] == "" and results["left_out"]["not visual"] == 1
-    said = " ".join(outcome.out.split())
     assert "Acc@0.5 any" in said and "4 phrases left out: 1 not visual, " in said and "any: as each of them" in said
     drawn = run_script(capsys, "visualize.py", tmp_path / "weak", "--data", flickr, "--count", 2, "--device", "cpu",
                        "--output", tmp_path / "pictures")  # fmt: skip
@@ -113,14 +119,14 @@ def test_no_box_of_flickr30k_reaches_a_weak_run(
 def test_a_table_with_splits(capsys: Capture, tmp_path: Path, clip: tuple[object, ...]) -> None:
     data = table(tmp_path)
     assert '"acc@0.5"' in trained(capsys, data, tmp_path / "boxed", *clip)
-    outcome = run_script(capsys, "evaluate.py", "compare", tmp_path / "boxed", "--data", data, "--split", "val",
-                         "--output", tmp_path / "out", "--device", "cpu", "--bounds", "[]")  # fmt: skip
-    assert outcome.code == 0, outcome
-    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    results, _ = compared(capsys, tmp_path / "out", tmp_path / "boxed", "--data", data, "--split", "val")
     assert results["methods"]["boxed"]["n"] == 1 and results["left_out"] == {"without a box": 1}
     drawn = run_script(capsys, "visualize.py", tmp_path / "boxed", "--data", data, "--split", "train", "--count", 1,
                        "--device", "cpu", "--output", tmp_path / "pictures")  # fmt: skip
     assert drawn.code == 0 and drawn.out.strip().endswith("own_train_boxed.png"), drawn
+    refused = run_script(capsys, "evaluate.py", "compare", tmp_path / "boxed", "--data", data, "--split", "val",
+                         "--output", tmp_path / "no", "--device", "cpu", "--extraction_split", "vall")  # fmt: skip
+    assert_refused(refused, "extraction_split: ", "has no split 'vall'")
     refused = run_script(capsys, "train.py", "--data", data, "--output", tmp_path / "no", "--split", "test", *clip)
     assert_refused(refused, "split is 'test'", "a test split is for measuring")
 
@@ -130,10 +136,8 @@ def test_a_table_without_splits(capsys: Capture, tmp_path: Path, clip: tuple[obj
     data = table(tmp_path, train="", val="")
     assert '"acc@0.5"' not in trained(capsys, data, tmp_path / "boxed", *clip)
     assert '"acc@0.5"' not in trained(capsys, data, tmp_path / "weak", *clip, *WEAK)
-    outcome = run_script(capsys, "evaluate.py", "compare", tmp_path / "boxed", "--data", data,
-                         "--output", tmp_path / "out", "--device", "cpu", "--bounds", "[]")  # fmt: skip
-    assert outcome.code == 0, outcome
-    [record] = json.loads((tmp_path / "out" / "results.json").read_text())["methods"].values()
+    results, _ = compared(capsys, tmp_path / "out", tmp_path / "boxed", "--data", data)
+    [record] = results["methods"].values()
     assert record["n"] == 3 and record["extraction_chosen_on"] == "none: as configured"
     refused = run_script(capsys, "train.py", "extraction", tmp_path / "boxed", "--data", data, "--device", "cpu")
     assert_refused(refused, data, "has no column 'split': add it")

@@ -11,26 +11,15 @@ from PIL import Image
 
 from grounding.data.refcocog import GRefCOCO, RefCOCOg
 from grounding.runtime.errors import InputError
-from tests.toy_data import write_toy_data
-
-
-def ref(ref_id: int, ann_ids: object, image_id: int, *phrases: str, split: str = "val") -> dict:
-    sentences = [{"sent_id": 10 * ref_id + i, "sent": phrase} for i, phrase in enumerate(phrases)]
-    return {"ref_id": ref_id, "ann_id": ann_ids, "image_id": image_id, "split": split, "sentences": sentences,
-            "category_id": [1], "file_name": f"toy_{image_id:03d}_{ref_id}.png"}  # fmt: skip
+from tests.toy_data import write_toy_data, write_toy_sets
 
 
 @pytest.fixture
 def root(tmp_path) -> Path:
-    """Two images; annotations 1 and 2 are of image 1, 3 and 4 of image 2."""
-    root = write_toy_data(tmp_path / "toy", {"val": 2})
-    refs = [
-        ref(1, [3], 2, "the box on the left"),
-        ref(2, [1, 2], 1, "both boxes", "the two boxes"),
-        ref(3, [-1], 1, "a dog"),
-        ref(4, [4, 3], 2, "all boxes", split="train"),
-    ]
-    (root / "annotations" / "grefs(unc).json").write_text(json.dumps(refs))
+    """Of each image a phrase for both boxes, one for the first, one for none; the images of val last."""
+    root = write_toy_sets(write_toy_data(tmp_path / "toy", {"val": 2, "train": 1}))
+    path = root / "annotations" / "grefs(unc).json"
+    path.write_text(json.dumps(json.loads(path.read_text())[::-1]))
     return root
 
 
@@ -38,15 +27,12 @@ def test_expressions_have_as_many_boxes_as_objects(root):
     dataset = GRefCOCO(root, "val")
     boxes = {region.ann_id: region.box_xyxy for some in RefCOCOg(root, "val").regions.values() for region in some}
     assert [(each.phrase, each.boxes_xyxy) for each in dataset.expressions] == [
-        ("both boxes", (boxes[1], boxes[2])),
-        ("the two boxes", (boxes[1], boxes[2])),
-        ("a dog", ()),
-        ("the box on the left", (boxes[3],)),
-    ]
+        ("a dog", ()), ("the left box", (boxes[1],)), ("both boxes", (boxes[1], boxes[2])),
+        ("a dog", ()), ("the left box", (boxes[3],)), ("both boxes", (boxes[3], boxes[4])),
+    ]  # fmt: skip
     assert len(dataset) == 2
-    first = dataset[0]
-    assert first.phrases == ["both boxes", "the two boxes", "a dog"] and first.image.ndim == 3
-    assert GRefCOCO(root, "train").expressions[0].boxes_xyxy == (boxes[4], boxes[3])
+    assert dataset[1].phrases == ["a dog", "the left box", "both boxes"] and dataset[1].image.ndim == 3
+    assert GRefCOCO(root, "train").expressions[2].ann_ids == (5, 6)
 
 
 def test_a_pickle_is_read_as_json_is(root):
@@ -57,20 +43,23 @@ def test_a_pickle_is_read_as_json_is(root):
     assert GRefCOCO(root, "val").expressions == expected
 
 
+REF = {"ref_id": 1, "ann_id": [3], "image_id": 2, "split": "val", "sentences": [{"sent_id": 1, "sent": "x"}]}
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        (ref(1, [], 2, "x"), "ref_id 1 has ann_id [], which is empty or names an object twice"),
-        (ref(1, [3, 3], 2, "x"), "ref_id 1 has ann_id [3, 3], which is empty or names an object twice"),
-        (ref(1, [3, "4"], 2, "x"), "ref_id 1 has no int 'ann_id'"),
-        (ref(1, [3, 1], 2, "x"), "ref_id 1 is about: ann_id 1 with a box in image 2"),
-        (ref(1, [3, 99], 2, "x"), "ref_id 1 is about: ann_id 99 with a box in image 2"),
-        (ref(1, [3], 2), "has no sentence in split 'val'"),
-        (ref(1, [3], 2, "x", split="testA"), "has no split 'val': use one of testA"),
+        ({"ann_id": []}, "ref_id 1 has ann_id [], which is empty or names an object twice"),
+        ({"ann_id": [3, 3]}, "ref_id 1 has ann_id [3, 3], which is empty or names an object twice"),
+        ({"ann_id": [3, "4"]}, "ref_id 1 has no int 'ann_id'"),
+        ({"ann_id": [3, 1]}, "ref_id 1 is about: ann_id 1 with a box in image 2"),
+        ({"ann_id": [3, 99]}, "ref_id 1 is about: ann_id 99 with a box in image 2"),
+        ({"sentences": []}, "has no sentence in split 'val'"),
+        ({"split": "testA"}, "has no split 'val': use one of testA"),
     ],
 )
 def test_what_cannot_be_read_is_named(root, changed, said):
-    (root / "annotations" / "grefs(unc).json").write_text(json.dumps([changed]))
+    (root / "annotations" / "grefs(unc).json").write_text(json.dumps([REF | changed]))
     with pytest.raises(InputError) as caught:
         GRefCOCO(root, "val")
     assert said in str(caught.value)
@@ -83,8 +72,8 @@ def test_the_file_that_is_missing_is_named(root):
 
 
 def test_refcocog_refuses_refs_about_several_objects(root):
-    (root / "annotations" / "refs(umd).p").write_bytes(pickle.dumps([ref(2, [1, 2], 1, "both")], protocol=2))
-    with pytest.raises(InputError, match="ref_id 2 names 2 objects: data with sets"):
+    (root / "annotations" / "refs(umd).p").write_bytes(pickle.dumps([REF | {"ann_id": [3, 4]}], protocol=2))
+    with pytest.raises(InputError, match="ref_id 1 names 2 objects: data with sets"):
         RefCOCOg(root, "val")
 
 

@@ -1,6 +1,7 @@
 """What is read from the files: phrases, boxes and images, in their order, from either layout, whole or in part."""
 
 import json
+import re
 import warnings
 
 import numpy as np
@@ -10,125 +11,109 @@ from PIL import Image
 from grounding.data.refcocog import RefCOCOg
 from grounding.runtime.errors import InputError
 from grounding.types import Expression
-from tests.data.refcocog.records import SIZE, error, ref, write
+from tests.toy_data import edit_toy_data, write_toy_data
 
 
-def test_sentences_are_in_the_order_of_the_refs_file(root):
+def test_an_example_is_an_expression_with_its_annotation_and_the_image_of_its_id(root):
     dataset = RefCOCOg(str(root), "val")
-    assert [e.phrase for e in dataset.expressions] == [
-        "the left cup", "a cup on the left", "the dog", "the right cup", "the tree",
-    ]  # fmt: skip
-    assert len(dataset) == 5
-    assert [dataset.expressions_of(i) for i in range(5)] == [(e,) for e in dataset.expressions]
+    assert [example.phrases for example in dataset] == [[each.phrase] for each in dataset.expressions]
+    assert [dataset.expressions_of(i) for i in range(len(dataset))] == [(e,) for e in dataset.expressions]
     assert (dataset.root, dataset.split, dataset.split_by) == (root, "val", "umd")
-    assert dataset.images_dir == root / "images"
-    assert [example.expressions[0] for example in dataset] == list(dataset.expressions)
-
-
-def test_expression_holds_the_annotation(root):
-    expressions = RefCOCOg(root, "val").expressions
-    assert expressions[1] == Expression(
-        phrase="a cup on the left",
-        box_xyxy=(1.5, 2.0, 11.5, 14.25),
-        image_id=7,
-        ref_id=1,
-        ann_id=101,
-        sent_id=11,
-        image_path=root / "images" / "photo_7.jpg",
-        category="thing",
-        tags=(),
-    )
-    assert expressions[-1].box_xyxy == (30, 20, 40, 30), "clipped to the image"
-
-
-def test_example_has_the_image_of_the_image_id(root):
-    example = RefCOCOg(root, "val")[2]
-    assert example.image.shape == (30, 40, 3) and example.image.dtype == np.uint8
-    assert np.abs(example.image[0, 0].astype(int) - (5, 100, 200)).max() <= 4
-    assert example.phrases == ["the dog"] and example.boxes_xyxy.tolist() == [[0, 0, 40, 30]]
+    path, example = root / "images" / "toy_007.png", dataset[0]
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(example.image, np.asarray(image))
+        box = (1.5, 2.0, float(image.width), 14.25)  # clipped to the image
+    assert example.expressions == (Expression(dataset.expressions[0].phrase, box, 7, 13, 13, 18, path, "box", ()),)
+    assert example.image.dtype == np.uint8 and example.boxes_xyxy.tolist() == [list(box)]
 
 
 def test_group_by_image_gives_each_image_once_with_all_its_expressions(root):
     dataset = RefCOCOg(root, "val", group_by="image")
-    assert [[e.sent_id for e in dataset.expressions_of(i)] for i in range(len(dataset))] == [[10, 11, 40], [20], [50]]
-    assert dataset[0].phrases == ["the left cup", "a cup on the left", "the right cup"]
+    groups = [[each.sent_id for each in dataset.expressions_of(index)] for index in range(len(dataset))]
+    assert groups == [[18, 19, 20], [21, 22, 23], [24, 25, 26]]
+    assert [each.sent_id for each in dataset.expressions] == [18, 21, 24, 19, 20, 22, 23, 25, 26]
     assert dataset.expressions == RefCOCOg(root, "val").expressions
+    assert dataset[0].phrases == [each.phrase for each in dataset.expressions_of(0)]
 
 
-def test_raw_is_the_phrase_only_where_sent_is_missing_or_blank_and_tags_are_kept(tmp_path, records):
-    refs, instances = records
-    del refs[0]["sentences"][0]["sent"]
-    refs[0]["sentences"][1]["sent"] = " "
-    del refs[1]["sentences"][0]["raw"]
-    refs[1]["sentences"][0]["tags"] = ["novel", "relation"]
-    expressions = RefCOCOg(write(tmp_path, refs, instances), "val").expressions
-    assert [e.phrase for e in expressions[:3]] == ["The left cup", "A cup on the left", "the dog"]
-    assert [e.tags for e in expressions] == [(), (), ("novel", "relation"), (), ()]
+def test_raw_is_the_phrase_only_where_sent_is_missing_or_blank_and_tags_are_kept(root):
+    def edit(refs, instances):
+        first, second, third = (ref["sentences"][0] for ref in refs if ref["ref_id"] in (13, 15, 17))
+        del first["sent"], third["raw"]
+        first["raw"] = second["raw"] = "As Typed"
+        second["sent"], third["tags"] = " ", ["novel", "relation"]
+
+    expressions = RefCOCOg(edit_toy_data(root, edit), "val").expressions[:3]
+    assert [each.phrase == "As Typed" for each in expressions] == [True, True, False]
+    assert [each.tags for each in expressions] == [(), (), ("novel", "relation")]
 
 
 @pytest.mark.parametrize("images", ["images", "images/train2014", "images/saiapr_tc-12", "train2014"])
 @pytest.mark.parametrize("annotations", ["annotations", "."])
-def test_both_layouts_are_found(tmp_path, records, annotations, images):
-    (tmp_path / "annotations").mkdir()  # does not hide the files at the top
-    dataset = RefCOCOg(write(tmp_path, *records, annotations=annotations, images=images), "val")
-    assert dataset.images_dir == tmp_path / images
-    assert dataset[0].image.shape == (30, 40, 3)
+def test_both_layouts_are_found(root, annotations, images):
+    (root / "images").rename(root / "moved")
+    (root / images).parent.mkdir(exist_ok=True)
+    (root / "moved").rename(root / images)
+    for path in (root / "annotations").iterdir():  # an empty folder does not hide the files at the top
+        path.rename(root / annotations / path.name)
+    dataset = RefCOCOg(root, "val")
+    assert dataset.images_dir == root / images and dataset[0].image.ndim == 3
     dataset.check_images()
 
 
-def test_boxes_of_their_own_go_with_the_refs_of_their_name(tmp_path, records):
-    root = write(tmp_path, *records, split_by="pseudo")
+def test_boxes_of_their_own_go_with_the_refs_of_their_name(root):
+    (root / "annotations" / "refs(umd).p").rename(root / "annotations" / "refs(pseudo).p")
     own = json.loads((root / "annotations" / "instances.json").read_text())
-    own["annotations"][1]["bbox"] = [3, 4, 5, 6]
+    own["annotations"][12]["bbox"] = [3, 4, 5, 6]
     (root / "annotations" / "instances(pseudo).json").write_text(json.dumps(own))
-    assert RefCOCOg(root, "val", split_by="pseudo").expressions[2].box_xyxy == (3, 4, 8, 10)
+    assert RefCOCOg(root, "val", split_by="pseudo").expressions[0].box_xyxy == (3, 4, 8, 10)
 
 
 def test_missing_image_is_named_when_read_and_counted_by_the_check(root):
     dataset = RefCOCOg(root, "val")
-    dataset.check_images()
-    (root / "images" / "photo_7.jpg").unlink()
-    (root / "images" / "photo_6.jpg").unlink()
-    with pytest.raises(InputError, match=r"photo_7\.jpg"):
+    for name in ("toy_007.png", "toy_009.png"):
+        (root / "images" / name).unlink()
+    with pytest.raises(InputError, match=r"toy_007\.png"):
         dataset[0]
-    assert dataset[2].image.shape == (30, 40, 3)
-    with pytest.raises(InputError, match=r"2 of the 3 images of split 'val'.*photo_7\.jpg"):
+    assert dataset[1].image.ndim == 3
+    with pytest.raises(InputError, match=r"2 of the 3 images of split 'val'.*toy_007\.png"):
         dataset.check_images()
     RefCOCOg(root, "train").check_images()
 
 
-def test_boxes_may_be_those_of_the_pixels_as_stored(tmp_path, records):
-    root, exif = write(tmp_path, *records), Image.Exif()
+def test_boxes_may_be_those_of_the_pixels_as_stored(root):
+    dataset, exif = RefCOCOg(root, "val"), Image.Exif()
     exif[0x0112] = 6  # to be turned, which the annotated size forbids
-    Image.new("RGB", SIZE).save(root / "images" / "photo_5.jpg", exif=exif)
-    assert RefCOCOg(root, "val")[2].image.shape == (SIZE[1], SIZE[0], 3)
+    stored = dataset[0].image
+    Image.fromarray(stored).save(root / "images" / "toy_007.png", exif=exif)
+    np.testing.assert_array_equal(dataset[0].image, stored)
 
 
 @pytest.mark.parametrize(("value", "kept"), [(0, True), (False, True), (None, True), (1, False), (True, False)])
-def test_a_crowd_and_what_lies_outside_are_left_out_and_one_object_is_not(tmp_path, records, value, kept):
-    records[1]["annotations"] += [
-        {"id": 900, "image_id": 5, "category_id": "none", "bbox": [1, 2, 9, 8], "iscrowd": value},
-        {"id": 901, "image_id": 5, "category_id": 1, "bbox": [50, 2, 5, 5]},
-    ]
-    regions = {region.ann_id: region for region in RefCOCOg(write(tmp_path, *records), "val").regions[5]}
-    assert set(regions) == ({102, 900} if kept else {102})
+def test_a_crowd_and_what_lies_outside_are_left_out_and_one_object_is_not(root, value, kept):
+    def edit(refs, instances):
+        instances["annotations"][13]["iscrowd"] = 1  # a reference is about it
+        instances["annotations"] += [
+            {"id": 900, "image_id": 7, "category_id": "none", "bbox": [1, 2, 9, 8], "iscrowd": value},
+            {"id": 901, "image_id": 7, "category_id": 1, "bbox": [100, 2, 5, 5]},
+        ]
+
+    regions = {region.ann_id: region for region in RefCOCOg(edit_toy_data(root, edit), "val").regions[7]}
+    assert set(regions) == ({13, 14, 900} if kept else {13, 14})
     assert not kept or (regions[900].category, regions[900].box_xyxy) == ("", (1, 2, 10, 10))
-    records[1]["annotations"][1]["iscrowd"] = 1  # a reference is about it
-    assert 102 in {region.ann_id for region in RefCOCOg(write(tmp_path, *records), "val").regions[5]}
 
 
-def test_ids_as_pandas_writes_them_are_the_same_ids_and_an_entry_twice_does_no_harm(tmp_path, records):
-    refs, instances = records
-    expected = RefCOCOg(write(tmp_path / "a", refs, instances), "val")
-    for name in ("images", "annotations", "categories"):
-        instances[name].append(dict(instances[name][0]))
-    for record in [*refs, *instances["images"], *instances["annotations"], *instances["categories"]]:
-        record.update({name: float(value) for name, value in record.items() if isinstance(value, int)})
-    found = RefCOCOg(write(tmp_path / "b", refs, instances), "val")
+def test_ids_as_pandas_writes_them_are_the_same_ids_and_an_entry_twice_does_no_harm(root):
+    def edit(refs, instances):
+        for entries in instances.values():
+            entries.append(dict(entries[0]))
+        for record in [*refs, *(entry for entries in instances.values() for entry in entries)]:
+            record.update({name: float(value) for name, value in record.items() if isinstance(value, int)})
+
+    expected = RefCOCOg(root, "val")
+    found = RefCOCOg(edit_toy_data(root, edit), "val")
     assert (found.regions, found.image_sizes) == (expected.regions, expected.image_sizes)
-    assert [(e.ref_id, e.sent_id, e.category) for e in found.expressions] == [
-        (e.ref_id, e.sent_id, e.category) for e in expected.expressions
-    ]
+    assert found.expressions == expected.expressions
     assert all(type(each.image_id) is type(each.ann_id) is int for each in found.expressions)
 
 
@@ -136,37 +121,31 @@ def test_ids_as_pandas_writes_them_are_the_same_ids_and_an_entry_twice_does_no_h
     ("change", "said"),
     [
         (lambda x, y, w, h: [x, y, x + w, y + h], "boxes reach beyond their image and are cut off: .* not two corners"),
-        (lambda x, y, w, h: [x / 40, y / 30, w / 40, h / 30], "all boxes lie within 0 and 1"),
+        (lambda x, y, w, h: [x / 90, y / 90, w / 90, h / 90], "all boxes lie within 0 and 1"),
     ],
 )
-def test_boxes_in_another_form_are_warned_of(tmp_path, records, change, said):
-    refs, instances = records
-    instances["annotations"][4]["bbox"] = [30, 20, 9, 9]
+def test_boxes_in_another_form_are_warned_of(tmp_path, change, said):
+    def edit(refs, instances):
+        for each in instances["annotations"]:
+            each["bbox"] = change(*each["bbox"])
+
+    root = write_toy_data(tmp_path / "data")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        RefCOCOg(write(tmp_path, refs, instances), "val")
-    for each in instances["annotations"][:-1]:
-        each["bbox"] = change(*each["bbox"])
+        RefCOCOg(root, "val")
     with pytest.warns(UserWarning, match=rf"instances\.json: .*{said}"):
-        RefCOCOg(write(tmp_path, refs, instances), "val")
-
-
-def many_images(root, count):
-    refs = [ref(i, i, i, "train", f"Thing {i}", f"Object {i}") for i in range(1, count + 1)]
-    images = [{"id": i, "file_name": f"{i}.jpg", "width": 40, "height": 30} for i in range(1, count + 1)]
-    boxes = [{"id": i, "image_id": i, "category_id": 1, "bbox": [1, 1, 5, 5]} for i in range(1, count + 1)]
-    return write(root, refs, {"images": images, "annotations": boxes, "categories": []})
+        RefCOCOg(edit_toy_data(root, edit), "val")
 
 
 def test_subset_counts_images_keeps_order_nests_and_is_the_seeds(tmp_path):
-    root = many_images(tmp_path, 20)
+    root = write_toy_data(tmp_path / "toy", {"train": 20})  # of three phrases each
     whole = RefCOCOg(root).expressions
     chosen = {}
     counts = [(1, 1), (0.01, 1), (0.25, 5), (np.int64(5), 5), (12, 12), (np.float32(0.99), 20), (20, 20), (None, 20)]
     for subset, count in counts:
         expressions = RefCOCOg(root, subset=subset, seed=3).expressions
-        chosen[subset] = [e.image_id for e in expressions[::2]]
-        assert len(expressions) == 2 * count
+        chosen[subset] = [e.image_id for e in expressions[::3]]
+        assert len(expressions) == 3 * count
         assert list(expressions) == [e for e in whole if e in expressions]
         assert len(RefCOCOg(root, subset=subset, seed=3, group_by="image")) == count
     assert set(chosen[1]) < set(chosen[5]) < set(chosen[12]) < set(chosen[None])
@@ -178,4 +157,5 @@ def test_subset_counts_images_keeps_order_nests_and_is_the_seeds(tmp_path):
 
 @pytest.mark.parametrize("subset", [0, -1, 1.0, 1.5, float("nan"), True, np.True_, np.int64(7), 4, "half"])
 def test_impossible_subsets_are_refused(root, subset):
-    assert f"subset is {subset!r}" in error(root, "val", subset=subset)
+    with pytest.raises(InputError, match=re.escape(f"subset is {subset!r}")):
+        RefCOCOg(root, "val", subset=subset)

@@ -5,8 +5,18 @@ import shutil
 
 import pytest
 
+from grounding.data.check import check
 from grounding.data.refcocog import RefCOCOg
-from tests.data.refcocog.records import change, error, write
+from grounding.runtime.errors import InputError
+from tests.toy_data import edit_toy_data, write_toy_data
+
+
+def error(*args, **kwargs):
+    with pytest.raises(InputError) as caught:
+        RefCOCOg(*args, **kwargs)
+    message = str(caught.value)
+    assert "\n" not in message and not message.endswith(".")
+    return message
 
 
 def test_unknown_group_by_is_refused(root):
@@ -28,16 +38,15 @@ def test_missing_files_are_named_with_their_remedy(tmp_path, root):
     assert str(root / "annotations" / "instances.json") in error(root)
 
 
-def test_missing_split_lists_those_present(tmp_path, records):
-    root = write(tmp_path, *records, split_by="google")
-    message = error(root, "test", split_by="google")
+def test_missing_split_lists_those_present(tmp_path):
+    folder = write_toy_data(tmp_path, {"train": 1, "val": 1}) / "annotations"
+    (folder / "refs(umd).p").rename(folder / "refs(google).p")
+    message = error(tmp_path, "test", split_by="google")
     assert "'test'" in message and "train, val" in message and "split_by='umd'" in message
 
 
-def test_split_without_sentences(tmp_path, records):
-    refs, instances = records
-    refs[2]["sentences"] = []
-    assert "'train'" in error(write(tmp_path, refs, instances), "train")
+def test_split_without_sentences(root):
+    assert "'val'" in error(edit_toy_data(root, lambda refs, _: [ref.update(sentences=[]) for ref in refs]), "val")
 
 
 @pytest.mark.parametrize("text", ["{not json", "[]", '{"images": []}', '{"images": [3], "annotations": []}'])
@@ -52,55 +61,55 @@ def test_refs_file_without_references(root, value):
     assert "refs(umd).p" in error(root)
 
 
-OF_FIRST = (1, "images", 0)
-OF_DOG = (1, "annotations", 1)
-TWIN = {"id": 102, "image_id": 5, "category_id": 1, "bbox": [1, 1, 5, 5]}  # of the dog
+REF, IMAGE, ANNOTATION = (0, 6), (1, "images", 6), (1, "annotations", 12)  # all of the first expression of val
+TWIN = {"id": 13, "image_id": 7, "category_id": 1, "bbox": [1, 1, 5, 5]}  # of the same object
 
 
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
-        ((0, 1, "ann_id"), 12345, ["instances.json", "ref_id 2", "ann_id 12345"]),
-        ((0, 1, "ann_id"), "102", ["refs(umd).p", "ref_id 2", "ann_id"]),
-        ((0, 1, "image_id"), 54321, ["instances.json", "ref_id 2", "image_id 54321"]),
-        ((0, 1, "image_id"), 6, ["ref_id 2", "ann_id 102", "image 6"]),
-        ((0, 1, "ref_id"), "two", ["refs(umd).p", "ref_id"]),
-        ((0, 1, "ref_id"), 2**63, ["refs(umd).p", "ref_id", "beyond 64 bits"]),
-        ((0, 1, "ref_id"), 1, ["refs(umd).p", "ref_id 1 2 times"]),
-        ((0, 1, "sentences"), None, ["refs(umd).p", "ref_id 2", "sentences"]),
-        ((0, 1, "sentences", 0, "sent_id"), None, ["ref_id 2", "sent_id"]),
-        ((0, 1, "sentences", 0, "sent_id"), 11, ["sent_id 11 2 times"]),
-        ((0, 1, "sentences", 0), {"sent_id": 20, "sent": "", "raw": "  "}, ["refs(umd).p", "ref_id 2, sent_id 20"]),
-        ((0, 1, "sentences", 0, "sent"), "half \ud83d", ["ref_id 2", "half a character"]),
-        ((0, 1, "sentences", 0, "tags"), [1], ["ref_id 2", "tag"]),
-        ((1, "categories"), None, ["instances.json", "categories"]),
+        ((*REF, "ann_id"), 12345, ["instances.json", "ref_id 13", "ann_id 12345"]),
+        ((*REF, "ann_id"), "13", ["refs(umd).p", "ref_id 13", "ann_id"]),
+        ((*REF, "image_id"), 54321, ["instances.json", "ref_id 13", "image_id 54321"]),
+        ((*REF, "image_id"), 8, ["ref_id 13", "ann_id 13", "image 8"]),
+        ((*REF, "ref_id"), 2**63, ["refs(umd).p", "ref_id", "beyond 64 bits"]),
+        ((*REF, "ref_id"), 14, ["ref_id 14 2 times"]),
+        ((*REF, "sentences"), None, ["refs(umd).p", "ref_id 13", "sentences"]),
+        ((*REF, "sentences", 0, "sent_id"), None, ["ref_id 13", "sent_id"]),
+        ((*REF, "sentences", 0, "sent_id"), 19, ["sent_id 19 2 times"]),
+        ((*REF, "sentences", 0), {"sent_id": 18, "sent": "", "raw": "  "}, ["refs(umd).p", "ref_id 13, sent_id 18"]),
+        ((*REF, "sentences", 0, "sent"), "half \ud83d", ["ref_id 13", "half a character"]),
+        ((*REF, "sentences", 0, "tags"), [1], ["ref_id 13", "tag"]),
         ((1, "categories", 0), {"id": 1}, ["instances.json", "name"]),
         ((1, "categories"), [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}], ["'categories' stands twice"]),
-        ((*OF_FIRST, "id"), "5", ["instances.json", "'images'", "'id'"]),
-        ((*OF_FIRST, "id"), 6, ["instances.json, image 6 stands twice"]),
-        ((*OF_FIRST, "file_name"), None, ["instances.json", "image 5", "file_name"]),
-        ((*OF_FIRST, "file_name"), "/etc/passwd", ["instances.json", "image 5", "leads out of the images folder"]),
-        ((*OF_FIRST, "file_name"), "a/../../b.jpg", ["instances.json", "image 5", "'a/../../b.jpg'"]),
-        ((*OF_FIRST, "file_name"), "..\\b.jpg", ["instances.json", "image 5", "leads out"]),
-        ((*OF_FIRST, "file_name"), "C:\\b.jpg", ["instances.json", "image 5", "leads out"]),
-        ((*OF_FIRST, "width"), None, ["instances.json", "image 5", "width"]),
-        ((*OF_FIRST, "width"), 0, ["image 5", "a size of 0 x 30"]),
-        ((*OF_DOG, "image_id"), True, ["annotation 102", "'image_id'"]),
-        ((*OF_DOG, "bbox"), [1, 2, 3], ["instances.json", "annotation 102", "bbox"]),
-        ((*OF_DOG, "bbox"), [1, 2, float("nan"), 3], ["annotation 102", "bbox"]),
-        ((*OF_DOG, "bbox"), [1, 2, 10**400, 3], ["annotation 102", "bbox"]),
-        ((*OF_DOG, "bbox"), [[[]], 2, 3, 3], ["annotation 102", "bbox"]),
-        ((*OF_DOG, "bbox"), [50, 2, 5, 5], ["ref_id 2", "ann_id 102 with a box in image 5"]),
-        ((*OF_DOG, "bbox"), [5, 2, 0, 5], ["ref_id 2", "ann_id 102 with a box in image 5"]),
-        ((1, "annotations", 5), TWIN, ["annotation 102 stands twice"]),
-        ((1, "annotations", 5), TWIN | {"id": 9, "iscrowd": "0"}, ["annotation 9 has iscrowd '0'"]),
-        ((1, "annotations", 5), TWIN | {"id": 9, "bbox": "none"}, ["annotation 9", "bbox"]),
+        ((*IMAGE, "id"), "7", ["instances.json", "'images'", "'id'"]),
+        ((*IMAGE, "id"), 8, ["instances.json, image 8 stands twice"]),
+        ((*IMAGE, "file_name"), None, ["instances.json", "image 7", "file_name"]),
+        ((*IMAGE, "file_name"), "a/../../b.jpg", ["instances.json", "image 7", "'a/../../b.jpg'"]),
+        ((*IMAGE, "file_name"), "C:\\b.jpg", ["instances.json", "image 7", "leads out"]),
+        ((*IMAGE, "width"), None, ["instances.json", "image 7", "width"]),
+        ((*IMAGE, "width"), 0, ["image 7", "a size of 0 x"]),
+        ((*ANNOTATION, "image_id"), True, ["annotation 13", "'image_id'"]),
+        ((*ANNOTATION, "bbox"), [1, 2, 3], ["instances.json", "annotation 13", "bbox"]),
+        ((*ANNOTATION, "bbox"), [1, 2, float("nan"), 3], ["annotation 13", "bbox"]),
+        ((*ANNOTATION, "bbox"), [[[]], 2, 3, 3], ["annotation 13", "bbox"]),
+        ((*ANNOTATION, "bbox"), [100, 2, 5, 5], ["ref_id 13", "ann_id 13 with a box in image 7"]),
+        ((*ANNOTATION, "bbox"), [5, 2, 0, 5], ["ref_id 13", "ann_id 13 with a box in image 7"]),
+        ((1, "annotations", 23), TWIN, ["annotation 13 stands twice"]),
+        ((1, "annotations", 23), TWIN | {"id": 99, "iscrowd": "0"}, ["annotation 99 has iscrowd '0'"]),
     ],
 )
-def test_unusable_records_are_refused_naming_file_and_field(tmp_path, records, path, value, words):
-    message = error(write(tmp_path, *change(records, path, value)), "val")
+def test_unusable_records_are_refused_naming_file_and_field_and_found_by_the_check(root, path, value, words):
+    def edit(*records):
+        *parents, last = path
+        target = records
+        for key in parents:
+            target = target[key]
+        target[last] = value
+
+    edit_toy_data(root, edit)
+    message = error(root, "val")
     assert [word for word in words if word not in message] == []
-
-
-def test_a_fault_in_another_split_does_not_matter(tmp_path, records):
-    assert len(RefCOCOg(write(tmp_path, *change(records, (0, 1, "ann_id"), 12345)), "train")) == 1
+    assert [said for _, said in check(root, images=False) if all(word in said for word in words)]
+    if path[:2] == REF:
+        assert len(RefCOCOg(root, "train").expressions) == 18  # a fault in another split does not matter
