@@ -42,21 +42,13 @@ LEADING = 1.35  # of a line, in font sizes
 
 @dataclass(frozen=True, eq=False)
 class MethodAnswer:
-    """One method's answer to one expression.
-
-    Attributes:
-        method: its name.
-        grounding: the answer.
-        similarity: (H, W) float32, CLIP's own cosines before the decoder; None for methods that do not begin with them.
-        extraction: how boxes were made from the heatmap; None where they were not.
-        annotated_xyxy: (4,) the annotated box in pixels of the image; None where nobody knows it.
-    """
+    """What the method of a name answers to one expression."""
 
     method: str
     grounding: Grounding
-    similarity: np.ndarray | None
-    extraction: ExtractionConfig | None
-    annotated_xyxy: np.ndarray | None
+    similarity: np.ndarray | None  # (H, W) float32: CLIP's own cosines, with which only some methods begin
+    extraction: ExtractionConfig | None  # how boxes were made from the heatmap, where they were
+    annotated_xyxy: np.ndarray | None  # (4,) in pixels of the image; None where nobody knows the box
 
 
 Panel = tuple[MethodAnswer, str, Callable[[Axes, MethodAnswer], None]]  # of what, its heading, and what draws it

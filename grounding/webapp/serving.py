@@ -68,11 +68,7 @@ class ServeConfig:
 
 
 def serve(config: ServeConfig) -> None:
-    """Answer until interrupted; uploads are kept in a temporary folder that is removed at the end.
-
-    Raises:
-        InputError: the address cannot be used, or the run, the detector or the data set.
-    """
+    """Answer until interrupted; uploads are kept in a temporary folder that is removed at the end."""
     # Uploads must not outlive the server, however it is stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt), TemporaryDirectory(prefix="grounding-") as folder:
@@ -86,11 +82,7 @@ def serve(config: ServeConfig) -> None:
 
 
 def launch(config: ServeConfig, folder: Path) -> tuple[gr.Blocks, str]:
-    """The page, which answers until it is closed, and its address; Gradio is imported here. `folder` is for uploads.
-
-    Raises:
-        InputError: the address cannot be used, or the run, the detector or the data set.
-    """
+    """The page, which answers until it is closed, and its address; Gradio is imported here. `folder` is for uploads."""
     refuse_wrong_values(replace(config, run=given_by_name(runs_of(config.run))))
     auth = credentials(config.auth)
     methods = load_methods(runs_of(config.run), config.model, config.proposals, join_launch(config.device).device)
@@ -128,11 +120,7 @@ def launch(config: ServeConfig, folder: Path) -> tuple[gr.Blocks, str]:
 
 
 def credentials(auth: str | None) -> tuple[str, str] | None:
-    """User and password.
-
-    Raises:
-        InputError: one of them is missing; the sentence does not repeat the other.
-    """
+    """User and password; where one of them is missing, the sentence that says so does not repeat the other."""
     if auth is None:
         return None
     user, _, password = auth.partition(":")

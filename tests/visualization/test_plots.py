@@ -42,6 +42,13 @@ def test_little_and_much_is_drawn(tmp_path):
     assert len(draw_plots(example_results(n=2000, categories=MANY), tmp_path / "many")) == 5
 
 
+def test_names_of_strangers_are_drawn_as_they_are(tmp_path, recwarn):
+    """Matplotlib would take what is between dollars for a formula, and fail, or warn with what a terminal obeys."""
+    results = example_results(categories=("a $\\frac{$", "b\x1b[31m", "c"))
+    results["methods"]["my $\\frac{$ run"] = results["methods"].pop("demo")
+    assert len(draw_plots(results, tmp_path)) == 5 and not list(recwarn)
+
+
 def test_a_method_has_its_own_colour_in_every_plot():
     colours = method_colours(RESULTS)
     alone, after_a_run = (method_colours({"methods": names})["gradcam"] for names in (["gradcam"], ["run", "gradcam"]))

@@ -141,4 +141,4 @@ def test_little_was_measured(tmp_path):
     assert page.tables["main"][1][0] == "boxes <b>by</b> others" and not page.of("b")
     assert {attributes["href"][1:] for attributes in page.of("a")} == {"measured", "main", "repeat"}
     assert "Only 9 queries" in " ".join(page.texts) and not page.of("img")
-    assert "These are no methods" not in text
+    assert "These are no methods" not in text and "bootstrap" not in text
