@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from PIL import Image
 
 from tests.scripts import ROOT, assert_refused, run_script
 
@@ -35,29 +34,6 @@ def refused(tmp_path: Path, capsys: Capture) -> Refused:
         assert not (tmp_path / "new").exists()
 
     return refuse
-
-
-def test_train_evaluate_visualize_share_a_configuration(made: Path, tmp_path: Path, capsys: Capture) -> None:
-    model = {"clip": str(made / "clip.pt"), "model_size": 64, "decoder": {"width": 16, "blocks": 1}}
-    common = {"data": str(made / "data"), "device": "cpu"}
-    settings = {
-        "train": {**common, "output": str(tmp_path / "run"), "epochs": 5, "model": model},
-        "evaluate": {**common, "methods": [str(tmp_path / "run"), "zero-shot"], "output": str(tmp_path / "out")},
-        "visualize": {**common, "methods": [str(tmp_path / "run")], "output": str(tmp_path / "out"), "count": 2},
-    }
-    file = tmp_path / "experiment.yaml"
-    file.write_text(yaml.safe_dump(settings))
-
-    trained = run_script(capsys, "train.py", "--config", file, "--epochs", 1)
-    assert trained.code == 0, trained
-    assert "Acc@0.5" in trained.out
-    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["epochs"] == 1
-    evaluated = run_script(capsys, "evaluate.py", "--config", file)
-    assert evaluated.code == 0, evaluated
-    assert list(json.loads((tmp_path / "out" / "results.json").read_text())["methods"]) == ["run", "zero-shot"]
-    drawn = run_script(capsys, "visualize.py", "--config", file)
-    assert drawn.code == 0, drawn
-    assert Image.open(drawn.out.strip().splitlines()[-1]).size[0] > 300
 
 
 @pytest.mark.parametrize(

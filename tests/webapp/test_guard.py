@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ import gradio as gr
 import pytest
 import requests
 from gradio import processing_utils, route_utils
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
 
 from grounding.runtime.cli import parse
 from grounding.webapp.events import Handlers
@@ -126,18 +127,8 @@ def test_other_pages_cannot_use_the_server(url: str, nothing_is_kept) -> None:
 
 def test_in_a_network_any_name_is_the_servers_but_not_any_origin() -> None:
     def status(listening: str, **headers: str) -> int:
-        sent: list[Any] = []
-
-        async def application(scope: Any, receive: Any, send: Any) -> None:
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
-        scope = {"type": "http", "method": "GET", "path": "/", "headers": pairs}
-        asyncio.run(RequestGuard(application, listening, 1)(scope, None, send))
-        return sent[0]["status"]
+        page = RequestGuard(PlainTextResponse("the page"), listening, 1)
+        return TestClient(page).get("/", headers=headers).status_code
 
     for host in ("0.0.0.0", "::", "192.168.1.5", "server.example"):
         assert names_of(host) is None

@@ -28,10 +28,13 @@ def test_files_of_many_kinds(tmp_path: Path) -> None:
     palette.save(tmp_path / "palette.png", transparency=1)
     palette.save(tmp_path / "a.gif")
     Image.fromarray(noise().astype(np.uint16)[..., 0] * 257 + 5).save(tmp_path / "deep.png")
-    Image.fromarray(noise().astype(np.int32)[..., 0]).save(tmp_path / "integers.tif")
     Image.fromarray(noise()[..., 0]).save(tmp_path / "gray.tif")
     Image.fromarray(noise(), "RGB").convert("CMYK").save(tmp_path / "cmyk.jpg")
     files = sorted(tmp_path.iterdir())
-    assert len(files) == 10
+    assert len(files) == 9
     for path in files:
         np.testing.assert_array_equal(np.array(read(path)), read_image(path), err_msg=path.name)
+
+    values = noise().astype(np.int32)
+    Image.fromarray(values[..., 0]).save(tmp_path / "integers.tif")  # which the library refuses
+    np.testing.assert_array_equal(np.array(read(tmp_path / "integers.tif")), values[..., [0, 0, 0]])
