@@ -114,19 +114,16 @@ def test_without_a_driver_torch_comes_without_cuda_where_its_index_answers(check
 
 
 @pytest.mark.parametrize(("program", "says"), [("nvidia-smi", "a GPU"), ("uname", "Darwin")])
-def test_with_a_driver_or_elsewhere_torch_comes_from_pypi(checkout: Checkout, program: str, says: str) -> None:
+def test_with_a_driver_or_elsewhere_torch_comes_from_pypi_or_the_named_index(
+    checkout: Checkout, program: str, says: str
+) -> None:
     checkout.add_program(program, f"#!/bin/sh\necho {says}\n")
+    named = {"TORCH_INDEX_URL": "https://index.example/cuda"}
+    refused = checkout.set_up(**named, INDEX_STATUS="1", PIP_SAYS="ERROR: none")
+    assert_refusal(refused, "the installation failed: none")
+    assert checkout.pip_calls()[0].endswith("--index-url https://index.example/cuda")
     checkout.set_up(UNREACHABLE="0")
     assert checkout.pip_calls() == ["-r requirements.txt -c .venv/constraints.txt"]
-
-
-def test_named_torch_index(checkout: Checkout) -> None:
-    refused = checkout.set_up(TORCH_INDEX_URL="https://index.example/cuda", INDEX_STATUS="1", PIP_SAYS="ERROR: none")
-    assert_refusal(refused, "the installation failed: none")
-    checkout.pip_calls()
-    assert checkout.set_up(TORCH_INDEX_URL="https://index.example/cuda").returncode == 0
-    torch, _ = checkout.pip_calls()
-    assert torch.endswith("--index-url https://index.example/cuda")
 
 
 def test_unsuitable_python(checkout: Checkout) -> None:

@@ -31,11 +31,6 @@ PageMethod = DenseGrounder | YOLOCLIPGrounder | OnProposals | OwnGrounder
 NO_IMAGE = np.empty((0, 0, 3), dtype=np.uint8)
 
 
-def family_of(method: PageMethod) -> str:
-    """Methods of one family take each other's encoded images."""
-    return "proposals" if isinstance(method, YOLOCLIPGrounder) else f"of {method.name}"
-
-
 def extractions_of(method: PageMethod) -> list[str]:
     """The ways from heatmap to boxes that a user may choose from; none for a method that has boxes of its own."""
     if not isinstance(method, DenseGrounder):
@@ -135,7 +130,8 @@ class Answerer:
         return {phrase: self._memory.get((photo.key, method.name, phrase)) for phrase in phrases}
 
     def _encoded(self, photo: Photo, method: PageMethod) -> EncodedImages | EncodedProposals:
-        key = (photo.key, family_of(method))
+        # The methods that choose among a detector's boxes take each other's encoded images.
+        key = (photo.key, "proposals" if isinstance(method, YOLOCLIPGrounder) else f"of {method.name}")
         encoded = self._memory.get(key)
         if encoded is None:
             encoded = method.encode(photo.pixels)

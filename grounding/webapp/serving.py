@@ -84,7 +84,10 @@ def serve(config: ServeConfig) -> None:
 def launch(config: ServeConfig, folder: Path) -> tuple[gr.Blocks, str]:
     """The page, which answers until it is closed, and its address; Gradio is imported here. `folder` is for uploads."""
     refuse_wrong_values(replace(config, run=given_by_name(runs_of(config.run))))
-    auth = credentials(config.auth)
+    user, _, password = (config.auth or "").partition(":")
+    if config.auth is not None and not (user.strip() and password):  # the sentence does not repeat the other
+        raise InputError("auth lacks a user or a password: give --auth USER:PASSWORD")
+    auth = None if config.auth is None else (user.strip(), password)
     methods = load_methods(runs_of(config.run), config.model, config.proposals, join_launch(config.device).device)
     if config.data is not None:
         examples = examples_from_data(config.data, split_by=config.split_by, split=config.split)
@@ -117,13 +120,3 @@ def launch(config: ServeConfig, folder: Path) -> tuple[gr.Blocks, str]:
             "one, or --host 127.0.0.1"
         ) from error
     return page, url
-
-
-def credentials(auth: str | None) -> tuple[str, str] | None:
-    """User and password; where one of them is missing, the sentence that says so does not repeat the other."""
-    if auth is None:
-        return None
-    user, _, password = auth.partition(":")
-    if not (user.strip() and password):
-        raise InputError("auth lacks a user or a password: give --auth USER:PASSWORD")
-    return user.strip(), password
