@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -110,17 +109,6 @@ def test_commands(
     for path in paths:
         with Image.open(path) as picture:
             assert picture.width >= 300 and len(np.unique(np.asarray(picture.convert("L")))) > 50
-
-
-def test_bulk(made: Path, tmp_path: Path, capsys: Capture) -> None:
-    images = sorted((made / "data" / "images").iterdir())[:3]
-    (tmp_path / "photos").mkdir()
-    for image in images:
-        shutil.copy(image, tmp_path / "photos")
-    whole = run_script(capsys, "visualize.py", made / "run", "--image", tmp_path / "photos", "--phrases",
-                       "the red box", "--output", tmp_path / "new", "--device", "cpu", "--format", "pdf")  # fmt: skip
-    assert [path.name for path in drawn(whole)] == [f"{image.stem}_run.pdf" for image in images]
-    assert "pictures" in whole.err, "a progress bar"
 
 
 def test_another_extraction_can_be_given_and_is_not_calibrated_by_the_runs_own(tmp_path: Path) -> None:
