@@ -168,7 +168,7 @@ def confusion(results: Mapping[str, Any]) -> Figure | None:
     if not record.get("confusion"):
         return None
     counts = confusion_matrix(record["confusion"])
-    totals, columns = counts.sum(axis=1), list(counts.columns)
+    totals, columns = counts.sum(axis=1), list(map(visible, counts.columns))
     shares = counts.div(totals, axis=0).to_numpy()
     side = max(4.5, 0.42 * len(columns) + 2.2)
     figure = padded_figure(side + 1, side)
@@ -176,9 +176,7 @@ def confusion(results: Mapping[str, Any]) -> Figure | None:
     picture = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     labels = [f"{visible(str(row))} (n = {total:.0f})" for row, total in totals.items()]
     axis.set_yticks(range(len(labels)), labels, fontsize=9)
-    axis.set_xticks(
-        range(len(columns)), map(visible, columns), fontsize=9, rotation=45, ha="right", rotation_mode="anchor"
-    )
+    axis.set_xticks(range(len(columns)), columns, fontsize=9, rotation=45, ha="right", rotation_mode="anchor")
     axis.set(xlabel="found", ylabel="wanted")
     axis.set_title(f"{name}: category under the best box", loc="left", fontsize=11)
     figure.colorbar(picture, ax=axis, label="share of the row", fraction=0.05)
