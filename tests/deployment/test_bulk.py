@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from filelock import FileLock
 from PIL import Image
 
 from grounding import InputError, ModelConfig, load
+from grounding.clip.text import TextEncoder
 from grounding.deployment import bulk
 from grounding.deployment.bulk import BulkConfig, ground_file
 from grounding.runtime import files
@@ -48,7 +50,9 @@ def test_a_line_for_each_request_in_their_order(config: BulkConfig) -> None:
     first, *others = [json.loads(line) for line in config.requests.read_text().splitlines()]
     # A path may be absolute, and a key takes its place.
     write(config.requests, [{**first, "image": str(config.requests.parent / "0.png"), "key": "the first"}, *others])
-    assert ground_file(config) == f"10 images, 0 of them broken, in {config.output}"
+    with mock.patch.object(TextEncoder, "forget") as forgotten:
+        assert ground_file(config) == f"10 images, 0 of them broken, in {config.output}"
+    assert forgotten.call_count == 4, "the answers of a block depend on no other's phrases"
     answers = read(config)
     assert [each["key"] for each in answers] == ["the first", *(f"{i}.png" for i in range(1, IMAGES))]
     grounder = load("zero-shot", model=config.model)
