@@ -76,12 +76,10 @@ def answers(grounder: Grounder, example: Example) -> list[MethodAnswer]:
 def draw_figure(answers: Sequence[MethodAnswer], *, title: str) -> Figure:
     """A row per answer, all of one method: image, similarity map, heatmap with the lines where the extraction cuts it,
     boxes."""
-    rows: list[list[Panel]] = []
-    for answer in answers:
-        similarity: list[Panel] = [(answer, "CLIP's similarity map", _similarity)]
-        rows.append([(answer, "image", _image), *(similarity if answer.similarity is not None else []),
-                     (answer, "heatmap", _heatmap), (answer, "boxes", _boxes)])  # fmt: skip
-    return _draw(rows, title)
+    panels = {"image": _image, "CLIP's similarity map": _similarity, "heatmap": _heatmap, "boxes": _boxes}
+    if answers[0].similarity is None:
+        del panels["CLIP's similarity map"]
+    return _draw([[(answer, heading, draw) for heading, draw in panels.items()] for answer in answers], title)
 
 
 def draw_comparison(answers: Sequence[Sequence[MethodAnswer]], *, title: str) -> Figure:

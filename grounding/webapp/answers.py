@@ -18,7 +18,7 @@ from grounding.methods.calibration import LEAST
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.names import BLIND
-from grounding.methods.own import MethodName, MethodNames, OwnGrounder
+from grounding.methods.own import MethodNames, OwnGrounder
 from grounding.methods.proposals import EMBEDDED_NAME, ProposalsConfig
 from grounding.methods.yolo_clip import EncodedProposals, OnProposals, YOLOCLIPGrounder
 from grounding.runtime.errors import InputError
@@ -63,21 +63,15 @@ def about(method: PageMethod) -> str:
 
 
 def load_methods(
-    run: MethodName | MethodNames, model: ModelConfig, proposals: ProposalsConfig, device: str | torch.device
+    methods: MethodNames, model: ModelConfig, proposals: ProposalsConfig, device: str | torch.device
 ) -> dict[str, PageMethod]:
-    """What is served, one or several, by name: methods that look at images."""
-    asked = runs_of(run)
-    blind = next((name for name in BLIND if name in asked), None)
-    if blind or not asked:
+    """What is served, by name: methods that look at images."""
+    blind = next((name for name in BLIND if name in methods), None)
+    if blind or not methods:
         wrong = f"{blind!r} looks at no image" if blind else "run is empty"
         raise InputError(f"{wrong}: give run folders, RN50, zero-shot, gradcam, yolo-clip or reclip")
     # All that look at images are of this type.
-    return {each.name: cast(PageMethod, each) for each in named_methods(asked, model, proposals, device)}
-
-
-def runs_of(run: MethodName | MethodNames) -> list[MethodName]:
-    """What is served, one or several, as a list in which each is once."""
-    return list(dict.fromkeys(run)) if isinstance(run, Sequence) and not isinstance(run, str) else [run]
+    return {each.name: cast(PageMethod, each) for each in named_methods(methods, model, proposals, device)}
 
 
 def chosen_boxes(answer: Grounding, method: PageMethod, extraction: ExtractionConfig | None) -> Grounding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.distributed import join_launch
 from grounding.runtime.errors import InputError
 from grounding.runtime.lru_cache import LRUCache
-from grounding.webapp.answers import Answerer, knows_photographs, load_methods, runs_of
+from grounding.webapp.answers import Answerer, knows_photographs, load_methods
 from grounding.webapp.uploads import examples_for, examples_from_data
 
 if TYPE_CHECKING:
@@ -83,12 +84,13 @@ def serve(config: ServeConfig) -> None:
 
 def launch(config: ServeConfig, folder: Path) -> tuple[gr.Blocks, str]:
     """The page, which answers until it is closed, and its address; Gradio is imported here. `folder` is for uploads."""
-    refuse_wrong_values(replace(config, run=given_by_name(runs_of(config.run))))
+    runs = runs_of(config.run)
+    refuse_wrong_values(replace(config, run=given_by_name(runs)))
     user, _, password = (config.auth or "").partition(":")
     if config.auth is not None and not (user.strip() and password):  # the sentence does not repeat the other
         raise InputError("auth lacks a user or a password: give --auth USER:PASSWORD")
     auth = None if config.auth is None else (user.strip(), password)
-    methods = load_methods(runs_of(config.run), config.model, config.proposals, join_launch(config.device).device)
+    methods = load_methods(runs, config.model, config.proposals, join_launch(config.device).device)
     if config.data is not None:
         examples = examples_from_data(config.data, split_by=config.split_by, split=config.split)
     else:
@@ -120,3 +122,8 @@ def launch(config: ServeConfig, folder: Path) -> tuple[gr.Blocks, str]:
             "one, or --host 127.0.0.1"
         ) from error
     return page, url
+
+
+def runs_of(run: MethodName | MethodNames) -> list[MethodName]:
+    """What is served, one or several, as a list in which each is once."""
+    return list(dict.fromkeys(run)) if isinstance(run, Sequence) and not isinstance(run, str) else [run]

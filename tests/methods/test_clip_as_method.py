@@ -59,6 +59,6 @@ def test_methods_without_training_see_the_clip_that_is_named(clip_file: Path) ->
 
 
 def test_on_the_page(clip_file: Path) -> None:
-    methods = load_methods(str(clip_file), ModelConfig(), ProposalsConfig(), "cpu")
+    methods = load_methods([str(clip_file)], ModelConfig(), ProposalsConfig(), "cpu")
     first = next(iter(methods.values()))
     assert list(methods) == ["RN50"] == [first.name] and str(clip_file) in first.weights
