@@ -132,8 +132,10 @@ class Letterbox:
         return np.array(self.content_size, dtype=np.float64) / np.array(self.image_size, dtype=np.float64)
 
     def apply(self, image: np.ndarray) -> np.ndarray:
-        """The resized and padded image: (H, W, 3) uint8 RGB to (model_size, model_size, 3) uint8."""
-        # As CLIP's own preprocessing does it: antialiased bicubic.
+        """The resized and padded image: (H, W, 3) uint8 RGB to (model_size, model_size, 3) uint8.
+
+        Resized as CLIP's own preprocessing does it: PIL's antialiased bicubic.
+        """
         resized = Image.fromarray(image).resize(self.content_size, Image.Resampling.BICUBIC)
         canvas = np.empty((self.model_size, self.model_size, 3), dtype=np.uint8)
         canvas[:] = PADDING_RGB
