@@ -74,12 +74,8 @@ def box_iou(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
 
 
 def heatmap_of_boxes(boxes_xyxy: np.ndarray, scores: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """(H, W) float32 in [0, 1], a heatmap for a method that has none: each box is a dome, the best one's of height 1.
-
-    The boxes (N, 4) come best-scored first; scores (N,) are in [0, 1]. The other domes are lower as their scores are,
-    and at its border each has half its height. So the hottest point is the centre of the best box, and the mass is
-    shared out among the boxes by score and area.
-    """
+    """(H, W) float32 in [0, 1], a heatmap for a method that has none: each box (N, 4) is a dome, as high as its score
+    (N,) is beside the first one's, which is the best, and half as high at its border."""
     heatmap = np.zeros(shape, dtype=np.float32)
     heights = scores / max(float(scores[0]), np.finfo(np.float32).tiny)
     for (x1, y1, x2, y2), high in zip(boxes_xyxy, heights, strict=True):

@@ -45,17 +45,11 @@ class Expression:
 
 @dataclass(frozen=True)
 class SetExpression:
-    """One referring expression that names any number of objects, as in gRefCOCO; fields as in `Expression`.
-
-    Attributes:
-        boxes_xyxy: one (x1, y1, x2, y2) an object, in pixels of the original image; empty where nothing in the image
-            fits the phrase.
-        ann_ids: the annotation of each.
-    """
+    """One referring expression that names any number of objects, as in gRefCOCO; fields as in `Expression`."""
 
     phrase: str
-    boxes_xyxy: tuple[tuple[float, float, float, float], ...]
-    ann_ids: tuple[int, ...]
+    boxes_xyxy: tuple[tuple[float, float, float, float], ...]  # one an object; empty where nothing fits the phrase
+    ann_ids: tuple[int, ...]  # the annotation of each
     image_id: int
     ref_id: int
     sent_id: int
@@ -65,15 +59,12 @@ class SetExpression:
 
 @dataclass(frozen=True)
 class Region:
-    """One annotated object, whether an expression refers to it or not.
-
-    Its box is clipped to the image where the size of this is known; its category is "" where the data set gives none.
-    """
+    """One annotated object, whether an expression refers to it or not."""
 
     ann_id: int
     image_id: int
-    box_xyxy: tuple[float, float, float, float]
-    category: str
+    box_xyxy: tuple[float, float, float, float]  # clipped to the image where the size of this is known
+    category: str  # "" where the data set gives none
 
 
 @dataclass(frozen=True, eq=False)

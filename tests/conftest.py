@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from grounding.runtime import environment
-from tests.trained_run import make_trained_run
+from tests.toy_data import make_trained_run
 
 
 @pytest.fixture(scope="session")

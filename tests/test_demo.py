@@ -33,13 +33,6 @@ def small_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def leave_out_pictures(patch: pytest.MonkeyPatch) -> None:
-    """Of what a demo does, drawing takes longest by far."""
-    patch.setattr(report, "draw_plots", lambda *_: {})
-    for module, name in ((commands, "figure"), (commands, "compare")):
-        patch.setattr(module, name, lambda _: [Path("left out")])
-
-
 def test_demo(small_demo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     demo.main()
     printed = capsys.readouterr().out
@@ -68,7 +61,9 @@ def test_demo(small_demo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         if path.suffix in (".jpg", ".jsonl", ".p") and path.name != "metrics.jsonl"
     }
     decoder = (small_demo / "runs" / "demo" / "decoder.safetensors").stat().st_mtime_ns
-    leave_out_pictures(monkeypatch)
+    monkeypatch.setattr(report, "draw_plots", lambda *_: {})  # of what a demo does, drawing takes longest by far
+    for name in ("figure", "compare"):
+        monkeypatch.setattr(commands, name, lambda _: [Path("left out")])
     demo.main()
     assert made == {path: path.stat().st_mtime_ns for path in made}
     assert decoder == (small_demo / "runs" / "demo" / "decoder.safetensors").stat().st_mtime_ns

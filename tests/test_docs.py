@@ -6,7 +6,6 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -53,34 +52,16 @@ ELSEWHERE = {
 }
 
 
-@dataclass(frozen=True)
-class Block:
-    """A fenced block of a page."""
-
-    page: str
-    language: str
-    text: str
-
-
-def blocks() -> list[Block]:
-    return [
-        Block(page.name, language, text)
-        for page in PAGES
-        for language, text in re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
-    ]
-
-
-def commands() -> list[str]:
-    """Every line of shell, once."""
-    lines = [
-        re.sub(r"\s+#.*", "", line).split()
-        for block in blocks() if block.language in ("sh", "bash")
-        for line in block.text.replace("\\\n", " ").splitlines()
-    ]  # fmt: skip
-    return list(dict.fromkeys(" ".join(words) for words in lines if words))
-
-
-RUN_HERE = [line for line in commands() if not line.startswith(tuple(ELSEWHERE))]
+BLOCKS = [  # page, language and text of each fenced block
+    (page.name, language, text)
+    for page in PAGES
+    for language, text in re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+]
+PYTHON = [(page, text) for page, language, text in BLOCKS if language == "python"]
+SHELL = [line for _, language, text in BLOCKS if language in ("sh", "bash")
+         for line in text.replace("\\\n", " ").splitlines()]  # fmt: skip
+COMMANDS = list(dict.fromkeys(" ".join(re.sub(r"\s+#.*", "", line).split()) for line in SHELL if line.strip()))
+RUN_HERE = [line for line in COMMANDS if not line.startswith(tuple(ELSEWHERE))]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -94,8 +75,9 @@ def quick() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A working folder in which all that the documentation names is there, but small; not to be changed."""
+def with_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder in which all that the documentation names is there, but small, such as a finished demo and a
+    finished run on RefCOCOg; not to be changed."""
     folder = tmp_path_factory.mktemp("docs")
     clip = save_tiny_clip(folder / "RN50.pt")
     model = {"clip": str(clip), "model_size": 64, "decoder": {"width": 16, "blocks": 1, "queries": 2, "query_dim": 8}}
@@ -118,14 +100,6 @@ def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "photos").mkdir()
     shutil.copy(folder / "street.jpg", folder / "photos")
     (folder / "requests.jsonl").write_text('{"image": "street.jpg", "phrases": ["the red car"]}\n')
-    return folder
-
-
-@pytest.fixture(scope="module")
-def with_runs(stand_ins: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with a finished demo and a finished run on RefCOCOg; not to be changed."""
-    folder = tmp_path_factory.mktemp("runs") / "work"
-    shutil.copytree(stand_ins, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for name in ("demo", "refcocog"):
@@ -133,7 +107,7 @@ def with_runs(stand_ins: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
             report.report_comparison(parse(EvaluateConfig, "evaluate", ["--config", f"configs/{name}.yaml"]))
     shutil.copytree(folder / "runs" / "refcocog", folder / "runs" / "second")
     shutil.copy(folder / "runs" / "refcocog" / "test" / "predictions" / "zero-shot.jsonl", folder / "theirs.jsonl")
-    [method] = [block.text for block in blocks() if block.page == "evaluation.md" and block.language == "python"]
+    [method] = [text for page, text in PYTHON if page == "evaluation.md"]
     (folder / "my_method.py").write_text(method)
     return folder
 
@@ -164,14 +138,14 @@ def test_command(line: str, place: Path, capsys: Capture) -> None:
     assert outcome.code == 0, outcome
 
 
-@pytest.mark.parametrize("index", [index for index, block in enumerate(blocks()) if block.language == "python"])
-def test_python(index: int, place: Path) -> None:
-    exec(compile(blocks()[index].text, blocks()[index].page, "exec"), {})
+@pytest.mark.parametrize(("page", "text"), PYTHON)
+def test_python(page: str, text: str, place: Path) -> None:
+    exec(compile(text, page, "exec"), {})
 
 
 def test_nothing_is_excused_in_vain() -> None:
     for beginning in ELSEWHERE:
-        assert any(line.startswith(beginning) for line in commands()), f"no page says {beginning!r} any more"
+        assert any(line.startswith(beginning) for line in COMMANDS), f"no page says {beginning!r} any more"
 
 
 def anchors(page: Path) -> set[str]:

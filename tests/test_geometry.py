@@ -16,13 +16,8 @@ from grounding.geometry import (
     hottest_point,
 )
 
-AWKWARD_SIZES = [(1, 1), (1, 1000), (1000, 1), (4000, 3), (3, 4000), (640, 480), (31, 33), (448, 448), (449, 447)]
-MODEL_SIZES = [32, 64, 224, 448]
-
-
-def random_sizes(count: int = 40) -> list[tuple[int, int]]:
-    rng = np.random.default_rng(0)
-    return AWKWARD_SIZES + [(int(w), int(h)) for w, h in rng.integers(1, 1200, (count, 2))]
+SIZES = [(1, 1), (1, 1000), (1000, 1), (4000, 3), (3, 4000), (640, 480), (31, 33), (448, 448), (449, 447),
+         *map(tuple, np.random.default_rng(0).integers(1, 1200, (30, 2)).tolist())]  # fmt: skip
 
 
 def random_boxes(rng: np.random.Generator, count: int, width: float, height: float) -> np.ndarray:
@@ -55,9 +50,9 @@ def test_iou_equals_torchvision_also_for_boxes_without_area():
     np.testing.assert_allclose(box_iou(a, b), expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("model_size", MODEL_SIZES)
+@pytest.mark.parametrize("model_size", [32, 64, 224, 448])
 def test_image_fills_the_square_along_its_longer_side_and_keeps_its_shape(model_size):
-    for width, height in random_sizes():
+    for width, height in SIZES:
         boxes = Letterbox.fit((width, height), model_size).boxes_to_model([[0, 0, width, height]])
         assert boxes.dtype == np.float32
         left, top, right, bottom = boxes[0]
@@ -99,24 +94,21 @@ def test_padding_is_clips_mean_colour_and_the_content_pil_bicubic():
     np.testing.assert_allclose(PADDING_RGB, mean, atol=0.5)
 
 
-def centres_inside(start: float, end: float, cells: int, stride: int) -> list[int]:
-    """Cells along one axis whose centre lies in [start, end)."""
-    return [cell for cell in range(cells) if start <= (cell + 0.5) * stride < end]
-
-
 def expected_cells(letterbox: Letterbox, stride: int) -> tuple[list[int], list[int]]:
     """(rows, columns) by testing every centre; an image too thin to hold one keeps the cell it lies in."""
     left, top, right, bottom = letterbox.boxes_to_model([[0, 0, *letterbox.image_size]])[0].astype(float)
-    cells = letterbox.model_size // stride
-    columns = centres_inside(left, right, cells, stride) or [int((left + right) / 2 // stride)]
-    rows = centres_inside(top, bottom, cells, stride) or [int((top + bottom) / 2 // stride)]
-    return rows, columns
+
+    def inside(start: float, end: float) -> list[int]:
+        cells = range(letterbox.model_size // stride)
+        return [cell for cell in cells if start <= (cell + 0.5) * stride < end] or [int((start + end) / 2 // stride)]
+
+    return inside(top, bottom), inside(left, right)
 
 
 @pytest.mark.parametrize("stride", [1, 4, 16, 32])
 def test_valid_mask_is_where_cell_centres_lie_on_the_image(stride):
     for model_size in (32, 224):
-        for size in random_sizes(30):
+        for size in SIZES:
             letterbox = Letterbox.fit(size, model_size)
             expected = np.zeros((model_size // stride,) * 2, dtype=bool)
             expected[np.ix_(*expected_cells(letterbox, stride))] = True

@@ -34,29 +34,24 @@ def sentences_in(data: str, split_by: str, split: str) -> int:
         return sum(len(ref["sentences"]) for ref in pickle.load(file) if ref["split"] == split)
 
 
-def on_real_data(capsys: Capture, output: Path, data: str, split_by: str, split: str, weights: str) -> dict:
-    """Trains for one epoch, evaluates and draws; checks what each leaves, and returns results.json."""
-    common = ("--data", SHARED_DATA / data, "--split_by", split_by, "--device", "cpu")
-    trained = run_script(capsys, "train.py", *common, "--output", output / "run", "--epochs", 1, "--images_per_batch",
+@needs_shared_data(REFCOCOG_MINI)
+def test_with_the_embedded_clip(tmp_path, capsys):
+    """Trains for one epoch, evaluates and draws, on RefCOCOg's "google" split: the other tests take "umd"."""
+    weights = "CLIP embedded (embedded_clip.safetensors, sha256"
+    common = ("--data", SHARED_DATA / REFCOCOG_MINI, "--split_by", "google", "--device", "cpu")
+    trained = run_script(capsys, "train.py", *common, "--output", tmp_path / "run", "--epochs", 1, "--images_per_batch",
                          4, "--phrases_per_image", 2)  # fmt: skip
     assert trained.code == 0, trained
     assert weights in trained.out
-    evaluated = run_script(capsys, "evaluate.py", output / "run", *common, "--split", split, "--output",
-                           output / "measured", "--images_per_batch", 4)  # fmt: skip
+    evaluated = run_script(capsys, "evaluate.py", tmp_path / "run", *common, "--split", "val", "--output",
+                           tmp_path / "measured", "--images_per_batch", 4)  # fmt: skip
     assert evaluated.code == 0, evaluated
     assert weights in " ".join(evaluated.out.split())  # the caption is broken into lines
-    drawn = run_script(capsys, "visualize.py", output / "run", *common, "--split", split, "--output",
-                       output / "pictures", "--count", 3)  # fmt: skip
+    drawn = run_script(capsys, "visualize.py", tmp_path / "run", *common, "--split", "val", "--output",
+                       tmp_path / "pictures", "--count", 3)  # fmt: skip
     assert drawn.code == 0, drawn
     assert Image.open(drawn.out.strip()).size[0] > 900
-    return json.loads((output / "measured" / "results.json").read_text())
-
-
-@needs_shared_data(REFCOCOG_MINI)
-def test_with_the_embedded_clip(tmp_path, capsys):
-    """On RefCOCOg's "google" split: the other tests take "umd"."""
-    weights = "CLIP embedded (embedded_clip.safetensors, sha256"
-    results = on_real_data(capsys, tmp_path, REFCOCOG_MINI, "google", "val", weights)
+    results = json.loads((tmp_path / "measured" / "results.json").read_text())
     for method in (results["methods"] | results["bounds"]).values():
         assert method["n"] == sentences_in(REFCOCOG_MINI, "google", "val")
         assert all(0 <= method["metrics"][name] <= 1 for name in ("acc@0.5", "miou", "pointing", "recall@5"))

@@ -52,6 +52,7 @@ class Checkout:
         for tool in TOOLS:
             (self.path / tool).symlink_to(shutil.which(tool) or pytest.skip(f"no {tool}"))
         self.add_program("uname", "#!/bin/sh\necho Linux\n")
+        self.add_program("python3")
 
     def add_program(self, name: str, text: str = STAND_IN) -> None:
         (self.path / name).write_text(text)
@@ -70,14 +71,8 @@ class Checkout:
 
 
 @pytest.fixture
-def without_python(tmp_path: Path) -> Checkout:
+def checkout(tmp_path: Path) -> Checkout:
     return Checkout(tmp_path)
-
-
-@pytest.fixture
-def checkout(without_python: Checkout) -> Checkout:
-    without_python.add_program("python3")
-    return without_python
 
 
 def assert_refusal(result: subprocess.CompletedProcess[str], *fragments: str) -> None:
@@ -119,33 +114,31 @@ def test_without_a_driver_torch_comes_without_cuda_where_its_index_answers(check
 
 
 @pytest.mark.parametrize(("program", "says"), [("nvidia-smi", "a GPU"), ("uname", "Darwin")])
-def test_with_a_driver_or_elsewhere_torch_comes_from_pypi(checkout: Checkout, program: str, says: str) -> None:
+def test_with_a_driver_or_elsewhere_torch_comes_from_pypi_or_the_named_index(
+    checkout: Checkout, program: str, says: str
+) -> None:
     checkout.add_program(program, f"#!/bin/sh\necho {says}\n")
+    named = {"TORCH_INDEX_URL": "https://index.example/cuda"}
+    refused = checkout.set_up(**named, INDEX_STATUS="1", PIP_SAYS="ERROR: none")
+    assert_refusal(refused, "the installation failed: none")
+    assert checkout.pip_calls()[0].endswith("--index-url https://index.example/cuda")
     checkout.set_up(UNREACHABLE="0")
     assert checkout.pip_calls() == ["-r requirements.txt -c .venv/constraints.txt"]
 
 
-def test_named_torch_index(checkout: Checkout) -> None:
-    refused = checkout.set_up(TORCH_INDEX_URL="https://index.example/cuda", INDEX_STATUS="1", PIP_SAYS="ERROR: none")
-    assert_refusal(refused, "the installation failed: none")
-    checkout.pip_calls()
-    assert checkout.set_up(TORCH_INDEX_URL="https://index.example/cuda").returncode == 0
-    torch, _ = checkout.pip_calls()
-    assert torch.endswith("--index-url https://index.example/cuda")
-
-
-def test_unsuitable_python(without_python: Checkout) -> None:
-    assert_refusal(without_python.set_up(), "python3 is no Python 3.10 to 3.14", "PYTHON=", "python3-venv")
-    without_python.add_program("python3", STAND_IN.replace("UNSUITABLE:-0", "UNSUITABLE:-1"))
-    assert_refusal(without_python.set_up(), "python3 is no Python 3.10 to 3.14")
-    without_python.add_program("python3.13", "#!/bin/sh\nexit 127\n")  # as pyenv leaves for one that is not active
-    without_python.add_program("python3.11")
-    assert_refusal(without_python.set_up(PYTHON="/nowhere/python3"), "/nowhere/python3 is no Python 3.10 to 3.14")
-    assert not (without_python.root / ".venv").exists()
-    assert without_python.set_up().returncode == 0
-    shutil.rmtree(without_python.root / ".venv")
-    without_python.add_program("my python")
-    assert without_python.set_up(PYTHON=str(without_python.path / "my python")).returncode == 0
+def test_unsuitable_python(checkout: Checkout) -> None:
+    (checkout.path / "python3").unlink()
+    assert_refusal(checkout.set_up(), "python3 is no Python 3.10 to 3.14", "PYTHON=", "python3-venv")
+    checkout.add_program("python3", STAND_IN.replace("UNSUITABLE:-0", "UNSUITABLE:-1"))
+    assert_refusal(checkout.set_up(), "python3 is no Python 3.10 to 3.14")
+    checkout.add_program("python3.13", "#!/bin/sh\nexit 127\n")  # as pyenv leaves for one that is not active
+    checkout.add_program("python3.11")
+    assert_refusal(checkout.set_up(PYTHON="/nowhere/python3"), "/nowhere/python3 is no Python 3.10 to 3.14")
+    assert not (checkout.root / ".venv").exists()
+    assert checkout.set_up().returncode == 0
+    shutil.rmtree(checkout.root / ".venv")
+    checkout.add_program("my python")
+    assert checkout.set_up(PYTHON=str(checkout.path / "my python")).returncode == 0
 
 
 @pytest.mark.parametrize(

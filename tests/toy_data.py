@@ -11,6 +11,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from grounding import ModelConfig
+from grounding.model.decoder import DecoderConfig
+from grounding.training.config import TrainConfig
+from grounding.training.train import train
+from tests.tiny_clip import save_tiny_clip
+
 COLOURS = {"red": (200, 30, 30), "green": (30, 160, 60), "blue": (40, 60, 200)}
 
 
@@ -102,3 +108,15 @@ def copy_with_noise_boxes(root: Path, copy: Path, image_ids: Collection[int], *,
             annotation["bbox"] = [x, y, int(rng.integers(4, width - x + 1)), int(rng.integers(4, height - y + 1))]
     path.write_text(json.dumps(instances))
     return copy
+
+
+def make_trained_run(root: Path) -> Path:
+    """Write toy data, a tiny CLIP and a run of one epoch into `root`, as data/, clip.pt and run/; returns it."""
+    write_toy_data(root / "data")
+    model = ModelConfig(
+        clip=str(save_tiny_clip(root / "clip.pt")),
+        model_size=64,
+        decoder=DecoderConfig(width=16, blocks=1, queries=2, query_dim=8),
+    )
+    train(TrainConfig(root / "data", root / "run", model=model, epochs=1, warmup_steps=1, device="cpu"))
+    return root

@@ -87,10 +87,8 @@ class RequestLine:
 
 
 def ground_file(config: BulkConfig) -> str:
-    """Answer the requests that are not answered yet, and return a sentence on what is there now.
-
-    Every line of the requests is checked first, so that hours of work do not end on a typing error.
-    """
+    """Answer the requests that are not answered yet, and return a sentence on what is there now. Every line is checked
+    first, so that hours of work do not end on a typing error."""
     refuse_wrong_values(config)
     if config.output.suffix != ".jsonl":
         raise InputError(f"output is {config.output}: give a file that ends in .jsonl")
@@ -180,13 +178,7 @@ def request_lines(path: Path, content: bytes) -> list[Line]:
 
 
 def read_requests(path: Path, lines: Iterable[Line]) -> Iterator[Request]:
-    """What each line of a file of requests asks; images that are no absolute paths lie beside the file.
-
-    ::
-
-        {"image": "photos/street.jpg", "phrases": ["the red car", "a man with a hat"]}
-        {"image": "/elsewhere/park.jpg", "phrases": ["the dog"], "key": "park"}
-    """
+    """What each line of a file of requests asks; images that are no absolute paths lie beside the file."""
     for number, line in lines:
         asked = asked_by(line, f"{path}, line {number}")
         yield Request(asked.image if asked.key is None else asked.key, path.parent / asked.image, asked.phrases)

@@ -43,21 +43,12 @@ WORDS = r"(?i)'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
 def export_run(run: str, output: Path) -> dict[str, Any]:
-    """Write a run's networks and what a program needs to use them, all of it or nothing.
+    """Write a run's networks and what a program needs to use them, all of it or nothing; returns what export.json has.
 
-    Args:
-        run: as for `grounding.load`: a run's folder, "refshapes", or a run on a model hub.
-        output: folder to make.
-
-    Returns:
-        What export.json holds: "weights" and "decoder_sha256", where the networks came from; "sizes", the sides in
-        pixels of the squares that the image is letterboxed into, whose heatmaps are averaged; "padding_rgb", the colour
-        around it; "output_stride" and "heatmap_stride", model pixels per cell of the dense embeddings and of a heatmap;
-        "context_length", the most tokens of a phrase; "relative" and "absolute", the thresholds of the connected
-        components that become boxes; "left_out", as `left_out` says.
-
-    Raises:
-        InputError: there is no such run, `run` has no decoder, `output` is there already, or PyTorch is too old.
+    Of that, "sizes" are the sides in pixels of the squares that the image is letterboxed into, whose heatmaps are
+    averaged, and "padding_rgb" the colour around it; "output_stride" and "heatmap_stride" are model pixels per cell of
+    the dense embeddings and of a heatmap; "context_length" is the most tokens of a phrase; "relative" and "absolute"
+    are the thresholds of the connected components that become boxes.
     """
     if torch.__version__ < OLDEST_TORCH:
         raise InputError(f"the export needs PyTorch {OLDEST_TORCH} or newer, this is {torch.__version__}: update it")

@@ -112,11 +112,8 @@ def to_onnx(
     inputs: Sequence[str] | None = None,
     dynamic: tuple[dict[int, Any], ...] | None = None,
 ) -> bytes:
-    """A module as the content of an ONNX file, the same bytes each time.
-
-    `arguments` are an example of what it takes; `outputs` and `inputs` name what it returns and takes, the latter like
-    its arguments if None; `dynamic` has, per argument, the dimensions that may have another size.
-    """
+    """A module as the content of an ONNX file, the same bytes each time, traced on `arguments`; inputs are named like
+    these if None, and `dynamic` has, per argument, the dimensions that may have another size."""
     # On a copy, in the usual memory layout: others would be traced as transpositions.
     model = copy.deepcopy(model).cpu().eval().requires_grad_(False).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     fast_path = torch.backends.mha.get_fastpath_enabled()

@@ -97,10 +97,8 @@ def find_shards(requests: Place) -> dict[str, FileInfo]:
 
 
 def read_shard(shard: Place) -> Iterator[Request]:
-    """The requests of a shard, in its order; what is none has an `Unreadable` as its image.
-
-    Where the file as a whole cannot be read, it raises InputError, or what pyarrow and pandas raise.
-    """
+    """The requests of a shard, in its order; what is none has an `Unreadable` as its image. Of a file that cannot be
+    read at all comes InputError, or what pyarrow and pandas raise."""
     folder = posixpath.dirname(shard.path)
     for number, record in enumerate(_records(shard), start=1):
         where = f"{shard.path}, row {number}"
@@ -137,12 +135,8 @@ def _records(shard: Place) -> Iterator[Any]:
 
 
 def ground_shards(config: BulkConfig) -> str:
-    """Answer the shards that have no answers yet, or older ones than they are, and return a sentence on what was done.
-
-    Raises:
-        InputError: the requests, the method or the cluster cannot be used, the output is of something else, or shards
-            cannot be read, which is said once all others are done.
-    """
+    """Answer the shards that have no answers yet, or older ones than they are, and return a sentence on what was done;
+    of shards that cannot be read, the error comes once all others are done."""
     config = BulkConfig(**vars(config))  # a class of `__main__` would not be the processes'
     answers = place_of(config.output)
     note = answers._replace(path=f"{answers.path}/{NOTE}")

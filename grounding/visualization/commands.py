@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from pydantic import NonNegativeInt, PositiveInt
 from tqdm import tqdm
@@ -78,11 +79,7 @@ class VisualizeConfig:
 
 
 def figure(config: VisualizeConfig) -> list[Path]:
-    """A figure of every sheet for every method: image, similarity map, heatmap, boxes. Returns their paths.
-
-    Raises:
-        InputError: nothing to look at is given, or a method, an image, a phrase or the data cannot be used.
-    """
+    """A figure of every sheet for every method: image, similarity map, heatmap, boxes. Returns their paths."""
     asked, methods = sheets(config), _load(config)
 
     def draw(name: str, method: Grounder) -> Figure:
@@ -94,11 +91,7 @@ def figure(config: VisualizeConfig) -> list[Path]:
 
 
 def compare(config: VisualizeConfig) -> list[Path]:
-    """A figure of every sheet with a column per method. Returns their paths.
-
-    Raises:
-        InputError: as `figure`.
-    """
+    """A figure of every sheet with a column per method. Returns their paths."""
     asked, methods = sheets(config), _load(config)
 
     def draw(name: str) -> Figure:
@@ -113,11 +106,7 @@ def compare(config: VisualizeConfig) -> list[Path]:
 
 
 def sheets(config: VisualizeConfig) -> dict[str, tuple[Read, ...]]:
-    """All pictures that the configuration asks for: their names, and what each shows, which is read later.
-
-    Raises:
-        InputError: not exactly one source is given, or it cannot be used, or an image has no phrases.
-    """
+    """All pictures that the configuration asks for: their names, and what each shows, which is read later."""
     refuse_wrong_values(replace(config, methods=given_by_name(config.methods)))
     if (config.image is None) == (config.data is None):
         said = "nothing" if config.data is None else "--image and --data"
@@ -166,15 +155,23 @@ def _title(title: str, answered: Iterable[MethodAnswer]) -> str:
     return "; ".join([title, *dict.fromkeys(each.grounding.warning for each in answered if each.grounding.warning)])
 
 
+def named_methods(
+    methods: MethodNames, model: ModelConfig, proposals: ProposalsConfig, device: str | torch.device
+) -> list[Grounder]:
+    """Methods that stand beside each other, each called otherwise, with the CLIP of the first run among them."""
+    asked = [own_method(each) or each for each in methods]
+    names = method_names(asked)
+    settings = MethodSettings(shared_model(asked, model), proposals, device, precision="auto")
+    loaded = [load_method(each, settings) for each in asked]
+    for method, name in zip(loaded, names, strict=True):
+        method.name = name
+    return loaded
+
+
 def _load(config: VisualizeConfig) -> list[Grounder]:
     if not config.methods:
         raise InputError("no method is named: give run folders or names, such as refshapes or zero-shot")
-    settings = MethodSettings(shared_model(config.methods, config.model), config.proposals,
-                              join_launch(config.device).device, precision="auto")  # fmt: skip
-    asked = [own_method(each) or each for each in config.methods]
-    methods = [load_method(each, settings) for each in asked]
-    for method, name in zip(methods, method_names(asked), strict=True):
-        method.name = name
+    methods = named_methods(config.methods, config.model, config.proposals, join_launch(config.device).device)
     if config.extraction is not None:
         for method in (each for each in methods if isinstance(each, DenseGrounder)):
             method.extraction, method.calibration = config.extraction, None  # which was fitted to the run's own boxes

@@ -159,10 +159,8 @@ def clear_figure(size: tuple[int, int], *, dpi: float = DPI) -> tuple[Figure, Ax
 
 
 def laid_over(picture: np.ndarray, figure: Figure) -> np.ndarray:
-    """The picture (H, W, 3) uint8 RGB with a `clear_figure` of its size over it.
-
-    In a fraction of the time that matplotlib takes where it is given the picture.
-    """
+    """The picture (H, W, 3) uint8 RGB with a `clear_figure` of its size over it, in a fraction of the time that
+    matplotlib takes where it is given the picture."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     drawn, result = Image.fromarray(np.asarray(canvas.buffer_rgba())), Image.fromarray(picture)
@@ -171,11 +169,7 @@ def laid_over(picture: np.ndarray, figure: Figure) -> np.ndarray:
 
 
 def save_figure(figure: Figure, path: Path, *, dpi: int | None = None) -> None:
-    """Write a figure, whole or not at all; the folder is made if missing and the suffix says the format.
-
-    Raises:
-        InputError: the suffix is none of `FORMATS`.
-    """
+    """Write a figure, whole or not at all, in one of `FORMATS`, as the suffix says; the folder is made if missing."""
     kind = path.suffix.lower().lstrip(".")
     if kind not in FORMATS:
         raise InputError(f"{path} has no picture's suffix: end its name in one of .{', .'.join(FORMATS)}")

@@ -132,11 +132,7 @@ def _share_right(rows: Sequence[AnswerRow]) -> str:
 def draw_example(example: ShownExample, colours: Mapping[str, str], *, side: int, dpi: float) -> np.ndarray:
     """An example's image with the annotated box, dashed and over the others, and each method's best box: (H, W, 3)
     uint8 RGB, `side` pixels at its longer side, `dpi` of which are an inch for the lines' widths. Boxes that stick out
-    of the photograph end at its border, within it.
-
-    Raises:
-        InputError: the image cannot be read.
-    """
+    of the photograph end at its border, within it."""
     asked = next(iter(example.values()))
     image = Image.fromarray(read_image(asked["image_path"]))
     scale = side / max(image.size)

@@ -42,21 +42,13 @@ LEADING = 1.35  # of a line, in font sizes
 
 @dataclass(frozen=True, eq=False)
 class MethodAnswer:
-    """One method's answer to one expression.
-
-    Attributes:
-        method: its name.
-        grounding: the answer.
-        similarity: (H, W) float32, CLIP's own cosines before the decoder; None for methods that do not begin with them.
-        extraction: how boxes were made from the heatmap; None where they were not.
-        annotated_xyxy: (4,) the annotated box in pixels of the image; None where nobody knows it.
-    """
+    """What the method of a name answers to one expression."""
 
     method: str
     grounding: Grounding
-    similarity: np.ndarray | None
-    extraction: ExtractionConfig | None
-    annotated_xyxy: np.ndarray | None
+    similarity: np.ndarray | None  # (H, W) float32: CLIP's own cosines, with which only some methods begin
+    extraction: ExtractionConfig | None  # how boxes were made from the heatmap, where they were
+    annotated_xyxy: np.ndarray | None  # (4,) in pixels of the image; None where nobody knows the box
 
 
 Panel = tuple[MethodAnswer, str, Callable[[Axes, MethodAnswer], None]]  # of what, its heading, and what draws it
@@ -84,12 +76,10 @@ def answers(grounder: Grounder, example: Example) -> list[MethodAnswer]:
 def draw_figure(answers: Sequence[MethodAnswer], *, title: str) -> Figure:
     """A row per answer, all of one method: image, similarity map, heatmap with the lines where the extraction cuts it,
     boxes."""
-    rows: list[list[Panel]] = []
-    for answer in answers:
-        similarity: list[Panel] = [(answer, "CLIP's similarity map", _similarity)]
-        rows.append([(answer, "image", _image), *(similarity if answer.similarity is not None else []),
-                     (answer, "heatmap", _heatmap), (answer, "boxes", _boxes)])  # fmt: skip
-    return _draw(rows, title)
+    panels = {"image": _image, "CLIP's similarity map": _similarity, "heatmap": _heatmap, "boxes": _boxes}
+    if answers[0].similarity is None:
+        del panels["CLIP's similarity map"]
+    return _draw([[(answer, heading, draw) for heading, draw in panels.items()] for answer in answers], title)
 
 
 def draw_comparison(answers: Sequence[Sequence[MethodAnswer]], *, title: str) -> Figure:

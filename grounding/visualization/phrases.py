@@ -56,11 +56,7 @@ def save_phrases(
     image: np.ndarray, answers: Iterable[Grounding | GroundedPhrase], path: Path, warning: str = ""
 ) -> None:
     """Write a picture of the answers to several phrases about one image (H, W, 3) uint8 RGB, a warning at its foot; a
-    small one is enlarged, and the suffix says the format.
-
-    Raises:
-        InputError: the suffix is another one.
-    """
+    small one is enlarged, and the suffix says the format."""
     height, width = image.shape[:2]
     side = max(height, width, LEAST_SIDE)
     scale = side / max(height, width)

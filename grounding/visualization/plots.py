@@ -20,6 +20,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import PercentFormatter
 
 from grounding.evaluation.summary import BACKGROUND
+from grounding.runtime.errors import visible
+from grounding.visualization.drawing import save_figure
 from grounding.visualization.tables import accuracy_of_group
 
 DPI = 150
@@ -43,7 +45,7 @@ def draw_plots(results: Mapping[str, Any], folder: Path) -> dict[str, Path]:
         figure = draw(results)
         if figure is not None:
             paths[draw.__name__] = folder / f"{draw.__name__}.png"
-            figure.savefig(paths[draw.__name__], dpi=DPI)
+            save_figure(figure, paths[draw.__name__], dpi=DPI)
     return paths
 
 
@@ -108,8 +110,9 @@ def _breakdown_panel(axis: Axes, name: str, results: Mapping[str, Any]) -> None:
         heights = [np.nan if accuracy is None else accuracy for accuracy in accuracies]
         left = np.arange(len(groups)) - 0.4 + index * width
         axis.bar(left, heights, width, align="edge", color=colour, label=method, edgecolor="white", linewidth=0.5)
-    ticks = [f"{textwrap.fill(group, 11 if len(groups) > FEW_GROUPS else 24)}\nn = {sizes[group]}" for group in groups]
-    axis.set_xticks(range(len(groups)), ticks, fontsize=8 if len(groups) > FEW_GROUPS else 9)
+    across, size = (11, 8) if len(groups) > FEW_GROUPS else (24, 9)
+    ticks = [f"{textwrap.fill(visible(group), across)}\nn = {sizes[group]}" for group in groups]
+    axis.set_xticks(range(len(groups)), ticks, fontsize=size)
     axis.set(xlim=(-0.6, len(groups) - 0.4), ylim=(0, 1), ylabel="Acc@0.5")
     axis.set_title(title, loc="left", fontsize=11)
     tidy(axis)
@@ -165,13 +168,13 @@ def confusion(results: Mapping[str, Any]) -> Figure | None:
     if not record.get("confusion"):
         return None
     counts = confusion_matrix(record["confusion"])
-    totals, columns = counts.sum(axis=1), list(counts.columns)
+    totals, columns = counts.sum(axis=1), list(map(visible, counts.columns))
     shares = counts.div(totals, axis=0).to_numpy()
     side = max(4.5, 0.42 * len(columns) + 2.2)
     figure = padded_figure(side + 1, side)
     axis = figure.subplots()
     picture = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    labels = [f"{row} (n = {total:.0f})" for row, total in totals.items()]
+    labels = [f"{visible(str(row))} (n = {total:.0f})" for row, total in totals.items()]
     axis.set_yticks(range(len(labels)), labels, fontsize=9)
     axis.set_xticks(range(len(columns)), columns, fontsize=9, rotation=45, ha="right", rotation_mode="anchor")
     axis.set(xlabel="found", ylabel="wanted")

@@ -38,11 +38,7 @@ QUALITY = 82
 
 
 def report_comparison(config: EvaluateConfig) -> str:
-    """Compare as `evaluation.compare` does, add tables, plots and report.html, and return the table as text.
-
-    Raises:
-        InputError: as `compare`.
-    """
+    """Compare as `evaluation.compare` does, add tables, plots and report.html, and return the table as text."""
 
     def report(comparison: Comparison) -> None:
         command = shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
@@ -55,11 +51,7 @@ def report_comparison(config: EvaluateConfig) -> str:
 
 
 def report_score(config: ScoreConfig) -> str:
-    """Measure as `evaluation.score` does, add tables where `output` is given, and return the table as text.
-
-    Raises:
-        InputError: as `score`.
-    """
+    """Measure as `evaluation.score` does, add tables where `output` is given, and return the table as text."""
     results = score(config)
     if config.output is not None:
         write_tables(results, config.output)
@@ -69,13 +61,8 @@ def report_score(config: ScoreConfig) -> str:
 def write_report(
     folder: Path, results: Mapping[str, Any], answers: Mapping[str, Sequence[AnswerRow]], *, command: str
 ) -> None:
-    """Write `tables/`, `plots/` and `report.html`; nothing of an earlier comparison stays in them.
-
-    What `results` lacks is left out; `answers` are the rows of the first method, and of its rival where there is one.
-
-    Raises:
-        InputError: an image cannot be read.
-    """
+    """Write `tables/`, `plots/` and `report.html`, with nothing of an earlier comparison and without what `results`
+    lacks; `answers` are the rows of the first method, and of its rival where there is one."""
     for part in ("tables", "plots"):
         shutil.rmtree(folder / part, ignore_errors=True)
     write_tables(results, folder / "tables")

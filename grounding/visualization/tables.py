@@ -27,10 +27,7 @@ SEMANTIC_NOTE = (
 
 
 def write_tables(results: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Write tables.md, tables.tex and one CSV per table into `folder`, and return their paths.
-
-    tables.tex is to be \\input into the body of a LaTeX document that uses booktabs and graphicx.
-    """
+    """Write tables.md, a CSV of each table, and tables.tex, for the body of a LaTeX document; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     tables = all_tables(results)
     texts = {

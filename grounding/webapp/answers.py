@@ -5,36 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 
 from grounding.clip.backbone import EMBEDDED
 from grounding.clip.encoder import EncodedImages
-from grounding.evaluation.registry import MethodSettings, load_method
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.settings import PARAMETERS
 from grounding.methods.calibration import LEAST
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
-from grounding.methods.load import shared_model
-from grounding.methods.names import BLIND, method_names
-from grounding.methods.own import MethodName, MethodNames, OwnGrounder, own_method
+from grounding.methods.names import BLIND
+from grounding.methods.own import MethodNames, OwnGrounder
 from grounding.methods.proposals import EMBEDDED_NAME, ProposalsConfig
 from grounding.methods.yolo_clip import EncodedProposals, OnProposals, YOLOCLIPGrounder
 from grounding.runtime.errors import InputError
 from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
+from grounding.visualization.commands import named_methods
 from grounding.webapp.uploads import Photo
 
 PageMethod = DenseGrounder | YOLOCLIPGrounder | OnProposals | OwnGrounder
 NO_IMAGE = np.empty((0, 0, 3), dtype=np.uint8)
-
-
-def family_of(method: PageMethod) -> str:
-    """Methods of one family take each other's encoded images."""
-    return "proposals" if isinstance(method, YOLOCLIPGrounder) else f"of {method.name}"
 
 
 def extractions_of(method: PageMethod) -> list[str]:
@@ -69,38 +63,19 @@ def about(method: PageMethod) -> str:
 
 
 def load_methods(
-    run: MethodName | MethodNames, model: ModelConfig, proposals: ProposalsConfig, device: str | torch.device
+    methods: MethodNames, model: ModelConfig, proposals: ProposalsConfig, device: str | torch.device
 ) -> dict[str, PageMethod]:
-    """What is served, one or several, by name.
-
-    Raises:
-        InputError: none is named, or one that looks at no image; or as `grounding.load` and `method_names`.
-    """
-    asked = [own_method(each) or each for each in runs_of(run)]
-    blind = next((name for name in BLIND if name in asked), None)
-    if blind or not asked:
+    """What is served, by name: methods that look at images."""
+    blind = next((name for name in BLIND if name in methods), None)
+    if blind or not methods:
         wrong = f"{blind!r} looks at no image" if blind else "run is empty"
         raise InputError(f"{wrong}: give run folders, RN50, zero-shot, gradcam, yolo-clip or reclip")
-    settings = MethodSettings(shared_model(asked, model), proposals, device, precision="auto")
-    methods: dict[str, PageMethod] = {}
-    for name, each in zip(method_names(asked), asked, strict=True):
-        loaded = load_method(each, settings)
-        assert isinstance(loaded, PageMethod)  # all that look at images are
-        loaded.name, methods[name] = name, loaded
-    return methods
-
-
-def runs_of(run: MethodName | MethodNames) -> list[MethodName]:
-    """What is served, one or several, as a list in which each is once."""
-    return list(dict.fromkeys(run)) if isinstance(run, Sequence) and not isinstance(run, str) else [run]
+    # All that look at images are of this type.
+    return {each.name: cast(PageMethod, each) for each in named_methods(methods, model, proposals, device)}
 
 
 def chosen_boxes(answer: Grounding, method: PageMethod, extraction: ExtractionConfig | None) -> Grounding:
-    """An answer with boxes that are made as chosen, None for the method's own way; no image or phrase is encoded.
-
-    Raises:
-        InputError: the extraction needs a network that the run lacks.
-    """
+    """An answer with boxes that are made as chosen, None for the method's own way; no image or phrase is encoded."""
     own = extraction_of(method)
     # Parameters that the extraction does not look at may differ.
     if not (own and extraction) or (extraction.method, extraction.parameters) == (own.method, own.parameters):
@@ -129,12 +104,7 @@ class Answerer:
         self, photo: Photo, phrases: Sequence[str], name: str, extraction: ExtractionConfig | None = None
     ) -> list[Grounding]:
         """Of each phrase `chosen_boxes` in pixels of the original, and the heatmap over the photo's pixels; no image.
-
-        The models run only for what has not been asked yet.
-
-        Raises:
-            InputError: a phrase is too long, or the extraction needs a network that the run lacks.
-        """
+        The models run only for what has not been asked yet."""
         method = self.methods[name]
         known = self._known(photo, phrases, method)
         if None in known.values():
@@ -154,7 +124,8 @@ class Answerer:
         return {phrase: self._memory.get((photo.key, method.name, phrase)) for phrase in phrases}
 
     def _encoded(self, photo: Photo, method: PageMethod) -> EncodedImages | EncodedProposals:
-        key = (photo.key, family_of(method))
+        # The methods that choose among a detector's boxes take each other's encoded images.
+        key = (photo.key, "proposals" if isinstance(method, YOLOCLIPGrounder) else f"of {method.name}")
         encoded = self._memory.get(key)
         if encoded is None:
             encoded = method.encode(photo.pixels)

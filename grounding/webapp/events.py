@@ -53,22 +53,20 @@ def in_words(handler: Callable[..., Values], status: Any) -> Callable[..., Value
     return explaining
 
 
+@dataclass(frozen=True, eq=False)
 class Handlers:
     """The handlers of one page, whose gallery shows the examples in this order."""
 
-    def __init__(
-        self, answerer: Answerer, examples: Sequence[ExampleImage], ui: Components, *, max_pixels: int
-    ) -> None:
-        self._answerer = answerer
-        self._examples = examples
-        self._ui = ui
-        self._max_pixels = max_pixels
+    answerer: Answerer
+    examples: Sequence[ExampleImage]
+    ui: Components
+    max_pixels: int
 
     def take(self, values: Values) -> Values:
         """A photo was dropped: show it."""
-        ui, at_first = self._ui, self.forget(values)
+        ui, at_first = self.ui, self.forget(values)
         try:
-            photo = receive(self._uploaded(Path(values[ui.upload]["path"])), max_pixels=self._max_pixels)
+            photo = receive(self._uploaded(Path(values[ui.upload]["path"])), max_pixels=self.max_pixels)
         except InputError as error:
             return {**at_first, ui.upload: None, ui.status: pictures.error_line(str(error))}
         shown = pictures.draw(photo, [])
@@ -82,7 +80,7 @@ class Handlers:
 
     def forget(self, _: Values) -> Values:
         """The photo was removed: back to the beginning, with the phrases as they are."""
-        ui = self._ui
+        ui = self.ui
         return {
             ui.photo: None,
             ui.question: None,
@@ -94,17 +92,17 @@ class Handlers:
 
     def pick(self, values: Values, event: gr.SelectData) -> Values:
         """An example was picked: ask its phrases of it."""
-        example = self._examples[event.index]
+        example = self.examples[event.index]
         given = {
-            self._ui.photo: receive(example.path, max_pixels=self._max_pixels),
-            self._ui.phrases: "\n".join(example.phrases),
-            self._ui.upload: None,
+            self.ui.photo: receive(example.path, max_pixels=self.max_pixels),
+            self.ui.phrases: "\n".join(example.phrases),
+            self.ui.upload: None,
         }
         return {**given, **self.ask({**values, **given})}
 
     def ask(self, values: Values) -> Values:
         """Find was pressed."""
-        ui = self._ui
+        ui = self.ui
         if values[ui.photo] is None:
             raise InputError("there is no photo yet: drop one, or pick an example")
         question = Question(values[ui.photo], phrases_of(values[ui.phrases]))
@@ -116,7 +114,7 @@ class Handlers:
 
     def change_method(self, values: Values) -> Values:
         """Another method answers, with its own way to boxes."""
-        ui, method = self._ui, self._answerer.methods[values[self._ui.method]]
+        ui, method = self.ui, self.answerer.methods[values[self.ui.method]]
         own = extraction_of(method)
         chosen: Values = {ui.extraction: own.method, ui.relative: own.relative} if own else {ui.extraction: None}
         updates = self._visible(chosen[ui.extraction])
@@ -128,11 +126,11 @@ class Handlers:
 
     def change_extraction(self, values: Values) -> Values:
         """Boxes are made in another way, whose parameter becomes visible."""
-        return {**self.redraw(values), **self._visible(values[self._ui.extraction])}
+        return {**self.redraw(values), **self._visible(values[self.ui.extraction])}
 
     def redraw(self, values: Values) -> Values:
         """A control was moved: the same question again, which is answered from what is kept."""
-        ui, question = self._ui, values[self._ui.question]
+        ui, question = self.ui, values[self.ui.question]
         if question is None:
             return {ui.status: ""}  # Gradio takes no empty answer
         answers, _ = self._answers(question, values)
@@ -151,35 +149,35 @@ class Handlers:
 
     def write_record(self, values: Values) -> Values:
         """The boxes as a file for the browser, which `page.SAVE` hands to the user: none stays on the server's disk."""
-        question: Question | None = values[self._ui.question]
+        question: Question | None = values[self.ui.question]
         if question is None:  # many others have come meanwhile
             raise InputError("the server no longer holds your photo: drop it again, then Find")
         answers, extraction = self._answers(question, values)
-        text = pictures.as_json(question.photo, answers, self._answerer.methods[values[self._ui.method]], extraction)
+        text = pictures.as_json(question.photo, answers, self.answerer.methods[values[self.ui.method]], extraction)
         content = f"data:application/json;base64,{b64encode(text.encode()).decode()}"
-        return {self._ui.download: {"name": f"{Path(question.photo.name).stem}_grounded.json", "content": content}}
+        return {self.ui.download: {"name": f"{Path(question.photo.name).stem}_grounded.json", "content": content}}
 
     def _uploaded(self, path: Path) -> Path:
         """The path, which a client may have made up, unless it leads out of the folder of uploads."""
-        if not path.resolve().is_relative_to(Path(self._ui.upload.GRADIO_CACHE).resolve()):
+        if not path.resolve().is_relative_to(Path(self.ui.upload.GRADIO_CACHE).resolve()):
             raise InputError("this file was not uploaded: drop it on the page")
         return path
 
     def _answers(self, question: Question, values: Values) -> tuple[list[Grounding], ExtractionConfig | None]:
         """And how their boxes were made; None where they are proposals."""
-        ui, name = self._ui, values[self._ui.extraction]
-        method = self._answerer.methods[values[ui.method]]
+        ui, name = self.ui, values[self.ui.extraction]
+        method = self.answerer.methods[values[ui.method]]
         relative, extraction = _number(values, ui.relative), extraction_of(method)
         # Find may be pressed before the menu has followed a change of the method.
         if extraction is not None and name in extractions_of(method):
             extraction = replace(extraction, method=name, relative=relative)
-        return self._answerer.ask(question.photo, question.phrases, method.name, extraction), extraction
+        return self.answerer.ask(question.photo, question.phrases, method.name, extraction), extraction
 
     def _visible(self, extraction: str | None) -> Values:
         """Updates that show the controls which have a meaning for an extraction, and hide the others."""
         return {
-            self._ui.extraction: gr.update(visible=extraction is not None),
-            self._ui.relative: gr.update(visible=extraction == "components"),
+            self.ui.extraction: gr.update(visible=extraction is not None),
+            self.ui.relative: gr.update(visible=extraction == "components"),
         }
 
 

@@ -34,10 +34,8 @@ SAVE = """(file) => {
 
 
 class Components:
-    """What stands on the page, made in the open `gr.Blocks` and set as the first method has it.
-
-    `photo` and `question` belong to one session each.
-    """
+    """What stands on the page, made in the open `gr.Blocks` and set as the first method has it; `photo` and `question`
+    belong to one session each."""
 
     def __init__(self, methods: Sequence[PageMethod], examples: Sequence[ExampleImage]) -> None:
         own = extraction_of(methods[0])

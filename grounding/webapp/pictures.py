@@ -51,10 +51,8 @@ def draw(photo: Photo, answers: Sequence[Grounding], *, opacity: float = 0.0) ->
 
 
 def as_json(photo: Photo, answers: Sequence[Grounding], method: PageMethod, extraction: ExtractionConfig | None) -> str:
-    """All candidates, which of them are found, and how they were made.
-
-    Boxes are x1, y1, x2, y2 in pixels of the upright original image, x2 and y2 exclusive; the best comes first.
-    """
+    """All candidates, best first, which of them are found, and how they were made; boxes are x1, y1, x2, y2 in pixels
+    of the upright original image, x2 and y2 exclusive."""
     content = {
         "image": {"name": photo.name, "width": photo.size[0], "height": photo.size[1]},
         "method": method.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.distributed import join_launch
 from grounding.runtime.errors import InputError
 from grounding.runtime.lru_cache import LRUCache
-from grounding.webapp.answers import Answerer, knows_photographs, load_methods, runs_of
+from grounding.webapp.answers import Answerer, knows_photographs, load_methods
 from grounding.webapp.uploads import examples_for, examples_from_data
 
 if TYPE_CHECKING:
@@ -68,11 +69,7 @@ class ServeConfig:
 
 
 def serve(config: ServeConfig) -> None:
-    """Answer until interrupted; uploads are kept in a temporary folder that is removed at the end.
-
-    Raises:
-        InputError: the address cannot be used, or the run, the detector or the data set.
-    """
+    """Answer until interrupted; uploads are kept in a temporary folder that is removed at the end."""
     # Uploads must not outlive the server, however it is stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt), TemporaryDirectory(prefix="grounding-") as folder:
@@ -86,14 +83,14 @@ def serve(config: ServeConfig) -> None:
 
 
 def launch(config: ServeConfig, folder: Path) -> tuple[gr.Blocks, str]:
-    """The page, which answers until it is closed, and its address; Gradio is imported here. `folder` is for uploads.
-
-    Raises:
-        InputError: the address cannot be used, or the run, the detector or the data set.
-    """
-    refuse_wrong_values(replace(config, run=given_by_name(runs_of(config.run))))
-    auth = credentials(config.auth)
-    methods = load_methods(runs_of(config.run), config.model, config.proposals, join_launch(config.device).device)
+    """The page, which answers until it is closed, and its address; Gradio is imported here. `folder` is for uploads."""
+    runs = runs_of(config.run)
+    refuse_wrong_values(replace(config, run=given_by_name(runs)))
+    user, _, password = (config.auth or "").partition(":")
+    if config.auth is not None and not (user.strip() and password):  # the sentence does not repeat the other
+        raise InputError("auth lacks a user or a password: give --auth USER:PASSWORD")
+    auth = None if config.auth is None else (user.strip(), password)
+    methods = load_methods(runs, config.model, config.proposals, join_launch(config.device).device)
     if config.data is not None:
         examples = examples_from_data(config.data, split_by=config.split_by, split=config.split)
     else:
@@ -127,15 +124,6 @@ def launch(config: ServeConfig, folder: Path) -> tuple[gr.Blocks, str]:
     return page, url
 
 
-def credentials(auth: str | None) -> tuple[str, str] | None:
-    """User and password.
-
-    Raises:
-        InputError: one of them is missing; the sentence does not repeat the other.
-    """
-    if auth is None:
-        return None
-    user, _, password = auth.partition(":")
-    if not (user.strip() and password):
-        raise InputError("auth lacks a user or a password: give --auth USER:PASSWORD")
-    return user.strip(), password
+def runs_of(run: MethodName | MethodNames) -> list[MethodName]:
+    """What is served, one or several, as a list in which each is once."""
+    return list(dict.fromkeys(run)) if isinstance(run, Sequence) and not isinstance(run, str) else [run]

@@ -26,19 +26,12 @@ SEED = 20_261_125  # of the generated scenes: none of the benchmark's
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo that was given.
+    """A photo that was given."""
 
-    Attributes:
-        name: of the file, as the user knows it.
-        key: of its content; the same file given by anybody has the same.
-        size: (width, height) of the original in pixels, upright.
-        pixels: (H, W, 3) uint8 RGB, upright, of at most `LARGEST_SIDE`.
-    """
-
-    name: str
-    key: str
-    size: tuple[int, int]
-    pixels: np.ndarray = field(compare=False)
+    name: str  # of the file, as the user knows it
+    key: str  # of its content: the same file given by anybody has the same
+    size: tuple[int, int]  # (width, height) of the original in pixels, upright
+    pixels: np.ndarray = field(compare=False)  # (H, W, 3) uint8 RGB, upright, of at most `LARGEST_SIDE`
 
 
 @dataclass(frozen=True)
@@ -51,12 +44,8 @@ class ExampleImage:
 
 
 def receive(path: Path, *, max_pixels: int) -> Photo:
-    """Check and decode a photo; one with too many pixels is refused by its header, before it is decoded.
-
-    Raises:
-        InputError: it has more than `max_pixels`, or cannot be read; the sentence names the file without its folder,
-            which is the server's own.
-    """
+    """Check and decode a photo; one with too many pixels is refused by its header, before it is decoded. A refusal
+    names the file without its folder, which is the server's own."""
     _check_header(path, max_pixels)
     try:
         pixels = read_image(path)
@@ -72,11 +61,7 @@ def receive(path: Path, *, max_pixels: int) -> Photo:
 
 
 def phrases_of(text: str) -> tuple[str, ...]:
-    """The distinct phrases of a text, one a line; empty lines do not count.
-
-    Raises:
-        InputError: there is none, or there are more than `MOST_PHRASES`.
-    """
+    """The distinct phrases of a text, one a line, at least one and at most `MOST_PHRASES`; empty lines do not count."""
     phrases = tuple(dict.fromkeys(" ".join(line.split()) for line in text.splitlines() if line.strip()))
     if not phrases:
         raise InputError("there is no phrase: type what to look for, one phrase a line")
@@ -86,11 +71,7 @@ def phrases_of(text: str) -> tuple[str, ...]:
 
 
 def examples_from_data(root: Path, *, split_by: str, split: str) -> list[ExampleImage]:
-    """The first images of a split, or where the data set has none of this name of "val" or "train": to be looked at.
-
-    Raises:
-        InputError: the data set is missing or cannot be read.
-    """
+    """The first images of a split, or where the data set has none of this name of "val" or "train": to be looked at."""
     try:
         dataset = open_dataset(root, split, split_by=split_by)
     except InputError:
@@ -112,10 +93,8 @@ def examples_from_data(root: Path, *, split_by: str, split: str) -> list[Example
 
 
 def examples_for(folder: Path, *, photographs: bool, drawings: bool) -> list[ExampleImage]:
-    """What the loaded weights know: a photograph of one's own installation, new scenes in a new folder, or both.
-
-    The photograph is in the public domain and comes with matplotlib, but not with every system's package of it.
-    """
+    """What the loaded weights know: a photograph of one's own installation, new scenes in a new folder, or both."""
+    # It is in the public domain, and comes with matplotlib, but not with every system's package of it.
     found: list[ExampleImage] = []
     portrait = Path(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg")
     if photographs and portrait.is_file():

@@ -7,22 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.goals import (
-    GOALS,
-    MEASURES_OF_OURS,
-    PREFIX,
-    Goal,
-    matched_difference,
-    measured,
-    measures_table,
-    table,
-)
+from benchmarks.goals import GOALS, MEASURES_OF_OURS, PREFIX, Goal, matched_difference, measured, measures_table, table
 from benchmarks.results import NAMES
 from grounding.evaluation.predictions import Prediction
 from grounding.runtime.errors import InputError
 
 ANNOTATED = (0.0, 0.0, 10.0, 10.0)
 RIGHT, HALF, WRONG = ANNOTATED, (0.0, 0.0, 10.0, 5.0), (0.0, 0.0, 10.0, 4.0)
+TAGS = {0: ("small",), 1: (), 2: ("small", "novel"), 3: ()}
 
 
 def answers(*boxes: tuple[float, ...], point: tuple[float, float] | None = None) -> list[Prediction]:
@@ -34,9 +26,6 @@ def answers(*boxes: tuple[float, ...], point: tuple[float, float] | None = None)
     ]  # fmt: skip
 
 
-TAGS = {0: ("small",), 1: (), 2: ("small", "novel"), 3: ()}
-
-
 def test_differences_by_hand() -> None:
     found = {"a": answers(RIGHT, HALF, HALF, WRONG), "b": answers(RIGHT, WRONG, WRONG, WRONG)}
     whole = measured(Goal("a", "b", "acc@0.5", 0.4), found, TAGS)
@@ -46,44 +35,24 @@ def test_differences_by_hand() -> None:
     assert small.value == pytest.approx(0.5) and small.n == 2
     # A goal of 0 is one for the whole interval, which begins at 0 here.
     assert not small.met and replace(small, interval=(0.1, 0.9)).met
-    novel = measured(Goal("b", "a", "acc@0.5", 0.0, "small"), found, TAGS)
-    assert novel.value == pytest.approx(-0.5) and not novel.met
-
-
-def test_pointing_is_the_hottest_points() -> None:
-    found = {"a": answers(RIGHT, RIGHT, point=(3.0, 3.0)), "b": answers(RIGHT, RIGHT, point=(10.0, 3.0))}
-    assert measured(Goal("a", "b", "pointing", 0.1), found, TAGS).value == 1.0
-
-
-def test_other_expressions_are_refused() -> None:
-    found = {"a": answers(RIGHT, RIGHT), "b": answers(RIGHT)}
+    pointing = {"a": answers(RIGHT, RIGHT, point=(3.0, 3.0)), "b": answers(RIGHT, RIGHT, point=(10.0, 3.0))}
+    assert measured(Goal("a", "b", "pointing", 0.1), pointing, TAGS).value == 1.0
     with pytest.raises(InputError, match="a and b answered other expressions"):
-        measured(Goal("a", "b", "acc@0.5", 0.0), found, TAGS)
+        measured(Goal("a", "b", "acc@0.5", 0.0), {**found, "b": answers(RIGHT)}, TAGS)
 
 
-def test_the_table_has_every_goal_met_or_not() -> None:
+def test_the_tables_have_every_goal_met_or_not() -> None:
     claims = {
         goal.name.removeprefix(PREFIX): {"value": 0.01 * i, "interval": [0.0, 0.1], "n": 1000 + i, "met": i % 2 == 0}
         for i, goal in enumerate(GOALS)
     }
-    rows = table(claims).splitlines()[2:]
-    assert len(rows) == len(GOALS) == len({goal.name for goal in GOALS})
-    for i, (goal, row) in enumerate(zip(GOALS, rows, strict=True)):
+    for i, (goal, row) in enumerate(zip(GOALS, table(claims).splitlines()[2:], strict=True)):
         assert NAMES[goal.method] in row and f"{0.01 * i:+.3f} [+0.000, +0.100]" in row and f"1,{i:03d}" in row
         assert (" no " in row) == bool(i % 2)
-
-
-def test_what_is_asked_of_our_decoder_is_in_the_table() -> None:
-    claims = {
-        name: {"value": 0.25, "interval": None if "error" in name else [0.2, 0.3], "n": 1500, "met": False,
-               "goal": [None, 0.05] if "error" in name else [0.5, None]}
-        for name in MEASURES_OF_OURS
-    }  # fmt: skip
-    rows = measures_table(claims).splitlines()[2:]
-    assert len(rows) == len(MEASURES_OF_OURS)
-    for name, row in zip(MEASURES_OF_OURS, rows, strict=True):
-        assert MEASURES_OF_OURS[name] in row and " no " in row and "1,500" in row
-        assert ("<= 0.05" in row and "[" not in row) if "error" in name else "0.250 [0.200, 0.300]" in row
+    ours = {name: {"value": 0.25, "interval": None, "n": 1500, "met": False, "goal": [None, 0.05]}
+            for name in MEASURES_OF_OURS}  # fmt: skip
+    for name, row in zip(MEASURES_OF_OURS, measures_table(ours).splitlines()[2:], strict=True):
+        assert all(part in row for part in (MEASURES_OF_OURS[name], " no ", "1,500", "<= 0.05"))
 
 
 def test_strata_count_as_often_as_in_the_group() -> None:
@@ -95,8 +64,6 @@ def test_strata_count_as_often_as_in_the_group() -> None:
     difference, (low, high), n = matched_difference(values, in_group, strata, np.arange(200))
     assert difference == pytest.approx((1 + 1) / 4 - (1 * 1 + 3 * 0.5) / 4) and n == 80
     assert low < difference < high
-    # The plain difference is another one: the known ones are mostly easy.
-    assert values[in_group].mean() - values[~in_group].mean() == pytest.approx(0.5 - 5 / 6)
 
 
 def test_equal_groups_do_not_differ_and_images_are_drawn_whole() -> None:

@@ -44,8 +44,3 @@ def test_peak_memory_is_that_of_all_processes(tmp_path):
 def test_a_part_that_fails_says_why():
     with pytest.raises(InputError, match="failed: SystemExit2: no such data"):
         timed([sys.executable, "-c", "import sys; print('SystemExit2: no such data'); sys.exit(2)"])
-
-
-def test_without_photographs_there_is_nothing_to_make_it_of(tmp_path):
-    with pytest.raises(InputError, match=r"no \.jpg files"):
-        make(tmp_path / "data", [], 1.0)

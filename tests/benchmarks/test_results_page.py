@@ -10,7 +10,6 @@ import pytest
 
 from benchmarks.claims import claims_under
 from benchmarks.results import BEGIN, END, LADDER, NAMES, RULES, SHORT, ladder_table, main
-from grounding import InputError
 from tests.scripts import ROOT
 from tests.visualization.results_example import example_results
 
@@ -67,15 +66,6 @@ def test_page_and_readme(tmp_path: Path, measured: list[Path]) -> None:
     error = RESULTS["methods"]["zero-shot"]["metrics"]["ece"]
     assert held["calibration error/zero-shot"]["value"] == error
     assert held["sets/demo presence_auroc"]["value"] == 0.5625 and "0.562" in page.read_text()
-
-
-def test_readme_without_the_marks_is_left_alone(tmp_path: Path, measured: list[Path]) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text("before\n")
-    with pytest.raises(InputError, match="between which this goes"):
-        main(*measured, tmp_path / "page.md", readme, tmp_path / "claims.json")
-    assert readme.read_text() == "before\n"
-    assert not (tmp_path / "page.md").exists()
 
 
 def test_the_readme_says_what_the_page_says() -> None:

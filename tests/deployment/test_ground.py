@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,19 +18,6 @@ from tests.scripts import Outcome, assert_refused, run_script
 from tests.tiny_clip import save_tiny_clip
 
 HOSTILE = '["the red circle", 26]'
-
-
-OWN = """
-from dataclasses import replace
-import numpy as np
-from grounding import grounding_of_boxes
-
-class Corner:
-    name = "corner"
-    def ground(self, image, phrases):
-        found = [grounding_of_boxes(each, np.array([[0, 0, 9, 9.0]]), np.ones(1), image) for each in phrases]
-        return [replace(each, found=() if each.phrase == "nothing" else each.found) for each in found]
-"""
 
 
 @pytest.fixture(scope="module")
@@ -151,14 +137,11 @@ def test_a_photograph_given_to_drawings_weights_is_told(capsys, tmp_path):
         assert 0 < answer["scores"][0] < 0.5 and 0 < answer["presence"] < 1
 
 
-def test_a_method_of_ones_own_is_asked(capsys, photos, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    (tmp_path / "own_of_ground.py").write_text(OWN)
-    words = ("a dog", "nothing", "-o", "boxes.csv", "--model", "own_of_ground:Corner")
-    outcome = run(capsys, photos / "b.png", *words)
-    assert outcome.code == 0 and "asking corner: " in outcome.err and outcome.out.count(" 9.0") == 2
-    found, nothing = csv.DictReader(Path("boxes.csv").read_text(encoding="utf-8").splitlines())
-    assert (found["x2"], found["note"]) == ("9.0", "")
-    assert (nothing["image"], nothing["phrase"], nothing["x1"]) == (str(photos / "b.png"), "nothing", "")
+def test_a_method_of_ones_own_is_asked(capsys, photos, tmp_path):
+    picture, words = photos / "b.png", ("a dog", "nothing", "-o", tmp_path / "boxes.csv")
+    outcome = run(capsys, picture, *words, "--model", "tests.deployment.own_methods:Quarter")
+    assert outcome.code == 0 and "asking quarter: " in outcome.err
+    found, nothing = csv.DictReader((tmp_path / "boxes.csv").read_text(encoding="utf-8").splitlines())
+    assert float(found["x2"]) - float(found["x1"]) == 25 and found["note"] == ""
+    assert (nothing["image"], nothing["phrase"], nothing["x1"]) == (str(picture), "nothing", "")
     assert nothing["note"] == "nothing fits it" and "nothing fits it" in outcome.out

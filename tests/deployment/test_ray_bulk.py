@@ -19,6 +19,7 @@ from tests.tar_files import jpeg, write_tar
 REASON = "needs pip install -r requirements-ray.txt"
 ray = pytest.importorskip("ray", reason=REASON)
 pytest.importorskip("webdataset", reason=REASON)
+ray_bulk = pytest.importorskip("grounding.deployment.ray_bulk", reason=REASON)
 NAMES = [f"{shard}.jsonl" for shard in range(4)]
 
 
@@ -51,19 +52,15 @@ def files(config: BulkConfig) -> dict[str, bytes]:
 
 def alone(config: BulkConfig, tmp_path: Path) -> dict[str, bytes]:
     """What one process answers, which nobody kills."""
-    from grounding.deployment.ray_bulk import ground_shards
-
     one = replace(config, output=tmp_path / "one", workers=1)
-    assert ground_shards(one).startswith("16 images, 0 of them broken, in 4 new files of 4")
+    assert ray_bulk.ground_shards(one).startswith("16 images, 0 of them broken, in 4 new files of 4")
     return files(one)
 
 
 def test_one_process_or_two_of_which_one_is_killed(config: BulkConfig, tmp_path: Path) -> None:
-    from grounding.deployment.ray_bulk import ground_shards
-
     sign = tmp_path / "sign"
     write_shards(config.requests, f"die {sign}")
-    assert ground_shards(config).startswith("16 images, 0 of them broken, in 4 new files of 4")
+    assert ray_bulk.ground_shards(config).startswith("16 images, 0 of them broken, in 4 new files of 4")
     assert sign.exists(), "a process was killed"
     assert sorted(each.name for each in config.output.iterdir()) == [*NAMES, "made_from.json"]
     assert files(config) == alone(config, tmp_path)

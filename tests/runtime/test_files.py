@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from grounding.runtime.files import atomic_write, write_text_atomic
-from tests.trained_run import make_trained_run
+from tests.toy_data import make_trained_run
 
 
 def test_an_error_leaves_the_one_before(tmp_path: Path) -> None:

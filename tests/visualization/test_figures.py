@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,21 +25,19 @@ def answer(
     *,
     phrase: str = "the cup",
     method: str = "demo",
-    extraction: ExtractionConfig | None = COMPONENTS,
     heatmap: np.ndarray | None = None,
     annotated: tuple[float, ...] | None = None,
-    similarity: bool = True,
 ) -> MethodAnswer:
     """An answer on a black image of (width, height) whose heat is a block in the lower right, unless given."""
     width, height = size
     if heatmap is None:
         heatmap = np.zeros((height, width), dtype=np.float32)
         heatmap[height // 2 :, width // 2 :] = 0.8
-    image = np.zeros((height, width, 3), dtype=np.uint8)
-    boxes, scores = extract(heatmap, COMPONENTS)
-    cosines = np.linspace(-0.2, 0.4, width * height, dtype=np.float32).reshape(height, width) if similarity else None
+    image = np.zeros((*heatmap.shape, 3), dtype=np.uint8)
+    cosines = np.linspace(-0.2, 0.4, heatmap.size, dtype=np.float32).reshape(heatmap.shape)
     box = None if annotated is None else np.array(annotated, dtype=np.float32)
-    return MethodAnswer(method, Grounding(phrase, boxes, scores, heatmap, image), cosines, extraction, box)
+    grounding = Grounding(phrase, *extract(heatmap, COMPONENTS), heatmap, image)
+    return MethodAnswer(method, grounding, cosines, COMPONENTS, box)
 
 
 def panels(figure: Figure) -> list[Axes]:
@@ -60,7 +59,7 @@ def colour_near(picture: np.ndarray, centre: tuple[int, int], colour: str, *, re
 def test_figure_has_its_panels_in_order() -> None:
     titles = [axis.get_title() for axis in panels(draw_figure([answer()], title="t"))]
     assert titles == ["image", "CLIP's similarity map", "heatmap", "boxes"]
-    proposals = draw_figure([answer(extraction=None, similarity=False)], title="t")
+    proposals = draw_figure([replace(answer(), extraction=None, similarity=None)], title="t")
     assert [axis.get_title() for axis in panels(proposals)] == ["image", "heatmap", "boxes"]
 
 
@@ -84,7 +83,7 @@ def test_boxes_are_drawn_where_they_belong(size: tuple[int, int], annotated: tup
 
 def test_contour_stands_at_the_threshold() -> None:
     heatmap = np.tile(np.linspace(0, 1, 101, dtype=np.float32), (60, 1))  # reaches 0.5 at pixel 50
-    figure = draw_figure([answer((101, 60), heatmap=heatmap)], title="t")
+    figure = draw_figure([answer(heatmap=heatmap)], title="t")
     axis = panels(figure)[2]
     lines = [path.vertices for collection in axis.collections for path in collection.get_paths() if len(path.vertices)]
     assert lines
@@ -103,12 +102,9 @@ def test_contours_of_the_ways_to_extract() -> None:
 
 
 def test_comparison_has_a_column_per_method() -> None:
-    left = np.zeros((60, 80), dtype=np.float32)
+    left, box = np.zeros((60, 80), dtype=np.float32), (5, 10, 25, 30)
     left[10:30, 5:25] = 1
-    row = [
-        answer(method="demo", annotated=(5, 10, 25, 30), heatmap=left),
-        answer(method="zero-shot", annotated=(5, 10, 25, 30)),
-    ]
+    row = [answer(method="demo", annotated=box, heatmap=left), answer(method="zero-shot", annotated=box)]
     figure = draw_comparison([row, row], title="t")
     axes = panels(figure)
     assert [axis.get_title() for axis in axes] == ["demo", "zero-shot"] * 2
@@ -122,14 +118,8 @@ def test_comparison_has_a_column_per_method() -> None:
 
 def written(figure: Figure) -> list[Text]:
     """All text of a figure but the ticks' labels, which are switched off."""
-    axes = [*figure.axes, *(child for axis in figure.axes for child in axis.child_axes)]
-    texts = [
-        *figure.texts,
-        *(text for part in figure.subfigs for text in part.texts),
-        *(text for axis in axes for text in [*axis.texts, axis.title]),
-    ]
-    texts += [text for legend in figure.legends for text in legend.get_texts()]
-    return [text for text in texts if text.get_text()]
+    ticks = {label for axis in figure.findobj(Axes) for label in axis.get_xticklabels() + axis.get_yticklabels()}
+    return [text for text in figure.findobj(Text) if text.get_text() and text not in ticks]
 
 
 LONG = "the man in the red coat who stands beside the old wooden table near a window with $5 in his hand " * 3

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from PIL import Image
 
 from grounding.methods.stream import GroundedPhrase
 from grounding.types import Grounding
@@ -90,10 +89,3 @@ def test_a_saved_answer_names_its_phrase_and_warns(tmp_path: Path) -> None:
     grounding.save(tmp_path / "a.svg")
     written = (tmp_path / "a.svg").read_text()
     assert "the woman in the red coat 0.73" in written and "beware" in written
-
-
-@pytest.mark.parametrize(("shape", "size"), [((1, 1), (480, 480)), ((500, 3), (3, 500)), ((60, 80), (480, 360))])
-def test_a_small_picture_is_enlarged(tmp_path: Path, shape: tuple[int, int], size: tuple[int, int]) -> None:
-    save_phrases(np.zeros((*shape, 3), np.uint8), [answer("a dog", BOX)], tmp_path / "new" / "a.png")
-    with Image.open(tmp_path / "new" / "a.png") as saved:
-        assert saved.size == size

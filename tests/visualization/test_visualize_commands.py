@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from grounding import load
-from grounding.data.refcocog import RefCOCOg
+from grounding import InputError, RefCOCOg, load
 from grounding.extraction import ExtractionConfig, extract
-from grounding.visualization.commands import VisualizeConfig, _load
+from grounding.visualization.commands import VisualizeConfig, _load, sheets
 from grounding.visualization.figures import answers
 from tests.scripts import Outcome, assert_refused, run_script
+from tests.toy_data import write_toy_data
 
 Capture = pytest.CaptureFixture[str]
 
@@ -22,6 +21,72 @@ Capture = pytest.CaptureFixture[str]
 def drawn(outcome: Outcome) -> list[Path]:
     assert outcome.code == 0, outcome
     return [Path(line) for line in outcome.out.strip().splitlines()]
+
+
+def asked(**source: object) -> list[tuple[str, list[tuple[str, bool]]]]:
+    """Per sheet its name, and the phrases with whether their box is known."""
+    config = VisualizeConfig(["zero-shot"], Path("out"), **source)  # type: ignore[arg-type]
+    return [
+        (name, [(each.phrase, bool(np.isfinite(each.box_xyxy).all())) for read in sheet for each in read().expressions])
+        for name, sheet in sheets(config).items()
+    ]
+
+
+def save_images(folder: Path, *names: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        Image.new("RGB", (8, 6), "red").save(folder / name)
+    return folder
+
+
+def test_one_image_is_asked(tmp_path: Path) -> None:
+    file = save_images(tmp_path, "street.png") / "street.png"
+    for phrases in ("a car", ["a car"], ["a car", "a dog"]):
+        question = [(phrase, False) for phrase in (phrases if isinstance(phrases, list) else [phrases])]
+        assert asked(image=file, phrases=phrases) == [("street", question)]
+
+
+def test_a_folder_is_asked_image_by_image(tmp_path: Path) -> None:
+    folder = save_images(tmp_path / "photos", "b.png", "a.jpg", "a.PNG", "B.jpg")
+    (folder / "notes.txt").write_text("no image")
+    (folder / "._b.png").write_text("macOS's note on b.png")
+    (folder / "more").mkdir()
+    question = [("a car", False)]
+    expected = ["B", "a", "a_2", "b_2"]
+    assert asked(image=folder, phrases="a car") == [(name, question) for name in expected]
+
+
+def test_a_data_set_is_asked_by_lot(tmp_path: Path) -> None:
+    root = write_toy_data(tmp_path / "toy", {"train": 1, "test": 9})
+    dataset = RefCOCOg(root, "test")
+    known = {each.phrase for each in dataset.expressions}
+    for count, names in [(1, ["toy_test"]), (6, ["toy_test"]), (8, ["toy_test_1", "toy_test_2"]), (50, None)]:
+        drawn = asked(data=root, count=count)
+        assert names is None or [name for name, _ in drawn] == names
+        rows = [row for _, of_sheet in drawn for row in of_sheet]
+        assert len(rows) == min(count, 9) and all(phrase in known and annotated for phrase, annotated in rows)
+    config = VisualizeConfig(["zero-shot"], Path("out"), data=root, count=9)
+    ids = [read().expressions[0].image_id for sheet in sheets(config).values() for read in sheet]
+    assert len(set(ids)) == 9, "each of another image"
+    assert asked(data=root, count=5, seed=1) == asked(data=root, count=5, seed=1)
+    assert len({str(asked(data=root, count=5, seed=seed)) for seed in range(5)}) > 1
+
+
+def test_what_cannot_be_asked(tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    file = save_images(tmp_path, "street.png") / "street.png"
+
+    def refused(match: str, **source: object) -> None:
+        with pytest.raises(InputError, match=match):
+            asked(**source)
+
+    refused("nothing given to look at")
+    refused("--image and --data given", image=file, data=tmp_path, phrases="a car")
+    refused('add --phrases "the red car"', image=file)
+    refused("--phrases goes with --image", data=tmp_path, phrases="a car")
+    refused("empty holds no image", image=empty, phrases="a car")
+    refused("there is no image file", image=tmp_path / "gone.png", phrases="a car")
 
 
 @pytest.mark.parametrize(
@@ -44,17 +109,6 @@ def test_commands(
     for path in paths:
         with Image.open(path) as picture:
             assert picture.width >= 300 and len(np.unique(np.asarray(picture.convert("L")))) > 50
-
-
-def test_bulk(made: Path, tmp_path: Path, capsys: Capture) -> None:
-    images = sorted((made / "data" / "images").iterdir())[:3]
-    (tmp_path / "photos").mkdir()
-    for image in images:
-        shutil.copy(image, tmp_path / "photos")
-    whole = run_script(capsys, "visualize.py", made / "run", "--image", tmp_path / "photos", "--phrases",
-                       "the red box", "--output", tmp_path / "new", "--device", "cpu", "--format", "pdf")  # fmt: skip
-    assert [path.name for path in drawn(whole)] == [f"{image.stem}_run.pdf" for image in images]
-    assert "pictures" in whole.err, "a progress bar"
 
 
 def test_another_extraction_can_be_given_and_is_not_calibrated_by_the_runs_own(tmp_path: Path) -> None:

@@ -48,15 +48,6 @@ def page(browser, url: str) -> Iterator[playwright.Page]:
     assert complaints == []
 
 
-def give(page: playwright.Page, path: Path) -> None:
-    page.locator("#upload input[type=file]").set_input_files(path)
-
-
-def ask(page: playwright.Page, *phrases: str) -> None:
-    page.locator("#phrases textarea").fill("\n".join(phrases))
-    page.locator("#ask").click()
-
-
 def status(page: playwright.Page, pattern: str) -> None:
     playwright.expect(page.locator("#status .status")).to_have_text(re.compile(pattern), timeout=30_000)
 
@@ -73,33 +64,22 @@ def shows(page: playwright.Page, phrases: list[str], boxes: list[np.ndarray]) ->
     playwright.expect(page.locator(f"{FOUND} td:nth-child(n + 4)")).to_have_text(corners)
 
 
-def another_picture(page: playwright.Page, before: str) -> str:
-    """Wait for another picture than one seen before."""
-    page.wait_for_function("before => document.querySelector('#answer img.answer').src !== before", arg=before)
-    return page.locator("#answer img.answer").get_attribute("src")
-
-
-def saved(page: playwright.Page, button: str) -> tuple[str, bytes]:
-    """Name and content of what a button saves."""
-    with page.expect_download() as waiting:
-        page.locator(button).click()
-    return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
-
-
 def test_a_photo_is_asked(page, photo_file: Path) -> None:
     expected = grounding.load("refshapes").ground(photo_file, PHRASES)
-    give(page, photo_file)
+    page.locator("#upload input[type=file]").set_input_files(photo_file)
     status(page, r"street\.png, 150 x 110 pixels")
-    ask(page, *PHRASES)
+    page.locator("#phrases textarea").fill("\n".join(PHRASES))
+    page.locator("#ask").click()
     status(page, r"refshapes: 2 boxes")
     shows(page, PHRASES, [one.boxes_xyxy[0] for one in expected])
     picture = page.locator("#answer img.answer")
     assert all(phrase in picture.get_attribute("alt") for phrase in PHRASES)
     seen = picture.get_attribute("src")
 
-    name, content = saved(page, "#save_record")
-    written = json.loads(content)
-    assert name == "street_grounded.json"
+    with page.expect_download() as waiting:
+        page.locator("#save_record").click()
+    assert waiting.value.suggested_filename == "street_grounded.json"
+    written = json.loads(Path(waiting.value.path()).read_text())
     for one, of_one in zip(written["answers"], expected, strict=True):
         np.testing.assert_array_equal(np.float32(one["boxes_xyxy"]), of_one.boxes_xyxy)
 
@@ -110,7 +90,8 @@ def test_a_photo_is_asked(page, photo_file: Path) -> None:
         slider.fill(share)
         boxes = [boxes_from_heatmap(one.heatmap, relative_threshold=float(share))[0][0] for one in expected]
         shows(page, PHRASES, boxes)
-        seen = another_picture(page, seen)
+        page.wait_for_function("seen => document.querySelector('#answer img.answer').src !== seen", arg=seen)
+        seen = picture.get_attribute("src")
 
     choose_method(page, "zero-shot")
     status(page, r"zero-shot: 2 boxes")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import gradio as gr
@@ -13,10 +15,10 @@ from PIL import Image
 
 from grounding.data.images import SUFFIXES
 from grounding.webapp import page as page_module
-from grounding.webapp.events import in_words
-from grounding.webapp.page import WAITING, build_page
+from grounding.webapp.events import Handlers, in_words
+from grounding.webapp.page import WAITING, Components, build_page
 from grounding.webapp.uploads import ExampleImage
-from tests.webapp.conftest import MAX_PIXELS
+from tests.webapp.conftest import MAX_PIXELS, given
 
 ANSWERS = {"examples", "ask", "answer", "boxes", "status", "save_record"}
 
@@ -32,32 +34,19 @@ def test_answers_do_not_travel_back_with_a_question(url: str) -> None:
         assert {"upload", "phrases", "method", "extraction", "opacity", "state"} <= given
 
 
-def test_a_file_that_was_saved_is_not_kept(answerer) -> None:
+def test_what_is_bounded_taken_and_not_kept(answerer) -> None:
     page = build_page(answerer, [], max_pixels=MAX_PIXELS)
-    after = [one for one in page.fns.values() if [part.get_block_name() for part in one.outputs] == ["json"]]
-    assert len(after) == 1
-    for one in after:
-        assert "return null" in one.js and one.fn is not None and one.fn(None) is None
-
-
-def test_every_image_that_can_be_read_can_be_dropped(answerer) -> None:
-    page = build_page(answerer, [], max_pixels=MAX_PIXELS)
+    assert page._queue.max_size == WAITING and not page.api_open
     [upload] = [one for one in page.blocks.values() if getattr(one, "elem_id", None) == "upload"]
-    assert upload.file_types == sorted(SUFFIXES)
-    assert {".jpg", ".jpeg", ".png", ".tif", ".pgm"} <= SUFFIXES
+    assert upload.file_types == sorted(SUFFIXES) and {".jpg", ".jpeg", ".png", ".tif", ".pgm"} <= SUFFIXES
+    [saved] = [one for one in page.fns.values() if [part.get_block_name() for part in one.outputs] == ["json"]]
+    assert "return null" in saved.js and saved.fn is not None and saved.fn(None) is None
 
 
 def test_a_very_narrow_example_has_a_thumbnail(answerer, tmp_path: Path) -> None:
     for size in ((1, 2000), (2000, 1)):
         Image.new("RGB", size, "red").save(tmp_path / "narrow.png")
         build_page(answerer, [ExampleImage(tmp_path / "narrow.png", ("a line",), "drawn")], max_pixels=MAX_PIXELS)
-
-
-def test_the_queue_is_bounded(answerer, monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen: dict[str, object] = {}
-    monkeypatch.setattr(gr.Blocks, "queue", lambda page, **options: chosen.update(options) or page)
-    build_page(answerer, [], max_pixels=MAX_PIXELS)
-    assert chosen == {"api_open": False, "max_size": WAITING}
 
 
 def test_old_uploads_go_though_nobody_asks(answerer, photo_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,3 +74,21 @@ def test_what_nobody_expected_is_logged_and_told_without_its_details(caplog: pyt
     assert list(answer) == ["status"] and "secret" not in answer["status"]
     assert "That did not work" in answer["status"]
     assert "secret" in caplog.text and "fail failed" in caplog.text
+
+
+def test_what_is_absent_is_said_with_any_way_to_boxes(answerer, photo_file: Path, monkeypatch) -> None:
+    """Whether anything fits is of the phrase, not of the boxes that are made from its heatmap."""
+    ground = answerer.methods["refshapes"].ground
+    monkeypatch.setattr(answerer.methods["refshapes"], "ground", lambda *asked: [
+        replace(one, found=() if "elephant" in one.phrase else (0,), warning="a & b") for one in ground(*asked)
+    ])  # fmt: skip
+    with gr.Blocks():
+        ui = Components(list(answerer.methods.values()), [])
+    handlers = Handlers(answerer, [], ui, max_pixels=MAX_PIXELS)
+    values = {part: getattr(part, "value", None) for part in ui.all}
+    values |= {ui.photo: given(photo_file), ui.phrases: "the red square\nan elephant"}
+    for extraction in ("quality", "components"):
+        answer = handlers.ask({**values, ui.extraction: extraction})
+        told = unescape(answer[ui.status])
+        assert 'refshapes: 1 box. Probably not there: "an elephant".' in told
+        assert "<strong>A & b.</strong>" in told

@@ -1,20 +1,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
-import pytest
-from matplotlib.colors import to_rgb
+from PIL import Image
 
-import grounding
 from grounding.extraction import ExtractionConfig
 from grounding.types import Grounding
 from grounding.visualization.drawing import PHRASE_COLOURS, heatmap_overlay
 from grounding.webapp.answers import NO_IMAGE
-from grounding.webapp.pictures import as_json, draw, error_line, shortened
-from grounding.webapp.uploads import MOST_PHRASES, Photo
-from tests.webapp.conftest import given
+from grounding.webapp.pictures import as_json, box_table, draw, error_line, shortened
+from grounding.webapp.uploads import LARGEST_SIDE, MOST_PHRASES, Photo, receive
+from tests.visualization.made_up_examples import extent, near
+from tests.webapp.conftest import given, write_photo
 
 SIZE = (400, 300)
 PHRASES = ["the red square", "der rote Würfel"]
@@ -28,48 +29,52 @@ def found(phrase: str, boxes: list[list[float]], hot: tuple[int, int] | None = N
                      found=tuple(range(len(boxes))))  # fmt: skip
 
 
-@pytest.fixture
-def image() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (*SIZE[::-1], 3), dtype=np.uint8)
+IMAGE = np.random.default_rng(0).integers(0, 256, (*SIZE[::-1], 3), dtype=np.uint8)
+PHOTO = Photo("a.png", "key", SIZE, IMAGE)
+SMALL = Photo("a.png", "key", (40, 30), np.full((30, 40, 3), 90, np.uint8))
+HEAT = np.linspace(0, 1, 1200, dtype=np.float32).reshape(30, 40)
+BOXES = np.array([[4, 4, 20, 20], [22, 5, 38, 20], [0, 0, 3, 3]], np.float32)
+PRESENT = Grounding("a dog", BOXES, np.array([0.9, 0.8, 0.1], np.float32), HEAT, NO_IMAGE, presence=0.9, found=(0, 1))
+ABSENT = replace(PRESENT, phrase="a cat", presence=0.04, found=())
 
 
-def photo_of(image: np.ndarray, scale: float = 1) -> Photo:
-    """A photo of which this image was made, `scale` times as large."""
-    size = (round(scale * image.shape[1]), round(scale * image.shape[0]))
-    return Photo("a.png", "key", size, image)
-
-
-def near(pixels: np.ndarray, colour: str) -> np.ndarray:
-    """Where pixels have a colour, but for what smoothing does."""
-    return (np.abs(pixels.astype(int) - np.rint(255 * np.array(to_rgb(colour)))).max(axis=-1) <= 3).nonzero()
-
-
-def test_boxes_are_drawn_in_the_colours_of_their_phrases(image) -> None:
-    image[:] = 90
-    boxes = [[20, 60, 120, 140], [200, 60, 300, 140], [20, 180, 120, 260]]
+def test_boxes_are_drawn_in_the_colours_of_their_phrases() -> None:
+    """In pixels of an original that is four times as large as the pixels that are kept of it."""
+    boxes = [[80, 240, 480, 560], [800, 240, 1200, 560], [80, 720, 480, 1040]]
     answers = [found(f"phrase {index}", [box]) for index, box in enumerate(boxes)]
-    picture = draw(photo_of(image), answers, opacity=0)
+    picture = draw(replace(PHOTO, size=(1600, 1200), pixels=np.full_like(IMAGE, 90)), answers, opacity=0)
     assert picture.shape == (600, 800, 3)
     for colour, box in zip(PHRASE_COLOURS, boxes, strict=False):
-        rows, columns = near(picture, colour)
-        x1, y1, x2, y2 = (2 * edge for edge in box)
-        assert columns.min() == pytest.approx(x1, abs=3) and rows.max() == pytest.approx(y2, abs=3)
-        assert columns.max() >= x2 - 3
-        middle = (rows > y1 + 10) & (rows < y2 - 10)
-        assert middle.any() and not ((columns[middle] > x1 + 10) & (columns[middle] < x2 - 10)).any()
-
-
-def test_every_phrase_has_a_colour_of_its_own() -> None:
+        mask = near(picture, colour, within=3)
+        x1, y1, x2, y2 = (edge // 2 for edge in box)
+        mask[y1 - 30 : y1 - 4] = False  # the label's plate
+        np.testing.assert_allclose(extent(mask), (x1, y1, x2, y2), atol=4)
+        assert not mask[y1 + 10 : y2 - 10, x1 + 10 : x2 - 10].any()
     assert len(set(PHRASE_COLOURS)) == len(PHRASE_COLOURS) == MOST_PHRASES
 
 
-def test_the_heat_is_the_hottest_of_all_phrases(image) -> None:
+def test_the_heat_is_the_hottest_of_all_phrases() -> None:
     answers = [found("a", [], hot=(20, 20)), found("b", [], hot=(300, 200))]
-    enlarged, heat = (cv2.resize(each, (800, 600)) for each in (image, answers[0].heatmap + answers[1].heatmap))
+    enlarged, heat = (cv2.resize(each, (800, 600)) for each in (IMAGE, answers[0].heatmap + answers[1].heatmap))
     expected = heatmap_overlay(enlarged, heat, opacity=0.6)
-    np.testing.assert_array_equal(draw(photo_of(image), answers, opacity=0.6), expected)
-    np.testing.assert_array_equal(draw(photo_of(image), answers, opacity=0), enlarged)
-    np.testing.assert_array_equal(draw(photo_of(image), [], opacity=0.6), enlarged)
+    np.testing.assert_array_equal(draw(PHOTO, answers, opacity=0.6), expected)
+    np.testing.assert_array_equal(draw(PHOTO, answers, opacity=0), enlarged)
+    np.testing.assert_array_equal(draw(PHOTO, [], opacity=0.6), enlarged)
+
+
+def test_only_what_is_found_is_drawn() -> None:
+    bare = heatmap_overlay(cv2.resize(SMALL.pixels, (800, 600)), cv2.resize(HEAT, (800, 600)), opacity=0.5)
+    np.testing.assert_array_equal(draw(SMALL, [ABSENT], opacity=0.5), bare)
+    drawn = (draw(SMALL, [PRESENT], opacity=0.5) != bare).any(axis=-1)
+    assert drawn[200, 70:90].any() and drawn[200, 750:770].any()  # a left edge and a right one
+    assert not drawn[20:50, :50].any(), "a candidate is no answer"
+
+
+def test_the_table_tells_what_is_found_from_what_is_not() -> None:
+    found, _, others = box_table([PRESENT, ABSENT]).partition("<details>")
+    assert found.count("<tr>") == 1 + 2 + 1 and "probably not there: presence 0.04" in found
+    assert "<summary>4 more candidates</summary>" in others and others.count("<tr>") == 1 + 1 + 3
+    assert "<details>" not in box_table([replace(PRESENT, found=(0, 1, 2))])
 
 
 def test_long_phrases_are_shortened_on_labels() -> None:
@@ -78,39 +83,39 @@ def test_long_phrases_are_shortened_on_labels() -> None:
     assert shortened("the  cars", 5) == "the…"
 
 
-def test_a_record_holds_what_ground_returns(answerer, photo_file) -> None:
-    photo, method = given(photo_file), answerer.methods["refshapes"]
-    written = json.loads(as_json(photo, answerer.ask(photo, PHRASES, "refshapes"), method, method.extraction))
-    assert written["image"] == {"name": "street.png", "width": 150, "height": 110}
-    assert written["method"] == "refshapes" and "sha256" in written["weights"]
-    assert written["extraction"] == {"method": "quality"}
-    assert [one["phrase"] for one in written["answers"]] == PHRASES
-    for one, expected in zip(written["answers"], grounding.load("refshapes").ground(photo_file, PHRASES), strict=True):
-        np.testing.assert_array_equal(np.float32(one["boxes_xyxy"]), expected.boxes_xyxy)
-        np.testing.assert_allclose(one["scores"], expected.scores, atol=1e-5)
-        assert one["no_proposal"] is False and tuple(one["found"]) == expected.found
-
-
-def test_a_record_says_how_boxes_were_made(answerer, photo_file) -> None:
+def test_a_record_says_what_was_found_and_how(answerer, photo_file) -> None:
     photo = given(photo_file)
     for name, extraction, made in (
         ("refshapes", ExtractionConfig("rectangle", offset=0.4), {"method": "rectangle", "offset": 0.4}),
-        ("zero-shot", ExtractionConfig("components", relative=0.3),
-         {"method": "components", "relative": 0.3, "absolute": 0.0}),
         ("yolo-clip", None, None),
-    ):  # fmt: skip
-        answers = answerer.ask(photo, PHRASES[:1], name, extraction)
-        written = json.loads(as_json(photo, answers, answerer.methods[name], extraction))
-        assert written["extraction"] == made and written["warning"] == answers[0].warning
-        assert len(written["answers"][0]["boxes_xyxy"]) == len(answers[0].scores)
+    ):
+        method, [first, other] = answerer.methods[name], answerer.ask(photo, PHRASES, name, extraction)
+        answers = [first, replace(other, found=(), presence=0.04)]
+        written = json.loads(as_json(photo, answers, method, extraction))
+        assert written["image"] == {"name": "street.png", "width": 150, "height": 110}
+        assert [written[key] for key in ("method", "weights", "extraction", "warning")] == [
+            name, method.weights, made, answers[0].warning
+        ]  # fmt: skip
+        for one, answer in zip(written["answers"], answers, strict=True):
+            np.testing.assert_array_equal(np.float32(one["boxes_xyxy"]), answer.boxes_xyxy)
+            np.testing.assert_array_equal(np.float32(one["scores"]), answer.scores)
+            for key in ("phrase", "presence", "calibrated", "no_proposal"):
+                assert one[key] == getattr(answer, key)
+            assert tuple(one["found"]) == answer.found
 
 
-@pytest.mark.parametrize(
-    ("message", "sentence"),
-    [
-        ("there is no phrase: type one", "There is no phrase: type one."),
-        ("a.png is empty: copy it.", "a.png is empty: copy it."),
-    ],
-)
-def test_a_mistake_becomes_a_sentence(message: str, sentence: str) -> None:
-    assert f">{sentence}<" in error_line(message)
+def test_a_mistake_becomes_a_sentence() -> None:
+    assert ">There is no phrase: type one.<" in error_line("there is no phrase: type one")
+    assert ">a.png is empty: copy it.<" in error_line("a.png is empty: copy it.")
+
+
+def test_a_large_photo_is_asked_small_and_answered_in_its_own_pixels(answerer, tmp_path: Path) -> None:
+    write_photo(tmp_path / "large.png", seed=3, size=(2 * LARGEST_SIDE, 900))
+    large = receive(tmp_path / "large.png", max_pixels=10**7)
+    assert large.size == (2 * LARGEST_SIDE, 900) and large.pixels.shape == (450, LARGEST_SIDE, 3)
+    Image.fromarray(large.pixels).save(tmp_path / "small.png")
+    small = receive(tmp_path / "small.png", max_pixels=10**7)
+    for name in ("zero-shot", "yolo-clip"):
+        [of_large], [of_small] = (answerer.ask(photo, ["the red square"], name) for photo in (large, small))
+        np.testing.assert_allclose(of_large.boxes_xyxy, 2 * of_small.boxes_xyxy, rtol=1e-6)
+        assert of_large.heatmap.shape == (450, LARGEST_SIDE)

@@ -147,16 +147,13 @@ def test_a_page_behind_a_password_answers_only_who_knows_it(photo_file: Path, tm
         page.close(verbose=False)
 
 
-@pytest.mark.parametrize("auth", ["", "ada", "ada:", ":lace", " :lace"])
-def test_a_password_without_its_user_is_refused(auth: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="auth lacks a user or a password: give --auth USER:PASSWORD"):
-        launch(ServeConfig("refshapes", auth=auth), tmp_path)
-
-
-def test_a_port_that_cannot_be_used_is_told(capsys, url: str) -> None:
+def test_a_port_or_a_password_that_cannot_be_used_is_told(capsys, url: str, tmp_path: Path) -> None:
     for port in (int(url.rstrip("/").rpartition(":")[2]), 99999):
         outcome = run_script(capsys, "visualize.py", "serve", "refshapes", "--port", port, "--device", "cpu")
         assert_refused(outcome, f"port {port} of 127.0.0.1 cannot be used: give another --port")
+    for auth in ("", "ada", "ada:", ":lace", " :lace"):
+        with pytest.raises(InputError, match="auth lacks a user or a password: give --auth USER:PASSWORD"):
+            launch(ServeConfig("refshapes", auth=auth), tmp_path)
 
 
 SERVE = ["visualize.py", "serve", "refshapes", "--port", "0", "--device", "cpu"]

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grounding import grounding_of_boxes
 from grounding.extraction.settings import EXTRACTION_FILE
 from grounding.methods.calibration import CALIBRATION_FILE
 from grounding.methods.config import ModelConfig
@@ -20,19 +19,12 @@ from grounding.runtime.errors import InputError
 from grounding.runtime.lru_cache import LRUCache
 from grounding.webapp.answers import Answerer, about, load_methods
 from grounding.webapp.uploads import examples_for, receive
+from tests.deployment.own_methods import Quarter
 from tests.fake_proposer import FakeProposer
 from tests.tiny_clip import save_tiny_clip
 from tests.webapp.conftest import given
 
 PHRASES = ["the red square", "the blue one on the left"]
-
-
-class Corner:
-    name = "corner"
-
-    def ground(self, image: np.ndarray, phrases: list[str]) -> list:
-        box = np.array([[0, 0, len(phrase), 9] for phrase in phrases], dtype=float)
-        return [grounding_of_boxes(phrase, box[[i]], np.ones(1), image) for i, phrase in enumerate(phrases)]
 
 
 def test_runs_of_one_name_and_a_clip_are_beside_each_other(tmp_path: Path, photo_file: Path) -> None:
@@ -41,9 +33,9 @@ def test_runs_of_one_name_and_a_clip_are_beside_each_other(tmp_path: Path, photo
     for name in (EXTRACTION_FILE, CALIBRATION_FILE):
         (tmp_path / "b" / "best" / name).unlink()
     clip = str(save_tiny_clip(tmp_path / "RN50.pt"))
-    asked = [*runs, "yolo-clip", clip, Corner()]
+    asked = [*runs, "yolo-clip", clip, Quarter()]
     methods = load_methods(asked, ModelConfig(), ProposalsConfig(), "cpu")
-    assert list(methods) == [a, b, "yolo-clip", "RN50", "corner"]
+    assert list(methods) == [a, b, "yolo-clip", "RN50", "quarter"]
     answerer, photo = Answerer(methods, LRUCache(2**28)), given(photo_file)
     answers = {}
     for name, whole in ((a, runs[0]), (b, runs[1]), ("RN50", clip)):
@@ -53,7 +45,8 @@ def test_runs_of_one_name_and_a_clip_are_beside_each_other(tmp_path: Path, photo
             np.testing.assert_array_equal(one.boxes_xyxy, expected.boxes_xyxy)
             assert one.found == expected.found
     assert answers[a][0].boxes_xyxy.shape != answers[b][0].boxes_xyxy.shape
-    assert answerer.ask(photo, PHRASES, "corner")[0].boxes_xyxy.tolist() == [[0, 0, len(PHRASES[0]), 9]]
+    [expected, _] = Quarter().ground(photo.pixels, PHRASES)
+    np.testing.assert_array_equal(answerer.ask(photo, PHRASES, "quarter")[0].boxes_xyxy, expected.boxes_xyxy)
 
 
 @pytest.mark.parametrize(

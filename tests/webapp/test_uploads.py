@@ -57,15 +57,6 @@ def test_a_turned_photo_has_its_upright_size(tmp_path: Path) -> None:
     assert photo.size == (25, 40) and photo.pixels.shape == (40, 25, 3)
 
 
-@pytest.mark.parametrize("content", [b"", b"no image", png_that_claims(30, 20)])
-def test_what_is_no_image_is_named_without_the_servers_folder(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "holiday.png"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=r"^holiday\.png ") as raised:
-        receive(path, max_pixels=1000)
-    assert str(tmp_path) not in str(raised.value)
-
-
 def test_phrases_are_lines() -> None:
     assert phrases_of("  the red   car \n\n a dog\t\nthe red car\n") == ("the red car", "a dog")
     for text in ("", " \n\t\n"):
