@@ -13,11 +13,10 @@ from tokenizers import Tokenizer
 
 def read(path):  # as the library reads: upright, 16 bits as 8, over white what is transparent
     file = Image.open(path)
-    shallow, image = file.format == "TIFF" and file.mode == "I", ImageOps.exif_transpose(file)
+    assert file.format != "TIFF" or file.mode != "I", "numbers of more than 16 bits, of which nobody knows what is white"
+    image = ImageOps.exif_transpose(file)
     if image.mode.startswith("I"):
-        values = np.array(image).astype(int)
-        assert not shallow or 0 <= values.min() <= values.max() <= 255, "integers in a range that nobody knows"
-        image = Image.fromarray(np.uint8(values if shallow else (values + 128) // 257))
+        image = Image.fromarray(np.uint8((np.array(image).astype(int) + 128) // 257))
     if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema() != (0, 0):
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     return image.convert("RGB")

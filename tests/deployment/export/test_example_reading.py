@@ -6,8 +6,10 @@ import runpy
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from grounding import InputError
 from grounding.data.images import read_image
 from tests.data.image_files import noise, smooth_jpeg
 from tests.scripts import ROOT
@@ -35,6 +37,9 @@ def test_files_of_many_kinds(tmp_path: Path) -> None:
     for path in files:
         np.testing.assert_array_equal(np.array(read(path)), read_image(path), err_msg=path.name)
 
-    values = noise().astype(np.int32)
-    Image.fromarray(values[..., 0]).save(tmp_path / "integers.tif")  # which the library refuses
-    np.testing.assert_array_equal(np.array(read(tmp_path / "integers.tif")), values[..., [0, 0, 0]])
+    deep = tmp_path / "integers.tif"
+    Image.fromarray(noise().astype(np.int32)[..., 0]).save(deep)
+    with pytest.raises(AssertionError, match="more than 16 bits"):
+        read(deep)
+    with pytest.raises(InputError, match="more than 16 bits"):
+        read_image(deep)
