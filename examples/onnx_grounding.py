@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 def read(path):  # as the library reads: upright, 16 bits as 8, over white what is transparent
     file = Image.open(path)
-    assert file.format != "TIFF" or file.mode != "I", "numbers of more than 16 bits, of which nobody knows what is white"
+    assert file.format != "TIFF" or file.mode != "I", "numbers of more than 16 bits: nobody knows what is white"
     image = ImageOps.exif_transpose(file)
     if image.mode.startswith("I"):
         image = Image.fromarray(np.uint8((np.array(image).astype(int) + 128) // 257))
