@@ -28,18 +28,7 @@ LEAST_SCALE = 1.0
 
 
 class TrainingStep:
-    """Makes optimiser steps: AdamW with a linear warm-up and a cosine, and the running mean of what is trained.
-
-    Args:
-        criterion: gives the losses of a batch by name; on the CPU or the accelerator's device, is prepared here.
-        config: of the run.
-        accelerator: of the run.
-        total_steps: of the whole run.
-
-    Attributes:
-        accelerator: as given.
-        mean: running mean of the criterion's decoder.
-    """
+    """Makes optimiser steps: AdamW with a linear warm-up and a cosine, and `mean`, the decoder's running mean."""
 
     def __init__(
         self, criterion: TrainingCriterion, config: TrainConfig, accelerator: Accelerator, *, total_steps: int

@@ -10,8 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import ClassVar
+from unittest.mock import Mock
 
 import pytest
 
@@ -77,26 +76,13 @@ def test_memory_that_grows_is_seen() -> None:
     assert _growth([100 + step for step in range(100)])[0] > 1.05
 
 
-class CarelessPage:
-    """A session with a page that takes whatever it is given, and fails at it."""
-
-    values: ClassVar = {"status": error_line(UNEXPECTED)}
-    status = UNEXPECTED.capitalize()
-
-    def claim(self, path: str) -> None: ...
-
-    def give(self, path: Path) -> None: ...
-
-    def send(self, name: str, event: str) -> None: ...
-
-    def upload(self, path: Path) -> SimpleNamespace:
-        return SimpleNamespace(status_code=500)
-
-
 @pytest.mark.parametrize("ask", [soak._path, soak._too_large, soak._broken, soak._long])
 def test_what_should_have_been_refused_is_seen(tmp_path: Path, ask: Callable[..., str]) -> None:
+    """By a session with a page that takes whatever it is given, and fails at it."""
+    careless = Mock(values={"status": error_line(UNEXPECTED)}, status=UNEXPECTED.capitalize())
+    careless.upload.return_value.status_code = 500
     with pytest.raises(Refused):
-        ask(CarelessPage(), tmp_path, random.Random(0))
+        ask(careless, tmp_path, random.Random(0))
 
 
 def test_a_page_that_is_gone_is_seen(tmp_path: Path) -> None:

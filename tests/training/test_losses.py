@@ -50,18 +50,14 @@ def hand_mask_loss(logits: Tensor, masks: Tensor, valid: Tensor) -> float:
     return sum(losses) / len(losses)
 
 
-def mask_example() -> tuple[Tensor, Tensor, Tensor]:
-    """(logits, masks, valid) of three phrases, two of them with padding of different size."""
+def test_mask_loss_equals_loops_over_valid_cells():
+    """Of three phrases, two of them with padding of different size."""
     masks = box_masks(torch.tensor([[3.0, 5, 20, 18], [8, 8, 24, 12], [0, 0, 32, 32]]), 8, 4)
     valid = torch.ones(3, 8, 8, dtype=torch.bool)
     valid[0, :1] = valid[0, 6:] = False
     valid[1, :, :5] = False
     torch.manual_seed(0)
-    return 2 * torch.randn(3, 8, 8), masks, valid
-
-
-def test_mask_loss_equals_loops_over_valid_cells():
-    logits, masks, valid = mask_example()
+    logits = 2 * torch.randn(3, 8, 8)
     assert mask_loss(logits, masks, valid).item() == pytest.approx(hand_mask_loss(logits, masks, valid), rel=1e-5)
 
 

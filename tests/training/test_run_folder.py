@@ -71,12 +71,9 @@ def test_a_run_is_tied_to_its_clip(config: TrainConfig) -> None:
         load(config.output)
 
 
-def test_unusable_data_leaves_no_run_folder(config: TrainConfig, tmp_path: Path) -> None:
-    no_clip = replace(config.model, clip=str(tmp_path / "no_clip.pt"))
-    for said, wrong in (("nowhere", {"data": tmp_path / "nowhere"}), ("split", {"split": "training"}),
-                        ("clip", {"model": no_clip})):  # fmt: skip
-        with pytest.raises(InputError, match=said):
-            train(replace(config, **wrong))  # type: ignore[arg-type]
+def test_an_unusable_clip_leaves_no_run_folder(config: TrainConfig, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no_clip"):
+        train(replace(config, model=replace(config.model, clip=str(tmp_path / "no_clip.pt"))))
     assert not config.output.exists()
 
 
