@@ -45,10 +45,9 @@ class TrainingStep:
     def __call__(self, batch: TrainingBatch) -> tuple[dict[str, float], bool]:
         """One step on this process's part of a batch; all processes call it at the same time.
 
-        Returns:
-            Losses, gradient norm before clipping and learning rate, by name; and whether the step was skipped, since
-            the loss or the gradient was not finite, and nothing was changed. A step in which the gradient was too large
-            for float16 as it was scaled is none of these: nothing was changed either, and the next scale is smaller.
+        Losses, gradient norm before clipping and learning rate, by name; and whether the step was skipped, since the
+        loss or the gradient was not finite, and nothing was changed. A step in which the gradient was too large for
+        float16 as it was scaled is none of these: nothing was changed either, and the next scale is smaller.
         """
         self._criterion.train()
         with self.accelerator.autocast():

@@ -23,8 +23,7 @@ from grounding.runtime.errors import SettingsError
 from grounding.training.config import TrainConfig
 from grounding.training.search import DEFAULT_SPACE, TuneConfig, read_space, tune
 from grounding.training.train import train
-from tests.killed import killed_after
-from tests.training.runs import decoder_of, equal
+from tests.training.runs import decoder_of, equal, killed_after
 
 SPACE = {"learning_rate": {"low": "1e-4", "high": 1e-2, "log": True}, "model.decoder.width": [8, 16]}
 
