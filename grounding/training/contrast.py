@@ -7,6 +7,7 @@ processes hold parts of a batch: each takes the loss of what is its own, against
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -150,12 +151,13 @@ def gathered(own: Gathered) -> Gathered:
     """What all processes have, in the order of the processes; gradients flow back to where they came from."""
     if process_count() == 1:
         return own
-    return type(own)(*map(_gather, vars(own).values()))
+    parts = list(vars(own).values())
+    sizes = zip(*gather([[len(x) for x in parts]]), strict=True)  # of each part, in every process
+    return type(own)(*map(_gather, parts, sizes))
 
 
-def _gather(x: Tensor) -> Tensor:
+def _gather(x: Tensor, sizes: Sequence[int]) -> Tensor:
     """Collective calls want equal shapes: padded to the most rows of any process, cut back afterwards."""
-    sizes = gather([len(x)])
     padded = torch.cat([x, x.new_zeros(max(sizes) - len(x), *x.shape[1:])])
     parts = all_gather(padded)
     return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])

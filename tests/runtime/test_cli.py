@@ -1,3 +1,6 @@
+import io
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,6 +139,15 @@ def test_other_errors_and_success_pass_through(capsys):
     with exit_on_input_error():
         print("done")
     assert capsys.readouterr().out == "done\n"
+
+
+def test_a_console_of_few_letters_shows_escapes(monkeypatch):
+    console = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", console)
+    with exit_on_input_error():
+        print("pictures/红.png", os.fsdecode(b"caf\xe9"))
+    console.flush()
+    assert console.buffer.getvalue().split() == [b"pictures/\\u7ea2.png", b"caf\\udce9"]
 
 
 def test_an_input_error_ends_the_script_with_one_line_that_no_terminal_obeys(capsys):
