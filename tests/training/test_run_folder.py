@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from filelock import FileLock
 from safetensors.torch import load_file, save_file
 
 from grounding import InputError, load
 from grounding.runtime import files
 from grounding.training.config import TrainConfig
+from grounding.training.run_folder import RunFolder
 from grounding.training.train import train
 from tests.scripts import ROOT
 from tests.tiny_clip import save_tiny_clip
@@ -77,10 +77,8 @@ def test_an_unusable_clip_leaves_no_run_folder(config: TrainConfig, tmp_path: Pa
 
 def test_one_training_at_a_time_in_a_folder(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "SECONDS_FOR_THE_KILLED", 0.1)
-    config.output.mkdir()
-    with FileLock(config.output / "training.lock"), pytest.raises(InputError, match="another training works in"):
-        train(config)
-    assert not (config.output / "config.yaml").exists()
+    with RunFolder(config), pytest.raises(InputError, match="another training works in"):
+        train(replace(config, resume=True))
 
 
 def test_a_run_says_where_and_with_what_it_was_made(finished: TrainConfig) -> None:
