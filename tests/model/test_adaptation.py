@@ -123,3 +123,5 @@ def test_the_map_is_the_cosine_of_corrected_embeddings() -> None:
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
     unadapted = similarity_of(features.embeddings, phrases.embeddings, index)
     assert (found - unadapted).abs().max() > 0.05
+    found.square().sum().backward()
+    assert adapters.regions[0].weight.grad.abs().amax(dim=0).min() > 0, "embeddings and features both have a say"
