@@ -49,23 +49,14 @@ CACHE = Path("~/.cache/clip")  # where the `clip` package keeps its downloads, t
 
 @dataclass(frozen=True)
 class LoadedCLIP:
-    """A frozen CLIP and where its weights came from.
-
-    Attributes:
-        model: the `clip` package's CLIP with a ResNet tower, float32, in evaluation mode, no parameter trainable.
-        name: what was asked for: a name, a path, or "embedded".
-        weights: a sentence for reports, with the file and the start of its SHA-256.
-        sha256: of the file, in hexadecimal.
-        precision: torch.float32 or torch.bfloat16: of what `image_tower` and `text_transformer` compute in.
-        compiled: whether dense features come from a tower that `torch.compile` has made for this machine.
-    """
+    """A frozen CLIP with a ResNet tower, float32 and in evaluation mode, and where its weights came from."""
 
     model: CLIP
-    name: str
-    weights: str
-    sha256: str
-    precision: torch.dtype = torch.float32
-    compiled: bool = False
+    name: str  # what was asked for: a name, a path, or "embedded"
+    weights: str  # a sentence for reports, with the file and the start of its SHA-256
+    sha256: str  # of the file, in hexadecimal
+    precision: torch.dtype = torch.float32  # that `image_tower` and `text_transformer` compute in
+    compiled: bool = False  # whether dense features come from a tower that `torch.compile` has made for this machine
 
     @cached_property
     def image_tower(self) -> ModifiedResNet:
@@ -95,16 +86,9 @@ def load_clip(
 ) -> LoadedCLIP:
     """A frozen CLIP with a ResNet image tower.
 
-    Args:
-        name: "embedded"; one of `RESNETS`, which is downloaded once and checked; or the path of a file: OpenAI's
-            TorchScript archive, a state dict saved by torch, or safetensors.
-        device: where the model goes; "auto" is a GPU if there is one.
-        precision, compiled: as in `LoadedCLIP`.
-        trust_checkpoint: whether a TorchScript archive may run its code, although OpenAI did not publish it.
-
-    Raises:
-        InputError: no such name, file or device, the download failed, the file holds no CLIP with a ResNet tower or is
-            an archive that nobody vouches for, or there is no compiler.
+    `name` is "embedded"; one of `RESNETS`, which is downloaded once and checked; or the path of a file: OpenAI's
+    TorchScript archive, a state dict saved by torch, or safetensors. With `trust_checkpoint` an archive may run its
+    code, although OpenAI did not publish it.
     """
     device = usable_device(device)
     compiler = os.environ.get("CXX", "g++")  # where torch.compile looks

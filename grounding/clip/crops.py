@@ -24,14 +24,8 @@ def encode_crops(images: Iterable[tuple[np.ndarray, np.ndarray]], visual: Modifi
     """Image embeddings of the boxes of several images; all crops go through CLIP together, in batches.
 
     A crop is a square about the box's centre, `CONTEXT` times its longer side. Past the border, the image's outermost
-    pixels are repeated.
-
-    Args:
-        images: each (H, W, 3) uint8 RGB, with its boxes (N, 4) in its pixels, each with an area.
-        visual: the frozen CLIP's image tower.
-
-    Returns:
-        Per image (N, E) float32, L2-normalised along E, on the model's device.
+    pixels are repeated. Each image, (H, W, 3) uint8 RGB, comes with its boxes, (N, 4) in its pixels, each with an area,
+    and gives (N, E) float32, L2-normalised, on the device of `visual`, the image tower.
     """
     device, size = next(visual.parameters()).device, visual.input_resolution
     crops = []

@@ -24,9 +24,8 @@ STAGES = ("layer1", "layer2", "layer3", "layer4")
 class DenseFeatures:
     """What the image tower says of a batch of images.
 
-    Attributes:
-        pyramid: stage name -> (B, C, H / s, W / s) of the tower's type; strides s are 4, 8, 16 and the output stride.
-        embeddings: (B, E, H / s, W / s) float32 dense embeddings at the output stride, L2-normalised along E.
+    The pyramid is stage name -> (B, C, H / s, W / s) of the tower's type, at strides s of 4, 8, 16 and the output
+    stride; dense embeddings are (B, E, H / s, W / s) float32 at the output stride, L2-normalised along E.
     """
 
     pyramid: dict[str, Tensor]
@@ -36,12 +35,10 @@ class DenseFeatures:
 class DenseCLIP(nn.Module):
     """A frozen CLIP ResNet that answers for every position instead of for the whole image.
 
-    Args:
-        visual: the image tower of a CLIP; used as it is, never changed.
-        output_stride: 32 as trained, or 16, where the last stage keeps its resolution: its pooling runs with stride 1
-            and its later 3x3 convolutions are dilated, so that every second position equals the stride-32 result.
-        compiled: whether `torch.compile` makes kernels of the stages for this machine, once for every shape of input;
-            that takes about half a minute and needs a C++ compiler, and pays where thousands of images follow.
+    The output stride is 32 as trained, or 16, where the last stage keeps its resolution: its pooling runs with stride 1
+    and its later 3x3 convolutions are dilated, so that every second position equals the stride-32 result.
+    `compiled`, `torch.compile` makes kernels of the stages for this machine, once for every shape of input; that takes
+    about half a minute and needs a C++ compiler, and pays where thousands of images follow.
     """
 
     def __init__(self, visual: ModifiedResNet, *, output_stride: int = 16, compiled: bool = False) -> None:
@@ -69,9 +66,8 @@ class DenseCLIP(nn.Module):
     def forward(self, pixels: Tensor, updates: Mapping[str, Tensor] | None = None) -> DenseFeatures:
         """Dense features of a batch.
 
-        Args:
-            pixels: (B, 3, H, W) float32, normalised as CLIP expects; H and W multiples of 32.
-            updates: what is added to weights of the image tower, by their names in `visual`; gradients reach them.
+        Pixels are (B, 3, H, W), normalised as CLIP expects, H and W multiples of 32. `updates` are added to weights of
+        the image tower, by their names in `visual`; gradients reach them.
         """
         pixels = pixels.to(self.visual.conv1.weight.dtype)
         if updates is None:

@@ -39,17 +39,11 @@ class EncodedView:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EncodedImages:
-    """Images encoded once, to be asked as often as one likes.
+    """Images encoded once, to be asked as often as one likes."""
 
-    Attributes:
-        images: B originals, each (H, W, 3) uint8 RGB.
-        views: the same images at one or more input sizes, and mirrored; at least one.
-        encoded_by: the `identity` of the encoder of each size.
-    """
-
-    images: tuple[np.ndarray, ...]
-    views: tuple[EncodedView, ...]
-    encoded_by: tuple[str, ...]
+    images: tuple[np.ndarray, ...]  # B originals, each (H, W, 3) uint8 RGB
+    views: tuple[EncodedView, ...]  # the same images at one or more input sizes, and mirrored; at least one
+    encoded_by: tuple[str, ...]  # the `identity` of the encoder of each size
 
     @property
     def nbytes(self) -> int:

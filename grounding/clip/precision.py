@@ -23,10 +23,8 @@ def own_mode() -> Iterator[None]:
     """What the caller has set for computations of his own has no effect on those of the block.
 
     That is autocast, gradients, inference mode, the default device and what NumPy does on an underflow and the like.
-    What the block remembers is thus the same whoever asks first, and serves in any mode afterwards.
-
-    Raises:
-        InputError: this process was forked off one that had computed already, and would wait forever for its threads.
+    What the block remembers is thus the same whoever asks first, and serves in any mode afterwards. A process that was
+    forked off one that had computed already would wait forever for its threads: it is refused by an InputError.
     """
     if _computing_in.setdefault("process", os.getpid()) != os.getpid() and torch.get_num_threads() > 1:
         raise InputError(

@@ -14,10 +14,7 @@ from torch import Tensor
 def similarity_of(embeddings: Tensor, phrases: Tensor, image_index: Tensor) -> Tensor:
     """Similarity maps (P, h, w) in [-1, 1]: the cosine of each phrase with every position of its image.
 
-    Args:
-        embeddings: (B, E, h, w) dense embeddings, L2-normalised along E.
-        phrases: (P, E) L2-normalised.
-        image_index: (P,) int64, the image each phrase is about.
+    Dense embeddings, (B, E, h, w), and phrases, (P, E), are L2-normalised; `image_index` is (P,) int64.
     """
     return gather_own_image(torch.einsum("behw,pe->pbhw", embeddings, phrases), image_index)
 
@@ -41,10 +38,8 @@ def soft_maximum(similarity: Tensor, valid: Tensor, sharpness: Tensor) -> Tensor
     """Log-sum-exp pooling of similarity maps (Pinheiro and Collobert 2015, "From Image-level to Pixel-level Labeling
     with Convolutional Networks", section 3.2).
 
-    Args:
-        similarity: (..., h, w).
-        valid: (..., h, w) bool, or of fewer leading dimensions; at least one True per map.
-        sharpness: () above 0: towards 0 the mean over the valid positions, towards infinity their maximum.
+    Maps are (..., h, w); `valid`, bool, may have fewer leading dimensions, and is somewhere True in each. `sharpness`
+    is above 0: towards 0 the mean over the valid positions results, towards infinity their maximum.
     """
     inside = valid.flatten(-2)
     logits = (sharpness * similarity.flatten(-2)).masked_fill(~inside, -torch.inf)

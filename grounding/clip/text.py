@@ -44,11 +44,9 @@ def as_phrases(phrases: Sequence[str]) -> list[str]:
 class PhraseFeatures:
     """P phrases, as wholes and token by token.
 
-    Attributes:
-        embeddings: (P, E) float32 in CLIP's joint space, L2-normalised.
-        tokens: (P, L, 2 W) float32, from the start token to the end token and zero after it: the token's own vector,
-            normalised, and the text tower's output there, which knows the tokens before it.
-        is_token: (P, L) bool, False after the end token.
+    Embeddings are (P, E) float32 in CLIP's joint space, L2-normalised. Tokens are (P, L, 2 W) float32, from the start
+    token to the end token and zero after it, where `is_token` is False: the token's own vector, normalised, and the
+    text tower's output there, which knows the tokens before it.
     """
 
     embeddings: Tensor
@@ -140,11 +138,7 @@ class TextEncoder:
 
 def tokenize(phrases: Sequence[str]) -> Tensor:
     """Token ids (N, L) int64 of N >= 1 phrases, L of the longest and at most 77: `clip.tokenize`'s, zero after the end
-    token, less columns of zeros.
-
-    Raises:
-        InputError: a phrase has no token, or more than CLIP's 77, or holds half a character or one of CLIP's own marks.
-    """
+    token, less columns of zeros."""
     return pad_sequence([torch.tensor([START, *_word_ids(phrase), END]) for phrase in phrases], batch_first=True)
 
 

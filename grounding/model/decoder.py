@@ -75,13 +75,8 @@ class DecoderConfig:
 class HeatmapDecoder(nn.Module):
     """Text-conditioned convolutional refinement of the similarity map, up to a quarter of the output stride.
 
-    Args:
-        config: its size.
-        embed_dim: E of CLIP's joint space.
-        token_width: of the vectors of a phrase's tokens.
-        pyramid_channels: channels of the CLIP stages "layer1" to "layer4".
-        output_stride: s of the dense embeddings, 16 or 32; a cell of the heatmap has s / 4 model pixels.
-        updates: of the image tower whose features it reads, where it learns some.
+    The dense embeddings have E = `embed_dim` and stride s = `output_stride`, 16 or 32; a cell of the heatmap has s / 4
+    model pixels.
     """
 
     def __init__(
@@ -128,18 +123,10 @@ class HeatmapDecoder(nn.Module):
         corrected: Tensor = self.adapter(features.embeddings, features.pyramid[self._stages[0]])
         return corrected
 
-    def forward(
-        self,
-        features: DenseFeatures,
-        phrases: PhraseFeatures,
-        image_index: Tensor,
-    ) -> Tensor:
+    def forward(self, features: DenseFeatures, phrases: PhraseFeatures, image_index: Tensor) -> Tensor:
         """(P, H / heatmap_stride, W / heatmap_stride) heatmap logits of P phrases, each about one of B images.
 
-        Args:
-            features: of the B images, at model size H x W.
-            phrases: the P phrases.
-            image_index: (P,) int64, the image each phrase is about.
+        The features are of the B images, at model size H x W; `image_index`, (P,) int64, is each phrase's image.
         """
         x, summary = self.compare(features, phrases, image_index)
         return self.refine(x, summary, features, image_index)

@@ -47,14 +47,9 @@ def parse(
     ("tune", "serve"), so that one file describes an experiment from training to pictures. What a command about a run
     needs and is not told, the run says (`_told_by_the_run`).
 
-    Args:
-        config_class: dataclass of the script; its docstring is the help.
-        script, command: name of the script without its suffix, or "-m" and a module's name, and the word that the user
-            gave before the arguments, for the help.
-        arguments: the command line without the program's name.
-        positional: field that may also be given first and without its flag; a list field takes several words.
-        section: of the configuration file, where it is not called like the script.
-        own_section: of the configuration file too, where it has one; its settings go over those of `section`.
+    The help names `script`, without its suffix or "-m" and a module's name, and the `command` that the user gave before
+    the arguments. The field `positional` may be given first and without its flag, a list as several words.
+    `section` is needed where it is not called like the script; settings of an `own_section`, if any, go over its own.
     """
     program = script if script.startswith("-m ") else f"{script}.py {command}".rstrip()
     section = section or script

@@ -30,9 +30,7 @@ PERMISSION = {"permission": True}
 def read_yaml(path: Path) -> Any:
     """The content of a YAML file: mappings, lists, texts, numbers, booleans, dates and None.
 
-    Raises:
-        OSError: the file cannot be opened.
-        ValueError: it is no YAML of this kind, or larger than a file of settings can be; its text fits a sentence.
+    A ValueError, whose text fits a sentence, says that it is no YAML of this kind, or larger than settings can be.
     """
     with path.open("rb") as file:
         data = file.read(MAX_BYTES + 1)
@@ -58,15 +56,8 @@ def from_plain(
 ) -> Settings:
     """A dataclass from plain values, all the way down; what they leave out has its default.
 
-    Args:
-        content: as YAML, JSON or the command line has it.
-        settings: the dataclass.
-        name: of the content within its file, such as "model", for messages.
-        extra: what becomes of fields that the dataclass does not have.
-
-    Raises:
-        ValueError: names the first field that is unknown, missing or cannot have its value, and fits a sentence; the
-            dataclass's own `InputError` where it refused the value itself.
+    A ValueError names the first field, within `name`, that is unknown, missing or cannot have its value, and fits a
+    sentence; it is the dataclass's own `InputError` where it refused the value itself.
     """
     try:
         return _adapter(settings, extra).validate_python((content,))[0]  # type: ignore[arg-type]

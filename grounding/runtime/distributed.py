@@ -44,13 +44,10 @@ def on_cpu(device: str) -> bool:
 def join_launch(device: str) -> PartialState:
     """What this process is of its launch, connected with the others; alone where nothing has launched it.
 
-    Args:
-        device: "auto" (a GPU if there is one) or "cpu".
+    `device` is "auto" (a GPU if there is one) or "cpu".
     """
-    if launched_as()[1] == 1:
-        with patch.dict(os.environ, ALONE):
-            return PartialState(cpu=on_cpu(device))
-    return PartialState(cpu=on_cpu(device), timeout=PATIENCE)
+    with patch.dict(os.environ, ALONE if launched_as()[1] == 1 else {}):
+        return PartialState(cpu=on_cpu(device), timeout=PATIENCE)
 
 
 def process_count() -> int:
@@ -77,15 +74,6 @@ def on_main(function: Callable[Given, None]) -> Callable[Given, None]:
     return guarded
 
 
-def from_main(value: Value) -> Value:
-    """The main process's value, in all processes, which must all ask."""
-    if process_count() == 1:
-        return value
-    values = [value]
-    dist.broadcast_object_list(values)
-    return values[0]
-
-
 def leave() -> None:
     """Ends what the processes exchange, at the end of a program; without it NCCL complains."""
     if process_count() > 1:
@@ -101,15 +89,6 @@ def gather(own: Sequence[Value]) -> list[Value]:
     return [item for part in parts for item in part]
 
 
-def any_process(flag: bool, device: torch.device) -> bool:
-    """Whether the flag is set in any process; each calls this once, with the device of its tensors."""
-    if process_count() == 1:
-        return flag
-    flags = torch.tensor(int(flag), device=device)
-    dist.all_reduce(flags, dist.ReduceOp.MAX)
-    return bool(flags)
-
-
 def mean_over_processes(values: Mapping[str, Tensor]) -> dict[str, float]:
     """The mean of every () value over the processes; all have the same names in the same order."""
     stacked = torch.stack([value.detach() for value in values.values()])
@@ -123,10 +102,8 @@ def scale_to_global_means(means: Mapping[str, tuple[Tensor, int]]) -> dict[str, 
     """This process's means, scaled so that their average over the processes is the mean over all things.
 
     `DistributedDataParallel` averages gradients over processes, however many things each of them took its mean over.
-    A mean m over n of the N things that W processes hold is therefore multiplied by W n / N.
-
-    Args:
-        means: name -> () mean, and over how many things it was taken; the same names in all processes, in one order.
+    A mean m over n of the N things that W processes hold is therefore multiplied by W n / N. Of each name, `means` has
+    a () mean and n; all processes have the same names in the same order.
     """
     if process_count() == 1:
         return {name: mean for name, (mean, _) in means.items()}
@@ -145,12 +122,8 @@ def failing_together() -> Iterator[None]:
     """An error in the block of one process ends the block of all: nobody waits for a process that has gone.
 
     So, too, for what the main process alone does in it, while the others have nothing to do. All processes must enter
-    the block, and none may exchange anything within it.
-
-    Raises:
-        InputError: what the first of the processes that failed, in the order of their numbers, has raised, in words;
-            in the others than the main one a `SharedError`.
-        Exception: what this process itself has raised, if it is no `InputError`.
+    the block, and none may exchange anything within it. What the first of those that failed says is an `InputError` in
+    the main process and a `SharedError` in the others; a process that itself failed otherwise raises its own error.
     """
     if process_count() == 1:
         yield

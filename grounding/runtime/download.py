@@ -24,12 +24,8 @@ def fetch(url: str, folder: Path, *, tries: int = TRIES) -> Path:
     """Download a file over HTTP, or go on with it, and return its place; one of its name that is there is taken as is.
 
     The bytes are collected in a file ending in ".part", which gets its final name when it is whole. No two processes
-    may fetch into one folder at the same time.
-
-    Args:
-        url: of the file; its last part is the file's name.
-        folder: that exists.
-        tries: in a row without one new byte, before it is given up with an InputError, as where the server refuses.
+    may fetch into one folder at the same time. After so many tries in a row without one new byte it is given up with an
+    InputError, as where the server refuses.
     """
     destination = folder / Path(urlsplit(url).path).name
     part = destination.with_name(f"{destination.name}.{zlib.crc32(url.encode()):08x}.part")  # of this address only

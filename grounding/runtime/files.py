@@ -36,9 +36,10 @@ def atomic_write(path: Path) -> Iterator[Path]:
     try:
         yield unfinished
         unfinished.chmod(mode)  # safetensors puts a file of its own there, for the owner alone
-        flush_file(unfinished)
+        with unfinished.open("rb+") as file:
+            os.fsync(file.fileno())
         unfinished.replace(path)
-        flush_folder(path.parent)
+        _flush_folder(path.parent)
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -49,13 +50,7 @@ def write_text_atomic(path: Path, text: str) -> None:
         unfinished.write_text(writable(text), encoding="utf-8")
 
 
-def flush_file(path: Path) -> None:
-    """Put a file's content on the disk."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def flush_folder(folder: Path) -> None:
+def _flush_folder(folder: Path) -> None:
     """Put the names of a folder's files on the disk, where the system has this apart from their content."""
     if not hasattr(os, "O_DIRECTORY"):
         return
@@ -100,11 +95,7 @@ def sha256_of(path: Path) -> str:
 def decode_text(content: bytes) -> str:
     """Text in UTF-8, with a mark at its start or none, or in UTF-16 with one, as programs of Windows write it.
 
-    Returns:
-        It without the mark; every line ends in "\\n", where it ended in any way.
-
-    Raises:
-        ValueError: it is in another encoding.
+    It is given without the mark, and every line ends in "\\n". A ValueError says that it is in another encoding.
     """
     encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
     return re.sub("\r\n?", "\n", content.decode(encoding))

@@ -9,15 +9,11 @@ from typing import Any
 
 
 class LRUCache:
-    """Values by key, for any number of threads; one that is larger than the budget in bytes is not kept.
-
-    Attributes:
-        used: bytes that the kept values take.
-    """
+    """Values by key, for any number of threads; one that is larger than the budget in bytes is not kept."""
 
     def __init__(self, budget: int) -> None:
         self.budget = budget
-        self.used = 0
+        self.used = 0  # bytes that the kept values take
         self._values: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._lock = Lock()
 

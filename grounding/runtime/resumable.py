@@ -18,16 +18,8 @@ class ResumableFile:
 
     NAME.json notes what the file is made from: blocks of another origin are never mixed in. Blocks are appended in
     their order, one line of JSON a block, so that a kill loses at most the block that was being made. One process at a
-    time may work on a file: hold a lock.
-
-    Args:
-        path: of the file, such as NAME.jsonl.
-        made_from: everything that the content depends on, as JSON has it.
-        blocks: how many blocks the content has.
-        replace: whether a file that was made from something else is removed; else it is refused.
-
-    Raises:
-        InputError: the file was made from something else, and is not to be replaced.
+    time may work on a file: hold a lock. Where it was `made_from` something else, it is removed with `replace`, and
+    else refused by an InputError.
     """
 
     def __init__(self, path: Path, made_from: dict[str, Any], *, blocks: int, replace: bool) -> None:

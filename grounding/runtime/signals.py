@@ -25,13 +25,10 @@ class StopRequest:
 
     The first signal is noted. Of a process that works alone the second one ends it at once; a launcher of several sends
     its own beside the one that a terminal sends to all, and that must not disturb them.
-
-    Attributes:
-        received: the number of the signal that came; 0 while none has.
     """
 
     def __init__(self) -> None:
-        self.received = 0
+        self.received = 0  # the number of the signal that came; 0 while none has
         self._message: str | None = None
         self._before: dict[int, object] = {}
 

@@ -7,16 +7,16 @@ processes hold parts of a batch: each takes the loss of what is its own, against
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
-import torch.distributed
-import torch.distributed.nn.functional
 from torch import Tensor, nn
+from torch.distributed.nn.functional import all_gather
 
 from grounding.clip.similarity import soft_maximum
-from grounding.runtime.distributed import process_count
+from grounding.runtime.distributed import gather, process_count
 
 TEMPERATURE = 0.07  # at the start
 SAME_WORDS = 1 - 1e-5  # cosine from which two phrases are one, apart from rounding
@@ -27,10 +27,7 @@ MAX_SCALE = 100.0  # of the similarities, as in CLIP (Radford et al. 2021, secti
 class Pairs:
     """P phrases, each with the region it refers to.
 
-    Attributes:
-        regions: (P, E) float32, L2-normalised embeddings of the regions.
-        phrases: (P, E) float32, L2-normalised embeddings of the phrases.
-        region_ids: (P,) int64, equal where two phrases refer to the same region.
+    Embeddings are (P, E) float32, L2-normalised; ids, (P,) int64, are equal where two phrases refer to the same region.
     """
 
     regions: Tensor
@@ -42,13 +39,9 @@ class Pairs:
 class ImagesAndPhrases:
     """B images and P phrases, each of which is about one of them; nobody says where in it.
 
-    Attributes:
-        regions: (B, E, h, w) float32, L2-normalised adapted dense embeddings.
-        valid: (B, h, w) bool, False on padding; at least one True per image.
-        phrases: (P, E) float32, L2-normalised adapted embeddings of the phrases.
-        unadapted: (P, E) float32, CLIP's own, which tell equal words.
-        image_ids: (B,) int64.
-        about: (P,) int64, of the image that a phrase is about.
+    Adapted embeddings of positions, (B, E, h, w), and of phrases, (P, E), are float32 and L2-normalised; `valid`,
+    (B, h, w) bool, is False on padding and somewhere True. `unadapted`, (P, E), are CLIP's own, which tell equal words.
+    Ids are int64, (B,) of the images and (P,) of the image that a phrase is about.
     """
 
     regions: Tensor
@@ -99,12 +92,7 @@ class ImagePhraseContrast(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(-math.log(TEMPERATURE)))
 
     def forward(self, own: ImagesAndPhrases, log_sharpness: Tensor) -> Tensor:
-        """() mean loss of both directions over this process's phrases, against all processes' images and phrases.
-
-        Args:
-            own: of this process.
-            log_sharpness: () logarithm of how sharp the soft maximum is.
-        """
+        """() mean loss of both directions over this process's phrases, against all processes' images and phrases."""
         everyone = gathered(own)
         scale, sharpness = _capped(self.log_scale), _capped(log_sharpness)
         equal_words = same_words(own.unadapted, everyone.unadapted)  # (P, all P)
@@ -131,14 +119,7 @@ class ImagePhraseContrast(nn.Module):
 def pooled_similarity(regions: Tensor, valid: Tensor, phrases: Tensor, sharpness: Tensor) -> Tensor:
     """How well phrases fit images: the soft maximum, over positions, of their cosines.
 
-    Args:
-        regions: (B, E, h, w) L2-normalised.
-        valid: (B, h, w) bool, at least one True per image.
-        phrases: (P, E) L2-normalised.
-        sharpness: () above 0: towards 0 the mean over positions, towards infinity the maximum.
-
-    Returns:
-        (P, B) in [-1, 1].
+    (P, B) in [-1, 1] from `ImagesAndPhrases`' regions, valid and phrases; `sharpness`, (), is as for `soft_maximum`.
     """
     return soft_maximum(torch.einsum("behw,pe->pbhw", regions, phrases), valid, sharpness)
 
@@ -170,19 +151,13 @@ def gathered(own: Gathered) -> Gathered:
     """What all processes have, in the order of the processes; gradients flow back to where they came from."""
     if process_count() == 1:
         return own
-    return type(own)(*map(_gather, vars(own).values()))
+    parts = list(vars(own).values())
+    sizes = zip(*gather([[len(x) for x in parts]]), strict=True)  # of each part, in every process
+    return type(own)(*map(_gather, parts, sizes))
 
 
-def _gather(x: Tensor) -> Tensor:
+def _gather(x: Tensor, sizes: Sequence[int]) -> Tensor:
     """Collective calls want equal shapes: padded to the most rows of any process, cut back afterwards."""
-    count = torch.tensor([len(x)], device=x.device)
-    counts = [torch.zeros_like(count) for _ in range(process_count())]
-    torch.distributed.all_gather(counts, count)
-    sizes = [int(each) for each in counts]
     padded = torch.cat([x, x.new_zeros(max(sizes) - len(x), *x.shape[1:])])
-    if x.requires_grad:
-        parts = torch.distributed.nn.functional.all_gather(padded)
-    else:
-        parts = tuple(torch.zeros_like(padded) for _ in sizes)
-        torch.distributed.all_gather(list(parts), padded)
+    parts = all_gather(padded)
     return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])

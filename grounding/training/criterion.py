@@ -16,7 +16,6 @@ from grounding.data.supervision import box_masks, phrase_masks
 from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.decoder import HeatmapDecoder
 from grounding.runtime.distributed import scale_to_global_means
-from grounding.runtime.errors import SettingsError
 from grounding.training.contrast import ImagePhraseContrast, ImagesAndPhrases, Pairs, RegionPhraseContrast
 from grounding.training.losses import embedding_distance, mask_loss
 
@@ -43,21 +42,10 @@ class LossConfig:
 
 
 class TrainingCriterion(nn.Module):
-    """What is trained with its losses, as one module that `DistributedDataParallel` can wrap.
+    """What is trained with its losses, as one module that `DistributedDataParallel` can wrap; CLIP is no part of it.
 
     Of several processes, each gives its slice of the batch. The mean over the processes of a loss, and of its gradient,
     is then that of one process with the whole batch (`scale_to_global_means`).
-
-    Args:
-        encoder: the frozen CLIP; none of its weights are among the parameters.
-        decoder: what is trained.
-        config: the losses' weights.
-
-    Attributes:
-        decoder: as given.
-
-    Raises:
-        SettingsError: the contrast has nothing to teach, or the distance nothing to hold back.
     """
 
     def __init__(self, encoder: Encoder, decoder: HeatmapDecoder | EmbeddingAdapters, config: LossConfig) -> None:
@@ -66,7 +54,6 @@ class TrainingCriterion(nn.Module):
         if isinstance(decoder, EmbeddingAdapters):
             self.image_contrast = ImagePhraseContrast()
         else:
-            _refuse_idle_losses(decoder, config)
             self.region_contrast = RegionPhraseContrast() if config.contrast_weight else None
         self._encoder, self._config = encoder, config
 
@@ -134,17 +121,3 @@ class TrainingCriterion(nn.Module):
             distances = 1 - F.cosine_similarity(adapted, phrases)
             losses["phrase_distance_loss"] = weight * distances.mean(), len(phrases)
         return losses
-
-
-def _refuse_idle_losses(decoder: HeatmapDecoder, config: LossConfig) -> None:
-    """Raises `SettingsError` where the decoder has nothing that a loss with a weight could change."""
-    if config.contrast_weight and decoder.adapter is None:
-        raise SettingsError(
-            "losses.contrast_weight is above 0 and decoder.adapter false: frozen embeddings of given boxes can "
-            "learn nothing; give losses.contrast_weight 0 or decoder.adapter true"
-        )
-    if config.distance_weight and decoder.updates is None:
-        raise SettingsError(
-            "losses.distance_weight is above 0 and decoder.lora_rank 0: nothing changes CLIP; give "
-            "losses.distance_weight 0 or decoder.lora_rank 8"
-        )

@@ -38,27 +38,28 @@ def training_data(config: TrainConfig) -> tuple[GroundingDataset, GroundingDatas
 
 def refuse_settings(config: TrainConfig) -> None:
     """Raises `SettingsError` where settings do not go together, whatever the data."""
-    decoder, sets = config.model.decoder, config.sets_per_image
-    of_decoders = {"model.decoder.lora_rank": decoder.lora_rank, "model.decoder.presence": decoder.presence,
-                   "sets_per_image": sets}  # fmt: skip
-    for name, value in of_decoders.items():
-        if value and decoder.kind == "adapters":
-            raise SettingsError(f"{name} is {value} and model.decoder.kind 'adapters', which know neither boxes nor "
-                                f"updates of CLIP: leave {name} out, or give kind 'convolutional'")  # fmt: skip
-    if config.model.spatial_rules and decoder.kind != "adapters":
-        raise SettingsError(
-            "model.spatial_rules is true and model.decoder.kind 'convolutional', which makes no similarity map: "
-            "give spatial_rules false"
-        )
-    if bool(sets) != decoder.presence:
-        raise SettingsError(
-            f"model.decoder.presence is {str(decoder.presence).lower()} and sets_per_image {sets}: "
-            "the presence head learns from phrases that fit nothing, give both or neither"
-        )
-    if config.sets_split_by is not None and not sets:
-        raise SettingsError(
-            f"sets_split_by is {config.sets_split_by!r} and sets_per_image 0: give 1 or more, or leave the former out"
-        )
+    decoder, sets, losses = config.model.decoder, config.sets_per_image, config.losses
+    boxed = decoder.kind != "adapters"
+    beside = "and model.decoder.kind 'adapters', which know neither boxes nor updates of CLIP: leave one of them out"
+    wrong = {
+        f"model.decoder.lora_rank is {decoder.lora_rank} {beside}": decoder.lora_rank and not boxed,
+        f"model.decoder.presence is true {beside}": decoder.presence and not boxed,
+        f"sets_per_image is {sets} {beside}": sets and not boxed,
+        "model.spatial_rules is true and model.decoder.kind 'convolutional', which makes no similarity map: give "
+        "spatial_rules false": config.model.spatial_rules and boxed,
+        f"model.decoder.presence is {str(decoder.presence).lower()} and sets_per_image {sets}: the presence head "
+        "learns from phrases that fit nothing, give both or neither": bool(sets) != decoder.presence,
+        f"sets_split_by is {config.sets_split_by!r} and sets_per_image 0: give 1 or more, or leave the former out":
+            config.sets_split_by is not None and not sets,
+        "losses.contrast_weight is above 0 and decoder.adapter false: frozen embeddings of given boxes can learn "
+        "nothing; give losses.contrast_weight 0 or decoder.adapter true":
+            boxed and losses.contrast_weight and not decoder.adapter,
+        "losses.distance_weight is above 0 and decoder.lora_rank 0: nothing changes CLIP; give losses.distance_weight "
+        "0 or decoder.lora_rank 8": boxed and losses.distance_weight and not decoder.lora_rank,
+    }  # fmt: skip
+    for sentence, is_so in wrong.items():
+        if is_so:
+            raise SettingsError(sentence)
 
 
 def images_of(dataset: GroundingDataset) -> int:

@@ -9,13 +9,8 @@ from torch import Tensor
 def mask_loss(logits: Tensor, masks: Tensor, valid: Tensor) -> Tensor:
     """Binary cross-entropy plus Dice (Milletari et al. 2016, "V-Net", section 3), padding left out.
 
-    Args:
-        logits: (P, h, w).
-        masks: (P, h, w) in [0, 1].
-        valid: (P, h, w) bool, False on letterbox padding; every phrase has a valid cell.
-
-    Returns:
-        () mean over phrases, so that a small image counts as much as a large one.
+    () mean over phrases, so that a small image counts as much as a large one. All are (P, h, w): logits, masks in
+    [0, 1], and `valid`, False on letterbox padding and somewhere True.
     """
     weight = valid.to(logits.dtype)
     cells = weight.sum(dim=(1, 2))
@@ -30,12 +25,8 @@ def mask_loss(logits: Tensor, masks: Tensor, valid: Tensor) -> Tensor:
 def embedding_distance(adapted: Tensor, original: Tensor, valid: Tensor) -> Tensor:
     """One minus the cosine of an adapted embedding and CLIP's own: what keeps the words that training never says.
 
-    Args:
-        adapted, original: (B, E, h, w) dense embeddings, L2-normalised along E.
-        valid: (B, H, W) bool, H and W multiples of h and w; False on letterbox padding; every image has a valid cell.
-
-    Returns:
-        () mean over images of the mean over their positions, in [0, 2].
+    () mean over images of the mean over their positions, in [0, 2], of dense embeddings (B, E, h, w), L2-normalised
+    along E. `valid`, (B, H, W) bool with H and W multiples of h and w, is False on letterbox padding.
     """
     inside = F.adaptive_max_pool2d(valid[:, None].float(), adapted.shape[-2:])[:, 0]
     distances = 1 - (adapted * original).sum(dim=1)

@@ -83,10 +83,6 @@ def write_pseudo_boxes(config: PseudoBoxesConfig) -> str:
     """Ask the run every phrase of the split, write the annotations, and say how many there are.
 
     Killed and started again, it goes on where it was.
-
-    Raises:
-        InputError: the run or the data cannot be used, the split is a test split or shares images with another one,
-            annotations by a person are called pseudo, or no answer scores enough.
     """
     refuse_wrong_values(config)
     refuse_test_split("split", config.split)

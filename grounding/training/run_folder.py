@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -94,26 +94,21 @@ def refuse_another_run(config: TrainConfig) -> None:
                          f"remove {config.output}")  # fmt: skip
 
 
-class RunFolder:
+class RunFolder(ExitStack):
     """The files of one run; a context that closes its logs. In other processes than the main one it writes nothing."""
 
     def __init__(self, config: TrainConfig) -> None:
+        super().__init__()
         self.folder = config.output
         self._states, self._last_states = self.folder / STATES_FOLDER, config.last_states
-        with ExitStack() as held:
-            if is_main():
+        if is_main():
+            with ExitStack() as held:
                 held.enter_context(locked(self.folder / "training.lock", "training"))
                 refuse_another_run(config)
                 write_text_atomic(self.folder / CONFIG_FILE, yaml.safe_dump(plain(config), sort_keys=False))
                 self._writer = SummaryWriter(str(self.folder))
                 held.callback(self._writer.close)
-            self._held = held.pop_all()
-
-    def __enter__(self) -> RunFolder:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._held.close()
+                self.push(held.pop_all())
 
     @on_main
     def save_state(self, state: Mapping[str, Any], progress: Progress) -> None:
@@ -207,9 +202,7 @@ def _keep_lines(path: Path, name: str, most: int) -> None:
         return
     kept = []
     for line in path.read_text(encoding="utf-8").splitlines():
-        try:
+        with suppress(ValueError, TypeError, KeyError):
             if json.loads(line)[name] <= most:
                 kept.append(line + "\n")
-        except (ValueError, TypeError, KeyError):
-            continue
     write_text_atomic(path, "".join(kept))

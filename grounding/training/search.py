@@ -78,11 +78,6 @@ def tune(config: TuneConfig) -> str:
 
     The first trial has the configuration's own values, as far as the space holds them. A trial in which a kill, a
     file or the disk ended the search stays unfinished, and goes on where it was.
-
-    Raises:
-        InputError: the space, the data, an image or the CLIP cannot be used, a split to learn from is a test split,
-            something cannot be written, or the folder holds another study.
-        Stopped: as `train`.
     """
     refuse_wrong_values(config)
     start = TrainConfig(**{each.name: getattr(config, each.name) for each in fields(TrainConfig)})
@@ -108,11 +103,8 @@ def tune(config: TuneConfig) -> str:
 
 
 def read_space(space: Mapping[str, Any], config: TrainConfig) -> tuple[dict[str, BaseDistribution], dict[str, Any]]:
-    """A space as `TuneConfig` has it, with ends and choices checked as training checks them.
-
-    Returns:
-        Name -> Optuna's distribution, and name -> the configuration's own value where the distribution holds it.
-    """
+    """A space as `TuneConfig` has it, with ends and choices checked as training checks them: name -> Optuna's
+    distribution, and name -> the configuration's own value where the distribution holds it."""
     if not space:
         left_out = ("model.decoder.",) if config.model.decoder.kind == "adapters" else ()
         space = {name: each for name, each in DEFAULT_SPACE.items() if not name.startswith(left_out)}

@@ -28,18 +28,7 @@ LEAST_SCALE = 1.0
 
 
 class TrainingStep:
-    """Makes optimiser steps: AdamW with a linear warm-up and a cosine, and the running mean of what is trained.
-
-    Args:
-        criterion: gives the losses of a batch by name; on the CPU or the accelerator's device, is prepared here.
-        config: of the run.
-        accelerator: of the run.
-        total_steps: of the whole run.
-
-    Attributes:
-        accelerator: as given.
-        mean: running mean of the criterion's decoder.
-    """
+    """Makes optimiser steps: AdamW with a linear warm-up and a cosine, and `mean`, the decoder's running mean."""
 
     def __init__(
         self, criterion: TrainingCriterion, config: TrainConfig, accelerator: Accelerator, *, total_steps: int
@@ -56,10 +45,9 @@ class TrainingStep:
     def __call__(self, batch: TrainingBatch) -> tuple[dict[str, float], bool]:
         """One step on this process's part of a batch; all processes call it at the same time.
 
-        Returns:
-            Losses, gradient norm before clipping and learning rate, by name; and whether the step was skipped, since
-            the loss or the gradient was not finite, and nothing was changed. A step in which the gradient was too large
-            for float16 as it was scaled is none of these: nothing was changed either, and the next scale is smaller.
+        Losses, gradient norm before clipping and learning rate, by name; and whether the step was skipped, since the
+        loss or the gradient was not finite, and nothing was changed. A step in which the gradient was too large for
+        float16 as it was scaled is none of these: nothing was changed either, and the next scale is smaller.
         """
         self._criterion.train()
         with self.accelerator.autocast():

@@ -6,7 +6,6 @@ become those of one process with the whole batch.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from typing import cast
 
@@ -27,7 +26,7 @@ from grounding.methods.spatial_phrases import noun_phrases, parse_spatial_phrase
 from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.decoder import HeatmapDecoder, decoder_for
 from grounding.runtime.config_io import refuse_wrong_values
-from grounding.runtime.distributed import any_process, failing_together, from_main, gather, is_main, join_launch, on_cpu
+from grounding.runtime.distributed import failing_together, gather, is_main, join_launch, on_cpu
 from grounding.runtime.errors import InputError, SettingsError
 from grounding.runtime.signals import Stopped, StopRequest
 from grounding.training.config import TrainConfig
@@ -42,15 +41,8 @@ SHOWN = ("acc@0.5", "miou", "pointing")  # of the validation measures, after eac
 def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], None] | None = None) -> dict[str, float]:
     """Train, keep the best epoch's decoder in the run folder, and return its validation measures.
 
-    Args:
-        config: of the run.
-        on_epoch: told the number of each finished epoch, from 1, and its validation measures; what it raises ends the
-            run, which may be resumed.
-
-    Raises:
-        InputError: the data or the CLIP cannot be used, the run folder holds another run, another training works in
-            it, or a state cannot be written; or too many steps in a row had no finite loss.
-        Stopped: SIGTERM or Ctrl-C came; a state was saved.
+    `on_epoch` is told the number of each finished epoch, from 1, and its validation measures; what it raises ends the
+    run, which may be resumed, as it may after `Stopped`: SIGTERM or Ctrl-C came, and a state was saved.
     """
     refuse_wrong_values(config)
     refuse_another_run(config)
@@ -101,8 +93,8 @@ def train(config: TrainConfig, *, on_epoch: Callable[[int, dict[str, float]], No
 def _resume(run: RunFolder, step: TrainingStep, progress: Progress) -> bool:
     """Goes on from the newest whole state, where there is one; what logs say of later steps and epochs is taken out."""
     with failing_together():
-        path = run.newest_state() if is_main() else None
-    path = from_main(path)
+        found = [run.newest_state()] if is_main() else []
+    [path] = gather(found)
     if path is None:
         return False
     with failing_together():
@@ -135,8 +127,8 @@ def _train_epoch(
                 )
             run.log_step(progress, values)
             bar.set_postfix(loss=f"{values[TOTAL_LOSS]:.3f}")
-        if any_process(bool(stop.received), setup.step.accelerator.device):  # so that all end after the same step
-            raise Stopped(stop.received or signal.SIGTERM, _how_to_go_on(progress))
+        if number := max(gather([stop.received])):  # so that all end after the same step
+            raise Stopped(number, _how_to_go_on(progress))
         if progress.step % config.save_every == 0:
             with failing_together():
                 save()

@@ -71,11 +71,7 @@ class TuneExtractionConfig:
 
 
 def tune_extraction(config: TuneExtractionConfig) -> str:
-    """Try every setting of `GRID`, keep the best one in the run's folder, and return the table.
-
-    Raises:
-        InputError: the run or the data cannot be used, or the split to choose on is a test split.
-    """
+    """Try every setting of `GRID`, keep the best one in the run's folder, and return the table."""
     refuse_wrong_values(config)
     refuse_test_split("split", config.split)
     if needs_no_training(str(config.run)) or not (config.run / DECODER_FILE).is_file():

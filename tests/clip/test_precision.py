@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -14,13 +13,13 @@ import torch
 import grounding
 from grounding.clip import precision
 from grounding.clip.precision import number_format
-from grounding.data.refcocog import RefCOCOg
-from grounding.data.refshapes.writer import write_refshapes
+from grounding.data.refshapes.writer import make_split_scene
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.runtime.errors import InputError
 from tests.tiny_clip import save_tiny_clip
 
+PHRASES = ["the red circle", "the ring left of a star", "the smallest square"]
 LARGEST_ERROR, MEAN_ERROR = 0.25, 0.005  # of heat in [0, 1], as docs/performance.md says
 
 
@@ -37,26 +36,13 @@ def test_another_precision_is_refused() -> None:
         grounding.load("zero-shot", precision="float16")  # type: ignore[arg-type]
 
 
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("scenes") / "refshapes"
-    write_refshapes(root, {"train": 1, "val": 1, "test": 4}, seed=5)
-    return root
-
-
-def asked(scenes: Path) -> Iterator[tuple[np.ndarray, list[str]]]:
-    dataset = RefCOCOg(scenes, "test", group_by="image")
-    for index in range(len(dataset)):
-        yield dataset[index].image, dataset[index].phrases
-
-
 @pytest.mark.parametrize("name", ["refshapes", "zero-shot", "yolo-clip"])
-def test_bfloat16_moves_heatmaps_within_bounds(scenes: Path, name: str) -> None:
+def test_bfloat16_moves_heatmaps_within_bounds(name: str) -> None:
     exact, halved = (grounding.load(name, precision=each) for each in ("float32", "bfloat16"))
     errors = [
         np.abs(one.heatmap - other.heatmap)
-        for image, phrases in asked(scenes)
-        for one, other in zip(exact.ground(image, phrases), halved.ground(image, phrases), strict=True)
+        for image in (make_split_scene("test", number, 5)[0].image for number in range(4))
+        for one, other in zip(exact.ground(image, PHRASES), halved.ground(image, PHRASES), strict=True)
     ]
     largest, mean = max(each.max() for each in errors), np.mean([each.mean() for each in errors])
     assert 0 < largest < LARGEST_ERROR and mean < MEAN_ERROR
@@ -68,7 +54,7 @@ def test_without_a_compiler_none_is_tried(monkeypatch: pytest.MonkeyPatch) -> No
         grounding.load("zero-shot", compiled=True)
 
 
-def test_a_compiled_tower_says_the_same(scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compiled_tower_says_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Traced as `torch.compile` traces it; that the kernels it then makes for half a minute are right is its own."""
     if shutil.which("g++") is None:
         pytest.skip("torch.compile needs a C++ compiler, and there is no g++")
@@ -78,8 +64,8 @@ def test_a_compiled_tower_says_the_same(scenes: Path, tmp_path: Path, monkeypatc
         grounding.load("zero-shot", model=small, precision="float32", compiled=each) for each in (False, True)
     )
     assert isinstance(exact, DenseGrounder) and isinstance(compiled, DenseGrounder)
-    image, phrases = next(asked(scenes))
-    for one, other in zip(exact.ground(image, phrases), compiled.ground(image, phrases), strict=True):
+    image = make_split_scene("test", 0, 5)[0].image
+    for one, other in zip(exact.ground(image, PHRASES), compiled.ground(image, PHRASES), strict=True):
         np.testing.assert_allclose(other.heatmap, one.heatmap, atol=1e-4)
 
 

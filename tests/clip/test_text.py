@@ -69,7 +69,7 @@ def test_tokens_are_clips_own_up_to_the_end_token(model, encoder):
 
 def test_order_is_kept_over_batches_of_like_length(model, encoder, monkeypatch, encoded):
     monkeypatch.setattr(text, "BATCH_SIZE", 2)
-    phrases = [*PHRASES, "cup", "the second cup from the right"]
+    phrases = [*PHRASES, "cup", LONGEST]
     assert_clips_own(model, encoder(phrases).embeddings, phrases)
     assert encoded == [2, 2, 2, 1]
 
@@ -92,10 +92,9 @@ def test_phrases_asked_in_passing_are_forgotten_within_a_budget_of_bytes(model, 
     assert encoded == [1, 1]
     more = [f"{long} number {number}" for number in range(10)]
     assert_clips_own(model, encoder(more).embeddings, more)  # although they are more than the budget holds
-    encoder([long])
-    assert encoded == [1, 1, 10, 1]
-    assert_clips_own(model, encoder([short]).embeddings, [short])
-    assert encoded == [1, 1, 10, 1]
+    for phrase in (long, short):
+        assert_clips_own(model, encoder([phrase]).embeddings, [phrase])
+        assert encoded == [1, 1, 10, 1]
 
 
 def test_in_bfloat16_phrases_stay_where_they_were(model, encoder):
@@ -105,22 +104,6 @@ def test_in_bfloat16_phrases_stay_where_they_were(model, encoder):
     assert (halved.embeddings * exact).sum(dim=-1).min() > 0.9995
     assert not torch.equal(halved.embeddings, exact)
     assert model.transformer.resblocks[0].mlp.c_fc.weight.dtype == torch.float32
-
-
-def test_embeddings_asked_for_while_evaluating_serve_training_later(encoder):
-    with torch.inference_mode():
-        encoder(PLAIN)
-    weight = torch.ones(EMBED_DIM, requires_grad=True)
-    embeddings = encoder(PLAIN).embeddings
-    assert not embeddings.requires_grad
-    (embeddings * weight).sum().backward()  # autograd keeps `embeddings`, which it refuses for an inference tensor
-    torch.testing.assert_close(weight.grad, embeddings.sum(dim=0))
-
-
-def test_embeddings_asked_for_under_autocast_are_the_same(encoder):
-    with torch.autocast("cpu", torch.bfloat16):
-        halved = encoder(PLAIN).embeddings
-    torch.testing.assert_close(halved, TextEncoder(loaded_tiny_clip())(PLAIN).embeddings, atol=0, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -142,11 +125,3 @@ def test_very_long_phrases_are_refused_before_they_are_tokenized(monkeypatch):
     monkeypatch.setattr(text.TOKENIZER, "encode", None)
     with pytest.raises(InputError, match=r"\.\.\.' is longer than CLIP's 77 tokens: shorten it"):
         tokenize([" " * 100_000 + "cat"])
-
-
-@pytest.mark.parametrize("phrases", [PHRASES, PHRASES[:1], [LONGEST, "dog", " ".join(["the tree"] * 20)]])
-def test_the_text_tower_stopped_early_equals_the_whole(model, phrases):
-    with torch.no_grad():
-        expected = model.encode_text(clip.tokenize(phrases))
-        assert (text_states(model, tokenize(phrases))[0] - expected).abs().max() < 1e-5
-    assert expected.std() > 0.1

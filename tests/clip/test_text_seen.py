@@ -17,15 +17,10 @@ HIDDEN = ["the red\u200b circle", "\ufeffthe red circle", "the\u2060 red circle"
           "\u200ethe red circle", "the red circle\x00"]  # fmt: skip
 
 
-@pytest.mark.parametrize("phrase", NOTHING, ids=ascii)
-def test_a_phrase_of_which_no_token_is_left_is_empty(phrase: str) -> None:
-    with pytest.raises(InputError, match="the phrase is empty"):
-        tokenize(["a cat", phrase])
-
-
-@pytest.mark.parametrize("phrase", MARKS, ids=ascii)
-def test_a_mark_of_clips_own_is_refused(phrase: str) -> None:
-    with pytest.raises(InputError, match=r"^the phrase '.*' holds <\|startoftext\|> or <\|endoftext\|>"):
+@pytest.mark.parametrize("phrase", [*NOTHING, *MARKS], ids=ascii)
+def test_no_token_and_marks_of_clips_own_are_refused(phrase: str) -> None:
+    said = "the phrase is empty" if phrase in NOTHING else r"the phrase '.*' holds <\|startoftext\|> or <\|endoftext"
+    with pytest.raises(InputError, match=said):
         tokenize(["a cat", phrase])
 
 

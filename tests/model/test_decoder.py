@@ -54,19 +54,13 @@ def make_decoder(output_stride: int = 16, **changes: object) -> HeatmapDecoder:
 
 
 @pytest.mark.parametrize("output_stride", [16, 32])
-def test_heatmap_has_a_quarter_of_the_output_stride_and_starts_low(output_stride):
-    features = make_features(2, 64, 160, output_stride)
-    logits = make_decoder(output_stride)(features, make_phrases(3), torch.tensor([1, 0, 1]))
-    assert logits.shape == (3, 4 * 64 // output_stride, 4 * 160 // output_stride)
-    assert logits.dtype == torch.float32 and logits.sigmoid().mean() < 0.35
-
-
-@pytest.mark.parametrize("output_stride", [16, 32])
 def test_phrases_and_images_together_equal_one_by_one(output_stride):
-    decoder, features, phrases = make_decoder(output_stride), make_features(3, 64, 64, output_stride), make_phrases(5)
+    decoder, features, phrases = make_decoder(output_stride), make_features(3, 64, 160, output_stride), make_phrases(5)
     image_index = [2, 0, 0, 1, 2]
     with torch.no_grad():
         together = decoder(features, phrases, torch.tensor(image_index))
+        assert together.shape == (5, 256 // output_stride, 640 // output_stride) and together.dtype == torch.float32
+        assert together.sigmoid().mean() < 0.35, "it starts low"
         for index, (logits, image) in enumerate(zip(together, image_index, strict=True)):
             pyramid = {stage: maps[image : image + 1] for stage, maps in features.pyramid.items()}
             alone = DenseFeatures(pyramid, features.embeddings[image : image + 1])
@@ -77,21 +71,13 @@ def test_phrases_and_images_together_equal_one_by_one(output_stride):
     assert (together[0] - swapped[0]).abs().max() > 1e-3, "one phrase, two images"
 
 
-@pytest.mark.parametrize("output_stride", [16, 32])
-def test_region_embeddings_start_as_the_dense_embeddings(output_stride):
-    decoder, features = make_decoder(output_stride), make_features(2, 64, 96, output_stride)
+def test_region_embeddings_start_as_the_dense_embeddings():
+    decoder, features = make_decoder(), make_features(2, 64, 96, 16)
     torch.testing.assert_close(decoder.region_embeddings(features), features.embeddings, atol=1e-6, rtol=0)
     torch.nn.init.normal_(decoder.adapter.correction.weight)
     corrected = decoder.region_embeddings(features)
     assert (corrected - features.embeddings).abs().max() > 0.1
     torch.testing.assert_close(corrected.norm(dim=1), torch.ones_like(corrected[:, 0]))
-
-
-def test_every_parameter_learns():
-    decoder = make_decoder()
-    logits = decoder(make_features(2, 64, 64, 16), make_phrases(4), torch.tensor([0, 1, 1, 0]))
-    logits.square().mean().backward()
-    assert [name for name, parameter in decoder.named_parameters() if not parameter.grad.abs().max() > 0] == []
 
 
 def test_a_query_dimension_that_the_heads_do_not_divide_is_refused():

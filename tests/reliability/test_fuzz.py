@@ -83,13 +83,3 @@ def test_the_trial_notices_time_and_memory(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(time, "process_time", iter([0.0, 4.0, 0.0, 6.0]).__next__)
     assert not trial.give(b"")
     assert trial.give(b"") == "it took 6 seconds"
-
-
-def test_the_same_seed_gives_the_same_inputs(tmp_path: Path) -> None:
-    reader = make_readers(tmp_path)["unpickler"]
-    given: list[bytes] = []
-    reader.trial.read = given.append
-    for seed in (3, 3, 4):
-        fuzz(reader, 20, seed=seed, hide_progress=True)
-    once = len(given) // 3
-    assert given[:once] == given[once : 2 * once] != given[2 * once :]

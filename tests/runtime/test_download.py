@@ -47,18 +47,14 @@ def assert_fetched(server, folder, *ranges, content=CONTENT):
         (1000, "other-range", ["bytes=1000-", None]),
         (len(CONTENT), None, [f"bytes={len(CONTENT)}-", None]),
         (len(CONTENT) + 4, None, [f"bytes={len(CONTENT) + 4}-", None]),
+        (1000, "ignored", ["bytes=1000-"]),  # the range: all is sent, and nothing is doubled
     ],
 )
 def test_goes_on_with_the_part_of_a_killed_run(server, tmp_path, size, fault, asked):
     leave_part(server, tmp_path, (CONTENT + b"more")[:size])
-    server.faults = [fault] if fault else []
+    server.ignore_range = fault == "ignored"
+    server.faults = ["other-range"] if fault == "other-range" else []
     assert_fetched(server, tmp_path, *asked)
-
-
-def test_a_server_that_ignores_range_sends_all_and_nothing_is_doubled(server, tmp_path):
-    leave_part(server, tmp_path, CONTENT[:1000])
-    server.ignore_range = True
-    assert_fetched(server, tmp_path, "bytes=1000-")
 
 
 def test_a_part_of_a_file_that_was_changed_since_is_started_anew(server, tmp_path):
@@ -77,7 +73,7 @@ def test_a_part_of_another_address_is_left_alone(server, tmp_path):
     assert (tmp_path / "a.zip").read_bytes() == CONTENT and part.read_bytes() == OTHER[:1000]
 
 
-def test_dropped_connections_are_resumed_for_as_long_as_bytes_come(server, tmp_path, monkeypatch):
+def test_dropped_connections_are_resumed_for_as_long_as_bytes_come(server, tmp_path):
     server.faults = ["drop", "drop", "drop"]
     fetch(server.url("a.zip"), tmp_path, tries=2)
     first, *others = (asked for _, asked in server.requests)
@@ -93,7 +89,7 @@ def test_what_another_try_mends_is_mended(server, tmp_path, faults, requests):
     assert (tmp_path / "a.zip").read_bytes() == CONTENT
 
 
-def test_a_server_that_always_breaks_off_at_one_place_is_given_up(server, tmp_path, monkeypatch):
+def test_a_server_that_always_breaks_off_at_one_place_is_given_up(server, tmp_path):
     server.ignore_range = True
     server.faults = ["drop"] * 100
     with pytest.raises(InputError, match="goes on where this one stopped"):

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from grounding.methods.names import names_of
 from grounding.runtime.files import atomic_write, write_text_atomic
 from tests.toy_data import make_trained_run
 
@@ -20,6 +21,13 @@ def test_an_error_leaves_the_one_before(tmp_path: Path) -> None:
     with pytest.raises(TypeError), atomic_write(path) as unfinished:
         unfinished.write_text("half") + None  # type: ignore[operator]
     assert path.read_text() == "old" and [each.name for each in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_what_utf8_lacks_is_written_with_escapes(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    assert names_of(name)[0] == "caf\\udce9"
+    write_text_atomic(tmp_path / "page.html", f"<h1>{name} 红</h1>")
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == "<h1>caf\\udce9 红</h1>"
 
 
 def test_the_content_is_on_the_disk_before_the_name_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from grounding.runtime import cli, distributed
-from grounding.runtime.distributed import failing_together, gather, join_launch, process_count, process_index
+from grounding.runtime.distributed import failing_together, join_launch
 from grounding.runtime.errors import InputError, SharedError
 from grounding.runtime.launch import LAUNCH, is_main, refuse_several
 from tests.scripts import ROOT
@@ -37,11 +37,15 @@ ALONE = [
 
 
 @pytest.mark.parametrize("environment", ALONE)
-def test_a_part_of_a_launch_is_one_process(monkeypatch, environment: dict[str, str]) -> None:
+def test_a_part_of_a_launch_is_one_process_and_a_whole_one_counts(monkeypatch, environment: dict[str, str]) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     refuse_several("this")
     assert is_main()
+    numbered(monkeypatch)
+    assert not is_main()
+    with pytest.raises(InputError, match="this works in one process"):
+        refuse_several("this")
 
 
 @pytest.mark.parametrize(
@@ -59,13 +63,6 @@ def test_several_processes_without_a_whole_launch_are_refused(monkeypatch, chang
     for start in (lambda: refuse_several("this"), lambda: join_launch("cpu")):
         with pytest.raises(InputError, match=f"{said}.*: start several processes with torchrun, or unset WORLD_SIZE"):
             start()
-
-
-def test_a_whole_launch_counts(monkeypatch) -> None:
-    numbered(monkeypatch)
-    assert not is_main()
-    with pytest.raises(InputError, match="this works in one process"):
-        refuse_several("this")
 
 
 def test_variables_that_were_left_behind_make_no_launch() -> None:
@@ -101,42 +98,25 @@ def test_which_process_says_why_they_end(monkeypatch, capsys, error: BaseExcepti
     assert slept == ([cli.SECONDS_FOR_THE_FIRST] if code == 2 and rank == "1" else [])
 
 
-def test_one_process_alone_needs_no_group() -> None:
-    assert (process_index(), process_count()) == (0, 1)
-    assert gather([1, 2]) == [1, 2]
-    with pytest.raises(KeyError), failing_together():
-        raise KeyError
-
-
 @pytest.mark.parametrize(
-    ("rank", "own", "other", "expected"),
-    [
-        ("0", None, "wrong", InputError),
-        ("1", None, "wrong", SharedError),
-        ("0", OSError("full"), None, OSError),
-        ("1", InputError("mine"), "wrong", SharedError),
-    ],
+    ("rank", "own", "expected"), [("0", None, InputError), ("1", None, SharedError), ("1", "mine", SharedError)]
 )
-def test_what_stops_one_process_stops_both(monkeypatch, rank, own, other, expected) -> None:
+def test_what_stops_one_process_stops_both(monkeypatch, rank: str, own: str | None, expected: type) -> None:
     """Two processes are started in tests/training; here the other one's part is given."""
-    sent: list[str | None] = []
 
     def exchanged(messages: list[str | None], message: str | None) -> None:
-        sent.append(message)
-        messages[:] = [message, other] if rank == "0" else [other, message]
+        assert message == own
+        messages[:] = [message, "wrong"] if rank == "0" else ["wrong", message]
 
     numbered(monkeypatch, rank)
     monkeypatch.setattr(distributed, "process_count", lambda: 2)
-    monkeypatch.setattr(distributed, "process_index", lambda: int(rank))
     monkeypatch.setattr(distributed.dist, "all_gather_object", exchanged)
 
-    def together() -> None:
-        with failing_together():
-            if own is not None:
-                raise own
+    @failing_together()
+    def work() -> None:
+        if own is not None:
+            raise InputError(own)
 
-    with pytest.raises(expected, match="full" if other is None else "wrong") as ended:
-        together()
+    with pytest.raises(expected, match="wrong") as ended:
+        work()
     assert type(ended.value) is expected
-    if own is not None:
-        assert str(own) in str(sent[0]) and "\n" not in str(sent[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,18 +57,10 @@ def test_an_empty_path_is_not_the_present_folder() -> None:
 
 
 def test_numbers_switches_and_lists_are_read_as_before() -> None:
-    @dataclass(frozen=True)
-    class Kinds:
-        """Of every kind."""
-
-        number: float = 0
-        count: int = 0
-        switch: bool = False
-        share: int | float | None = 1
-        sizes: tuple[int, ...] = ()
-        names: list[str] = field(default_factory=list)
-
-    words = ["--number", "1e-3", "--count", "1000", "--switch", "true", "--share", "null", "--sizes", "[448, 512]",
-             "--names", '["a", "b"]']  # fmt: skip
-    assert parse(Kinds, "train", words) == Kinds(0.001, 1000, True, None, (448, 512), ["a", "b"])
-    assert parse(Kinds, "train", ["--share", ".5", "--switch", "no"]) == Kinds(share=0.5)
+    words = ["--data", "d", "--output", "o", "--learning_rate", "1e-3", "--epochs", "1000", "--resume", "true",
+             "--subset", "null", "--model.inference_sizes", "[448, 512]"]  # fmt: skip
+    found = parse(TrainConfig, "train", words)
+    assert (found.learning_rate, found.epochs, found.resume, found.subset) == (0.001, 1000, True, None)
+    assert found.model.inference_sizes == (448, 512)
+    found = parse(TrainConfig, "train", [*words, "--subset", ".5", "--resume", "no"])
+    assert (found.subset, found.resume) == (0.5, False)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -19,7 +20,6 @@ from grounding.training.config import TrainConfig
 from grounding.training.criterion import LossConfig, TrainingCriterion
 from grounding.training.run_folder import STEP_TAGS
 from grounding.training.train import train
-from tests.killed import Killed, killed_after
 from tests.processes import newest_state
 
 SMALL = DecoderConfig(width=16, blocks=1, queries=2, query_dim=8)
@@ -37,6 +37,15 @@ def at_step(patch: pytest.MonkeyPatch, number: int, change: Callable[[Losses], L
         return change(found) if number <= next(calls) <= max(number, until) else found
 
     patch.setattr(TrainingCriterion, "forward", disturbed)
+
+
+class Killed(Exception):
+    pass
+
+
+def killed_after(patch: pytest.MonkeyPatch, steps: int, death: type[BaseException] | BaseException = Killed) -> None:
+    """Ends the process's trainings in the middle of the step after `steps`, which are counted over all of them."""
+    at_step(patch, steps + 1, Mock(side_effect=death))
 
 
 def logged(run: Path) -> dict[str, dict[int, float]]:

@@ -23,11 +23,8 @@ from grounding.runtime.errors import SettingsError
 from grounding.training.config import TrainConfig
 from grounding.training.search import DEFAULT_SPACE, TuneConfig, read_space, tune
 from grounding.training.train import train
-from tests.killed import killed_after
-from tests.scripts import assert_refused, run_script
-from tests.training.runs import assert_same, decoder_of, equal
+from tests.training.runs import decoder_of, equal, killed_after
 
-Capture = pytest.CaptureFixture[str]
 SPACE = {"learning_rate": {"low": "1e-4", "high": 1e-2, "log": True}, "model.decoder.width": [8, 16]}
 
 
@@ -49,10 +46,6 @@ def states(search: TuneConfig) -> list[str]:
 
 def trial(search: TuneConfig, number: int) -> Path:
     return search.output / f"trial_{number:04d}"
-
-
-def epochs(run: Path) -> list[int]:
-    return [json.loads(line)["epoch"] for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
 def scripted(monkeypatch: pytest.MonkeyPatch, *scores: tuple[float, ...]) -> None:
@@ -77,8 +70,9 @@ def test_the_best_trial_can_be_used_and_repeated(search: TuneConfig, undisturbed
         saved = yaml.safe_load((folder / "config.yaml").read_text())
         assert saved["learning_rate"] == float(row["params_learning_rate"])
         assert saved["model"]["decoder"]["width"] == int(row["params_model.decoder.width"])
-        measured = [json.loads(line)["acc@0.5"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
-        assert float(row["value"]) == max(measured)
+        measured = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        assert float(row["value"]) == max(each["acc@0.5"] for each in measured)
+        assert [each["epoch"] for each in measured] == [1, 2]
         assert not (folder / "states").exists()
     assert equal(decoder_of(undisturbed.output), decoder_of(trial(search, 0))), "first the configuration itself"
     assert len({row["params_learning_rate"] for row in rows(search)}) == 3
@@ -118,23 +112,9 @@ def test_a_killed_trial_goes_on_and_others_are_left_alone(search: TuneConfig, mo
     tune(search)
     assert {path: path.read_bytes() for path in first.rglob("*") if path.is_file()} == before
     assert rows(search) == rows(whole)
-    assert epochs(trial(search, 1)) == [1, 2]
     tune(replace(search, trials=4))
     assert rows(search)[:3] == rows(whole) and states(search) == ["COMPLETE"] * 4
     assert len({row["params_learning_rate"] for row in rows(search)}) == 4, "no sampler began anew"
-
-
-def test_what_on_epoch_raises_ends_a_run_that_may_go_on(config: TrainConfig, undisturbed: TrainConfig) -> None:
-    def stop(epoch: int, measures: dict[str, float]) -> None:
-        raise LookupError(epoch)
-
-    with pytest.raises(LookupError, match="1"):
-        train(config, on_epoch=stop)
-    assert epochs(config.output) == [1]
-    told: list[int] = []
-    train(replace(config, resume=True), on_epoch=lambda epoch, _: told.append(epoch))
-    assert told == [2]
-    assert_same(config, undisturbed)
 
 
 @pytest.mark.parametrize(
@@ -160,12 +140,10 @@ def test_bad_values_fail_their_trial_alone(
     [
         ({"learning_rat": [1, 2]}, "no setting 'learning_rat'"),
         ({"model.decoder.kind": ["convolutional", "adapters"]}, "'model.decoder.kind' cannot be compared"),
-        ({"learning_rate": {"low": 0.1, "high": 0.01}}, "learning_rate cannot be searched"),
         ({"learning_rate": {"low": 0.1}}, "learning_rate cannot be searched .*'high'"),
         ({"learning_rate": {"low": "small", "high": 1}}, "learning_rate cannot be searched .*'small'"),
         ({"learning_rate": []}, "learning_rate cannot be searched"),
         ({"learning_rate": [0.1, -1]}, "learning_rate is -1"),
-        ({"phrases_per_image": {"low": 0, "high": 4}}, "phrases_per_image is 0"),
         ({"phrases_per_image": {"low": 1.5, "high": 4}}, "phrases_per_image is 1.5"),
         ({"model.decoder.width": ["wide"]}, r"model\.decoder\.width is 'wide'"),
         ({"augmentation.flip": {"low": 0, "high": 1}}, "augmentation.flip cannot be searched"),
@@ -212,20 +190,3 @@ def test_what_a_search_refuses(search: TuneConfig, tmp_path: Path, monkeypatch: 
         refused(r"study\.db cannot be used \(database or disk is full\)", trials=2)
     (search.output / "study.db").write_text("words, and no database\n" * 50)
     refused(r"study\.db cannot be used")
-
-
-def test_from_the_command_line(search: TuneConfig, tmp_path: Path, capsys: Capture) -> None:
-    helped = run_script(capsys, "train.py", "tune", "--help")
-    assert helped.code == 0 and "study folder" in helped.out
-    assert "train.py tune" in run_script(capsys, "train.py", "--help").out
-    model = {"clip": search.model.clip, "model_size": 64, "decoder": {"width": 16, "blocks": 1}}
-    section = {"data": str(search.data), "output": str(tmp_path / "run"), "device": "cpu", "epochs": 1, "model": model}
-    file = tmp_path / "experiment.yaml"
-    file.write_text(yaml.safe_dump({"train": section, "tune": {"trials": 9, "space": SPACE}}))
-    words = ["train.py", "tune", "--config", file, "--output", search.output, "--trials", 1]
-    outcome = run_script(capsys, *map(str, words))
-    assert outcome.code == 0, outcome
-    assert "1 trials" in outcome.out and not (tmp_path / "run").exists()
-    assert "'model.decoder.width': 16" in outcome.out
-    wrong = run_script(capsys, *map(str, words), "--space", '{"learning_rat": [0.1]}')
-    assert_refused(wrong, "learning_rat")

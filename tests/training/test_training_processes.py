@@ -22,12 +22,21 @@ from grounding.training.config import TrainConfig
 from grounding.training.run_folder import RunFolder
 from grounding.training.train import train
 from tests.ended import ending_both, no_space
-from tests.killed import Killed, killed_after
 from tests.processes import in_processes, largest_difference, newest_state
 from tests.scripts import ROOT
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import write_toy_data
-from tests.training.runs import ALL_LOSSES, AUGMENTED, SMALL, at_step, logged, signalled, state_names
+from tests.training.runs import (
+    ALL_LOSSES,
+    AUGMENTED,
+    SMALL,
+    Killed,
+    at_step,
+    killed_after,
+    logged,
+    signalled,
+    state_names,
+)
 
 KINDS = ("convolutional", "adapters")
 IMAGES, IMAGES_PER_BATCH, EPOCHS = 15, 4, 3  # 4 steps an epoch, the last one filled up

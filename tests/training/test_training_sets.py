@@ -11,6 +11,7 @@ from grounding.methods.config import ModelConfig
 from grounding.model.decoder import DecoderConfig
 from grounding.runtime.errors import SettingsError
 from grounding.training.config import TrainConfig
+from grounding.training.criterion import LossConfig
 from grounding.training.datasets import training_data, training_items
 from grounding.training.train import train
 
@@ -44,13 +45,15 @@ ADAPTERS = DecoderConfig(kind="adapters")
 @pytest.mark.parametrize(
     ("decoder", "changes", "said"),
     [
-        (replace(ADAPTERS, presence=True), {}, r"model\.decoder\.presence is True and .*'adapters'"),
+        (replace(ADAPTERS, presence=True), {}, r"model\.decoder\.presence is true and .*'adapters'"),
         (replace(ADAPTERS, lora_rank=2), {}, r"model\.decoder\.lora_rank is 2 and .*'adapters'"),
         (ADAPTERS, {"sets_per_image": 1}, r"sets_per_image is 1 and .*'adapters'"),
         (DecoderConfig(presence=True), {}, r"presence is true and sets_per_image 0"),
         (DecoderConfig(), {"sets_per_image": 1}, r"presence is false and sets_per_image 1"),
         (DecoderConfig(), {"sets_split_by": "unc"}, r"sets_split_by is 'unc' and sets_per_image 0"),
         (DecoderConfig(), {"model": ModelConfig(spatial_rules=True)}, r"spatial_rules is true and .*'convolutional'"),
+        (DecoderConfig(adapter=False), {"losses": LossConfig(contrast_weight=0.1)}, r"contrast_weight is above 0 and"),
+        (DecoderConfig(), {"losses": LossConfig(distance_weight=1.0)}, r"distance_weight is above 0 and .*lora_rank 0"),
     ],
 )
 def test_settings_that_do_not_go_together(

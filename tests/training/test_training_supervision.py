@@ -112,20 +112,15 @@ def test_a_share_of_images_keeps_its_annotated_boxes(made: TrainConfig) -> None:
     assert len({each.image_id for each in after.expressions}) == 2
 
 
-def test_unsure_answers_and_other_images_are_left_out(made: TrainConfig) -> None:
+def test_unsure_answers_are_left_out_and_none_is_asked_for_again(
+    made: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pseudo(made)
+    monkeypatch.setattr("grounding.training.pseudo_boxes.load", None)
     scores = [json.loads(line)[2] for line in (made.output / "pseudo_boxes.jsonl").read_text().splitlines()]
     middle = sorted(scores)[len(scores) // 2]
     _, after = pseudo(made, least_score=middle)
     assert len(after.expressions) == sum(score >= middle for score in scores)
-    _, after = pseudo(made, subset=2)
-    assert len({each.image_id for each in after.expressions}) == 2
-
-
-def test_what_was_asked_is_not_asked_again(made: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    pseudo(made)
-    monkeypatch.setattr("grounding.training.pseudo_boxes.load", None)
-    pseudo(made, least_score=0.1, boxes_fraction=0.5)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +134,11 @@ def test_what_was_asked_is_not_asked_again(made: TrainConfig, monkeypatch: pytes
         ({"run": Path("nowhere")}, "nowhere holds no trained run"),
     ],
 )
-def test_what_cannot_be_annotated_is_refused(made: TrainConfig, changes: dict[str, Any], message: str) -> None:
+def test_what_cannot_be_annotated_is_refused(
+    made: TrainConfig, undisturbed: TrainConfig, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match="was trained with boxes: give a run of"):
+        pseudo(undisturbed)
     pseudo(made)
     folder = made.data / "annotations"
     before = {path: path.read_bytes() for path in folder.iterdir()}
@@ -155,11 +154,6 @@ def test_a_persons_annotations_are_not_written_over(made: TrainConfig, tmp_path:
     with pytest.raises(InputError, match=r"refs\(pseudo\)\.p would be written over"):
         pseudo(made, data=data)
     assert (data / "annotations" / "refs(pseudo).p").read_bytes() == b"of a person"
-
-
-def test_a_run_with_boxes_annotates_nothing(undisturbed: TrainConfig) -> None:
-    with pytest.raises(InputError, match="was trained with boxes: give a run of"):
-        pseudo(undisturbed)
 
 
 def test_images_of_two_splits_are_refused_before_anything_is_asked(
