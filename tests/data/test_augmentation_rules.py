@@ -12,13 +12,11 @@ from grounding.data.relations import CONNECTORS
 
 @pytest.mark.parametrize(
     "phrase",
-    ["the cup on the left", "the left cup", "on the left side", "monitor in the left side of the image",
-     "the laptop in the right hand picture", "second from left", "the second zebra from the left", "third cow",
-     "the middle of three trains", "kid in middle", "the one in the center", "the chair at the top",
-     "the chair cut off in the top of the photo", "top left pizza", "bowl in top left corner", "a horse in the corner",
-     "head of someone on the edge of the frame", "the giraffe in the background", "cow in the foreground",
-     "the man in the distance", "the drink in the back", "the zebra in front", "nose in the front of the photo",
-     "girl on right in blue", "the man on the left looking right", "the one of the three"],
+    ["the cup on the left", "monitor in the left side of the image", "the laptop in the right hand picture",
+     "second from left", "third cow", "kid in middle", "the one in the center", "bowl in top left corner",
+     "head of someone on the edge of the frame", "the giraffe in the background", "the man in the distance",
+     "the drink in the back", "nose in the front of the photo", "the man on the left looking right",
+     "the one of the three"],
 )  # fmt: skip
 def test_places_in_the_picture_forbid_a_crop(phrase: str) -> None:
     assert names_place(phrase)
@@ -26,12 +24,10 @@ def test_places_in_the_picture_forbid_a_crop(phrase: str) -> None:
 
 @pytest.mark.parametrize(
     "phrase",
-    ["leftmost sheep", "the left most glass", "the rightmost bench", "the elephant closest to the camera",
-     "the smallest elephant", "the dog left of the ring", "the car to the right of the red car",
-     "the ring on the left side of the small star", "pizza at the top of the plate", "the man in front of the bus",
-     "a bag on top of the suitcase", "pen in her left hand", "dog on woman ' s right", "the left arm of the man",
-     "a zebra facing left", "man looking to the right", "man standing right next to a sign", "a middle aged man",
-     "leftover pizza", "woman in a tank top", "the circle above the star", "zebra between the others"],
+    ["leftmost sheep", "the left most glass", "the dog left of the ring", "the ring on the left side of the small star",
+     "pizza at the top of the plate", "the man in front of the bus", "a bag on top of the suitcase",
+     "pen in her left hand", "dog on woman ' s right", "the left arm of the man", "man looking to the right",
+     "man standing right next to a sign", "a middle aged man", "leftover pizza", "woman in a tank top"],
 )  # fmt: skip
 def test_what_stays_true_among_fewer_objects_permits_it(phrase: str) -> None:
     assert not names_place(phrase)
@@ -44,10 +40,8 @@ def test_every_composed_phrase_names_another_object(connector: str) -> None:
 
 @pytest.mark.parametrize(
     "phrase",
-    ["the cup on the left side of the bench", "man on the right hand side of the bus", "the man to the side of a bench",
-     "the dog in back of the car", "the cup at the end of the bench", "pizza at the top of the plate",
-     "a bowl inside the box", "Cup AROUND the vase", "a dog touching the sofa", "chair by the window",
-     "dog beside a cat"],
+    ["the cup on the left side of the bench", "the dog in back of the car", "Cup AROUND the vase",
+     "a dog touching the sofa", "dog beside a cat"],
 )  # fmt: skip
 def test_what_ties_one_object_to_another_is_found(phrase: str) -> None:
     assert names_another(phrase)
@@ -55,9 +49,8 @@ def test_what_ties_one_object_to_another_is_found(phrase: str) -> None:
 
 @pytest.mark.parametrize(
     "phrase",
-    ["a cup", "woman in a tank top", "leftmost sheep", "the cup on the left", "the left side of the picture",
-     "bottle on the right", "pen in her left hand", "a baby", "the man with a racket"],
-)  # fmt: skip
+    ["a baby", "woman in a tank top", "leftmost sheep", "the cup on the left", "the left side of the picture"],
+)
 def test_what_needs_nothing_else_is_not(phrase: str) -> None:
     assert not names_another(phrase)
 
@@ -73,6 +66,7 @@ def test_a_place_that_is_none_because_it_is_beside_a_thing_names_that(phrase: st
 
 SWAPPED = {
     "the left cup": "the right cup",
+    "LEFT CUP": "RIGHT CUP",
     "the Rightmost bench": "the Leftmost bench",
     "left most carrot in the image": "right most carrot in the image",
     "keyboard on the laptop in the right hand picture": "keyboard on the laptop in the left hand picture",

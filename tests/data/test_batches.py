@@ -121,7 +121,7 @@ def test_objects_come_first_in_the_draw() -> None:
     """Three objects of 1, 2 and 9 phrases: with a phrase of each there is one left to draw."""
     scene = Scene([(each, f"phrase {each} {i}") for each, count in ((7, 1), (8, 2), (9, 9)) for i in range(count)])
     phrases: Counter[str] = Counter()
-    for wanted, objects in ((1, 1), (2, 2), (3, 3), (4, 3), (20, 3)):
+    for wanted, objects in ((1, 1), (4, 3), (20, 3)):
         items = TrainingItems(scene, model_size=32, stride=4, phrases_per_image=wanted, seed=0)
         for items.epoch in range(40):
             item = items[0]
@@ -129,11 +129,6 @@ def test_objects_come_first_in_the_draw() -> None:
             assert len(item.region_ids.unique()) == objects
             phrases.update(item.phrases)
     assert len(phrases) == 12  # and each has its turn
-    items = TrainingItems(scene, model_size=32, stride=4, phrases_per_image=3, seed=0, boxed=False)
-    of_the_third = 0
-    for items.epoch in range(100):
-        of_the_third += sum(phrase.startswith("phrase 9") for phrase in items[0].phrases)
-    assert 190 < of_the_third < 260  # of 300: without boxes nobody says which phrases are of one object
 
 
 @pytest.fixture(scope="module")
@@ -181,8 +176,6 @@ def test_an_absent_phrase_is_of_a_category_that_is_not_there() -> None:
     assert all(set(found) == {1, 2} for found in drawn)
     assert not drawn[0][1][0].boxes_xyxy and not drawn[0][1][0].ann_ids and drawn[0][1][0].image_id == 1
     assert drawn[3] == absent_expressions(expressions, regions, seed=3)
-    several = absent_expressions(expressions, regions, seed=0, per_image=3)
-    assert {image_id: len(found) for image_id, found in several.items()} == {1: 3, 2: 3}
 
 
 @pytest.mark.parametrize("phrase", ["the leftmost one", "the dogged striped object", "the blue thing"])

@@ -38,7 +38,6 @@ DAMAGE: dict[str, tuple[Spoil, str, str]] = {
     "no words": (phrase(" . "), "phrase without words", "ref_id 1, sent_id 0"),
     "too long": (phrase("box " * 90), "phrase that CLIP cannot read", "ref_id 1, sent_id 0: the phrase "),
     "two objects": (lambda r, i: r[0].update(ann_id=[1, 2]), "reference that is not about one object", "ref_id 1"),
-    "same ref_id": (lambda r, i: r[0].update(ref_id=2), "id given twice", "ref_id 2 2 times"),
     "same sent_id": (lambda r, i: r[0]["sentences"][0].update(sent_id=1), "id given twice", "sent_id 1 2 times"),
     "two splits": (lambda r, i: r[0].update(split="test"), "image in more than one split", "image_id 1: ['test', 't"),
     "shares": (
@@ -47,7 +46,6 @@ DAMAGE: dict[str, tuple[Spoil, str, str]] = {
     ),
     "no reference": (lambda r, i: r.append("x"), UNUSABLE, "refs(umd).p, reference 24 has no str 'split'"),
     "no id": (lambda r, i: i["annotations"].append({}), UNUSABLE, "entry 24 of 'annotations' has no int 'id'"),
-    "no box": (lambda r, i: i["annotations"][0].update(bbox=[1, 2]), UNUSABLE, "annotation 1 has a bbox that is not"),
 }  # fmt: skip
 
 

@@ -13,7 +13,6 @@ from gdown.exceptions import FileURLRetrievalError
 
 from grounding.data import download as module
 from grounding.data.download import PUBLISHED, PublishedDataset, download, main, verify
-from grounding.runtime import files
 from grounding.runtime.errors import InputError
 from tests.local_server import LocalServer
 from tests.tar_files import archived
@@ -141,19 +140,6 @@ def test_a_lost_image_comes_back_from_the_kept_archive_and_a_whole_data_set_is_l
     shutil.rmtree(tmp_path / "downloads")
     assert not download(TINY, tmp_path)
     assert len(course) == 1
-
-
-def test_a_second_download_into_one_folder_is_refused(tmp_path, drive, monkeypatch):
-    monkeypatch.setattr(files, "SECONDS_FOR_THE_KILLED", 0.1)
-    course = drive(archived(COURSE_FILES, "zip"))
-    with (
-        files.locked(tmp_path / "downloads" / ".lock", "download"),
-        pytest.raises(InputError, match=r"another download works in .*--root"),
-    ):
-        download(TINY, tmp_path)
-    assert not course
-    download(TINY, tmp_path)
-    assert_complete(tmp_path)
 
 
 def test_images_moved_before_a_kill_are_kept_and_the_rest_follows(tmp_path, drive, monkeypatch):

@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
-from PIL.PngImagePlugin import PngInfo
 
 from grounding.data.images import EndsEarlyWarning, as_image, read_image
 from grounding.runtime.errors import InputError
@@ -170,11 +169,10 @@ def image_bytes(form):
     [
         (b"", "it is empty"),
         (b"not an image at all", "unknown format"),
-        (b"\xff\xd8", "give an undamaged"),
         (image_bytes("PNG")[:4000], "give an undamaged"),
         (image_bytes("EPS"), "unknown format"),  # PostScript, which PIL would have Ghostscript interpret
     ],
-    ids=["empty", "text", "only a JPEG's first bytes", "truncated", "PostScript"],
+    ids=["empty", "text", "truncated", "PostScript"],
 )
 def test_what_cannot_be_read_is_refused_in_one_line_that_names_it(tmp_path, content, said):
     path = tmp_path / "photo.jpg"
@@ -198,12 +196,6 @@ def test_what_is_no_file_is_an_input_error(tmp_path, name):
 
 
 def test_what_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
-    swelling = PngInfo()
-    swelling.add_text("Comment", "0" * 80 * 2**20, zip=True)
-    Image.fromarray(noise()).save(tmp_path / "a.png", pnginfo=swelling)
-    assert (tmp_path / "a.png").stat().st_size < 200_000
-    with pytest.raises(InputError, match=r"a\.png cannot be read as an image"):
-        read_image(tmp_path / "a.png")
     Image.fromarray(noise(60, 90)).save(tmp_path / "large.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(InputError, match=r"large\.png has too many pixels"):

@@ -1,10 +1,8 @@
-import collections
 import contextlib
 import os
 import pickle
 import tracemalloc
 
-import numpy as np
 import pytest
 
 from grounding.data.untrusted import load_plain_pickle
@@ -51,13 +49,6 @@ def test_code_in_a_pickle_is_refused_and_not_run(tmp_path, protocol):
     assert not (tmp_path / "ran").exists()
     pickle.loads(path.read_bytes())
     assert (tmp_path / "ran").exists(), "the file would have run code, so the test above tests something"
-
-
-@pytest.mark.parametrize("value", [collections.OrderedDict(a=1), np.arange(3), np.float64(1.0), len, ValueError])
-def test_every_class_and_function_is_refused(tmp_path, value):
-    (tmp_path / "bad.p").write_bytes(pickle.dumps(value))
-    with pytest.raises(InputError, match=r"bad\.p asks for"):
-        load_plain_pickle(tmp_path / "bad.p")
 
 
 @pytest.mark.parametrize(
