@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from grounding.data.augmentation_rules import can_be_mirrored, mirrored_phrase, names_another, names_place
 from grounding.data.relations import CONNECTORS
@@ -53,15 +51,6 @@ def test_what_ties_one_object_to_another_is_found(phrase: str) -> None:
 )
 def test_what_needs_nothing_else_is_not(phrase: str) -> None:
     assert not names_another(phrase)
-
-
-WORDS = "left right top corner edge upper in back front hand side - end most of the her 's looking on man big photo two"
-
-
-@given(st.lists(st.sampled_from(WORDS.split()), min_size=2, max_size=9).map(" ".join))
-def test_a_place_that_is_none_because_it_is_beside_a_thing_names_that(phrase: str) -> None:
-    if not names_place(phrase) and names_place(phrase.replace(" of ", " at ")):
-        assert names_another(phrase)
 
 
 SWAPPED = {
