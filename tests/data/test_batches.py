@@ -1,7 +1,4 @@
-"""What is drawn for an epoch: the same again, never a phrase that was not announced, and no box where none is used.
-
-Beside it expressions for any number of objects: made of those for one, or drawn from images where they fit something.
-"""
+"""What is drawn for an epoch: the same again, never a phrase that was not announced, and no box where none is used."""
 
 from __future__ import annotations
 

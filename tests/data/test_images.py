@@ -50,6 +50,14 @@ def test_alpha_is_composited_over_white(tmp_path, mode):
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.broadcast_to(pixels[..., :-1], (6, 9, 3)))
 
 
+def test_the_transparent_colour_of_a_palette_is_white(tmp_path):
+    image = Image.fromarray(noise()).quantize(4)
+    image.save(tmp_path / "a.png", transparency=1)
+    expected = np.array(image.convert("RGB"))
+    expected[np.asarray(image) == 1] = 255
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), expected)
+
+
 def test_sixteen_bits_are_scaled_and_not_cut_off(tmp_path):
     values = np.array([[0, 255, 257, 1000], [32768, 40000, 65000, 65535]], dtype=np.uint16)
     expected = as_rgb(np.rint(values / 65535 * 255))
