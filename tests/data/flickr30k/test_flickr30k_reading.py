@@ -60,7 +60,9 @@ def test_without_boxes_the_chains_that_have_none_count_too_and_ids_stay(root: Pa
     assert all(np.isnan(each.box_xyxy).all() and not each.parts_xyxy for each in more)
     assert set(boxed.expressions) <= set(unboxed.expressions)
     assert unboxed.left_out == {"not visual": 1, "of a caption about something else": 1}
-    assert not any(each.parts_xyxy for each in without_boxes(unboxed[0]).expressions)
+    hidden = without_boxes(boxed[0])
+    assert not hidden.regions and not any(each.parts_xyxy for each in hidden.expressions)
+    assert hidden.boxes_xyxy.tolist() == [[0, 0, 100, 60]] * 4
 
 
 def by_the_authors_rules(root: Path, image_id: int) -> list[tuple[str, list[str], list[list[int]]]]:

@@ -67,13 +67,15 @@ def test_boxes_of_their_own_go_with_the_refs_of_their_name(root):
     assert RefCOCOg(root, "val", split_by="pseudo").expressions[0].box_xyxy == (3, 4, 8, 10)
 
 
-def test_missing_image_is_named_when_read_and_counted_by_the_check(root):
+def test_a_missing_image_or_one_of_another_size_is_named(root):
     dataset = RefCOCOg(root, "val")
     for name in ("toy_007.png", "toy_009.png"):
         (root / "images" / name).unlink()
     with pytest.raises(InputError, match=r"toy_007\.png"):
         dataset[0]
-    assert dataset[1].image.ndim == 3
+    Image.new("RGB", (5, 6)).save(root / "images" / "toy_008.png")
+    with pytest.raises(InputError, match=r"toy_008\.png has 5x6 pixels where the annotations say"):
+        dataset[1]
     with pytest.raises(InputError, match=r"2 of the 3 images of split 'val'.*toy_007\.png"):
         dataset.check_images()
     RefCOCOg(root, "train").check_images()
