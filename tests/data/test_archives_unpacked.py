@@ -76,22 +76,14 @@ def test_a_full_disk_is_no_damage_of_the_archive(tmp_path, monkeypatch):
     monkeypatch.setattr(zipfile.ZipFile, "extractall", full)
     with pytest.raises(OSError, match="No space left"):
         unpack(write_any(tmp_path / "a", "zip", {"a.jpg": b"a"}), tmp_path / "out")
-    with pytest.raises(FileExistsError):  # nor is a folder that is there already, and not unpacked into
-        unpack(tmp_path / "a", tmp_path)
 
 
-def cut(share):
-    return lambda data: data[: int(share * len(data))]
+def cut(data):
+    return data[: len(data) // 2]
 
 
 def with_changed_byte(data):
     data[len(data) // 2] ^= 0xFF
-    return data
-
-
-def encrypted(data):
-    data[6] |= 1  # the flag of the member's own header, and of its entry in the directory
-    data[data.index(b"PK\x01\x02") + 8] |= 1
     return data
 
 
@@ -105,9 +97,8 @@ def with_a_place_below_zero(data):
 @pytest.mark.parametrize(
     ("kind", "spoil"),
     [
-        *((kind, cut(share)) for kind in ("zip", "tar", "gz", "bz2", "xz") for share in (0.0, 0.001, 0.5)),
+        *((kind, cut) for kind in ("zip", "tar", "gz", "bz2", "xz")),
         *((kind, with_changed_byte) for kind in ("zip", "gz", "bz2", "xz")),
-        ("zip", encrypted),
         ("zip", with_a_place_below_zero),
         ("zip", lambda data: b"<html>Google Drive - Quota exceeded</html>"),
     ],
@@ -127,9 +118,3 @@ def test_what_is_made_to_fill_a_disk_is_refused_on_the_way(tmp_path, kind, monke
     refuses(archive, tmp_path, "bomb cannot be unpacked .it unpacks to more than 100 times its own size")
     written = sum(path.stat().st_size for path in (tmp_path / "inner").rglob("*") if path.is_file())
     assert written <= max(100 * archive.stat().st_size, 2**20)
-
-
-@pytest.mark.parametrize("kind", ["zip", "tar"])
-@pytest.mark.parametrize("names", [("a", "a/b.jpg"), ("a/b.jpg", "a")])
-def test_a_file_that_others_lie_in_is_refused(tmp_path, kind, names):
-    refuses(write_any(tmp_path / "odd", kind, dict.fromkeys(names, b"x")), tmp_path, "odd cannot be unpacked")

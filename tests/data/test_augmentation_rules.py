@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from grounding.data.augmentation_rules import can_be_mirrored, mirrored_phrase, names_another, names_place
 from grounding.data.relations import CONNECTORS
@@ -12,13 +10,11 @@ from grounding.data.relations import CONNECTORS
 
 @pytest.mark.parametrize(
     "phrase",
-    ["the cup on the left", "the left cup", "on the left side", "monitor in the left side of the image",
-     "the laptop in the right hand picture", "second from left", "the second zebra from the left", "third cow",
-     "the middle of three trains", "kid in middle", "the one in the center", "the chair at the top",
-     "the chair cut off in the top of the photo", "top left pizza", "bowl in top left corner", "a horse in the corner",
-     "head of someone on the edge of the frame", "the giraffe in the background", "cow in the foreground",
-     "the man in the distance", "the drink in the back", "the zebra in front", "nose in the front of the photo",
-     "girl on right in blue", "the man on the left looking right", "the one of the three"],
+    ["the cup on the left", "monitor in the left side of the image", "the laptop in the right hand picture",
+     "second from left", "third cow", "kid in middle", "the one in the center", "bowl in top left corner",
+     "head of someone on the edge of the frame", "the giraffe in the background", "the man in the distance",
+     "the drink in the back", "nose in the front of the photo", "the man on the left looking right",
+     "the one of the three"],
 )  # fmt: skip
 def test_places_in_the_picture_forbid_a_crop(phrase: str) -> None:
     assert names_place(phrase)
@@ -26,12 +22,10 @@ def test_places_in_the_picture_forbid_a_crop(phrase: str) -> None:
 
 @pytest.mark.parametrize(
     "phrase",
-    ["leftmost sheep", "the left most glass", "the rightmost bench", "the elephant closest to the camera",
-     "the smallest elephant", "the dog left of the ring", "the car to the right of the red car",
-     "the ring on the left side of the small star", "pizza at the top of the plate", "the man in front of the bus",
-     "a bag on top of the suitcase", "pen in her left hand", "dog on woman ' s right", "the left arm of the man",
-     "a zebra facing left", "man looking to the right", "man standing right next to a sign", "a middle aged man",
-     "leftover pizza", "woman in a tank top", "the circle above the star", "zebra between the others"],
+    ["leftmost sheep", "the left most glass", "the dog left of the ring", "the ring on the left side of the small star",
+     "pizza at the top of the plate", "the man in front of the bus", "a bag on top of the suitcase",
+     "pen in her left hand", "dog on woman ' s right", "the left arm of the man", "man looking to the right",
+     "man standing right next to a sign", "a middle aged man", "leftover pizza", "woman in a tank top"],
 )  # fmt: skip
 def test_what_stays_true_among_fewer_objects_permits_it(phrase: str) -> None:
     assert not names_place(phrase)
@@ -44,10 +38,8 @@ def test_every_composed_phrase_names_another_object(connector: str) -> None:
 
 @pytest.mark.parametrize(
     "phrase",
-    ["the cup on the left side of the bench", "man on the right hand side of the bus", "the man to the side of a bench",
-     "the dog in back of the car", "the cup at the end of the bench", "pizza at the top of the plate",
-     "a bowl inside the box", "Cup AROUND the vase", "a dog touching the sofa", "chair by the window",
-     "dog beside a cat"],
+    ["the cup on the left side of the bench", "the dog in back of the car", "Cup AROUND the vase",
+     "a dog touching the sofa", "dog beside a cat"],
 )  # fmt: skip
 def test_what_ties_one_object_to_another_is_found(phrase: str) -> None:
     assert names_another(phrase)
@@ -55,20 +47,10 @@ def test_what_ties_one_object_to_another_is_found(phrase: str) -> None:
 
 @pytest.mark.parametrize(
     "phrase",
-    ["a cup", "woman in a tank top", "leftmost sheep", "the cup on the left", "the left side of the picture",
-     "bottle on the right", "pen in her left hand", "a baby", "the man with a racket"],
-)  # fmt: skip
+    ["a baby", "woman in a tank top", "leftmost sheep", "the cup on the left", "the left side of the picture"],
+)
 def test_what_needs_nothing_else_is_not(phrase: str) -> None:
     assert not names_another(phrase)
-
-
-WORDS = "left right top corner edge upper in back front hand side - end most of the her 's looking on man big photo two"
-
-
-@given(st.lists(st.sampled_from(WORDS.split()), min_size=2, max_size=9).map(" ".join))
-def test_a_place_that_is_none_because_it_is_beside_a_thing_names_that(phrase: str) -> None:
-    if not names_place(phrase) and names_place(phrase.replace(" of ", " at ")):
-        assert names_another(phrase)
 
 
 SWAPPED = {
@@ -82,50 +64,23 @@ SWAPPED = {
     "the lefty batter": "the righty batter",
     "the guy sitting on the leftside": "the guy sitting on the rightside",
     "the cat leaning leftward": "the cat leaning rightward",
-    "the donut in her left hand, her right thumb": "the donut in her right hand, her left thumb",
     "a chair on woman ' s left": "a chair on woman ' s right",
-    "the zebra facing left": "the zebra facing right",
-    "man on right in blue": "man on left in blue",
     "the cup on the right next to the window": "the cup on the left next to the window",
-    "the one on the left behind the dog": "the one on the right behind the dog",
     "the bowl that is right of the cup": "the bowl that is left of the cup",
-    "the circle to the left of the small red star": "the circle to the right of the small red star",
     "the man on the left right behind the sign": "the man on the right right behind the sign",
     "right-angled, on the left": "right-angled, on the right",
 }
 KEPT = [
-    "the bright lamp",
-    "leftover pizza",
-    "the left over pizza",
-    "man standing right next to a stop sign",
-    "the dog right in front of the door",
-    "broccoli that is right in the center",
-    "a cup right on top of the books",
-    "the right side up cup",
-    "the TV",
-]
+    "the bright lamp", "leftover pizza", "the left over pizza", "man standing right next to a stop sign",
+    "broccoli that is right in the center", "the right side up cup", "the TV",
+]  # fmt: skip
 FORBIDDEN = [
-    "the sign that says STOP",
-    "the watch that reads 6 : 32",
-    "the trailer reading garda",
-    "a man wearing # 116",
-    'bus with "express" on it',
-    "pizza in the 9 o ' clock position",
-    "the clock at half past two",
-    "the last giraffe in line",
-    "a portion of cake left on a plate",
-    "the two slices left",
-    "a giraffe looking right behind another giraffe",
-    "man right in blue",
-    "the woman who left her bag",
-    "the cat that left the room",
-    "the man who left",
-    "suitcase left the ground",
-    "what ' s left of the pizza",
-    "the right answer",
-    "the right of way sign",
-    "a key of the right size",
-]
+    "the sign that says STOP", "the trailer reading garda", "a man wearing # 116",
+    "pizza in the 9 o ' clock position", "the last giraffe in line", "a portion of cake left on a plate",
+    "the two slices left", "a giraffe looking right behind another giraffe", "man right in blue",
+    "the woman who left her bag", "the man who left", "suitcase left the ground", "what ' s left of the pizza",
+    "the right answer", "the right of way sign", "a key of the right size",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("phrase", "expected"), SWAPPED.items())

@@ -1,11 +1,9 @@
-"""What is drawn for an epoch: the same again, never a phrase that was not announced, and no box where none is used.
-
-Beside it expressions for any number of objects: made of those for one, or drawn from images where they fit something.
-"""
+"""What is drawn for an epoch: the same again, never a phrase that was not announced, and no box where none is used."""
 
 from __future__ import annotations
 
-from collections import Counter
+import itertools
+from collections import defaultdict
 from dataclasses import fields
 from pathlib import Path
 
@@ -17,9 +15,9 @@ from grounding.data.augment import AugmentationConfig
 from grounding.data.batches import TrainingBatch, TrainingItems, collate
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.refshapes.writer import write_refshapes
-from grounding.data.supervision import WithAbsent, absent_expressions, as_set, box_masks, phrase_masks
+from grounding.data.supervision import absent_expressions, images_with_boxes
 from grounding.geometry import Letterbox
-from grounding.types import Example, Expression, Region, SetExpression
+from grounding.types import Expression, Region, SetExpression
 from tests.toy_data import copy_with_noise_boxes
 
 ALL = AugmentationConfig(crop=True, flip=True)
@@ -51,29 +49,6 @@ def drawn(items: TrainingItems, epochs: int = 3) -> list[TrainingBatch]:
     for items.epoch in range(epochs):
         found.extend(items[slot] for slot in range(len(items)))
     return found
-
-
-class Scene:
-    """A data set for phrases of one's own: a grey image with (object, phrase) each, and another with one phrase."""
-
-    def __init__(self, said: list[tuple[int, str]]) -> None:
-        self._examples = [self._example(1, said), self._example(2, [(100, "nothing")])]
-        self.expressions = [each for example in self._examples for each in example.expressions]
-        self.regions: dict[int, tuple[Region, ...]] = {1: (), 2: ()}
-
-    @staticmethod
-    def _example(image_id: int, said: list[tuple[int, str]]) -> Example:
-        expressions = tuple(
-            Expression(phrase, BOX, image_id, ann, ann, 1000 * image_id + i, Path("none.png"))
-            for i, (ann, phrase) in enumerate(said)
-        )
-        return Example(np.full((40, 40, 3), 90, np.uint8), expressions)
-
-    def __len__(self) -> int:
-        return len(self._examples)
-
-    def __getitem__(self, index: int) -> Example:
-        return self._examples[index]
 
 
 def test_every_phrase_that_comes_is_announced(refshapes: RefCOCOg) -> None:
@@ -117,23 +92,22 @@ def test_collated_phrases_know_their_image(refshapes: RefCOCOg) -> None:
         assert torch.equal(batch.valid[position], item.valid[0])
 
 
-def test_objects_come_first_in_the_draw() -> None:
-    """Three objects of 1, 2 and 9 phrases: with a phrase of each there is one left to draw."""
-    scene = Scene([(each, f"phrase {each} {i}") for each, count in ((7, 1), (8, 2), (9, 9)) for i in range(count)])
-    phrases: Counter[str] = Counter()
-    for wanted, objects in ((1, 1), (2, 2), (3, 3), (4, 3), (20, 3)):
-        items = TrainingItems(scene, model_size=32, stride=4, phrases_per_image=wanted, seed=0)
-        for items.epoch in range(40):
-            item = items[0]
-            assert len(set(item.phrases)) == len(item.phrases) == min(wanted, 12)
-            assert len(item.region_ids.unique()) == objects
-            phrases.update(item.phrases)
-    assert len(phrases) == 12  # and each has its turn
-    items = TrainingItems(scene, model_size=32, stride=4, phrases_per_image=3, seed=0, boxed=False)
-    of_the_third = 0
-    for items.epoch in range(100):
-        of_the_third += sum(phrase.startswith("phrase 9") for phrase in items[0].phrases)
-    assert 190 < of_the_third < 260  # of 300: without boxes nobody says which phrases are of one object
+def test_objects_come_first_in_the_draw(refshapes: RefCOCOg) -> None:
+    for wanted in (1, 3, 20):
+        items = TrainingItems(refshapes, model_size=32, stride=4, phrases_per_image=wanted, seed=0)
+        for index, item in enumerate(drawn(items, 1)):
+            own = refshapes.expressions_of(index)
+            assert len(set(item.phrases)) == len(item.phrases) == min(wanted, len(own))
+            assert len(item.region_ids.unique()) == min(wanted, len({each.ann_id for each in own}))
+
+
+def test_a_fraction_is_a_share_of_the_images_and_larger_ones_contain_it(refshapes: RefCOCOg) -> None:
+    counts = {0.0: 0, 0.001: 1, 0.05: 1, 0.12: 2, 0.13: 3, 0.5: 10, 0.99: 20, 1.0: 20}
+    chosen = [images_with_boxes(refshapes, fraction, seed=3) for fraction in counts]
+    assert [len(each) for each in chosen] == list(counts.values())
+    assert all(smaller <= larger for smaller, larger in itertools.pairwise(chosen))
+    assert chosen[-1] == set(refshapes.regions)
+    assert images_with_boxes(refshapes, 0.5, seed=3) == chosen[5] != images_with_boxes(refshapes, 0.5, seed=4)
 
 
 @pytest.fixture(scope="module")
@@ -181,8 +155,6 @@ def test_an_absent_phrase_is_of_a_category_that_is_not_there() -> None:
     assert all(set(found) == {1, 2} for found in drawn)
     assert not drawn[0][1][0].boxes_xyxy and not drawn[0][1][0].ann_ids and drawn[0][1][0].image_id == 1
     assert drawn[3] == absent_expressions(expressions, regions, seed=3)
-    several = absent_expressions(expressions, regions, seed=0, per_image=3)
-    assert {image_id: len(found) for image_id, found in several.items()} == {1: 3, 2: 3}
 
 
 @pytest.mark.parametrize("phrase", ["the leftmost one", "the dogged striped object", "the blue thing"])
@@ -195,51 +167,25 @@ def test_what_does_not_name_its_category_may_fit_anywhere(phrase: str) -> None:
     assert absent_expressions(unknown, {1: (), 2: ()}, seed=0) == {}, "without categories nobody knows"
 
 
-def test_a_data_set_with_absent_phrases_has_its_own_too(refshapes: RefCOCOg) -> None:
-    both = WithAbsent(refshapes, seed=0)
-    assert len(both) == len(refshapes)
-    found = 0
-    for index in range(len(both)):
-        example, own = both[index], refshapes[index]
-        assert example.expressions[: len(own.expressions)] == tuple(map(as_set, own.expressions))
-        more = example.expressions[len(own.expressions) :]
-        assert len(more) <= 1 and all(not each.boxes_xyxy for each in more)
-        found += len(more)
-    assert found > len(both) / 2
-
-
-def test_drawn_phrases_keep_their_boxes_whatever_is_done_to_the_picture() -> None:
-    """Two boxes, none, and one; mirrored and moved as the picture is."""
-    scene = Scene([(1, "the thing")])
-    boxes = (BOX, (30.0, 6.0, 36.0, 18.0))
-    sets = {1: [SetExpression("both things", boxes, (1, 2), 1, 5, 50, Path("none.png")),
-                SetExpression("a dog", (), (), 1, 6, 60, Path("none.png"))], 77: []}  # fmt: skip
-    items = TrainingItems(scene, model_size=40, stride=4, phrases_per_image=3, sets=sets, sets_per_image=2,
+def test_drawn_sets_keep_their_boxes_whatever_is_done_to_the_picture(refshapes: RefCOCOg) -> None:
+    """Two objects, each of which is drawn alone too, and none."""
+    sets: dict[int, list[SetExpression]] = {}
+    for each, other in zip(refshapes.expressions, refshapes.expressions[2:], strict=False):
+        if each.image_id == other.image_id and each.ann_id != other.ann_id:
+            place = (each.image_id, 10**6, 10**6, each.image_path)
+            both = SetExpression("both", (each.box_xyxy, other.box_xyxy), (each.ann_id, other.ann_id), *place)
+            sets[each.image_id] = [both, SetExpression("a dog", (), (), *place)]
+    assert len(sets) > 10
+    items = TrainingItems(refshapes, model_size=64, stride=4, phrases_per_image=100, sets=sets, sets_per_image=2,
                           augmentation=ALL, seed=0)  # fmt: skip
-    assert {"both things", "a dog"} <= items.phrases
-    moved = 0
-    for items.epoch in range(20):
-        item = items[0]
-        counts = dict(zip(item.phrases, item.box_counts.tolist(), strict=True))
-        assert counts == {"the thing": 1, "both things": 2, "a dog": 0} and len(item.boxes_xyxy) == 3
-        own, first, second = item.boxes_xyxy
-        np.testing.assert_allclose(own, first)  # the same object
-        # The second box lies 10 pixels beside the first, on one side or, mirrored, on the other.
-        scale = (first[2] - first[0]) / 16
-        gap = second[0] - first[2] if second[0] > first[0] else first[0] - second[2]
-        np.testing.assert_allclose(gap, 10 * scale, atol=1e-3)
-        moved += second[0] < first[0]
-        batch = collate([item, items[1]])
-        assert batch.box_counts.tolist() == [*item.box_counts.tolist(), 1] and len(batch.boxes_xyxy) == 4
-        assert len(set(batch.region_ids.tolist())) == 4
-    assert 0 < moved < 20
-
-
-def test_a_phrase_has_the_masks_of_all_its_boxes() -> None:
-    boxes = torch.tensor([[0.0, 0, 6, 6], [4, 4, 12, 12], [9, 1, 11, 3]])
-    counts = torch.tensor([2, 0, 1])
-    masks = box_masks(boxes, 4, 4)
-    merged = phrase_masks(masks, counts)
-    torch.testing.assert_close(merged[0], torch.maximum(masks[0], masks[1]))
-    assert (merged[1] == 0).all()
-    torch.testing.assert_close(merged[2], masks[2])
+    assert {"both", "a dog"} <= items.phrases
+    places = defaultdict(set)
+    for item in drawn(items, 10):
+        if both := sets.get(item.image_ids.item()):
+            assert item.phrases[-2:] == ["both", "a dog"] and item.box_counts.tolist()[-3:] == [1, 2, 0]
+            alone = dict(zip(item.region_ids.tolist()[:-2], item.boxes_xyxy.tolist()[:-2], strict=True))
+            assert item.boxes_xyxy[-2:].tolist() == [alone[ann_id] for ann_id in both[0].ann_ids]
+            places[item.image_ids.item()].add(str(item.boxes_xyxy.tolist()))
+    assert max(map(len, places.values())) > 2
+    batch = collate([item, item])
+    assert batch.box_counts.tolist() == 2 * item.box_counts.tolist()

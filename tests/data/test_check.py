@@ -24,11 +24,6 @@ def root(tmp_path: Path) -> Path:
     return write_toy_data(tmp_path / "data")
 
 
-def test_a_sound_one_has_no_problem(root: Path) -> None:
-    assert list(check(root)) == []
-    assert summary_text([]) == ""
-
-
 def phrase(text: str) -> Spoil:
     return lambda refs, instances: refs[0]["sentences"][0].update(sent=text)
 
@@ -38,7 +33,6 @@ DAMAGE: dict[str, tuple[Spoil, str, str]] = {
     "no words": (phrase(" . "), "phrase without words", "ref_id 1, sent_id 0"),
     "too long": (phrase("box " * 90), "phrase that CLIP cannot read", "ref_id 1, sent_id 0: the phrase "),
     "two objects": (lambda r, i: r[0].update(ann_id=[1, 2]), "reference that is not about one object", "ref_id 1"),
-    "same ref_id": (lambda r, i: r[0].update(ref_id=2), "id given twice", "ref_id 2 2 times"),
     "same sent_id": (lambda r, i: r[0]["sentences"][0].update(sent_id=1), "id given twice", "sent_id 1 2 times"),
     "two splits": (lambda r, i: r[0].update(split="test"), "image in more than one split", "image_id 1: ['test', 't"),
     "shares": (
@@ -47,7 +41,6 @@ DAMAGE: dict[str, tuple[Spoil, str, str]] = {
     ),
     "no reference": (lambda r, i: r.append("x"), UNUSABLE, "refs(umd).p, reference 24 has no str 'split'"),
     "no id": (lambda r, i: i["annotations"].append({}), UNUSABLE, "entry 24 of 'annotations' has no int 'id'"),
-    "no box": (lambda r, i: i["annotations"][0].update(bbox=[1, 2]), UNUSABLE, "annotation 1 has a bbox that is not"),
 }  # fmt: skip
 
 
@@ -58,13 +51,6 @@ def test_each_damage_is_found_and_named(root: Path, name: str) -> None:
     found = list(check(root, images=False))
     assert [each for each in found if each[0] == kind and place in each[1]] == found[:1]
     assert all(other == UNUSABLE and "is about" in said for other, said in found[1:]), "what refers to it, and no more"
-
-
-def test_faults_of_several_entries_are_all_told(root: Path) -> None:
-    edit_toy_data(root, lambda refs, instances: [refs[index].update(ann_id="x") for index in (0, 3)])
-    assert [("ref_id 1 " in said, "ref_id 4 " in said) for _, said in check(root, images=False)] == [
-        (True, False), (False, True)
-    ]  # fmt: skip
 
 
 def test_images_are_looked_for_and_decoded(root: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -48,46 +49,23 @@ def test_an_unreadable_image_says_the_same_from_a_worker(tmp_path: Path, workers
     assert str(raised.value) == str(alone.value)
 
 
-class Clock:
-    """Stands still but for what is added."""
+def test_waiting_is_told_with_its_remedy(monkeypatch):
+    now = 100.0  # a clock that stands still but for what is added
 
-    now = 100.0
+    def read() -> Iterator[int]:
+        nonlocal now
+        for number in range(4):
+            now += 3
+            yield number
 
-    def perf_counter(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(dataloader, "time", clock)
-    return clock
-
-
-def read(clock: Clock, seconds: float) -> Iterator[int]:
-    for number in range(4):
-        clock.now += seconds
-        yield number
-
-
-@pytest.mark.parametrize(
-    ("reading", "learning", "workers", "told"),
-    [
-        (3, 1, 0, "waiting for data: 75% of the time (--workers 4 reads more images at once)"),
-        (3, 1, 4, "waiting for data: 75% of the time (--workers 8 reads more images at once)"),
-        (1, 99, 0, "waiting for data: 1% of the time"),
-        (0, 0, 0, "waiting for data: 0% of the time"),
-    ],
-)
-def test_waiting_is_told_with_its_remedy(clock, reading, learning, workers, told):
-    batches = TimedLoader(read(clock, reading))
-    seen = []
-    for batch in batches:
-        clock.now += learning
-        seen.append(batch)
-    assert seen == [0, 1, 2, 3]
-    assert (batches.waited, batches.lasted) == (4 * reading, 4 * (reading + learning))
-    assert batches.summary(workers) == told
+    monkeypatch.setattr(dataloader, "time", SimpleNamespace(perf_counter=lambda: now))
+    batches = TimedLoader(read())
+    for _ in batches:
+        now += 1
+    assert (batches.waited, batches.lasted) == (12, 16)
+    assert batches.summary(4) == "waiting for data: 75% of the time (--workers 8 reads more images at once)"
+    batches.waited = 0.2
+    assert batches.summary(4) == "waiting for data: 1% of the time"
 
 
 def steps(count: int, images_per_batch: int, *, epoch: int = 0, processes: int = 1, first: int = 0) -> list[list[int]]:

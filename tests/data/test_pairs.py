@@ -86,16 +86,17 @@ def test_only_boxes_are_missing(folder: Path) -> None:
         open_dataset(path, "test")
     with pytest.raises(InputError, match=r"data\.csv has no split 'testA': use one of test, train, val"):
         open_dataset(path, "testA")
+    with pytest.raises(InputError, match=r"there is no file .*none\.csv"):
+        open_dataset(folder / "none.csv", "train")
 
 
-CUP, DOG = '{"image": "a.png", "phrase": "the cup"}', '{"image": "b.png", "phrase": "a dog"}'
+CUP = '{"image": "a.png", "phrase": "the cup"}'
 
 
 @pytest.mark.parametrize(
     ("text", "phrases"),
     [
         ('{"image": "a.png", "raw": "the cup"}\n{"image": "a.png", "raw": "no", "phrase": "a cup"}', "the cup|a cup"),
-        (CUP.replace("the cup", r"  the \t red  cup\n"), "the red cup"),
         ('\ufeffimage, phrase, x1, y1, x2, y2, no\r\na.png, "the cup, left",,,,,3\r\n\r\nb.png,a dog,,,,,\r\n',
          "the cup, left|a dog"),  # as spreadsheets and people write it
     ],
@@ -115,21 +116,15 @@ def box(*sides: object) -> dict[str, object]:
     [
         (box(0.1, 0.2, 0.5, 1), "look like shares of the image: multiply them by its width and height"),
         (box(11, 2, 1, 9), "give the upper left corner first, then the lower right one, not width and height"),
-        (box(1, 9, 11, 9), "give the upper left corner first"),
         (box(1, 2, 11), "give four numbers of pixels, or none of them"),
-        (box(1, 2, "eleven", 9), "give four numbers of pixels, or none of them"),
         (box(1, 2, "nan", 9), "give four numbers of pixels, or none of them"),
     ],
 )
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
 def test_a_box_that_can_be_none_is_refused_with_its_likely_cause(
-    folder: Path, row: dict[str, object], said: str, suffix: str
+    folder: Path, row: dict[str, object], said: str
 ) -> None:
-    with pytest.raises(InputError) as error:
-        ImagePhrasePairs(write(folder, suffix, [ROWS[0] | {"split": ""}, row]))
-    line = 3 if suffix == ".csv" else 2
-    assert str(error.value).startswith(f"{folder / f'data{suffix}'}, line {line} has x1, y1, x2, y2 [")
-    assert said in str(error.value)
+    with pytest.raises(InputError, match=rf"data\.csv, line 3 has x1, y1, x2, y2 \[.*\].*{said}"):
+        ImagePhrasePairs(write(folder, ".csv", [ROWS[0] | {"split": ""}, row]))
 
 
 @pytest.mark.parametrize("sides", [(1, 2, 42, 9), (1, -3, 11, 9), (100, 100, 120, 120), (1, 2, 11, 60)])
@@ -143,39 +138,27 @@ def test_a_box_beyond_its_image_is_refused_when_the_image_is_read(folder: Path, 
     ("text", "said"),
     [
         ("image;phrase\na.png;a cup\n", "begins with 'image;phrase': name each column once, with commas: image,"),
-        ("image,phrase,phrase\na.png,a cup,b\n", "name each column once"),
         ("image,phrase\na.png,the cup, left\n", "line 2 has not 2 values, a column each: give a phrase with a comma"),
-        ("image,phrase\na.png,a cup\na.png\n", "line 3 has not 2 values"),
         ("image,phrase\na.png,\"a cup\n", "is no CSV"),
-        ("image,phrase\na.png,\n", "line 2 has no text as 'phrase'"),
         ("image,phrase\n", "holds no pair: give lines such as"),
         ("image,phrase,split\na.png,a cup,train\na.png,a dog,\n", "has no 'split' for 'a dog' of a.png: give"),
         (f"{CUP}\n{CUP[:-1]}", "line 2 is no JSON: give one object a line"),
-        (f"{CUP}\n" + "[" * 100_000, "line 2 is no JSON"),
         (f"{CUP}\n[]", f"line 2 has no text as 'image': give rows such as {LINE}"),
-        (f'{CUP}\n{{"image": 3, "phrase": "the cup"}}', "line 2 has no text as 'image'"),
         (f'{CUP}\n{{"image": "a", "raw": 7}}', "line 2 has no text as 'phrase'"),
-        (b'{"image": "a.png", "phrase": "caf\xe9"}', "cannot be read as UTF-8 text: give a CSV or JSON-lines file"),
-        (None, "there is no file"),
+        ('{"image": "a.png", "phrase": "caf\xe9"}', "cannot be read as UTF-8 text: give a CSV or JSON-lines file"),
     ],
 )  # fmt: skip
-def test_a_table_that_is_none_is_refused(folder: Path, text: str | bytes | None, said: str) -> None:
-    lines = not isinstance(text, str) or "{" in text or not text.strip()
-    path = folder / ("data.jsonl" if lines else "data.csv")
-    if text is not None:
-        path.write_bytes(text.encode() if isinstance(text, str) else text)
-    with pytest.raises(InputError) as error:
+def test_a_table_that_is_none_is_refused(folder: Path, text: str, said: str) -> None:
+    path = folder / ("data.csv" if text.startswith("image") else "data.jsonl")
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(InputError, match=rf"{re.escape(str(path))}.*{re.escape(said)}"):
         ImagePhrasePairs(path)
-    message = str(error.value)
-    assert str(path) in message and said in message and "\n" not in message
 
 
 @pytest.mark.parametrize("missing", ["d.png", "x" * 300 + ".png", "a\0b.png"], ids=["plain", "long", "impossible"])
 def test_missing_images_are_counted(folder: Path, missing: str) -> None:
     pairs = ImagePhrasePairs(write(folder, ".jsonl", [ROWS[0], ROWS[1] | {"image": missing}]))
-    shown = missing.replace("\0", "\\x00")
-    said = rf"^1 of the 2 .* are missing from {re.escape(str(folder))}, the first {re.escape(shown)}: put them beside"
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=r"^1 of the 2 .* are missing from .*: put them beside"):
         pairs.check_images()
 
 

@@ -1,10 +1,8 @@
-import collections
 import contextlib
 import os
 import pickle
 import tracemalloc
 
-import numpy as np
 import pytest
 
 from grounding.data.untrusted import load_plain_pickle
@@ -53,13 +51,6 @@ def test_code_in_a_pickle_is_refused_and_not_run(tmp_path, protocol):
     assert (tmp_path / "ran").exists(), "the file would have run code, so the test above tests something"
 
 
-@pytest.mark.parametrize("value", [collections.OrderedDict(a=1), np.arange(3), np.float64(1.0), len, ValueError])
-def test_every_class_and_function_is_refused(tmp_path, value):
-    (tmp_path / "bad.p").write_bytes(pickle.dumps(value))
-    with pytest.raises(InputError, match=r"bad\.p asks for"):
-        load_plain_pickle(tmp_path / "bad.p")
-
-
 @pytest.mark.parametrize(
     "data", [b"", b"{}", b"\x80\x02]q", b"\x80\xff.", b"Pan id\n.", pickle.dumps(PLAIN)[:-5]], ids=range(6)
 )
@@ -87,10 +78,3 @@ def test_a_few_bytes_do_not_ask_for_much_memory(tmp_path, data):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 2**20
-
-
-def test_the_name_that_a_file_asks_for_breaks_no_line(tmp_path):
-    (tmp_path / "bad.p").write_bytes(b"cos\x1b[31m\r" + b"x" * 3000 + b"\nsystem\n.")
-    with pytest.raises(InputError, match=r"bad\.p asks for os\\x1b\[31m\\rxxx.*get the file again") as caught:
-        load_plain_pickle(tmp_path / "bad.p")
-    assert str(caught.value).isprintable() and len(str(caught.value)) < 1100

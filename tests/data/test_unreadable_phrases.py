@@ -19,19 +19,10 @@ from grounding.training.train import train
 from tests.tiny_clip import save_tiny_clip
 from tests.toy_data import edit_toy_data, write_toy_data
 
-UNREADABLE = {
-    "the box " * 50: r"longer than CLIP's 77 tokens",
-    "&nbsp;": "the phrase is empty",
-    "the red <|endoftext|> box": "holds <|startoftext|>",
-}
-SENT_ID = 4  # of the second image of train
 
-
-@pytest.mark.parametrize(("phrase", "reason"), UNREADABLE.items())
-def test_whoever_asks_a_data_set_is_told_the_sentence(tmp_path: Path, phrase: str, reason: str) -> None:
+def test_whoever_asks_a_data_set_is_told_the_sentence(tmp_path: Path) -> None:
     def edit(refs: list[dict], instances: dict) -> None:
-        (sentence,) = [each for ref in refs for each in ref["sentences"] if each["sent_id"] == SENT_ID]
-        sentence["sent"] = phrase
+        refs[3]["sentences"][0]["sent"] = "the box " * 50
 
     dataset = RefCOCOg(edit_toy_data(write_toy_data(tmp_path / "data"), edit), "train", group_by="image")
     clip = str(save_tiny_clip(tmp_path / "clip.pt"))
@@ -43,5 +34,5 @@ def test_whoever_asks_a_data_set_is_told_the_sentence(tmp_path: Path, phrase: st
         lambda: sweep(grounder, dataset, [ExtractionConfig()], quality_head=None, images_per_batch=2, workers=0),
         lambda: train(TrainConfig(tmp_path / "data", tmp_path / "run", model=model, device="cpu")),
     ):
-        with pytest.raises(InputError, match=rf"^image_id 2, sent_id {SENT_ID}: .*{reason}"):
+        with pytest.raises(InputError, match=r"^image_id 2, sent_id 4: .*longer than CLIP's 77 tokens"):
             ask()

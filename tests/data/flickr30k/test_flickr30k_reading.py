@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from xml.dom import minidom
@@ -59,7 +60,9 @@ def test_without_boxes_the_chains_that_have_none_count_too_and_ids_stay(root: Pa
     assert all(np.isnan(each.box_xyxy).all() and not each.parts_xyxy for each in more)
     assert set(boxed.expressions) <= set(unboxed.expressions)
     assert unboxed.left_out == {"not visual": 1, "of a caption about something else": 1}
-    assert not any(each.parts_xyxy for each in without_boxes(unboxed[0]).expressions)
+    hidden = without_boxes(boxed[0])
+    assert not hidden.regions and not any(each.parts_xyxy for each in hidden.expressions)
+    assert hidden.boxes_xyxy.tolist() == [[0, 0, 100, 60]] * 4
 
 
 def by_the_authors_rules(root: Path, image_id: int) -> list[tuple[str, list[str], list[list[int]]]]:
@@ -108,20 +111,10 @@ def test_a_box_that_reaches_out_is_clipped_and_one_outside_is_none(root: Path) -
     assert dataset.left_out["without a box"] == 2
 
 
-@pytest.mark.parametrize(
-    ("line", "phrases"),
-    [
-        ("[/EN#1/people A man ] walks", [(1, ("people",), "A man")]),
-        ("a [/EN#1/people man] and [/EN#2/bodyparts/other his hand] .",
-         [(1, ("people",), "man"), (2, ("bodyparts", "other"), "his hand")]),
-        ("A \" caf\u00e9 \" [/EN#7/other caf\u00e9 au lait]", [(7, ("other",), "caf\u00e9 au lait")]),
-        ("no phrase", []),
-    ],
-)  # fmt: skip
-def test_captions(tmp_path: Path, line: str, phrases: list) -> None:
-    (tmp_path / "1.txt").write_bytes(f"{line}\n\nlast\n".encode())
-    first, last = read_captions(tmp_path / "1.txt")
-    assert [(each.chain, each.types, each.text) for each in first] == phrases and last == []
+def test_captions(tmp_path: Path) -> None:
+    (tmp_path / "1.txt").write_bytes('A " caf\u00e9 " [/EN#7/other/food caf\u00e9 au lait ] .\n\nlast\n'.encode())
+    [phrase], last = read_captions(tmp_path / "1.txt")
+    assert (phrase.chain, phrase.types, phrase.text) == (7, ("other", "food"), "caf\u00e9 au lait") and last == []
 
 
 BOX = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
@@ -139,14 +132,10 @@ def described(*objects: str) -> str:
         (ANNOTATION, "<annotation><object>", "is not readable XML"),
         (ANNOTATION, "<annotation></annotation>", "has no whole number 'size/width'"),
         (ANNOTATION, described(BOX), "object 1 has no 'name'"),
-        (ANNOTATION, described("<name>x</name>", BOX), "object 1 has no whole number 'name'"),
         (ANNOTATION, described(NAME, BOX.replace("<ymin>1</ymin>", "")), "object 1 has no whole number 'ymin'"),
         (ANNOTATION, described(NAME, BOX.replace(">9<", ">0<")), "[1, 1, 0, 0] whose minimum is above its maximum"),
         (CAPTIONS, "fine\n[/EN#1/people A man", "caption 2 has a phrase that is not [/EN#NUMBER"),
         (CAPTIONS, "[/EN#1/people a [/EN#2/other b] c]", "caption 1 has a phrase that is not"),
-        (CAPTIONS, "[/EN#x/people a]", "caption 1 has a phrase that is not"),
-        (CAPTIONS, "[/EN#1 a]", "caption 1 has a phrase that is not"),
-        ("test.txt", "", "does not list the numbers of images, each once"),
         ("test.txt", "1007\n1007\n", "does not list the numbers of images, each once"),
         ("test.txt", "../1007\n", "does not list the numbers of images, each once"),
         ("UNRELATED_CAPTIONS", "1007 x\n", "has a line that is no number of an image and of a caption"),
@@ -154,11 +143,8 @@ def described(*objects: str) -> str:
 )
 def test_a_broken_file_is_named(root: Path, name: str, text: str, said: str) -> None:
     (root / name).write_text(text)
-    with pytest.raises(InputError) as error:
+    with pytest.raises(InputError, match=rf"{re.escape(str(root / name))}.*{re.escape(said)}.*: get the file again"):
         Flickr30kEntities(root, "test")
-    message = str(error.value)
-    assert message.startswith(str(root / name)) and said in message
-    assert message.endswith("get the file again from its source")
 
 
 def test_a_part_of_the_data_set_is_told_what_it_lacks(root: Path) -> None:
@@ -169,9 +155,6 @@ def test_a_part_of_the_data_set_is_told_what_it_lacks(root: Path) -> None:
     (root / "flickr30k-images" / f"{FIELD}.jpg").unlink()
     with pytest.raises(InputError, match=rf"1 of the 2 images of split 'test' .* first {FIELD}\.jpg: .* form at https"):
         open_dataset(root, "test").check_images()
-    (root / "Annotations" / f"{FIELD}.xml").unlink()
-    with pytest.raises(InputError, match=rf"{FIELD}\.xml is not readable XML"):
-        open_dataset(root, "test")
     (root / "Sentences").rename(root / "elsewhere")
     with pytest.raises(InputError, match=rf"{STREET}\.txt cannot be read"):
         open_dataset(root, "test")

@@ -7,7 +7,6 @@ import pickle
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from grounding.data.refcocog import GRefCOCO, RefCOCOg
 from grounding.runtime.errors import InputError
@@ -49,13 +48,10 @@ REF = {"ref_id": 1, "ann_id": [3], "image_id": 2, "split": "val", "sentences": [
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"ann_id": []}, "ref_id 1 has ann_id [], which is empty or names an object twice"),
         ({"ann_id": [3, 3]}, "ref_id 1 has ann_id [3, 3], which is empty or names an object twice"),
         ({"ann_id": [3, "4"]}, "ref_id 1 has no int 'ann_id'"),
         ({"ann_id": [3, 1]}, "ref_id 1 is about: ann_id 1 with a box in image 2"),
-        ({"ann_id": [3, 99]}, "ref_id 1 is about: ann_id 99 with a box in image 2"),
         ({"sentences": []}, "has no sentence in split 'val'"),
-        ({"split": "testA"}, "has no split 'val': use one of testA"),
     ],
 )
 def test_what_cannot_be_read_is_named(root, changed, said):
@@ -69,20 +65,3 @@ def test_the_file_that_is_missing_is_named(root):
     (root / "annotations" / "grefs(unc).json").rename(root / "annotations" / "grefs(other).json")
     with pytest.raises(InputError, match=r"has no grefs\(unc\)\.json or grefs\(unc\)\.p, only grefs\(other\)\.json"):
         GRefCOCO(root, "val")
-
-
-def test_refcocog_refuses_refs_about_several_objects(root):
-    (root / "annotations" / "refs(umd).p").write_bytes(pickle.dumps([REF | {"ann_id": [3, 4]}], protocol=2))
-    with pytest.raises(InputError, match="ref_id 1 names 2 objects: data with sets"):
-        RefCOCOg(root, "val")
-
-
-def test_an_image_of_another_size_or_none_is_refused(root):
-    dataset = GRefCOCO(root, "val")
-    path = dataset.expressions[0].image_path
-    Image.new("RGB", (5, 6)).save(path)
-    with pytest.raises(InputError, match=r"has 5x6 pixels where the annotations say"):
-        dataset[0]
-    path.unlink()
-    with pytest.raises(InputError, match="1 of the 2 images"):
-        dataset.check_images()

@@ -14,24 +14,14 @@ from tests.toy_data import edit_toy_data, write_toy_data
 def error(*args, **kwargs):
     with pytest.raises(InputError) as caught:
         RefCOCOg(*args, **kwargs)
-    message = str(caught.value)
-    assert "\n" not in message and not message.endswith(".")
-    return message
-
-
-def test_unknown_group_by_is_refused(root):
-    assert "group_by is 'box'" in error(root, "val", group_by="box")
+    return str(caught.value)
 
 
 def test_missing_files_are_named_with_their_remedy(tmp_path, root):
     download = "python -m grounding.data.download refcocog --root"
     message = error(tmp_path / "nowhere")
     assert f"{tmp_path / 'nowhere'}" in message and download in message
-    message = error(root, split_by="google")
-    assert f"{root} has no refs(google).p, only refs(umd).p: set split_by" in message
-    (tmp_path / "empty").mkdir()
-    message = error(tmp_path / "empty")
-    assert "refs(umd).p" in message and download in message
+    assert f"{root} has no refs(google).p, only refs(umd).p: set split_by" in error(root, split_by="google")
     shutil.move(root / "images", tmp_path / "elsewhere")
     assert f"{root / 'images'}" in error(root)
     (root / "annotations" / "instances.json").unlink()
@@ -49,13 +39,13 @@ def test_split_without_sentences(root):
     assert "'val'" in error(edit_toy_data(root, lambda refs, _: [ref.update(sentences=[]) for ref in refs]), "val")
 
 
-@pytest.mark.parametrize("text", ["{not json", "[]", '{"images": []}', '{"images": [3], "annotations": []}'])
+@pytest.mark.parametrize("text", ["{not json", "[]", '{"images": [3], "annotations": []}'])
 def test_unusable_instances_json(root, text):
     (root / "annotations" / "instances.json").write_text(text)
     assert "instances.json" in error(root)
 
 
-@pytest.mark.parametrize("value", [{}, [], [3], [{"split": "train"}], "refs"], ids=range(5))
+@pytest.mark.parametrize("value", [{}, [], [3], [{"split": "train"}]], ids=range(4))
 def test_refs_file_without_references(root, value):
     (root / "annotations" / "refs(umd).p").write_bytes(pickle.dumps(value))
     assert "refs(umd).p" in error(root)
@@ -70,31 +60,19 @@ TWIN = {"id": 13, "image_id": 7, "category_id": 1, "bbox": [1, 1, 5, 5]}  # of t
     [
         ((*REF, "ann_id"), 12345, ["instances.json", "ref_id 13", "ann_id 12345"]),
         ((*REF, "ann_id"), "13", ["refs(umd).p", "ref_id 13", "ann_id"]),
-        ((*REF, "image_id"), 54321, ["instances.json", "ref_id 13", "image_id 54321"]),
         ((*REF, "image_id"), 8, ["ref_id 13", "ann_id 13", "image 8"]),
         ((*REF, "ref_id"), 2**63, ["refs(umd).p", "ref_id", "beyond 64 bits"]),
         ((*REF, "ref_id"), 14, ["ref_id 14 2 times"]),
         ((*REF, "sentences"), None, ["refs(umd).p", "ref_id 13", "sentences"]),
-        ((*REF, "sentences", 0, "sent_id"), None, ["ref_id 13", "sent_id"]),
-        ((*REF, "sentences", 0, "sent_id"), 19, ["sent_id 19 2 times"]),
         ((*REF, "sentences", 0), {"sent_id": 18, "sent": "", "raw": "  "}, ["refs(umd).p", "ref_id 13, sent_id 18"]),
         ((*REF, "sentences", 0, "sent"), "half \ud83d", ["ref_id 13", "half a character"]),
-        ((*REF, "sentences", 0, "tags"), [1], ["ref_id 13", "tag"]),
-        ((1, "categories", 0), {"id": 1}, ["instances.json", "name"]),
-        ((1, "categories"), [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}], ["'categories' stands twice"]),
-        ((*IMAGE, "id"), "7", ["instances.json", "'images'", "'id'"]),
-        ((*IMAGE, "id"), 8, ["instances.json, image 8 stands twice"]),
-        ((*IMAGE, "file_name"), None, ["instances.json", "image 7", "file_name"]),
         ((*IMAGE, "file_name"), "a/../../b.jpg", ["instances.json", "image 7", "'a/../../b.jpg'"]),
         ((*IMAGE, "file_name"), "C:\\b.jpg", ["instances.json", "image 7", "leads out"]),
-        ((*IMAGE, "width"), None, ["instances.json", "image 7", "width"]),
         ((*IMAGE, "width"), 0, ["image 7", "a size of 0 x"]),
         ((*ANNOTATION, "image_id"), True, ["annotation 13", "'image_id'"]),
-        ((*ANNOTATION, "bbox"), [1, 2, 3], ["instances.json", "annotation 13", "bbox"]),
         ((*ANNOTATION, "bbox"), [1, 2, float("nan"), 3], ["annotation 13", "bbox"]),
         ((*ANNOTATION, "bbox"), [[[]], 2, 3, 3], ["annotation 13", "bbox"]),
         ((*ANNOTATION, "bbox"), [100, 2, 5, 5], ["ref_id 13", "ann_id 13 with a box in image 7"]),
-        ((*ANNOTATION, "bbox"), [5, 2, 0, 5], ["ref_id 13", "ann_id 13 with a box in image 7"]),
         ((1, "annotations", 23), TWIN, ["annotation 13 stands twice"]),
         ((1, "annotations", 23), TWIN | {"id": 99, "iscrowd": "0"}, ["annotation 99 has iscrowd '0'"]),
     ],
