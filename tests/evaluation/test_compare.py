@@ -221,7 +221,7 @@ def test_results_are_there_only_with_all_that_they_are_about(other: EvaluateConf
 
     def looked_at(*arguments: object, **named: object) -> Iterator[object]:
         seen.append(results.exists())
-        return predict_blocks(*arguments, **named)  # type: ignore[arg-type]
+        return predict_blocks(*arguments, **named)
 
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

@@ -161,7 +161,7 @@ def test_the_network_sees_boxes_of_no_image_that_training_did_not(
 
     def remembered(grounder: DenseGrounder, images: torch.utils.data.Subset, **options: object) -> BoxQualityHead:
         seen.append({images[index].expressions[0].image_id for index in range(len(images))})
-        return fit_head(grounder, images, **options)  # type: ignore[arg-type]
+        return fit_head(grounder, images, **options)
 
     monkeypatch.setattr(tuning, "fit_head", remembered)
     tune_extraction(TuneExtractionConfig(run, made / "data", device="cpu"))
@@ -219,23 +219,9 @@ def test_no_image_that_the_run_was_trained_on_has_a_say(run: Path, sets: Path) -
 
     def asked(trained_on: RefCOCOg, config: TuneExtractionConfig = config, dataset: RefCOCOg = val) -> set[int]:
         found = tuning._sets_of(config, dataset, trained_on)
-        return {found[index].expressions[0].image_id for index in range(len(found))}  # type: ignore[arg-type, index]
+        return {found[index].expressions[0].image_id for index in range(len(found))}
 
     assert asked(train_split) == {each.image_id for each in GRefCOCO(sets, "val").expressions}
     assert asked(val) == set()
     one = RefCOCOg(sets, "val", group_by="image", subset=1)
     assert len(asked(train_split, replace(config, subset=1), one)) == 1
-
-
-def test_boxes_made_in_another_way_on_the_page_are_not_judged_by_it(made: Path) -> None:
-    grounder = cast(DenseGrounder, load(made / "run"))
-    image = np.zeros((9, 9, 3), np.uint8)
-    heat = np.zeros((9, 9), np.float32)
-    heat[2:5, 2:5] = 1
-    boxes = np.array([[2, 2, 5, 5], [0, 0, 1, 1]], np.float32)
-    answer = Grounding("x", boxes, np.array([0.9, 0.8], np.float32), heat, image, found=(0, 1))
-    assert chosen_boxes(answer, grounder, None).found == (0, 1)
-    nothing = replace(answer, found=())
-    other = ExtractionConfig("rectangle", offset=0.3)
-    assert chosen_boxes(answer, grounder, other).found == (0,)
-    assert chosen_boxes(nothing, grounder, None).found == chosen_boxes(nothing, grounder, other).found == ()

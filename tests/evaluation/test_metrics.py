@@ -16,7 +16,6 @@ from grounding.evaluation.metrics import (
     expected_calibration_error,
     expected_recall_at,
     gious_with,
-    ious_with,
     mass_inside,
     most_overlapped,
     point_inside,
@@ -30,7 +29,6 @@ NUMBERS = st.floats(0, 1, width=32)
 
 def test_boxes_without_area() -> None:
     flat = np.array([[3.0, 3, 3, 9], [3, 3, 3, 3]])
-    assert ious_with(flat, flat[1]).tolist() == [0, 0]
     assert gious_with(flat, flat[1]).tolist() == [0, 0]
 
 
@@ -47,9 +45,7 @@ def test_expected_recall_equals_all_draws(ious: list[float], k: int) -> None:
     [
         ((5, 2, 6, 3), True),  # the pixel itself
         ((5.5, 2.5, 9, 9), True),  # the box begins at its centre
-        ((5.6, 2, 9, 9), False),
         ((0, 0, 5.5, 9), False),  # the box ends at its centre
-        ((0, 0, 9, 2.5), False),
         ((2, 5, 3, 6), False),  # rows and columns changed over
     ],
 )

@@ -88,13 +88,15 @@ def test_boxes_of_other_systems_are_rows(config: EvaluateConfig, tmp_path: Path)
     lines = [{"sent_id": each.sent_id, "boxes_xyxy": [[0, 0, 1, 1], each.box_xyxy], "scores": [-2, 3.5]}
              for each in expressions]  # fmt: skip
     answered = len(expressions) // 2
-    for path, of in ((perfect, lines), (half, lines[:answered])):
+    no_box = {**lines[-1], "boxes_xyxy": [], "scores": []}
+    for path, of in ((perfect, lines), (half, [*lines[:answered], no_box])):
         path.write_text("".join(json.dumps(line) + "\n" for line in of))
     methods = [str(perfect), str(half), "centred-box"]
     rows = compare(replace(config, methods=methods)).results["methods"]
     assert rows["perfect"]["metrics"]["acc@0.5"] == rows["perfect"]["metrics"]["region_accuracy"] == 1
     share = answered / len(expressions)
     assert rows["half"]["metrics"]["acc@0.5"] == pytest.approx(share), "an expression without an answer is wrong"
+    assert rows["half"]["metrics"]["no_proposal"] == pytest.approx(1 - share)
     assert rows["half"]["behind"]["acc@0.5"]["difference"] == pytest.approx(1 - share)
     assert "text_cosine" in rows["perfect"]["metrics"] and "seconds" not in rows["perfect"]
     assert "pointing" not in rows["perfect"]["metrics"] and "phrase length" in rows["perfect"]["breakdowns"]

@@ -157,15 +157,13 @@ AREA = 640 * 480
 
 
 def expression(phrase: str = "the dog", box: tuple[float, ...] = (0, 0, 100, 100), category: str = "dog") -> Expression:
-    return Expression(phrase, box, 1, 1, 7, 1, Path("a.jpg"), category)  # type: ignore[arg-type]
+    return Expression(phrase, box, 1, 1, 7, 1, Path("a.jpg"), category)
 
 
 @pytest.mark.parametrize(
     ("phrase", "length", "location", "relation"),
     [
-        ("the dog", "1-3 words", "no", "no"),
         ("a dog, black", "1-3 words", "no", "no"),
-        ("the man on the left", "4-6 words", "yes", "no"),
         ("the man left of the tree", "4-6 words", "yes", "yes"),
         ("a woman's dog that is next to the red car", "7-10 words", "no", "yes"),
         ("Cup IN FRONT OF the plate", "4-6 words", "yes", "yes"),
@@ -178,9 +176,7 @@ def test_kinds_of_phrases(phrase, length, location, relation) -> None:
     assert (kinds["phrase length"], kinds["location words"], kinds["relation words"]) == (length, location, relation)
 
 
-@pytest.mark.parametrize(
-    ("side", "kind"), [(31, "small"), (33, "medium"), (95, "medium"), (97, "large"), (480, "large")]
-)
+@pytest.mark.parametrize(("side", "kind"), [(31, "small"), (33, "medium"), (95, "medium"), (97, "large")])
 def test_sizes_are_cocos_on_a_picture_of_cocos_size(side, kind) -> None:
     assert kinds_of(expression(box=(10, 0, 10 + side, side)), [], AREA)["box area"] == kind
     half = (5, 0, 5 + side / 2, side / 2)

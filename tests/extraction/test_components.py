@@ -13,7 +13,6 @@ from torchvision.ops import box_iou
 from grounding.extraction import ExtractionConfig, boxes_from_heatmap, extract
 from grounding.extraction.components import DUPLICATE_IOU, BoxSums, box_sums, distinct_boxes, distinctness, reduced
 
-METHODS = ("components", "multi_threshold", "rectangle")
 LEVELS = (0.25, 0.4, 0.5, 0.55, 0.75)
 
 
@@ -48,30 +47,18 @@ def test_equals_scipys_regions_best_first(levels: int, relative: float, absolute
             assert keys == sorted(keys, reverse=True), "by score, then by size of region"
 
 
-def test_where_nothing_passes_the_hottest_pixel_is_the_box():
-    heatmap = np.full((6, 9), 0.1, dtype=np.float32)
-    heatmap[4, 7] = 0.3
-    boxes_xyxy, scores = boxes_from_heatmap(heatmap, absolute_threshold=0.5)
-    assert boxes_xyxy.tolist() == [[7, 4, 8, 5]]
-    np.testing.assert_array_equal(scores, np.float32([0.3]))
+def test_where_nothing_passes_the_hottest_pixel_is_the_box_and_where_nothing_is_hot_the_image():
+    heatmap = np.full((6, 9), 0.25, dtype=np.float32)
+    heatmap[4, 7] = 0.375
+    for given, expected in ((heatmap, ([[7, 4, 8, 5]], [0.375])), (np.zeros_like(heatmap), ([[0, 0, 9, 6]], [0]))):
+        boxes_xyxy, scores = boxes_from_heatmap(given, absolute_threshold=0.5 if given.any() else 0.0)
+        assert (boxes_xyxy.tolist(), scores.tolist()) == expected
 
 
-def test_a_diagonal_one_pixel_and_a_constant_map():
-    assert boxes_from_heatmap(np.eye(4, dtype=np.float32))[0].tolist() == [[0, 0, 4, 4]]  # corners touch
-    assert boxes_from_heatmap(np.ones((1, 1), dtype=np.float32))[0].tolist() == [[0, 0, 1, 1]]
-    boxes_xyxy, scores = boxes_from_heatmap(np.zeros((3, 5), dtype=np.float32))
-    assert boxes_xyxy.tolist() == [[0, 0, 5, 3]] and scores.tolist() == [0]
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_what_is_no_heatmap_is_refused(method):
-    for shape in ((0, 4), (4, 0), (4,), (1, 4, 4), ()):
-        with pytest.raises(ValueError, match="shape"):
-            extract(np.zeros(shape, dtype=np.float32), ExtractionConfig(method=method))
-    heatmap = np.zeros((4, 4), dtype=np.float32)
-    heatmap[3, 0] = np.nan
-    with pytest.raises(ValueError, match="NaN"):
-        extract(heatmap, ExtractionConfig(method=method))
+def test_what_is_no_heatmap_is_refused():
+    for wrong, said in ((np.zeros((0, 4)), "shape"), (np.zeros((1, 4, 4)), "shape"), (np.full((4, 4), np.nan), "NaN")):
+        with pytest.raises(ValueError, match=said):
+            extract(wrong.astype(np.float32), ExtractionConfig())
 
 
 def contrast_of(heatmap: np.ndarray, box: tuple[int, ...]) -> float:

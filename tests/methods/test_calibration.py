@@ -72,12 +72,7 @@ def test_two_boxes_on_one_object_are_not_two_objects() -> None:
 GOOD = "presence: [1, 0]\nscore: [1, 0]\nleast_presence: 0.5\nleast_score: 0.5"
 
 
-@pytest.mark.parametrize(
-    "content",
-    ["presence: [1, 2]", "[", GOOD.replace("score: [1, 0]", "score: [0, 0]", 1), GOOD.replace("[1, 0]", "[1, .nan]", 1),
-     GOOD.replace("0.5", "1.5", 1)],
-    ids=["fields", "yaml", "slope", "nan", "least"],
-)  # fmt: skip
+@pytest.mark.parametrize("content", ["[", GOOD.replace("score: [1, 0]", "score: [0, 0]"), GOOD.replace("0.5", "1.5")])
 def test_a_damaged_file_is_refused_in_words(tmp_path: Path, content: str) -> None:
     (tmp_path / CALIBRATION_FILE).write_text(content)
     with pytest.raises(InputError, match=rf"{CALIBRATION_FILE} is damaged .*: remove it"):

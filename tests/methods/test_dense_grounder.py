@@ -53,10 +53,8 @@ def test_heatmaps_of_several_sizes_are_averaged(model: ModelConfig, image: np.nd
 def test_a_configuration_names_the_views_and_the_rules(model: ModelConfig, image: np.ndarray) -> None:
     for sizes, flip, rules in (((64, 96), False, False), ((), True, False), ((), False, True)):
         configured = replace(model, inference_sizes=sizes, inference_flip=flip, spatial_rules=rules)
-        method, expected = (
-            load("zero-shot", model=configured, precision="float32"),
-            grounder(model, sizes, trained=False, flip=flip),
-        )
+        method = load("zero-shot", model=configured, precision="float32")
+        expected = grounder(model, sizes, trained=False, flip=flip)
         expected.spatial_rules = rules
         heatmaps = [each.ground(image, ["a cat left of a dog"])[0].heatmap for each in (method, expected)]
         np.testing.assert_array_equal(*heatmaps)

@@ -60,8 +60,8 @@ def test_a_run_is_what_it_was_before_it_was_shared(hub: Hub, tmp_path: Path) -> 
 
 def test_an_earlier_revision_can_be_loaded(hub: Hub) -> None:
     hub |= {"v1": FILES, "main": {name: FILES[name] for name in RUN_FILES[:2]}}
-    assert grounding.load("hf://somebody/mine").extraction.method == "components"  # type: ignore[attr-defined]
-    assert grounding.load("hf://somebody/mine@v1").extraction.method == "quality"  # type: ignore[attr-defined]
+    assert grounding.load("hf://somebody/mine").extraction.method == "components"
+    assert grounding.load("hf://somebody/mine@v1").extraction.method == "quality"
 
 
 def test_only_a_name_with_the_prefix_is_looked_for_on_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -69,8 +69,7 @@ def test_only_a_name_with_the_prefix_is_looked_for_on_the_hub(monkeypatch: pytes
     monkeypatch.setattr(HfApi, "snapshot_download", None)  # calling it would fail
     for name in ("runs/other", "somebody/mine", "somebody/mine@v1.0"):
         assert f"no run folder '{name}'" in refused(name) and f"named hf://{name}" in refused(name)
-    for name in ("./mine", "a/b/c", "~/mine"):
-        assert "named hf://" not in refused(name)
+    assert "named hf://" not in refused("./mine")
 
 
 def test_a_name_that_no_hub_has() -> None:
@@ -111,7 +110,6 @@ def test_without_a_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     [
         ({"clip": "/etc/passwd"}, {}, "names the CLIP '/etc/passwd'"),
         ({"decoder": {"class_path": "this.Anything"}}, {}, "no setting 'model.decoder.class_path'"),
-        ({"trust_checkpoint": True, "clip": "clip.pt"}, {}, "names the CLIP 'clip.pt'"),
         ({}, {"class_path": "this.Anything"}, "extraction.yaml is damaged (there is no setting 'class_path')"),
     ],
 )

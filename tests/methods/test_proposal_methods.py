@@ -112,7 +112,7 @@ def example(image) -> Example:
         Expression(phrase, box, 1, i, i, i, Path("a.jpg"))
         for i, (phrase, box) in enumerate(zip(PHRASES[:2], boxes, strict=True))
     )
-    regions = tuple(Region(i, 1, box, "cat") for i, box in enumerate([*boxes, (128.0, 0, 192, 64)]))  # type: ignore[arg-type]
+    regions = tuple(Region(i, 1, box, "cat") for i, box in enumerate([*boxes, (128.0, 0, 192, 64)]))
     return Example(image, expressions, regions)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from grounding.methods.reclip import combine, relation_matrix
+from grounding.methods.reclip import combine
 from grounding.methods.spatial_phrases import SpatialPhrase
 
 RELATIONS = ("left", "right", "above", "below", "bigger", "smaller")
@@ -37,16 +37,6 @@ def by_loops(phrase: SpatialPhrase, distributions: dict[str, np.ndarray], boxes:
         for i in range(len(boxes)):
             result[i] *= sum(of_others[j] for j in range(len(boxes)) if stands(name, boxes[i], boxes[j]))
     return [value / sum(result) for value in result]
-
-
-@pytest.mark.parametrize("relation", RELATIONS)
-def test_relation_matrix_equals_a_loop_over_pairs(relation):
-    rng = np.random.default_rng(0)
-    corner, size = rng.integers(0, 6, (30, 2)), rng.integers(1, 5, (30, 2))
-    boxes = np.concatenate([corner, corner + size], axis=1).astype(np.float32)  # with equal centres and areas
-    matrix = relation_matrix(relation, boxes)
-    assert matrix.dtype == bool
-    assert matrix.tolist() == [[stands(relation, one, other) for other in boxes] for one in boxes]
 
 
 def test_combine_equals_loops_on_random_trees():
