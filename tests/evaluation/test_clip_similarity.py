@@ -48,9 +48,7 @@ def text_by_hand(text: str) -> np.ndarray:
     return unit(loaded_tiny_clip().model.encode_text(clip.tokenize([text])))[0]
 
 
-def measure(
-    similarity: CLIPSimilarity, image: np.ndarray, expressions: list[Expression], boxes: list[np.ndarray]
-) -> list[dict[str, float]]:
+def measure(similarity: CLIPSimilarity, image, expressions, boxes) -> list[dict[str, float]]:
     return similarity.measure([Example(image, tuple(expressions))], [boxes])[0]
 
 
@@ -107,7 +105,6 @@ def test_nothing_that_was_measured_before_is_seen(image, expressions) -> None:
 
 
 def test_a_box_without_width_is_measured_too(image, expressions) -> None:
-    [measures] = measure(
-        CLIPSimilarity(loaded_tiny_clip(), ()), image, expressions[:1], [np.array([[5.0, 5.0, 5.0, 20.0]])]
-    )
+    similarity, thin = CLIPSimilarity(loaded_tiny_clip(), ()), np.array([[5.0, 5.0, 5.0, 20.0]])
+    [measures] = measure(similarity, image, expressions[:1], [thin])
     assert all(np.isfinite(value) for value in measures.values())

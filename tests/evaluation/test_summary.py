@@ -28,25 +28,20 @@ def sample() -> tuple[list[Prediction], dict[int, Expression], dict[int, list[Re
     rng = np.random.default_rng(0)
     predictions, expressions, regions = [], {}, {}
     for image_id in range(IMAGES):
-        boxes = random_boxes(rng, PER_IMAGE)
-        regions[image_id] = [
-            Region(100 * image_id + i, image_id, tuple(box), ("cat", "dog")[i % 2]) for i, box in enumerate(boxes)
-        ]
-        for i, box in enumerate(boxes):
-            sent_id = PER_IMAGE * image_id + i
-            phrase = ("the dog", "a cat to the left of the red car")[i % 2]
-            expressions[sent_id] = Expression(phrase, tuple(box), image_id, sent_id, 100 * image_id + i, sent_id,
-                                              Path("a.jpg"), regions[image_id][i].category,
-                                              ("novel",) if i == 0 else ())  # fmt: skip
+        regions[image_id] = []
+        for i, box in enumerate(random_boxes(rng, PER_IMAGE)):
+            sent_id, ann_id, category = PER_IMAGE * image_id + i, 100 * image_id + i, ("cat", "dog")[i % 2]
+            phrase, tags = ("the dog", "a cat to the left of the red car")[i % 2], ("novel",) if i == 0 else ()
+            asked = Expression(phrase, tuple(box), image_id, sent_id, ann_id, sent_id, Path("a.jpg"), category, tags)
+            expressions[sent_id] = asked
+            regions[image_id].append(Region(ann_id, image_id, tuple(box), category))
             answers = random_boxes(rng, rng.integers(1, 8))
             answers[0] = np.round(box + rng.normal(0, 4, 4))
             answers[0, 2:] = np.maximum(answers[0, 2:], answers[0, :2] + 1)
             scores = np.sort(rng.random(len(answers)))[::-1]
-            predictions.append(
-                Prediction(image_id, sent_id, 100 * image_id + i, sent_id, phrase, tuple(box),
-                           tuple(map(tuple, answers.tolist())), tuple(scores.tolist()), 1600.0,
-                           tuple(rng.uniform(0, 40, 2)), float(rng.random()), 0.1, semantics={"text_cosine": 0.25})
-            )  # fmt: skip
+            known = {"point_xy": tuple(rng.uniform(0, 40, 2)), "mass_inside": float(rng.random()), "seconds": 0.1}
+            predictions.append(Prediction.about(asked, answers, scores, image_area=1600.0, **known,
+                                                semantics={"text_cosine": 0.25}))  # fmt: skip
     return predictions, expressions, regions
 
 

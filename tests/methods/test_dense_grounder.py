@@ -69,9 +69,7 @@ def test_what_no_model_has_is_refused(model: ModelConfig) -> None:
 
 @pytest.mark.parametrize("trained", [True, False])
 @pytest.mark.parametrize("sizes", [(), (64, 96)])
-def test_the_mirrored_question_has_the_mirrored_answer(
-    model: ModelConfig, image: np.ndarray, trained: bool, sizes: tuple[int, ...]
-) -> None:
+def test_the_mirrored_question_has_the_mirrored_answer(model, image, trained: bool, sizes: tuple[int, ...]) -> None:
     mirrored = np.ascontiguousarray(image[:, ::-1])
     both, alone = (grounder(model, sizes, trained=trained, flip=flip) for flip in (True, False))
     for phrase, opposite in (("the cat left of the dog", "the cat right of the dog"), ("a cat", "a cat")):
@@ -109,9 +107,7 @@ def test_what_no_mirror_leaves_true_is_not_asked_in_one(model: ModelConfig, imag
     assert np.abs(averaged[1] - straight[1]).max() > 1e-3
 
 
-def test_many_phrases_are_answered_as_few_are(
-    model: ModelConfig, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_phrases_are_answered_as_few_are(model, image, monkeypatch) -> None:
     asked = grounder(model, (), trained=True)
     phrases = [f"{phrase} number {number}" for number in range(4) for phrase in PHRASES]
     together = asked.ground(image, phrases)

@@ -32,9 +32,8 @@ def test_few_drawings_are_taken_for_photographs() -> None:
 @needs_shared_data("coco-photos")
 @needs_shared_data("refcocog-mini")
 def test_most_photographs_are_told() -> None:
-    paths = [
-        path for name in ("coco-photos", "refcocog-mini") for path in (SHARED_DATA / name / "images").glob("*.jpg")
-    ]
+    folders = (SHARED_DATA / "coco-photos", SHARED_DATA / "refcocog-mini")
+    paths = [path for folder in folders for path in (folder / "images").glob("*.jpg")]
     assert len(paths) == 141
     assert np.mean([looks_like_a_photograph(read_image(path)) for path in paths]) > 0.88
 
