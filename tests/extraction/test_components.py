@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy import ndimage
 from torchvision.ops import box_iou
 
@@ -100,21 +98,6 @@ def test_score_is_heat_inside_less_heat_around() -> None:
     assert expected[0] > 0.4 and expected[2] < 0.1
 
 
-def random_map(height: int, width: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).random((height, width)).astype(np.float32)
-
-
-@settings(deadline=None)
-@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 99), st.data())
-def test_sums_equal_sums_of_slices(height: int, width: int, seed: int, data: st.DataObject) -> None:
-    heatmap = random_map(height, width, seed)
-    x1, y1 = data.draw(st.integers(0, width)), data.draw(st.integers(0, height))
-    x2, y2 = data.draw(st.integers(x1, width)), data.draw(st.integers(y1, height))
-    sums = box_sums(heatmap)
-    assert sums.sums(np.array([[x1, y1, x2, y2]]))[0] == pytest.approx(heatmap[y1:y2, x1:x2].sum(), abs=1e-5)
-    assert sums.total == pytest.approx(heatmap.sum(), rel=1e-5)
-
-
 def test_edges_inside_cells_take_their_share() -> None:
     sums = BoxSums(np.array([[1.0, 10.0], [100.0, 1000.0]]), (8, 4))  # cells of 4 x 2 pixels
     boxes = np.array([[0, 0, 8, 4], [2, 0, 6, 1], [1, 1, 2, 4], [5.5, 2.5, 5.5, 4]])
@@ -123,11 +106,11 @@ def test_edges_inside_cells_take_their_share() -> None:
 
 
 def test_a_large_map_is_reduced_to_means() -> None:
-    heatmap = random_map(600, 300)
+    heatmap = np.random.default_rng(0).random((600, 300)).astype(np.float32)
     cells = reduced(heatmap, 100)
     assert cells.shape == (100, 50)
     np.testing.assert_allclose(cells, heatmap.reshape(100, 6, 50, 6).mean(axis=(1, 3)), atol=1e-6)
     assert reduced(heatmap, 600) is heatmap
     sums = box_sums(heatmap)  # to 120 x 60, cells of 5 pixels
     assert sums.sums(np.array([[10, 20, 55, 130]]))[0] == pytest.approx(heatmap[20:130, 10:55].sum(), rel=1e-5)
-    assert reduced(random_map(131, 7), 64).shape == (44, 3)
+    assert reduced(heatmap[:131, :7], 64).shape == (44, 3)

@@ -51,7 +51,6 @@ def test_scores_of_an_uncalibrated_map_are_cosines_in_the_order_of_the_heat() ->
     assert found.scores.tolist() == pytest.approx([0.24, 0.192, 0.12], rel=1e-5)
     assert not found.calibrated and found.found == (0,)
     assert with_cosines(answer([1.0, 0.5], 0.4)).scores.tolist() == [0.0, 0.0]  # no cosine is a score below 0
-    assert with_cosines(answer([0.0], 0.6)).scores.tolist() == [0.0]
 
 
 def test_the_answer_is_the_best_box_and_all_as_good_where_anything_fits() -> None:

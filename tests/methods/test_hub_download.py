@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -78,22 +79,15 @@ def test_a_name_that_no_hub_has() -> None:
         assert "is no name on a model hub" in refused(f"hf://{name}")
 
 
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        (errors.RepositoryNotFoundError, "is no repository on the model hub .* `hf auth login` if it is private"),
+def test_runs_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    for error, said in (
+        (errors.RepositoryNotFoundError, "is no repository on the model hub"),
         (errors.RevisionNotFoundError, "no such revision"),
         (errors.GatedRepoError, "is gated"),
-    ],
-)
-def test_runs_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, error: Callable[..., Exception], said: str) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise error("401", response=SimpleNamespace(headers={}, request=None))
-
-    monkeypatch.setattr(HfApi, "snapshot_download", refuse)
-    fetched.cache_clear()
-    with pytest.raises(InputError, match=said):
-        grounding.load("hf://somebody/mine")
+    ):
+        refusal = error("401", response=SimpleNamespace(headers={}, request=None))
+        monkeypatch.setattr(HfApi, "snapshot_download", Mock(side_effect=refusal))
+        assert said in refused("hf://somebody/mine")
 
 
 def test_without_a_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -105,22 +99,18 @@ def test_without_a_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert "HF_HUB_OFFLINE is set" in refused("hf://somebody/other")
 
 
-@pytest.mark.parametrize(
-    ("change", "extraction", "fragment"),
-    [
-        ({"clip": "/etc/passwd"}, {}, "names the CLIP '/etc/passwd'"),
-        ({"decoder": {"class_path": "this.Anything"}}, {}, "no setting 'model.decoder.class_path'"),
-        ({}, {"class_path": "this.Anything"}, "extraction.yaml is damaged (there is no setting 'class_path')"),
-    ],
-)
-def test_a_configuration_that_wants_more(hub: Hub, change: dict, extraction: dict, fragment: str) -> None:
-    config = yaml.safe_load(FILES["config.yaml"])
-    config["model"] |= change
-    hub["main"] = FILES | {"config.yaml": yaml.safe_dump(config).encode()}
-    if extraction:
-        hub["main"]["extraction.yaml"] = yaml.safe_dump(extraction).encode()
+def test_a_configuration_that_wants_more(hub: Hub) -> None:
     sys.modules.pop("this", None)
-    assert fragment in refused("hf://somebody/mine")
+    config = yaml.safe_load(FILES["config.yaml"])
+    for change, fragment in (
+        ({"clip": "/etc/passwd"}, "names the CLIP '/etc/passwd'"),
+        ({"decoder": {"class_path": "this.Anything"}}, "no setting 'model.decoder.class_path'"),
+    ):
+        wanted = yaml.safe_dump({**config, "model": config["model"] | change})
+        hub["main"] = FILES | {"config.yaml": wanted.encode()}
+        assert fragment in refused("hf://somebody/mine")
+    hub["main"] = FILES | {"extraction.yaml": b"class_path: this.Anything"}
+    assert "extraction.yaml is damaged (there is no setting 'class_path')" in refused("hf://somebody/mine")
     assert "this" not in sys.modules
 
 

@@ -11,7 +11,7 @@ from grounding import InputError, ModelConfig, load
 from grounding.evaluation.registry import MethodSettings, load_method, origin_of
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import SIZES_OF_A_CLIP, shared_model
-from grounding.methods.names import is_clip, method_names, method_places, needs_no_training
+from grounding.methods.names import is_clip, method_names, needs_no_training
 from grounding.methods.own import own_method
 from grounding.methods.proposals import ProposalsConfig
 from tests.tiny_clip import save_tiny_clip
@@ -52,14 +52,6 @@ def test_two_of_one_name_are_refused(methods) -> None:
         method_names(methods)
     with pytest.raises(InputError, match=r"both be called 'zero-shot'"):
         method_names(["zero-shot"], ["zero-shot"])
-
-
-def test_a_method_lies_where_its_folder_is_unless_its_name_is_a_word(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("RN50", "refshapes", "runs"):
-        (tmp_path / name).mkdir()
-    places = method_places(["a", "b", "c", "d"], ["RN50", "refshapes", "runs", Mine()])
-    assert places == [["a", "RN50"], ["b", "refshapes"], ["c", Path("runs")], ["d", f"{__name__}:Mine"]]
 
 
 def test_a_run_on_a_hub_is_no_clip_and_a_file_is_one_in_any_case(tmp_path: Path) -> None:

@@ -185,14 +185,7 @@ def assert_equal(found: list[np.ndarray], wanted: list[np.ndarray]) -> None:
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize(
-    ("name", "mode"),
-    [
-        ("refshapes", torch.enable_grad),
-        ("refshapes", float64),
-        *((name, all_modes) for name in ("refshapes", "gradcam", "yolo-clip")),
-    ],
-)
+@pytest.mark.parametrize(("name", "mode"), [("refshapes", float64), *((name, all_modes) for name in NAMES)])
 def test_an_answer_depends_on_no_mode_and_nothing_is_remembered_of_it(name: str, mode: Any) -> None:
     wanted, grounder = expected(name), loaded(name)
     with mode():
