@@ -61,6 +61,8 @@ def test_paired_difference(sample):
     np.testing.assert_allclose(found.interval, np.percentile(drawn_by_hand(values - worse, image_ids), [2.5, 97.5]),
                                atol=0.005)  # fmt: skip
     assert found.p_value < 0.001
+    same = paired_difference(values, values, image_ids)
+    assert (same.difference, same.interval, same.p_value) == (0.0, (0.0, 0.0), 1.0)
 
 
 def test_p_value_equals_all_sign_flips():

@@ -13,7 +13,7 @@ from torchvision.ops import box_iou
 
 from grounding import InputError
 from grounding.clip import crops
-from grounding.evaluation.bounds import random_proposal, yolo_oracle
+from grounding.evaluation.bounds import annotated_clip, random_proposal, yolo_oracle
 from grounding.geometry import hottest_point
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import ProposalScorer, YOLOCLIPGrounder
@@ -120,6 +120,13 @@ def test_oracle_puts_the_best_proposal_first(example) -> None:
         ious = box_iou(torch.tensor(BOXES), torch.tensor(annotated[None]))[:, 0].numpy()
         np.testing.assert_allclose(answer.scores, np.sort(ious)[::-1], atol=1e-5)
         np.testing.assert_array_equal(answer.boxes_xyxy[0], np.array(BOXES[ious.argmax()], dtype=np.float32))
+
+
+def test_annotated_boxes_are_the_proposals(example, scorer) -> None:
+    regions = [region.box_xyxy for region in example.regions]
+    expected = YOLOCLIPGrounder(FakeProposer(regions), scorer).ground(example.image, example.phrases)
+    for answer, other in zip(annotated_clip([example], scorer)[0], expected, strict=True):
+        np.testing.assert_array_equal(answer.boxes_xyxy, other.boxes_xyxy)
 
 
 def test_random_proposal_answers_with_all_alike(example) -> None:
