@@ -54,10 +54,11 @@ def test_where_nothing_passes_the_hottest_pixel_is_the_box_and_where_nothing_is_
     assert (boxes_xyxy.tolist(), scores.tolist()) == ([[0, 0, 9, 6]], [0])
 
 
-def test_what_is_no_heatmap_is_refused():
+@pytest.mark.parametrize("method", ["components", "rectangle"])
+def test_what_is_no_heatmap_is_refused(method):
     for wrong, said in ((np.zeros((0, 4)), "shape"), (np.zeros((1, 4, 4)), "shape"), (np.full((4, 4), np.nan), "NaN")):
         with pytest.raises(ValueError, match=said):
-            extract(wrong.astype(np.float32), ExtractionConfig())
+            extract(wrong.astype(np.float32), ExtractionConfig(method))
 
 
 def contrast_of(heatmap: np.ndarray, box: tuple[int, ...]) -> float:

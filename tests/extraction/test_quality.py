@@ -74,17 +74,13 @@ def test_a_fitted_head_draws_what_no_threshold_does() -> None:
     rows = np.concatenate([box_features(heatmap, own) for (heatmap, _), own in zip(objects, boxes, strict=False)])
     wanted = np.concatenate([box_iou(own, box)[:, 0] for own, (_, box) in zip(boxes, objects, strict=False)])
     head = fit_quality_head(rows, wanted)
-    found: dict[str, list[float]] = {"quality": [], "components": []}
-    expected = []
-    for heatmap, annotated in objects[60:]:
-        for method in found:
-            best, scores = extract(heatmap, ExtractionConfig(method=method), head)
-            found[method].append(box_iou(best[:1], annotated)[0, 0])
-            if method == "quality":
-                expected.append(float(scores[0]))
-                assert (np.diff(scores) <= 0).all() and scores.dtype == np.float32
-    assert np.mean(found["quality"]) > 0.9 > 0.75 > np.mean(found["components"])
-    assert np.abs(np.array(expected) - found["quality"]).mean() < 0.1  # the score is the IoU to be expected
+    ious, scores = {}, {}
+    for method in ("quality", "components"):
+        answers = [(extract(heatmap, ExtractionConfig(method), head), annotated) for heatmap, annotated in objects[60:]]
+        ious[method] = np.array([box_iou(best[:1], annotated)[0, 0] for (best, _), annotated in answers])
+        scores[method] = np.array([of_boxes[0] for (_, of_boxes), _ in answers])
+    assert ious["quality"].mean() > 0.9 > 0.75 > ious["components"].mean()
+    assert np.abs(scores["quality"] - ious["quality"]).mean() < 0.1  # the score is the IoU to be expected
 
 
 def test_fitting_is_the_same_every_time_and_draws_nothing_from_the_program(monkeypatch: pytest.MonkeyPatch) -> None:

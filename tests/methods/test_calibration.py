@@ -23,7 +23,7 @@ from grounding.methods.calibration import (
 )
 from grounding.methods.proposals import ProposalsConfig
 from grounding.runtime.errors import InputError
-from grounding.types import Grounding
+from grounding.types import Example, Grounding
 from pretraining import calibration
 
 CALIBRATION = Calibration(presence=(2.0, -1.0), score=(0.5, 0.25), least_presence=0.4, least_score=0.6)
@@ -79,7 +79,7 @@ def test_a_damaged_file_is_refused_in_words(tmp_path: Path, content: str) -> Non
 
 
 @pytest.fixture(scope="module")
-def example(tmp_path_factory: pytest.TempPathFactory):
+def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
     root = tmp_path_factory.mktemp("scenes") / "data"
     write_refshapes(root, {"train": 1, "val": 1, "test": 1}, seed=5)
     return RefCOCOg(root, "test", group_by="image")[0]

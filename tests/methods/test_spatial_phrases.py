@@ -28,6 +28,11 @@ def related(head: str, *relations: tuple[str, str | SpatialPhrase]) -> SpatialPh
     ("phrase", "expected"),
     [
         ("left most giraffe", superlative("giraffe", "left")),
+        ("the left - most hot dog", superlative("the hot dog", "left")),
+        ("the brown suitcase in the right hand picture", superlative("the brown suitcase", "right")),
+        ("the green bus furthest to the right", superlative("the green bus", "right")),
+        ("the bottom left corner slice", superlative("the slice", "below", "left")),
+        ("the leftmost of the three cats", superlative("the cats", "left")),
         ("the man on the left of the picture", superlative("the man", "left")),
         ("Woman on the Left.", superlative("Woman", "left")),
         ("the man on the far right wearing a black top", superlative("the man wearing a black top", "right")),
@@ -49,6 +54,7 @@ def test_superlatives(phrase, expected):
     ("phrase", "expected"),
     [
         ("the cup on top of the table", related("the cup", ("above", "the table"))),
+        ("toothbrush located left of three brushes", related("toothbrush", ("left", "three brushes"))),
         ("the bed that is on the left side of the room", related("the bed", ("left", "the room"))),
         ("the dog bigger than the cat", related("the dog", ("bigger", "the cat"))),
         # one anchor in two directions
@@ -73,6 +79,7 @@ def test_relations(phrase, expected):
 @pytest.mark.parametrize(
     "phrase",
     [
+        "the right hand of the boy",
         "person holding a cup in his left hand",
         "the left side of the pizza",
         "smaller than the dog",
