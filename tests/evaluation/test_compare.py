@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from filelock import FileLock
@@ -62,10 +62,7 @@ def test_results_have_one_form(finished) -> None:
         assert result["seconds"]["per_image"] > 0
         low, high = result["intervals"]["acc@0.5"]
         assert low <= result["metrics"]["acc@0.5"] <= high
-        if name != METHODS[0]:
-            behind = result["behind"]["acc@0.5"]
-            difference = results["methods"][METHODS[0]]["metrics"]["acc@0.5"] - result["metrics"]["acc@0.5"]
-            assert behind["difference"] == pytest.approx(difference, abs=1e-9)
+        assert ("behind" in result) == (name != METHODS[0])
         line = next(line for line in table.splitlines() if line.startswith(name + " "))
         assert f"{result['metrics']['acc@0.5']:.3f}" in line
     assert "clip.pt" in table
@@ -98,7 +95,7 @@ def test_folder_holds_predictions_tables_plots_and_page(finished) -> None:
 @pytest.mark.usefixtures("no_plots")
 def test_a_finished_method_is_not_asked_again(finished, tmp_path: Path, monkeypatch) -> None:
     config, table = finished
-    monkeypatch.setattr(comparison, "predict_blocks", None)  # calling it would fail
+    monkeypatch.setattr(comparison, "predict_blocks", None)
     assert report_comparison(config) == table
     copied = replace(config, output=tmp_path / "copied")
     for folder in ("predictions", "extraction"):
@@ -150,21 +147,10 @@ def test_changed_settings_are_measured_anew(other: EvaluateConfig) -> None:
 
 
 def test_wrong_names_are_refused(other: EvaluateConfig) -> None:
-    for changed, said in (
-        ({"bounds": ["sky"]}, "no bound 'sky'"), ({"methods": ["yolo"]}, "no run folder 'yolo'"),
-        ({"methods": []}, "names no method"),
-    ):  # fmt: skip
+    for changed, said in (({"bounds": ["sky"]}, "no bound 'sky'"), ({"methods": []}, "names no method")):
         with pytest.raises(InputError, match=said):
             comparison.compare(replace(other, **changed))
     assert not other.output.exists()
-
-
-def test_a_blind_method_takes_its_bounds_place(other: EvaluateConfig) -> None:
-    config = replace(other, methods=["whole-image", "zero-shot"], bounds=["whole-image", "centred-box"])
-    comparison.compare(config)
-    results = read(config)
-    assert list(results["methods"]) == ["whole-image", "zero-shot"] and list(results["bounds"]) == ["centred-box"]
-    assert "clip.pt" in results["weights"] and results["proposals"] == ""
 
 
 def test_one_comparison_at_a_time_in_a_folder(other: EvaluateConfig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,18 +205,15 @@ def test_results_are_there_only_with_all_that_they_are_about(other: EvaluateConf
     config = replace(other, methods=["zero-shot"])
     results, seen = config.output / "results.json", []
 
-    def looked_at(*arguments: object, **named: object) -> Iterator[object]:
+    def looked_at(*arguments, **named):
         seen.append(results.exists())
-        return predict_blocks(*arguments, **named)  # type: ignore[arg-type]
-
-    def killed(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
+        return predict_blocks(*arguments, **named)
 
     comparison.compare(config)
     config = replace(config, methods=["zero-shot", "gradcam"])
     monkeypatch.setattr(comparison, "predict_blocks", looked_at)
     with monkeypatch.context() as patched:
-        patched.setattr(drawn, "write_report", killed)
+        patched.setattr(drawn, "write_report", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             report_comparison(config)
     assert seen == [False] and not results.exists()

@@ -35,9 +35,7 @@ def test_measures_are_those_of_the_methods_own_answers(data, tmp_path, capsys, m
     assert outcome.code == 0, outcome
     [(name, measured)] = json.loads((tmp_path / "sets.json").read_text())["methods"].items()
 
-    grounder = load(
-        "zero-shot", model=ModelConfig(clip=str(data.parent / "clip.pt")), device="cpu", precision="float32"
-    )
+    grounder = load("zero-shot", model=ModelConfig(clip=str(data.parent / "clip.pt")), precision="float32")
     answers: dict[str, list[SetAnswer]] = {"val": [], "test": []}
     for split, found in answers.items():
         for example in GRefCOCO(data, split):

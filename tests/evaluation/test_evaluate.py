@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,30 +34,12 @@ def test_same_answers_at_any_batch_size(data: Path, model: ModelConfig, name: st
     asked = [each.sent_id for index in range(7) for each in dataset.expressions_of(index)]
     answers = []
     for images_per_batch in (1, 3, 64):
-        similarity = CLIPSimilarity(loaded_tiny_clip(), ["box"])
-        [by_image] = predict_blocks(
-            method, dataset, [range(7)], similarity=similarity, images_per_batch=images_per_batch
-        )
+        options = {"similarity": CLIPSimilarity(loaded_tiny_clip(), ["box"]), "images_per_batch": images_per_batch}
+        [by_image] = predict_blocks(method, dataset, [range(7)], **options)
         predictions = [prediction for of_image in by_image for prediction in of_image]
         assert [prediction.sent_id for prediction in predictions] == asked  # none twice, none dropped
         answers.append([(p.boxes_xyxy, p.point_xy, p.annotated_xyxy, p.semantics) for p in predictions])
     assert answers[0] == answers[1] == answers[2]
-
-
-def test_a_block_depends_on_no_other(data: Path, model: ModelConfig) -> None:
-    dataset = RefCOCOg(data, "test", group_by="image")
-    blocks = [range(0, 3), range(3, 6), range(6, 7)]
-
-    def answers(order: list[int]) -> dict[int, list]:
-        similarity, method = CLIPSimilarity(loaded_tiny_clip(), ["box"]), method_of(load("yolo-clip", model=model))
-        asked = predict_blocks(method, dataset, [blocks[i] for i in order], similarity=similarity, images_per_batch=2)
-        return {
-            i: [[replace(each, seconds=0) for each in of] for of in block]
-            for i, block in zip(order, asked, strict=True)
-        }
-
-    whole = answers([0, 1, 2])
-    assert answers([2, 0]) == {i: whole[i] for i in (2, 0)} and answers([1]) == {1: whole[1]}
 
 
 def test_phrases_are_forgotten_before_each_block(data: Path, model: ModelConfig) -> None:

@@ -8,7 +8,7 @@ import shutil
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import cast
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -34,7 +34,6 @@ from grounding.training.config import TrainConfig
 from grounding.training.run_folder import RunFolder
 from grounding.training.train import train
 from grounding.training.tune_extraction import GRID, SWEEP_FILE, TuneExtractionConfig, tune_extraction
-from grounding.types import Grounding
 from grounding.webapp.answers import chosen_boxes
 from tests.scripts import assert_refused, run_script
 from tests.toy_data import write_toy_sets
@@ -64,7 +63,6 @@ def sets(made: Path, tmp_path: Path) -> Path:
 def test_a_swept_setting_measures_as_the_grounder_that_has_it(made: Path) -> None:
     dataset = RefCOCOg(made / "data", "val", group_by="image")
     grounder = load(made / "run")
-    assert isinstance(grounder, DenseGrounder)
     head = fit_head(grounder, RefCOCOg(made / "data", "train", group_by="image"))
     settings = [ExtractionConfig(method=method) for method in ("components", "multi_threshold", "rectangle", "quality")]
     measured = sweep(grounder, dataset, settings, quality_head=head, images_per_batch=2)
@@ -75,7 +73,7 @@ def test_a_swept_setting_measures_as_the_grounder_that_has_it(made: Path) -> Non
             assert measured[setting][name] == pytest.approx(expected[name], abs=1e-4), (setting.method, name)
 
 
-def test_the_best_is_kept_and_loaded(made: Path, run: Path, capsys: Capture) -> None:
+def test_the_best_is_kept(made: Path, run: Path, capsys: Capture) -> None:
     outcome = run_script(capsys, "train.py", "extraction", "--run", run, "--data", made / "data", "--device", "cpu")
     assert outcome.code == 0, outcome
     swept = json.loads((run / SWEPT).read_text())
@@ -85,21 +83,15 @@ def test_the_best_is_kept_and_loaded(made: Path, run: Path, capsys: Capture) -> 
     assert swept["best"] == best["extraction"] == yaml.safe_load((run / CHOSEN).read_text())
     assert (run / NETWORK).exists() == (best["extraction"]["method"] == "quality")
     assert f"{best['miou']:.3f}" in outcome.out and str(run) in outcome.out
-    loaded = load(run, precision="float32")
-    assert isinstance(loaded, DenseGrounder)
-    measures = evaluate(loaded, RefCOCOg(made / "data", "val", group_by="image"))
-    assert measures["miou"] == pytest.approx(best["miou"], abs=1e-4)
 
 
-def test_quality_is_kept_with_its_network_and_a_new_choice_replaces_it(
-    made: Path, run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_quality_is_kept_with_its_network_and_a_new_choice_replaces_it(made: Path, run: Path, monkeypatch) -> None:
     config = TuneExtractionConfig(run, made / "data", device="cpu", subset=2, fit_images=3)
 
     def tried(*settings: ExtractionConfig) -> DenseGrounder:
         monkeypatch.setattr(tuning, "GRID", settings)
         tune_extraction(config)
-        return cast(DenseGrounder, load(run))
+        return load(run)
 
     made_from = [contender(run)]
     quality = tried(ExtractionConfig(method="quality"))
@@ -126,7 +118,7 @@ def test_scores_are_calibrated_where_phrases_fit_nothing(run: Path, sets: Path) 
         if calibration is None:
             continue
         grounder = load(run, precision="float32")
-        assert isinstance(grounder, DenseGrounder) and grounder.calibration == calibration
+        assert grounder.calibration == calibration
         grounder.calibration = None
         several, single = (set_answers(grounder, dataset, images_per_batch=1, workers=0)
                            for dataset in (GRefCOCO(sets, "val"), RefCOCOg(sets, "val", group_by="image")))  # fmt: skip
@@ -143,7 +135,6 @@ def test_what_cannot_be_used_is_one_sentence(made: Path, run: Path, tmp_path: Pa
 
     data = ("--data", made / "data")
     refused("--run", run, *data, "--split", "test", fragment="split is 'test'")
-    refused("--run", tmp_path / "none", *data, fragment=tmp_path / "none")
     refused("--run", "zero-shot", *data, fragment="zero-shot")
     refused("--run", run, *data, "--subset", "99", fragment="subset is 99")
     (run / CHOSEN).write_text("method: best")
@@ -152,16 +143,14 @@ def test_what_cannot_be_used_is_one_sentence(made: Path, run: Path, tmp_path: Pa
 
 
 @pytest.mark.usefixtures("two_settings")
-def test_the_network_sees_boxes_of_no_image_that_training_did_not(
-    made: Path, run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_network_sees_boxes_of_no_image_that_training_did_not(made: Path, run: Path, monkeypatch) -> None:
     config = yaml.safe_load((run / "config.yaml").read_text())
     (run / "config.yaml").write_text(yaml.safe_dump({**config, "subset": 2, "seed": 1, "split": "val"}))
     seen: list[set[int]] = []
 
     def remembered(grounder: DenseGrounder, images: torch.utils.data.Subset, **options: object) -> BoxQualityHead:
         seen.append({images[index].expressions[0].image_id for index in range(len(images))})
-        return fit_head(grounder, images, **options)  # type: ignore[arg-type]
+        return fit_head(grounder, images, **options)
 
     monkeypatch.setattr(tuning, "fit_head", remembered)
     tune_extraction(TuneExtractionConfig(run, made / "data", device="cpu"))
@@ -184,10 +173,9 @@ CALIBRATION = Calibration(presence=(1.0, 0.0), score=(1.0, 0.0), least_presence=
 
 def test_it_is_read_beside_a_choice_of_boxes_only(run: Path) -> None:
     save_calibration(run, CALIBRATION)
-    for chosen in (False, True):
-        if chosen:
-            save_extraction(run, ExtractionConfig())
-        assert cast(DenseGrounder, load(run)).calibration == (CALIBRATION if chosen else None)
+    assert load(run).calibration is None
+    save_extraction(run, ExtractionConfig())
+    assert load(run).calibration == CALIBRATION
 
 
 def test_a_better_epoch_ends_it(tmp_path: Path) -> None:
@@ -199,15 +187,9 @@ def test_a_better_epoch_ends_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("two_settings")
-def test_a_choice_that_is_killed_leaves_none_of_other_boxes(
-    run: Path, sets: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_choice_that_is_killed_leaves_none_of_other_boxes(run: Path, sets: Path, monkeypatch) -> None:
     save_calibration(run, CALIBRATION)
-
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(tuning, "save_extraction", killed)
+    monkeypatch.setattr(tuning, "save_extraction", Mock(side_effect=KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         tune_extraction(TuneExtractionConfig(run, sets, device="cpu", sets_split_by="unc"))
     assert read_calibration(run) is None
@@ -217,25 +199,17 @@ def test_no_image_that_the_run_was_trained_on_has_a_say(run: Path, sets: Path) -
     config = TuneExtractionConfig(run, sets, sets_split_by="unc")
     train_split, val = (RefCOCOg(sets, split, group_by="image") for split in ("train", "val"))
 
-    def asked(trained_on: RefCOCOg, config: TuneExtractionConfig = config, dataset: RefCOCOg = val) -> set[int]:
-        found = tuning._sets_of(config, dataset, trained_on)
-        return {found[index].expressions[0].image_id for index in range(len(found))}  # type: ignore[arg-type, index]
+    def asked(trained_on: RefCOCOg) -> set[int]:
+        found = tuning._sets_of(config, val, trained_on)
+        return {found[index].expressions[0].image_id for index in range(len(found))}
 
     assert asked(train_split) == {each.image_id for each in GRefCOCO(sets, "val").expressions}
     assert asked(val) == set()
-    one = RefCOCOg(sets, "val", group_by="image", subset=1)
-    assert len(asked(train_split, replace(config, subset=1), one)) == 1
 
 
 def test_boxes_made_in_another_way_on_the_page_are_not_judged_by_it(made: Path) -> None:
-    grounder = cast(DenseGrounder, load(made / "run"))
-    image = np.zeros((9, 9, 3), np.uint8)
-    heat = np.zeros((9, 9), np.float32)
-    heat[2:5, 2:5] = 1
-    boxes = np.array([[2, 2, 5, 5], [0, 0, 1, 1]], np.float32)
-    answer = Grounding("x", boxes, np.array([0.9, 0.8], np.float32), heat, image, found=(0, 1))
-    assert chosen_boxes(answer, grounder, None).found == (0, 1)
-    nothing = replace(answer, found=())
-    other = ExtractionConfig("rectangle", offset=0.3)
-    assert chosen_boxes(answer, grounder, other).found == (0,)
-    assert chosen_boxes(nothing, grounder, None).found == chosen_boxes(nothing, grounder, other).found == ()
+    grounder = load(made / "run")
+    [answer] = grounder.ground(np.zeros((9, 9, 3), np.uint8), ["a box"])
+    two = replace(answer, boxes_xyxy=np.ones((2, 4)), scores=np.ones(2), found=(0, 1))
+    assert chosen_boxes(two, grounder, None).found == (0, 1)
+    assert chosen_boxes(two, grounder, ExtractionConfig("rectangle", offset=0.3)).found == (0,)

@@ -16,7 +16,6 @@ from grounding.evaluation.metrics import (
     expected_calibration_error,
     expected_recall_at,
     gious_with,
-    ious_with,
     mass_inside,
     most_overlapped,
     point_inside,
@@ -30,7 +29,6 @@ NUMBERS = st.floats(0, 1, width=32)
 
 def test_boxes_without_area() -> None:
     flat = np.array([[3.0, 3, 3, 9], [3, 3, 3, 3]])
-    assert ious_with(flat, flat[1]).tolist() == [0, 0]
     assert gious_with(flat, flat[1]).tolist() == [0, 0]
 
 
@@ -42,21 +40,15 @@ def test_expected_recall_equals_all_draws(ious: list[float], k: int) -> None:
     assert expected_recall_at(np.array(ious), k) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(
-    ("box", "inside"),
-    [
-        ((5, 2, 6, 3), True),  # the pixel itself
-        ((5.5, 2.5, 9, 9), True),  # the box begins at its centre
-        ((5.6, 2, 9, 9), False),
-        ((0, 0, 5.5, 9), False),  # the box ends at its centre
-        ((0, 0, 9, 2.5), False),
-        ((2, 5, 3, 6), False),  # rows and columns changed over
-    ],
-)
-def test_pointing_takes_the_centre_of_the_hottest_pixel(box, inside) -> None:
+def test_pointing_takes_the_centre_of_the_hottest_pixel() -> None:
     heatmap = np.zeros((8, 10), dtype=np.float32)
     heatmap[2, 5] = 0.5
-    assert point_inside(hottest_point(heatmap), np.array(box)) is inside
+    for box, inside in (
+        ((5.5, 2.5, 9, 9), True),  # begins at its centre
+        ((0, 0, 5.5, 9), False),  # ends there
+        ((2, 5, 3, 6), False),  # rows and columns changed over
+    ):
+        assert point_inside(hottest_point(heatmap), np.array(box)) is inside
 
 
 @given(

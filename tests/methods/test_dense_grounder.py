@@ -53,10 +53,8 @@ def test_heatmaps_of_several_sizes_are_averaged(model: ModelConfig, image: np.nd
 def test_a_configuration_names_the_views_and_the_rules(model: ModelConfig, image: np.ndarray) -> None:
     for sizes, flip, rules in (((64, 96), False, False), ((), True, False), ((), False, True)):
         configured = replace(model, inference_sizes=sizes, inference_flip=flip, spatial_rules=rules)
-        method, expected = (
-            load("zero-shot", model=configured, precision="float32"),
-            grounder(model, sizes, trained=False, flip=flip),
-        )
+        method = load("zero-shot", model=configured, precision="float32")
+        expected = grounder(model, sizes, trained=False, flip=flip)
         expected.spatial_rules = rules
         heatmaps = [each.ground(image, ["a cat left of a dog"])[0].heatmap for each in (method, expected)]
         np.testing.assert_array_equal(*heatmaps)
@@ -71,9 +69,7 @@ def test_what_no_model_has_is_refused(model: ModelConfig) -> None:
 
 @pytest.mark.parametrize("trained", [True, False])
 @pytest.mark.parametrize("sizes", [(), (64, 96)])
-def test_the_mirrored_question_has_the_mirrored_answer(
-    model: ModelConfig, image: np.ndarray, trained: bool, sizes: tuple[int, ...]
-) -> None:
+def test_the_mirrored_question_has_the_mirrored_answer(model, image, trained: bool, sizes: tuple[int, ...]) -> None:
     mirrored = np.ascontiguousarray(image[:, ::-1])
     both, alone = (grounder(model, sizes, trained=trained, flip=flip) for flip in (True, False))
     for phrase, opposite in (("the cat left of the dog", "the cat right of the dog"), ("a cat", "a cat")):
@@ -111,9 +107,7 @@ def test_what_no_mirror_leaves_true_is_not_asked_in_one(model: ModelConfig, imag
     assert np.abs(averaged[1] - straight[1]).max() > 1e-3
 
 
-def test_many_phrases_are_answered_as_few_are(
-    model: ModelConfig, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_phrases_are_answered_as_few_are(model, image, monkeypatch) -> None:
     asked = grounder(model, (), trained=True)
     phrases = [f"{phrase} number {number}" for number in range(4) for phrase in PHRASES]
     together = asked.ground(image, phrases)

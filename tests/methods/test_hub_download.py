@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -60,8 +61,8 @@ def test_a_run_is_what_it_was_before_it_was_shared(hub: Hub, tmp_path: Path) -> 
 
 def test_an_earlier_revision_can_be_loaded(hub: Hub) -> None:
     hub |= {"v1": FILES, "main": {name: FILES[name] for name in RUN_FILES[:2]}}
-    assert grounding.load("hf://somebody/mine").extraction.method == "components"  # type: ignore[attr-defined]
-    assert grounding.load("hf://somebody/mine@v1").extraction.method == "quality"  # type: ignore[attr-defined]
+    assert grounding.load("hf://somebody/mine").extraction.method == "components"
+    assert grounding.load("hf://somebody/mine@v1").extraction.method == "quality"
 
 
 def test_only_a_name_with_the_prefix_is_looked_for_on_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -69,8 +70,7 @@ def test_only_a_name_with_the_prefix_is_looked_for_on_the_hub(monkeypatch: pytes
     monkeypatch.setattr(HfApi, "snapshot_download", None)  # calling it would fail
     for name in ("runs/other", "somebody/mine", "somebody/mine@v1.0"):
         assert f"no run folder '{name}'" in refused(name) and f"named hf://{name}" in refused(name)
-    for name in ("./mine", "a/b/c", "~/mine"):
-        assert "named hf://" not in refused(name)
+    assert "named hf://" not in refused("./mine")
 
 
 def test_a_name_that_no_hub_has() -> None:
@@ -79,22 +79,15 @@ def test_a_name_that_no_hub_has() -> None:
         assert "is no name on a model hub" in refused(f"hf://{name}")
 
 
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        (errors.RepositoryNotFoundError, "is no repository on the model hub .* `hf auth login` if it is private"),
+def test_runs_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    for error, said in (
+        (errors.RepositoryNotFoundError, "is no repository on the model hub"),
         (errors.RevisionNotFoundError, "no such revision"),
         (errors.GatedRepoError, "is gated"),
-    ],
-)
-def test_runs_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, error: Callable[..., Exception], said: str) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise error("401", response=SimpleNamespace(headers={}, request=None))
-
-    monkeypatch.setattr(HfApi, "snapshot_download", refuse)
-    fetched.cache_clear()
-    with pytest.raises(InputError, match=said):
-        grounding.load("hf://somebody/mine")
+    ):
+        refusal = error("401", response=SimpleNamespace(headers={}, request=None))
+        monkeypatch.setattr(HfApi, "snapshot_download", Mock(side_effect=refusal))
+        assert said in refused("hf://somebody/mine")
 
 
 def test_without_a_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -106,23 +99,18 @@ def test_without_a_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert "HF_HUB_OFFLINE is set" in refused("hf://somebody/other")
 
 
-@pytest.mark.parametrize(
-    ("change", "extraction", "fragment"),
-    [
-        ({"clip": "/etc/passwd"}, {}, "names the CLIP '/etc/passwd'"),
-        ({"decoder": {"class_path": "this.Anything"}}, {}, "no setting 'model.decoder.class_path'"),
-        ({"trust_checkpoint": True, "clip": "clip.pt"}, {}, "names the CLIP 'clip.pt'"),
-        ({}, {"class_path": "this.Anything"}, "extraction.yaml is damaged (there is no setting 'class_path')"),
-    ],
-)
-def test_a_configuration_that_wants_more(hub: Hub, change: dict, extraction: dict, fragment: str) -> None:
-    config = yaml.safe_load(FILES["config.yaml"])
-    config["model"] |= change
-    hub["main"] = FILES | {"config.yaml": yaml.safe_dump(config).encode()}
-    if extraction:
-        hub["main"]["extraction.yaml"] = yaml.safe_dump(extraction).encode()
+def test_a_configuration_that_wants_more(hub: Hub) -> None:
     sys.modules.pop("this", None)
-    assert fragment in refused("hf://somebody/mine")
+    config = yaml.safe_load(FILES["config.yaml"])
+    for change, fragment in (
+        ({"clip": "/etc/passwd"}, "names the CLIP '/etc/passwd'"),
+        ({"decoder": {"class_path": "this.Anything"}}, "no setting 'model.decoder.class_path'"),
+    ):
+        wanted = yaml.safe_dump({**config, "model": config["model"] | change})
+        hub["main"] = FILES | {"config.yaml": wanted.encode()}
+        assert fragment in refused("hf://somebody/mine")
+    hub["main"] = FILES | {"extraction.yaml": b"class_path: this.Anything"}
+    assert "extraction.yaml is damaged (there is no setting 'class_path')" in refused("hf://somebody/mine")
     assert "this" not in sys.modules
 
 

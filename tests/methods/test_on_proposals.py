@@ -15,7 +15,7 @@ from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import load
 from grounding.methods.names import folder_of, method_names, needs_no_training
-from grounding.methods.proposals import EMBEDDED_NAME, ProposalsConfig
+from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.yolo_clip import OnProposals, heat_of_boxes
 from grounding.types import Grounding
 from tests.fake_proposer import FakeProposer
@@ -97,16 +97,6 @@ def test_its_name_and_what_makes_no_heatmap():
     assert needs_no_training("RN50.pt+yolo") and str(folder_of("runs/a+yolo")) == "runs/a"
     with pytest.raises(InputError, match=r"yolo-clip makes no heatmap .* give \+yolo after a run"):
         load("yolo-clip+yolo")
-
-
-def test_a_detector_of_drawings_says_so_of_a_photograph():
-    detector = FakeProposer(BOXES)
-    detector.name = EMBEDDED_NAME
-    photograph = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
-    method = OnProposals(Maps(np.ones((90, 120), np.float32)), detector)
-    with pytest.warns(UserWarning, match="the embedded detector knows drawings only"):
-        [answer] = method.ground(photograph, ["a cup"])
-    assert "the embedded detector knows drawings only" in answer.warning
 
 
 def test_by_name_its_boxes_are_the_detectors_and_its_heatmap_the_methods():

@@ -4,7 +4,6 @@ mode the caller computes in, an answer is the same, and a call leaves all as it 
 from __future__ import annotations
 
 import copy
-import os
 import pickle
 import random
 import subprocess
@@ -49,8 +48,7 @@ def test_copies_and_pickles_answer_as_the_original(name: str, copied: Any) -> No
     grounder.name, grounder.raw_scores = "mine", True
     other = copied(grounder)
     [found], [expected] = other.ground(IMAGE, PHRASES[:1]), grounder.ground(IMAGE, PHRASES[:1])
-    for array in ("boxes_xyxy", "scores", "heatmap"):
-        np.testing.assert_array_equal(getattr(found, array), getattr(expected, array))
+    np.testing.assert_array_equal(found.heatmap, expected.heatmap)
     assert (other.name, other.weights, found.presence) == ("mine", grounder.weights, expected.presence)
     assert other.raw_scores and (other.text is grounder.text) is (copied is copy.copy)
     grounder.raw_scores = False
@@ -59,7 +57,6 @@ def test_copies_and_pickles_answer_as_the_original(name: str, copied: Any) -> No
 def test_answers_are_compared_by_identity_and_shown_in_a_line() -> None:
     [answer] = loaded("refshapes").ground(IMAGE, PHRASES[:1])
     assert answer == answer and answer != replace(answer) and len({answer, answer}) == 1
-    assert [answer].index(answer) == 0 and answer in [replace(answer), answer]
     assert "'the red circle'" in repr(answer) and len(repr(answer)) < 300
     encoded = loaded("refshapes").encode(IMAGE)
     assert encoded == encoded and encoded != replace(encoded) and len(repr(encoded)) < 300
@@ -77,15 +74,6 @@ def test_an_image_that_another_method_encoded_is_refused() -> None:
         for other in encoded.keys() - {name}:
             with pytest.raises(grounding.InputError, match=r"has encoded the image|is of the type Encoded"):
                 loaded(other).ground(of_method, PHRASES[:1])
-    again = pickle.loads(pickle.dumps(encoded["refshapes"]))
-    [found], [expected] = (loaded("refshapes").ground(each, PHRASES[:1]) for each in (again, IMAGE))
-    np.testing.assert_array_equal(found.heatmap, expected.heatmap)
-
-
-@pytest.mark.parametrize("setting", ["model", "proposals"])
-def test_settings_are_of_their_own_kind(setting: str) -> None:
-    with pytest.raises(grounding.InputError, match=rf"(?i)^where a {setting}Config is expected there is {{'a': 1}}"):
-        grounding.load("yolo-clip", **{setting: {"a": 1}})  # type: ignore[arg-type]
 
 
 def test_configurations_made_in_python_are_held_to_the_bounds_of_the_command_line(tmp_path: Path) -> None:
@@ -98,7 +86,7 @@ def test_configurations_made_in_python_are_held_to_the_bounds_of_the_command_lin
         (sheets, VisualizeConfig(["zero-shot"], tmp_path, data=tmp_path, count=-2), "VisualizeConfig: count is -2"),
     ):
         with pytest.raises(grounding.InputError, match=said):
-            start(config)  # type: ignore[operator]
+            start(config)
 
 
 def test_devices_are_those_of_this_machine() -> None:
@@ -106,24 +94,9 @@ def test_devices_are_those_of_this_machine() -> None:
         assert len(grounding.load("zero-shot", device=known).ground(IMAGE, PHRASES[:1])) == 1
     for other in ("cuda:99", "gpu", None, "meta"):
         with pytest.raises(grounding.InputError, match=r"^device is .*, which PyTorch cannot use on this machine"):
-            grounding.load("zero-shot", device=other)  # type: ignore[arg-type]
+            grounding.load("zero-shot", device=other)
 
 
-SPAWN = """
-import multiprocessing, sys
-import numpy as np
-import grounding
-
-image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
-
-def first_box(grounder):
-    return grounder.ground(image, ["the red circle"])[0].boxes_xyxy[0].tolist()
-
-if __name__ == "__main__":
-    grounder = grounding.load("zero-shot", precision="float32")
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        assert pool.map(first_box, [grounder]) == [first_box(grounder)]
-"""
 FORK = """
 import os, sys
 import numpy as np, torch
@@ -146,13 +119,9 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-@pytest.mark.parametrize(("program", "code"), [(SPAWN, 0), (FORK, 7)], ids=["spawn", "fork"])
-def test_other_processes(tmp_path: Path, program: str, code: int) -> None:
-    """A spawned process answers alike; a forked one, which would wait for ever, is told so; one thread works."""
-    (tmp_path / "program.py").write_text(program)
-    done = subprocess.run([sys.executable, tmp_path / "program.py"], cwd=ROOT, env={**os.environ, "PYTHONPATH": "."},
-                          capture_output=True, text=True, timeout=300)  # fmt: skip
-    assert done.returncode == code, done.stderr[-2000:]
+def test_a_forked_process_which_would_wait_for_ever_is_told_so() -> None:
+    done = subprocess.run([sys.executable, "-c", FORK], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 7, done.stderr[-2000:]
 
 
 @contextmanager
@@ -216,14 +185,7 @@ def assert_equal(found: list[np.ndarray], wanted: list[np.ndarray]) -> None:
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize(
-    ("name", "mode"),
-    [
-        ("refshapes", torch.enable_grad),
-        ("refshapes", float64),
-        *((name, all_modes) for name in ("refshapes", "gradcam", "yolo-clip")),
-    ],
-)
+@pytest.mark.parametrize(("name", "mode"), [("refshapes", float64), *((name, all_modes) for name in NAMES)])
 def test_an_answer_depends_on_no_mode_and_nothing_is_remembered_of_it(name: str, mode: Any) -> None:
     wanted, grounder = expected(name), loaded(name)
     with mode():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from grounding.methods.reclip import combine, relation_matrix
+from grounding.methods.reclip import combine
 from grounding.methods.spatial_phrases import SpatialPhrase
 
 RELATIONS = ("left", "right", "above", "below", "bigger", "smaller")
@@ -39,16 +39,6 @@ def by_loops(phrase: SpatialPhrase, distributions: dict[str, np.ndarray], boxes:
     return [value / sum(result) for value in result]
 
 
-@pytest.mark.parametrize("relation", RELATIONS)
-def test_relation_matrix_equals_a_loop_over_pairs(relation):
-    rng = np.random.default_rng(0)
-    corner, size = rng.integers(0, 6, (30, 2)), rng.integers(1, 5, (30, 2))
-    boxes = np.concatenate([corner, corner + size], axis=1).astype(np.float32)  # with equal centres and areas
-    matrix = relation_matrix(relation, boxes)
-    assert matrix.dtype == bool
-    assert matrix.tolist() == [[stands(relation, one, other) for other in boxes] for one in boxes]
-
-
 def test_combine_equals_loops_on_random_trees():
     rng = np.random.default_rng(1)
 
@@ -65,7 +55,6 @@ def test_combine_equals_loops_on_random_trees():
         boxes[:, 2:] += boxes[:, :2]
         distributions = {head: rng.dirichlet(np.ones(7)).astype(np.float32) for head in "abc"}
         found = combine(phrase, distributions, boxes)
-        assert found.dtype == np.float64 and found.shape == (7,)
         assert found.sum() == pytest.approx(1)
         try:
             expected = by_loops(phrase, distributions, boxes)

@@ -44,9 +44,7 @@ def test_images_without_phrases(name: str) -> None:
     method = grounding.load(name)
     answers = method.ground_batch([image, image, image], [["a"], [], ["a", "b"]])
     assert [len(of_image) for of_image in answers] == [1, 0, 2]
-    assert method.ground_batch([image], [[]]) == [[]]
-    assert method.ground_batch([], []) == []
-    assert method.ground(image, []) == []
+    assert (method.ground_batch([image], [[]]), method.ground_batch([], []), method.ground(image, [])) == ([[]], [], [])
 
 
 @pytest.mark.parametrize("name", ["refshapes", "zero-shot", "refshapes+yolo"])

@@ -12,13 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from grounding import InputError, ModelConfig, load
-from grounding.clip.text import TextEncoder
+from grounding import InputError, ModelConfig, grounding_of_boxes, load
 from grounding.data.images import as_image
 from grounding.methods import stream
 from grounding.methods.stream import GroundedImage, Request, ground_many
 from grounding.types import Grounding
-from tests.tiny_clip import loaded_tiny_clip, save_tiny_clip
+from tests.tiny_clip import save_tiny_clip
 
 PHRASES = [f"the {colour} {thing}" for colour in ("red", "blue", "old") for thing in ("box", "dog", "car")]
 
@@ -37,26 +36,23 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Counting:
     """Answers with the whole image, and counts the heatmaps that are there at once."""
 
-    name = "counting"
-
     def __init__(self) -> None:
-        self.text = TextEncoder(loaded_tiny_clip())
         self.alive = self.most_alive = 0
         self.asked: list[int] = []
 
     def encode(self, image: object) -> SimpleNamespace:
-        return SimpleNamespace(images=(as_image(image),))  # type: ignore[arg-type]
+        return SimpleNamespace(images=(as_image(image),))
 
     def ground(self, image: SimpleNamespace, phrases: Sequence[str]) -> list[Grounding]:
         self.asked.append(len(phrases))
         return [self._grounding(phrase, image.images[0]) for phrase in phrases]
 
     def _grounding(self, phrase: str, image: np.ndarray) -> Grounding:
-        heatmap = np.zeros(image.shape[:2], dtype=np.float32)
-        weakref.finalize(heatmap, self._gone)
+        answer = grounding_of_boxes(phrase, np.array([[0, 0, 9, 9]]), np.ones(1), image)
+        weakref.finalize(answer.heatmap, self._gone)
         self.alive += 1
         self.most_alive = max(self.most_alive, self.alive)
-        return Grounding(phrase, np.zeros((1, 4), dtype=np.float32), np.ones(1, dtype=np.float32), heatmap, image)
+        return answer
 
     def _gone(self) -> None:
         self.alive -= 1
@@ -69,7 +65,7 @@ def test_as_if_asked_one_by_one(folder: Path, name: str, monkeypatch: pytest.Mon
     # As a path or as pixels, with many phrases or none.
     requests = [Request(f"number {i}", folder / f"{i}.png", PHRASES[: 2 * i]) for i in range(6)]
     requests[3] = requests[3]._replace(image=as_image(folder / "3.png"))
-    answers = list(grounder.ground_many(requests))  # type: ignore[attr-defined]
+    answers = list(grounder.ground_many(requests))
     assert [answer.key for answer in answers] == [f"number {i}" for i in range(6)]
     for i, answer in enumerate(answers):
         height, width = as_image(folder / f"{i}.png").shape[:2]
@@ -113,29 +109,23 @@ def test_heatmaps_are_dropped_as_soon_as_their_boxes_are_known(folder: Path, mon
     assert grounder.asked == [3, 3, 1], "of a large photograph fewer"
 
 
-@pytest.mark.parametrize(
-    ("option", "value", "least"), [("ahead", -1, 0), ("ahead", None, 0), ("ahead", True, 0), ("readers", 2.0, 1)]
-)
+@pytest.mark.parametrize(("option", "value", "least"), [("ahead", -1, 0), ("ahead", True, 0), ("readers", 2.0, 1)])
 def test_numbers_of_a_stream_are_refused_before_an_answer_is_asked_for(option: str, value, least: int) -> None:
     with pytest.raises(InputError, match=f"{option} is .*: give a whole number of at least {least}"):
         ground_many(Counting(), [], **{option: value})
 
 
-@pytest.mark.parametrize("request_", ["0.png", ("0.png", ["a"]), {"image": "0.png"}, ("k", "0.png", ["a"], 1)])
-def test_what_is_no_request_is_said_in_a_sentence(request_) -> None:
-    with pytest.raises(InputError, match=r"a request is \(key, image, phrases\), got "):
-        list(ground_many(Counting(), [request_], skip_broken=True))
+def test_what_is_no_request_is_said_in_a_sentence() -> None:
+    for given in ("key", ("0.png", ["a"])):
+        with pytest.raises(InputError, match=r"a request is \(key, image, phrases\), got "):
+            list(ground_many(Counting(), [given], skip_broken=True))
 
 
 @pytest.mark.parametrize("name", ["zero-shot", "yolo-clip", "centred-box"])
 def test_a_batch_is_checked_as_one_image_is(folder: Path, name: str) -> None:
     grounder = load(name, model=ModelConfig(clip=str(folder / "clip.pt"), model_size=64))
     images = [as_image(folder / f"{index}.png") for index in range(2)]
-    for phrases, said in (
-        (["circle", "star"], "single string 'circle': put it into a list"),
-        ("ab", "single string 'a'"),
-        ([["circle"]], "2 images and 1 lists of phrases"),
-    ):
+    for phrases, said in ((["circle", "star"], "single string 'circle'"), ([["circle"]], "2 images and 1 lists")):
         with pytest.raises(InputError, match=said):
             grounder.ground_batch(images, phrases)
     for wrong in ([images[0], images[1][..., 0]], images[0]):  # of one image, the rows would be taken for images
@@ -147,7 +137,6 @@ def test_a_batch_is_checked_as_one_image_is(folder: Path, name: str) -> None:
     ("image", "phrases", "message"),
     [
         ("gone.png", ["a"], "there is no image file"),
-        ("0.png", ["a", ""], "phrase is empty"),
         ("0.png", ["a", "dog " * 100], "longer than CLIP's 77 tokens"),
         (np.zeros((4, 4), dtype=np.uint8), ["a"], r"\(H, W, 3\) uint8"),
     ],
@@ -156,10 +145,10 @@ def test_a_broken_request_stops_or_is_skipped(folder: Path, image, phrases, mess
     broken = folder / image if isinstance(image, str) else image
     requests = [("a", folder / "0.png", ["a dog"]), ("b", broken, phrases), ("c", folder / "1.png", ["a dog"])]
     grounder = load("zero-shot", model=ModelConfig(clip=str(folder / "clip.pt"), model_size=64))
-    answers = grounder.ground_many(requests)  # type: ignore[attr-defined]
+    answers = grounder.ground_many(requests)
     assert next(answers).key == "a"
     with pytest.raises(InputError, match=message):
         next(answers)
-    first, second, third = grounder.ground_many(requests, skip_broken=True)  # type: ignore[attr-defined]
+    first, second, third = grounder.ground_many(requests, skip_broken=True)
     assert (first.error, third.error) == ("", "") and len(third.phrases) == 1
     assert second == GroundedImage("b", error=second.error) and second.error

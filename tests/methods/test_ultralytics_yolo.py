@@ -7,6 +7,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -111,12 +112,7 @@ assert not [key for key in changed if key.startswith(("YOLO", "ULTRALYTICS", "OM
 
 
 def test_a_published_name_is_looked_for_in_the_cache_and_then_downloaded(checkpoints, monkeypatch, tmp_path):
-    asked: list[object] = []
-
-    def refuse(*arguments: object, **_: object) -> None:
-        asked.append(arguments)
-        raise OSError("no network in this test")
-
+    refuse = Mock(side_effect=OSError("no network in this test"))
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(ultralytics_yolo, "CACHE", tmp_path)
@@ -125,10 +121,10 @@ def test_a_published_name_is_looked_for_in_the_cache_and_then_downloaded(checkpo
     for name in ("yolo", "yolov5n.pt", tmp_path / "yolov8n.pt", "model.txt"):
         with pytest.raises(InputError, match="no detector"):
             proposer(name)
-    assert not asked
+    assert not refuse.called
     with pytest.raises(InputError, match=r"yolo11n\.pt .* could not be downloaded"):
         proposer("yolo11n.pt")
-    assert asked
+    assert refuse.called
 
 
 def test_files_that_are_no_detector_are_refused(checkpoints, tmp_path):
