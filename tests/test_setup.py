@@ -130,15 +130,14 @@ def test_unsuitable_python(checkout: Checkout) -> None:
     (checkout.path / "python3").unlink()
     assert_refusal(checkout.set_up(), "python3 is no Python 3.10 to 3.14", "PYTHON=", "python3-venv")
     checkout.add_program("python3", STAND_IN.replace("UNSUITABLE:-0", "UNSUITABLE:-1"))
-    assert_refusal(checkout.set_up(), "python3 is no Python 3.10 to 3.14")
     checkout.add_program("python3.13", "#!/bin/sh\nexit 127\n")  # as pyenv leaves for one that is not active
-    checkout.add_program("python3.11")
+    checkout.add_program("my python")
     assert_refusal(checkout.set_up(PYTHON="/nowhere/python3"), "/nowhere/python3 is no Python 3.10 to 3.14")
     assert not (checkout.root / ".venv").exists()
-    assert checkout.set_up().returncode == 0
-    shutil.rmtree(checkout.root / ".venv")
-    checkout.add_program("my python")
     assert checkout.set_up(PYTHON=str(checkout.path / "my python")).returncode == 0
+    shutil.rmtree(checkout.root / ".venv")
+    checkout.add_program("python3.11")
+    assert checkout.set_up().returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -177,7 +176,7 @@ def test_cut_off_installation_is_repaired(checkout: Checkout) -> None:
 
 
 def test_foreign_folder_is_left_alone_and_unknown_words_are_refused(checkout: Checkout) -> None:
-    assert_refusal(checkout.set_up("everything"), "unknown argument 'everything'")
+    assert_refusal(checkout.set_up("everything"), "unknown argument")
     (checkout.root / ".venv").mkdir()
     (checkout.root / ".venv/notes.txt").touch()
     assert_refusal(checkout.set_up(), "is no virtual environment")

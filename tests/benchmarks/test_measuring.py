@@ -14,18 +14,11 @@ import torch
 
 from benchmarks.__main__ import BEGIN, END, PAGE, tables
 from benchmarks.against_yolo_clip import EMBEDDED_FLOPS
-from benchmarks.measuring import RESULTS, Finding, flops_of, peak_memory, report, take_turns
+from benchmarks.measuring import RESULTS, Finding, flops_of, peak_memory, report
 from benchmarks.pages import between
 from grounding.methods.proposals import EMBEDDED_FILE
 from grounding.runtime.errors import InputError
 from tests.scripts import ROOT
-
-
-def test_sides_take_turns_and_the_first_round_does_not_count() -> None:
-    called: list[str] = []
-    seconds = take_turns({"a": lambda: called.append("a"), "b": lambda: called.append("b")}, rounds=3)
-    assert called == ["a", "b"] * 4
-    assert set(seconds) == {"a", "b"} and all(value >= 0 for value in seconds.values())
 
 
 def test_findings_replace_those_of_their_name_and_leave_others(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

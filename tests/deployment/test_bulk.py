@@ -121,12 +121,9 @@ def test_one_process_at_a_time(config: BulkConfig, monkeypatch: pytest.MonkeyPat
     ("line", "message"),
     [
         ("nonsense", "Expecting value"),
-        ("[1]", r"it is \[1\]"),
         ('{"phrases": ["a"]}', "image is missing"),
-        ('{"image": "", "phrases": ["a"]}', "image is ''"),
         ('{"image": "a.png", "phrases": []}', r"phrases is \[\]: "),
         ('{"image": "a.png", "phrases": ["a", " "]}', r"phrases\.1 is ' ': "),
-        ('{"image": "a.png", "phrases": ["a"], "key": 5}', "key is 5: "),
     ],
 )
 def test_a_wrong_line_is_named_before_any_work(config: BulkConfig, line: str, message: str) -> None:
@@ -145,7 +142,6 @@ def test_a_wrong_line_is_named_before_any_work(config: BulkConfig, line: str, me
         ({"requests": Path("nowhere.jsonl")}, "no file of requests nowhere.jsonl"),
         ({"output": Path("boxes.csv")}, r"ends in \.jsonl"),
         ({"method": "whole-image"}, "looks at no image"),
-        ({"method": "yolo"}, "no run folder 'yolo'"),
     ],
 )
 def test_wrong_settings_are_refused(config: BulkConfig, changed: dict[str, Any], message: str) -> None:

@@ -95,11 +95,9 @@ def test_what_cannot_be_asked_is_said_at_once(capsys, clip_file, photos, tmp_pat
     (tmp_path / "empty").mkdir()
     for words, said in (
         ([photos], "PHRASE"),
-        ([photos, "a dog", "--color", "x"], "--color"),
         ([photos, "a dog", "-o", "boxes.txt"], ".csv, .json, .jsonl"),
         ([tmp_path / "empty", "a dog"], "holds no image"),
         ([photos, "a dog", "--model", "whole-image"], "looks at no image"),
-        ([photos, "a dog", "--model", "no-such-run"], "no run folder"),
         ([photos, " ", "--skip_broken", "--model", clip_file], "empty"),
     ):
         assert_refused(run(capsys, *words), said)

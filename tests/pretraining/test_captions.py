@@ -36,15 +36,6 @@ def test_captions_name_what_is_shown_but_for_one_in_ten(pictures):
     assert 0.5 * WRONG_SHARE < wrong / len(pictures) < 1.5 * WRONG_SHARE
 
 
-def test_streams_are_repeatable_and_differ(pictures):
-    again = list(islice(captioned_pictures(0, 64), 5))
-    other = list(islice(captioned_pictures(0, 64, stream=1), 5))
-    for one, same, another in zip(pictures, again, other, strict=False):
-        assert one.caption == same.caption
-        np.testing.assert_array_equal(one.image, same.image)
-        assert not np.array_equal(one.image, another.image)
-
-
 def test_the_catalogue_draws_everything_there_are_words_for():
     things = [thing for seed in range(300) for thing in draw_picture(np.random.default_rng(seed))[1]]
     assert {thing.shape for thing in things} == set(SHAPES)

@@ -46,18 +46,6 @@ def example_results(*, n: int = 400, categories: tuple[str, ...] = CATEGORIES, s
     }
 
 
-def foreign_results() -> dict[str, Any]:
-    """What is known of boxes that another program made: one method, nothing but localisation, of 9 phrases."""
-    ious = np.linspace(0, 0.96, 9)
-    metrics = {f"acc@{t:g}": float((ious >= t).mean()) for t in (0.25, 0.3, 0.5, 0.7, 0.75, 0.9)}
-    metrics["miou"] = float(ious.mean())
-    return {
-        "data": "boxes_of_others.jsonl",
-        "split": "val",
-        "methods": {"boxes <b>by</b> others": {"n": 9, "metrics": metrics}},
-    }
-
-
 def _record(rng: np.random.Generator, skill: float, n: int, categories: tuple[str, ...]) -> dict[str, Any]:
     ious = np.where(rng.random(n) < skill, rng.beta(8, 2, n), rng.beta(1, 9, n))
     scores = np.clip(0.6 * ious + 0.4 * rng.random(n), 0, 0.999)

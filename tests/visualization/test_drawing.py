@@ -121,10 +121,9 @@ def test_same_picture_is_the_same_file(tmp_path: Path, suffix: str, magic: bytes
     assert sorted(paths[0].parent.iterdir()) == paths
 
 
-@pytest.mark.parametrize("name", ["picture", "picture.txt", "picture.tiff"])
-def test_other_suffixes_are_refused(tmp_path: Path, name: str) -> None:
+def test_another_suffix_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"\.png, \.jpg"):
-        save_figure(Figure(), tmp_path / name)
+        save_figure(Figure(), tmp_path / "picture.tiff")
     assert not list(tmp_path.iterdir())
 
 

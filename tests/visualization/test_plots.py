@@ -16,7 +16,7 @@ from grounding.visualization.plots import (
     reliability,
     risk_coverage,
 )
-from tests.visualization.results_example import METHODS, example_results, foreign_results
+from tests.visualization.results_example import METHODS, example_results
 
 RESULTS = example_results()
 MANY = tuple(f"thing {index}" for index in range(40))
@@ -34,12 +34,6 @@ def test_every_plot_is_a_picture_of_150_dpi(tmp_path):
             assert picture.format == "PNG" and round(picture.info["dpi"][0]) == 150
             border = np.asarray(picture.convert("L"))
             assert (border[:, [0, -1]] == 255).all() and (border[[0, -1]] == 255).all(), f"{path.name} is clipped"
-
-
-def test_little_and_much_is_drawn(tmp_path):
-    assert draw_plots(foreign_results(), tmp_path / "none") == {} and not list((tmp_path / "none").iterdir())
-    draw_plots(example_results(n=9), tmp_path / "few")
-    assert len(draw_plots(example_results(n=2000, categories=MANY), tmp_path / "many")) == 5
 
 
 def test_names_of_strangers_are_drawn_as_they_are(tmp_path, recwarn):

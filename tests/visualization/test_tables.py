@@ -1,5 +1,4 @@
 import csv
-import io
 import re
 from pathlib import Path
 
@@ -26,11 +25,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def rows_of(written: Path, name: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO((written / f"{name}.csv").read_text())))
-
-
-def line_of(text: str, beginning: str) -> str:
-    return next(line for line in text.splitlines() if line.startswith(beginning))
+    return list(csv.DictReader((written / f"{name}.csv").read_text().splitlines()))
 
 
 def test_every_table_is_a_csv_and_in_both_texts(written: Path) -> None:
@@ -121,7 +116,7 @@ def test_one_method_without_a_number_gets_a_dash() -> None:
     table = main_table(results)
     values = table.values.set_index("method").loc["gradcam"]
     assert values["pointing"] is None and values["acc@0.5 low"] is None
-    line = line_of(render(table, "text"), "gradcam")
+    [line] = [line for line in render(table, "text").splitlines() if line.startswith("gradcam")]
     assert line.split().count("-") == 1 and f" {gradcam['metrics']['acc@0.5']:.3f}  " in line
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -105,15 +106,19 @@ def test_too_large_a_file_is_not_taken(url: str, tmp_path: Path) -> None:
         assert answer.ok == taken
 
 
-def test_wrong_kinds_of_values_are_told_and_the_page_goes_on(url: str, photo_file: Path) -> None:
+def test_wrong_kinds_of_values_are_logged_and_told_and_the_page_goes_on(
+    url: str, photo_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     session = Session(url)
     session.give(photo_file)
     for name, value in (("phrases", ["a"]), ("phrases", None), ("method", "__class__"), ("opacity", "x")):
         kept = session.values | {"phrases": "the red square"}
         session.values = kept | {name: value}
-        session.send("ask", "click")
+        with caplog.at_level(logging.ERROR):
+            session.send("ask", "click")
         assert "did not work" in session.status and str(Path.cwd()) not in str(session.values)
         session.values = kept
+    assert "Traceback" in caplog.text
     for phrase, told in (("a" * 500_000, "longer than CLIP's 77 tokens"), ("\ud83d", "half a character")):
         session.values["phrases"] = phrase
         session.send("ask", "click")

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from grounding.runtime.errors import InputError
-from grounding.webapp.uploads import MOST_PHRASES, examples_from_data, phrases_of, receive
+from grounding.webapp.uploads import examples_from_data, phrases_of, receive
 
 
 def png_that_claims(width: int, height: int) -> bytes:
@@ -29,13 +29,6 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path: Path, mon
         path.write_bytes(png_that_claims(*size))
         with pytest.raises(InputError, match=r"^large\.png has .*pixels.*: give a"):
             receive(path, max_pixels=25_000_000)
-
-
-def test_the_limit_is_the_last_number_that_is_taken(tmp_path: Path) -> None:
-    Image.new("RGB", (40, 25)).save(tmp_path / "a.png")
-    assert receive(tmp_path / "a.png", max_pixels=1000).size == (40, 25)
-    with pytest.raises(InputError, match="40 x 25 pixels"):
-        receive(tmp_path / "a.png", max_pixels=999)
 
 
 def test_a_photo_is_known_by_its_content(tmp_path: Path) -> None:
@@ -59,12 +52,6 @@ def test_a_turned_photo_has_its_upright_size(tmp_path: Path) -> None:
 
 def test_phrases_are_lines() -> None:
     assert phrases_of("  the red   car \n\n a dog\t\nthe red car\n") == ("the red car", "a dog")
-    for text in ("", " \n\t\n"):
-        with pytest.raises(InputError, match="no phrase"):
-            phrases_of(text)
-    assert len(phrases_of("\n".join(map(str, range(MOST_PHRASES))))) == MOST_PHRASES
-    with pytest.raises(InputError, match=f"{MOST_PHRASES + 1} phrases"):
-        phrases_of("\n".join(map(str, range(MOST_PHRASES + 1))))
 
 
 def test_another_split_serves_where_there_is_no_test(tmp_path: Path) -> None:
