@@ -10,15 +10,6 @@ from benchmarks.claims import Claim, claims_under, record
 from grounding.runtime.errors import InputError
 
 
-@pytest.mark.parametrize(
-    ("value", "goal", "met"),
-    [(0.5, None, None), (0.5, (0.5, 0.6), True), (0.49, (0.5, 0.6), False), (0.61, (0.5, 0.6), False),
-     (240.0, (None, 240.0), True), (241.0, (None, 240.0), False), (3.0, (2.0, None), True)],
-)  # fmt: skip
-def test_a_claim_keeps_to_its_goal_or_does_not(value, goal, met):
-    assert Claim(value, "make demo", goal=goal).met is met
-
-
 def test_claims_replace_those_of_the_same_name_and_leave_the_others(tmp_path):
     path = tmp_path / "claims.json"
     record({"demo/seconds": Claim(300, "make demo", n=3, goal=(None, 240)), "sets/n-acc": Claim(0.1, "x")}, path)

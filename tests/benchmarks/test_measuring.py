@@ -41,17 +41,11 @@ def test_the_page_says_what_the_results_say() -> None:
 
 def test_what_stands_between_the_marks_is_replaced_and_nothing_else(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    whole = "before\n<begin>\nold\n<end>\nafter\n"
-    page.write_text(whole)
-    page.write_text(between(page, "<begin>", "<end>", "new"))
-    assert page.read_text() == "before\n<begin>\nnew\n<end>\nafter\n"
-    assert between(page, "<begin>", "<end>", "new") == page.read_text()
-    for lacking in ("<begin>", "<end>"):
-        page.write_text(whole.replace(lacking, ""))
+    page.write_text("before\n<begin>\nold\n<end>\nafter\n")
+    assert between(page, "<begin>", "<end>", "new") == "before\n<begin>\nnew\n<end>\nafter\n"
+    for begin, end in (("<gone>", "<end>"), ("<begin>", "<gone>")):
         with pytest.raises(InputError, match="lacks the lines"):
-            between(page, "<begin>", "<end>", "new")
-    with pytest.raises(InputError, match="lacks the lines"):
-        between(tmp_path / "none.md", "<begin>", "<end>", "new")
+            between(page, begin, end, "new")
 
 
 def test_peak_memory_is_a_processs_own() -> None:

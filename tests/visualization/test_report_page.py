@@ -110,10 +110,9 @@ def test_every_table_is_there_whole_with_its_caption(written):
 def test_methods_and_bounds_are_explained(written):
     _, _, raw, page = written
     text = " ".join(page.texts)
-    assert "Selvaraju" in text and "These are no methods" in text
-    # Of the run, which is called after its folder, "demo" here, and of no other method.
-    assert text.count("what was trained turns CLIP") == 1
-    assert "<dt>zero-shot+yolo</dt><dd>a YOLO proposes boxes without knowing the phrase" in " ".join(raw.split())
+    # The first of the run, which is called after its folder, "demo" here, and of no other method.
+    for said in ("what was trained turns CLIP", "Selvaraju", "These are no methods"):
+        assert text.count(said) == 1
     assert "<script" not in raw and "</button>" not in raw and COMMAND in page.texts, "text is escaped"
 
 

@@ -12,15 +12,10 @@ from grounding import InputError, RefCOCOg, load
 from grounding.extraction import ExtractionConfig, extract
 from grounding.visualization.commands import VisualizeConfig, _load, sheets
 from grounding.visualization.figures import answers
-from tests.scripts import Outcome, assert_refused, run_script
+from tests.scripts import assert_refused, run_script
 from tests.toy_data import write_toy_data
 
 Capture = pytest.CaptureFixture[str]
-
-
-def drawn(outcome: Outcome) -> list[Path]:
-    assert outcome.code == 0, outcome
-    return [Path(line) for line in outcome.out.strip().splitlines()]
 
 
 def asked(**source: object) -> list[tuple[str, list[tuple[str, bool]]]]:
@@ -97,8 +92,10 @@ def test_commands(
 ) -> None:
     words = [command] if command else []
     words += [str(made / "run") if method == "run" else method for method in methods]
-    paths = drawn(run_script(capsys, "visualize.py", *words, "--data", made / "data", "--count", 2,
-                             "--output", tmp_path / "new", "--device", "cpu"))  # fmt: skip
+    outcome = run_script(capsys, "visualize.py", *words, "--data", made / "data", "--count", 2, "--output",
+                         tmp_path / "new", "--device", "cpu")  # fmt: skip
+    assert outcome.code == 0, outcome
+    paths = [Path(line) for line in outcome.out.strip().splitlines()]
     assert [path.stem for path in paths] == names
     assert sorted(tmp_path.joinpath("new").iterdir()) == sorted(paths)
     for path in paths:

@@ -19,19 +19,6 @@ from grounding.webapp.page import WAITING, Components, build_page
 from grounding.webapp.uploads import ExampleImage
 from tests.webapp.conftest import MAX_PIXELS, given
 
-ANSWERS = {"examples", "ask", "answer", "boxes", "status", "save_record"}
-
-
-def test_answers_do_not_travel_back_with_a_question(url: str) -> None:
-    config = requests.get(f"{url}config", timeout=30).json()
-    names = {one["id"]: one["props"].get("elem_id") or one["type"] for one in config["components"]}
-    asking = [one for one in config["dependencies"] if len(one["outputs"]) > 1]
-    assert len(asking) == 10
-    for one in asking:
-        given = {names[number] for number in one["inputs"]}
-        assert given.isdisjoint({*ANSWERS, "json"})
-        assert {"upload", "phrases", "method", "extraction", "opacity", "state"} <= given
-
 
 def test_what_is_bounded_taken_and_not_kept(answerer) -> None:
     page = build_page(answerer, [], max_pixels=MAX_PIXELS)
