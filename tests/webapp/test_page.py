@@ -1,4 +1,4 @@
-"""The page as it is put together: what travels with an event, and what stands in it from the start."""
+"""The page as it is put together: what it takes and keeps, and what it says."""
 
 from __future__ import annotations
 

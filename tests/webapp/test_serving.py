@@ -58,8 +58,6 @@ def test_ten_users_get_the_answers_to_their_own_questions(url: str, tmp_path: Pa
 
 def test_mistakes_are_told_and_the_page_goes_on(url: str, photo_file: Path, tmp_path: Path) -> None:
     session = Session(url)
-    session.send("ask", "click")
-    assert "There is no photo yet" in session.status
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no image at all")
     session.give(broken)
@@ -71,7 +69,7 @@ def test_mistakes_are_told_and_the_page_goes_on(url: str, photo_file: Path, tmp_
     session.send("ask", "click")
     assert "There is no photo yet" in session.status, "a refused photo is not asked"
     session.give(photo_file)
-    for text, told in (("\n", "There is no phrase"), ("word " * 100, "77"), ("\n".join("abcdefgh"), "at most 7")):
+    for text, told in (("\n", "There is no phrase"), ("\n".join("abcdefgh"), "at most 7")):
         session.values["phrases"] = text
         session.send("ask", "click")
         assert told in session.status
