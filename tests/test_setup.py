@@ -157,9 +157,7 @@ def test_failing_pip(checkout: Checkout, said: str, told: str) -> None:
 
 def test_packages_that_do_not_import_and_a_failing_venv(checkout: Checkout) -> None:
     assert_refusal(checkout.set_up(VENV_SAYS="no ensurepip"), "the installation failed: no ensurepip")
-    result = checkout.set_up(IMPORT_SAYS="ImportError: odd")
-    assert "anew" in result.stdout
-    assert_refusal(result, "ImportError: odd", ".venv/install.log")
+    assert_refusal(checkout.set_up(IMPORT_SAYS="ImportError: odd"), "ImportError: odd", ".venv/install.log")
     assert checkout.set_up().returncode == 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -110,10 +111,7 @@ def test_an_archive_is_trusted_only_where_it_is_said(capsys, photos, tmp_path):
 
 
 def test_ctrl_c_ends_with_130_and_leaves_no_half_file(capsys, clip_file, photos, tmp_path, monkeypatch):
-    def interrupted(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(stream, "hottest_point", interrupted)
+    monkeypatch.setattr(stream, "hottest_point", mock.Mock(side_effect=KeyboardInterrupt))
     outcome = run(capsys, photos, "a dog", "-o", tmp_path / "boxes.csv", "--model", clip_file)
     assert outcome.code == 130 and "Traceback" not in outcome.err
     assert not list(tmp_path.glob("boxes*"))

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -133,12 +134,9 @@ def test_what_is_left_out_is_said(exported: tuple[Path, str]) -> None:
 
 
 def test_what_cannot_be_exported_or_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object, **__: object) -> bytes:
-        raise KeyboardInterrupt
-
     (tmp_path / "there").mkdir()
     with monkeypatch.context() as patch:
-        patch.setattr(networks, "to_onnx", interrupted)
+        patch.setattr(networks, "to_onnx", mock.Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             export_run("refshapes", tmp_path / "out")
     for run, name, fragment in (
