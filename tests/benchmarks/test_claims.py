@@ -19,6 +19,7 @@ def test_claims_replace_those_of_the_same_name_and_leave_the_others(tmp_path):
     assert held["demo/seconds"]["value"] == 200 and held["demo/seconds"]["met"] is True
     assert set(held["demo/seconds"]) == {"value", "interval", "n", "goal", "met", "command", "date", "machine"}
     assert held["demo/seconds"]["date"] and "cores" in held["demo/seconds"]["machine"]
+    assert not Claim(300, "make demo", goal=(None, 240)).met
     assert list(claims_under("demo/", path)) == ["seconds"]
     with pytest.raises(InputError, match=r"claims\.json holds no claim that begins with 'ladder/'"):
         claims_under("ladder/", path)
