@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,12 +16,6 @@ import grounding
 from grounding.data.refshapes.writer import make_split_scene, write_refshapes
 
 DOCUMENTED = re.findall(r"^::: (\S+)$", Path("docs/api.md").read_text("utf-8"), re.MULTILINE)
-
-
-def documented(name: str) -> Any:
-    """The object of a line of docs/api.md."""
-    module, _, last = name.rpartition(".")
-    return getattr(import_module(module), last)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +33,8 @@ def test_everything_public_is_in_the_reference() -> None:
 @pytest.mark.parametrize("name", DOCUMENTED)
 def test_examples(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    value = documented(name)
+    module, _, last = name.rpartition(".")
+    value = getattr(import_module(module), last)
     known = {"np": np, "grounding": grounding, value.__name__: value}
     [example, *_] = doctest.DocTestFinder(recurse=False).find(value, name, globs=known)
     assert example.examples, f"{name} has no example"

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -81,17 +80,10 @@ def test_weak_training_on_pairs_without_boxes(tmp_path, capsys):
     """Two steps, with every augmentation."""
     pairs = SHARED_DATA / WEAK_PAIRS / "pairs.jsonl"
     images = {json.loads(line)["image"] for line in pairs.read_text().splitlines()}
-    config = {
-        "data": str(pairs),
-        "output": str(tmp_path / "run"),
-        "device": "cpu",
-        "model": {"model_size": 96, "decoder": {"kind": "adapters"}},
-        "epochs": 1,
-        "images_per_batch": -(-len(images) // 2),
-        "augmentation": dict.fromkeys(("crop", "flip"), True),
-    }
-    (tmp_path / "weak.yaml").write_text(yaml.safe_dump({"train": config}))
-    outcome = run_script(capsys, "train.py", "--config", tmp_path / "weak.yaml")
+    outcome = run_script(capsys, "train.py", "--data", pairs, "--output", tmp_path / "run", "--device", "cpu",
+                         "--model.model_size", 96, "--model.decoder.kind", "adapters", "--epochs", 1,
+                         "--images_per_batch", -(-len(images) // 2), "--augmentation.crop", "true",
+                         "--augmentation.flip", "true")  # fmt: skip
     assert outcome.code == 0, outcome
     assert f"training on {len(images)} images of {pairs}" in outcome.out
     assert json.loads((tmp_path / "run" / "metrics.jsonl").read_text()) == {"epoch": 1, "step": 2}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,18 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.scripts import ROOT, assert_refused, run_script
+from tests.scripts import assert_refused, run_script
 
 Capture = pytest.CaptureFixture[str]
 Refused = Callable[..., None]
-
-
-@pytest.fixture
-def place(made: Path, tmp_path: Path) -> Path:
-    """A copy of it that a test may damage."""
-    shutil.copytree(made / "data", tmp_path / "data")
-    shutil.copytree(made / "run", tmp_path / "run")
-    return tmp_path
 
 
 @pytest.fixture
@@ -36,52 +27,30 @@ def refused(tmp_path: Path, capsys: Capture) -> Refused:
     return refuse
 
 
-@pytest.mark.parametrize(
-    ("words", "shown"),
-    [("evaluate.py", "evaluate.py score"), ("visualize.py", "visualize.py compare")]
-    # The dataclasses' own words reach the reader.
-    + [(words, "a folder or a table") for words in ("train.py", "evaluate.py compare", "evaluate.py score",
-                                                    "evaluate.py runs/a", "visualize.py compare")],
-)  # fmt: skip
-def test_help(words: str, shown: str, capsys: Capture) -> None:
+@pytest.mark.parametrize("words", ["train.py", "evaluate.py compare", "evaluate.py score", "evaluate.py runs/a",
+                                   "visualize.py compare"])  # fmt: skip
+def test_help_has_the_dataclasses_own_words(words: str, capsys: Capture) -> None:
     outcome = run_script(capsys, *words.split(), "--help")
-    assert outcome.code == 0 and shown in " ".join(outcome.out.split())
-
-
-@pytest.mark.parametrize("name", ["demo.yaml", "refcocog.yaml"])
-def test_shipped_configurations_are_accepted(name: str, tmp_path: Path, refused: Refused) -> None:
-    for script in ("train.py", "evaluate.py", "visualize.py"):  # read as far as the missing data set
-        words = (script, "--config", ROOT / "configs" / name, "--data", tmp_path / "none")
-        refused(*words, fragments=(tmp_path / "none",))
-
-
-def test_bad_questions(made: Path, tmp_path: Path, refused: Refused) -> None:
-    image = next((made / "data" / "images").iterdir())
-    (tmp_path / "notes.jpg").write_text("not a picture")
-    for path, phrases, fragment in (
-        (image, '["   "]', "empty"),
-        (image, json.dumps(["red box " * 60]), "77 tokens"),
-        (tmp_path / "notes.jpg", '["a box"]', "notes.jpg"),
-    ):
-        refused("visualize.py", made / "run", "--image", path, "--phrases", phrases, fragments=(fragment,))
+    assert outcome.code == 0 and "a folder or a table" in " ".join(outcome.out.split())
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "visualize"])
-def test_bad_data(command: str, place: Path, refused: Refused) -> None:
-    words = [f"{command}.py", *([] if command == "train" else [place / "run"]), "--data"]
-    refused(*words, place / "elsewhere", fragments=(place / "elsewhere", "download"))
-    for image in (place / "data" / "images").iterdir():
+def test_bad_data(command: str, made: Path, tmp_path: Path, refused: Refused) -> None:
+    words = [f"{command}.py", *([] if command == "train" else [made / "run"]), "--data"]
+    refused(*words, tmp_path / "elsewhere", fragments=(tmp_path / "elsewhere", "download"))
+    data = shutil.copytree(made / "data", tmp_path / "data")
+    for image in (data / "images").iterdir():
         image.unlink()
-    refused(*words, place / "data", fragments=("toy_",))
-    (place / "data" / "annotations" / "refs(umd).p").unlink()
-    refused(*words, place / "data", fragments=("refs(umd).p",))
+    refused(*words, data, fragments=("toy_",))
 
 
-def test_damaged_run_folders(place: Path, refused: Refused) -> None:
+def test_damaged_run_folders(made: Path, tmp_path: Path, refused: Refused) -> None:
+    run = shutil.copytree(made / "run", tmp_path / "run")
+
     def run_refused(*fragments: object) -> None:
-        refused("evaluate.py", place / "run", "--data", place / "data", fragments=fragments)
+        refused("evaluate.py", run, "--data", made / "data", fragments=fragments)
 
-    settings, decoder = place / "run" / "config.yaml", place / "run" / "decoder.safetensors"
+    settings, decoder = run / "config.yaml", run / "decoder.safetensors"
     config = yaml.safe_load(settings.read_text())
     config["model"]["decoder"]["width"] = 32
     settings.write_text(yaml.safe_dump(config))
@@ -114,9 +83,6 @@ def test_wrong_values(made: Path, tmp_path: Path, refused: Refused) -> None:
         ("zero-shot", "--query", "image", "query"),
         ("yolo-clip", "--proposals.detector", "none.onnx", "none.onnx"),
         ("zero-shot", "--model.clip", "RN99", "RN99"),
-        ("zero-shot", "--model.model_size", 100, "multiple of 32"),
-        ("zero-shot", "--model.extraction.relative", 1.5, "extraction.relative is 1.5"),
-        (run, "--images_per_batch", 0, "images_per_batch"),
         (run, "--split", "training", "training"),
         (run, "--que", "ref", "--que"),  # no abbreviations: a slip must not set something else
     ):

@@ -40,26 +40,15 @@ def write_toy_data(root: Path, images: dict[str, int] | None = None, *, seed: in
                 y = int(rng.integers(0, height - side))
                 pixels[y : y + side, x : x + side] = COLOURS[colour]
                 ann_id = len(instances["annotations"]) + 1
-                instances["annotations"].append(
-                    {"id": ann_id, "image_id": image_id, "category_id": 1, "bbox": [x, y, side, side]}
-                )
+                of_both = {"ann_id": ann_id, "image_id": image_id, "category_id": 1}
+                instances["annotations"].append({"id": ann_id, "bbox": [x, y, side, side], **of_both})
                 phrases = [f"the {colour} box", f"box in {colour}"][: 1 + half]
-                sentences = [
-                    {"sent_id": sent_id + i, "sent": p, "raw": p, "tokens": p.split()} for i, p in enumerate(phrases)
-                ]
+                sentences = [{"sent_id": sent_id + i, "sent": p, "raw": p, "tokens": p.split()}
+                             for i, p in enumerate(phrases)]  # fmt: skip
                 sent_id += len(phrases)
-                refs.append(
-                    {
-                        "ref_id": len(refs) + 1,
-                        "ann_id": ann_id,
-                        "image_id": image_id,
-                        "category_id": 1,
-                        "split": split,
-                        "file_name": f"toy_{image_id:03d}_{ann_id}.png",
-                        "sent_ids": [s["sent_id"] for s in sentences],
-                        "sentences": sentences,
-                    }
-                )
+                refs.append({"ref_id": len(refs) + 1, "split": split, "file_name": f"toy_{image_id:03d}_{ann_id}.png",
+                             "sent_ids": [s["sent_id"] for s in sentences], "sentences": sentences,
+                             **of_both})  # fmt: skip
             Image.fromarray(pixels).save(root / "images" / name)
             instances["images"].append({"id": image_id, "file_name": name, "width": width, "height": height})
     (root / "annotations" / "instances.json").write_text(json.dumps(instances))

@@ -14,18 +14,11 @@ import torch
 
 from benchmarks.__main__ import BEGIN, END, PAGE, tables
 from benchmarks.against_yolo_clip import EMBEDDED_FLOPS
-from benchmarks.measuring import RESULTS, Finding, flops_of, peak_memory, report, take_turns
+from benchmarks.measuring import RESULTS, Finding, flops_of, peak_memory, report
 from benchmarks.pages import between
 from grounding.methods.proposals import EMBEDDED_FILE
 from grounding.runtime.errors import InputError
 from tests.scripts import ROOT
-
-
-def test_sides_take_turns_and_the_first_round_does_not_count() -> None:
-    called: list[str] = []
-    seconds = take_turns({"a": lambda: called.append("a"), "b": lambda: called.append("b")}, rounds=3)
-    assert called == ["a", "b"] * 4
-    assert set(seconds) == {"a", "b"} and all(value >= 0 for value in seconds.values())
 
 
 def test_findings_replace_those_of_their_name_and_leave_others(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -48,17 +41,11 @@ def test_the_page_says_what_the_results_say() -> None:
 
 def test_what_stands_between_the_marks_is_replaced_and_nothing_else(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    whole = "before\n<begin>\nold\n<end>\nafter\n"
-    page.write_text(whole)
-    page.write_text(between(page, "<begin>", "<end>", "new"))
-    assert page.read_text() == "before\n<begin>\nnew\n<end>\nafter\n"
-    assert between(page, "<begin>", "<end>", "new") == page.read_text()
-    for lacking in ("<begin>", "<end>"):
-        page.write_text(whole.replace(lacking, ""))
+    page.write_text("before\n<begin>\nold\n<end>\nafter\n")
+    assert between(page, "<begin>", "<end>", "new") == "before\n<begin>\nnew\n<end>\nafter\n"
+    for begin, end in (("<gone>", "<end>"), ("<begin>", "<gone>")):
         with pytest.raises(InputError, match="lacks the lines"):
-            between(page, "<begin>", "<end>", "new")
-    with pytest.raises(InputError, match="lacks the lines"):
-        between(tmp_path / "none.md", "<begin>", "<end>", "new")
+            between(page, begin, end, "new")
 
 
 def test_peak_memory_is_a_processs_own() -> None:

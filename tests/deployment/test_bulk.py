@@ -88,8 +88,7 @@ def test_stopped_and_taken_up_again_with_the_same_alone(config: BulkConfig) -> N
     with pytest.raises(InputError, match=r"made from something else \(requests in stopped\.json\)"):
         ground_file(stopped)
     config.requests.write_text(lines)
-    for other in (replace(stopped, model=replace(config.model, model_size=96)), replace(stopped, block=2),
-                  replace(stopped, method="gradcam")):  # fmt: skip
+    for other in (replace(stopped, model=replace(config.model, model_size=96)), replace(stopped, block=2)):
         with pytest.raises(InputError, match="made from something else"):
             ground_file(other)
     assert unfinished.read_bytes() == before and not stopped.output.exists()
@@ -121,12 +120,9 @@ def test_one_process_at_a_time(config: BulkConfig, monkeypatch: pytest.MonkeyPat
     ("line", "message"),
     [
         ("nonsense", "Expecting value"),
-        ("[1]", r"it is \[1\]"),
         ('{"phrases": ["a"]}', "image is missing"),
-        ('{"image": "", "phrases": ["a"]}', "image is ''"),
         ('{"image": "a.png", "phrases": []}', r"phrases is \[\]: "),
         ('{"image": "a.png", "phrases": ["a", " "]}', r"phrases\.1 is ' ': "),
-        ('{"image": "a.png", "phrases": ["a"], "key": 5}', "key is 5: "),
     ],
 )
 def test_a_wrong_line_is_named_before_any_work(config: BulkConfig, line: str, message: str) -> None:
@@ -139,18 +135,14 @@ def test_a_wrong_line_is_named_before_any_work(config: BulkConfig, line: str, me
     assert not config.output.parent.exists()
 
 
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"requests": Path("nowhere.jsonl")}, "no file of requests nowhere.jsonl"),
-        ({"output": Path("boxes.csv")}, r"ends in \.jsonl"),
-        ({"method": "whole-image"}, "looks at no image"),
-        ({"method": "yolo"}, "no run folder 'yolo'"),
-    ],
-)
-def test_wrong_settings_are_refused(config: BulkConfig, changed: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        ground_file(replace(config, **changed))
+def test_wrong_settings_are_refused(config: BulkConfig) -> None:
+    for changed, message in (
+        (replace(config, requests=Path("nowhere.jsonl")), "no file of requests nowhere.jsonl"),
+        (replace(config, output=Path("boxes.csv")), r"ends in \.jsonl"),
+        (replace(config, method="whole-image"), "looks at no image"),
+    ):
+        with pytest.raises(InputError, match=message):
+            ground_file(changed)
     assert not config.output.parent.exists()
 
 
@@ -159,25 +151,8 @@ def test_the_command(config: BulkConfig, capsys, monkeypatch: pytest.MonkeyPatch
              "--model.clip", config.model.clip, "--model.model_size", 64]  # fmt: skip
     bulk.main([*map(str, words)])
     assert capsys.readouterr().out == f"10 images, 0 of them broken, in {config.output}\n"
-    with pytest.raises(SystemExit):
-        bulk.main(["--blocks", "5"])
-    assert "python -m grounding.deployment.bulk --help lists what there is" in capsys.readouterr().err
     for name, value in {**dict.fromkeys(LAUNCH, "2"), "RANK": "0"}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit):
         bulk.main([*map(str, words)])
     assert "works in one process" in capsys.readouterr().err
-
-
-def test_requests_that_change_meanwhile_are_not_mixed_with_those_that_were_checked(config, monkeypatch) -> None:
-    lines, loaded = config.requests.read_text(), bulk.load_method
-
-    def edited(*arguments):
-        config.requests.write_text(lines.replace("thing", "other"))
-        return loaded(*arguments)
-
-    monkeypatch.setattr(bulk, "load_method", edited)
-    ground_file(config)
-    assert [each["answers"][0]["phrase"] for each in read(config)] == [f"thing {i}" for i in range(IMAGES)]
-    with pytest.raises(InputError, match=r"made from something else \(requests in boxes\.json\)"):
-        ground_file(config)

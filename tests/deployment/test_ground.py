@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -95,11 +96,9 @@ def test_what_cannot_be_asked_is_said_at_once(capsys, clip_file, photos, tmp_pat
     (tmp_path / "empty").mkdir()
     for words, said in (
         ([photos], "PHRASE"),
-        ([photos, "a dog", "--color", "x"], "--color"),
         ([photos, "a dog", "-o", "boxes.txt"], ".csv, .json, .jsonl"),
         ([tmp_path / "empty", "a dog"], "holds no image"),
         ([photos, "a dog", "--model", "whole-image"], "looks at no image"),
-        ([photos, "a dog", "--model", "no-such-run"], "no run folder"),
         ([photos, " ", "--skip_broken", "--model", clip_file], "empty"),
     ):
         assert_refused(run(capsys, *words), said)
@@ -112,10 +111,7 @@ def test_an_archive_is_trusted_only_where_it_is_said(capsys, photos, tmp_path):
 
 
 def test_ctrl_c_ends_with_130_and_leaves_no_half_file(capsys, clip_file, photos, tmp_path, monkeypatch):
-    def interrupted(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(stream, "hottest_point", interrupted)
+    monkeypatch.setattr(stream, "hottest_point", mock.Mock(side_effect=KeyboardInterrupt))
     outcome = run(capsys, photos, "a dog", "-o", tmp_path / "boxes.csv", "--model", clip_file)
     assert outcome.code == 130 and "Traceback" not in outcome.err
     assert not list(tmp_path.glob("boxes*"))
@@ -131,10 +127,8 @@ def test_a_photograph_given_to_drawings_weights_is_told(capsys, tmp_path):
     assert outcome.err.count("warning: this looks like a photograph") == 1
     assert outcome.out.count("\n* this looks like a photograph") == 1
     assert [line.endswith("  *") for line in outcome.out.splitlines()[1:4]] == [True, True, False]
-    [record] = map(json.loads, (tmp_path / "boxes.jsonl").read_text().splitlines())
-    assert "drawings only" in record["warning"]
-    for answer in record["answers"]:
-        assert 0 < answer["scores"][0] < 0.5 and 0 < answer["presence"] < 1
+    record = json.loads((tmp_path / "boxes.jsonl").read_text())
+    assert "drawings only" in record["warning"] and 0 < record["answers"][0]["presence"] < 1
 
 
 def test_a_method_of_ones_own_is_asked(capsys, photos, tmp_path):

@@ -5,19 +5,11 @@ from __future__ import annotations
 from itertools import islice
 
 import numpy as np
-import pytest
 
-from grounding.data.refshapes.vocabulary import COLOURS, MATERIALS, SHAPES, TEXTURES
-from pretraining.captions import WRONG_SHARE, CaptionedPicture, captioned_pictures, captions_true_of
-from pretraining.catalogue import CANVAS, HSV, draw_picture
+from pretraining.captions import WRONG_SHARE, captioned_pictures, captions_true_of
 from pretraining.detection_pictures import detection_picture
 from tests.data.refshapes.phrase_reader import COLOURS as COLOUR_WORDS
 from tests.data.refshapes.phrase_reader import NOUNS
-
-
-@pytest.fixture(scope="module")
-def pictures() -> list[CaptionedPicture]:
-    return list(islice(captioned_pictures(0, 64), 400))
 
 
 def named(caption: str, words: dict[str, str]) -> set[str]:
@@ -25,8 +17,8 @@ def named(caption: str, words: dict[str, str]) -> set[str]:
     return {value for word, value in words.items() if f" {word} " in text and value}
 
 
-def test_captions_name_what_is_shown_but_for_one_in_ten(pictures):
-    wrong = 0
+def test_captions_name_what_is_shown_but_for_one_in_ten():
+    wrong, pictures = 0, list(islice(captioned_pictures(0, 64), 400))
     for picture in pictures:
         assert picture.image.shape == (64, 64, 3) and picture.image.dtype == np.uint8
         assert named(picture.caption, COLOUR_WORDS) == {v for m in picture.mentions for n, v in m if n == "colour"}
@@ -36,26 +28,7 @@ def test_captions_name_what_is_shown_but_for_one_in_ten(pictures):
     assert 0.5 * WRONG_SHARE < wrong / len(pictures) < 1.5 * WRONG_SHARE
 
 
-def test_streams_differ(pictures):
-    for one, another in zip(pictures, islice(captioned_pictures(0, 64, stream=1), 5), strict=False):
-        assert not np.array_equal(one.image, another.image)
-
-
-def test_the_catalogue_draws_everything_there_are_words_for():
-    things = [thing for seed in range(300) for thing in draw_picture(np.random.default_rng(seed))[1]]
-    assert {thing.shape for thing in things} == set(SHAPES)
-    assert {thing.colour for thing in things} == set(COLOURS) == set(HSV)
-    assert {thing.texture for thing in things} == set(TEXTURES)
-    assert {thing.material for thing in things} == set(MATERIALS)
-
-
-def test_boxes_hold_what_is_painted():
-    for seed in range(40):
-        image, things = draw_picture(np.random.default_rng(seed))
-        assert image.shape == (CANVAS, CANVAS, 3)
-        for thing in things:
-            x1, y1, x2, y2 = thing.box_xyxy
-            assert 0 <= x1 < x2 <= CANVAS and 0 <= y1 < y2 <= CANVAS
+def test_boxes_lie_in_the_picture():
     for seed in range(40):
         image, boxes = detection_picture(np.random.default_rng(seed))
         height, width = image.shape[:2]

@@ -47,15 +47,10 @@ def tiny_and_repeatable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def random_pairs(count: int = 6) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    logits = 3 * torch.randn(count, count, generator=generator, dtype=torch.float64)
-    also_true = torch.rand(count, count, generator=generator) < 0.3
-    return logits, also_true | torch.eye(count, dtype=torch.bool)
-
-
 def test_symmetric_infonce_is_the_mean_over_images_and_texts_of_minus_log_probability():
-    logits, also_true = random_pairs()
+    torch.manual_seed(0)
+    logits = 3 * torch.randn(6, 6, dtype=torch.float64)
+    also_true = (torch.rand(6, 6) < 0.3) | torch.eye(6, dtype=torch.bool)
     terms = []
     for i in range(len(logits)):
         texts = [j for j in range(len(logits)) if j == i or not also_true[i, j]]
@@ -90,8 +85,9 @@ def test_pictures_are_small_and_simple_first():
     assert [simple_share(config, step) for step in (0, 4)] == [1, 1]
     assert simple_share(config, 6) == pytest.approx((1 + SIMPLE_SHARE) / 2)
     assert [simple_share(config, step) for step in (8, 19)] == pytest.approx([SIMPLE_SHARE] * 2)
-    sizes = [batch.images.shape[-1] for batch in CaptionedBatches(TINY, RESOLUTION, 0)]
-    assert sizes == [32, 32, RESOLUTION, RESOLUTION]
+    batches = [batch.images for batch in CaptionedBatches(TINY, RESOLUTION, 0)]
+    assert [batch.shape[-1] for batch in batches] == [32, 32, RESOLUTION, RESOLUTION]
+    assert not torch.equal(batches[0], batches[1]), "each step draws anew"
 
 
 @pytest.mark.usefixtures("tiny_and_repeatable")
@@ -123,12 +119,8 @@ def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("tiny_and_repeatable")
-@pytest.mark.parametrize("damage", ["cut short", "no state"])
-def test_a_damaged_state_is_refused_in_a_sentence(tmp_path, damage):
-    state = tmp_path / "clip.state.pt"
-    torch.save({"step": 1}, state)
-    if damage == "cut short":
-        state.write_bytes(state.read_bytes()[:-40])
+def test_a_damaged_state_is_refused_in_a_sentence(tmp_path):
+    torch.save({"step": 1}, tmp_path / "clip.state.pt")
     with pytest.raises(InputError, match=r"clip\.state\.pt .* saved state.*: remove the file") as caught:
         pretrain(replace(TINY, output=tmp_path / "clip.safetensors"))
     assert "\n" not in str(caught.value) and not (tmp_path / "clip.safetensors").exists()

@@ -17,7 +17,6 @@ AXES = {
     "box area": ("small", "medium", "large"),
     "same-category distractors": ("0", "1", "2", "3+"),
     "location words": ("yes", "no"),
-    "relation words": ("yes", "no"),
 }
 
 
@@ -43,18 +42,6 @@ def example_results(*, n: int = 400, categories: tuple[str, ...] = CATEGORIES, s
         "iou": "of the best-scored box with the annotated box, in pixels of the original image",
         "methods": methods,
         "bounds": bounds,
-    }
-
-
-def foreign_results() -> dict[str, Any]:
-    """What is known of boxes that another program made: one method, nothing but localisation, of 9 phrases."""
-    ious = np.linspace(0, 0.96, 9)
-    metrics = {f"acc@{t:g}": float((ious >= t).mean()) for t in (0.25, 0.3, 0.5, 0.7, 0.75, 0.9)}
-    metrics["miou"] = float(ious.mean())
-    return {
-        "data": "boxes_of_others.jsonl",
-        "split": "val",
-        "methods": {"boxes <b>by</b> others": {"n": 9, "metrics": metrics}},
     }
 
 

@@ -8,7 +8,7 @@ from grounding.visualization.examples import select_examples
 from grounding.visualization.report import PICTURES, write_report
 from grounding.visualization.tables import all_tables
 from tests.visualization.made_up_examples import answers, save_photograph
-from tests.visualization.results_example import example_results, foreign_results
+from tests.visualization.results_example import example_results
 
 COMMAND = "python compare.py --data 'a <b>' && echo done"
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -72,17 +72,12 @@ def test_nothing_is_loaded_from_elsewhere(written):
                 assert value.startswith(("data:image/", "#"))
     style = re.search(r"<style>(.*)</style>", text, re.DOTALL).group(1)
     assert "url(" not in style and "@import" not in style
-    assert "prefers-color-scheme: dark" in style and "@media print" in style
 
 
-def test_links_lead_somewhere(written):
-    *_, page = written
+def test_links_lead_somewhere_and_plots_are_the_files_whole(written):
+    _, plots, _, page = written
     targets = [attributes["href"][1:] for attributes in page.of("a")]
     assert len(targets) == 8 and set(targets) <= page.ids
-
-
-def test_plots_are_the_files_whole(written):
-    _, plots, _, page = written
     found = [base64.b64decode(image["src"].partition("base64,")[2]) for image in page.of("img") if image["alt"]]
     assert len(plots) == 5 and sorted(found) == sorted(path.read_bytes() for path in plots)
 
@@ -115,16 +110,16 @@ def test_every_table_is_there_whole_with_its_caption(written):
 def test_methods_and_bounds_are_explained(written):
     _, _, raw, page = written
     text = " ".join(page.texts)
-    assert "Selvaraju" in text and "These are no methods" in text
-    assert "given to the comparison under this name" not in text and "queries:" not in text
-    # Of the run, which is called after its folder, "demo" here, and of no other method.
-    assert text.count("what was trained turns CLIP") == 1
-    assert "<dt>zero-shot+yolo</dt><dd>a YOLO proposes boxes without knowing the phrase" in " ".join(raw.split())
+    # The first of the run, which is called after its folder, "demo" here, and of no other method.
+    for said in ("what was trained turns CLIP", "Selvaraju", "These are no methods"):
+        assert text.count(said) == 1
     assert "<script" not in raw and "</button>" not in raw and COMMAND in page.texts, "text is escaped"
 
 
 def test_little_was_measured(tmp_path):
-    results = foreign_results()
+    """Boxes that another program made: one method, and nothing but localisation."""
+    metrics = {"acc@0.25": 0.8, "acc@0.3": 0.7, "acc@0.5": 0.5, "acc@0.75": 0.3, "miou": 0.5}
+    results = {"data": "a.jsonl", "split": "val", "methods": {"boxes <b>by</b> others": {"n": 9, "metrics": metrics}}}
     write_report(tmp_path, results, {"boxes <b>by</b> others": []}, command=COMMAND)
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     page = Page(text)

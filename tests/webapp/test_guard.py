@@ -13,11 +13,9 @@ from gradio import processing_utils, route_utils
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
-from grounding.runtime.cli import parse
 from grounding.webapp.events import Handlers
 from grounding.webapp.guard import BESIDES, LOOPBACK, RequestGuard, names_of
 from grounding.webapp.page import Components
-from grounding.webapp.serving import ServeConfig
 from reliability.page_session import Refused, Session
 from tests.scripts import ROOT
 from tests.webapp.conftest import MAX_MEGABYTES, MAX_PIXELS
@@ -26,27 +24,12 @@ ELSEWHERE = "http://elsewhere.example/a.png"
 FOREIGN = ["http://elsewhere.example", "http://localhost:1", "null", "127.0.0.1"]
 
 
-def test_this_machine_alone_is_served_unless_told_otherwise() -> None:
-    assert parse(ServeConfig, "visualize", ["runs/a", "yolo-clip", "--port", "0"], positional="run").host == "127.0.0.1"
-
-
 @pytest.fixture
 def nothing_is_kept(uploads: Path) -> Iterator[None]:
     """What the test asks leaves no file with the server."""
     before = sorted(uploads.rglob("*"))
     yield
     assert sorted(uploads.rglob("*")) == before
-
-
-def test_a_file_of_the_server_is_no_upload(url: str, uploads: Path, photo_file: Path, nothing_is_kept) -> None:
-    for path in (str(photo_file), f"{uploads}/../{photo_file.relative_to(uploads.parent)}", "/etc/hostname"):
-        session = Session(url)
-        with pytest.raises(Refused):
-            session.claim(path)
-        assert not session.status
-        session.values |= {"upload": None, "phrases": "the red square"}
-        session.send("ask", "click")
-        assert "There is no photo yet" in session.status
 
 
 def test_the_handler_itself_takes_uploads_only(answerer, photo_file: Path, tmp_path: Path, monkeypatch) -> None:
@@ -102,13 +85,6 @@ def test_what_the_page_does_not_ask_is_not_answered(url: str, nothing_is_kept) -
             assert (answer.status_code, answer.text) == (405, "the page does not ask this")
 
 
-def test_nothing_of_a_session_is_written_to_disk(url: str, nothing_is_kept) -> None:
-    session = Session(url)
-    session.send("ask", "click")
-    answer = requests.get(f"{url}gradio_api/deep_link", params={"session_hash": session.hash}, timeout=30)
-    assert answer.status_code == 404
-
-
 def test_other_pages_cannot_use_the_server(url: str, nothing_is_kept) -> None:
     own = url.removeprefix("http://").rstrip("/")
     port = own.partition(":")[2]
@@ -132,9 +108,7 @@ def test_in_a_network_any_name_is_the_servers_but_not_any_origin() -> None:
 
     for host in ("0.0.0.0", "::", "192.168.1.5", "server.example"):
         assert names_of(host) is None
-    assert status("0.0.0.0", host="server.example:7860") == 200
     assert status("0.0.0.0", host="Server.example:7860", origin="http://server.example:7860") == 200
-    assert status("0.0.0.0", host="server.example", origin="https://server.example") == 200
     for origin in (*FOREIGN, "http://server.example", "http://server.example:7861", "http://other.example:7860"):
         assert status("0.0.0.0", host="server.example:7860", origin=origin) == 403
     for host in ("127.0.0.1", "localhost", "::1", "127.0.0.2"):
@@ -168,7 +142,8 @@ def test_no_file_of_the_server_is_served(url: str, photo_file: Path) -> None:
 def test_only_what_the_page_needs_is_served(url: str) -> None:
     page = requests.get(url, timeout=30)
     assert "default-src 'self'" in page.headers["content-security-policy"]
-    for path in ("docs", "openapi.json", "redoc", "monitoring", "monitoring/summary"):
+    # The last would write a session's values to disk.
+    for path in ("docs", "openapi.json", "redoc", "monitoring", "gradio_api/deep_link?session_hash=a"):
         assert not requests.get(f"{url}{path}", timeout=30).ok, path
     assert requests.get(f"{url}gradio_api/info", timeout=30).json() == {"named_endpoints": {}, "unnamed_endpoints": {}}
     config = requests.get(f"{url}config", timeout=30).json()

@@ -12,7 +12,7 @@ from grounding.extraction import ExtractionConfig
 from grounding.types import Grounding
 from grounding.visualization.drawing import PHRASE_COLOURS, heatmap_overlay
 from grounding.webapp.answers import NO_IMAGE
-from grounding.webapp.pictures import as_json, box_table, draw, error_line, shortened
+from grounding.webapp.pictures import as_json, box_table, draw
 from grounding.webapp.uploads import LARGEST_SIDE, MOST_PHRASES, Photo, receive
 from tests.visualization.made_up_examples import extent, near
 from tests.webapp.conftest import given, write_photo
@@ -77,36 +77,20 @@ def test_the_table_tells_what_is_found_from_what_is_not() -> None:
     assert "<details>" not in box_table([replace(PRESENT, found=(0, 1, 2))])
 
 
-def test_long_phrases_are_shortened_on_labels() -> None:
-    assert shortened("the car", 7) == "the car"
-    assert shortened("the cars", 7) == "the ca…"
-    assert shortened("the  cars", 5) == "the…"
-
-
 def test_a_record_says_what_was_found_and_how(answerer, photo_file) -> None:
-    photo = given(photo_file)
-    for name, extraction, made in (
-        ("refshapes", ExtractionConfig("rectangle", offset=0.4), {"method": "rectangle", "offset": 0.4}),
-        ("yolo-clip", None, None),
-    ):
-        method, [first, other] = answerer.methods[name], answerer.ask(photo, PHRASES, name, extraction)
-        answers = [first, replace(other, found=(), presence=0.04)]
-        written = json.loads(as_json(photo, answers, method, extraction))
-        assert written["image"] == {"name": "street.png", "width": 150, "height": 110}
-        assert [written[key] for key in ("method", "weights", "extraction", "warning")] == [
-            name, method.weights, made, answers[0].warning
-        ]  # fmt: skip
-        for one, answer in zip(written["answers"], answers, strict=True):
-            np.testing.assert_array_equal(np.float32(one["boxes_xyxy"]), answer.boxes_xyxy)
-            np.testing.assert_array_equal(np.float32(one["scores"]), answer.scores)
-            for key in ("phrase", "presence", "calibrated", "no_proposal"):
-                assert one[key] == getattr(answer, key)
-            assert tuple(one["found"]) == answer.found
-
-
-def test_a_mistake_becomes_a_sentence() -> None:
-    assert ">There is no phrase: type one.<" in error_line("there is no phrase: type one")
-    assert ">a.png is empty: copy it.<" in error_line("a.png is empty: copy it.")
+    photo, method, extraction = given(photo_file), answerer.methods["refshapes"], ExtractionConfig("rectangle")
+    [first, other] = answerer.ask(photo, PHRASES, "refshapes", extraction)
+    answers = [first, replace(other, found=(), presence=0.04)]
+    written = json.loads(as_json(photo, answers, method, extraction))
+    assert written["image"] == {"name": "street.png", "width": 150, "height": 110}
+    assert [written[key] for key in ("method", "weights", "warning")] == ["refshapes", method.weights, first.warning]
+    assert written["extraction"] == {"method": "rectangle", **extraction.parameters}
+    for one, answer in zip(written["answers"], answers, strict=True):
+        np.testing.assert_array_equal(np.float32(one["boxes_xyxy"]), answer.boxes_xyxy)
+        np.testing.assert_array_equal(np.float32(one["scores"]), answer.scores)
+        for key in ("phrase", "presence", "calibrated", "no_proposal"):
+            assert one[key] == getattr(answer, key)
+        assert tuple(one["found"]) == answer.found
 
 
 def test_a_large_photo_is_asked_small_and_answered_in_its_own_pixels(answerer, tmp_path: Path) -> None:

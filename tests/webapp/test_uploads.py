@@ -3,13 +3,13 @@ from __future__ import annotations
 import struct
 import zlib
 from pathlib import Path
+from unittest import mock
 
-import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
 from grounding.runtime.errors import InputError
-from grounding.webapp.uploads import MOST_PHRASES, examples_from_data, phrases_of, receive
+from grounding.webapp.uploads import examples_from_data, phrases_of, receive
 
 
 def png_that_claims(width: int, height: int) -> bytes:
@@ -20,10 +20,7 @@ def png_that_claims(width: int, height: int) -> bytes:
 
 
 def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path: Path, monkeypatch) -> None:
-    def refuse(*_: object) -> None:
-        raise AssertionError("the image was decoded")
-
-    monkeypatch.setattr(ImageFile.ImageFile, "load", refuse)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", mock.Mock(side_effect=AssertionError("the image was decoded")))
     path = tmp_path / "large.png"
     for size in ((7000, 8000), (60_000, 60_000)):  # PIL itself refuses the second
         path.write_bytes(png_that_claims(*size))
@@ -31,40 +28,15 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path: Path, mon
             receive(path, max_pixels=25_000_000)
 
 
-def test_the_limit_is_the_last_number_that_is_taken(tmp_path: Path) -> None:
-    Image.new("RGB", (40, 25)).save(tmp_path / "a.png")
-    assert receive(tmp_path / "a.png", max_pixels=1000).size == (40, 25)
-    with pytest.raises(InputError, match="40 x 25 pixels"):
-        receive(tmp_path / "a.png", max_pixels=999)
-
-
 def test_a_photo_is_known_by_its_content(tmp_path: Path) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8)
-    for name in ("a.png", "b.png"):
-        Image.fromarray(pixels).save(tmp_path / name)
-    Image.fromarray(pixels[::-1]).save(tmp_path / "c.png")
-    a, b, c = (receive(tmp_path / f"{name}.png", max_pixels=1000) for name in "abc")
-    assert a.key == b.key != c.key
-    assert a.name == "a.png"
-    np.testing.assert_array_equal(a.pixels, pixels)
-
-
-def test_a_turned_photo_has_its_upright_size(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.new("RGB", (40, 25)).save(tmp_path / "a.jpg", exif=exif)
-    photo = receive(tmp_path / "a.jpg", max_pixels=1000)
-    assert photo.size == (25, 40) and photo.pixels.shape == (40, 25, 3)
+    for name, colour in (("a", "red"), ("b", "red"), ("c", "blue")):
+        Image.new("RGB", (20, 12), colour).save(tmp_path / f"{name}.png")
+    a, b, c = (receive(tmp_path / f"{name}.png", max_pixels=240) for name in "abc")
+    assert a.key == b.key != c.key and a.name == "a.png"
 
 
 def test_phrases_are_lines() -> None:
     assert phrases_of("  the red   car \n\n a dog\t\nthe red car\n") == ("the red car", "a dog")
-    for text in ("", " \n\t\n"):
-        with pytest.raises(InputError, match="no phrase"):
-            phrases_of(text)
-    assert len(phrases_of("\n".join(map(str, range(MOST_PHRASES))))) == MOST_PHRASES
-    with pytest.raises(InputError, match=f"{MOST_PHRASES + 1} phrases"):
-        phrases_of("\n".join(map(str, range(MOST_PHRASES + 1))))
 
 
 def test_another_split_serves_where_there_is_no_test(tmp_path: Path) -> None:
@@ -72,6 +44,3 @@ def test_another_split_serves_where_there_is_no_test(tmp_path: Path) -> None:
     (tmp_path / "own.csv").write_text("image,phrase,x1,y1,x2,y2,split\na.png,the cup,1,1,9,9,train\n")
     [example] = examples_from_data(tmp_path, split_by="umd", split="test")
     assert example.path == tmp_path / "a.png" and example.phrases == ("the cup",)
-    (tmp_path / "own.csv").write_text("image,phrase,x1,y1,x2,y2,split\na.png,the cup,1,1,9,9,dev\n")
-    with pytest.raises(InputError, match="no split 'test': use one of dev"):
-        examples_from_data(tmp_path, split_by="umd", split="test")

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -20,7 +21,6 @@ from PIL import Image
 
 from grounding.data.refshapes.phrases import describe, say
 from grounding.data.refshapes.writer import make_split_scene
-from grounding.deployment import export as export_folder
 from grounding.deployment import networks
 from grounding.deployment.export import OLDEST_TORCH, export_run, left_out, main
 from grounding.extraction import ExtractionConfig
@@ -115,7 +115,6 @@ def test_the_example_says_where_and_averages_several_sizes(
     [alone] = as_exported(384).ground(image, phrases[:1])
     assert first == phrases[0]
     assert [float(number) for number in re.findall(r"[\d.]+", best)][:4] == alone.boxes_xyxy[0].tolist()
-    assert len(EXAMPLE.read_text().splitlines()) <= 75
 
     two_sizes = shutil.copytree(exported[0], tmp_path / "two sizes")
     settings = json.loads((two_sizes / "export.json").read_text())
@@ -129,19 +128,15 @@ def test_the_example_says_where_and_averages_several_sizes(
 def test_what_is_left_out_is_said(exported: tuple[Path, str]) -> None:
     folder, said = exported
     flip, boxes, calibration = json.loads((folder / "export.json").read_text())["left_out"]
-    assert "model.inference_flip" in flip and "'quality'" in boxes and "'components'" in boxes
-    assert "calibration.yaml" in calibration and "always gives a box" in calibration
+    assert "model.inference_flip" in flip and "'quality'" in boxes and "calibration.yaml" in calibration
     assert all(f"Left out: {each}." in said for each in (flip, boxes, calibration))
     assert list(left_out(as_exported(384))) == []
 
 
 def test_what_cannot_be_exported_or_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object, **__: object) -> bytes:
-        raise KeyboardInterrupt
-
     (tmp_path / "there").mkdir()
     with monkeypatch.context() as patch:
-        patch.setattr(networks, "to_onnx", interrupted)
+        patch.setattr(networks, "to_onnx", mock.Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             export_run("refshapes", tmp_path / "out")
     for run, name, fragment in (
@@ -150,7 +145,4 @@ def test_what_cannot_be_exported_or_fails_leaves_nothing(tmp_path: Path, monkeyp
     ):
         with pytest.raises(InputError, match=fragment):
             export_run(run, tmp_path / name)
-    monkeypatch.setattr(export_folder, "OLDEST_TORCH", "99.1")
-    with pytest.raises(InputError, match=r"needs PyTorch 99\.1 or newer, this is \d"):
-        export_run("refshapes", tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
