@@ -176,8 +176,8 @@ def test_drawn_sets_keep_their_boxes_whatever_is_done_to_the_picture(refshapes: 
             both = SetExpression("both", (each.box_xyxy, other.box_xyxy), (each.ann_id, other.ann_id), *place)
             sets[each.image_id] = [both, SetExpression("a dog", (), (), *place)]
     assert len(sets) > 10
-    items = TrainingItems(refshapes, model_size=64, stride=4, phrases_per_image=100, sets=sets, sets_per_image=2,
-                          augmentation=ALL, seed=0)  # fmt: skip
+    items = TrainingItems(refshapes, model_size=64, stride=4, phrases_per_image=100, composed_per_image=1, sets=sets,
+                          sets_per_image=2, augmentation=ALL, seed=0)  # fmt: skip
     assert {"both", "a dog"} <= items.phrases
     places = defaultdict(set)
     for item in drawn(items, 10):
