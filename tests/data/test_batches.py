@@ -15,7 +15,14 @@ from grounding.data.augment import AugmentationConfig
 from grounding.data.batches import TrainingBatch, TrainingItems, collate
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.refshapes.writer import write_refshapes
-from grounding.data.supervision import absent_expressions, images_with_boxes
+from grounding.data.supervision import (
+    WithAbsent,
+    absent_expressions,
+    as_set,
+    box_masks,
+    images_with_boxes,
+    phrase_masks,
+)
 from grounding.geometry import Letterbox
 from grounding.types import Expression, Region, SetExpression
 from tests.toy_data import copy_with_noise_boxes
@@ -189,3 +196,18 @@ def test_drawn_sets_keep_their_boxes_whatever_is_done_to_the_picture(refshapes: 
     assert max(map(len, places.values())) > 2
     batch = collate([item, item])
     assert batch.box_counts.tolist() == 2 * item.box_counts.tolist()
+
+
+def test_a_data_set_with_absent_phrases_has_its_own_too(refshapes: RefCOCOg) -> None:
+    both, absent = WithAbsent(refshapes, seed=0), []
+    for index in range(len(both)):
+        own, found = tuple(map(as_set, refshapes[index].expressions)), both[index].expressions
+        assert found[: len(own)] == own
+        absent += [each.boxes_xyxy for each in found[len(own) :]]
+    assert 10 < len(absent) <= len(both) == 20 and not any(absent)
+
+
+def test_a_phrase_has_the_masks_of_all_its_boxes() -> None:
+    masks = box_masks(torch.tensor([[0.0, 0, 6, 6], [4, 4, 12, 12], [9, 1, 11, 3]]), 4, 4)
+    expected = torch.stack([torch.maximum(masks[0], masks[1]), torch.zeros(4, 4), masks[2]])
+    torch.testing.assert_close(phrase_masks(masks, torch.tensor([2, 0, 1])), expected)

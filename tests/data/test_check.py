@@ -49,7 +49,7 @@ def test_each_damage_is_found_and_named(root: Path, name: str) -> None:
     damage, kind, place = DAMAGE[name]
     edit_toy_data(root, damage)
     found = list(check(root, images=False))
-    assert [each for each in found if each[0] == kind and place in each[1]] == found[:1]
+    assert [each for each in found if each[0] == kind and place in each[1]] == found[:1] and found
     assert all(other == UNUSABLE and "is about" in said for other, said in found[1:]), "what refers to it, and no more"
 
 

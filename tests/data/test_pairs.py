@@ -138,6 +138,7 @@ def test_a_box_beyond_its_image_is_refused_when_the_image_is_read(folder: Path, 
     ("text", "said"),
     [
         ("image;phrase\na.png;a cup\n", "begins with 'image;phrase': name each column once, with commas: image,"),
+        ("image,phrase,phrase\na.png,a cup,b\n", "name each column once"),
         ("image,phrase\na.png,the cup, left\n", "line 2 has not 2 values, a column each: give a phrase with a comma"),
         ("image,phrase\na.png,\"a cup\n", "is no CSV"),
         ("image,phrase\n", "holds no pair: give lines such as"),
