@@ -23,6 +23,7 @@ from grounding.visualization.drawing import (
     laid_over,
     save_figure,
     show_image,
+    take_literally,
 )
 from tests.visualization.made_up_examples import as_array, near
 
@@ -124,3 +125,10 @@ def test_another_suffix_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"\.png, \.jpg"):
         save_figure(Figure(), tmp_path / "picture.tiff")
     assert not list(tmp_path.iterdir())
+
+
+def test_text_is_no_formula_and_has_no_letter_that_a_terminal_obeys() -> None:
+    figure = Figure()
+    text = figure.text(0, 0, "$x$ \x1b[31m")
+    take_literally(figure)
+    assert text.get_text() == "$x$ \ufffd[31m" and not text.get_parse_math()

@@ -15,7 +15,7 @@ from grounding.methods.stream import GroundedPhrase
 from grounding.types import Grounding
 from grounding.visualization import phrases
 from grounding.visualization.drawing import PHRASE_COLOURS
-from grounding.visualization.phrases import save_phrases
+from grounding.visualization.phrases import save_phrases, shortened
 from tests.visualization.made_up_examples import as_array, near
 
 SHAPE = (600, 800, 3)
@@ -65,6 +65,10 @@ def test_labels_in_one_corner_do_not_lie_over_each_other(draw: Draw, count: int)
     assert len(plates) == count
     assert not any(one.overlaps(other) for one in plates for other in plates if one is not other)
     assert all(plate.y0 >= 0 and plate.y1 <= 601 for plate in plates)
+
+
+def test_long_phrases_are_shortened_on_labels() -> None:
+    assert [shortened(phrase, 5) for phrase in ("a car", "the  cars")] == ["a car", "the…"]
 
 
 def test_further_boxes_of_a_phrase_have_their_score_alone(draw: Draw) -> None:

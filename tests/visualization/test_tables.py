@@ -21,6 +21,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of all tables."""
     folder = tmp_path_factory.mktemp("tables") / "new"
     assert sorted(write_tables(RESULTS, folder)) == sorted(folder.iterdir())
+    assert (folder / "tables.tex").read_text().count(r"\label{tab:") == len(all_tables(RESULTS))
     return folder
 
 
