@@ -13,6 +13,7 @@ from gdown.exceptions import FileURLRetrievalError
 
 from grounding.data import download as module
 from grounding.data.download import PUBLISHED, PublishedDataset, download, main, verify
+from grounding.runtime import files
 from grounding.runtime.errors import InputError
 from tests.local_server import LocalServer
 from tests.tar_files import archived
@@ -147,6 +148,22 @@ def test_images_moved_before_a_kill_are_kept_and_the_rest_follows(tmp_path, driv
     half.write_bytes(b"half")
     download(TINY, tmp_path)
     assert_complete(tmp_path)
+
+
+def test_a_second_download_into_one_folder_is_refused(tmp_path, drive, monkeypatch):
+    monkeypatch.setattr(files, "SECONDS_FOR_THE_KILLED", 0.1)
+    fetched = drive(archived(COURSE_FILES, "zip"))
+    with files.locked(tmp_path / "downloads" / ".lock", "download"):
+        with pytest.raises(InputError, match=r"another download works in .*--root"):
+            download(TINY, tmp_path)
+        assert not fetched
+    download(TINY, tmp_path)
+    assert_complete(tmp_path)
+
+
+def test_the_published_totals():
+    totals = {name: (sum(d.sentences.values()), d.images) for name, d in PUBLISHED.items()}
+    assert totals == {"refcocog": (95_010, 25_799), "refcoco": (142_210, 19_994), "refcoco+": (141_564, 19_992)}
 
 
 def from_official(server, root):
