@@ -156,3 +156,17 @@ def test_the_command(config: BulkConfig, capsys, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(SystemExit):
         bulk.main([*map(str, words)])
     assert "works in one process" in capsys.readouterr().err
+
+
+def test_requests_that_change_meanwhile_are_not_mixed_with_those_that_were_checked(config, monkeypatch) -> None:
+    lines, loaded = config.requests.read_text(), bulk.load_method
+
+    def edited(*arguments):
+        config.requests.write_text(lines.replace("thing", "other"))
+        return loaded(*arguments)
+
+    monkeypatch.setattr(bulk, "load_method", edited)
+    ground_file(config)
+    assert [each["answers"][0]["phrase"] for each in read(config)] == [f"thing {i}" for i in range(IMAGES)]
+    with pytest.raises(InputError, match=r"made from something else \(requests in boxes\.json\)"):
+        ground_file(config)

@@ -13,9 +13,11 @@ from gradio import processing_utils, route_utils
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
+from grounding.runtime.cli import parse
 from grounding.webapp.events import Handlers
 from grounding.webapp.guard import BESIDES, LOOPBACK, RequestGuard, names_of
 from grounding.webapp.page import Components
+from grounding.webapp.serving import ServeConfig
 from reliability.page_session import Refused, Session
 from tests.scripts import ROOT
 from tests.webapp.conftest import MAX_MEGABYTES, MAX_PIXELS
@@ -24,12 +26,27 @@ ELSEWHERE = "http://elsewhere.example/a.png"
 FOREIGN = ["http://elsewhere.example", "http://localhost:1", "null", "127.0.0.1"]
 
 
+def test_this_machine_alone_is_served_unless_told_otherwise() -> None:
+    assert parse(ServeConfig, "visualize", ["runs/a", "yolo-clip", "--port", "0"], positional="run").host == "127.0.0.1"
+
+
 @pytest.fixture
 def nothing_is_kept(uploads: Path) -> Iterator[None]:
     """What the test asks leaves no file with the server."""
     before = sorted(uploads.rglob("*"))
     yield
     assert sorted(uploads.rglob("*")) == before
+
+
+def test_a_file_of_the_server_is_no_upload(url: str, uploads: Path, photo_file: Path, nothing_is_kept) -> None:
+    for path in (str(photo_file), f"{uploads}/../{photo_file.relative_to(uploads.parent)}", "/etc/hostname"):
+        session = Session(url)
+        with pytest.raises(Refused):
+            session.claim(path)
+        assert not session.status
+        session.values |= {"upload": None, "phrases": "the red square"}
+        session.send("ask", "click")
+        assert "There is no photo yet" in session.status
 
 
 def test_the_handler_itself_takes_uploads_only(answerer, photo_file: Path, tmp_path: Path, monkeypatch) -> None:
