@@ -20,9 +20,17 @@ from grounding.extraction.settings import EXTRACTION_FILE
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.grounder import EncodingGrounder, Grounder
-from grounding.methods.load import load, model_for
-from grounding.methods.names import RUN_FILES, TRAINING_FREE, folder_of, is_answer_file, maps_of, needs_no_training
-from grounding.methods.own import MethodName, OwnGrounder
+from grounding.methods.load import load, model_for, shared_model
+from grounding.methods.names import (
+    RUN_FILES,
+    TRAINING_FREE,
+    folder_of,
+    is_answer_file,
+    maps_of,
+    method_names,
+    needs_no_training,
+)
+from grounding.methods.own import MethodName, MethodNames, OwnGrounder, own_method
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.yolo_clip import OnProposals, YOLOCLIPGrounder
 from grounding.runtime.config_io import plain
@@ -92,6 +100,19 @@ def _model_of(name: MethodName, shared: ModelConfig) -> ModelConfig:
     if name in TRAINING_FREE or (name == shared.clip and shared.inference_sizes):
         return shared
     return model_for(name, ModelConfig(trust_checkpoint=shared.trust_checkpoint))
+
+
+def named_methods(
+    methods: MethodNames, model: ModelConfig, proposals: ProposalsConfig, device: str | torch.device
+) -> list[Grounder]:
+    """Methods that stand beside each other, each called otherwise, with the CLIP of the first run among them."""
+    asked = [own_method(each) or each for each in methods]
+    names = method_names(asked)
+    settings = MethodSettings(shared_model(asked, model), proposals, device, precision="auto")
+    loaded = [load_method(each, settings) for each in asked]
+    for method, name in zip(loaded, names, strict=True):
+        method.name = name
+    return loaded
 
 
 def origin_of(grounder: Grounder, name: MethodName, settings: MethodSettings) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 from pydantic import NonNegativeInt, PositiveInt
 from tqdm import tqdm
@@ -18,14 +17,12 @@ from tqdm import tqdm
 from grounding.data.dataset import NOWHERE, GroundingDataset
 from grounding.data.images import images_in, read_image
 from grounding.data.open_dataset import open_dataset
-from grounding.evaluation.registry import MethodSettings, load_method
+from grounding.evaluation.registry import named_methods
 from grounding.extraction import ExtractionConfig
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.grounder import Grounder
-from grounding.methods.load import shared_model
-from grounding.methods.names import method_names
-from grounding.methods.own import MethodNames, given_by_name, own_method
+from grounding.methods.own import MethodNames, given_by_name
 from grounding.methods.proposals import ProposalsConfig
 from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.distributed import join_launch
@@ -153,19 +150,6 @@ def named(paths: list[Path]) -> list[tuple[str, Path]]:
 def _title(title: str, answered: Iterable[MethodAnswer]) -> str:
     """With what the answers warn of, each warning once."""
     return "; ".join([title, *dict.fromkeys(each.grounding.warning for each in answered if each.grounding.warning)])
-
-
-def named_methods(
-    methods: MethodNames, model: ModelConfig, proposals: ProposalsConfig, device: str | torch.device
-) -> list[Grounder]:
-    """Methods that stand beside each other, each called otherwise, with the CLIP of the first run among them."""
-    asked = [own_method(each) or each for each in methods]
-    names = method_names(asked)
-    settings = MethodSettings(shared_model(asked, model), proposals, device, precision="auto")
-    loaded = [load_method(each, settings) for each in asked]
-    for method, name in zip(loaded, names, strict=True):
-        method.name = name
-    return loaded
 
 
 def _load(config: VisualizeConfig) -> list[Grounder]:

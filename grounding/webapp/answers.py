@@ -12,6 +12,7 @@ import torch
 
 from grounding.clip.backbone import EMBEDDED
 from grounding.clip.encoder import EncodedImages
+from grounding.evaluation.registry import named_methods
 from grounding.extraction import ExtractionConfig, extract
 from grounding.extraction.settings import PARAMETERS
 from grounding.methods.calibration import LEAST
@@ -24,7 +25,6 @@ from grounding.methods.yolo_clip import EncodedProposals, OnProposals, YOLOCLIPG
 from grounding.runtime.errors import InputError
 from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
-from grounding.visualization.commands import named_methods
 from grounding.webapp.uploads import Photo
 
 PageMethod = DenseGrounder | YOLOCLIPGrounder | OnProposals | OwnGrounder

@@ -5,13 +5,14 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from grounding import load
 from grounding.data.images import read_image
 from grounding.data.refshapes.writer import make_split_scene
-from grounding.methods.drawings import PhotographWarning, looks_like_a_photograph
+from grounding.methods.drawings import LINEAR, LUMINANCE, PhotographWarning, looks_like_a_photograph
 from tests.shared_data import SHARED_DATA, needs_shared_data
 from tests.tiny_clip import save_tiny_clip
 
@@ -21,6 +22,14 @@ def like_a_photograph(side: int = 200) -> np.ndarray:
     across, down = np.meshgrid(np.linspace(0, 1, side), np.linspace(0, 1, side))
     waves = [across * down, np.sin(7 * across + 3 * down) ** 2, np.cos(5 * down) ** 2]
     return (255 * np.stack(waves, axis=2)).astype(np.uint8)
+
+
+def test_luminance_is_that_of_opencvs_lightness() -> None:
+    colours = np.random.default_rng(0).integers(0, 256, (1, 500, 3), dtype=np.uint8)
+    colours[0, :256] = np.arange(256, dtype=np.uint8)[:, None]
+    lightness = cv2.cvtColor(np.float32(colours / 255), cv2.COLOR_RGB2Lab)[..., 0]
+    of_lightness = np.where(lightness > 8, ((lightness + 16) / 116) ** 3, lightness * 27 / 24389)
+    np.testing.assert_allclose(LINEAR[colours] @ LUMINANCE, of_lightness, atol=5e-3)  # it interpolates
 
 
 def test_few_drawings_are_taken_for_photographs() -> None:
