@@ -8,7 +8,7 @@ from argparse import ArgumentParser
 from dataclasses import replace
 from pathlib import Path
 
-from grounding.data.refshapes.writer import IMAGES, RECIPE_FILE, write_refshapes
+from grounding.data.refshapes.writer import RECIPE_FILE, write_refshapes
 from grounding.runtime.cli import exit_on_input_error, parse
 from grounding.runtime.errors import InputError
 
@@ -33,8 +33,8 @@ def main(*, full: bool = False) -> None:
     from_file = ["--config", config]
     _announce("1/4 RefShapes, the embedded data set")
     # Scenes first: their worker processes start in a moment as long as PyTorch is not imported.
-    data, images = (Path("data/refshapes"), IMAGES) if full else (Path("data/refshapes-demo"), FEWER_IMAGES)
-    write_refshapes(data, images)
+    data, images = (Path("data/refshapes"), {}) if full else (Path("data/refshapes-demo"), FEWER_IMAGES)
+    write_refshapes(data, **images)
 
     from grounding import load
     from grounding.data.refcocog import RefCOCOg

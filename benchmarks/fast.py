@@ -31,7 +31,7 @@ def main(images: int = 100) -> None:
     grounders = {"usual": load("refshapes"), "fast": load("refshapes", fast=True)}
     with TemporaryDirectory() as folder:
         root = Path(folder) / "refshapes"
-        write_refshapes(root, {"val": images})
+        write_refshapes(root, train=0, val=images, test=0)
         dataset = RefCOCOg(root, "val", group_by="image")
         accuracy = {name: evaluate(each, dataset)["acc@0.5"] for name, each in grounders.items()}
         examples = [dataset[index] for index in range(len(dataset))]

@@ -17,7 +17,7 @@ from benchmarks.measuring import Finding, report
 from benchmarks.rn50 import number_formats
 from grounding.clip.precision import Precision
 from grounding.data.refcocog import RefCOCOg
-from grounding.data.refshapes.writer import IMAGES, write_refshapes
+from grounding.data.refshapes.writer import write_refshapes
 from grounding.evaluation.metrics import hits, ious_with
 from grounding.methods.load import load
 
@@ -28,7 +28,7 @@ MOVED, LARGEST, MEAN = 0.002, 0.25, 0.005
 
 def main() -> None:
     """Measure and report."""
-    write_refshapes(DATA, IMAGES)
+    write_refshapes(DATA)
     dataset = RefCOCOg(DATA, "test", group_by="image")
     others: dict[str, tuple[Precision, bool]] = {"compiled": ("float32", True)}
     if torch.bfloat16 in number_formats():

@@ -37,7 +37,7 @@ class Work:
 def write_data(folder: Path) -> Path:
     """The small data set, with a file of bulk requests beside it; returns its root."""
     root = folder / "data"
-    write_refshapes(root, IMAGES)
+    write_refshapes(root, **IMAGES)
     images = sorted((root / "images").iterdir())
     requests = [{"image": str(path), "phrases": ["the red circle", "the blue one"]} for path in images]
     (folder / "requests.jsonl").write_text("".join(json.dumps(each) + "\n" for each in requests), encoding="utf-8")

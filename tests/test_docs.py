@@ -94,7 +94,7 @@ def with_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for split_by in ("google", "unc"):
         shutil.copy(refcocog / "annotations" / "refs(umd).p", refcocog / "annotations" / f"refs({split_by}).p")
     for name in ("refshapes", "refshapes-demo"):
-        write_refshapes(folder / "data" / name, {"train": 6, "val": 3, "test": 3})
+        write_refshapes(folder / "data" / name, train=6, val=3, test=3)
     image = next((refcocog / "images").iterdir())
     Image.open(image).convert("RGB").save(folder / "street.jpg")
     (folder / "photos").mkdir()

@@ -21,7 +21,7 @@ DOCUMENTED = re.findall(r"^::: (\S+)$", Path("docs/api.md").read_text("utf-8"), 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("examples")
-    write_refshapes(folder / "data" / "refshapes", {"train": 2, "val": 2, "test": 1})
+    write_refshapes(folder / "data" / "refshapes", train=2, val=2, test=1)
     Image.fromarray(make_split_scene("val", 0, 0)[0].image).save(folder / "scene.jpg")
     return folder
 

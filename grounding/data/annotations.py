@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,6 +35,7 @@ PUBLISHED_REFERENCES = {
     ("RefCOCO+", "unc"): {"train": 42_278, "val": 3_805, "testA": 1_975, "testB": 1_798},
 }
 Entry = TypeVar("Entry")
+Around = Callable[[], AbstractContextManager[None]]  # what each entry is read with: `telling`, to go on after refusals
 
 
 @dataclass(frozen=True)
@@ -80,13 +82,17 @@ def find_layout(root: Path, split_by: str, *, sets: bool = False) -> Layout:
     return Layout(refs_file, instances_file, images_dir)
 
 
-def refuse(error: InputError) -> None:
-    """What the readers below do with a record that cannot be used, unless they are given something else."""
-    raise error
+@contextmanager
+def telling(places: list[str]) -> Iterator[None]:
+    """What the block refuses, or warns of where warnings are errors, goes to `places`, and ends the block only."""
+    try:
+        yield
+    except (InputError, UserWarning) as problem:
+        places.append(str(problem))
 
 
-def read_references(path: Path, split: str | None, *, tell: Callable[[InputError], None] = refuse) -> list[Reference]:
-    """The references of one split in the file's order, or with None of all; `tell` has what cannot be used of them.
+def read_references(path: Path, split: str | None, *, around: Around = nullcontext) -> list[Reference]:
+    """The references of one split in the file's order, or with None of all; each is read with `around()`.
 
     As in the refer project's `getRefIds`, "test" is every split of that kind, testA and testB of RefCOCO; RefCLEF's
     "testA" has what is in "testAB" too; every other name means itself.
@@ -94,20 +100,19 @@ def read_references(path: Path, split: str | None, *, tell: Callable[[InputError
     references, splits = [], Counter[str]()
     for position, record in enumerate(read_reference_records(path)):
         where = f"{path}, reference {position}"
-        try:
+        with around():
             its = field_of(record, "split", str, where)
             splits[its] += 1
             if split in (None, its) or _is_part_of(its, str(split)):
                 references.append(reference_of(record, where))
-        except InputError as error:
-            tell(error)
     for (name, split_by), published in PUBLISHED_REFERENCES.items():
         if path.stem == f"refs({split_by})" and splits.total() == sum(published.values()) and splits != published:
             found, wanted = (", ".join(f"{n:,} {split}" for split, n in each.items()) for each in (splits, published))
-            tell(InputError(
-                f"{path} has all {splits.total():,} references of {name}, but {found} where {wanted} are published as "
-                f"{split_by}: {GET_AGAIN}"
-            ))  # fmt: skip
+            with around():
+                raise InputError(
+                    f"{path} has all {splits.total():,} references of {name}, but {found} where {wanted} are published "
+                    f"as {split_by}: {GET_AGAIN}"
+                )
     if not references and split is not None:
         hint = "; the google split publishes no test set, use split_by='umd'" if "(google)" in path.name else ""
         raise InputError(f"{path} has no split {split!r}: use one of {', '.join(sorted(splits))}{hint}")
@@ -129,12 +134,12 @@ def read_reference_records(path: Path) -> list[Any]:
 
 
 def read_instances(
-    path: Path, references: Iterable[Reference], *, tell: Callable[[InputError], None] = refuse
+    path: Path, references: Iterable[Reference], *, around: Around = nullcontext
 ) -> tuple[dict[int, Region], dict[int, ImageRecord]]:
     """Regions by annotation id and images by image id: all of the images that the references are in.
 
-    A crowd is left out unless a reference is about it, and so is an object of which nothing lies in its image; `tell`
-    has what cannot be used.
+    A crowd is left out unless a reference is about it, and so is an object of which nothing lies in its image. Each
+    entry is read with `around()`.
     """
     content, references = read_instance_records(path), list(references)
     referred = {ann_id for reference in references for ann_id in reference.ann_ids}
@@ -168,19 +173,18 @@ def read_instances(
 
     for name, read in (("categories", read_category), ("images", read_image), ("annotations", read_region)):
         for position, record in enumerate(content[name]):
-            try:
+            with around():
                 read(record, f"{path}, entry {position} of '{name}'")
-            except InputError as error:
-                tell(error)
     if doubt := boxes_in_doubt(boxes):
         warnings.warn(f"{path}: {doubt}", stacklevel=2)
     for reference in references:
         where, remedy = f"{path} lacks what ref_id {reference.ref_id} is about:", "take both files from one source"
-        if reference.image_id not in images:
-            tell(InputError(f"{where} image_id {reference.image_id}: {remedy}"))
-        for ann_id in reference.ann_ids if reference.image_id in images else ():
-            if ann_id not in regions or regions[ann_id].image_id != reference.image_id:
-                tell(InputError(f"{where} ann_id {ann_id} with a box in image {reference.image_id}: {remedy}"))
+        with around():
+            if reference.image_id not in images:
+                raise InputError(f"{where} image_id {reference.image_id}: {remedy}")
+            for ann_id in reference.ann_ids:
+                if ann_id not in regions or regions[ann_id].image_id != reference.image_id:
+                    raise InputError(f"{where} ann_id {ann_id} with a box in image {reference.image_id}: {remedy}")
     return regions, images
 
 

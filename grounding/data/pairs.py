@@ -6,7 +6,8 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from grounding.data.annotations import refuse
+from grounding.data.annotations import Around
 from grounding.data.dataset import NOWHERE, GroundingDataset, Grouping
 from grounding.data.records import Box
 from grounding.data.refcocog import is_annotated
@@ -149,8 +150,8 @@ def table_at(root: Path) -> Path | None:
     return tables[0] if tables else None
 
 
-def read_rows(path: Path, *, tell: Callable[[InputError], None] = refuse) -> list[tuple[str, Row]]:
-    """The rows of a table, each with what names it; `tell` has what is wrong with a row, which is then left out."""
+def read_rows(path: Path, *, around: Around = nullcontext) -> list[tuple[str, Row]]:
+    """The rows of a table, each with what names it, and each read with `around()`."""
     try:
         text = read_text(path)
     except FileNotFoundError:
@@ -163,10 +164,8 @@ def read_rows(path: Path, *, tell: Callable[[InputError], None] = refuse) -> lis
             f"{path} holds no pair: give lines such as {LINE}, or in a file that ends in .csv rows under {HEADER}"
         )
     for where, record in records:
-        try:
+        with around():
             rows.append((where, _row(record, where)))
-        except InputError as error:
-            tell(error)
     return rows
 
 

@@ -101,7 +101,7 @@ def examples_for(folder: Path, *, photographs: bool, drawings: bool) -> list[Exa
         source = "Grace Hopper, by J. S. Davis, US Navy, public domain"
         found.append(ExampleImage(portrait, ("a flag", "a white cap", "eyeglasses", "a bicycle"), source))
     if drawings:
-        write_refshapes(folder, {"test": 2 * EXAMPLES}, seed=SEED)
+        write_refshapes(folder, train=0, val=0, test=2 * EXAMPLES, seed=SEED)
         found += [replace(one, source="generated scenes")
                   for one in examples_from_data(folder, split_by="umd", split="test")]  # fmt: skip
     return found[:EXAMPLES]

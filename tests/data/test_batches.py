@@ -34,7 +34,7 @@ BOX = (4.0, 4.0, 20.0, 20.0)
 @pytest.fixture(scope="module")
 def refshapes(tmp_path_factory: pytest.TempPathFactory) -> RefCOCOg:
     root = tmp_path_factory.mktemp("refshapes") / "data"
-    write_refshapes(root, {"train": 20, "val": 1, "test": 1})
+    write_refshapes(root, train=20, val=1, test=1)
     return RefCOCOg(root, "train", group_by="image")
 
 

@@ -81,7 +81,7 @@ def test_a_damaged_file_is_refused_in_words(tmp_path: Path, content: str) -> Non
 @pytest.fixture(scope="module")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
     root = tmp_path_factory.mktemp("scenes") / "data"
-    write_refshapes(root, {"train": 1, "val": 1, "test": 1}, seed=5)
+    write_refshapes(root, train=1, val=1, test=1, seed=5)
     return RefCOCOg(root, "test", group_by="image")[0]
 
 
@@ -114,6 +114,6 @@ def test_a_comparison_measures_the_raw_scores(example) -> None:
 
 def test_the_file_is_the_one_that_its_command_writes(tmp_path: Path) -> None:
     root = tmp_path / "data"
-    write_refshapes(root, {"train": 1, "val": 12, "test": 1}, seed=6)
+    write_refshapes(root, train=1, val=12, test=1, seed=6)
     calibration.main(root, tmp_path / "fitted.yaml")
     assert set(calibration.yaml.safe_load((tmp_path / "fitted.yaml").read_text())) == {"zero-shot", "gradcam"}

@@ -20,7 +20,7 @@ UNUSED_SEED = 20_261_124  # neither its training scenes nor those that its setti
 
 
 def test_the_shipped_decoder_grounds_new_scenes(tmp_path: Path) -> None:
-    write_refshapes(tmp_path / "data", {"train": 1, "val": 1, "test": 20}, seed=UNUSED_SEED)
+    write_refshapes(tmp_path / "data", train=1, val=1, test=20, seed=UNUSED_SEED)
     dataset = RefCOCOg(tmp_path / "data", "test", group_by="image")
     metrics = evaluate(load("refshapes"), dataset)
     # 100 phrases or so: their Acc@0.5 varies by some 0.05 from one set of scenes to another.

@@ -7,7 +7,7 @@ import json
 import os
 import pickle
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import count
@@ -28,7 +28,6 @@ from grounding.runtime.errors import InputError
 
 FORMAT_VERSION = 3  # part of every seed: raised when the generator changes, so that old folders are made anew
 SPLITS = ("train", "val", "test")
-IMAGES = {"train": 6000, "val": 500, "test": 1000}
 RECIPE_FILE = "refshapes.json"  # what the folder was made from; written last
 REFERRED, PHRASES_PER_OBJECT = 4, 2  # objects of a scene that phrases are written for, at most, and phrases for each
 CROWD_WEIGHT = 2.0  # of an object that shares its shape with two or more others, when referred objects are drawn
@@ -40,14 +39,20 @@ OCCLUDED, SMALL = 0.15, 0.1  # share hidden, and square root of the image's shar
 TAG_OF_CLUE = {"relation": "relation", "rank": "comparison", "size": "comparison", "place": "location"}
 
 
-def write_refshapes(root: Path, images: Mapping[str, int], *, seed: int = 0) -> None:
-    """Write the benchmark, or keep the folder where it already holds exactly this benchmark.
+def write_refshapes(root: Path, *, train: int = 6000, val: int = 500, test: int = 1000, seed: int = 0) -> Path:
+    """Write RefShapes, generated referring-expression scenes, in the layout of RefCOCOg.
 
     Everything is made in a folder beside it and renamed at the end: a killed run leaves nothing that looks whole, and
-    a benchmark of other counts or another seed stays until the new one can take its place. The same seed, version and
-    numbers of images of "train", "val" and "test" give the same files.
+    a benchmark of other counts or another seed stays until the new one can take its place.
+
+    Args:
+        root: folder to make, and returned; where it holds exactly this benchmark already, it is kept.
+        train: number of training images.
+        val: number of validation images.
+        test: number of test images.
+        seed: the same seed and numbers of images give the same files.
     """
-    images = {split: images.get(split, 0) for split in SPLITS}
+    images = {"train": train, "val": val, "test": test}
     if min(seed, *images.values()) < 0:
         raise InputError(f"seed {seed} and image counts {images} may not be negative: use 0 or more")
     root = Path(root).resolve()  # "." has no name that the folder beside it could take
@@ -56,7 +61,7 @@ def write_refshapes(root: Path, images: Mapping[str, int], *, seed: int = 0) -> 
         raise InputError(f"{root} is a file: give --root a new or an empty folder")
     content = {path.name for path in root.iterdir()} if root.is_dir() else set()
     if RECIPE_FILE in content and (root / RECIPE_FILE).read_bytes() == recipe.encode():
-        return
+        return root
     foreign = content - {RECIPE_FILE, "annotations", "images"} if RECIPE_FILE in content else content
     if foreign:
         raise InputError(f"{root} holds {min(foreign)}, which is not RefShapes: give --root a new or an empty folder")
@@ -75,6 +80,7 @@ def write_refshapes(root: Path, images: Mapping[str, int], *, seed: int = 0) -> 
     if root.exists():
         shutil.rmtree(root)
     unfinished.rename(root)
+    return root
 
 
 def _begin_worker() -> None:

@@ -26,7 +26,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_folder_is_read_as_refcocog_and_a_seed_gives_the_same_bytes_on_any_cores(tmp_path, monkeypatch):
-    write_refshapes(tmp_path / "r", FEW, seed=3)
+    write_refshapes(tmp_path / "r", **FEW, seed=3)
     for split, count in FEW.items():
         dataset = RefCOCOg(tmp_path / "r", split, group_by="image")
         dataset.check_images()
@@ -37,8 +37,8 @@ def test_the_folder_is_read_as_refcocog_and_a_seed_gives_the_same_bytes_on_any_c
     sentence_ids = [e.sent_id for split in FEW for e in RefCOCOg(tmp_path / "r", split).expressions]
     assert sorted(sentence_ids) == list(range(len(sentence_ids)))
     monkeypatch.setattr(writer.os, "cpu_count", lambda: 1)
-    write_refshapes(tmp_path / "same", FEW, seed=3)
-    write_refshapes(tmp_path / "other", FEW, seed=4)
+    write_refshapes(tmp_path / "same", **FEW, seed=3)
+    write_refshapes(tmp_path / "other", **FEW, seed=4)
     found, same, other = (files_of(tmp_path / name) for name in ("r", "same", "other"))
     assert found == same and list(found) == list(other)
     assert not [name for name in found if found[name] == other[name]]
@@ -46,14 +46,14 @@ def test_the_folder_is_read_as_refcocog_and_a_seed_gives_the_same_bytes_on_any_c
 
 def test_a_complete_folder_is_kept_and_one_of_another_recipe_replaced(tmp_path, monkeypatch):
     root = tmp_path / "r"
-    write_refshapes(root, FEW)
+    write_refshapes(root, **FEW)
     (root / "images" / "refshapes_train_000000.jpg").touch()
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
-    write_refshapes(root, FEW)
+    write_refshapes(root, **FEW)
     assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
     monkeypatch.chdir(root)
-    write_refshapes(Path("."), {**FEW, "val": 3}, seed=1)  # has no name to derive the unfinished folder's from
-    write_refshapes(tmp_path / "fresh", {**FEW, "val": 3}, seed=1)
+    write_refshapes(Path("."), **{**FEW, "val": 3}, seed=1)  # has no name to derive the unfinished folder's from
+    write_refshapes(tmp_path / "fresh", **{**FEW, "val": 3}, seed=1)
     assert files_of(root) == files_of(tmp_path / "fresh") and len(list((root / "images").iterdir())) == IMAGES + 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fresh", "r"]
 
@@ -62,7 +62,7 @@ def test_a_complete_folder_is_kept_and_one_of_another_recipe_replaced(tmp_path, 
 def test_what_is_not_the_benchmarks_is_refused_and_left_alone(tmp_path, with_benchmark):
     root = tmp_path / "r"
     if with_benchmark:
-        write_refshapes(root, FEW)
+        write_refshapes(root, **FEW)
     root.mkdir(exist_ok=True)
     (root / "thesis.txt").write_text("years of work")
     before = files_of(tmp_path)
@@ -73,23 +73,23 @@ def test_what_is_not_the_benchmarks_is_refused_and_left_alone(tmp_path, with_ben
         (tmp_path / "new", FEW, -1, "negative"),
     ):
         with pytest.raises(InputError, match=message):
-            write_refshapes(path, counts, seed=seed)
+            write_refshapes(path, **counts, seed=seed)
     assert files_of(tmp_path) == before and not (tmp_path / "new").exists()
 
 
 def test_a_killed_run_leaves_nothing_that_looks_complete_and_the_old_benchmark_whole(tmp_path, monkeypatch):
-    write_refshapes(tmp_path / "old", FEW)
+    write_refshapes(tmp_path / "old", **FEW)
     before = files_of(tmp_path / "old")
     with monkeypatch.context() as patch:
         patch.setattr(writer, "_write_annotations", Mock(side_effect=KeyboardInterrupt))
         for name in ("new", "old"):
             with pytest.raises(KeyboardInterrupt):
-                write_refshapes(tmp_path / name, FEW, seed=1)
+                write_refshapes(tmp_path / name, **FEW, seed=1)
     assert not (tmp_path / "new").exists()
     assert files_of(tmp_path / "old") == before
     assert len(list(tmp_path.rglob("refshapes.json"))) == 1
     for name in ("new", "old"):
-        write_refshapes(tmp_path / name, FEW, seed=1)
+        write_refshapes(tmp_path / name, **FEW, seed=1)
     assert files_of(tmp_path / "new") == files_of(tmp_path / "old") != before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "old"]
 

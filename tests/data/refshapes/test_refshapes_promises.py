@@ -24,7 +24,7 @@ COUNTS = {"train": int(os.environ.get("REFSHAPES_SCENES", "80")), "val": 40, "te
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "refshapes"
-    write_refshapes(folder, COUNTS)
+    write_refshapes(folder, **COUNTS)
     return folder
 
 
