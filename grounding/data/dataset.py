@@ -74,7 +74,7 @@ class GroundingDataset(Dataset[Example]):
             raise InputError(f"group_by is {group_by!r}: use 'sentence' or 'image'")
         self.root, self.split, self.split_by, self.group_by = root, split, split_by, group_by
         self.images_dir, self.files, self.left_out = images_dir, tuple(files), Counter(left_out or {})
-        kept = _subset_of_images({expression.image_id for expression in expressions}, subset, seed)
+        kept = subset_of_images({expression.image_id for expression in expressions}, subset, seed)
         self.expressions = tuple(expression for expression in expressions if expression.image_id in kept)
         self.regions: dict[int, tuple[Region, ...]] = dict.fromkeys(kept, ())
         for region in regions:
@@ -120,7 +120,7 @@ class GroundingDataset(Dataset[Example]):
         return hashlib.sha256("".join(map(sha256_of, self.files)).encode()).hexdigest()
 
 
-def _subset_of_images(image_ids: set[int], subset: int | float | None, seed: int) -> set[int]:
+def subset_of_images(image_ids: set[int], subset: int | float | None, seed: int) -> set[int]:
     """The first so many images of one shuffled order: what makes subsets of one seed nest."""
     if subset is None:
         return image_ids

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import ClassVar
 
 import gdown
 import requests
@@ -29,7 +31,7 @@ FLICKR30K_ADDRESS = "https://github.com/BryanPlummer/flickr30k_entities/raw/mast
 
 @dataclass(frozen=True)
 class PublishedDataset:
-    """Where a data set was published, and what it must hold."""
+    """Where a data set of the refer project was published, and what it must hold."""
 
     name: str  # as on the command line
     split_by: str  # of the refs file that is counted
@@ -38,87 +40,110 @@ class PublishedDataset:
     refs_url: str  # the refer project's archive of its annotations
     drive_id: str | None = None  # Google Drive's, of an archive of annotations and images
     images_url: str = "http://images.cocodataset.org/zips/train2014.zip"  # COCO's archive of the photographs
+    otherwise: ClassVar[str] = ", or choose another --source"  # what else can be done about what does not come
+
+    def verify(self, root: Path, remedy: str) -> str:
+        """Count what is in a folder, and say it; `remedy`, what the user can do, ends the error's sentence."""
+        found, absent = self._counted(root)
+        expected = {**self.sentences, "images": self.images}
+        if found != expected:
+            there, wanted = (", ".join(f"{n:,} {name}" for name, n in each.items()) for each in (found, expected))
+            missing = f" ({absent[0]} is missing or empty)" if absent else ""
+            raise InputError(f"{root} holds {there}{missing}, where {wanted} are expected: {remedy}")
+        return f"{sum(self.sentences.values()):,} sentences over {self.images:,} images"
+
+    def get(self, root: Path, downloads: Path, source: str) -> None:
+        """Fetch the archives and unpack what is needed of them."""
+        archive = self._from_drive(downloads) if source == "drive" else fetch(self.refs_url, downloads)
+        _unpack_to(root, archive, self.split_by)
+        if source == "official" and (absent := self._counted(root)[1]):
+            photographs = fetch(self.images_url, downloads)
+            _unpack_to(root, photographs, self.split_by, only={path.name for path in absent})
+
+    def _counted(self, root: Path) -> tuple[dict[str, int], list[Path]]:
+        """The number of sentences by split and of "images", and where those images belong that are missing or empty."""
+        layout = find_layout(root, self.split_by)
+        references = {split: read_references(layout.refs_file, split) for split in self.sentences}
+        _, records = read_instances(layout.instances_file, chain.from_iterable(references.values()))
+        images = sorted(layout.images_dir / record.file_name for record in records.values())
+        absent = _absent(images)
+        sentences = {split: sum(len(each.sentences) for each in its) for split, its in references.items()}
+        return {**sentences, "images": len(images) - len(absent)}, absent
+
+    def _from_drive(self, downloads: Path) -> Path:
+        if self.drive_id is None:
+            raise InputError(f"{self.name} is not in the course archive: add --source official")
+        archive = downloads / f"{self.name}-drive"  # without an ending, since its kind is told from its content
+        try:
+            gdown.download(id=self.drive_id, output=str(archive), resume=True)
+        except (FileURLRetrievalError, requests.RequestException) as problem:
+            page = f"https://drive.google.com/uc?id={self.drive_id}"
+            raise InputError(
+                f"Google Drive does not hand out the archive now ({' '.join(str(problem).split())}): run the same "
+                f"command again, save {page} with a browser as {archive}, or add --source official"
+            ) from problem
+        return archive
 
 
-PUBLISHED = {each.name: each for each in (
-    PublishedDataset("refcocog", "umd", {"train": 80_512, "val": 4_896, "test": 9_602}, 25_799,
-                     WEB_ARCHIVE.format("20220413012904", "refcocog"), "1xjq32XfEm6FPPhUb7RsZYWHc2UuwVkiq"),
-    PublishedDataset("refcoco", "unc", {"train": 120_624, "val": 10_834, "testA": 5_657, "testB": 5_095}, 19_994,
-                     WEB_ARCHIVE.format("20220413011718", "refcoco")),
-    PublishedDataset("refcoco+", "unc", {"train": 120_191, "val": 10_758, "testA": 5_726, "testB": 4_889}, 19_992,
-                     WEB_ARCHIVE.format("20220413011656", "refcoco+")),
-)}  # fmt: skip
+class Flickr30kAnnotations:
+    """The lists, captions and boxes of Flickr30k Entities; photographs are given out by a form."""
+
+    otherwise = ""
+
+    def verify(self, root: Path, remedy: str) -> str:
+        """Count the lists, and look for captions and boxes of every image, as `PublishedDataset.verify`."""
+        for split, published in flickr30k.PUBLISHED_IMAGES.items():
+            ids = flickr30k.read_list(root, split)
+            absent = _absent([path for image_id in ids for path in flickr30k.annotation_files(root, image_id)])
+            if len(ids) != published or absent:
+                missing = f" ({absent[0]} is missing or empty)" if absent else ""
+                raise InputError(f"{root} has {len(ids):,} images in {split}.txt, of which {published:,} are expected, "
+                                 f"and lacks {len(absent):,} files of theirs{missing}: {remedy}")  # fmt: skip
+        form = f" without their photographs ({flickr30k.IMAGES_FORM}, and unpack it in {root})"
+        has_images = (root / flickr30k.IMAGES).is_dir()
+        return f"{sum(flickr30k.PUBLISHED_IMAGES.values()):,} images{'' if has_images else form}"
+
+    def get(self, root: Path, downloads: Path, source: str) -> None:
+        """As `PublishedDataset.get`; there is one source only."""
+        for name in (*(f"{split}.txt" for split in flickr30k.PUBLISHED_IMAGES), flickr30k.UNRELATED):
+            shutil.copyfile(fetch(f"{FLICKR30K_ADDRESS}/{name}", downloads), root / name)
+        with _unpacked(fetch(f"{FLICKR30K_ADDRESS}/annotations.zip", downloads)) as unpacked:
+            for folder, suffix in ((flickr30k.SENTENCES, "txt"), (flickr30k.ANNOTATIONS, "xml")):
+                (root / folder).mkdir(exist_ok=True)
+                for path in unpacked.rglob(f"{folder}/[0-9]*.{suffix}"):  # not "._1.xml", which macOS adds
+                    os.replace(path, root / folder / path.name)
 
 
-def download(dataset: PublishedDataset, root: Path, source: str = "drive") -> bool:
-    """Get a data set as `root/annotations` and `root/images`, and return whether anything had to be done.
+PUBLISHED: dict[str, PublishedDataset | Flickr30kAnnotations] = {"flickr30k": Flickr30kAnnotations()} | {
+    each.name: each for each in (
+        PublishedDataset("refcocog", "umd", {"train": 80_512, "val": 4_896, "test": 9_602}, 25_799,
+                         WEB_ARCHIVE.format("20220413012904", "refcocog"), "1xjq32XfEm6FPPhUb7RsZYWHc2UuwVkiq"),
+        PublishedDataset("refcoco", "unc", {"train": 120_624, "val": 10_834, "testA": 5_657, "testB": 5_095}, 19_994,
+                         WEB_ARCHIVE.format("20220413011718", "refcoco")),
+        PublishedDataset("refcoco+", "unc", {"train": 120_191, "val": 10_758, "testA": 5_726, "testB": 4_889}, 19_992,
+                         WEB_ARCHIVE.format("20220413011656", "refcoco+")),
+    )
+}  # fmt: skip
+
+
+def download(dataset: PublishedDataset | Flickr30kAnnotations, root: Path, source: str = "drive") -> tuple[str, bool]:
+    """Get a data set as `root/annotations` and `root/images`; return what it holds, and whether anything was missing.
 
     Archives go to `root/downloads` and stay there. Killed at any time, the next call goes on. The source is "drive",
     the course archive on Google Drive, or "official", the refer project's annotations and COCO's photographs.
     """
-
-    def get(downloads: Path) -> None:
-        archive = _from_drive(dataset, downloads) if source == "drive" else fetch(dataset.refs_url, downloads)
-        _unpack_to(root, archive, dataset.split_by)
-        if source == "official" and (absent := _counted(dataset, root)[1]):
-            photographs = fetch(dataset.images_url, downloads)
-            _unpack_to(root, photographs, dataset.split_by, only={path.name for path in absent})
-
-    return _completed(root, lambda remedy: verify(dataset, root, remedy), get, ", or choose another --source")
-
-
-def _completed(root: Path, check: Callable[[str], None], get: Callable[[Path], None], otherwise: str = "") -> bool:
-    """Get what `check` misses, into the folder that `get` is given, and return whether anything was missing."""
     try:
-        check("")
-        return False
+        return dataset.verify(root, ""), False
     except InputError:
         downloads = root / "downloads"
     with locked(downloads / ".lock", "download", "--root"):
-        get(downloads)
-    check(f"delete {downloads} and run the same command again{otherwise}")
-    return True
-
-
-def verify(dataset: PublishedDataset, root: Path, remedy: str) -> None:
-    """Count what is in a folder; `remedy` says what the user can do, at the end of the error's sentence."""
-    found, absent = _counted(dataset, root)
-    expected = {**dataset.sentences, "images": dataset.images}
-    if found != expected:
-        numbers, wanted = (", ".join(f"{count:,} {name}" for name, count in each.items()) for each in (found, expected))
-        missing = f" ({absent[0]} is missing or empty)" if absent else ""
-        raise InputError(f"{root} holds {numbers}{missing}, where {wanted} are expected: {remedy}")
-
-
-def _counted(dataset: PublishedDataset, root: Path) -> tuple[dict[str, int], list[Path]]:
-    """The number of sentences by split and of "images", and where those images belong that are missing or empty."""
-    layout = find_layout(root, dataset.split_by)
-    references = {split: read_references(layout.refs_file, split) for split in dataset.sentences}
-    _, records = read_instances(layout.instances_file, [each for split in references.values() for each in split])
-    images = sorted(layout.images_dir / record.file_name for record in records.values())
-    absent = _absent(images)
-    sentences = {split: sum(len(each.sentences) for each in its) for split, its in references.items()}
-    return {**sentences, "images": len(images) - len(absent)}, absent
+        dataset.get(root, downloads, source)
+    return dataset.verify(root, f"delete {downloads} and run the same command again{dataset.otherwise}"), True
 
 
 def _absent(paths: list[Path]) -> list[Path]:
     """Those that are missing or empty."""
     return [path for path in paths if not (os.path.isfile(path) and os.path.getsize(path))]
-
-
-def _from_drive(dataset: PublishedDataset, downloads: Path) -> Path:
-    if dataset.drive_id is None:
-        raise InputError(f"{dataset.name} is not in the course archive: add --source official")
-    archive = downloads / f"{dataset.name}-drive"  # without an ending, since its kind is told from its content
-    try:
-        gdown.download(id=dataset.drive_id, output=str(archive), resume=True)
-    except (FileURLRetrievalError, requests.RequestException) as problem:
-        page = f"https://drive.google.com/uc?id={dataset.drive_id}"
-        raise InputError(
-            f"Google Drive does not hand out the archive now ({' '.join(str(problem).split())}): run the same command "
-            f"again, save {page} with a browser as {archive}, or add --source official"
-        ) from problem
-    return archive
 
 
 def _unpack_to(root: Path, archive: Path, split_by: str, only: set[str] | None = None) -> None:
@@ -148,38 +173,11 @@ def _unpacked(archive: Path, only: set[str] | None = None) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def download_flickr30k(root: Path) -> bool:
-    """Get the lists, captions and boxes of Flickr30k Entities, as `download`; photographs are given out by a form."""
-
-    def get(downloads: Path) -> None:
-        for name in (*(f"{split}.txt" for split in flickr30k.PUBLISHED_IMAGES), flickr30k.UNRELATED):
-            shutil.copyfile(fetch(f"{FLICKR30K_ADDRESS}/{name}", downloads), root / name)
-        with _unpacked(fetch(f"{FLICKR30K_ADDRESS}/annotations.zip", downloads)) as unpacked:
-            for folder, suffix in ((flickr30k.SENTENCES, "txt"), (flickr30k.ANNOTATIONS, "xml")):
-                (root / folder).mkdir(exist_ok=True)
-                for path in unpacked.rglob(f"{folder}/[0-9]*.{suffix}"):  # not "._1.xml", which macOS adds
-                    os.replace(path, root / folder / path.name)
-
-    return _completed(root, lambda remedy: verify_flickr30k(root, remedy), get)
-
-
-def verify_flickr30k(root: Path, remedy: str) -> None:
-    """Count the lists, and look for captions and boxes of every image, as `verify`."""
-    for split, published in flickr30k.PUBLISHED_IMAGES.items():
-        ids = flickr30k.read_list(root, split)
-        absent = _absent([path for image_id in ids for path in flickr30k.annotation_files(root, image_id)])
-        if len(ids) != published or absent:
-            missing = f" ({absent[0]} is missing or empty)" if absent else ""
-            raise InputError(f"{root} has {len(ids):,} images in {split}.txt, of which {published:,} are expected, and "
-                             f"lacks {len(absent):,} files of theirs{missing}: {remedy}")  # fmt: skip
-
-
 def main(args: list[str] | None = None) -> None:
     """The command line; `args` are those of the process where None. It raises what `download` and `verify` do."""
     about = "Download a data set of referring expressions, or go on with it, and count it; a whole one is left alone."
     parser = ArgumentParser(prog="python -m grounding.data.download", description=about)
-    parser.add_argument("dataset", choices=["flickr30k", *sorted(PUBLISHED)],
-                        help="which data set; of flickr30k only the annotations")  # fmt: skip
+    parser.add_argument("dataset", choices=sorted(PUBLISHED), help="which data set; of flickr30k only the annotations")
     parser.add_argument("--root", type=Path, help="folder for the data set; not given, data/refcocog and so on")
     drive = "drive: the course archive on Google Drive, refcocog only; "
     official = ("official: annotations of the refer project and the photographs of COCO, of which all 13.5 GB are "
@@ -187,23 +185,13 @@ def main(args: list[str] | None = None) -> None:
     parser.add_argument("--source", choices=["drive", "official"], default="drive", help=drive + official)
     parser.add_argument("--verify-only", action="store_true", help="only count what is in --root, download nothing")
     options = parser.parse_args(args)
-    root = options.root or Path("data") / options.dataset
-    remedy = "run the same command without --verify-only"
-    if options.dataset == "flickr30k":
-        if options.verify_only:
-            verify_flickr30k(root, remedy)
-        done = not options.verify_only and download_flickr30k(root)
-        counted = f"{sum(flickr30k.PUBLISHED_IMAGES.values()):,} images"
-        if not (root / flickr30k.IMAGES).is_dir():
-            counted += f" without their photographs ({flickr30k.IMAGES_FORM}, and unpack it in {root})"
+    root, dataset = options.root or Path("data") / options.dataset, PUBLISHED[options.dataset]
+    if options.verify_only:
+        held, done = dataset.verify(root, "run the same command without --verify-only"), False
     else:
-        dataset = PUBLISHED[options.dataset]
-        if options.verify_only:
-            verify(dataset, root, remedy)
-        done = not options.verify_only and download(dataset, root, options.source)
-        counted = f"{sum(dataset.sentences.values()):,} sentences over {dataset.images:,} images"
+        held, done = download(dataset, root, options.source)
     state = f"the archives in {root / 'downloads'} can be deleted" if done else "nothing was downloaded"
-    print(f"{options.dataset} in {root} is complete: {counted}; {state}")
+    print(f"{options.dataset} in {root} is complete: {held}; {state}")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from grounding.data.dataset import GroundingDataset
-from grounding.data.records import Box
+from grounding.data.dataset import GroundingDataset, subset_of_images
 from grounding.geometry import box_xyxy_to_xywh
 from grounding.runtime.errors import InputError
 from grounding.types import Example, Expression, Region, SetExample, SetExpression
@@ -41,9 +40,8 @@ def images_with_boxes(dataset: GroundingDataset, fraction: float, *, seed: int) 
 
     It contains every smaller share of the same seed.
     """
-    image_ids = sorted({expression.image_id for expression in dataset.expressions})
-    count = max(int(fraction > 0), round(fraction * len(image_ids)))
-    return {image_ids[i] for i in np.random.default_rng(seed).permutation(len(image_ids))[:count]}
+    image_ids = {expression.image_id for expression in dataset.expressions}
+    return subset_of_images(image_ids, fraction if fraction < 1 else None, seed) if fraction else set()
 
 
 def box_masks(boxes_xyxy: Tensor, size: int, stride: int) -> Tensor:
@@ -119,15 +117,6 @@ class WithAbsent(Dataset[SetExample]):
         return SetExample(example.image, (*map(as_set, example.expressions), *absent))
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A run's answer to one phrase: its best box in pixels of the image, and the score of that."""
-
-    sent_id: int
-    box_xyxy: Box
-    score: float
-
-
 def refuse_shared_images(refs: Sequence[dict[str, Any]], *, split: str, images: set[int]) -> None:
     """Refuses to annotate images of a split anew that are in other splits too, as the google split has them."""
     shared = images & {ref["image_id"] for ref in refs if ref["split"] != split}
@@ -141,16 +130,16 @@ def refuse_shared_images(refs: Sequence[dict[str, Any]], *, split: str, images: 
 def reannotated(
     refs: Sequence[dict[str, Any]],
     instances: dict[str, Any],
-    answers: Sequence[Answer],
+    boxes: Mapping[int, Sequence[float]],
     *,
     split: str,
     boxed: set[int],
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """A data set's refs and instances with answers in the place of a split's annotations, in the same form.
+    """A data set's refs and instances with made boxes in the place of a split's annotations, in the same form.
 
-    Every phrase has a box of its own; those without an answer are left out. The `boxed` images keep their annotations.
+    Every phrase has a box of its own: `boxes` has (x1, y1, x2, y2) in pixels by sent_id, and phrases that it lacks are
+    left out. The `boxed` images keep their annotations.
     """
-    boxes = {answer.sent_id: answer.box_xyxy for answer in answers}
     kept = [ref for ref in refs if ref["split"] != split or ref["image_id"] in boxed]
     seen = {ref["image_id"] for ref in kept}
     old = [each for each in instances["annotations"] if each["image_id"] in seen]
@@ -160,10 +149,10 @@ def reannotated(
     made: list[dict[str, Any]] = []
     asked = ((ref, sentence) for ref in refs if ref["split"] == split for sentence in ref["sentences"])
     for ref, sentence in asked:
-        box = boxes.get(sentence["sent_id"])
-        if box is None:
+        if sentence["sent_id"] not in boxes:
             continue
-        x, y, width, height = (round(float(side), 2) for side in box_xyxy_to_xywh(np.array(box)))
+        box_xyxy = np.array(boxes[sentence["sent_id"]])
+        x, y, width, height = (round(float(side), 2) for side in box_xyxy_to_xywh(box_xyxy))
         ann_id, ref_id = next_ann + len(made), next_ref + len(made)
         made.append({"id": ann_id, "image_id": ref["image_id"], "category_id": 0, "bbox": [x, y, width, height],
                      "area": width * height, "iscrowd": 0})  # fmt: skip

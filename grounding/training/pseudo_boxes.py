@@ -12,17 +12,15 @@ import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 from pydantic import NonNegativeInt
 from tqdm import tqdm
 
 from grounding.data.annotations import find_layout, read_instance_records, read_reference_records
 from grounding.data.dataloader import ImageLoader
-from grounding.data.records import Box
 from grounding.data.refcocog import RefCOCOg
 from grounding.data.supervision import (
-    Answer,
     images_with_boxes,
     reannotated,
     refuse_shared_images,
@@ -108,22 +106,22 @@ def write_pseudo_boxes(config: PseudoBoxesConfig) -> str:
     refuse_shared_images(before, split=config.split, images=set(image_of.values()))
     with locked(folder / "pseudo_boxes.lock", "train.py pseudo_boxes", "--run"):
         of_all = _answers(config, dataset, layout.refs_file)
-    answers = [each for each in of_all if each.score >= config.least_score and each.sent_id in image_of]
-    if not answers:
+    boxes = {sent_id: box for sent_id, box, score in of_all if score >= config.least_score and sent_id in image_of}
+    if not boxes:
         raise InputError(f"no answer of {config.run} scores {config.least_score} or more on an image without boxes: "
                          "give a lower --least_score or --boxes_fraction")  # fmt: skip
-    refs, instances = reannotated(before, read_instance_records(layout.instances_file), answers, split=config.split,
+    refs, instances = reannotated(before, read_instance_records(layout.instances_file), boxes, split=config.split,
                                   boxed=boxed)  # fmt: skip
     refs_file.unlink(missing_ok=True)  # killed between the two, no refs of before lead to boxes of now
     write_text_atomic(instances_file, json.dumps(instances))
     with atomic_write(refs_file) as unfinished:
         unfinished.write_bytes(pickle.dumps(refs, protocol=2))
-    return (f"{len(answers)} of {len(dataset.expressions)} phrases of {config.split} have a pseudo-box, {len(boxed)} "
+    return (f"{len(boxes)} of {len(dataset.expressions)} phrases of {config.split} have a pseudo-box, {len(boxed)} "
             f"images their annotated ones: {refs_file}, to be read with --split_by {NAME}")  # fmt: skip
 
 
-def _answers(config: PseudoBoxesConfig, dataset: RefCOCOg, refs_file: Path) -> list[Answer]:
-    """The run's answer to every phrase, read from its folder where it is there already."""
+def _answers(config: PseudoBoxesConfig, dataset: RefCOCOg, refs_file: Path) -> list[tuple[int, list[float], float]]:
+    """The run's answer to every phrase, its sent_id, box and score; read from its folder where it is there already."""
     folder = Path(maps_of(str(config.run)))
     made_from = {**{name: sha256_of(folder / name) for name in RUN_FILES if (folder / name).is_file()},
                  "proposals": None if folder == config.run else plain(config.proposals),
@@ -143,7 +141,7 @@ def _answers(config: PseudoBoxesConfig, dataset: RefCOCOg, refs_file: Path) -> l
             file.append(list(_ask(grounder, examples)))
         file.finish()
     with file.path.open(encoding="utf-8") as lines:
-        return [Answer(sent_id, cast(Box, tuple(box)), score) for sent_id, box, score in map(json.loads, lines)]
+        return list(map(json.loads, lines))
 
 
 def _ask(grounder: Grounder, examples: Sequence[Example]) -> Iterator[str]:

@@ -9,7 +9,7 @@ import pytest
 
 from grounding.data import download as module
 from grounding.data import flickr30k
-from grounding.data.download import download_flickr30k, main
+from grounding.data.download import PUBLISHED, download, main
 from grounding.runtime.errors import InputError
 from tests.data.flickr30k.files import FIELD, STREET, write_flickr30k
 from tests.local_server import LocalServer
@@ -57,18 +57,18 @@ def test_annotations_come_and_the_form_is_named(
 
 
 def test_what_is_lost_comes_back_from_what_was_fetched(server: LocalServer, tmp_path: Path) -> None:
-    assert download_flickr30k(tmp_path)
+    assert download(PUBLISHED["flickr30k"], tmp_path)[1]
     asked = len(server.requests)
     lost = tmp_path / "Annotations" / f"{FIELD}.xml"
     lost.unlink()
     said = rf"1 images in test\.txt, of which 1 are expected, and lacks 1 files of theirs \(.*{FIELD}\.xml is missing"
     with pytest.raises(InputError, match=said):
         main(["flickr30k", "--root", str(tmp_path), "--verify-only"])
-    assert download_flickr30k(tmp_path)
+    assert download(PUBLISHED["flickr30k"], tmp_path)[1]
     assert lost.is_file() and len(server.requests) == asked
 
 
 def test_a_list_of_another_length_is_refused(server: LocalServer, tmp_path: Path) -> None:
     server.files["e/train.txt"] = b"1007\n36979\n"
     with pytest.raises(InputError, match=r"has 2 images in train\.txt, of which 1 are expected.*: delete .*downloads"):
-        download_flickr30k(tmp_path)
+        download(PUBLISHED["flickr30k"], tmp_path)
