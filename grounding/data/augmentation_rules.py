@@ -135,10 +135,7 @@ def mirrored_phrase(phrase: str) -> str:
 
     Also in "leftmost", "right-hand", "left-handed", "rightward" and "lefty". Twice mirrored is once said.
     """
-    return _DIRECTION.sub(
-        lambda match: _swapped(match["word"]) if _is_direction(match) else match["word"],
-        phrase,
-    )
+    return _DIRECTION.sub(lambda match: _swapped(match["word"]) if _is_direction(match) else match["word"], phrase)
 
 
 def can_be_mirrored(phrase: str) -> bool:

@@ -125,9 +125,8 @@ def _ranks(description: Description, index: int, rivals: list[int], scene: Scene
         along = {"leftmost": x, "rightmost": -x, "topmost": y, "lowest": -y}
         value = along.get(word, x if word.endswith("left") else -x)
     own = value[rivals.index(index)]
-    others = np.delete(value, rivals.index(index))
-    surely_before = int((others < own - margin).sum())
-    arguably_before = int((others < own + margin).sum())
+    surely_before = int((value < own - margin).sum())
+    arguably_before = int((value < own + margin).sum()) - 1  # itself
     if strictly:
         return surely_before == arguably_before == ordinal
     return surely_before <= ordinal <= arguably_before

@@ -29,7 +29,7 @@ DEFAULTS = ("plain", "matte")  # what nobody mentions without need
 VALUES = {"shape": vocabulary.SHAPES, "colour": tuple(vocabulary.COLOURS), "texture": vocabulary.TEXTURES,
           "material": vocabulary.MATERIALS}  # fmt: skip
 SET_TRIES = 30  # of descriptions for several objects or none
-NUMBERS = {2: "two", 3: "three", 4: "four"}
+OF_SO_MANY = {2: ("both ", "both of the ", "the two "), 3: ("the three ",), 4: ("the four ",)}
 
 
 def attributes_of(item: SceneObject, names: Sequence[str]) -> Attributes:
@@ -38,16 +38,11 @@ def attributes_of(item: SceneObject, names: Sequence[str]) -> Attributes:
     return tuple((name, getattr(item, name)) for name in names if name not in hidden)
 
 
-def describe(scene: Scene, target: int, rng: np.random.Generator, *, kind: str | None = None) -> Description | None:
-    """A description that fits the target alone, its clue of a kind of `CLUE_SHARES`, or where None, of one drawn."""
-    if kind is not None:
-        return _by_looks(scene, target, rng) if kind == "" else _by_clue(kind, scene, target, rng)
+def describe(scene: Scene, target: int, rng: np.random.Generator) -> Description | None:
+    """A description that fits the target alone, its clue of the first kind drawn for which there is one."""
     kinds = rng.choice(list(CLUE_SHARES), size=len(CLUE_SHARES), replace=False, p=list(CLUE_SHARES.values()))
-    for each in kinds:
-        description = describe(scene, target, rng, kind=str(each))
-        if description is not None:
-            return description
-    return None
+    tried = (_by_clue(str(kind), scene, target, rng) if kind else _by_looks(scene, target, rng) for kind in kinds)
+    return next((description for description in tried if description is not None), None)
 
 
 def _by_looks(scene: Scene, target: int, rng: np.random.Generator) -> Description | None:
@@ -77,8 +72,8 @@ def _by_clue(kind: str, scene: Scene, target: int, rng: np.random.Generator) -> 
     if kind == "relation":
         clues = _relations(scene, target)
     else:
-        of_kind = {"rank": vocabulary.RANKS, "size": vocabulary.SIZES, "place": vocabulary.PLACES}[kind]
-        clues = [(word, ()) for word in of_kind]
+        words = {"rank": vocabulary.RANKS, "size": vocabulary.SIZES, "place": vocabulary.PLACES}[kind]
+        clues = [(word, ()) for word in words]
     for number in rng.permutation(len(heads) * len(clues))[:MAX_TRIES]:
         head, (word, anchor) = heads[number % len(heads)], clues[number // len(heads)]
         description = Description(head, kind, word, anchor)  # type: ignore[arg-type]
@@ -111,11 +106,8 @@ def say(description: Description, scene: Scene, rng: np.random.Generator) -> str
     noun = noun_phrase(description.attributes, rng)
     phrase = _with_article(f"{_pick(vocabulary.SIZES[word], rng)} {noun}" if clue == "size" else noun, rng)
     if clue in ("place", "relation"):
-        phrase += (
-            " "
-            + _joint(word, rng, goes_on=" that " in phrase)
-            + _pick((vocabulary.PLACES if clue == "place" else vocabulary.RELATIONS)[word], rng)
-        )
+        joint = _joint(word, rng, goes_on=" that " in phrase)
+        phrase += f" {joint}{_pick((vocabulary.PLACES if clue == 'place' else vocabulary.RELATIONS)[word], rng)}"
     if clue == "relation":
         phrase += " the " + noun_phrase(description.anchor, rng)
     elif clue == "" and rng.random() < 0.35:
@@ -212,10 +204,11 @@ def single(scene: Scene, rng: np.random.Generator) -> tuple[str, list[int]] | No
 def _listed(scene: Scene, rng: np.random.Generator) -> tuple[str, list[int]] | None:
     """Two objects joined by "and", each described by its looks."""
     chosen = [int(index) for index in rng.permutation(len(scene.objects))[:2]]
-    descriptions = [describe(scene, index, rng, kind="") for index in chosen]
-    if any(description is None or not description.attributes for description in descriptions):
+    descriptions = [_by_looks(scene, index, rng) for index in chosen]
+    looks = [each.attributes for each in descriptions if each is not None and each.attributes]
+    if len(looks) < len(chosen):
         return None
-    phrases = ["the " + noun_phrase(each.attributes, rng, with_tail=False) for each in descriptions if each]
+    phrases = ["the " + noun_phrase(each, rng, with_tail=False) for each in looks]
     return " and ".join(phrases), sorted(chosen)
 
 
@@ -227,11 +220,7 @@ def _some_attributes(scene: Scene, rng: np.random.Generator) -> Attributes:
 
 def _plural(description: Description, count: int, rng: np.random.Generator) -> str:
     noun = noun_phrase(description.attributes, rng, plural=True, with_tail=rng.random() < 0.5)
-    determiners = ["all ", "all the ", "all of the "]
-    if count == 2:
-        determiners += ["both ", "both of the ", "the two "]
-    elif count in NUMBERS:
-        determiners += [f"the {NUMBERS[count]} "]
+    determiners = ["all ", "all the ", "all of the ", *OF_SO_MANY.get(count, ())]
     phrase = determiners[rng.integers(len(determiners))] + noun
     if description.clue == "place":
         phrase += " " + vocabulary.PLACES[description.word][rng.integers(len(vocabulary.PLACES[description.word]))]
