@@ -127,8 +127,6 @@ _READABLE = re.compile(
 _CAPITALS = re.compile(r"\b(?!TVs?\b)[A-Z]{2,}\b")  # what a sign says, in a phrase that is otherwise in small letters
 _COUNTED = re.compile(r"\b(?:first|second|third|fourth|fifth|sixth|seventh|last|\d+(?:st|nd|rd|th))\b", re.I)
 
-_OPPOSITE = {"left": "right", "right": "left"}
-
 
 def mirrored_phrase(phrase: str) -> str:
     """The phrase for the mirrored picture: every "left" and "right" that is a direction swapped, its case kept.
@@ -164,7 +162,7 @@ def _is_direction(match: re.Match[str]) -> bool | None:
 
 
 def _swapped(word: str) -> str:
-    opposite = _OPPOSITE[word.lower()]
+    opposite = "right" if word.lower() == "left" else "left"
     if word.isupper():
         return opposite.upper()
     return opposite.capitalize() if word[0].isupper() else opposite
