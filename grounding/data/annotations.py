@@ -113,9 +113,9 @@ def read_references(path: Path, split: str | None, *, around: Around = nullconte
                     f"{path} has all {splits.total():,} references of {name}, but {found} where {wanted} are published "
                     f"as {split_by}: {GET_AGAIN}"
                 )
-    if not references and split is not None:
+    if split is not None and not any(each.sentences for each in references):
         hint = "; the google split publishes no test set, use split_by='umd'" if "(google)" in path.name else ""
-        raise InputError(f"{path} has no split {split!r}: use one of {', '.join(sorted(splits))}{hint}")
+        raise InputError(f"{path} has no split {split!r} with a sentence: use one of {', '.join(sorted(splits))}{hint}")
     return references
 
 
@@ -149,32 +149,31 @@ def read_instances(
     regions: dict[int, Region] = {}
     boxes: list[tuple[list[float], tuple[int, int]]] = []
 
-    def read_category(record: Any, where: str) -> None:
-        _keep(categories, field_of(record, "id", int, where), field_of(record, "name", str, where), where)
+    def entries(name: str) -> Iterator[tuple[str, Any]]:
+        return ((f"{path}, entry {position} of '{name}'", record) for position, record in enumerate(content[name]))
 
-    def read_image(record: Any, where: str) -> None:
-        image_id = field_of(record, "id", int, where)
-        if image_id in wanted:
-            where = f"{path}, image {image_id}"
-            _keep(images, image_id, image_record_of(record, where), where)
-
-    def read_region(record: Any, where: str) -> None:
-        ann_id = field_of(record, "id", int, where)
-        where = f"{path}, annotation {ann_id}"
-        image_id = field_of(record, "image_id", int, where)
-        crowd = record.get("iscrowd")
-        if crowd not in (None, 0, 1):
-            raise InputError(f"{where} has iscrowd {crowd!r}, which is no number 0 or 1: correct it in the file")
-        if image_id in images and (ann_id in referred or crowd != 1):
-            region = region_of(record, images[image_id].size, categories, where)
-            boxes.append((record["bbox"], images[image_id].size))
-            if region is not None:
-                _keep(regions, ann_id, region, where)
-
-    for name, read in (("categories", read_category), ("images", read_image), ("annotations", read_region)):
-        for position, record in enumerate(content[name]):
-            with around():
-                read(record, f"{path}, entry {position} of '{name}'")
+    for where, record in entries("categories"):
+        with around():
+            _keep(categories, field_of(record, "id", int, where), field_of(record, "name", str, where), where)
+    for where, record in entries("images"):
+        with around():
+            image_id = field_of(record, "id", int, where)
+            if image_id in wanted:
+                where = f"{path}, image {image_id}"
+                _keep(images, image_id, image_record_of(record, where), where)
+    for where, record in entries("annotations"):
+        with around():
+            ann_id = field_of(record, "id", int, where)
+            where = f"{path}, annotation {ann_id}"
+            image_id = field_of(record, "image_id", int, where)
+            crowd = record.get("iscrowd")
+            if crowd not in (None, 0, 1):
+                raise InputError(f"{where} has iscrowd {crowd!r}, which is no number 0 or 1: correct it in the file")
+            if image_id in images and (ann_id in referred or crowd != 1):
+                region = region_of(record, images[image_id].size, categories, where)
+                boxes.append((record["bbox"], images[image_id].size))
+                if region is not None:
+                    _keep(regions, ann_id, region, where)
     if doubt := boxes_in_doubt(boxes):
         warnings.warn(f"{path}: {doubt}", stacklevel=2)
     for reference in references:

@@ -77,11 +77,6 @@ class ImagePhrasePairs(GroundingDataset):
         path = Path(path)
         rows = [row for _, row in read_rows(path)]
         splits = {row.split for row in rows} - {""}
-        unsplit = next((row for row in rows if splits and not row.split), None)
-        if unsplit is not None:
-            raise InputError(
-                f"{path} has no 'split' for {unsplit.phrase!r} of {unsplit.image}: give each row one, or none"
-            )
         if splits and split not in (None, *splits):
             raise InputError(f"{path} has no split {split!r}: use one of {', '.join(sorted(splits))}")
         self.boxed_splits = frozenset(row.split for row in rows if row.box_xyxy) & splits
@@ -89,6 +84,8 @@ class ImagePhrasePairs(GroundingDataset):
         objects: dict[tuple[int, Box | int], int] = {}
         expressions, left_out = [], 0
         for sent_id, row in enumerate(rows):  # numbered over all splits: an id means the same in each
+            if splits and not row.split:
+                raise InputError(f"{path} has no 'split' for {row.phrase!r} of {row.image}: give each row one, or none")
             image_id = images.setdefault(row.image, len(images))
             ann_id = objects.setdefault((image_id, row.box_xyxy or sent_id), len(objects))
             if splits and split not in (None, row.split):

@@ -74,8 +74,6 @@ class RefCOCOg(GroundingDataset):
             for reference in references
             for sentence in reference.sentences
         ]
-        if not expressions:
-            raise InputError(f"{layout.refs_file} has no sentence in split {split!r}: use another split")
         if twice := repeated_ids(references):
             raise InputError(f"{layout.refs_file} gives {twice[0]} in one split: give each its own")
         super().__init__(
@@ -121,8 +119,6 @@ class GRefCOCO(Dataset[SetExample]):
             for reference in references
             for sentence in reference.sentences
         ]
-        if not expressions:
-            raise InputError(f"{layout.refs_file} has no sentence in split {split!r}: use another split")
         self.expressions = tuple(sorted(expressions, key=lambda each: each.image_id))
         self._examples = [tuple(group) for _, group in groupby(self.expressions, key=lambda each: each.image_id)]
 

@@ -51,7 +51,7 @@ REF = {"ref_id": 1, "ann_id": [3], "image_id": 2, "split": "val", "sentences": [
         ({"ann_id": [3, 3]}, "ref_id 1 has ann_id [3, 3], which is empty or names an object twice"),
         ({"ann_id": [3, "4"]}, "ref_id 1 has no int 'ann_id'"),
         ({"ann_id": [3, 1]}, "ref_id 1 is about: ann_id 1 with a box in image 2"),
-        ({"sentences": []}, "has no sentence in split 'val'"),
+        ({"sentences": []}, "has no split 'val' with a sentence"),
     ],
 )
 def test_what_cannot_be_read_is_named(root, changed, said):
