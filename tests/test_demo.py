@@ -28,8 +28,7 @@ def small_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                               "model": {"model_size": 64}, "sets_per_image": 0, "sets_split_by": None}  # fmt: skip
         (tmp_path / name).write_text(yaml.safe_dump(settings))
     monkeypatch.chdir(tmp_path)
-    for images in ("IMAGES", "FEWER_IMAGES"):
-        monkeypatch.setattr(demo, images, {"train": 4, "val": 2, "test": 4})
+    monkeypatch.setattr(demo, "FEWER_IMAGES", {"train": 4, "val": 2, "test": 4})
     return tmp_path
 
 
@@ -73,11 +72,11 @@ def test_demo(small_demo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 
 
 def test_the_full_demo_is_of_all_of_refshapes_and_all_bounds(small_demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def made(folder: Path, images: dict[str, int]) -> None:
-        raise InputError(f"{folder} {images is demo.IMAGES}")
+    def made(folder: Path, **counts: int) -> None:
+        raise InputError(f"{folder} {counts or 'whole'}")
 
     monkeypatch.setattr(demo, "write_refshapes", made)
-    with pytest.raises(InputError, match=r"^data/refshapes True$"):
+    with pytest.raises(InputError, match=r"^data/refshapes whole$"):
         demo.main(full=True)
     config = parse(EvaluateConfig, "evaluate", ["--config", demo.FULL_CONFIG])
     assert config.data == Path("data/refshapes") and config.bounds == list(BOUNDS)
