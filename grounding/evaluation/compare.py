@@ -165,7 +165,7 @@ def _predict(
     files = [
         ResumableFile(config.output / "predictions" / f"{method.name}.jsonl",
                       {**common, "weights": method.weights, "settings": method.made_from},
-                      blocks=-(-len(dataset) // size), replace=True)
+                      items=len(dataset), block=size, replace=True)
         for method in methods
     ]  # fmt: skip
     if not all(file.is_complete for file in files):
@@ -176,12 +176,9 @@ def _predict(
     for method, file in tqdm(zip(methods, files, strict=True), desc="methods", unit="method", total=len(methods)):
         if file.is_complete:
             continue
-        ranges = [range(block * size, min((block + 1) * size, len(dataset))) for block in file.unfinished()]
-        answers = predict_blocks(method, dataset, ranges, similarity=similarity, workers=config.workers,
+        answers = predict_blocks(method, dataset, file.unfinished(), similarity=similarity, workers=config.workers,
                                  images_per_batch=config.images_per_batch)  # fmt: skip
-        for of_block in answers:
-            file.append([each.to_json() for of_image in of_block for each in of_image])
-        file.finish()
+        file.fill([each.to_json() for of_image in of_block for each in of_image] for of_block in answers)
     return {method.name: file.path for method, file in zip(methods, files, strict=True)}
 
 

@@ -18,9 +18,8 @@ from grounding.methods.yolo_clip import YOLOCLIPGrounder
 from grounding.runtime.config_io import RUN_CONFIG
 from grounding.runtime.errors import InputError, writable
 
-CONFIG_FILE = RUN_CONFIG
 DECODER_FILE = "decoder.safetensors"
-RUN_FILES = (CONFIG_FILE, DECODER_FILE, EXTRACTION_FILE, QUALITY_FILE, CALIBRATION_FILE)  # all that loading a run needs
+RUN_FILES = (RUN_CONFIG, DECODER_FILE, EXTRACTION_FILE, QUALITY_FILE, CALIBRATION_FILE)  # all that loading a run needs
 ZERO_SHOT, GRADCAM = "zero-shot", "gradcam"
 YOLO_CLIP, RECLIP = YOLOCLIPGrounder.name, ReCLIPGrounder.name
 BLIND = {each.name: each for each in (WholeImageGrounder, CentredBoxGrounder)}

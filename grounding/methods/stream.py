@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ import numpy as np
 from grounding.clip.text import as_phrases
 from grounding.data.images import ImageLike, as_image
 from grounding.geometry import hottest_point
-from grounding.runtime.errors import InputError, refuse_no_count
+from grounding.runtime.errors import InputError
 
 if TYPE_CHECKING:
     from grounding.methods.grounder import EncodingGrounder
@@ -102,8 +103,9 @@ def ground_many(
         InputError: at once: a number is too small or no whole one. With an answer: a request is no three things, an
             image cannot be read, or a phrase is empty or too long; the last two unless they are skipped.
     """
-    refuse_no_count("ahead", ahead, least=0)
-    refuse_no_count("readers", readers)
+    for name, number, least in (("ahead", ahead, 0), ("readers", readers, 1)):
+        if not isinstance(number, Integral) or isinstance(number, bool) or number < least:
+            raise InputError(f"{name} is {number!r}: give a whole number of at least {least}")
     return _answers(grounder, map(_request, requests), ahead, readers, skip_broken)
 
 
