@@ -43,7 +43,6 @@ class DenseGrounder(EncodingGrounder):
         calibration: makes probabilities of scores and presence, and says which boxes are the answer.
 
     Attributes:
-        updates_clip: whether images are encoded with the decoder's updates of the encoder.
         raw_scores: whether scores and presence stay as the heatmap gives them, for a calibration to be fitted to.
     """
 
@@ -65,7 +64,6 @@ class DenseGrounder(EncodingGrounder):
         if model.spatial_rules and isinstance(decoder, HeatmapDecoder):
             raise SettingsError("spatial_rules act on similarity maps, and a decoder makes none: leave them out")
         self.encoder, self.clip, self.text = encoder, encoder.clip, encoder.encode_phrases
-        self.updates_clip = isinstance(decoder, HeatmapDecoder) and decoder.updates is not None
         seen_by = updated_encoder(encoder, decoder)
         self._encoders = [seen_by.at(size) for size in model.inference_sizes] or [seen_by]
         self.identity = tuple(each.identity for each in self._encoders)

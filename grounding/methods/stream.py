@@ -106,17 +106,11 @@ def ground_many(
     for name, number, least in (("ahead", ahead, 0), ("readers", readers, 1)):
         if not isinstance(number, Integral) or isinstance(number, bool) or number < least:
             raise InputError(f"{name} is {number!r}: give a whole number of at least {least}")
-    return _answers(grounder, map(_request, requests), ahead, readers, skip_broken)
-
-
-def _request(given: Any) -> Request:
-    if not isinstance(given, tuple | list) or len(given) != 3:
-        raise InputError(f"a request is (key, image, phrases), got {given!r:.100}: give these three")
-    return Request(*given)
+    return _answers(grounder, iter(requests), ahead, readers, skip_broken)
 
 
 def _answers(
-    grounder: EncodingGrounder, stream: Iterator[Request], ahead: int, readers: int, skip_broken: bool
+    grounder: EncodingGrounder, stream: Iterator[Any], ahead: int, readers: int, skip_broken: bool
 ) -> Iterator[GroundedImage]:
     waiting: deque[tuple[Request, Future[Any]]] = deque()
 
@@ -126,7 +120,10 @@ def _answers(
     with ThreadPoolExecutor(readers) as decoding, ThreadPoolExecutor(1) as encoding:
         try:
             while True:
-                for request in islice(stream, 1 + ahead - len(waiting)):
+                for given in islice(stream, 1 + ahead - len(waiting)):
+                    if not isinstance(given, tuple | list) or len(given) != 3:
+                        raise InputError(f"a request is (key, image, phrases), got {given!r:.100}: give these three")
+                    request = Request(*given)
                     image = decoding.submit(as_image, request.image)
                     waiting.append((request, encoding.submit(encoded, image)))
                 if not waiting:

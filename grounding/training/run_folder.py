@@ -82,8 +82,12 @@ def refuse_another_run(config: TrainConfig) -> None:
     if not config.resume:
         raise InputError(f"{config.output} holds a run already: continue it with --resume true, or give a new --output")
     before = read_settings(path, dict[str, Any], f"restore it, or remove {config.output} and train again")
-    settings = plain(config)
-    changed = [name for name in settings if name not in MAY_DIFFER_ON_RESUME and before.get(name) != settings[name]]
+    refuse_other_settings(path, before, config, MAY_DIFFER_ON_RESUME)
+
+
+def refuse_other_settings(path: Path, before: Mapping[str, Any], config: TrainConfig, may_differ: set[str]) -> None:
+    """Raises `InputError` where what `path` holds was started with other settings than these, but for some names."""
+    changed = [name for name, value in plain(config).items() if name not in may_differ and before.get(name) != value]
     if changed:
         raise InputError(f"{path} was started with another {', '.join(changed)}: repeat it, give a new --output, or "
                          f"remove {config.output}")  # fmt: skip
