@@ -29,7 +29,7 @@ from grounding.evaluation.result_folder import claim, refuse_another, settings_o
 from grounding.evaluation.summary import IOU, Summary, summarise
 from grounding.methods.config import ModelConfig
 from grounding.methods.load import shared_model
-from grounding.methods.names import BLIND, RECLIP, YOLO_CLIP, is_answer_file, method_names, method_places
+from grounding.methods.names import BLIND, ON_CROPS, is_answer_file, method_names, method_places
 from grounding.methods.own import MethodNames, given_by_name, own_method
 from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.runtime.config_io import refuse_wrong_values
@@ -39,7 +39,7 @@ from grounding.runtime.files import locked
 from grounding.runtime.launch import refuse_several
 from grounding.runtime.resumable import ResumableFile
 
-WITHOUT_HEATMAPS = frozenset({YOLO_CLIP, RECLIP, *BLIND})  # to make boxes of
+WITHOUT_HEATMAPS = frozenset({*ON_CROPS, *BLIND})  # to make boxes of
 
 
 @dataclass(frozen=True)

@@ -26,10 +26,10 @@ from grounding.methods.names import (
     BLIND,
     DECODER_FILE,
     GRADCAM,
+    ON_CROPS,
     ON_PROPOSALS,
     SHIPPED,
     TRAINING_FREE,
-    YOLO_CLIP,
     ZERO_SHOT,
     folder_of,
     is_clip,
@@ -39,8 +39,7 @@ from grounding.methods.names import (
 )
 from grounding.methods.own import MethodName, own_method
 from grounding.methods.proposals import ProposalsConfig, load_proposer
-from grounding.methods.reclip import ReCLIPGrounder
-from grounding.methods.yolo_clip import OnProposals, ProposalScorer, YOLOCLIPGrounder
+from grounding.methods.yolo_clip import OnProposals, ProposalScorer
 from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.decoder import HeatmapDecoder, decoder_for
 from grounding.runtime.config_io import RUN_CONFIG
@@ -129,8 +128,7 @@ def load(
         clip = _clip_of(model, device, precision, compiled)
         if name == GRADCAM:
             return GradCAMGrounder(clip, extraction=model.extraction, calibration=embedded_calibration(GRADCAM, model))
-        chooser = YOLOCLIPGrounder if name == YOLO_CLIP else ReCLIPGrounder
-        return chooser(load_proposer(proposals, device), ProposalScorer(clip))
+        return ON_CROPS[name](load_proposer(proposals, device), ProposalScorer(clip))
     folder = folder_of(name)
     if not folder.is_dir():
         known = ", ".join((*SHIPPED, *TRAINING_FREE, *RESNETS, "module:Class of a method of your own"))
