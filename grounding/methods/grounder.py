@@ -97,7 +97,7 @@ class EncodingGrounder:
         pixels, asked = as_batch(images, phrases)
         return self._answers(self._encode(pixels), asked) if any(asked) else [[] for _ in asked]
 
-    ground_many = ground_many
+    ground_many = ground_many  # as a method
 
     def _answers(self, encoded: Any, phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
         told = photograph_warnings(encoded.images, self.clip, self.proposer)
