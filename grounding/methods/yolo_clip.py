@@ -89,7 +89,7 @@ class EncodedProposals(EncodedImages):
     @property
     def nbytes(self) -> int:
         """Bytes that all of it takes."""
-        return super().nbytes + sum(each.nbytes for each in (*self.boxes_xyxy, *self.crops))
+        return super().nbytes + sum(each.nbytes for each in self.boxes_xyxy) + sum(each.nbytes for each in self.crops)
 
 
 class YOLOCLIPGrounder(EncodingGrounder):
