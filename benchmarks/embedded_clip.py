@@ -38,8 +38,7 @@ def main(data: Path = Path("data/refshapes"), clip: str = "embedded", output: Pa
     loaded, model_size = load_clip(clip), ModelConfig.model_size
     dataset = RefCOCOg(data, "test", group_by="image")
     encoders = {stride: Encoder(loaded, model_size=model_size, output_stride=stride) for stride in (16, 32)}
-    extraction = ModelConfig().extraction
-    dense = {s: DenseGrounder(e, None, extraction=extraction, name=f"stride {s}") for s, e in encoders.items()}
+    dense = {s: DenseGrounder(e, None, name=f"stride {s}") for s, e in encoders.items()}
 
     hits: dict[tuple[str, str], list[float]] = defaultdict(list)
     for index in tqdm(range(len(dataset)), desc="images"):

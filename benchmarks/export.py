@@ -20,6 +20,7 @@ from grounding.data.refcocog import RefCOCOg
 from grounding.deployment.export import export_run
 from grounding.extraction import ExtractionConfig
 from grounding.geometry import box_iou
+from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import load
 
@@ -42,9 +43,8 @@ def main(data: Path = Path("data/refshapes"), split: str = "test", examples: int
         settings = export_run("refshapes", Path(folder) / "exported")
         exported = runpy.run_path(str(EXAMPLE))["OnnxGrounder"](Path(folder) / "exported")
         extraction = ExtractionConfig(relative=settings["relative"], absolute=settings["absolute"])
-        torch_side = DenseGrounder(
-            run.encoder, run.decoder, extraction=extraction, name=run.name, sizes=settings["sizes"]
-        )
+        model = ModelConfig(extraction=extraction, inference_sizes=tuple(settings["sizes"]))
+        torch_side = DenseGrounder(run.encoder, run.decoder, name=run.name, model=model)
         same, differences = [], []
         for index in tqdm(range(len(dataset)), desc="comparing", unit="example"):
             expression = dataset.expressions_of(index)[0]

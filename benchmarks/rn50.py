@@ -16,7 +16,6 @@ from grounding.clip.encoder import Encoder
 from grounding.clip.precision import number_format
 from grounding.clip.text import CONTEXT_LENGTH
 from grounding.data.batches import TrainingBatch
-from grounding.extraction import ExtractionConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.model.decoder import DecoderConfig, decoder_for
 
@@ -45,7 +44,7 @@ def random_grounder(
 ) -> DenseGrounder:
     """configs/refcocog.yaml's model with an untrained decoder."""
     encoder = Encoder(clip, model_size=model_size, output_stride=output_stride)
-    return DenseGrounder(encoder, decoder_for(encoder, DECODER), extraction=ExtractionConfig(), name="ours")
+    return DenseGrounder(encoder, decoder_for(encoder, DECODER), name="ours")
 
 
 def batch_of(model_size: int, heatmap_stride: int, images: int, phrases: int) -> TrainingBatch:

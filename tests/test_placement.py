@@ -16,6 +16,7 @@ from grounding.clip.encoder import Encoder
 from grounding.clip.text import TextEncoder
 from grounding.evaluation.clip_similarity import CLIPSimilarity
 from grounding.extraction import ExtractionConfig
+from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.gradcam import GradCAMGrounder
 from grounding.methods.grounder import Grounder
@@ -62,8 +63,8 @@ def decoder_of(encoder: Encoder, kind: str) -> Decoder:
 def decoding(kind: str) -> Callable[[LoadedCLIP], Grounder]:
     def make(clip: LoadedCLIP) -> Grounder:
         encoder = Encoder(clip, model_size=64)
-        return DenseGrounder(encoder, decoder_of(encoder, kind), extraction=ExtractionConfig(), name=kind,
-                             sizes=(64, 96), flip=True, spatial_rules=kind == "adapters")  # fmt: skip
+        model = ModelConfig(inference_sizes=(64, 96), inference_flip=True, spatial_rules=kind == "adapters")
+        return DenseGrounder(encoder, decoder_of(encoder, kind), name=kind, model=model)
 
     return make
 
@@ -72,7 +73,7 @@ METHODS: dict[str, Callable[[LoadedCLIP], Grounder]] = {
     "decoder": decoding("convolutional"),
     "adapters": decoding("adapters"),
     "gradcam": lambda clip: GradCAMGrounder(clip, extraction=ExtractionConfig()),
-    "zero-shot": lambda clip: DenseGrounder(Encoder(clip, model_size=64), None, extraction=ExtractionConfig(), name=""),
+    "zero-shot": lambda clip: DenseGrounder(Encoder(clip, model_size=64), None, name=""),
     "yolo-clip": lambda clip: YOLOCLIPGrounder(FakeProposer(BOXES), ProposalScorer(clip)),
     "reclip": lambda clip: ReCLIPGrounder(FakeProposer(BOXES), ProposalScorer(clip)),
 }

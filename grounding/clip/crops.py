@@ -32,7 +32,9 @@ def encode_crops(images: Iterable[tuple[np.ndarray, np.ndarray]], visual: Modifi
     for image, boxes_xyxy in images:
         pixels = torch.from_numpy(np.require(image, requirements=["C", "W"])).to(device).permute(2, 0, 1)[None].float()
         boxes = torch.as_tensor(boxes_xyxy, device=device, dtype=torch.float32).reshape(-1, 4)
-        crops.append(_resized(pixels, _squares(boxes), size))
+        centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+        half = CONTEXT * (boxes[:, 2:] - boxes[:, :2]).amax(dim=1, keepdim=True) / 2
+        crops.append(_resized(pixels, torch.cat([centres - half, centres + half], dim=1), size))
     if not crops:
         return []
     embeddings = [
@@ -40,13 +42,6 @@ def encode_crops(images: Iterable[tuple[np.ndarray, np.ndarray]], visual: Modifi
         for chunk in torch.cat(crops).split(BATCH_SIZE)
     ]
     return list(F.normalize(torch.cat(embeddings).float(), dim=-1).split([len(of_image) for of_image in crops]))
-
-
-def _squares(boxes: Tensor) -> Tensor:
-    """Squares about the boxes' centres, `CONTEXT` times their longer side."""
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    half = CONTEXT * (boxes[:, 2:] - boxes[:, :2]).amax(dim=1, keepdim=True) / 2
-    return torch.cat([centres - half, centres + half], dim=1)
 
 
 def _resized(pixels: Tensor, boxes: Tensor, size: int) -> Tensor:

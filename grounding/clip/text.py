@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from grounding.clip.backbone import CLIP, TOKENIZER, LoadedCLIP, Transformer
 from grounding.clip.precision import own_mode
-from grounding.runtime.errors import InputError, is_writable
+from grounding.runtime.errors import InputError, writable
 from grounding.runtime.lru_cache import LRUCache
 
 CONTEXT_LENGTH = 77
@@ -145,7 +145,7 @@ def tokenize(phrases: Sequence[str]) -> Tensor:
 def _word_ids(phrase: str) -> list[int]:
     """Ids of the tokens between the start and the end token."""
     named = repr(phrase if len(phrase) <= 60 else f"{phrase[:60]}...")
-    if not is_writable(phrase):
+    if writable(phrase) != phrase:
         raise InputError(f"the phrase {named} holds half a character: give it as whole Unicode text")
     # What takes no place, such as a zero-width space, is nothing that the writer saw.
     seen = "".join(letter for letter in phrase if letter in JOINERS or unicodedata.category(letter) != "Cf")

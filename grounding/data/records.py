@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from grounding.geometry import box_xywh_to_xyxy
-from grounding.runtime.errors import InputError, is_writable
+from grounding.runtime.errors import InputError, writable
 from grounding.types import Region
 
 Field = TypeVar("Field", int, str, list[Any])
@@ -160,7 +160,7 @@ def field_of(record: Any, name: str, kind: type[Field], where: str) -> Field:
         value = _whole_number(value)
     if not isinstance(value, kind):
         raise InputError(f"{where} has no {kind.__name__} {name!r}: {GET_AGAIN}")
-    if isinstance(value, str) and not is_writable(value):
+    if isinstance(value, str) and writable(value) != value:
         raise InputError(f"{where} has {name!r} with half a character: {GET_AGAIN}")
     if isinstance(value, int) and abs(value) > MAX_INT:
         raise InputError(f"{where} has {name!r} beyond 64 bits: {GET_AGAIN}")

@@ -102,10 +102,9 @@ def ground_file(config: BulkConfig) -> str:
     grounder, made_from = grounder_of(config)
     origin = made_from | {"requests": hashlib.sha256(requests).hexdigest(), "images": count}
     with locked(config.output.with_suffix(".lock"), f"grounding of {config.output.name}"):
-        file = ResumableFile(config.output, origin, blocks=-(-count // config.block), replace=False)
+        file = ResumableFile(config.output, origin, items=count, block=config.block, replace=False)
         if not file.is_complete:
-            _answer(grounder, config, file, lines)
-            file.finish()
+            file.fill(_answered_blocks(grounder, config, file.unfinished(), lines))
     with config.output.open(encoding="utf-8") as answers:
         broken = sum('"error"' in line and "error" in json.loads(line) for line in answers)
     return f"{count} images, {broken} of them broken, in {config.output}"
@@ -126,10 +125,11 @@ def grounder_of(config: BulkConfig) -> tuple[EncodingGrounder, dict[str, Any]]:
                       "compiled": config.compiled}  # fmt: skip
 
 
-def _answer(grounder: EncodingGrounder, config: BulkConfig, file: ResumableFile, requests: Sequence[Line]) -> None:
-    """Make the blocks that are not there."""
-    blocks = file.unfinished()
-    done = min(blocks.start * config.block, len(requests))
+def _answered_blocks(
+    grounder: EncodingGrounder, config: BulkConfig, blocks: Sequence[range], requests: Sequence[Line]
+) -> Iterator[list[str]]:
+    """The answers of those blocks of requests, the last ones, a line each."""
+    done = blocks[0].start if blocks else len(requests)
     left = read_requests(config.requests, requests[done:])
     answers = ground_many(grounder, left, skip_broken=config.skip_broken, readers=config.readers)
     with tqdm(initial=done, total=len(requests), desc=grounder.name, unit="image") as bar:
@@ -144,7 +144,7 @@ def _answer(grounder: EncodingGrounder, config: BulkConfig, file: ResumableFile,
                     bar.update()
             except InputError as error:
                 raise InputError(f"{config.requests}, line {requests[done][0]}: {error}") from error
-            file.append(lines)
+            yield lines
 
 
 def record_of(answer: GroundedImage) -> dict[str, Any]:

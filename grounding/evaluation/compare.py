@@ -29,7 +29,7 @@ from grounding.evaluation.result_folder import claim, refuse_another, settings_o
 from grounding.evaluation.summary import IOU, Summary, summarise
 from grounding.methods.config import ModelConfig
 from grounding.methods.load import shared_model
-from grounding.methods.names import BLIND, RECLIP, YOLO_CLIP, is_answer_file, method_names, method_places
+from grounding.methods.names import BLIND, ON_CROPS, is_answer_file, method_names, method_places
 from grounding.methods.own import MethodNames, given_by_name, own_method
 from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.runtime.config_io import refuse_wrong_values
@@ -39,7 +39,7 @@ from grounding.runtime.files import locked
 from grounding.runtime.launch import refuse_several
 from grounding.runtime.resumable import ResumableFile
 
-WITHOUT_HEATMAPS = frozenset({YOLO_CLIP, RECLIP, *BLIND})  # to make boxes of
+WITHOUT_HEATMAPS = frozenset({*ON_CROPS, *BLIND})  # to make boxes of
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def _predict(
     files = [
         ResumableFile(config.output / "predictions" / f"{method.name}.jsonl",
                       {**common, "weights": method.weights, "settings": method.made_from},
-                      blocks=-(-len(dataset) // size), replace=True)
+                      items=len(dataset), block=size, replace=True)
         for method in methods
     ]  # fmt: skip
     if not all(file.is_complete for file in files):
@@ -176,12 +176,9 @@ def _predict(
     for method, file in tqdm(zip(methods, files, strict=True), desc="methods", unit="method", total=len(methods)):
         if file.is_complete:
             continue
-        ranges = [range(block * size, min((block + 1) * size, len(dataset))) for block in file.unfinished()]
-        answers = predict_blocks(method, dataset, ranges, similarity=similarity, workers=config.workers,
+        answers = predict_blocks(method, dataset, file.unfinished(), similarity=similarity, workers=config.workers,
                                  images_per_batch=config.images_per_batch)  # fmt: skip
-        for of_block in answers:
-            file.append([each.to_json() for of_image in of_block for each in of_image])
-        file.finish()
+        file.fill([each.to_json() for of_image in of_block for each in of_image] for of_block in answers)
     return {method.name: file.path for method, file in zip(methods, files, strict=True)}
 
 

@@ -36,13 +36,12 @@ def boxes_by_grabcut(image: np.ndarray, heatmap: np.ndarray) -> tuple[np.ndarray
     heat = (heat - heat.min()) / max(float(np.ptp(heat)), 1e-6)
     cut = _foreground(cv2.resize(image, size, interpolation=cv2.INTER_AREA), heat)
     count, _, stats, _ = cv2.connectedComponentsWithStats(cut, connectivity=4)
+    likely, _ = boxes_from_heatmap(heatmap, relative_threshold=LIKELY)
     if count == 1:  # the background alone
-        boxes, _ = boxes_from_heatmap(heatmap, relative_threshold=LIKELY)
-        return boxes, np.zeros(len(boxes), np.float32)
+        return likely, np.zeros(len(likely), np.float32)
     left, top, wide, high = stats[1:, :4].T  # label 0 is the background; then cv2.CC_STAT_LEFT, TOP, WIDTH, HEIGHT
     boxes = np.stack([left, top, left + wide, top + high], axis=1) * (np.array([width, height] * 2) / np.tile(size, 2))
-    (likely, *_), _ = boxes_from_heatmap(heatmap, relative_threshold=LIKELY)
-    scores = box_iou(boxes, likely[None])[:, 0]
+    scores = box_iou(boxes, likely[:1])[:, 0]
     order = np.argsort(-scores, kind="stable")
     return boxes[order].astype(np.float32), scores[order].astype(np.float32)
 

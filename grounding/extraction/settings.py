@@ -19,7 +19,7 @@ from grounding.extraction.components import boxes_from_heatmap, distinct_boxes
 from grounding.extraction.grabcut import boxes_by_grabcut
 from grounding.extraction.quality import BoxQualityHead, boxes_by_quality
 from grounding.extraction.rectangle import rectangles_from_heatmap
-from grounding.runtime.config_io import from_plain, plain, read_yaml
+from grounding.runtime.config_io import plain, read_settings
 from grounding.runtime.errors import InputError, SettingsError
 from grounding.runtime.files import atomic_write, write_text_atomic
 
@@ -143,13 +143,8 @@ def read_extraction(folder: Path) -> tuple[ExtractionConfig, BoxQualityHead | No
     path = folder / EXTRACTION_FILE
     if not path.is_file():
         return None
-    try:
-        config = from_plain(read_yaml(path), ExtractionConfig)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path} is damaged ({error}): remove it to go back to the run's config.yaml, "
-            "then choose again with train.py extraction"
-        ) from error
+    again = "then choose again with train.py extraction"
+    config = read_settings(path, ExtractionConfig, f"remove it to go back to the run's config.yaml, {again}")
     if config.method != "quality":
         return config, None
     path, head = folder / QUALITY_FILE, BoxQualityHead()
@@ -157,7 +152,6 @@ def read_extraction(folder: Path) -> tuple[ExtractionConfig, BoxQualityHead | No
         head.load_state_dict(load_file(path))
     except (SafetensorError, OSError, RuntimeError) as error:
         raise InputError(
-            f"{path}, which {EXTRACTION_FILE} needs, is missing or damaged: remove {EXTRACTION_FILE}, "
-            "then choose again with train.py extraction"
+            f"{path}, which {EXTRACTION_FILE} needs, is missing or damaged: remove {EXTRACTION_FILE}, {again}"
         ) from error
     return config, head.eval().requires_grad_(False)

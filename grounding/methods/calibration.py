@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import yaml
+from pydantic import Field, FiniteFloat
 from scipy.special import expit, logit
 from torchvision.ops import nms
 
 from grounding.clip.backbone import EMBEDDED
 from grounding.extraction import ExtractionConfig
 from grounding.methods.config import ModelConfig
-from grounding.runtime.config_io import from_plain, plain, read_yaml
-from grounding.runtime.errors import InputError, SettingsError
+from grounding.runtime.config_io import plain, read_settings
 from grounding.runtime.files import write_text_atomic
 from grounding.types import Grounding
 
@@ -29,6 +29,7 @@ CALIBRATION_FILE = "calibration.yaml"
 EMBEDDED_CALIBRATION = Path(__file__).parents[1] / "weights" / "embedded_calibration.yaml"
 ONE_OBJECT_IOU = 0.3  # boxes that overlap more are taken for one object
 LEAST = 1e-6  # scores of 0 and 1 have no logit
+Probability = Annotated[float, Field(ge=0, le=1)]
 Answer = TypeVar("Answer", bound=Any)  # a dataclass that has boxes_xyxy, scores, presence and found, as `Grounding`
 
 
@@ -45,19 +46,10 @@ class Calibration:
         least_score: what boxes other than the best must reach to be in the answer.
     """
 
-    presence: tuple[float, float]
-    score: tuple[float, float]
-    least_presence: float
-    least_score: float
-
-    def __post_init__(self) -> None:
-        least = (self.least_presence, self.least_score)
-        if not (np.isfinite([*self.presence, *self.score]).all() and self.score[0] > 0
-                and all(0 <= each <= 1 for each in least)):  # fmt: skip
-            raise SettingsError(
-                f"the calibration has presence {self.presence}, score {self.score} and least probabilities {least}: "
-                "give finite numbers, a slope of score above 0, and least probabilities in [0, 1]"
-            )
+    presence: tuple[FiniteFloat, FiniteFloat]
+    score: tuple[Annotated[FiniteFloat, Field(gt=0)], FiniteFloat]
+    least_presence: Probability
+    least_score: Probability
 
 
 def calibrated(answer: Answer, calibration: Calibration) -> Answer:
@@ -88,7 +80,7 @@ def embedded_calibration(name: str, model: ModelConfig) -> Calibration | None:
     """
     if model.clip != EMBEDDED or model.extraction != ExtractionConfig() or model.spatial_rules:
         return None
-    return from_plain(read_yaml(EMBEDDED_CALIBRATION)[name], Calibration)
+    return read_settings(EMBEDDED_CALIBRATION, Calibration, "install this package again", section=name)
 
 
 def found_by(boxes_xyxy: np.ndarray, scores: np.ndarray, presence: float, calibration: Calibration) -> tuple[int, ...]:
@@ -119,9 +111,4 @@ def read_calibration(folder: Path) -> Calibration | None:
     path = folder / CALIBRATION_FILE
     if not path.is_file():
         return None
-    try:
-        return from_plain(read_yaml(path), Calibration)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path} is damaged ({error}): remove it, then make it again with train.py extraction"
-        ) from error
+    return read_settings(path, Calibration, "remove it, then make it again with train.py extraction")

@@ -9,7 +9,7 @@ from typing import Literal
 from grounding.clip.backbone import EMBEDDED
 from grounding.extraction import ExtractionConfig
 from grounding.model.decoder import DecoderConfig
-from grounding.runtime.config_io import PERMISSION, RUN_CONFIG, from_plain, read_yaml
+from grounding.runtime.config_io import PERMISSION, RUN_CONFIG, read_settings
 from grounding.runtime.errors import InputError
 
 
@@ -21,7 +21,8 @@ class ModelConfig:
         clip: "embedded", "RN50", "RN101", "RN50x4", "RN50x16", or the path of a CLIP checkpoint.
         model_size: side in pixels of the square that images are letterboxed into; a multiple of 32.
         inference_sizes: input sizes at inference, whose heatmaps are averaged; none for model_size alone.
-        inference_flip: whether mirrored images are asked mirrored phrases besides, and these heatmaps averaged too.
+        inference_flip: whether mirrored images are asked mirrored phrases besides, unless no mirror leaves these true;
+            their heatmaps are averaged too, so that the mirrored question has the mirrored answer.
         output_stride: of the dense embeddings: 32 as CLIP was trained, or 16 for twice as many positions of the same
             picture; a heatmap has four times as many along each side.
         decoder: what turns features into a heatmap.
@@ -61,9 +62,5 @@ def read_model_config(folder: Path, *, trust_checkpoint: bool = False) -> ModelC
     path = folder / RUN_CONFIG
     if not path.is_file():
         raise InputError(f"{folder} is no run folder: it has no {RUN_CONFIG}; give the folder that train.py wrote")
-    try:
-        content = read_yaml(path)
-        model = from_plain(content.get("model") if isinstance(content, dict) else None, ModelConfig, "model")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is damaged ({error}): restore it or train again") from error
+    model = read_settings(path, ModelConfig, "restore it or train again", section="model")
     return replace(model, trust_checkpoint=trust_checkpoint)

@@ -15,10 +15,11 @@ from grounding.clip.similarity import similarity_of
 from grounding.clip.text import as_phrases
 from grounding.data.augmentation_rules import can_be_mirrored, mirrored_phrase
 from grounding.data.images import ImageLike
-from grounding.extraction import ExtractionConfig, extract
+from grounding.extraction import extract
 from grounding.extraction.quality import BoxQualityHead
 from grounding.extraction.settings import required_head
 from grounding.methods.calibration import Calibration, calibrated, with_cosines
+from grounding.methods.config import ModelConfig
 from grounding.methods.grounder import EncodingGrounder
 from grounding.methods.similarity_maps import similarity_heatmaps
 from grounding.model.adaptation import EmbeddingAdapters
@@ -36,16 +37,12 @@ class DenseGrounder(EncodingGrounder):
         encoder: the frozen CLIP, dense.
         decoder: refines the similarity map; adapters correct the embeddings that it is made of; None leaves it as it
             is: the zero-shot form.
-        extraction, quality_head: how boxes are made from heatmaps; the head for an extraction by "quality".
-        sizes: input sizes whose heatmaps are averaged; none for the encoder's own. A somewhat larger one than it was
-            trained at is often the better (Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
-        flip: whether the mirrored image is asked the mirrored phrase as well, unless no mirror leaves that true;
-            its heatmap is averaged with the others, so that the mirrored question has the mirrored answer.
-        spatial_rules: whether a phrase's words for places act on similarity maps (`similarity_maps`).
+        model: its extraction, inference_sizes, inference_flip and spatial_rules count here. A somewhat larger size than
+            it was trained at is often the better (Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
+        quality_head: for an extraction by "quality".
         calibration: makes probabilities of scores and presence, and says which boxes are the answer.
 
     Attributes:
-        updates_clip: whether images are encoded with the decoder's updates of the encoder.
         raw_scores: whether scores and presence stay as the heatmap gives them, for a calibration to be fitted to.
     """
 
@@ -56,35 +53,26 @@ class DenseGrounder(EncodingGrounder):
         encoder: Encoder,
         decoder: HeatmapDecoder | EmbeddingAdapters | None,
         *,
-        extraction: ExtractionConfig,
         name: str,
-        sizes: Sequence[int] = (),
-        flip: bool = False,
+        model: ModelConfig | None = None,
         quality_head: BoxQualityHead | None = None,
-        spatial_rules: bool = False,
         calibration: Calibration | None = None,
     ) -> None:
-        if extraction.method == "quality":
-            required_head(extraction, quality_head)
-        if spatial_rules and isinstance(decoder, HeatmapDecoder):
+        model = model or ModelConfig()
+        if model.extraction.method == "quality":
+            required_head(model.extraction, quality_head)
+        if model.spatial_rules and isinstance(decoder, HeatmapDecoder):
             raise SettingsError("spatial_rules act on similarity maps, and a decoder makes none: leave them out")
         self.encoder, self.clip, self.text = encoder, encoder.clip, encoder.encode_phrases
-        self.updates_clip = isinstance(decoder, HeatmapDecoder) and decoder.updates is not None
         seen_by = updated_encoder(encoder, decoder)
-        self._encoders = [seen_by.at(size) for size in sizes] or [seen_by]
-        self.flip = flip
+        self._encoders = [seen_by.at(size) for size in model.inference_sizes] or [seen_by]
+        self.identity = tuple(each.identity for each in self._encoders)
         self.decoder = decoder.eval() if decoder is not None else None
-        self.extraction = extraction
+        self.flip, self.extraction, self.spatial_rules = model.inference_flip, model.extraction, model.spatial_rules
         self.quality_head = quality_head
-        self.spatial_rules = spatial_rules
         self.calibration = calibration
         self.raw_scores, self.name = False, name
         self.weights = encoder.clip.weights
-
-    @property
-    def identity(self) -> tuple[str, ...]:
-        """What an encoded image depends on besides the image."""
-        return tuple(each.identity for each in self._encoders)
 
     @own_mode()
     def similarity_maps(self, image: ImageLike | EncodedImages, phrases: Sequence[str]) -> list[np.ndarray]:

@@ -15,6 +15,7 @@ from grounding.clip.backbone import LoadedCLIP
 from grounding.clip.encoder import EncodedView, Encoder
 from grounding.extraction import ExtractionConfig
 from grounding.methods.calibration import Calibration
+from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 
 STRIDE = 32  # of CLIP's last stage as it was trained
@@ -27,7 +28,8 @@ class GradCAMGrounder(DenseGrounder):
         self, clip: LoadedCLIP, *, extraction: ExtractionConfig, calibration: Calibration | None = None
     ) -> None:
         encoder = Encoder(clip, model_size=clip.model.visual.input_resolution, output_stride=STRIDE)
-        super().__init__(encoder, None, extraction=extraction, name="gradcam", calibration=calibration)
+        model = ModelConfig(extraction=extraction)
+        super().__init__(encoder, None, name="gradcam", model=model, calibration=calibration)
         self._pool = clip.model.visual.attnpool
 
     def _some_heatmaps(self, view: EncodedView, phrases: Sequence[str], image_index: Tensor) -> tuple[Tensor, Tensor]:

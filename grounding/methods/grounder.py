@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -16,7 +16,7 @@ from grounding.data.dataset import naming_sentences
 from grounding.data.images import ImageLike, as_image
 from grounding.methods.drawings import PhotographWarning, photograph_warnings
 from grounding.methods.proposals import Proposer
-from grounding.methods.stream import GroundedImage, ground_many
+from grounding.methods.stream import ground_many
 from grounding.runtime.errors import InputError
 from grounding.types import Example, Grounding, SetExample
 
@@ -60,12 +60,8 @@ class EncodingGrounder:
     text: TextEncoder | None  # what reads phrases and remembers them
     proposer: Proposer | None = None
     encoded: type[Any]  # of encoded images, which have the originals as `images` and their maker's `identity`
+    identity: Any  # what an encoded image depends on besides the image
     _has_warned = False
-
-    @property
-    def identity(self) -> Any:
-        """What an encoded image depends on besides the image."""
-        raise NotImplementedError
 
     def _encode(self, images: Sequence[np.ndarray]) -> Any:
         raise NotImplementedError
@@ -101,11 +97,7 @@ class EncodingGrounder:
         pixels, asked = as_batch(images, phrases)
         return self._answers(self._encode(pixels), asked) if any(asked) else [[] for _ in asked]
 
-    def ground_many(
-        self, requests: Iterable[tuple[str, ImageLike, Sequence[str]]], **options: Any
-    ) -> Iterator[GroundedImage]:
-        """Boxes for a stream of (key, image, phrases), in bounded memory; the options are those of `ground_many`."""
-        return ground_many(self, requests, **options)
+    ground_many = ground_many  # as a method
 
     def _answers(self, encoded: Any, phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
         told = photograph_warnings(encoded.images, self.clip, self.proposer)

@@ -24,13 +24,12 @@ from grounding.methods.grounder import Grounder
 from grounding.methods.hub_download import NAME, PREFIX
 from grounding.methods.names import (
     BLIND,
-    CONFIG_FILE,
     DECODER_FILE,
     GRADCAM,
+    ON_CROPS,
     ON_PROPOSALS,
     SHIPPED,
     TRAINING_FREE,
-    YOLO_CLIP,
     ZERO_SHOT,
     folder_of,
     is_clip,
@@ -40,10 +39,10 @@ from grounding.methods.names import (
 )
 from grounding.methods.own import MethodName, own_method
 from grounding.methods.proposals import ProposalsConfig, load_proposer
-from grounding.methods.reclip import ReCLIPGrounder
-from grounding.methods.yolo_clip import OnProposals, ProposalScorer, YOLOCLIPGrounder
+from grounding.methods.yolo_clip import OnProposals, ProposalScorer
 from grounding.model.adaptation import EmbeddingAdapters
 from grounding.model.decoder import HeatmapDecoder, decoder_for
+from grounding.runtime.config_io import RUN_CONFIG
 from grounding.runtime.errors import InputError
 
 # Of a CLIP that is named as a method: the size it was trained at sees large objects, larger ones see small objects.
@@ -123,15 +122,13 @@ def load(
     model = _as_seen(model_for(name, model), fast)
     if name == ZERO_SHOT or is_clip(name):
         encoder = make_encoder(model, device, precision=precision, compiled=compiled)
-        return DenseGrounder(encoder, None, extraction=model.extraction, name=names_of(name)[0],
-                             sizes=model.inference_sizes, flip=model.inference_flip, spatial_rules=model.spatial_rules,
-                             calibration=embedded_calibration(ZERO_SHOT, model))  # fmt: skip
+        calibration = embedded_calibration(ZERO_SHOT, model)
+        return DenseGrounder(encoder, None, name=names_of(name)[0], model=model, calibration=calibration)
     if name in TRAINING_FREE:
         clip = _clip_of(model, device, precision, compiled)
         if name == GRADCAM:
             return GradCAMGrounder(clip, extraction=model.extraction, calibration=embedded_calibration(GRADCAM, model))
-        chooser = YOLOCLIPGrounder if name == YOLO_CLIP else ReCLIPGrounder
-        return chooser(load_proposer(proposals, device), ProposalScorer(clip))
+        return ON_CROPS[name](load_proposer(proposals, device), ProposalScorer(clip))
     folder = folder_of(name)
     if not folder.is_dir():
         known = ", ".join((*SHIPPED, *TRAINING_FREE, *RESNETS, "module:Class of a method of your own"))
@@ -142,13 +139,12 @@ def load(
     try:
         encoder = make_encoder(config, device, precision=precision, compiled=compiled)
     except InputError as error:
-        raise InputError(f"{folder / CONFIG_FILE}, model: {error}") from error
+        raise InputError(f"{folder / RUN_CONFIG}, model: {error}") from error
     chosen = read_extraction(folder)
     extraction, quality_head = chosen or (config.extraction, None)
     calibration = read_calibration(folder) if chosen else None  # it was fitted to the boxes that were chosen
-    return DenseGrounder(encoder, read_decoder(folder, encoder, config), extraction=extraction,
-                         quality_head=quality_head, name=names_of(name)[0], sizes=config.inference_sizes,
-                         flip=config.inference_flip, spatial_rules=config.spatial_rules,
+    return DenseGrounder(encoder, read_decoder(folder, encoder, config), name=names_of(name)[0],
+                         model=replace(config, extraction=extraction), quality_head=quality_head,
                          calibration=calibration)  # fmt: skip
 
 
@@ -193,7 +189,7 @@ def refuse_other_model(given: ModelConfig, own: ModelConfig, folder: Path) -> No
     for name in (each.name for each in fields(ModelConfig) if each.name != "trust_checkpoint"):
         if getattr(given, name) not in (getattr(ModelConfig(), name), getattr(own, name)):
             raise InputError(
-                f"model.{name} is given, but {folder / CONFIG_FILE} has another one: a run brings its own model, so "
+                f"model.{name} is given, but {folder / RUN_CONFIG} has another one: a run brings its own model, so "
                 f"leave --model.{name} out"
             )
 

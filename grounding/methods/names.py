@@ -18,14 +18,13 @@ from grounding.methods.yolo_clip import YOLOCLIPGrounder
 from grounding.runtime.config_io import RUN_CONFIG
 from grounding.runtime.errors import InputError, writable
 
-CONFIG_FILE = RUN_CONFIG
 DECODER_FILE = "decoder.safetensors"
-RUN_FILES = (CONFIG_FILE, DECODER_FILE, EXTRACTION_FILE, QUALITY_FILE, CALIBRATION_FILE)  # all that loading a run needs
+RUN_FILES = (RUN_CONFIG, DECODER_FILE, EXTRACTION_FILE, QUALITY_FILE, CALIBRATION_FILE)  # all that loading a run needs
 ZERO_SHOT, GRADCAM = "zero-shot", "gradcam"
-YOLO_CLIP, RECLIP = YOLOCLIPGrounder.name, ReCLIPGrounder.name
+ON_CROPS = {each.name: each for each in (YOLOCLIPGrounder, ReCLIPGrounder)}
 BLIND = {each.name: each for each in (WholeImageGrounder, CentredBoxGrounder)}
 SHIPPED = {"refshapes": Path(__file__).parents[1] / "weights" / "refshapes"}
-TRAINING_FREE = (ZERO_SHOT, GRADCAM, YOLO_CLIP, RECLIP, *BLIND)
+TRAINING_FREE = (ZERO_SHOT, GRADCAM, *ON_CROPS, *BLIND)
 WORDS = (*TRAINING_FREE, *SHIPPED, *RESNETS)  # no folder or file of such a name is the method
 ANSWER_SUFFIXES = (".jsonl", ".json")
 CLIP_SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")

@@ -45,6 +45,7 @@ class OwnGrounder(EncodingGrounder):
         kind = type(method)
         self.method = method
         self.origin = f"{kind.__module__}:{kind.__qualname__}"  # package.module:Class
+        self.identity = (self.origin,)
         if isinstance(method, type) or not callable(getattr(method, "ground", None)):
             raise InputError(f"{self.origin} is no method: it needs ground(image, phrases), as docs/evaluation.md says")
         self.name = getattr(method, "name", kind.__name__)
@@ -52,11 +53,6 @@ class OwnGrounder(EncodingGrounder):
         if not (isinstance(self.name, str) and FILE_NAME.fullmatch(self.name)):
             raise InputError(f"{self.origin} has the name {self.name!r}, and files are called after it: use letters, "
                              "digits and -")  # fmt: skip
-
-    @property
-    def identity(self) -> tuple[str, ...]:
-        """What an encoded image depends on besides the image."""
-        return (self.origin,)
 
     def _encode(self, images: Sequence[np.ndarray]) -> EncodedImages:
         return EncodedImages(tuple(images), (), self.identity)  # the method encodes them anew for every question

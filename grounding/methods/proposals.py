@@ -14,14 +14,16 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 import torch
 from PIL import Image
+from pydantic import Field, PositiveInt
 from torchvision.ops import nms
 
 from grounding.geometry import box_area
+from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.errors import InputError, writable
 
 EMBEDDED = "embedded"
@@ -44,19 +46,10 @@ class ProposalsConfig:
             the name of a YOLO that ultralytics knows.
     """
 
-    confidence: float = 0.25
-    iou_threshold: float = 0.6
-    max_proposals: int = 20
+    confidence: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    iou_threshold: Annotated[float, Field(gt=0, le=1)] = 0.6
+    max_proposals: PositiveInt = 20
     detector: str = EMBEDDED
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.confidence < 1 and 0 < self.iou_threshold <= 1):
-            raise InputError(
-                f"proposals.confidence is {self.confidence} and proposals.iou_threshold {self.iou_threshold}: "
-                "give the first in [0, 1) and the second in (0, 1]"
-            )
-        if self.max_proposals < 1:
-            raise InputError(f"proposals.max_proposals is {self.max_proposals}: give 1 or more")
 
 
 class Proposer(Protocol):
@@ -85,10 +78,12 @@ class Proposer(Protocol):
 def load_proposer(config: ProposalsConfig, device: str | torch.device = "cpu") -> Proposer:
     """The detector that a configuration names; a YOLO of ultralytics goes to the device, a YOLOX stays on the CPU.
 
-    InputError: there is no such detector, its file cannot be used, or its package is not installed.
+    InputError: there is no such detector, its file cannot be used, its package is not installed, or the configuration
+    has a number out of its range.
     """
     from grounding.methods.ultralytics_yolo import UltralyticsProposer  # which needs what stands here
 
+    refuse_wrong_values(config)
     if config.detector == EMBEDDED or config.detector.lower().endswith(".onnx"):
         return YOLOXProposer(config)
     return UltralyticsProposer(config, device=device)

@@ -28,7 +28,7 @@ class ReCLIPGrounder(YOLOCLIPGrounder):
         nouns = [
             list(dict.fromkeys(noun for phrase in of_image for noun in noun_phrases(phrase))) for of_image in parsed
         ]
-        scores = self.scorer.score(encoded.seen, nouns)
+        scores = self.scorer.score(encoded.crops, nouns)
         return [
             [combine(phrase, dict(zip(names, distributions, strict=True)), boxes) for phrase in of_image]
             for of_image, names, distributions, boxes in zip(parsed, nouns, scores, encoded.boxes_xyxy, strict=True)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ import numpy as np
 from grounding.clip.text import as_phrases
 from grounding.data.images import ImageLike, as_image
 from grounding.geometry import hottest_point
-from grounding.runtime.errors import InputError, refuse_no_count
+from grounding.runtime.errors import InputError
 
 if TYPE_CHECKING:
     from grounding.methods.grounder import EncodingGrounder
@@ -102,19 +103,14 @@ def ground_many(
         InputError: at once: a number is too small or no whole one. With an answer: a request is no three things, an
             image cannot be read, or a phrase is empty or too long; the last two unless they are skipped.
     """
-    refuse_no_count("ahead", ahead, least=0)
-    refuse_no_count("readers", readers)
-    return _answers(grounder, map(_request, requests), ahead, readers, skip_broken)
-
-
-def _request(given: Any) -> Request:
-    if not isinstance(given, tuple | list) or len(given) != 3:
-        raise InputError(f"a request is (key, image, phrases), got {given!r:.100}: give these three")
-    return Request(*given)
+    for name, number, least in (("ahead", ahead, 0), ("readers", readers, 1)):
+        if not isinstance(number, Integral) or isinstance(number, bool) or number < least:
+            raise InputError(f"{name} is {number!r}: give a whole number of at least {least}")
+    return _answers(grounder, iter(requests), ahead, readers, skip_broken)
 
 
 def _answers(
-    grounder: EncodingGrounder, stream: Iterator[Request], ahead: int, readers: int, skip_broken: bool
+    grounder: EncodingGrounder, stream: Iterator[Any], ahead: int, readers: int, skip_broken: bool
 ) -> Iterator[GroundedImage]:
     waiting: deque[tuple[Request, Future[Any]]] = deque()
 
@@ -124,7 +120,10 @@ def _answers(
     with ThreadPoolExecutor(readers) as decoding, ThreadPoolExecutor(1) as encoding:
         try:
             while True:
-                for request in islice(stream, 1 + ahead - len(waiting)):
+                for given in islice(stream, 1 + ahead - len(waiting)):
+                    if not isinstance(given, tuple | list) or len(given) != 3:
+                        raise InputError(f"a request is (key, image, phrases), got {given!r:.100}: give these three")
+                    request = Request(*given)
                     image = decoding.submit(as_image, request.image)
                     waiting.append((request, encoding.submit(encoded, image)))
                 if not waiting:

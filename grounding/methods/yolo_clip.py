@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -80,19 +79,17 @@ def grounding_of_boxes(
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class EncodedProposals:
-    """Images whose proposals are found and encoded, to be asked as often as one likes."""
+class EncodedProposals(EncodedImages):
+    """Images whose proposals are found, and encoded as crops or, for heatmaps, as a whole."""
 
-    images: tuple[np.ndarray, ...]
     boxes_xyxy: tuple[np.ndarray, ...]  # per image (N, 4), N >= 1
     found: tuple[bool, ...]  # whether these are proposals; else the only one is the whole image
-    seen: tuple[Any, ...]  # per image (N, E), the boxes as CLIP sees them; or the views that heatmaps are made of
-    encoded_by: Any  # the method's `identity`
+    crops: tuple[Tensor, ...] = ()  # per image (N, E), the boxes as CLIP sees them
 
     @property
     def nbytes(self) -> int:
         """Bytes that all of it takes."""
-        return sum(each.nbytes for each in (*self.images, *self.boxes_xyxy, *self.seen))
+        return super().nbytes + sum(each.nbytes for each in self.boxes_xyxy) + sum(each.nbytes for each in self.crops)
 
 
 class YOLOCLIPGrounder(EncodingGrounder):
@@ -108,20 +105,17 @@ class YOLOCLIPGrounder(EncodingGrounder):
         self.proposer: Proposer = proposer
         self.scorer, self.clip, self.text = scorer, scorer.clip, scorer.encode_phrases
         self.weights = f"{scorer.clip.weights}; {proposer.weights}"
-
-    @property
-    def identity(self) -> str:
-        """What an encoded image depends on besides the image."""
-        return f"{self.clip.sha256} {self.clip.precision} {self.proposer.sha256} {self.proposer.config}"
+        self.identity = (self.clip.sha256, str(self.clip.precision), proposer.sha256, str(proposer.config))
 
     def _encode(self, images: Sequence[np.ndarray]) -> EncodedProposals:
         boxes, found = zip(*(boxes_to_choose_from(self.proposer, image) for image in images), strict=True)
-        return EncodedProposals(tuple(images), boxes, found, tuple(self.scorer.encode(images, boxes)), self.identity)
+        crops = tuple(self.scorer.encode(images, boxes))
+        return EncodedProposals(tuple(images), (), self.identity, boxes, found, crops)
 
     def _ground_encoded(self, encoded: EncodedProposals, phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
         scores = self._probabilities(encoded, phrases)
         # From -1 to 1, brought to 0 to 1: the phrase's cosine with the crop that fits it best.
-        cosines = self.scorer.similarities(encoded.seen, phrases)
+        cosines = self.scorer.similarities(encoded.crops, phrases)
         presence = [((1 + each.amax(dim=1)) / 2).tolist() for each in cosines]
         return [
             [
@@ -134,7 +128,7 @@ class YOLOCLIPGrounder(EncodingGrounder):
 
     def _probabilities(self, encoded: EncodedProposals, phrases: Sequence[Sequence[str]]) -> list[list[np.ndarray]]:
         """Of each image and phrase (N,) in [0, 1]."""
-        return [list(each) for each in self.scorer.score(encoded.seen, phrases)]
+        return [list(each) for each in self.scorer.score(encoded.crops, phrases)]
 
 
 def boxes_to_choose_from(proposer: Proposer, image: np.ndarray) -> tuple[np.ndarray, bool]:
@@ -164,21 +158,16 @@ class OnProposals(EncodingGrounder):
         self.proposer: Proposer = proposer
         self.name = f"{maps.name}+yolo"
         self.weights = f"{maps.weights}; {proposer.weights}"
-
-    @property
-    def identity(self) -> tuple[str, ...]:
-        """What an encoded image depends on besides the image."""
-        return (*self.maps.identity, self.proposer.sha256, str(self.proposer.config))
+        self.identity = (*maps.identity, proposer.sha256, str(proposer.config))
 
     def _encode(self, images: Sequence[np.ndarray]) -> EncodedProposals:
         boxes, found = zip(*(boxes_to_choose_from(self.proposer, image) for image in images), strict=True)
-        return EncodedProposals(tuple(images), boxes, found, self.maps._encode(images).views, self.identity)
+        return EncodedProposals(tuple(images), self.maps._encode(images).views, self.identity, boxes, found)
 
     def _ground_encoded(self, encoded: EncodedProposals, phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
-        seen = EncodedImages(encoded.images, encoded.seen, self.maps.identity)
         return [
             [_on_boxes(answer, boxes, no_proposal=not found) for answer in answers]
-            for answers, boxes, found in zip(self.maps._ground_encoded(seen, phrases), encoded.boxes_xyxy,
+            for answers, boxes, found in zip(self.maps._ground_encoded(encoded, phrases), encoded.boxes_xyxy,
                                              encoded.found, strict=True)
         ]  # fmt: skip
 

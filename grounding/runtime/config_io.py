@@ -65,6 +65,17 @@ def from_plain(
         raise _refusal(error.errors()[0], name) from None
 
 
+def read_settings(path: Path, settings: type[Settings], remedy: str, *, section: str = "") -> Settings:
+    """A settings file, or a section of it, as `from_plain` reads it; InputError with the remedy where it is damaged."""
+    try:
+        content = read_yaml(path)
+        if section:
+            content = content.get(section) if isinstance(content, dict) else None
+        return from_plain(content, settings, section)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged ({error}): {remedy}") from error
+
+
 def check_fields(content: Any, settings: type) -> None:
     """Raises what `from_plain` would, but for fields that the content leaves out."""
     try:

@@ -1,6 +1,4 @@
-"""What a user's mistake raises, and what strangers give: texts to show and write, numbers that count."""
-
-from numbers import Integral
+"""What a user's mistake raises, and texts of strangers as they can be shown and written."""
 
 MOST_LETTERS = 1000
 KEPT_AT_THE_END = 300  # where the remedy stands
@@ -47,16 +45,8 @@ def visible(text: str) -> str:
 
 
 def writable(text: str) -> str:
-    """The text with half characters by their escapes: such as a file's name that is no UTF-8."""
+    """The text with half characters, which no file and no picture can hold, by their escapes.
+
+    They are in a file's name that is no UTF-8, for example; other texts are the same.
+    """
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def is_writable(text: str) -> bool:
-    """False of a text with a lone half of a character that UTF-16 writes in two: no file and no picture can hold it."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in text)
-
-
-def refuse_no_count(name: str, value: object, *, least: int = 1) -> None:
-    """InputError where the value of the named argument is no whole number, or one that is too small."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < least:
-        raise InputError(f"{name} is {value!r}: give a whole number of at least {least}")

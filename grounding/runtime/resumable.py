@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from grounding.runtime.files import atomic_write, write_text_atomic
 
 
 class ResumableFile:
-    """A file of lines that is there once it is complete; until then, finished blocks lie in NAME.unfinished.
+    """A file of lines about so many items, there once it is complete; until then, what is known of the first blocks of
+    items lies in NAME.unfinished.
 
     NAME.json notes what the file is made from: blocks of another origin are never mixed in. Blocks are appended in
     their order, one line of JSON a block, so that a kill loses at most the block that was being made. One process at a
@@ -22,9 +23,9 @@ class ResumableFile:
     else refused by an InputError.
     """
 
-    def __init__(self, path: Path, made_from: dict[str, Any], *, blocks: int, replace: bool) -> None:
+    def __init__(self, path: Path, made_from: dict[str, Any], *, items: int, block: int, replace: bool) -> None:
         self.path = path
-        self._blocks = blocks
+        self._blocks = [range(start, min(start + block, items)) for start in range(0, items, block)]
         self._kept = path.with_suffix(".unfinished")
         note = path.with_suffix(".json")
         wanted = json.dumps(made_from, indent=2, sort_keys=True) + "\n"
@@ -44,20 +45,18 @@ class ResumableFile:
         """Whether nothing is left to do."""
         return self.path.is_file()
 
-    def unfinished(self) -> range:
-        """The blocks that are still to be made, the last ones."""
-        return range(sum(1 for _ in self._finished()), self._blocks)
+    def unfinished(self) -> list[range]:
+        """The blocks that are still to be made, the last ones: of each, its items' numbers."""
+        return self._blocks[sum(1 for _ in self._finished()) :]
 
-    def append(self, lines: Sequence[str]) -> None:
-        """Keep the next block; its lines are given without their ends."""
-        with self._kept.open("ab") as file:
-            # The line end before it closes a line that a kill or a full disk has torn.
-            file.write(b"\n" + json.dumps(list(lines)).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-
-    def finish(self) -> None:
-        """Join the blocks, all of which are there, into the file."""
+    def fill(self, blocks: Iterable[list[str]]) -> None:
+        """Keep each of the `unfinished` blocks, lines without their ends, as soon as it comes; then make the file."""
+        for block in blocks:
+            with self._kept.open("ab") as file:
+                # The line end before it closes a line that a kill or a full disk has torn.
+                file.write(b"\n" + json.dumps(block).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
         with atomic_write(self.path) as unfinished, unfinished.open("w", encoding="utf-8", newline="\n") as whole:
             for lines in self._finished():
                 whole.writelines(f"{line}\n" for line in lines)

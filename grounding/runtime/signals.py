@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from grounding.runtime.launch import launched_as
@@ -33,12 +33,10 @@ class StopRequest:
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> StopRequest:
-        try:
+        with suppress(ValueError):  # of another thread than the main one, which alone may say what a signal does
             # What was ignored from the start stays so: Ctrl-C is not meant for work that a shell put in the background.
             noted = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
             self._before = {number: signal.signal(number, self._note) for number in noted}
-        except ValueError:  # not in the main thread, which alone may say what a signal does: then nothing changes
-            self._before = {}
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -12,9 +12,9 @@ import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import NonNegativeInt
+from pydantic import Field, NonNegativeInt
 from tqdm import tqdm
 
 from grounding.data.annotations import find_layout, read_instance_records, read_reference_records
@@ -31,11 +31,11 @@ from grounding.evaluation.registry import code_identity
 from grounding.methods.config import read_model_config
 from grounding.methods.grounder import Grounder, ground_examples
 from grounding.methods.load import load
-from grounding.methods.names import DECODER_FILE, RUN_FILES, maps_of
+from grounding.methods.names import RUN_FILES, maps_of
 from grounding.methods.proposals import ProposalsConfig
 from grounding.runtime.config_io import plain, refuse_wrong_values
 from grounding.runtime.distributed import join_launch
-from grounding.runtime.errors import InputError, SettingsError
+from grounding.runtime.errors import InputError
 from grounding.runtime.files import atomic_write, locked, sha256_of, write_text_atomic
 from grounding.runtime.resumable import ResumableFile
 from grounding.types import Example
@@ -70,7 +70,7 @@ class PseudoBoxesConfig:
     split: str = "train"
     subset: int | float | None = None
     least_score: float = 0.3
-    boxes_fraction: float = 0.0
+    boxes_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
     device: Literal["auto", "cpu"] = "auto"
     workers: NonNegativeInt = 0
     seed: NonNegativeInt = 0
@@ -85,12 +85,8 @@ def write_pseudo_boxes(config: PseudoBoxesConfig) -> str:
     refuse_wrong_values(config)
     refuse_test_split("split", config.split)
     folder = Path(maps_of(str(config.run)))
-    if not (folder / DECODER_FILE).is_file():
-        raise InputError(f"{folder} holds no trained run: give a folder in which train.py finished an epoch")
     if read_model_config(folder).decoder.kind != "adapters":
         raise InputError(f"{folder} was trained with boxes: give a run of --model.decoder.kind adapters")
-    if not 0 <= config.boxes_fraction < 1:
-        raise SettingsError(f"boxes_fraction is {config.boxes_fraction}: give a share from 0 to below 1")
     layout = find_layout(config.data, config.split_by)
     refs_file = layout.refs_file.with_name(f"refs({NAME}).p")
     instances_file = layout.refs_file.with_name(f"instances({NAME}).json")
@@ -127,19 +123,14 @@ def _answers(config: PseudoBoxesConfig, dataset: RefCOCOg, refs_file: Path) -> l
                  "proposals": None if folder == config.run else plain(config.proposals),
                  "data": sha256_of(refs_file), "split": config.split, "subset": config.subset,
                  "seed": int(config.seed), "code": code_identity()}  # fmt: skip
-    blocks = [range(i, min(i + IMAGES_PER_BLOCK, len(dataset))) for i in range(0, len(dataset), IMAGES_PER_BLOCK)]
-    file = ResumableFile(folder / "pseudo_boxes.jsonl", made_from, blocks=len(blocks), replace=True)
+    file = ResumableFile(folder / "pseudo_boxes.jsonl", made_from, items=len(dataset), block=IMAGES_PER_BLOCK,
+                         replace=True)  # fmt: skip
     if not file.is_complete:
         device = join_launch(config.device).device
         grounder = load(config.run, proposals=config.proposals, device=device, precision="float32")
-        unfinished = file.unfinished()
-        loader = ImageLoader(dataset, batch_sampler=[list(blocks[block]) for block in unfinished],
+        loader = ImageLoader(dataset, batch_sampler=[list(block) for block in file.unfinished()],
                              num_workers=config.workers, collate_fn=list)  # fmt: skip
-        bar = tqdm(zip(unfinished, loader, strict=True), desc="asking", unit="block", total=len(blocks),
-                   initial=len(blocks) - len(unfinished))  # fmt: skip
-        for _, examples in bar:
-            file.append(list(_ask(grounder, examples)))
-        file.finish()
+        file.fill(list(_ask(grounder, examples)) for examples in tqdm(loader, desc="asking", unit="block"))
     with file.path.open(encoding="utf-8") as lines:
         return list(map(json.loads, lines))
 

@@ -24,8 +24,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from grounding.methods.calibration import save_calibration
 from grounding.methods.load import CLIP_SHA256
-from grounding.methods.names import CONFIG_FILE, DECODER_FILE
-from grounding.runtime.config_io import plain, read_yaml
+from grounding.methods.names import DECODER_FILE
+from grounding.runtime.config_io import RUN_CONFIG, plain, read_settings
 from grounding.runtime.distributed import is_main, on_main
 from grounding.runtime.environment import environment
 from grounding.runtime.errors import InputError
@@ -76,19 +76,18 @@ class Progress:
 
 def refuse_another_run(config: TrainConfig) -> None:
     """Raises `InputError` where the output folder holds a run, unless it is the one that `config` may resume."""
-    path = config.output / CONFIG_FILE
+    path = config.output / RUN_CONFIG
     if not path.is_file():
         return
     if not config.resume:
         raise InputError(f"{config.output} holds a run already: continue it with --resume true, or give a new --output")
-    try:
-        before = read_yaml(path)
-    except ValueError:
-        before = None
-    if not isinstance(before, dict):
-        raise InputError(f"{path} is damaged: restore it, or remove {config.output} and train again")
-    settings = plain(config)
-    changed = [name for name in settings if name not in MAY_DIFFER_ON_RESUME and before.get(name) != settings[name]]
+    before = read_settings(path, dict[str, Any], f"restore it, or remove {config.output} and train again")
+    refuse_other_settings(path, before, config, MAY_DIFFER_ON_RESUME)
+
+
+def refuse_other_settings(path: Path, before: Mapping[str, Any], config: TrainConfig, may_differ: set[str]) -> None:
+    """Raises `InputError` where what `path` holds was started with other settings than these, but for some names."""
+    changed = [name for name, value in plain(config).items() if name not in may_differ and before.get(name) != value]
     if changed:
         raise InputError(f"{path} was started with another {', '.join(changed)}: repeat it, give a new --output, or "
                          f"remove {config.output}")  # fmt: skip
@@ -105,7 +104,7 @@ class RunFolder(ExitStack):
             with ExitStack() as held:
                 held.enter_context(locked(self.folder / "training.lock", "training"))
                 refuse_another_run(config)
-                write_text_atomic(self.folder / CONFIG_FILE, yaml.safe_dump(plain(config), sort_keys=False))
+                write_text_atomic(self.folder / RUN_CONFIG, yaml.safe_dump(plain(config), sort_keys=False))
                 self._writer = SummaryWriter(str(self.folder))
                 held.callback(self._writer.close)
                 self.push(held.pop_all())

@@ -33,7 +33,7 @@ from grounding.runtime.errors import InputError, SettingsError
 from grounding.runtime.files import write_text_atomic
 from grounding.training.config import TrainConfig
 from grounding.training.datasets import training_data
-from grounding.training.run_folder import MAY_DIFFER_ON_RESUME, STATES_FOLDER
+from grounding.training.run_folder import MAY_DIFFER_ON_RESUME, STATES_FOLDER, refuse_other_settings
 from grounding.training.train import train
 
 STUDY_NAME, STUDY_FILE, SETTINGS = "search", "study.db", "settings"
@@ -189,14 +189,9 @@ def _study(config: TuneConfig) -> Iterator[Study]:
             held.callback(storage.remove_session)
             study = optuna.create_study(storage=storage, study_name=STUDY_NAME, direction="maximize",
                                         pruner=MedianPruner(), load_if_exists=True)  # fmt: skip
-            settings = {
-                name: value for name, value in plain(config).items() if name not in {*MAY_DIFFER_ON_RESUME, "trials"}
-            }
-            before = study.user_attrs.get(SETTINGS, settings)
-            changed = [name for name in settings if before.get(name) != settings[name]]
-            if changed:
-                raise InputError(f"{path} was started with another {', '.join(changed)}: give these, or a new --output")
-            study.set_user_attr(SETTINGS, settings)
+            before = study.user_attrs.get(SETTINGS, plain(config))
+            refuse_other_settings(path, before, config, {*MAY_DIFFER_ON_RESUME, "trials"})
+            study.set_user_attr(SETTINGS, plain(config))
             yield study
         except (SQLAlchemyError, StorageInternalError) as error:
             reason = str(error.__cause__ or error).splitlines()[0]

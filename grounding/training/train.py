@@ -179,10 +179,8 @@ class _Setup:
         """The measures of the decoder's running mean; none without validation data."""
         if self.validation is None:
             return {}
-        model, decoder = config.model, cast(HeatmapDecoder | EmbeddingAdapters, self.step.mean.module)
-        grounder = DenseGrounder(self.encoder, decoder, extraction=model.extraction, name=config.output.name,
-                                 sizes=model.inference_sizes, flip=model.inference_flip,
-                                 spatial_rules=model.spatial_rules)  # fmt: skip
+        decoder = cast(HeatmapDecoder | EmbeddingAdapters, self.step.mean.module)
+        grounder = DenseGrounder(self.encoder, decoder, name=config.output.name, model=config.model)
         return evaluate(grounder, self.validation, workers=config.workers, description="validating")
 
 

@@ -25,8 +25,8 @@ from grounding.methods.calibration import save_calibration
 from grounding.methods.config import read_model_config
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import load
-from grounding.methods.names import CONFIG_FILE, DECODER_FILE, needs_no_training
-from grounding.runtime.config_io import plain, read_yaml, refuse_wrong_values
+from grounding.methods.names import DECODER_FILE, needs_no_training
+from grounding.runtime.config_io import RUN_CONFIG, plain, read_settings, refuse_wrong_values
 from grounding.runtime.distributed import join_launch
 from grounding.runtime.errors import InputError
 from grounding.runtime.files import write_text_atomic
@@ -76,13 +76,14 @@ def tune_extraction(config: TuneExtractionConfig) -> str:
     refuse_test_split("split", config.split)
     if needs_no_training(str(config.run)) or not (config.run / DECODER_FILE).is_file():
         raise InputError(f"{config.run} holds no trained run: give a folder in which train.py finished an epoch")
-    config = replace(config, split_by=config.split_by or read_yaml(config.run / CONFIG_FILE).get("split_by", "umd"))
+    trained = read_settings(config.run / RUN_CONFIG, dict[str, Any], "restore it or train again")
+    config = replace(config, split_by=config.split_by or trained.get("split_by", "umd"))
     dataset = open_dataset(config.data, config.split, split_by=str(config.split_by), subset=config.subset,
                            seed=config.seed)  # fmt: skip
     if isinstance(dataset, ImagePhrasePairs) and not dataset.boxed_splits:
         raise InputError(f"{config.data} has no column 'split': add it, so that boxes are not chosen on the "
                          "rows of training")  # fmt: skip
-    to_fit_on, seen = _images_to_fit_on(config)
+    to_fit_on, seen = _images_to_fit_on(config, trained)
     for needed in (dataset, to_fit_on):
         needed.check_images()
     sets = _sets_of(config, dataset, to_fit_on)
@@ -142,12 +143,11 @@ def _sets_of(
     return Subset(sets, unseen)
 
 
-def _images_to_fit_on(config: TuneExtractionConfig) -> tuple[GroundingDataset, list[int]]:
+def _images_to_fit_on(config: TuneExtractionConfig, trained: dict[str, Any]) -> tuple[GroundingDataset, list[int]]:
     """What the run was trained on, and the indices of its images that boxes may be learned from.
 
     What was trained without boxes would not be without them any more if a part of it were fitted to some.
     """
-    trained = read_yaml(config.run / CONFIG_FILE)
     without_boxes = read_model_config(config.run).decoder.kind == "adapters"
     dataset = open_dataset(
         config.data, trained.get("split", "train"), split_by=str(config.split_by), boxed=not without_boxes,

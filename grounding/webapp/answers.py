@@ -21,7 +21,7 @@ from grounding.methods.dense import DenseGrounder
 from grounding.methods.names import BLIND
 from grounding.methods.own import MethodNames, OwnGrounder
 from grounding.methods.proposals import EMBEDDED_NAME, ProposalsConfig
-from grounding.methods.yolo_clip import EncodedProposals, OnProposals, YOLOCLIPGrounder
+from grounding.methods.yolo_clip import OnProposals, YOLOCLIPGrounder
 from grounding.runtime.errors import InputError
 from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
@@ -111,7 +111,7 @@ class Answerer:
             with self._models:
                 known = self._known(photo, phrases, method)  # another thread may have asked the same meanwhile
                 new = [phrase for phrase, answer in known.items() if answer is None]
-                for answer in method.ground(self._encoded(photo, method), new) if new else ():  # type: ignore[arg-type]
+                for answer in method.ground(self._encoded(photo, method), new) if new else ():
                     # Without the pixels, which are kept once for all phrases.
                     known[answer.phrase] = kept = replace(answer, image=NO_IMAGE)
                     size = kept.boxes_xyxy.nbytes + kept.scores.nbytes + kept.heatmap.nbytes
@@ -123,7 +123,7 @@ class Answerer:
     def _known(self, photo: Photo, phrases: Sequence[str], method: PageMethod) -> dict[str, Any]:
         return {phrase: self._memory.get((photo.key, method.name, phrase)) for phrase in phrases}
 
-    def _encoded(self, photo: Photo, method: PageMethod) -> EncodedImages | EncodedProposals:
+    def _encoded(self, photo: Photo, method: PageMethod) -> EncodedImages:
         # The methods that choose among a detector's boxes take each other's encoded images.
         key = (photo.key, "proposals" if isinstance(method, YOLOCLIPGrounder) else f"of {method.name}")
         encoded = self._memory.get(key)

@@ -10,7 +10,6 @@ import torch
 from benchmarks.forgetting import _by_image_embedding, _by_regions
 from grounding.clip.backbone import load_clip, normalise_pixels
 from grounding.clip.encoder import Encoder
-from grounding.extraction import ExtractionConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.model.decoder import DecoderConfig, decoder_for
 from pretraining.captions import captioned_pictures
@@ -20,7 +19,7 @@ from pretraining.heldout import HELD_OUT_SEED, caption_embeddings, first_is_righ
 def grounder(**decoder: object) -> DenseGrounder:
     encoder = Encoder(load_clip(), model_size=64, output_stride=32)
     made = decoder_for(encoder, DecoderConfig(**decoder))  # type: ignore[arg-type]
-    return DenseGrounder(encoder, made, extraction=ExtractionConfig(), name="x")
+    return DenseGrounder(encoder, made, name="x")
 
 
 @torch.no_grad()

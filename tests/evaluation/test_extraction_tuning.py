@@ -67,7 +67,8 @@ def test_a_swept_setting_measures_as_the_grounder_that_has_it(made: Path) -> Non
     settings = [ExtractionConfig(method=method) for method in ("components", "multi_threshold", "rectangle", "quality")]
     measured = sweep(grounder, dataset, settings, quality_head=head, images_per_batch=2)
     for setting in settings:
-        alone = DenseGrounder(grounder.encoder, grounder.decoder, extraction=setting, quality_head=head, name="a")
+        model = ModelConfig(extraction=setting)
+        alone = DenseGrounder(grounder.encoder, grounder.decoder, name="a", model=model, quality_head=head)
         expected = evaluate(alone, dataset)
         for name in ("acc@0.5", "miou", "recall@5"):
             assert measured[setting][name] == pytest.approx(expected[name], abs=1e-4), (setting.method, name)

@@ -34,7 +34,7 @@ def grounder(model: ModelConfig, sizes: tuple[int, ...], *, trained: bool, flip:
     torch.manual_seed(0)
     encoder = make_encoder(model, "cpu")
     decoder = decoder_for(encoder, model.decoder) if trained else None
-    return DenseGrounder(encoder, decoder, extraction=ExtractionConfig(), name="a", sizes=sizes, flip=flip)
+    return DenseGrounder(encoder, decoder, name="a", model=ModelConfig(inference_sizes=sizes, inference_flip=flip))
 
 
 @pytest.mark.parametrize("trained", [True, False])

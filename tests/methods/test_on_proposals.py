@@ -87,9 +87,10 @@ def test_an_image_is_looked_at_once_and_for_this_detector_only(monkeypatch):
     encoded = method.encode(np.zeros((10, 12, 3), np.uint8))
     monkeypatch.setattr(FakeProposer, "propose", None)
     assert len(method.ground(encoded, ["the cup"])[0].boxes_xyxy) == 3
-    method.proposer.sha256 = "1" * 64
+    monkeypatch.setattr(FakeProposer, "sha256", "1" * 64)
+    other = OnProposals(method.maps, method.proposer)
     with pytest.raises(InputError, match="another CLIP, detector"):
-        method.ground(encoded, ["the cup"])
+        other.ground(encoded, ["the cup"])
 
 
 def test_its_name_and_what_makes_no_heatmap():

@@ -88,9 +88,9 @@ def test_an_encoded_image_is_asked_without_another_look(image, scorer, monkeypat
         for answer, other in zip(method.ground(encoded, PHRASES), answers, strict=True):
             for name in ("boxes_xyxy", "scores", "image"):
                 np.testing.assert_array_equal(getattr(answer, name), getattr(other, name))
-    proposer.sha256 = "1" * 64
+    monkeypatch.setattr(FakeProposer, "sha256", "1" * 64)
     with pytest.raises(InputError, match="another CLIP, detector or input size has encoded the image"):
-        methods[0].ground(encoded, ["a box"])
+        YOLOCLIPGrounder(proposer, scorer).ground(encoded, ["a box"])
 
 
 def test_reclip_follows_the_relation(image, scorer) -> None:

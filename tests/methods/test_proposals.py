@@ -38,8 +38,8 @@ def recalled(boxes: np.ndarray, proposed: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(("name", "value"), [("confidence", 1.0), ("iou_threshold", 0.0), ("max_proposals", 0)])
 def test_settings_out_of_range_are_refused(name, value):
-    with pytest.raises(InputError, match=rf"proposals\.{name} "):
-        ProposalsConfig(**{name: value})
+    with pytest.raises(InputError, match=rf"ProposalsConfig: {name} is {value}: Input should be "):
+        load_proposer(ProposalsConfig(**{name: value}))
 
 
 def test_the_embedded_detector_finds_the_objects_of_new_scenes():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from grounding import ModelConfig
-from grounding.extraction import ExtractionConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import make_encoder
 from grounding.methods.reclip import combine
@@ -41,7 +42,7 @@ def grounder(model: ModelConfig, *, trained: bool | None, rules: bool = False) -
         torch.manual_seed(0)
         for parameter in (*adapters.regions.parameters(), *adapters.phrases.parameters()):
             torch.nn.init.normal_(parameter, std=0.1)
-    return DenseGrounder(encoder, adapters, extraction=ExtractionConfig(), name="a", spatial_rules=rules)
+    return DenseGrounder(encoder, adapters, name="a", model=replace(model, spatial_rules=rules))
 
 
 def heatmaps(method: DenseGrounder, image: np.ndarray) -> np.ndarray:
@@ -90,7 +91,7 @@ def test_a_decoder_takes_no_rules(model: ModelConfig) -> None:
     encoder = make_encoder(model, "cpu")
     decoder = decoder_for(encoder, DecoderConfig(width=16, blocks=1, queries=2, query_dim=8))
     with pytest.raises(InputError, match="a decoder makes none: leave them out"):
-        DenseGrounder(encoder, decoder, extraction=ExtractionConfig(), name="a", spatial_rules=True)
+        DenseGrounder(encoder, decoder, name="a", model=replace(model, spatial_rules=True))
 
 
 @pytest.mark.parametrize("rules", [True, False])

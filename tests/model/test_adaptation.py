@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from grounding.clip.dense import DenseCLIP, DenseFeatures
 from grounding.clip.encoder import Encoder
 from grounding.clip.similarity import similarity_of
-from grounding.extraction import ExtractionConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.model.adaptation import EmbeddingAdapters, LowRankUpdates
 from grounding.model.decoder import DecoderConfig, HeatmapDecoder, decoder_for
@@ -93,7 +92,7 @@ def test_a_method_answers_with_the_updated_tower(encoder: Encoder) -> None:
     with torch.no_grad():
         features = encoder.encode_squares(SQUARES[:1], decoder.updates())
         expected = decoder(features, encoder.encode_phrases(["a box"]), torch.tensor([0])).sigmoid()
-    grounder = DenseGrounder(encoder, decoder, extraction=ExtractionConfig(), name="ours")
+    grounder = DenseGrounder(encoder, decoder, name="ours")
     [answer] = grounder.ground(image, ["a box"])
     shown = F.interpolate(expected[None], size=(64, 64), mode="bilinear", align_corners=False)[0, 0]
     np.testing.assert_allclose(answer.heatmap, shown.numpy(), atol=1e-4)

@@ -127,11 +127,11 @@ def test_unsure_answers_are_left_out_and_none_is_asked_for_again(
     ("changes", "message"),
     [
         ({"split": "test"}, "split is 'test'"),
-        ({"boxes_fraction": 1.0}, r"boxes_fraction is 1\.0: give a share"),
+        ({"boxes_fraction": 1.0}, r"boxes_fraction is 1\.0: Input should be less than 1"),
         ({"least_score": 2.0}, "scores 2.0 or more on an image without boxes: give a lower"),
         ({"boxes_fraction": 0.95}, "give a lower --least_score or --boxes_fraction"),  # that is all
         ({"split_by": "pseudo"}, "would be written over"),
-        ({"run": Path("nowhere")}, "nowhere holds no trained run"),
+        ({"run": Path("nowhere")}, "nowhere is no run folder: .* give the folder that train.py wrote"),
     ],
 )
 def test_what_cannot_be_annotated_is_refused(

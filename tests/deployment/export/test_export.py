@@ -23,8 +23,8 @@ from grounding.data.refshapes.phrases import describe, say
 from grounding.data.refshapes.writer import make_split_scene
 from grounding.deployment import networks
 from grounding.deployment.export import OLDEST_TORCH, export_run, left_out, main
-from grounding.extraction import ExtractionConfig
 from grounding.geometry import box_iou
+from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import load
 from grounding.runtime.errors import InputError
@@ -69,7 +69,7 @@ def as_exported(*sizes: int) -> DenseGrounder:
     """The shipped run without what its export leaves out."""
     run = load("refshapes", precision="float32")
     assert isinstance(run, DenseGrounder)
-    return DenseGrounder(run.encoder, run.decoder, extraction=ExtractionConfig(), name="ours", sizes=sizes)
+    return DenseGrounder(run.encoder, run.decoder, name="ours", model=ModelConfig(inference_sizes=sizes))
 
 
 @cache
