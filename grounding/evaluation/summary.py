@@ -24,7 +24,6 @@ from grounding.evaluation.metrics import (
     point_inside,
     recall_at,
     reliability,
-    risk_coverage,
 )
 from grounding.evaluation.predictions import Prediction
 from grounding.evaluation.significance import intervals_by_image, paired_differences
@@ -88,7 +87,6 @@ class Summary:
         report["confusion"] = self._confusion()
         if "ece" in metrics:
             report["reliability"] = reliability(scores, right)
-            report["risk_coverage"] = risk_coverage(scores, right)
         ious = [ious_with(each.answers_xyxy, np.array(each.annotated_xyxy)) for each in self.predictions]
         right_at = np.mean([hits(of_query[:, None], IOU_STEPS).mean(axis=0) for of_query in ious], axis=0)
         report["accuracy_over_iou"] = {"threshold": IOU_STEPS.tolist(), "accuracy": right_at.tolist()}

@@ -41,7 +41,7 @@ def draw_plots(results: Mapping[str, Any], folder: Path) -> dict[str, Path]:
     """Draw every plot that these results have the numbers for: its name -> its PNG file, 150 dpi."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = {}
-    for draw in (accuracy_over_iou, breakdowns, confusion, reliability, risk_coverage):
+    for draw in (accuracy_over_iou, breakdowns, confusion, reliability):
         figure = draw(results)
         if figure is not None:
             paths[draw.__name__] = folder / f"{draw.__name__}.png"
@@ -63,7 +63,9 @@ def accuracy_over_iou(results: Mapping[str, Any]) -> Figure | None:
     methods, bounds = (_with(results.get(kind, {}), "accuracy_over_iou") for kind in ("methods", "bounds"))
     if not methods:
         return None
-    figure, axis = _one_panel()
+    figure = padded_figure(7.4, 4.2)
+    axis = figure.subplots()
+    tidy(axis)
     axis.axvline(0.5, color="#DDDDDD", linewidth=1)
     styles: dict[str, dict[str, Any]] = {
         name: {"color": colour, "linewidth": 2} for name, colour in method_colours(results).items()
@@ -145,23 +147,6 @@ def reliability(results: Mapping[str, Any]) -> Figure | None:
     return figure
 
 
-def risk_coverage(results: Mapping[str, Any]) -> Figure | None:
-    """Accuracy on the most confidently answered share of the phrases (El-Yaniv and Wiener 2010), over that share."""
-    methods = _with(results["methods"], "risk_coverage")
-    if not methods:
-        return None
-    figure, axis = _one_panel()
-    for name, record in methods.items():
-        curve, colour = record["risk_coverage"], method_colours(results)[name]
-        # One phrase alone has accuracy 0 or 1, and a line of one point is not seen.
-        marker = "o" if len(curve["coverage"]) < 20 else None
-        axis.plot(curve["coverage"], curve["accuracy"], color=colour, linewidth=2, label=name, marker=marker)
-    axis.set(xlabel="coverage: answered share of the phrases, highest scores first", ylabel="Acc@0.5 of these")
-    axis.set(xlim=(0, 1.01), ylim=(0, 1.02))
-    figure.legend(loc="outside right upper", frameon=False)
-    return figure
-
-
 def confusion(results: Mapping[str, Any]) -> Figure | None:
     """Which category the first method found (columns) where which was wanted (rows), each row as shares."""
     name, record = next(iter(results["methods"].items()))
@@ -197,13 +182,6 @@ def confusion_matrix(confusion: Mapping[str, Mapping[str, float]], most: int = M
 
 def _with(records: Mapping[str, Any], part: str) -> dict[str, Any]:
     return {name: record for name, record in records.items() if record.get(part)}
-
-
-def _one_panel() -> tuple[Figure, Axes]:
-    figure = padded_figure(7.4, 4.2)
-    axis = figure.subplots()
-    tidy(axis)
-    return figure, axis
 
 
 def padded_figure(width: float, height: float) -> Figure:

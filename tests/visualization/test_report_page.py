@@ -79,7 +79,7 @@ def test_links_lead_somewhere_and_plots_are_the_files_whole(written):
     targets = [attributes["href"][1:] for attributes in page.of("a")]
     assert len(targets) == 8 and set(targets) <= page.ids
     found = [base64.b64decode(image["src"].partition("base64,")[2]) for image in page.of("img") if image["alt"]]
-    assert len(plots) == 5 and sorted(found) == sorted(path.read_bytes() for path in plots)
+    assert len(plots) == 4 and sorted(found) == sorted(path.read_bytes() for path in plots)
 
 
 def test_examples_are_shown_with_how_they_were_chosen(written):
