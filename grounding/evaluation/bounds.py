@@ -31,22 +31,16 @@ RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK = "random-proposal", "yol
 BOUNDS = (*BLIND, RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK)
 
 
-def random_proposal(example: Example, proposer: Proposer) -> list[Grounding]:
-    """Every proposal, all with the same score: the answer is any one of them."""
+def proposed_boxes(example: Example, proposer: Proposer, *, oracle: bool) -> list[Grounding]:
+    """Every proposal: an oracle's by their IoU with the annotated box, a perfect choice; else all with the same score,
+    for the answer is any one of them."""
     boxes, found = boxes_to_choose_from(proposer, example.image)
-    scores = np.full(len(boxes), 1 / len(boxes), dtype=np.float32)
+    alike = np.full(len(boxes), 1 / len(boxes), dtype=np.float32)
     return [
-        grounding_of_boxes(phrase, boxes, scores, example.image, no_proposal=not found) for phrase in example.phrases
-    ]
-
-
-def yolo_oracle(example: Example, proposer: Proposer) -> list[Grounding]:
-    """The proposals in the order of their IoU with the annotated box: a perfect choice among them."""
-    boxes, found = boxes_to_choose_from(proposer, example.image)
-    return [
-        grounding_of_boxes(phrase, boxes, ious_with(boxes, annotated), example.image, no_proposal=not found)
+        grounding_of_boxes(phrase, boxes, ious_with(boxes, annotated) if oracle else alike, example.image,
+                           no_proposal=not found)
         for phrase, annotated in zip(example.phrases, example.boxes_xyxy, strict=True)
-    ]
+    ]  # fmt: skip
 
 
 def annotated_clip(examples: Sequence[Example], scorer: ProposalScorer) -> list[list[Grounding]]:
@@ -84,7 +78,7 @@ def make_bound(name: str, settings: MethodSettings) -> EvaluatedMethod:
         return make_method(name, settings)
     if name in (RANDOM_PROPOSAL, YOLO_ORACLE):
         proposer = load_proposer(proposals, settings.device)
-        answer = partial(random_proposal if name == RANDOM_PROPOSAL else yolo_oracle, proposer=proposer)
+        answer = partial(proposed_boxes, proposer=proposer, oracle=name == YOLO_ORACLE)
         made_from = {"proposals": plain(proposals), "detector": proposer.sha256}
         return EvaluatedMethod(name, proposer.weights, _each(answer), name == RANDOM_PROPOSAL, made_from,
                       precision="float32")  # whatever CLIP computes in  # fmt: skip

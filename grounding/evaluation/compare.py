@@ -21,7 +21,7 @@ from grounding.data.pairs import ImagePhrasePairs
 from grounding.data.supervision import refuse_test_split
 from grounding.evaluation.bounds import BOUNDS, make_bound
 from grounding.evaluation.clip_similarity import CLIPSimilarity
-from grounding.evaluation.evaluate import EvaluatedMethod, block_size, predict_blocks
+from grounding.evaluation.evaluate import CROPPED_TOGETHER, EvaluatedMethod, parts, predict_blocks
 from grounding.evaluation.extraction_sweep import ExtractionTuner
 from grounding.evaluation.predictions import read_predictions
 from grounding.evaluation.registry import MethodSettings, code_identity, make_method
@@ -158,14 +158,16 @@ def _predict(
     launch: PartialState,
 ) -> dict[str, Path]:  # fmt: skip
     """Every method's file of predictions; what is there is not made again."""
-    size = block_size(config.images_per_batch)
+    # Whole batches of crops: a block is answered and measured without regard to any others.
+    size = -(-config.images_per_batch // CROPPED_TOGETHER) * CROPPED_TOGETHER
+    blocks = parts(range(len(dataset)), size)
     # Batch size, device and compilation change no answer beyond rounding, but the time it takes.
     common = {**_computed_with(config, launch), "data": dataset.sha256(), "split": config.split,
               "similarity": clip.sha256, "images_per_batch": int(config.images_per_batch)}  # fmt: skip
     files = [
         ResumableFile(config.output / "predictions" / f"{method.name}.jsonl",
                       {**common, "weights": method.weights, "settings": method.made_from},
-                      blocks=-(-len(dataset) // size), replace=True)
+                      blocks=len(blocks), replace=True)
         for method in methods
     ]  # fmt: skip
     if not all(file.is_complete for file in files):
@@ -176,9 +178,8 @@ def _predict(
     for method, file in tqdm(zip(methods, files, strict=True), desc="methods", unit="method", total=len(methods)):
         if file.is_complete:
             continue
-        ranges = [range(block * size, min((block + 1) * size, len(dataset))) for block in file.unfinished()]
-        answers = predict_blocks(method, dataset, ranges, similarity=similarity, workers=config.workers,
-                                 images_per_batch=config.images_per_batch)  # fmt: skip
+        answers = predict_blocks(method, dataset, [blocks[index] for index in file.unfinished()], similarity=similarity,
+                                 workers=config.workers, images_per_batch=config.images_per_batch)  # fmt: skip
         for of_block in answers:
             file.append([each.to_json() for of_image in of_block for each in of_image])
         file.finish()

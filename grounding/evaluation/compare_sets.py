@@ -17,7 +17,7 @@ from grounding.data.supervision import as_set, refuse_test_split
 from grounding.evaluation.evaluate import answers_of
 from grounding.evaluation.registry import MethodSettings, load_method, precision_of
 from grounding.evaluation.result_folder import claim, settings_of, write_results
-from grounding.evaluation.sets import SetAnswer, fit_calibration, intervals_of, set_metrics
+from grounding.evaluation.sets import SetAnswer, fit_calibration, set_metrics
 from grounding.methods.calibration import calibrated
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
@@ -97,10 +97,11 @@ def compare_sets(config: SetsConfig) -> dict[str, Any]:
         if calibration is None:
             calibration = fit_calibration(ask(chosen_on))
             answers = [calibrated(each, calibration) for each in answers]
+        metrics, intervals = set_metrics(answers)
         methods[name] = {
             "n": len(answers),
-            "metrics": set_metrics(answers),
-            "intervals": intervals_of(answers),
+            "metrics": metrics,
+            "intervals": intervals,
             "calibration": plain(calibration),
             "calibrated_on": config.threshold_split if fitted else "its own",
             "weights": grounder.weights,

@@ -51,11 +51,6 @@ def method_of(grounder: Grounder) -> EvaluatedMethod:
     return EvaluatedMethod(grounder.name, grounder.weights, answer, text=getattr(grounder, "text", None))
 
 
-def block_size(images_per_batch: int) -> int:
-    """Images that are answered and measured without regard to any others: whole batches of crops."""
-    return -(-images_per_batch // CROPPED_TOGETHER) * CROPPED_TOGETHER
-
-
 def answers_of(
     grounder: Grounder,
     dataset: Dataset[Example] | Dataset[SetExample],
@@ -87,7 +82,7 @@ def predict_blocks(
     What is answered in a block depends on no other block, to the last bit: no batch reaches over its end, and what the
     method remembers of phrases is forgotten before it. Crops are measured outside of the time that a prediction says.
     """
-    batches_of_blocks = [_parts(block, images_per_batch) for block in blocks]
+    batches_of_blocks = [parts(block, images_per_batch) for block in blocks]
     batches = [list(batch) for of_block in batches_of_blocks for batch in of_block]
     # One loader for all blocks: its workers read on while a block ends.
     examples = iter(ImageLoader(dataset, batch_sampler=batches, num_workers=workers, collate_fn=list))
@@ -105,8 +100,7 @@ def predict_blocks(
             for batch in islice(examples, len(of_block)):
                 answered += _answered(method, batch)
                 bar.update(len(batch))
-            parts = _parts(answered, CROPPED_TOGETHER)
-            yield [of_image for part in parts for of_image in _with_semantics(part, similarity)]
+            yield [each for part in parts(answered, CROPPED_TOGETHER) for each in _with_semantics(part, similarity)]
 
 
 def evaluate(
@@ -118,7 +112,7 @@ def evaluate(
     What the grounder remembers of phrases is kept: training has it read them once, in one order for all processes.
     """
     rank, size = process_index(), process_count()
-    blocks = _parts(range(len(dataset)), IMAGES_PER_BATCH)
+    blocks = parts(range(len(dataset)), IMAGES_PER_BATCH)
     method = replace(method_of(grounder), text=None)
     answers = predict_blocks(method, dataset, blocks[rank::size], workers=workers, description=description)
     with failing_together():
@@ -131,7 +125,8 @@ def evaluate(
 Sliced = TypeVar("Sliced", bound=Sequence[Any])
 
 
-def _parts(items: Sliced, size: int) -> list[Sliced]:
+def parts(items: Sliced, size: int) -> list[Sliced]:
+    """The items, so many at a time."""
     return [items[start : start + size] for start in range(0, len(items), size)]  # type: ignore[misc]
 
 

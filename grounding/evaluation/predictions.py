@@ -97,17 +97,12 @@ class Prediction:
         """One line of predictions/METHOD.jsonl: the attributes, and `iou` and `correct`, which follow from them."""
         return json.dumps({**asdict(self), "iou": round(self.iou, 5), "correct": self.correct})
 
-    @classmethod
-    def from_json(cls, line: str) -> Prediction:
-        """The prediction of a line; fields that it does not have are ignored, `iou` and `correct` among them."""
-        return from_plain(json.loads(line), cls, extra="ignore")
-
 
 def read_predictions(path: Path) -> Iterator[Prediction]:
-    """The predictions of a file, in its order."""
+    """The predictions of a file, in its order; fields that they do not have are ignored, `iou` and `correct` too."""
     number = 1
     try:
         for number, line in numbered_lines(read_text(path)):  # noqa: B007 (it is named below)
-            yield Prediction.from_json(line)
+            yield from_plain(json.loads(line), Prediction, extra="ignore")
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}, line {number} is no prediction ({error}): make the file again") from error

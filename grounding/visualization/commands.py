@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from typing import Literal
 
@@ -34,7 +34,6 @@ from grounding.visualization.figures import MethodAnswer, answers, draw_comparis
 PRINT_DPI = 150
 ROWS = 6  # examples of a data set that share a picture
 Read = Callable[[], Example]  # reads an image with its expressions; where nobody knows the box, it is NaN
-Drawings = Mapping[str, Callable[[], Figure]]  # name of a file, without its suffix -> what draws it
 
 
 @dataclass(frozen=True)
@@ -79,27 +78,28 @@ def figure(config: VisualizeConfig) -> list[Path]:
     """A figure of every sheet for every method: image, similarity map, heatmap, boxes. Returns their paths."""
     asked, methods = sheets(config), _load(config)
 
-    def draw(name: str, method: Grounder) -> Figure:
-        answered = [answer for read in asked[name] for answer in answers(method, read())]
-        return draw_figure(answered, title=_title(f"{name}, {method.name}: {method.weights}", answered))
+    def draw() -> Iterator[tuple[str, Figure]]:
+        for method, (name, sheet) in product(methods, asked.items()):
+            answered = [answer for read in sheet for answer in answers(method, read())]
+            title = _title(f"{name}, {method.name}: {method.weights}", answered)
+            yield f"{name}_{method.name}", draw_figure(answered, title=title)
 
-    drawings = {f"{name}_{method.name}": partial(draw, name, method) for method in methods for name in asked}
-    return _write(config, drawings)
+    return _write(config, draw(), count=len(methods) * len(asked))
 
 
 def compare(config: VisualizeConfig) -> list[Path]:
     """A figure of every sheet with a column per method. Returns their paths."""
     asked, methods = sheets(config), _load(config)
-
-    def draw(name: str) -> Figure:
-        rows: list[list[MethodAnswer]] = []
-        for read in asked[name]:
-            example = read()
-            rows += map(list, zip(*(answers(method, example) for method in methods), strict=True))
-        return draw_comparison(rows, title=_title(f"{name}, {methods[0].weights}", chain(*rows)))
-
     side_by_side = "_".join(method.name for method in methods)
-    return _write(config, {f"{name}_{side_by_side}_compared": partial(draw, name) for name in asked})
+
+    def draw() -> Iterator[tuple[str, Figure]]:
+        for name, sheet in asked.items():
+            answered = [[answers(method, example) for method in methods] for example in (read() for read in sheet)]
+            rows = [row for of_image in answered for row in zip(*of_image, strict=True)]
+            title = _title(f"{name}, {methods[0].weights}", chain(*rows))
+            yield f"{name}_{side_by_side}_compared", draw_comparison(rows, title=title)
+
+    return _write(config, draw(), count=len(asked))
 
 
 def sheets(config: VisualizeConfig) -> dict[str, tuple[Read, ...]]:
@@ -162,10 +162,10 @@ def _load(config: VisualizeConfig) -> list[Grounder]:
     return methods
 
 
-def _write(config: VisualizeConfig, drawings: Drawings) -> list[Path]:
-    """Draw and write one figure after the other."""
+def _write(config: VisualizeConfig, drawn: Iterable[tuple[str, Figure]], *, count: int) -> list[Path]:
+    """Write each figure, under its name, as soon as it is drawn."""
     paths = []
-    for name, draw in tqdm(drawings.items(), desc="pictures", unit="picture", disable=len(drawings) < 2):
+    for name, picture in tqdm(drawn, desc="pictures", unit="picture", total=count, disable=count < 2):
         paths.append(config.output / f"{name}.{config.format}")
-        save_figure(draw(), paths[-1], dpi=PRINT_DPI if config.format != "png" else None)
+        save_figure(picture, paths[-1], dpi=PRINT_DPI if config.format != "png" else None)
     return paths

@@ -68,29 +68,30 @@ def select_examples(answers: Mapping[str, Sequence[AnswerRow]], show: Show, coun
     if show == "disputed":
         pairs = choose_disputed(rows, answers[names[1]], count)
     else:
-        choose = {"random": choose_random, "best": choose_best, "worst": choose_worst}[show]
-        pairs = [(row,) for row in choose(rows, count)]
+        pairs = [(row,) for row in choose(rows, show, count)]
     right = " and ".join(f"{name} answers {_share_right(answers[name])}" for name in names)
     out_of = f"{len(rows):,} phrases, of which {right} right (IoU of at least {CORRECT_IOU})"
     explanation = EXPLANATIONS[show].format(out_of=out_of, method=names[0], rival=names[-1])
     return ExampleSelection(show, explanation, [dict(zip(names, pair, strict=True)) for pair in pairs])
 
 
-def choose_random(rows: Iterable[AnswerRow], count: int) -> list[AnswerRow]:
-    """Answers by lot, each as likely: a fair sample, in which several may be of one image, as they are in all."""
+def choose(rows: Iterable[AnswerRow], show: Show, count: int) -> list[AnswerRow]:
+    """Answers of one method; of equal ones the first by sent_id.
+
+    At "random" each is as likely: a fair sample, in which several may be of one image, as they are in all. The "best"
+    have the highest IoUs, the "worst" the lowest ones below 0.5; among equal ones the highest scores come first.
+    """
     ordered = sorted(rows, key=lambda row: row["sent_id"])
-    return [ordered[index] for index in np.random.default_rng(SEED).permutation(len(ordered))[:count]]
-
-
-def choose_best(rows: Iterable[AnswerRow], count: int) -> list[AnswerRow]:
-    """The highest IoUs, equal ones by score and then by sent_id."""
-    return _one_per_image(sorted(rows, key=lambda row: (-row["iou"], -row["scores"][0], row["sent_id"])), count)
-
-
-def choose_worst(rows: Iterable[AnswerRow], count: int) -> list[AnswerRow]:
-    """The lowest IoUs below 0.5, among equal ones the highest scores, then by sent_id."""
-    wrong = [row for row in rows if row["iou"] < CORRECT_IOU]
-    return _one_per_image(sorted(wrong, key=lambda row: (row["iou"], -row["scores"][0], row["sent_id"])), count)
+    if show == "random":
+        return [ordered[index] for index in np.random.default_rng(SEED).permutation(len(ordered))[:count]]
+    if show == "worst":
+        ordered = [row for row in ordered if row["iou"] < CORRECT_IOU]
+    sign = 1 if show == "worst" else -1
+    ordered.sort(key=lambda row: (sign * row["iou"], -row["scores"][0]))
+    of_image: dict[Any, AnswerRow] = {}
+    for row in ordered:
+        of_image.setdefault(row["image_id"], row)
+    return list(of_image.values())[:count]
 
 
 def choose_disputed(
@@ -115,13 +116,6 @@ def choose_disputed(
         chosen.append(pair)
         sides = [[other for other in side if other[0]["image_id"] != pair[0]["image_id"]] for side in sides]
     return chosen
-
-
-def _one_per_image(ordered: Iterable[AnswerRow], count: int) -> list[AnswerRow]:
-    first: dict[Any, AnswerRow] = {}
-    for row in ordered:
-        first.setdefault(row["image_id"], row)
-    return list(first.values())[:count]
 
 
 def _share_right(rows: Sequence[AnswerRow]) -> str:

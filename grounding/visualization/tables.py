@@ -90,11 +90,9 @@ def difference_table(results: Mapping[str, Any]) -> ResultTable:
 
 def subsets_table(results: Mapping[str, Any]) -> ResultTable:
     """Acc@0.5 on the data set's named subsets."""
-    sizes: dict[str, int] = {}
-    for record in _records(results).values():
-        for tag, subset in record.get("subsets", {}).items():
-            sizes.setdefault(tag, subset["n"])
-    columns = [Column(f"{tag} (n = {size})", (f"{tag} acc@0.5", f"{tag} n"), "{0:.3f}") for tag, size in sizes.items()]
+    first = next(iter(results["methods"].values()))
+    columns = [Column(f"{tag} (n = {subset['n']})", (f"{tag} acc@0.5", f"{tag} n"), "{0:.3f}")
+               for tag, subset in first.get("subsets", {}).items()]  # fmt: skip
     return _of_methods("subsets", "Acc@0.5 on subsets", results, columns)
 
 

@@ -43,6 +43,13 @@ def extraction_of(method: PageMethod) -> ExtractionConfig | None:
     return method.extraction if isinstance(method, DenseGrounder) else None
 
 
+def controls_of(method: PageMethod) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the menu of extractions and the threshold's slider show for a method that has just been chosen."""
+    own = extraction_of(method)
+    menu = {"choices": extractions_of(method), "value": own.method if own else None, "visible": own is not None}
+    return menu, {"value": own.relative if own else 0.5, "visible": bool(own and own.method == "components")}
+
+
 def knows_photographs(method: PageMethod) -> bool:
     """Whether its CLIP has seen any: the one that comes with this package knows drawings only."""
     if isinstance(method, OwnGrounder):
