@@ -18,8 +18,9 @@ from grounding.data.supervision import box_masks
 from grounding.evaluation.evaluate import EvaluatedMethod
 from grounding.evaluation.metrics import ious_with
 from grounding.evaluation.registry import MethodSettings, make_method
-from grounding.extraction import ExtractionConfig, extract
+from grounding.extraction import extract
 from grounding.geometry import Letterbox
+from grounding.methods.config import ModelConfig
 from grounding.methods.names import BLIND
 from grounding.methods.proposals import Proposer, load_proposer
 from grounding.methods.yolo_clip import ProposalScorer, boxes_to_choose_from, grounding_of_boxes
@@ -57,16 +58,16 @@ def annotated_clip(examples: Sequence[Example], scorer: ProposalScorer) -> list[
     ]
 
 
-def box_mask(example: Example, *, model_size: int, stride: int, extraction: ExtractionConfig) -> list[Grounding]:
-    """The decoder's training target as its heatmap, `model_size` / `stride` cells wide, and the boxes made of it."""
+def box_mask(example: Example, model: ModelConfig) -> list[Grounding]:
+    """The decoder's training target, at its resolution, as the heatmap, and the boxes made of it."""
     height, width = example.image.shape[:2]
-    letterbox = Letterbox.fit((width, height), model_size)
+    letterbox = Letterbox.fit((width, height), model.model_size)
     boxes = torch.from_numpy(letterbox.boxes_to_model(example.boxes_xyxy))
-    masks = box_masks(boxes, model_size // stride, stride).numpy()
+    masks = box_masks(boxes, model.model_size // model.heatmap_stride, model.heatmap_stride).numpy()
     answers = []
     for phrase, mask in zip(example.phrases, masks, strict=True):
         heatmap = letterbox.map_to_image(mask)
-        boxes_xyxy, scores = extract(heatmap, extraction, image=example.image)
+        boxes_xyxy, scores = extract(heatmap, model.extraction, image=example.image)
         answers.append(Grounding(phrase, boxes_xyxy, scores, heatmap, example.image))
     return answers
 
@@ -89,9 +90,7 @@ def make_bound(name: str, settings: MethodSettings) -> EvaluatedMethod:
         return EvaluatedMethod(name, clip.weights, partial(annotated_clip, scorer=scorer), made_from=made_from,
                       text=scorer.encode_phrases, precision=precision_name(clip.precision))  # fmt: skip
     if name == BOX_MASK:
-        answer = partial(box_mask, model_size=model.model_size, stride=model.heatmap_stride,
-                         extraction=model.extraction)  # fmt: skip
-        return EvaluatedMethod(name, "none", _each(answer), made_from={"model": plain(model)})
+        return EvaluatedMethod(name, "none", _each(partial(box_mask, model=model)), made_from={"model": plain(model)})
     raise InputError(f"no bound {name!r}: choose from {', '.join(BOUNDS)}")
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from grounding.data.relations import relates
 from grounding.evaluation.metrics import (
@@ -117,17 +118,16 @@ class Summary:
 
     def _breakdowns(self) -> dict[str, dict[str, Any]]:
         """Axis -> kind -> its measures."""
-        kinds = [
+        kinds = pd.DataFrame([
             kinds_of(expression, self.regions.get(expression.image_id, ()), prediction.image_area)
             for prediction, expression in zip(self.predictions, self.expressions, strict=True)
             if expression is not None and prediction.image_area is not None
-        ]
+        ])  # fmt: skip
         if len(kinds) != len(self.predictions):
             return {}
-        by_axis = {axis: np.array([each[axis] for each in kinds]) for axis in kinds[0]}
         return {
-            axis: {kind: self._part(of == kind, MAIN) for kind in sorted(set(of.tolist()), key=in_order)}
-            for axis, of in by_axis.items()
+            axis: {kind: self._part((of == kind).to_numpy(), MAIN) for kind in sorted(of.unique(), key=in_order)}
+            for axis, of in kinds.items()
         }
 
     def _confusion(self) -> dict[str, dict[str, int]]:

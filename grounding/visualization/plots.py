@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
-from itertools import cycle
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -24,7 +23,6 @@ from grounding.evaluation.metrics import BINS
 from grounding.evaluation.summary import BACKGROUND
 from grounding.runtime.errors import visible
 from grounding.visualization.drawing import save_figure
-from grounding.visualization.tables import accuracy_of_group
 
 DPI = 150
 PADDING = 0.08  # inches about each panel
@@ -70,8 +68,8 @@ def accuracy_over_iou(results: Mapping[str, Any]) -> Figure:
     styles: dict[str, dict[str, Any]] = {
         name: {"color": colour, "linewidth": 2} for name, colour in method_colours(results).items()
     }
-    greys = cycler(color=GREYS) * cycler(linestyle=DASHES)
-    styles |= {name: {**style, "linewidth": 1.4} for name, style in zip(bounds, greys(), strict=False)}
+    for name, (grey, dash) in zip(bounds, cycle(product(GREYS, DASHES)), strict=False):
+        styles[name] = {"color": grey, "linewidth": 1.4, "linestyle": dash}
     for name, record in {**results["methods"], **bounds}.items():
         curve, label = record["accuracy_over_iou"], f"{name} (bound)" if name in bounds else name
         axis.plot(curve["threshold"], curve["accuracy"], label=label, **styles[name])
@@ -105,8 +103,8 @@ def _breakdown_panel(axis: Axes, name: str, results: Mapping[str, Any]) -> None:
         title = f"{name} (the {MOST_GROUPS} most frequent of {len(sizes)})"
     width = 0.8 / len(results["methods"])
     for index, (method, colour) in enumerate(method_colours(results).items()):
-        accuracies = [accuracy_of_group(results["methods"][method], name, group) for group in groups]
-        heights = np.array(accuracies, dtype=float)  # a missing one is NaN
+        of_method = results["methods"][method]["breakdowns"][name]
+        heights = [of_method[group]["metrics"]["acc@0.5"] for group in groups]
         left = np.arange(len(groups)) - 0.4 + index * width
         axis.bar(left, heights, width, align="edge", color=colour, label=method, edgecolor="white", linewidth=0.5)
     across, size = (11, 8) if len(groups) > FEW_GROUPS else (24, 9)

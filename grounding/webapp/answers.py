@@ -73,10 +73,8 @@ def load_methods(
     methods: MethodNames, model: ModelConfig, proposals: ProposalsConfig, device: str | torch.device
 ) -> dict[str, PageMethod]:
     """What is served, by name: methods that look at images."""
-    blind = next((name for name in BLIND if name in methods), None)
-    if blind or not methods:
-        wrong = f"{blind!r} looks at no image" if blind else "run is empty"
-        raise InputError(f"{wrong}: give run folders, RN50, zero-shot, gradcam, yolo-clip or reclip")
+    if blind := [name for name in BLIND if name in methods]:
+        raise InputError(f"{blind[0]!r} looks at no image: give runs, RN50, zero-shot, gradcam, yolo-clip or reclip")
     # All that look at images are of this type.
     return {each.name: cast(PageMethod, each) for each in named_methods(methods, model, proposals, device)}
 

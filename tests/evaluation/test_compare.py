@@ -147,7 +147,7 @@ def test_changed_settings_are_measured_anew(other: EvaluateConfig) -> None:
 
 
 def test_wrong_names_are_refused(other: EvaluateConfig) -> None:
-    for changed, said in (({"bounds": ["sky"]}, "no bound 'sky'"), ({"methods": []}, "names no method")):
+    for changed, said in (({"bounds": ["sky"]}, "no bound 'sky'"), ({"methods": []}, "no method is named")):
         with pytest.raises(InputError, match=said):
             comparison.compare(replace(other, **changed))
     assert not other.output.exists()

@@ -82,12 +82,12 @@ def test_rival():
     ],
 )
 def test_what_is_wanted_is_chosen_and_said(show, expected, said):
-    selection = select_examples(BOTH, show, 5)
-    assert [example["demo"] for example in selection.examples] == expected
-    assert ("zero-shot" in selection.examples[0]) == (show == "disputed")
-    assert said in selection.explanation and ("representative" in selection.explanation) == (show == "random")
+    explanation, chosen = select_examples(BOTH, show, 5)
+    assert [example["demo"] for example in chosen] == expected
+    assert ("zero-shot" in chosen[0]) == (show == "disputed")
+    assert said in explanation and ("representative" in explanation) == (show == "random")
     right = 100 * np.mean([row["iou"] >= 0.5 for row in FIRST])
-    assert f"demo answers {right:.1f}\N{NO-BREAK SPACE}% " in selection.explanation
+    assert f"demo answers {right:.1f}\N{NO-BREAK SPACE}% " in explanation
 
 
 def drawn(path, size, annotated, boxes, colour=(150, 30, 60)):
