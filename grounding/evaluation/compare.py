@@ -206,6 +206,5 @@ def _computed_with(config: EvaluateConfig, launch: PartialState) -> dict[str, An
 def _result(method: EvaluatedMethod, summary: Summary, first: Summary) -> dict[str, Any]:
     """What results.json says of a method: its measures, and how its boxes were made where that was to choose."""
     behind = summary.behind(first) if summary is not first else {}
-    names = ("extraction", "extraction_chosen_on")
-    chosen = {name: method.made_from[name] for name in names if name in method.made_from}
+    chosen = {name: value for name, value in method.made_from.items() if name.startswith("extraction")}
     return {**summary.report(), **({"behind": behind} if behind else {}), **chosen}

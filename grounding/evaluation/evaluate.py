@@ -146,15 +146,14 @@ def _prediction(method: EvaluatedMethod, expression: Expression, grounding: Grou
     # To thousandths of a pixel, before anything is measured: a file of predictions then says all there is to say.
     kept = grounding.boxes_xyxy[: None if method.at_random else BOXES_KEPT]
     boxes_xyxy = np.round(kept.astype(np.float64), 3)
-    inside = None if method.at_random else mass_inside(grounding.heatmap, np.array(expression.box_xyxy))
-    height, width = grounding.image.shape[:2]
+    inside = None if method.at_random else round(mass_inside(grounding.heatmap, np.array(expression.box_xyxy)), 5)
     return Prediction.about(
         expression,
         boxes_xyxy.tolist(),
         [round(float(score), 5) for score in grounding.scores[: len(boxes_xyxy)]],
-        image_area=float(height * width),
+        image_area=float(grounding.image[..., 0].size),
         point_xy=hottest_point(grounding.heatmap),
-        mass_inside=None if inside is None else round(inside, 5),
+        mass_inside=inside,
         seconds=round(seconds, 6),
         no_proposal=grounding.no_proposal,
         at_random=method.at_random,
@@ -163,10 +162,11 @@ def _prediction(method: EvaluatedMethod, expression: Expression, grounding: Grou
 
 def _given(given: Mapping[int, Prediction], example: Example) -> list[Prediction]:
     """What has been answered elsewhere, with what only the image says."""
-    height, width = example.image.shape[:2]
-    answers = [given[each.sent_id] for each in example.expressions]
-    return [replace(each, boxes_xyxy=each.boxes_xyxy[:BOXES_KEPT], scores=each.scores[:BOXES_KEPT],
-                    image_area=float(height * width)) for each in answers]  # fmt: skip
+    area = float(example.image[..., 0].size)
+    return [
+        replace(each, boxes_xyxy=each.boxes_xyxy[:BOXES_KEPT], scores=each.scores[:BOXES_KEPT], image_area=area)
+        for each in (given[asked.sent_id] for asked in example.expressions)
+    ]
 
 
 def _with_semantics(
@@ -175,12 +175,12 @@ def _with_semantics(
     """The predictions with what CLIP says of their crops, where it is asked."""
     if similarity is None:
         return [predictions for _, predictions in answered]
-    answers = [[each.answers_xyxy for each in predictions] for _, predictions in answered]
-    meanings = similarity.measure([example for example, _ in answered], answers)
+    examples, predictions = zip(*answered, strict=True)
+    meanings = similarity.measure(examples, [[each.answers_xyxy for each in of_image] for of_image in predictions])
     return [
         [
             replace(each, semantics={name: round(value, 5) for name, value in meaning.items()})
-            for each, meaning in zip(predictions, of_image, strict=True)
+            for each, meaning in zip(*of_image, strict=True)
         ]
-        for (_, predictions), of_image in zip(answered, meanings, strict=True)
+        for of_image in zip(predictions, meanings, strict=True)
     ]

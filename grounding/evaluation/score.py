@@ -23,7 +23,6 @@ from grounding.runtime.errors import InputError
 from grounding.runtime.files import read_text
 from grounding.types import Expression
 
-NO_BOX = ([[0.0, 0.0, 0.0, 0.0]], [0.0])  # the answer of a system that gave none: it overlaps nothing
 CORNERS, COCO = "x1, y1, x2, y2", "x, y, width, height"
 FORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {  # (N, 4) as written -> (N, 4) corners
     CORNERS: lambda boxes: boxes,
@@ -149,9 +148,9 @@ def _read_coco(path: Path, expressions: Mapping[int, Expression]) -> Iterator[Pr
 
 
 def _beside(sent_id: Any, expressions: Mapping[int, Expression], boxes: Any, scores: Any) -> Prediction:
-    """A system's boxes beside what was asked; no box is a wrong answer."""
+    """A system's boxes beside what was asked; where it gave none, one that overlaps nothing."""
     if sent_id not in expressions:
         raise ValueError(f"sent_id {sent_id!r} is not in the split")
     if not boxes and not scores:
-        return Prediction.about(expressions[sent_id], *NO_BOX, no_proposal=True)
+        return Prediction.about(expressions[sent_id], np.zeros((1, 4)), [0], no_proposal=True)
     return Prediction.about(expressions[sent_id], boxes, scores)

@@ -80,8 +80,7 @@ def choose(rows: Iterable[AnswerRow], show: Show, count: int) -> list[AnswerRow]
         return [ordered[index] for index in np.random.default_rng(SEED).permutation(len(ordered))[:count]]
     if show == "worst":
         ordered = [row for row in ordered if row["iou"] < CORRECT_IOU]
-    sign = 1 if show == "worst" else -1
-    ordered.sort(key=lambda row: (sign * row["iou"], -row["scores"][0]))
+    ordered.sort(key=lambda row: (row["iou"] if show == "worst" else -row["iou"], -row["scores"][0]))
     of_image: dict[Any, AnswerRow] = {}
     for row in ordered:
         of_image.setdefault(row["image_id"], row)

@@ -72,12 +72,11 @@ class Handlers:
             photo = receive(path, max_pixels=self.max_pixels)
         except InputError as error:
             return {**at_first, ui.upload: None, ui.status: pictures.error_line(str(error))}
-        shown = pictures.draw(photo, [])
         sentence = f"{photo.name}, {photo.size[0]} x {photo.size[1]} pixels. Type what to look for, then Find."
         return {
             **at_first,
             ui.photo: photo,
-            ui.picture: pictures.image_element(shown, f"the photo {photo.name}"),
+            ui.picture: pictures.image_element(pictures.draw(photo, []), f"the photo {photo.name}"),
             ui.status: pictures.status_line(sentence),
         }
 
