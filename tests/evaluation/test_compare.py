@@ -87,7 +87,7 @@ def test_folder_holds_predictions_tables_plots_and_page(finished) -> None:
         "compare.lock", "extraction",
     }  # fmt: skip
     assert {"tables.md", "tables.tex", "comparison.csv"} <= {path.name for path in (folder / "tables").iterdir()}
-    assert len(list((folder / "plots").glob("*.png"))) >= 5
+    assert len(list((folder / "plots").glob("*.png"))) == 4
     page = (folder / "report.html").read_text()
     assert all(name in page for name in (*METHODS, *BOUNDS)) and not list(folder.rglob("*.part"))
 
