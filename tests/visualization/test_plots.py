@@ -50,6 +50,10 @@ def test_a_method_has_its_own_colour_in_every_plot():
     assert list(colours) == list(METHODS) and len(set(colours.values())) == 5 and set(colours.values()) <= set(PALETTE)
     lines = lines_of(accuracy_over_iou(RESULTS).axes[0])
     assert all(lines[name].get_color() == colours[name] for name in METHODS)
+    of_bounds = {
+        (line.get_color(), str(line._unscaled_dash_pattern)) for name, line in lines.items() if "(bound)" in name
+    }
+    assert len(of_bounds) == len(RESULTS["bounds"]) > 3, "their lines are told apart"
     bars = breakdowns(RESULTS).axes[0].containers
     assert {bar.get_label(): to_hex(bar[0].get_facecolor()).upper() for bar in bars} == colours
 
