@@ -22,7 +22,7 @@ from benchmarks.measuring import run
 from benchmarks.pages import write_between
 from grounding.data.refcocog import RefCOCOg
 from grounding.evaluation.metrics import ious_with, point_inside
-from grounding.evaluation.significance import paired_difference
+from grounding.evaluation.significance import paired_differences
 from grounding.extraction import ExtractionConfig, extract
 from grounding.geometry import hottest_point
 from grounding.methods.load import load
@@ -147,7 +147,7 @@ def difference(
 ) -> tuple[float, tuple[float, float]]:
     """Of the means over seeds on the same phrases, with its 95 % interval over images."""
     ours, theirs = (np.mean([each.values[measure_name] for each in side], axis=0) for side in (of_seeds, others))
-    found = paired_difference(ours, theirs, of_seeds[0].image_ids)
+    [found] = paired_differences(ours[None], theirs[None], of_seeds[0].image_ids)
     return found.difference, found.interval
 
 

@@ -71,10 +71,9 @@ def main(
         output: Markdown file with the two marks, beside which docs/claims.json is written too.
     """
     config = EvaluateConfig(METHODS, data, work, split="val", extraction_split="train", bounds=BOUNDS, device="cpu")
-    comparison = compare(config)
-    assert comparison is not None  # one process
-    claims = claims_of(comparison.results)
-    images, split = comparison.results["images"], comparison.results["split"]
+    results = compare(config)
+    claims = claims_of(results)
+    images, split = results["images"], results["split"]
     text = f"{table(claims)}\n\n{images} images of {split}, {claims[ROWS[0].claim].n:,} expressions."
     write_between(output, BEGIN, END, f"\n{text}\n")
     record({f"calibration/{name}": claim for name, claim in claims.items()})

@@ -21,7 +21,7 @@ from benchmarks.results import CALIBRATION, NAMES, OURS, RULES, SETS_PREFIX
 from grounding.data.refcocog import RefCOCOg
 from grounding.evaluation.metrics import hits, ious_with, point_inside
 from grounding.evaluation.predictions import Prediction, read_predictions
-from grounding.evaluation.significance import paired_difference
+from grounding.evaluation.significance import paired_differences
 from grounding.runtime.errors import InputError
 from grounding.types import Expression
 
@@ -125,7 +125,7 @@ def measured(goal: Goal, answers: dict[str, list[Prediction]], tags: dict[int, t
             f"no expression that was answered has the tag {goal.tag!r}: give the data set of the comparison"
         )
     mine, other = (np.array([_value(goal.measure, side[i]) for i in chosen]) for side in (ours, theirs))
-    found = paired_difference(mine, other, np.array([ours[i].image_id for i in chosen]))
+    [found] = paired_differences(mine[None], other[None], np.array([ours[i].image_id for i in chosen]))
     return Claim(found.difference, COMMAND, found.interval, len(chosen), goal=(goal.least, None),
                  surely=goal.least == 0)  # fmt: skip
 

@@ -18,8 +18,9 @@ from grounding.data.supervision import box_masks
 from grounding.evaluation.evaluate import EvaluatedMethod
 from grounding.evaluation.metrics import ious_with
 from grounding.evaluation.registry import MethodSettings, make_method
-from grounding.extraction import ExtractionConfig, extract
+from grounding.extraction import extract
 from grounding.geometry import Letterbox
+from grounding.methods.config import ModelConfig
 from grounding.methods.names import BLIND
 from grounding.methods.proposals import Proposer, load_proposer
 from grounding.methods.yolo_clip import ProposalScorer, boxes_to_choose_from, grounding_of_boxes
@@ -31,22 +32,16 @@ RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK = "random-proposal", "yol
 BOUNDS = (*BLIND, RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK)
 
 
-def random_proposal(example: Example, proposer: Proposer) -> list[Grounding]:
-    """Every proposal, all with the same score: the answer is any one of them."""
+def proposed_boxes(example: Example, proposer: Proposer, *, oracle: bool) -> list[Grounding]:
+    """Every proposal: an oracle's by their IoU with the annotated box, a perfect choice; else all with the same score,
+    for the answer is any one of them."""
     boxes, found = boxes_to_choose_from(proposer, example.image)
-    scores = np.full(len(boxes), 1 / len(boxes), dtype=np.float32)
+    alike = np.full(len(boxes), 1 / len(boxes), dtype=np.float32)
     return [
-        grounding_of_boxes(phrase, boxes, scores, example.image, no_proposal=not found) for phrase in example.phrases
-    ]
-
-
-def yolo_oracle(example: Example, proposer: Proposer) -> list[Grounding]:
-    """The proposals in the order of their IoU with the annotated box: a perfect choice among them."""
-    boxes, found = boxes_to_choose_from(proposer, example.image)
-    return [
-        grounding_of_boxes(phrase, boxes, ious_with(boxes, annotated), example.image, no_proposal=not found)
+        grounding_of_boxes(phrase, boxes, ious_with(boxes, annotated) if oracle else alike, example.image,
+                           no_proposal=not found)
         for phrase, annotated in zip(example.phrases, example.boxes_xyxy, strict=True)
-    ]
+    ]  # fmt: skip
 
 
 def annotated_clip(examples: Sequence[Example], scorer: ProposalScorer) -> list[list[Grounding]]:
@@ -63,16 +58,16 @@ def annotated_clip(examples: Sequence[Example], scorer: ProposalScorer) -> list[
     ]
 
 
-def box_mask(example: Example, *, model_size: int, stride: int, extraction: ExtractionConfig) -> list[Grounding]:
-    """The decoder's training target as its heatmap, `model_size` / `stride` cells wide, and the boxes made of it."""
+def box_mask(example: Example, model: ModelConfig) -> list[Grounding]:
+    """The decoder's training target, at its resolution, as the heatmap, and the boxes made of it."""
     height, width = example.image.shape[:2]
-    letterbox = Letterbox.fit((width, height), model_size)
+    letterbox = Letterbox.fit((width, height), model.model_size)
     boxes = torch.from_numpy(letterbox.boxes_to_model(example.boxes_xyxy))
-    masks = box_masks(boxes, model_size // stride, stride).numpy()
+    masks = box_masks(boxes, model.model_size // model.heatmap_stride, model.heatmap_stride).numpy()
     answers = []
     for phrase, mask in zip(example.phrases, masks, strict=True):
         heatmap = letterbox.map_to_image(mask)
-        boxes_xyxy, scores = extract(heatmap, extraction, image=example.image)
+        boxes_xyxy, scores = extract(heatmap, model.extraction, image=example.image)
         answers.append(Grounding(phrase, boxes_xyxy, scores, heatmap, example.image))
     return answers
 
@@ -84,7 +79,7 @@ def make_bound(name: str, settings: MethodSettings) -> EvaluatedMethod:
         return make_method(name, settings)
     if name in (RANDOM_PROPOSAL, YOLO_ORACLE):
         proposer = load_proposer(proposals, settings.device)
-        answer = partial(random_proposal if name == RANDOM_PROPOSAL else yolo_oracle, proposer=proposer)
+        answer = partial(proposed_boxes, proposer=proposer, oracle=name == YOLO_ORACLE)
         made_from = {"proposals": plain(proposals), "detector": proposer.sha256}
         return EvaluatedMethod(name, proposer.weights, _each(answer), name == RANDOM_PROPOSAL, made_from,
                       precision="float32")  # whatever CLIP computes in  # fmt: skip
@@ -95,9 +90,7 @@ def make_bound(name: str, settings: MethodSettings) -> EvaluatedMethod:
         return EvaluatedMethod(name, clip.weights, partial(annotated_clip, scorer=scorer), made_from=made_from,
                       text=scorer.encode_phrases, precision=precision_name(clip.precision))  # fmt: skip
     if name == BOX_MASK:
-        answer = partial(box_mask, model_size=model.model_size, stride=model.heatmap_stride,
-                         extraction=model.extraction)  # fmt: skip
-        return EvaluatedMethod(name, "none", _each(answer), made_from={"model": plain(model)})
+        return EvaluatedMethod(name, "none", _each(partial(box_mask, model=model)), made_from={"model": plain(model)})
     raise InputError(f"no bound {name!r}: choose from {', '.join(BOUNDS)}")
 
 

@@ -21,7 +21,7 @@ from grounding.data.pairs import ImagePhrasePairs
 from grounding.data.supervision import refuse_test_split
 from grounding.evaluation.bounds import BOUNDS, make_bound
 from grounding.evaluation.clip_similarity import CLIPSimilarity
-from grounding.evaluation.evaluate import EvaluatedMethod, block_size, predict_blocks
+from grounding.evaluation.evaluate import CROPPED_TOGETHER, EvaluatedMethod, predict_blocks
 from grounding.evaluation.extraction_sweep import ExtractionTuner
 from grounding.evaluation.predictions import read_predictions
 from grounding.evaluation.registry import MethodSettings, code_identity, make_method
@@ -38,8 +38,6 @@ from grounding.runtime.errors import InputError
 from grounding.runtime.files import locked
 from grounding.runtime.launch import refuse_several
 from grounding.runtime.resumable import ResumableFile
-
-WITHOUT_HEATMAPS = frozenset({*ON_CROPS, *BLIND})  # to make boxes of
 
 
 @dataclass(frozen=True)
@@ -86,29 +84,23 @@ class EvaluateConfig:
     workers: NonNegativeInt = 0
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """What a comparison has measured: what results.json holds, and method -> its measured answers."""
-
-    results: dict[str, Any]
-    summaries: dict[str, Summary]
-
-
-def compare(config: EvaluateConfig, *, report: Callable[[Comparison], None] = lambda comparison: None) -> Comparison:
-    """Measure every method and bound that is not measured yet, and write predictions and results.json.
+def compare(
+    config: EvaluateConfig, *, report: Callable[[dict[str, Any], dict[str, Summary]], None] = lambda *measured: None
+) -> dict[str, Any]:
+    """Measure every method and bound that is not measured yet, write predictions and results.json, return the latter.
 
     A method's predictions are kept block by block: a killed comparison goes on where it was, and one that is asked
-    again asks no method again. `report` adds what else the folder holds before results.json says that it is complete.
+    again asks no method again. `report`, of results and method -> its measured answers, adds what else the folder holds
+    before results.json says that it is complete.
 
     Raises:
         InputError: a method, the data or an image cannot be used, or another comparison works in the folder.
     """
     refuse_several("evaluate.py compare")
     refuse_wrong_values(replace(config, methods=given_by_name(config.methods)))
-    if not config.methods:
-        raise InputError("the comparison names no method: give run folders or names, such as zero-shot")
     config = replace(config, methods=[own_method(each) or each for each in config.methods],
                      bounds=[each for each in config.bounds if each not in config.methods])  # fmt: skip
+    names, results_file = method_names(config.methods, config.bounds), config.output / "results.json"
     dataset = open_dataset(config.data, config.split, split_by=config.split_by)
     dataset.check_images()
     launch = join_launch(config.device)
@@ -116,7 +108,6 @@ def compare(config: EvaluateConfig, *, report: Callable[[Comparison], None] = la
     settings = MethodSettings(model, config.proposals, launch.device, config.precision, config.compiled)
     clip = load_clip(model.clip, launch.device, trust_checkpoint=model.trust_checkpoint)
     expressions = {each.sent_id: each for each in dataset.expressions}
-    names, results_file = method_names(config.methods, config.bounds), config.output / "results.json"
     asked = settings_of("compare", config, methods=method_places(names, config.methods))
     refuse_another(results_file, asked)
     bounds = [make_bound(name, settings) for name in config.bounds]
@@ -147,10 +138,9 @@ def compare(config: EvaluateConfig, *, report: Callable[[Comparison], None] = la
             "methods": {each.name: _result(each, summaries[each.name], first) for each in methods},
             "bounds": {each.name: _result(each, summaries[each.name], first) for each in bounds},
         }
-        comparison = Comparison(results, summaries)
-        report(comparison)
+        report(results, summaries)
         write_results(results_file, results)
-    return comparison
+    return results
 
 
 def _predict(
@@ -158,7 +148,8 @@ def _predict(
     launch: PartialState,
 ) -> dict[str, Path]:  # fmt: skip
     """Every method's file of predictions; what is there is not made again."""
-    size = block_size(config.images_per_batch)
+    # Whole batches of crops: a block is answered and measured without regard to any others.
+    size = -(-config.images_per_batch // CROPPED_TOGETHER) * CROPPED_TOGETHER
     # Batch size, device and compilation change no answer beyond rounding, but the time it takes.
     common = {**_computed_with(config, launch), "data": dataset.sha256(), "split": config.split,
               "similarity": clip.sha256, "images_per_batch": int(config.images_per_batch)}  # fmt: skip
@@ -184,7 +175,7 @@ def _predict(
 
 def _tuner(config: EvaluateConfig, launch: PartialState, measured: GroundingDataset) -> ExtractionTuner | None:
     with_heatmaps = [each for each in config.methods if isinstance(each, str) and not is_answer_file(each)
-                     and each not in WITHOUT_HEATMAPS]  # fmt: skip
+                     and each not in (*ON_CROPS, *BLIND)]  # fmt: skip
     if config.extraction_split in (None, config.split) or not with_heatmaps:
         return None
     is_asked = config.extraction_split != EvaluateConfig.extraction_split
@@ -212,6 +203,5 @@ def _computed_with(config: EvaluateConfig, launch: PartialState) -> dict[str, An
 def _result(method: EvaluatedMethod, summary: Summary, first: Summary) -> dict[str, Any]:
     """What results.json says of a method: its measures, and how its boxes were made where that was to choose."""
     behind = summary.behind(first) if summary is not first else {}
-    names = ("extraction", "extraction_chosen_on")
-    chosen = {name: method.made_from[name] for name in names if name in method.made_from}
+    chosen = {name: value for name, value in method.made_from.items() if name.startswith("extraction")}
     return {**summary.report(), **({"behind": behind} if behind else {}), **chosen}

@@ -17,7 +17,7 @@ from grounding.data.supervision import as_set, refuse_test_split
 from grounding.evaluation.evaluate import answers_of
 from grounding.evaluation.registry import MethodSettings, load_method, precision_of
 from grounding.evaluation.result_folder import claim, settings_of, write_results
-from grounding.evaluation.sets import SetAnswer, fit_calibration, intervals_of, set_metrics
+from grounding.evaluation.sets import SetAnswer, fit_calibration, set_metrics
 from grounding.methods.calibration import calibrated
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
@@ -28,7 +28,6 @@ from grounding.methods.own import MethodNames, given_by_name, own_method
 from grounding.methods.proposals import ProposalsConfig
 from grounding.runtime.config_io import plain, refuse_wrong_values
 from grounding.runtime.distributed import join_launch
-from grounding.runtime.errors import InputError
 from grounding.runtime.launch import refuse_several
 from grounding.types import Example, Expression, SetExample
 
@@ -71,15 +70,13 @@ class SetsConfig:
 def compare_sets(config: SetsConfig) -> dict[str, Any]:
     """What sets.json holds, which is also written."""
     refuse_wrong_values(replace(config, methods=given_by_name(config.methods)))
-    if not config.methods:
-        raise InputError("no method is named: give run folders or names, such as zero-shot")
     refuse_several("evaluate.py sets")
     refuse_test_split("threshold_split", config.threshold_split)
+    asked = [own_method(each) or each for each in config.methods]
+    names = method_names(asked)
     measured, chosen_on = (
         GRefCOCO(config.data, split, split_by=config.split_by) for split in (config.split, config.threshold_split)
     )
-    asked = [own_method(each) or each for each in config.methods]
-    names = method_names(asked)
     claim(config.output / "sets.json", settings_of("sets", config, methods=method_places(names, asked)))
     settings = MethodSettings(shared_model(config.methods, config.model), config.proposals,
                               join_launch(config.device).device, config.precision)  # fmt: skip
@@ -97,10 +94,11 @@ def compare_sets(config: SetsConfig) -> dict[str, Any]:
         if calibration is None:
             calibration = fit_calibration(ask(chosen_on))
             answers = [calibrated(each, calibration) for each in answers]
+        metrics, intervals = set_metrics(answers)
         methods[name] = {
             "n": len(answers),
-            "metrics": set_metrics(answers),
-            "intervals": intervals_of(answers),
+            "metrics": metrics,
+            "intervals": intervals,
             "calibration": plain(calibration),
             "calibrated_on": config.threshold_split if fitted else "its own",
             "weights": grounder.weights,

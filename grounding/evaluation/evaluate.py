@@ -51,11 +51,6 @@ def method_of(grounder: Grounder) -> EvaluatedMethod:
     return EvaluatedMethod(grounder.name, grounder.weights, answer, text=getattr(grounder, "text", None))
 
 
-def block_size(images_per_batch: int) -> int:
-    """Images that are answered and measured without regard to any others: whole batches of crops."""
-    return -(-images_per_batch // CROPPED_TOGETHER) * CROPPED_TOGETHER
-
-
 def answers_of(
     grounder: Grounder,
     dataset: Dataset[Example] | Dataset[SetExample],
@@ -87,7 +82,7 @@ def predict_blocks(
     What is answered in a block depends on no other block, to the last bit: no batch reaches over its end, and what the
     method remembers of phrases is forgotten before it. Crops are measured outside of the time that a prediction says.
     """
-    batches_of_blocks = [_parts(block, images_per_batch) for block in blocks]
+    batches_of_blocks = [parts(block, images_per_batch) for block in blocks]
     batches = [list(batch) for of_block in batches_of_blocks for batch in of_block]
     # One loader for all blocks: its workers read on while a block ends.
     examples = iter(ImageLoader(dataset, batch_sampler=batches, num_workers=workers, collate_fn=list))
@@ -105,8 +100,7 @@ def predict_blocks(
             for batch in islice(examples, len(of_block)):
                 answered += _answered(method, batch)
                 bar.update(len(batch))
-            parts = _parts(answered, CROPPED_TOGETHER)
-            yield [of_image for part in parts for of_image in _with_semantics(part, similarity)]
+            yield [each for part in parts(answered, CROPPED_TOGETHER) for each in _with_semantics(part, similarity)]
 
 
 def evaluate(
@@ -118,7 +112,7 @@ def evaluate(
     What the grounder remembers of phrases is kept: training has it read them once, in one order for all processes.
     """
     rank, size = process_index(), process_count()
-    blocks = _parts(range(len(dataset)), IMAGES_PER_BATCH)
+    blocks = parts(range(len(dataset)), IMAGES_PER_BATCH)
     method = replace(method_of(grounder), text=None)
     answers = predict_blocks(method, dataset, blocks[rank::size], workers=workers, description=description)
     with failing_together():
@@ -131,7 +125,8 @@ def evaluate(
 Sliced = TypeVar("Sliced", bound=Sequence[Any])
 
 
-def _parts(items: Sliced, size: int) -> list[Sliced]:
+def parts(items: Sliced, size: int) -> list[Sliced]:
+    """The items, so many at a time."""
     return [items[start : start + size] for start in range(0, len(items), size)]  # type: ignore[misc]
 
 
@@ -151,15 +146,14 @@ def _prediction(method: EvaluatedMethod, expression: Expression, grounding: Grou
     # To thousandths of a pixel, before anything is measured: a file of predictions then says all there is to say.
     kept = grounding.boxes_xyxy[: None if method.at_random else BOXES_KEPT]
     boxes_xyxy = np.round(kept.astype(np.float64), 3)
-    inside = None if method.at_random else mass_inside(grounding.heatmap, np.array(expression.box_xyxy))
-    height, width = grounding.image.shape[:2]
+    inside = None if method.at_random else round(mass_inside(grounding.heatmap, np.array(expression.box_xyxy)), 5)
     return Prediction.about(
         expression,
         boxes_xyxy.tolist(),
         [round(float(score), 5) for score in grounding.scores[: len(boxes_xyxy)]],
-        image_area=float(height * width),
+        image_area=float(grounding.image[..., 0].size),
         point_xy=hottest_point(grounding.heatmap),
-        mass_inside=None if inside is None else round(inside, 5),
+        mass_inside=inside,
         seconds=round(seconds, 6),
         no_proposal=grounding.no_proposal,
         at_random=method.at_random,
@@ -168,10 +162,11 @@ def _prediction(method: EvaluatedMethod, expression: Expression, grounding: Grou
 
 def _given(given: Mapping[int, Prediction], example: Example) -> list[Prediction]:
     """What has been answered elsewhere, with what only the image says."""
-    height, width = example.image.shape[:2]
-    answers = [given[each.sent_id] for each in example.expressions]
-    return [replace(each, boxes_xyxy=each.boxes_xyxy[:BOXES_KEPT], scores=each.scores[:BOXES_KEPT],
-                    image_area=float(height * width)) for each in answers]  # fmt: skip
+    area = float(example.image[..., 0].size)
+    return [
+        replace(each, boxes_xyxy=each.boxes_xyxy[:BOXES_KEPT], scores=each.scores[:BOXES_KEPT], image_area=area)
+        for each in (given[asked.sent_id] for asked in example.expressions)
+    ]
 
 
 def _with_semantics(
@@ -180,12 +175,12 @@ def _with_semantics(
     """The predictions with what CLIP says of their crops, where it is asked."""
     if similarity is None:
         return [predictions for _, predictions in answered]
-    answers = [[each.answers_xyxy for each in predictions] for _, predictions in answered]
-    meanings = similarity.measure([example for example, _ in answered], answers)
+    examples, predictions = zip(*answered, strict=True)
+    meanings = similarity.measure(examples, [[each.answers_xyxy for each in of_image] for of_image in predictions])
     return [
         [
             replace(each, semantics={name: round(value, 5) for name, value in meaning.items()})
-            for each, meaning in zip(predictions, of_image, strict=True)
+            for each, meaning in zip(*of_image, strict=True)
         ]
-        for (_, predictions), of_image in zip(answered, meanings, strict=True)
+        for of_image in zip(predictions, meanings, strict=True)
     ]

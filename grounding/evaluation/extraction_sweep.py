@@ -104,13 +104,8 @@ class ExtractionTuner:
     made_from: dict[str, Any]
     reading: dict[str, Any]
 
-    @property
-    def chosen_on(self) -> str:
-        """What results say of it."""
-        return f"{self.made_from['split']}, {len(self.dataset)} images"
-
-    def __call__(self, grounder: DenseGrounder, made_from: dict[str, Any]) -> ExtractionConfig:
-        """The best setting for a method, whose heatmaps depend on `made_from`."""
+    def __call__(self, grounder: DenseGrounder, made_from: dict[str, Any]) -> tuple[ExtractionConfig, str]:
+        """The best setting for a method, whose heatmaps depend on `made_from`, and what results say of the choice."""
         path = self.folder / f"{grounder.name}.json"
         origin = json.loads(json.dumps({**self.made_from, "method": made_from}))
         try:
@@ -124,4 +119,4 @@ class ExtractionTuner:
             rows = [{"extraction": plain(setting), **measures} for setting, measures in measured.items()]
             known = {"made_from": origin, "best": SETTINGS.index(best), "rows": rows}
             write_text_atomic(path, json.dumps(known, indent=2) + "\n")
-        return SETTINGS[known["best"]]
+        return SETTINGS[known["best"]], f"{self.made_from['split']}, {len(self.dataset)} images"

@@ -3,8 +3,7 @@
 Localisation: Acc@t and mIoU of the best box (Mao et al. 2016, section 6); GIoU (Rezatofighi et al. 2019, section 3).
 Pointing accuracy: Zhang et al. 2016, "Top-down Neural Attention by Excitation Backprop", section 4.2, without a
 tolerance margin. Recall at k: Plummer et al. 2015, "Flickr30k Entities", section 5. Expected calibration error: Guo et
-al. 2017, "On Calibration of Modern Neural Networks", section 2. Risk-coverage: Geifman and El-Yaniv 2017, "Selective
-Classification for Deep Neural Networks", section 2, drawn as accuracy.
+al. 2017, "On Calibration of Modern Neural Networks", section 2.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ ACCURACY_THRESHOLDS = (0.25, 0.3, 0.5, 0.7, 0.75, 0.9)
 AVERAGED_THRESHOLDS = np.linspace(0.5, 0.95, 10)  # as COCO averages them
 RECALL_AT = (1, 5, 10)
 BINS = 10
-COVERAGES = np.linspace(0.05, 1, 20)
 
 
 def ious_with(boxes_xyxy: np.ndarray, annotated_xyxy: np.ndarray) -> np.ndarray:
@@ -123,16 +121,3 @@ def expected_calibration_error(scores: np.ndarray, right: np.ndarray) -> float:
     """
     bins = reliability(scores, right)
     return sum(each["n"] * abs(each["score"] - each["accuracy"]) for each in bins) / len(scores)
-
-
-def risk_coverage(scores: np.ndarray, right: np.ndarray) -> dict[str, list[float]]:
-    """Accuracy on the surest share of the phrases, for 20 shares from 5 % to all.
-
-    Of equal scores, the mean stands for each, so that their order in the data set does not matter.
-    """
-    _, owner, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    of_equals = (np.bincount(owner, weights=right) / counts)[owner]
-    surest_first = of_equals[np.argsort(-scores, kind="stable")]
-    kept = np.maximum(1, np.round(COVERAGES * len(scores))).astype(int)
-    accuracy = (np.cumsum(surest_first)[kept - 1] / kept).tolist()
-    return {"coverage": COVERAGES.tolist(), "accuracy": accuracy}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
@@ -20,6 +20,8 @@ from grounding.types import Expression
 
 BOXES_KEPT = 10  # per phrase: as many as any measure looks at
 CORRECT_IOU = 0.5
+# What values of any kind raise where numbers and lists are expected.
+DAMAGE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -88,26 +90,22 @@ class Prediction:
         """Of the best box with the annotated one; of an answer at random, the expectation over its boxes."""
         return float(ious_with(self.answers_xyxy, np.array(self.annotated_xyxy)).mean())
 
-    @property
-    def correct(self) -> bool | None:
-        """Whether the IoU reaches `CORRECT_IOU`: what Acc@0.5 counts; None of an answer at random."""
-        return None if self.at_random else self.iou >= CORRECT_IOU
-
     def to_json(self) -> str:
-        """One line of predictions/METHOD.jsonl: the attributes, and `iou` and `correct`, which follow from them."""
-        return json.dumps({**asdict(self), "iou": round(self.iou, 5), "correct": self.correct})
-
-    @classmethod
-    def from_json(cls, line: str) -> Prediction:
-        """The prediction of a line; fields that it does not have are ignored, `iou` and `correct` among them."""
-        return from_plain(json.loads(line), cls, extra="ignore")
+        """One line of predictions/METHOD.jsonl: the attributes, `iou`, and whether it is `correct`, which is what
+        Acc@0.5 counts; null of an answer at random."""
+        correct = None if self.at_random else self.iou >= CORRECT_IOU
+        return json.dumps({**asdict(self), "iou": round(self.iou, 5), "correct": correct})
 
 
-def read_predictions(path: Path) -> Iterator[Prediction]:
-    """The predictions of a file, in its order."""
+def read_predictions(path: Path, make: Callable[[Any], Prediction] | None = None) -> Iterator[Prediction]:
+    """The predictions of a file's lines, in their order: what `make` makes of each, or without it all that it says but
+    what a prediction does not have, such as `correct`."""
     number = 1
     try:
         for number, line in numbered_lines(read_text(path)):  # noqa: B007 (it is named below)
-            yield Prediction.from_json(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}, line {number} is no prediction ({error}): make the file again") from error
+            record = json.loads(line)
+            yield make(record) if make else from_plain(record, Prediction, extra="ignore")
+    except DAMAGE as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise InputError(f"{path}, line {number} is no prediction ({reason}): correct it, make the file again, or give "
+                         "the --data and --split it is about") from error  # fmt: skip

@@ -81,7 +81,7 @@ def make_method(
         if not needs_no_training(str(name)) and (folder_of(str(name)) / EXTRACTION_FILE).is_file():
             chosen_on = EXTRACTION_FILE
         elif tune is not None and extraction.method != "grabcut":
-            extraction, chosen_on = tune(grounder, made_from), tune.chosen_on
+            extraction, chosen_on = tune(grounder, made_from)
         grounder.extraction = extraction
         grounder.raw_scores = needs_no_training(str(name))
         made_from |= {"extraction": plain(extraction), "extraction_chosen_on": chosen_on}

@@ -7,24 +7,22 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from grounding.data.open_dataset import open_dataset
-from grounding.evaluation.predictions import Prediction, read_predictions
+from grounding.evaluation.predictions import DAMAGE, Prediction, read_predictions
 from grounding.evaluation.result_folder import claim, settings_of, write_results
 from grounding.evaluation.summary import IOU, summarise
 from grounding.geometry import box_iou, box_xywh_to_xyxy, box_xyxy_to_xywh
 from grounding.runtime.config_io import refuse_wrong_values
 from grounding.runtime.errors import InputError
-from grounding.runtime.files import numbered_lines, read_text
+from grounding.runtime.files import read_text
 from grounding.types import Expression
 
-NO_BOX = ([[0.0, 0.0, 0.0, 0.0]], [0.0])  # the answer of a system that gave none: it overlaps nothing
-# What values of any kind raise where numbers and lists are expected.
-DAMAGE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 CORNERS, COCO = "x1, y1, x2, y2", "x, y, width, height"
 FORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {  # (N, 4) as written -> (N, 4) corners
     CORNERS: lambda boxes: boxes,
@@ -92,8 +90,8 @@ def read_answers(path: Path, expressions: Mapping[int, Expression]) -> list[Pred
     if not expressions and not in_lines:
         raise InputError(f"{path} does not say what was asked: add --data ROOT and --split")
     found: dict[int, Prediction] = {}
-    read = _read_lines if in_lines else _read_coco
-    for each in read(path, expressions) if expressions else read_predictions(path):
+    of_line = partial(_of_line, expressions=expressions) if expressions else None
+    for each in read_predictions(path, of_line) if in_lines else _read_coco(path, expressions):
         if each.sent_id in found:
             raise InputError(f"{path} answers sent_id {each.sent_id} twice: keep one answer of each")
         order = np.argsort(-np.array(each.scores), kind="stable").tolist()
@@ -130,18 +128,10 @@ def _warn_of_another_form(path: Path, answered: Sequence[Prediction], written: s
         )  # fmt: skip
 
 
-def _read_lines(path: Path, expressions: Mapping[int, Expression]) -> Iterator[Prediction]:
-    number = 1
-    try:
-        for number, line in numbered_lines(read_text(path)):  # noqa: B007 (it is named below)
-            record = json.loads(line)
-            if record.get("at_random"):
-                raise ValueError("it answers at random: leave out --data, the file has the annotations itself")
-            yield _beside(record["sent_id"], expressions, record["boxes_xyxy"], record["scores"])
-    except DAMAGE as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise InputError(f"{path}, line {number} cannot be used ({reason}): correct it, or give the --data and --split "
-                         "it is about") from error  # fmt: skip
+def _of_line(record: Any, expressions: Mapping[int, Expression]) -> Prediction:
+    if record.get("at_random"):
+        raise ValueError("it answers at random: leave out --data, the file has the annotations itself")
+    return _beside(record["sent_id"], expressions, record["boxes_xyxy"], record["scores"])
 
 
 def _read_coco(path: Path, expressions: Mapping[int, Expression]) -> Iterator[Prediction]:
@@ -158,9 +148,9 @@ def _read_coco(path: Path, expressions: Mapping[int, Expression]) -> Iterator[Pr
 
 
 def _beside(sent_id: Any, expressions: Mapping[int, Expression], boxes: Any, scores: Any) -> Prediction:
-    """A system's boxes beside what was asked; no box is a wrong answer."""
+    """A system's boxes beside what was asked; where it gave none, one that overlaps nothing."""
     if sent_id not in expressions:
         raise ValueError(f"sent_id {sent_id!r} is not in the split")
     if not boxes and not scores:
-        return Prediction.about(expressions[sent_id], *NO_BOX, no_proposal=True)
+        return Prediction.about(expressions[sent_id], np.zeros((1, 4)), [0], no_proposal=True)
     return Prediction.about(expressions[sent_id], boxes, scores)

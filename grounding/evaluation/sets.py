@@ -54,43 +54,30 @@ def is_right(answer: SetAnswer) -> bool:
     return len(chosen) == len(answer.annotated_xyxy) == matched(chosen, answer.annotated_xyxy)
 
 
-def set_metrics(answers: Sequence[SetAnswer]) -> dict[str, float]:
-    """The shares (`_shares`) of some answers, and "presence_auroc": the probability that `presence` is higher where
-    something fits than where nothing does, a tie counting half. A measure that no phrase is about is left out.
+def set_metrics(answers: Sequence[SetAnswer]) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    """The measures of some answers, without those that no phrase is about, and the 95 % intervals over images of the
+    shares in which two images at least have a say.
+
+    "set_accuracy" is the share of the phrases whose set of boxes is right (Pr@(F1=1, IoU>=0.5)), "n_acc" of those that
+    fit nothing and get no box, "t_acc" of the others that get one or more; "presence_auroc" the probability that
+    `presence` is higher where something fits than where nothing does, a tie counting half.
     """
-    measured = {name: float(values.mean()) for name, (values, _) in _shares(answers).items()}
-    present, presence = np.array([(len(each.annotated_xyxy) > 0, each.presence) for each in answers]).T
-    fitting, others = presence[present == 1], presence[present == 0]
-    if len(fitting) and len(others):
-        measured["presence_auroc"] = float(mannwhitneyu(fitting, others).statistic) / (len(fitting) * len(others))
-    return measured
-
-
-def intervals_of(answers: Sequence[SetAnswer]) -> dict[str, tuple[float, float]]:
-    """95 % intervals over images of the shares, where two images at least have a say in one."""
-    return {
-        name: tuple(intervals_by_image(values[None], image_ids)[0].tolist())
-        for name, (values, image_ids) in _shares(answers).items()
-        if len(np.unique(image_ids)) > 1
-    }
-
-
-def _shares(answers: Sequence[SetAnswer]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Name of a share -> for each phrase that it is about, whether it counts, and the image's id.
-
-    "set_accuracy" is of the phrases whose set of boxes is right (Pr@(F1=1, IoU>=0.5)), "n_acc" of those that fit
-    nothing and get no box, "t_acc" of the others that get one or more.
-    """
-    absent = np.array([len(answer.annotated_xyxy) == 0 for answer in answers])
-    silent = np.array([not answer.found for answer in answers])
-    right = np.array([is_right(answer) for answer in answers])
-    image_ids = np.array([answer.image_id for answer in answers])
-    shares = {
-        "set_accuracy": (right, image_ids),
-        "n_acc": (silent[absent], image_ids[absent]),
-        "t_acc": (~silent[~absent], image_ids[~absent]),
-    }
-    return {name: share for name, share in shares.items() if len(share[0])}
+    absent = np.array([len(each.annotated_xyxy) == 0 for each in answers])
+    silent = np.array([not each.found for each in answers])
+    right = np.array([is_right(each) for each in answers])
+    image_ids = np.array([each.image_id for each in answers])
+    measured, intervals = {}, {}
+    for name, counts, about in (("set_accuracy", right, np.full(len(answers), True)), ("n_acc", silent, absent),
+                                ("t_acc", ~silent, ~absent)):  # fmt: skip
+        if about.any():
+            measured[name] = float(counts[about].mean())
+        if len(np.unique(image_ids[about])) > 1:
+            intervals[name] = tuple(intervals_by_image(counts[about][None], image_ids[about])[0].tolist())
+    presence = np.array([each.presence for each in answers])
+    if 0 < absent.sum() < len(answers):
+        pairs = absent.sum() * (~absent).sum()
+        measured["presence_auroc"] = float(mannwhitneyu(presence[~absent], presence[absent]).statistic / pairs)
+    return measured, intervals
 
 
 def fit_calibration(sets: Sequence[SetAnswer], single: Sequence[SetAnswer] = ()) -> Calibration:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from grounding.data.relations import relates
 from grounding.evaluation.metrics import (
@@ -24,7 +25,6 @@ from grounding.evaluation.metrics import (
     point_inside,
     recall_at,
     reliability,
-    risk_coverage,
 )
 from grounding.evaluation.predictions import Prediction
 from grounding.evaluation.significance import intervals_by_image, paired_differences
@@ -88,7 +88,6 @@ class Summary:
         report["confusion"] = self._confusion()
         if "ece" in metrics:
             report["reliability"] = reliability(scores, right)
-            report["risk_coverage"] = risk_coverage(scores, right)
         ious = [ious_with(each.answers_xyxy, np.array(each.annotated_xyxy)) for each in self.predictions]
         right_at = np.mean([hits(of_query[:, None], IOU_STEPS).mean(axis=0) for of_query in ious], axis=0)
         report["accuracy_over_iou"] = {"threshold": IOU_STEPS.tolist(), "accuracy": right_at.tolist()}
@@ -119,17 +118,16 @@ class Summary:
 
     def _breakdowns(self) -> dict[str, dict[str, Any]]:
         """Axis -> kind -> its measures."""
-        kinds = [
+        kinds = pd.DataFrame([
             kinds_of(expression, self.regions.get(expression.image_id, ()), prediction.image_area)
             for prediction, expression in zip(self.predictions, self.expressions, strict=True)
             if expression is not None and prediction.image_area is not None
-        ]
+        ])  # fmt: skip
         if len(kinds) != len(self.predictions):
             return {}
-        by_axis = {axis: np.array([each[axis] for each in kinds]) for axis in kinds[0]}
         return {
-            axis: {kind: self._part(of == kind, MAIN) for kind in sorted(set(of.tolist()), key=in_order)}
-            for axis, of in by_axis.items()
+            axis: {kind: self._part((of == kind).to_numpy(), MAIN) for kind in sorted(of.unique(), key=in_order)}
+            for axis, of in kinds.items()
         }
 
     def _confusion(self) -> dict[str, dict[str, int]]:

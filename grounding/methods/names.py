@@ -89,8 +89,10 @@ def names_of(method: MethodName | os.PathLike[str]) -> list[str]:
 def method_names(methods: MethodNames, others: Iterable[str] = ()) -> list[str]:
     """A name for each method, the shortest that no other could have: of two runs in a/run and b/run "a-run", "b-run".
 
-    `others` are names of something else. InputError: a method is named twice, or two have one name.
+    `others` are names of something else. InputError: none is named, one is named twice, or two have one name.
     """
+    if not methods:
+        raise InputError("no method is named: give run folders or names, such as zero-shot")
     possible, taken = [names_of(method) for method in methods], [other.casefold() for other in others]
     count = Counter([*taken, *(name.casefold() for each in possible for name in each)])  # on some disks "A" is "a"
     names = [next((name for name in each if count[name.casefold()] == 1), each[-1]) for each in possible]

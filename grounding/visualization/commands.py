@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from typing import Literal
 
@@ -14,9 +14,10 @@ from matplotlib.figure import Figure
 from pydantic import NonNegativeInt, PositiveInt
 from tqdm import tqdm
 
-from grounding.data.dataset import NOWHERE, GroundingDataset
+from grounding.data.dataset import NOWHERE
 from grounding.data.images import images_in, read_image
 from grounding.data.open_dataset import open_dataset
+from grounding.evaluation.evaluate import parts
 from grounding.evaluation.registry import named_methods
 from grounding.extraction import ExtractionConfig
 from grounding.methods.config import ModelConfig
@@ -34,7 +35,6 @@ from grounding.visualization.figures import MethodAnswer, answers, draw_comparis
 PRINT_DPI = 150
 ROWS = 6  # examples of a data set that share a picture
 Read = Callable[[], Example]  # reads an image with its expressions; where nobody knows the box, it is NaN
-Drawings = Mapping[str, Callable[[], Figure]]  # name of a file, without its suffix -> what draws it
 
 
 @dataclass(frozen=True)
@@ -79,30 +79,31 @@ def figure(config: VisualizeConfig) -> list[Path]:
     """A figure of every sheet for every method: image, similarity map, heatmap, boxes. Returns their paths."""
     asked, methods = sheets(config), _load(config)
 
-    def draw(name: str, method: Grounder) -> Figure:
-        answered = [answer for read in asked[name] for answer in answers(method, read())]
-        return draw_figure(answered, title=_title(f"{name}, {method.name}: {method.weights}", answered))
+    def draw() -> Iterator[tuple[str, Figure]]:
+        for method, (name, sheet) in product(methods, asked.items()):
+            answered = [answer for read in sheet for answer in answers(method, read())]
+            title = _title(f"{name}, {method.name}: {method.weights}", answered)
+            yield f"{name}_{method.name}", draw_figure(answered, title=title)
 
-    drawings = {f"{name}_{method.name}": partial(draw, name, method) for method in methods for name in asked}
-    return _write(config, drawings)
+    return _write(config, draw(), count=len(methods) * len(asked))
 
 
 def compare(config: VisualizeConfig) -> list[Path]:
     """A figure of every sheet with a column per method. Returns their paths."""
     asked, methods = sheets(config), _load(config)
-
-    def draw(name: str) -> Figure:
-        rows: list[list[MethodAnswer]] = []
-        for read in asked[name]:
-            example = read()
-            rows += map(list, zip(*(answers(method, example) for method in methods), strict=True))
-        return draw_comparison(rows, title=_title(f"{name}, {methods[0].weights}", chain(*rows)))
-
     side_by_side = "_".join(method.name for method in methods)
-    return _write(config, {f"{name}_{side_by_side}_compared": partial(draw, name) for name in asked})
+
+    def draw() -> Iterator[tuple[str, Figure]]:
+        for name, sheet in asked.items():
+            answered = [[answers(method, example) for method in methods] for example in (read() for read in sheet)]
+            rows = [row for of_image in answered for row in zip(*of_image, strict=True)]
+            title = _title(f"{name}, {methods[0].weights}", chain(*rows))
+            yield f"{name}_{side_by_side}_compared", draw_comparison(rows, title=title)
+
+    return _write(config, draw(), count=len(asked))
 
 
-def sheets(config: VisualizeConfig) -> dict[str, tuple[Read, ...]]:
+def sheets(config: VisualizeConfig) -> dict[str, Sequence[Read]]:
     """All pictures that the configuration asks for: their names, and what each shows, which is read later."""
     refuse_wrong_values(replace(config, methods=given_by_name(config.methods)))
     if (config.image is None) == (config.data is None):
@@ -112,28 +113,22 @@ def sheets(config: VisualizeConfig) -> dict[str, tuple[Read, ...]]:
         phrases = [config.phrases] if isinstance(config.phrases, str) else config.phrases
         if not phrases:
             raise InputError('--image needs something to look for: add --phrases "the red car"')
-        return {name: (partial(_example, file, phrases),) for name, file in named(images_in(config.image))}
+        return {name: [partial(_example, file, phrases)] for name, file in named(images_in(config.image))}
     if config.phrases:
         raise InputError("--phrases goes with --image: --data brings phrases of its own")
     assert config.data is not None
     dataset = open_dataset(config.data, config.split, split_by=config.split_by, group_by="sentence")
-    return _of_data(dataset, f"{config.data.absolute().stem}_{config.split}", count=config.count, seed=config.seed)
+    of_image: dict[int, int] = {}
+    for index in np.random.default_rng(config.seed).permutation(len(dataset)).tolist():
+        of_image.setdefault(dataset.expressions[index].image_id, index)
+    groups = parts([partial(dataset.__getitem__, index) for index in of_image.values()][: config.count], ROWS)
+    name = f"{config.data.absolute().stem}_{config.split}"
+    return {f"{name}_{number}" if len(groups) > 1 else name: group for number, group in enumerate(groups, 1)}
 
 
 def _example(path: Path, phrases: list[str]) -> Example:
     expressions = [Expression(phrase, NOWHERE, 0, index, index, index, path) for index, phrase in enumerate(phrases)]
     return Example(read_image(path), tuple(expressions))
-
-
-def _of_data(dataset: GroundingDataset, name: str, *, count: int, seed: int) -> dict[str, tuple[Read, ...]]:
-    drawn: dict[int, int] = {}
-    for index in np.random.default_rng(seed).permutation(len(dataset)):
-        drawn.setdefault(dataset.expressions[index].image_id, int(index))
-        if len(drawn) == count:
-            break
-    examples = [partial(dataset.__getitem__, index) for index in drawn.values()]
-    groups = [tuple(examples[start : start + ROWS]) for start in range(0, len(examples), ROWS)]
-    return {f"{name}_{number}" if len(groups) > 1 else name: group for number, group in enumerate(groups, 1)}
 
 
 def named(paths: list[Path]) -> list[tuple[str, Path]]:
@@ -153,8 +148,6 @@ def _title(title: str, answered: Iterable[MethodAnswer]) -> str:
 
 
 def _load(config: VisualizeConfig) -> list[Grounder]:
-    if not config.methods:
-        raise InputError("no method is named: give run folders or names, such as refshapes or zero-shot")
     methods = named_methods(config.methods, config.model, config.proposals, join_launch(config.device).device)
     if config.extraction is not None:
         for method in (each for each in methods if isinstance(each, DenseGrounder)):
@@ -162,10 +155,10 @@ def _load(config: VisualizeConfig) -> list[Grounder]:
     return methods
 
 
-def _write(config: VisualizeConfig, drawings: Drawings) -> list[Path]:
-    """Draw and write one figure after the other."""
+def _write(config: VisualizeConfig, drawn: Iterable[tuple[str, Figure]], *, count: int) -> list[Path]:
+    """Write each figure, under its name, as soon as it is drawn."""
     paths = []
-    for name, draw in tqdm(drawings.items(), desc="pictures", unit="picture", disable=len(drawings) < 2):
+    for name, picture in tqdm(drawn, desc="pictures", unit="picture", total=count, disable=count < 2):
         paths.append(config.output / f"{name}.{config.format}")
-        save_figure(draw(), paths[-1], dpi=PRINT_DPI if config.format != "png" else None)
+        save_figure(picture, paths[-1], dpi=PRINT_DPI if config.format != "png" else None)
     return paths

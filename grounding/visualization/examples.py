@@ -6,7 +6,6 @@ Which ones are chosen depends on the answers, not on their order, and except by 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ from PIL import Image
 from grounding.data.images import read_image
 from grounding.evaluation.predictions import CORRECT_IOU
 from grounding.evaluation.summary import Summary
+from grounding.geometry import Letterbox
 from grounding.visualization.drawing import ANNOTATED_STYLE, RIM, clear_figure, draw_boxes, laid_over
 
 AnswerRow = Mapping[str, Any]  # an answer with what was asked, as `rows_of` makes it
@@ -32,15 +32,6 @@ EXPLANATIONS = {
     "disputed": "By turns where only {method} and where only {rival} is right, the largest gap in IoU first, among "
     f"{{out_of}}. {CHOSEN}",
 }
-
-
-@dataclass(frozen=True)
-class ExampleSelection:
-    """What is shown: what kind of examples, how they were chosen, out of how many, and what they stand for."""
-
-    show: Show
-    explanation: str
-    examples: Sequence[ShownExample]
 
 
 def rows_of(summary: Summary) -> list[AnswerRow]:
@@ -61,36 +52,39 @@ def rival_of(method: str, methods: Sequence[str]) -> str | None:
     return RIVAL if RIVAL in others else next(iter(others), None)
 
 
-def select_examples(answers: Mapping[str, Sequence[AnswerRow]], show: Show, count: int) -> ExampleSelection:
-    """Up to `count` examples: of the first method, or where they are to be "disputed" of it and the second."""
+def select_examples(
+    answers: Mapping[str, Sequence[AnswerRow]], show: Show, count: int
+) -> tuple[str, list[ShownExample]]:
+    """Up to `count` examples: of the first method, or where they are to be "disputed" of it and the second; before
+    them how they were chosen, out of how many, and what they stand for."""
     names = tuple(answers)[: 2 if show == "disputed" else 1]
     rows = answers[names[0]]
     if show == "disputed":
         pairs = choose_disputed(rows, answers[names[1]], count)
     else:
-        choose = {"random": choose_random, "best": choose_best, "worst": choose_worst}[show]
-        pairs = [(row,) for row in choose(rows, count)]
+        pairs = [(row,) for row in choose(rows, show, count)]
     right = " and ".join(f"{name} answers {_share_right(answers[name])}" for name in names)
     out_of = f"{len(rows):,} phrases, of which {right} right (IoU of at least {CORRECT_IOU})"
     explanation = EXPLANATIONS[show].format(out_of=out_of, method=names[0], rival=names[-1])
-    return ExampleSelection(show, explanation, [dict(zip(names, pair, strict=True)) for pair in pairs])
+    return explanation, [dict(zip(names, pair, strict=True)) for pair in pairs]
 
 
-def choose_random(rows: Iterable[AnswerRow], count: int) -> list[AnswerRow]:
-    """Answers by lot, each as likely: a fair sample, in which several may be of one image, as they are in all."""
+def choose(rows: Iterable[AnswerRow], show: Show, count: int) -> list[AnswerRow]:
+    """Answers of one method; of equal ones the first by sent_id.
+
+    At "random" each is as likely: a fair sample, in which several may be of one image, as they are in all. The "best"
+    have the highest IoUs, the "worst" the lowest ones below 0.5; among equal ones the highest scores come first.
+    """
     ordered = sorted(rows, key=lambda row: row["sent_id"])
-    return [ordered[index] for index in np.random.default_rng(SEED).permutation(len(ordered))[:count]]
-
-
-def choose_best(rows: Iterable[AnswerRow], count: int) -> list[AnswerRow]:
-    """The highest IoUs, equal ones by score and then by sent_id."""
-    return _one_per_image(sorted(rows, key=lambda row: (-row["iou"], -row["scores"][0], row["sent_id"])), count)
-
-
-def choose_worst(rows: Iterable[AnswerRow], count: int) -> list[AnswerRow]:
-    """The lowest IoUs below 0.5, among equal ones the highest scores, then by sent_id."""
-    wrong = [row for row in rows if row["iou"] < CORRECT_IOU]
-    return _one_per_image(sorted(wrong, key=lambda row: (row["iou"], -row["scores"][0], row["sent_id"])), count)
+    if show == "random":
+        return [ordered[index] for index in np.random.default_rng(SEED).permutation(len(ordered))[:count]]
+    if show == "worst":
+        ordered = [row for row in ordered if row["iou"] < CORRECT_IOU]
+    ordered.sort(key=lambda row: (row["iou"] if show == "worst" else -row["iou"], -row["scores"][0]))
+    of_image: dict[Any, AnswerRow] = {}
+    for row in ordered:
+        of_image.setdefault(row["image_id"], row)
+    return list(of_image.values())[:count]
 
 
 def choose_disputed(
@@ -99,11 +93,10 @@ def choose_disputed(
     """Pairs of answers to one phrase of which exactly one has IoU >= 0.5.
 
     By turns one where the first method is right and one where the rival is, as long as there are both; on each side the
-    largest gap in IoU comes first, equal ones by sent_id. Phrases that only one method answered are passed over.
+    largest gap in IoU comes first, equal ones by sent_id. Both have answered the same phrases, in one order.
     """
-    by_id = {row["sent_id"]: row for row in rival_rows}
-    pairs = [(row, by_id[row["sent_id"]]) for row in rows if row["sent_id"] in by_id]
-    pairs.sort(key=lambda pair: (-abs(pair[0]["iou"] - pair[1]["iou"]), pair[0]["sent_id"]))
+    pairs = sorted(zip(rows, rival_rows, strict=True),
+                   key=lambda pair: (-abs(pair[0]["iou"] - pair[1]["iou"]), pair[0]["sent_id"]))  # fmt: skip
     sides = [
         [pair for pair in pairs if pair[0]["iou"] >= CORRECT_IOU > pair[1]["iou"]],
         [pair for pair in pairs if pair[1]["iou"] >= CORRECT_IOU > pair[0]["iou"]],
@@ -117,13 +110,6 @@ def choose_disputed(
     return chosen
 
 
-def _one_per_image(ordered: Iterable[AnswerRow], count: int) -> list[AnswerRow]:
-    first: dict[Any, AnswerRow] = {}
-    for row in ordered:
-        first.setdefault(row["image_id"], row)
-    return list(first.values())[:count]
-
-
 def _share_right(rows: Sequence[AnswerRow]) -> str:
     # No line may end before the percent sign.
     return f"{100 * sum(row['iou'] >= CORRECT_IOU for row in rows) / max(1, len(rows)):.1f}\N{NO-BREAK SPACE}%"
@@ -135,8 +121,7 @@ def draw_example(example: ShownExample, colours: Mapping[str, str], *, side: int
     of the photograph end at its border, within it."""
     asked = next(iter(example.values()))
     image = Image.fromarray(read_image(asked["image_path"]))
-    scale = side / max(image.size)
-    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    size = Letterbox.fit(image.size, side).content_size
     stretch = np.tile(np.divide(size, image.size), 2)
     figure, axis = clear_figure(size, dpi=dpi)
 

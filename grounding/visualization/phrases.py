@@ -9,7 +9,7 @@ from textwrap import fill
 import numpy as np
 from matplotlib.axes import Axes
 
-from grounding.geometry import box_iou
+from grounding.geometry import Letterbox, box_iou
 from grounding.methods.stream import GroundedPhrase
 from grounding.types import Grounding
 from grounding.visualization.drawing import (
@@ -59,9 +59,9 @@ def save_phrases(
     small one is enlarged, and the suffix says the format."""
     height, width = image.shape[:2]
     side = max(height, width, LEAST_SIDE)
-    scale = side / max(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    figure, axis = clear_figure(size, dpi=DPI * side / LEAST_SIDE)  # lines and letters grow with the picture
+    figure, axis = clear_figure(
+        Letterbox.fit((width, height), side).content_size, dpi=DPI * side / LEAST_SIDE
+    )  # lines and letters grow with the picture
     show_image(axis, image)
     axis.set_aspect("auto")
     draw_phrases(axis, answers)

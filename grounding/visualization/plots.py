@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
-from itertools import cycle
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,10 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import PercentFormatter
 
+from grounding.evaluation.metrics import BINS
 from grounding.evaluation.summary import BACKGROUND
 from grounding.runtime.errors import visible
 from grounding.visualization.drawing import save_figure
-from grounding.visualization.tables import accuracy_of_group
 
 DPI = 150
 PADDING = 0.08  # inches about each panel
@@ -41,11 +41,11 @@ def draw_plots(results: Mapping[str, Any], folder: Path) -> dict[str, Path]:
     """Draw every plot that these results have the numbers for: its name -> its PNG file, 150 dpi."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = {}
-    for draw in (accuracy_over_iou, breakdowns, confusion, reliability, risk_coverage):
-        figure = draw(results)
-        if figure is not None:
-            paths[draw.__name__] = folder / f"{draw.__name__}.png"
-            save_figure(figure, paths[draw.__name__], dpi=DPI)
+    for draw in (accuracy_over_iou, breakdowns, confusion, reliability):
+        name = draw.__name__  # of a function, and of what it shows in the record of a method
+        if any(record.get(name) for record in results["methods"].values()):
+            paths[name] = folder / f"{name}.png"
+            save_figure(draw(results), paths[name], dpi=DPI)
     return paths
 
 
@@ -58,20 +58,19 @@ def method_colours(results: Mapping[str, Any]) -> dict[str, str]:
     return {name: taken.get(name) or next(others) for name in results["methods"]}
 
 
-def accuracy_over_iou(results: Mapping[str, Any]) -> Figure | None:
+def accuracy_over_iou(results: Mapping[str, Any]) -> Figure:
     """Acc@t of methods and bounds over the threshold t."""
-    methods, bounds = (_with(results.get(kind, {}), "accuracy_over_iou") for kind in ("methods", "bounds"))
-    if not methods:
-        return None
-    figure, axis = _one_panel()
+    bounds = results.get("bounds", {})
+    figure = padded_figure(7.4, 4.2)
+    axis = figure.subplots()
+    tidy(axis)
     axis.axvline(0.5, color="#DDDDDD", linewidth=1)
     styles: dict[str, dict[str, Any]] = {
         name: {"color": colour, "linewidth": 2} for name, colour in method_colours(results).items()
     }
-    for index, name in enumerate(bounds):
-        dash = DASHES[index % len(DASHES)]
-        styles[name] = {"color": GREYS[index // len(DASHES) % len(GREYS)], "linewidth": 1.4, "linestyle": dash}
-    for name, record in {**methods, **bounds}.items():
+    for name, (grey, dash) in zip(bounds, cycle(product(GREYS, DASHES)), strict=False):
+        styles[name] = {"color": grey, "linewidth": 1.4, "linestyle": dash}
+    for name, record in {**results["methods"], **bounds}.items():
         curve, label = record["accuracy_over_iou"], f"{name} (bound)" if name in bounds else name
         axis.plot(curve["threshold"], curve["accuracy"], label=label, **styles[name])
     axis.set(xlabel="IoU threshold t", ylabel="Acc@t", xlim=(0, 1), ylim=(0, 1.01))
@@ -79,12 +78,10 @@ def accuracy_over_iou(results: Mapping[str, Any]) -> Figure | None:
     return figure
 
 
-def breakdowns(results: Mapping[str, Any]) -> Figure | None:
+def breakdowns(results: Mapping[str, Any]) -> Figure:
     """Acc@0.5 of the methods, one panel per kind of breakdown."""
     first, *_ = results["methods"].values()
-    axes = first.get("breakdowns", {})
-    if not axes:
-        return None
+    axes = first["breakdowns"]
     wide = [[name] * 2 for name, groups in axes.items() if len(groups) > FEW_GROUPS]
     narrow = [name for name, groups in axes.items() if len(groups) <= FEW_GROUPS]
     rows = [[*narrow[start : start + 2], EMPTY][:2] for start in range(0, len(narrow), 2)] + wide
@@ -106,8 +103,8 @@ def _breakdown_panel(axis: Axes, name: str, results: Mapping[str, Any]) -> None:
         title = f"{name} (the {MOST_GROUPS} most frequent of {len(sizes)})"
     width = 0.8 / len(results["methods"])
     for index, (method, colour) in enumerate(method_colours(results).items()):
-        accuracies = [accuracy_of_group(results["methods"][method], name, group) for group in groups]
-        heights = [np.nan if accuracy is None else accuracy for accuracy in accuracies]
+        of_method = results["methods"][method]["breakdowns"][name]
+        heights = [of_method[group]["metrics"]["acc@0.5"] for group in groups]
         left = np.arange(len(groups)) - 0.4 + index * width
         axis.bar(left, heights, width, align="edge", color=colour, label=method, edgecolor="white", linewidth=0.5)
     across, size = (11, 8) if len(groups) > FEW_GROUPS else (24, 9)
@@ -118,24 +115,18 @@ def _breakdown_panel(axis: Axes, name: str, results: Mapping[str, Any]) -> None:
     tidy(axis)
 
 
-def reliability(results: Mapping[str, Any]) -> Figure | None:
+def reliability(results: Mapping[str, Any]) -> Figure:
     """Accuracy over score, with the expected calibration error (Guo et al. 2017), over a histogram of the scores."""
-    methods = _with(results["methods"], "reliability")
-    if not methods:
-        return None
+    methods = {name: record for name, record in results["methods"].items() if record.get("reliability")}
     figure = padded_figure(7, 6)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     upper.plot([0, 1], [0, 1], color="#999999", linestyle="--", linewidth=1, label="perfectly calibrated")
     for name, record in methods.items():
-        bins, colour = record["reliability"], method_colours(results)[name]
-        ece = record["metrics"].get("ece")
-        label = name if ece is None else f"{name}, ECE {ece:.3f}"
-        scores, accuracies = [part["score"] for part in bins], [part["accuracy"] for part in bins]
-        upper.plot(scores, accuracies, "o-", color=colour, label=label, markersize=5)
-        width = bins[0]["high"] - bins[0]["low"]
-        counts = np.zeros(round(1 / width))
-        counts[[round(part["low"] / width) for part in bins]] = [part["n"] for part in bins]
-        lower.stairs(counts / counts.sum(), np.linspace(0, 1, len(counts) + 1), color=colour, linewidth=1.5)
+        bins, colour = pd.DataFrame(record["reliability"]), method_colours(results)[name]
+        label = f"{name}, ECE {record['metrics']['ece']:.3f}"
+        upper.plot(bins["score"], bins["accuracy"], "o-", color=colour, label=label, markersize=5)
+        counts, edges = np.histogram(bins[["low", "high"]].mean(axis=1), BINS, (0, 1), weights=bins["n"])
+        lower.stairs(counts / counts.sum(), edges, color=colour, linewidth=1.5)
     upper.set(xlim=(0, 1), ylim=(-0.02, 1.02), ylabel="share with IoU ≥ 0.5")
     lower.set(xlabel="score of the best box", ylabel="share of phrases", ylim=(0, None))
     lower.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -145,28 +136,9 @@ def reliability(results: Mapping[str, Any]) -> Figure | None:
     return figure
 
 
-def risk_coverage(results: Mapping[str, Any]) -> Figure | None:
-    """Accuracy on the most confidently answered share of the phrases (El-Yaniv and Wiener 2010), over that share."""
-    methods = _with(results["methods"], "risk_coverage")
-    if not methods:
-        return None
-    figure, axis = _one_panel()
-    for name, record in methods.items():
-        curve, colour = record["risk_coverage"], method_colours(results)[name]
-        # One phrase alone has accuracy 0 or 1, and a line of one point is not seen.
-        marker = "o" if len(curve["coverage"]) < 20 else None
-        axis.plot(curve["coverage"], curve["accuracy"], color=colour, linewidth=2, label=name, marker=marker)
-    axis.set(xlabel="coverage: answered share of the phrases, highest scores first", ylabel="Acc@0.5 of these")
-    axis.set(xlim=(0, 1.01), ylim=(0, 1.02))
-    figure.legend(loc="outside right upper", frameon=False)
-    return figure
-
-
-def confusion(results: Mapping[str, Any]) -> Figure | None:
+def confusion(results: Mapping[str, Any]) -> Figure:
     """Which category the first method found (columns) where which was wanted (rows), each row as shares."""
     name, record = next(iter(results["methods"].items()))
-    if not record.get("confusion"):
-        return None
     counts = confusion_matrix(record["confusion"])
     totals, columns = counts.sum(axis=1), list(map(visible, counts.columns))
     shares = counts.div(totals, axis=0).to_numpy()
@@ -193,17 +165,6 @@ def confusion_matrix(confusion: Mapping[str, Mapping[str, float]], most: int = M
     counts = counts.rename(index=merged, columns=merged).groupby(level=0).sum().T.groupby(level=0).sum().T
     columns = list(dict.fromkeys([*order[:most], *merged.values(), BACKGROUND]))
     return counts.reindex(index=[each for each in columns if each in counts.index], columns=columns, fill_value=0.0)
-
-
-def _with(records: Mapping[str, Any], part: str) -> dict[str, Any]:
-    return {name: record for name, record in records.items() if record.get(part)}
-
-
-def _one_panel() -> tuple[Figure, Axes]:
-    figure = padded_figure(7.4, 4.2)
-    axis = figure.subplots()
-    tidy(axis)
-    return figure, axis
 
 
 def padded_figure(width: float, height: float) -> Figure:

@@ -14,9 +14,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from grounding.evaluation.compare import Comparison, EvaluateConfig, compare
+from grounding.evaluation.compare import EvaluateConfig, compare
 from grounding.evaluation.predictions import CORRECT_IOU
 from grounding.evaluation.score import ScoreConfig, score
+from grounding.evaluation.summary import Summary
 from grounding.runtime.files import write_text_atomic
 from grounding.visualization.drawing import ANNOTATED_COLOUR
 from grounding.visualization.examples import (
@@ -40,14 +41,14 @@ QUALITY = 82
 def report_comparison(config: EvaluateConfig) -> str:
     """Compare as `evaluation.compare` does, add tables, plots and report.html, and return the table as text."""
 
-    def report(comparison: Comparison) -> None:
+    def report(results: dict[str, Any], summaries: dict[str, Summary]) -> None:
         command = shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
-        first, *_ = names = list(comparison.results["methods"])
-        answers = {name: rows_of(comparison.summaries[name]) for name in (first, rival_of(first, names)) if name}
-        write_report(config.output, comparison.results, answers, command=command)
+        first, *_ = names = list(results["methods"])
+        answers = {name: rows_of(summaries[name]) for name in (first, rival_of(first, names)) if name}
+        write_report(config.output, results, answers, command=command)
 
-    comparison = compare(config, report=report)
-    return f"{render(main_table(comparison.results), 'text')}\nwritten to {config.output}"
+    results = compare(config, report=report)
+    return f"{render(main_table(results), 'text')}\nwritten to {config.output}"
 
 
 def report_score(config: ScoreConfig) -> str:
@@ -67,9 +68,11 @@ def write_report(
         shutil.rmtree(folder / part, ignore_errors=True)
     write_tables(results, folder / "tables")
     plots, colours = draw_plots(results, folder / "plots"), method_colours(results)
-    kinds: list[Show] = ["random", "best", "worst"]
-    kinds += ["disputed"] if len(answers) > 1 else []
-    selected = [select_examples(answers, kind, PICTURES) for kind in kinds]
+    kinds: tuple[Show, ...] = ("random", "best", "worst", "disputed")
+    galleries = []
+    for show in kinds if len(answers) > 1 else kinds[:3]:
+        explanation, examples = select_examples(answers, show, PICTURES)
+        galleries.append((show, explanation, [_card(example, colours) for example in examples]))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -83,9 +86,7 @@ def write_report(
         queries=min(record["n"] for record in results["methods"].values()),
         tables={table.name: table for table in all_tables(results)},
         plots={name: _data_uri(file.read_bytes(), "png") for name, file in plots.items()},
-        galleries=[
-            (each, [_card(example, colours) for example in each.examples]) for each in selected if each.examples
-        ],
+        galleries=[gallery for gallery in galleries if gallery[-1]],
         colours={name: colours[name] for name in answers},
         annotated_colour=ANNOTATED_COLOUR,
         command=command,

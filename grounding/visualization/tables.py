@@ -26,8 +26,8 @@ SEMANTIC_NOTE = (
 )
 
 
-def write_tables(results: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Write tables.md, a CSV of each table, and tables.tex, for the body of a LaTeX document; returns their paths."""
+def write_tables(results: Mapping[str, Any], folder: Path) -> None:
+    """Write tables.md, a CSV of each table, and tables.tex, for the body of a LaTeX document."""
     folder.mkdir(parents=True, exist_ok=True)
     tables = all_tables(results)
     texts = {
@@ -39,7 +39,6 @@ def write_tables(results: Mapping[str, Any], folder: Path) -> list[Path]:
     }
     for name, text in texts.items():
         (folder / name).write_text(writable(text), encoding="utf-8", newline="")
-    return [folder / name for name in texts]
 
 
 def all_tables(results: Mapping[str, Any]) -> list[ResultTable]:
@@ -90,11 +89,9 @@ def difference_table(results: Mapping[str, Any]) -> ResultTable:
 
 def subsets_table(results: Mapping[str, Any]) -> ResultTable:
     """Acc@0.5 on the data set's named subsets."""
-    sizes: dict[str, int] = {}
-    for record in _records(results).values():
-        for tag, subset in record.get("subsets", {}).items():
-            sizes.setdefault(tag, subset["n"])
-    columns = [Column(f"{tag} (n = {size})", (f"{tag} acc@0.5", f"{tag} n"), "{0:.3f}") for tag, size in sizes.items()]
+    first = next(iter(results["methods"].values()))
+    columns = [Column(f"{tag} (n = {subset['n']})", (f"{tag} acc@0.5", f"{tag} n"), "{0:.3f}")
+               for tag, subset in first.get("subsets", {}).items()]  # fmt: skip
     return _of_methods("subsets", "Acc@0.5 on subsets", results, columns)
 
 
@@ -104,7 +101,10 @@ def breakdown_table(results: Mapping[str, Any]) -> ResultTable:
     sections: dict[str, dict[str, Values]] = {}
     for axis, groups in next(iter(methods.values())).get("breakdowns", {}).items():
         sections[axis] = {
-            group: {"n": part["n"], **{name: accuracy_of_group(each, axis, group) for name, each in methods.items()}}
+            group: {
+                "n": part["n"],
+                **{name: each["breakdowns"][axis][group]["metrics"]["acc@0.5"] for name, each in methods.items()},
+            }
             for group, part in groups.items()
         }
     columns = [Column("n", ("n",), "{:.0f}"), *(Column(name, (name,)) for name in methods)]
@@ -176,9 +176,3 @@ def _values(record: Mapping[str, Any]) -> Values:
     for tag, subset in record.get("subsets", {}).items():
         values[f"{tag} n"], values[f"{tag} acc@0.5"] = subset["n"], subset["metrics"].get("acc@0.5")
     return values
-
-
-def accuracy_of_group(record: Mapping[str, Any], axis: str, group: str) -> float | None:
-    """A method's Acc@0.5 on one group of a breakdown; None where it was not measured."""
-    part = record.get("breakdowns", {}).get(axis, {}).get(group, {})
-    return part.get("metrics", {}).get("acc@0.5")

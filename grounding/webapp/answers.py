@@ -43,6 +43,13 @@ def extraction_of(method: PageMethod) -> ExtractionConfig | None:
     return method.extraction if isinstance(method, DenseGrounder) else None
 
 
+def controls_of(method: PageMethod) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the menu of extractions and the threshold's slider show for a method that has just been chosen."""
+    own = extraction_of(method)
+    menu = {"choices": extractions_of(method), "value": own.method if own else None, "visible": own is not None}
+    return menu, {"value": own.relative if own else 0.5, "visible": bool(own and own.method == "components")}
+
+
 def knows_photographs(method: PageMethod) -> bool:
     """Whether its CLIP has seen any: the one that comes with this package knows drawings only."""
     if isinstance(method, OwnGrounder):
@@ -66,10 +73,8 @@ def load_methods(
     methods: MethodNames, model: ModelConfig, proposals: ProposalsConfig, device: str | torch.device
 ) -> dict[str, PageMethod]:
     """What is served, by name: methods that look at images."""
-    blind = next((name for name in BLIND if name in methods), None)
-    if blind or not methods:
-        wrong = f"{blind!r} looks at no image" if blind else "run is empty"
-        raise InputError(f"{wrong}: give run folders, RN50, zero-shot, gradcam, yolo-clip or reclip")
+    if blind := [name for name in BLIND if name in methods]:
+        raise InputError(f"{blind[0]!r} looks at no image: give runs, RN50, zero-shot, gradcam, yolo-clip or reclip")
     # All that look at images are of this type.
     return {each.name: cast(PageMethod, each) for each in named_methods(methods, model, proposals, device)}
 

@@ -19,7 +19,7 @@ from grounding.extraction import ExtractionConfig
 from grounding.runtime.errors import InputError
 from grounding.types import Grounding
 from grounding.webapp import pictures
-from grounding.webapp.answers import Answerer, about, extraction_of, extractions_of
+from grounding.webapp.answers import Answerer, about, controls_of, extraction_of, extractions_of
 from grounding.webapp.uploads import ExampleImage, Photo, phrases_of, receive
 
 if TYPE_CHECKING:
@@ -64,17 +64,19 @@ class Handlers:
 
     def take(self, values: Values) -> Values:
         """A photo was dropped: show it."""
-        ui, at_first = self.ui, self.forget(values)
+        ui, at_first, path = self.ui, self.forget(values), Path(values[self.ui.upload]["path"])
         try:
-            photo = receive(self._uploaded(Path(values[ui.upload]["path"])), max_pixels=self.max_pixels)
+            # A client may have made up the path.
+            if not path.resolve().is_relative_to(Path(ui.upload.GRADIO_CACHE).resolve()):
+                raise InputError("this file was not uploaded: drop it on the page")
+            photo = receive(path, max_pixels=self.max_pixels)
         except InputError as error:
             return {**at_first, ui.upload: None, ui.status: pictures.error_line(str(error))}
-        shown = pictures.draw(photo, [])
         sentence = f"{photo.name}, {photo.size[0]} x {photo.size[1]} pixels. Type what to look for, then Find."
         return {
             **at_first,
             ui.photo: photo,
-            ui.picture: pictures.image_element(shown, f"the photo {photo.name}"),
+            ui.picture: pictures.image_element(pictures.draw(photo, []), f"the photo {photo.name}"),
             ui.status: pictures.status_line(sentence),
         }
 
@@ -115,18 +117,19 @@ class Handlers:
     def change_method(self, values: Values) -> Values:
         """Another method answers, with its own way to boxes."""
         ui, method = self.ui, self.answerer.methods[values[self.ui.method]]
-        own = extraction_of(method)
-        chosen: Values = {ui.extraction: own.method, ui.relative: own.relative} if own else {ui.extraction: None}
-        updates = self._visible(chosen[ui.extraction])
-        for component, value in chosen.items():
-            updates[component]["value"] = value
-        updates[ui.extraction]["choices"] = [(name, name) for name in extractions_of(method)]
-        updates[ui.about] = pictures.status_line(about(method))
-        return {**self.redraw({**values, **chosen}), **updates}
+        menu, threshold = controls_of(method)
+        chosen = {ui.extraction: menu["value"], ui.relative: threshold["value"]}
+        return {
+            **self.redraw({**values, **chosen}),
+            ui.extraction: gr.update(**menu),
+            ui.relative: gr.update(**threshold),
+            ui.about: pictures.status_line(about(method)),
+        }
 
     def change_extraction(self, values: Values) -> Values:
         """Boxes are made in another way, whose parameter becomes visible."""
-        return {**self.redraw(values), **self._visible(values[self.ui.extraction])}
+        ui = self.ui
+        return {**self.redraw(values), ui.relative: gr.update(visible=values[ui.extraction] == "components")}
 
     def redraw(self, values: Values) -> Values:
         """A control was moved: the same question again, which is answered from what is kept."""
@@ -157,12 +160,6 @@ class Handlers:
         content = f"data:application/json;base64,{b64encode(text.encode()).decode()}"
         return {self.ui.download: {"name": f"{Path(question.photo.name).stem}_grounded.json", "content": content}}
 
-    def _uploaded(self, path: Path) -> Path:
-        """The path, which a client may have made up, unless it leads out of the folder of uploads."""
-        if not path.resolve().is_relative_to(Path(self.ui.upload.GRADIO_CACHE).resolve()):
-            raise InputError("this file was not uploaded: drop it on the page")
-        return path
-
     def _answers(self, question: Question, values: Values) -> tuple[list[Grounding], ExtractionConfig | None]:
         """And how their boxes were made; None where they are proposals."""
         ui, name = self.ui, values[self.ui.extraction]
@@ -172,13 +169,6 @@ class Handlers:
         if extraction is not None and name in extractions_of(method):
             extraction = replace(extraction, method=name, relative=relative)
         return self.answerer.ask(question.photo, question.phrases, method.name, extraction), extraction
-
-    def _visible(self, extraction: str | None) -> Values:
-        """Updates that show the controls which have a meaning for an extraction, and hide the others."""
-        return {
-            self.ui.extraction: gr.update(visible=extraction is not None),
-            self.ui.relative: gr.update(visible=extraction == "components"),
-        }
 
 
 def _number(values: Values, slider: gr.Slider) -> float:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from grounding.data.images import SUFFIXES, read_image
 from grounding.visualization.drawing import OPACITY
-from grounding.webapp.answers import Answerer, PageMethod, about, extraction_of, extractions_of
+from grounding.webapp.answers import Answerer, PageMethod, about, controls_of
 from grounding.webapp.events import Handlers, in_words
 from grounding.webapp.guard import UploadsOnlyBlocks
 from grounding.webapp.pictures import NOTHING_YET, status_line
@@ -38,8 +38,8 @@ class Components:
     belong to one session each."""
 
     def __init__(self, methods: Sequence[PageMethod], examples: Sequence[ExampleImage]) -> None:
-        own = extraction_of(methods[0])
         names = [method.name for method in methods]
+        menu, threshold = controls_of(methods[0])
         self.photo, self.question = gr.State(None), gr.State(None)
         sources = "Examples: " + "; ".join(dict.fromkeys(example.source for example in examples))
         gr.HTML("<h1>Visual grounding</h1>", elem_id="title", apply_default_css=False)
@@ -59,14 +59,9 @@ class Components:
                 with gr.Group(elem_id="making"):
                     self.method = gr.Dropdown(names, value=names[0], label="Method", filterable=False, elem_id="method")
                     self.about = gr.HTML(status_line(about(methods[0])), padding=False, elem_id="about")
-                    self.extraction = gr.Radio(
-                        extractions_of(methods[0]), value=own.method if own else None, visible=own is not None,
-                        label="Boxes from the heatmap", elem_id="extraction",
-                    )  # fmt: skip
-                    self.relative = gr.Slider(
-                        0.05, 0.95, own.relative if own else 0.5, step=0.01, elem_id="relative",
-                        label="Threshold, as a share of the maximum", visible=bool(own and own.method == "components"),
-                    )  # fmt: skip
+                    self.extraction = gr.Radio(**menu, label="Boxes from the heatmap", elem_id="extraction")
+                    self.relative = gr.Slider(0.05, 0.95, **threshold, step=0.01, elem_id="relative",
+                                              label="Threshold, as a share of the maximum")  # fmt: skip
             with gr.Column(scale=7, min_width=420, elem_id="answering"):
                 self.status = gr.HTML("", elem_id="status", apply_default_css=False)
                 self.picture = gr.HTML(NOTHING_YET, elem_id="answer", apply_default_css=False)
@@ -76,13 +71,6 @@ class Components:
                 self.download = gr.JSON(visible="hidden")
         self.all: list[gr.components.Component] = list(vars(self).values())
 
-    @property
-    def given(self) -> list[gr.components.Component]:
-        """What handlers read: the session's states and what its user sets, but no answer, which is large."""
-        answers = (self.examples, self.ask, self.about, self.picture, self.table, self.status, self.save_record,
-                   self.download)  # fmt: skip
-        return [component for component in self.all if component not in answers]
-
 
 def build_page(answerer: Answerer, examples: Sequence[ExampleImage], *, max_pixels: int) -> gr.Blocks:
     """The page, ready to be launched; its queue and the time for which uploads are kept are bounded."""
@@ -91,11 +79,13 @@ def build_page(answerer: Answerer, examples: Sequence[ExampleImage], *, max_pixe
     ) as page:
         ui = Components(list(answerer.methods.values()), examples)
         handlers = Handlers(answerer, examples, ui, max_pixels=max_pixels)
+        # The session's states and what its user sets, but no answer, which is large.
+        given = {ui.photo, ui.question, ui.upload, ui.phrases, ui.method, ui.extraction, ui.relative, ui.opacity}
         # Gradio refuses an emptied number field without saying why; the handlers tell it in words.
         unchecked: dict[str, Any] = {"preprocess": False, "api_visibility": "private"}
 
         def on(event: Any, handler: Callable[..., Any], **options: Any) -> Any:
-            return event(in_words(handler, ui.status), set(ui.given), ui.all, concurrency_id="answers",
+            return event(in_words(handler, ui.status), given, ui.all, concurrency_id="answers",
                          concurrency_limit=AT_ONCE, **unchecked, **options)  # fmt: skip
 
         on(ui.upload.upload, handlers.take, show_progress_on=ui.picture)

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from grounding.extraction import ExtractionConfig
+from grounding.geometry import Letterbox
 from grounding.runtime.config_io import plain
 from grounding.types import Grounding
 from grounding.visualization.drawing import (
@@ -35,8 +36,7 @@ NOTHING_YET = '<div class="empty">Drop a photo, or pick an example.</div>'
 def draw(photo: Photo, answers: Sequence[Grounding], *, opacity: float = 0.0) -> np.ndarray:
     """The picture that is shown, (h, w, 3) uint8 RGB with `SHOWN_SIDE` pixels on its longer side: over the photo the
     hottest of the answers' heatmaps, and the boxes that are found."""
-    scale = SHOWN_SIDE / max(photo.size)
-    size = (max(1, round(photo.size[0] * scale)), max(1, round(photo.size[1] * scale)))
+    size = Letterbox.fit(photo.size, SHOWN_SIDE).content_size
     picture = _resized(photo.pixels, size)
     if answers and opacity:
         heat = np.maximum.reduce([_resized(one.heatmap, size) for one in answers])

@@ -15,6 +15,7 @@ from PIL import Image
 from grounding.data.images import FORMATS, read_image
 from grounding.data.open_dataset import open_dataset
 from grounding.data.refshapes.writer import write_refshapes
+from grounding.geometry import Letterbox
 from grounding.runtime.errors import InputError, visible
 
 MOST_PHRASES = 7  # at once: as many colours as colour-blind readers can tell apart
@@ -52,9 +53,8 @@ def receive(path: Path, *, max_pixels: int) -> Photo:
     except InputError as error:
         raise InputError(str(error).replace(visible(str(path)), path.name)) from error
     height, width = pixels.shape[:2]
-    scale = LARGEST_SIDE / max(width, height)
-    if scale < 1:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    if max(width, height) > LARGEST_SIDE:
+        size = Letterbox.fit((width, height), LARGEST_SIDE).content_size
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     key = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
     return Photo(path.name, key, (width, height), pixels)

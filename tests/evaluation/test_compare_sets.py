@@ -48,7 +48,7 @@ def test_measures_are_those_of_the_methods_own_answers(data, tmp_path, capsys, m
     assert own.presence == pytest.approx(calibration.presence, abs=1e-3)
     assert measured["calibrated_on"] == "val"
     assert {each.image_id for each in chosen_on} == {each.image_id for each in GRefCOCO(data, "val").expressions}
-    expected = set_metrics([calibrated(each, own) for each in answers["test"]])
+    expected, _ = set_metrics([calibrated(each, own) for each in answers["test"]])
     assert measured["metrics"] == pytest.approx(expected, abs=1e-6)
     assert measured["n"] == 12 and name in outcome.out and "AUROC" in outcome.out
 

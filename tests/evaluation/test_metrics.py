@@ -20,7 +20,6 @@ from grounding.evaluation.metrics import (
     most_overlapped,
     point_inside,
     reliability,
-    risk_coverage,
 )
 from grounding.geometry import hottest_point
 
@@ -94,13 +93,3 @@ def test_scores_of_zero_and_one_have_a_bin() -> None:
     assert [(each["low"], each["n"]) for each in bins] == [(0.0, 1), (pytest.approx(0.9), 1)]
     edge = reliability(np.array([0.1, 0.15]), np.array([1.0, 0.0]))
     assert [(each["n"], each["score"], each["accuracy"]) for each in edge] == [(1, 0.1, 1), (1, 0.15, 0)]
-
-
-def test_accuracy_where_the_unsure_are_refused(sample) -> None:
-    scores, right = sample
-    curve = risk_coverage(scores, right)
-    surest_first = right[np.argsort(-scores)]
-    for coverage, accuracy in zip(curve["coverage"], curve["accuracy"], strict=True):
-        assert accuracy == pytest.approx(surest_first[: round(coverage * 500)].mean())
-    # The order of equal scores does not matter.
-    assert risk_coverage(np.full(40, 0.7), np.repeat([1.0, 0.0], 20))["accuracy"] == pytest.approx([0.5] * 20)

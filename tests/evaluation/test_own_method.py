@@ -43,7 +43,7 @@ def test_each_comparison_asks_anew(config: EvaluateConfig) -> None:
     path = config.output / "predictions" / "centred-box.jsonl"
     method = Shifted(1)
     found = compare(replace(config, methods=["centred-box", method]))
-    assert found.results["precision"]["shifted"] == "not known"
+    assert found["precision"]["shifted"] == "not known"
     known, first = path.stat().st_mtime_ns, method.asked
     assert first and set(boxes(config, "shifted")) == {(1, 0, 21, 20)}
     method.shift = 3
@@ -62,7 +62,7 @@ def test_boxes_of_other_systems_are_rows(config: EvaluateConfig, tmp_path: Path)
     for path, of in ((perfect, lines), (half, [*lines[:answered], no_box])):
         path.write_text("".join(json.dumps(line) + "\n" for line in of))
     methods = [str(perfect), str(half), "centred-box"]
-    rows = compare(replace(config, methods=methods)).results["methods"]
+    rows = compare(replace(config, methods=methods))["methods"]
     assert rows["perfect"]["metrics"]["acc@0.5"] == rows["perfect"]["metrics"]["region_accuracy"] == 1
     share = answered / len(expressions)
     assert rows["half"]["metrics"]["acc@0.5"] == pytest.approx(share), "an expression without an answer is wrong"
@@ -72,5 +72,5 @@ def test_boxes_of_other_systems_are_rows(config: EvaluateConfig, tmp_path: Path)
     assert "pointing" not in rows["perfect"]["metrics"] and "phrase length" in rows["perfect"]["breakdowns"]
     perfect.write_text("".join(json.dumps({**line, "boxes_xyxy": [[0, 0, 1, 1], [0, 0, 2, 2]]}) + "\n"
                                for line in lines))  # fmt: skip
-    again = compare(replace(config, methods=methods)).results["methods"]
+    again = compare(replace(config, methods=methods))["methods"]
     assert again["perfect"]["metrics"]["acc@0.5"] < 1, "it is read again"

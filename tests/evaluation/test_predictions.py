@@ -23,14 +23,13 @@ def prediction_line(**changed: object) -> str:
     return json.dumps({**json.loads(prediction(1).to_json()), **changed})
 
 
-def test_a_line_comes_back_as_it_was() -> None:
-    assert Prediction.from_json(prediction(3).to_json()) == prediction(3)
-    assert "\n" not in prediction(3).to_json()
-    assert Prediction.from_json(prediction_line(something="else", image_id="1")) == prediction(1)
+def test_a_line_comes_back_as_it_was(tmp_path: Path) -> None:
     asked = Expression("a box", SQUARE, 1, 2, 3, 4, Path("images/a.jpg"), "box")
     answer = Prediction.about(asked, [SQUARE], [1])
     assert (answer.sent_id, answer.file_name, answer.category) == (4, "a.jpg", "box")
-    assert Prediction.from_json(answer.to_json()) == answer
+    lines = [prediction(3).to_json(), prediction_line(something="else", image_id="1"), answer.to_json()]
+    (tmp_path / "p.jsonl").write_text("\n".join(lines))
+    assert list(read_predictions(tmp_path / "p.jsonl")) == [prediction(3), prediction(1), answer]
 
 
 def test_a_damaged_line_is_named(tmp_path: Path) -> None:

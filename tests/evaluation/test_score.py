@@ -58,7 +58,8 @@ def test_all_forms_of_the_same_boxes_score_the_same(compared, tmp_path: Path) ->
         assert method["intervals"]["miou"] == pytest.approx(expected["intervals"]["miou"], abs=1e-3), path
 
 
-SOUND = Prediction(1, 1, 1, 1, "a", (0.0, 0.0, 4.0, 4.0), ((0.0, 0.0, 4.0, 4.0),), (1.0,)).to_json()
+SOUND = Prediction(1, 1, 1, 1, "a", (0.0, 0.0, 4.0, 4.0), ((0.0, 0.0, 4.0, 4.0),), (1.0,))
+LINE = SOUND.to_json()
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ SOUND = Prediction(1, 1, 1, 1, "a", (0.0, 0.0, 4.0, 4.0), ((0.0, 0.0, 4.0, 4.0),
         ("a.jsonl", '{"sent_id": 9, "boxes_xyxy": [[0.1, 0.2, 0.5, 1.1]], "scores": [1]}\n', "boxes within 0 and 1"),
         ("a.json", '[{"image_id": 9, "bbox": [30, 40, -10, 20], "score": 1}]', "corners are x1 <= x2"),
         ("a.json", f'[{{"image_id": 9, "bbox": [1, 2, 3, 4], "score": 1{"0" * 400}}}]', "no list"),
-        ("own.jsonl", f"{SOUND}\n" + SOUND.replace("[0.0, 0.0, 4.0, 4.0], ", "[3, 3, 3, 3], ", 1), "line 2 is no"),
+        ("own.jsonl", f"{LINE}\n" + LINE.replace("[0.0, 0.0, 4.0, 4.0], ", "[3, 3, 3, 3], ", 1), "line 2 is no"),
         ("own.json", "[]", "add --data"),
     ],
 )  # fmt: skip
@@ -97,9 +98,8 @@ def test_from_the_command_line(compared, capsys) -> None:
 
 
 def test_scores_of_another_scale_have_no_calibration_error(tmp_path: Path) -> None:
-    own = Prediction.from_json(SOUND)
     for scores, calibrated in (((17.5, -3.0), False), ((1.0, 0.0), True)):
-        lines = [replace(own, sent_id=i, scores=(value,)).to_json() for i, value in enumerate(scores)]
+        lines = [replace(SOUND, sent_id=i, scores=(value,)).to_json() for i, value in enumerate(scores)]
         (tmp_path / "own.jsonl").write_text("\n".join(lines))
         method = scored(tmp_path / "own.jsonl")
         assert method["metrics"]["miou"] == 1 and "intervals" not in method, "of one image"

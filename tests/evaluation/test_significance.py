@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from grounding.evaluation.significance import intervals_by_image, paired_difference
+from grounding.evaluation.significance import Difference, intervals_by_image, paired_differences
 
 IMAGES, PER_IMAGE = 120, 5
 
@@ -22,6 +22,11 @@ def sample() -> tuple[np.ndarray, np.ndarray]:
 def interval_by_image(values: np.ndarray, image_ids: np.ndarray) -> tuple[float, float]:
     [(low, high)] = intervals_by_image(values[None], image_ids).tolist()
     return low, high
+
+
+def paired_difference(values: np.ndarray, others: np.ndarray, image_ids: np.ndarray) -> Difference:
+    [difference] = paired_differences(values[None], others[None], image_ids)
+    return difference
 
 
 def drawn_by_hand(values: np.ndarray, image_ids: np.ndarray, draws: int = 3000) -> np.ndarray:

@@ -116,7 +116,6 @@ def test_parts_of_a_report_add_up(sample) -> None:
     assert curve["threshold"][10] == 0.5
     assert curve["accuracy"][0] == 1 and curve["accuracy"][10] == pytest.approx(report["metrics"]["acc@0.5"])
     assert sum(each["n"] for each in report["reliability"]) == count
-    assert report["risk_coverage"]["accuracy"][-1] == pytest.approx(report["metrics"]["acc@0.5"])
 
 
 def test_background_is_what_overlaps_nothing(sample) -> None:

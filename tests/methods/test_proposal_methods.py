@@ -13,7 +13,7 @@ from torchvision.ops import box_iou
 
 from grounding import InputError
 from grounding.clip import crops
-from grounding.evaluation.bounds import annotated_clip, random_proposal, yolo_oracle
+from grounding.evaluation.bounds import annotated_clip, proposed_boxes
 from grounding.geometry import hottest_point
 from grounding.methods.reclip import ReCLIPGrounder
 from grounding.methods.yolo_clip import ProposalScorer, YOLOCLIPGrounder
@@ -116,7 +116,8 @@ def example(image) -> Example:
 
 
 def test_oracle_puts_the_best_proposal_first(example) -> None:
-    for answer, annotated in zip(yolo_oracle(example, FakeProposer(BOXES)), example.boxes_xyxy, strict=True):
+    answers = proposed_boxes(example, FakeProposer(BOXES), oracle=True)
+    for answer, annotated in zip(answers, example.boxes_xyxy, strict=True):
         ious = box_iou(torch.tensor(BOXES), torch.tensor(annotated[None]))[:, 0].numpy()
         np.testing.assert_allclose(answer.scores, np.sort(ious)[::-1], atol=1e-5)
         np.testing.assert_array_equal(answer.boxes_xyxy[0], np.array(BOXES[ious.argmax()], dtype=np.float32))
@@ -130,7 +131,7 @@ def test_annotated_boxes_are_the_proposals(example, scorer) -> None:
 
 
 def test_random_proposal_answers_with_all_alike(example) -> None:
-    for answer in random_proposal(example, FakeProposer(BOXES)):
+    for answer in proposed_boxes(example, FakeProposer(BOXES), oracle=False):
         np.testing.assert_array_equal(answer.boxes_xyxy, np.array(BOXES, dtype=np.float32))
         assert answer.scores == pytest.approx([0.25] * 4)
-    assert random_proposal(example, FakeProposer([]))[0].no_proposal
+    assert proposed_boxes(example, FakeProposer([]), oracle=False)[0].no_proposal

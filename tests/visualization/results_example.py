@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from grounding.evaluation.metrics import reliability, risk_coverage
+from grounding.evaluation.metrics import reliability
 
 METHODS = ("demo", "zero-shot", "gradcam", "yolo-clip", "reclip")
 BOUNDS = ("whole-image", "centred-box", "random-proposal", "yolo-oracle", "annotated-clip", "box-mask")
@@ -69,7 +69,6 @@ def _record(rng: np.random.Generator, skill: float, n: int, categories: tuple[st
         "breakdowns": breakdowns,
         "confusion": confusion,
         "reliability": reliability(scores, ious >= 0.5),
-        "risk_coverage": risk_coverage(scores, ious >= 0.5),
         "accuracy_over_iou": {"threshold": list(thresholds), "accuracy": accuracies},
     }  # fmt: skip
 

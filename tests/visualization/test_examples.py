@@ -6,10 +6,8 @@ import pytest
 from grounding.visualization import examples
 from grounding.visualization.drawing import ANNOTATED_COLOUR
 from grounding.visualization.examples import (
-    choose_best,
+    choose,
     choose_disputed,
-    choose_random,
-    choose_worst,
     draw_example,
     rival_of,
     select_examples,
@@ -31,9 +29,9 @@ def by_hand(rows, sign, count):
 
 @pytest.mark.parametrize("count", [1, 5, 100])
 def test_best_and_worst_by_brute_force(count):
-    assert choose_best(FIRST, count) == by_hand(FIRST, 1, count)
-    assert choose_worst(FIRST, count) == by_hand([row for row in FIRST if row["iou"] < 0.5], -1, count)
-    assert choose_worst([{**row, "iou": 1.0} for row in FIRST], count) == []
+    assert choose(FIRST, "best", count) == by_hand(FIRST, 1, count)
+    assert choose(FIRST, "worst", count) == by_hand([row for row in FIRST if row["iou"] < 0.5], -1, count)
+    assert choose([{**row, "iou": 1.0} for row in FIRST], "worst", count) == []
 
 
 def test_disputed_by_brute_force():
@@ -56,15 +54,15 @@ def test_disputed_by_brute_force():
 
 
 def test_random_is_by_lot(monkeypatch):
-    taken = choose_random(FIRST, 10)
-    assert choose_random(FIRST[::-1], 10) == taken, "whatever the order of the rows"
-    assert len({row["sent_id"] for row in taken}) == 10 and choose_random(FIRST, 4) == taken[:4]
-    assert len(choose_random(FIRST, 1000)) == len(FIRST)
+    taken = choose(FIRST, "random", 10)
+    assert choose(FIRST[::-1], "random", 10) == taken, "whatever the order of the rows"
+    assert len({row["sent_id"] for row in taken}) == 10 and choose(FIRST, "random", 4) == taken[:4]
+    assert len(choose(FIRST, "random", 1000)) == len(FIRST)
     # Each phrase comes as often as any other, whatever its image.
     counts = Counter()
     for seed in range(3600):
         monkeypatch.setattr(examples, "SEED", seed)
-        counts[choose_random(FIRST, 1)[0]["sent_id"]] += 1
+        counts[choose(FIRST, "random", 1)[0]["sent_id"]] += 1
     assert len(counts) == len(FIRST) and max(counts.values()) < 160 and min(counts.values()) > 50
 
 
@@ -77,19 +75,19 @@ def test_rival():
 @pytest.mark.parametrize(
     ("show", "expected", "said"),
     [
-        ("random", choose_random(FIRST, 5), "at random from 36 phrases"),
-        ("best", choose_best(FIRST, 5), "do not say how often"),
-        ("worst", choose_worst(FIRST, 5), "do not say how often"),
+        ("random", choose(FIRST, "random", 5), "at random from 36 phrases"),
+        ("best", choose(FIRST, "best", 5), "do not say how often"),
+        ("worst", choose(FIRST, "worst", 5), "do not say how often"),
         ("disputed", [row for row, _ in choose_disputed(FIRST, RIVAL, 5)], "where only zero-shot is right"),
     ],
 )
 def test_what_is_wanted_is_chosen_and_said(show, expected, said):
-    selection = select_examples(BOTH, show, 5)
-    assert [example["demo"] for example in selection.examples] == expected
-    assert ("zero-shot" in selection.examples[0]) == (show == "disputed")
-    assert said in selection.explanation and ("representative" in selection.explanation) == (show == "random")
+    explanation, chosen = select_examples(BOTH, show, 5)
+    assert [example["demo"] for example in chosen] == expected
+    assert ("zero-shot" in chosen[0]) == (show == "disputed")
+    assert said in explanation and ("representative" in explanation) == (show == "random")
     right = 100 * np.mean([row["iou"] >= 0.5 for row in FIRST])
-    assert f"demo answers {right:.1f}\N{NO-BREAK SPACE}% " in selection.explanation
+    assert f"demo answers {right:.1f}\N{NO-BREAK SPACE}% " in explanation
 
 
 def drawn(path, size, annotated, boxes, colour=(150, 30, 60)):

@@ -14,7 +14,6 @@ from grounding.visualization.plots import (
     draw_plots,
     method_colours,
     reliability,
-    risk_coverage,
 )
 from tests.visualization.results_example import METHODS, example_results
 
@@ -28,7 +27,7 @@ def lines_of(axis):
 
 def test_every_plot_is_a_picture_of_150_dpi(tmp_path):
     paths = draw_plots(RESULTS, tmp_path / "plots")
-    assert set(paths) == {"accuracy_over_iou", "breakdowns", "confusion", "reliability", "risk_coverage"}
+    assert set(paths) == {"accuracy_over_iou", "breakdowns", "confusion", "reliability"}
     for path in paths.values():
         with Image.open(path) as picture:
             assert picture.format == "PNG" and round(picture.info["dpi"][0]) == 150
@@ -41,7 +40,7 @@ def test_names_of_strangers_are_drawn_as_they_are(tmp_path):
     """Matplotlib would take what is between dollars for a formula, and fail, or warn with what a terminal obeys."""
     results = example_results(categories=("a $\\frac{$", "b\x1b[31m", "c"))
     results["methods"]["my $\\frac{$ run"] = results["methods"].pop("demo")
-    assert len(draw_plots(results, tmp_path)) == 5
+    assert len(draw_plots(results, tmp_path)) == 4
 
 
 def test_a_method_has_its_own_colour_in_every_plot():
@@ -49,9 +48,12 @@ def test_a_method_has_its_own_colour_in_every_plot():
     alone, after_a_run = (method_colours({"methods": names})["gradcam"] for names in (["gradcam"], ["run", "gradcam"]))
     assert alone == after_a_run  # in another comparison too
     assert list(colours) == list(METHODS) and len(set(colours.values())) == 5 and set(colours.values()) <= set(PALETTE)
-    for draw in (accuracy_over_iou, risk_coverage):
-        lines = lines_of(draw(RESULTS).axes[0])
-        assert all(lines[name].get_color() == colours[name] for name in METHODS)
+    lines = lines_of(accuracy_over_iou(RESULTS).axes[0])
+    assert all(lines[name].get_color() == colours[name] for name in METHODS)
+    of_bounds = {
+        (line.get_color(), str(line._unscaled_dash_pattern)) for name, line in lines.items() if "(bound)" in name
+    }
+    assert len(of_bounds) == len(RESULTS["bounds"]) > 3, "their lines are told apart"
     bars = breakdowns(RESULTS).axes[0].containers
     assert {bar.get_label(): to_hex(bar[0].get_facecolor()).upper() for bar in bars} == colours
 

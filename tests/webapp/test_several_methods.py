@@ -50,7 +50,7 @@ def test_runs_of_one_name_and_a_clip_are_beside_each_other(tmp_path: Path, photo
 
 
 def test_nothing_to_serve() -> None:
-    for run, told in (([], "run is empty: give"), (["whole-image"], "looks at no image")):
+    for run, told in (([], "no method is named: give"), (["whole-image"], "looks at no image")):
         with pytest.raises(InputError, match=told):
             load_methods(run, ModelConfig(), ProposalsConfig(), "cpu")
 
