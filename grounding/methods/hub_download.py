@@ -45,8 +45,11 @@ def fetched(name: str, files: tuple[str, ...]) -> Path:
         raise no_name from error
     except (errors.HTTPError, errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
         # Where nothing is in the cache either, the library says so, and keeps the reason as the cause.
-        cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else None
-        raise InputError(f"{name} {_failure(cause or error)}") from error
+        cause = error.__cause__ or error if isinstance(error, errors.LocalEntryNotFoundError) else error
+        raise InputError(
+            f"{name} cannot be had from the model hub ({type(cause).__name__}: {cause}): check name and revision, log "
+            "in with `hf auth login` if it is private or gated, or connect and try again"
+        ) from error
     missing = [file for file in files[:2] if not (folder / file).is_file()]
     if missing:
         raise InputError(f"{name} on the model hub is no run of this project: it has no {missing[0]}")
@@ -57,17 +60,3 @@ def fetched(name: str, files: tuple[str, ...]) -> Path:
             "are loaded"
         )
     return folder
-
-
-def _failure(error: BaseException) -> str:
-    """What is said of the repository."""
-    said = {  # the narrower classes of the library come first
-        errors.GatedRepoError: "is gated: ask for access on its page, then log in with `hf auth login`",
-        errors.RevisionNotFoundError: "has no such revision on the model hub: give a branch, tag or commit that it has",
-        errors.RepositoryNotFoundError: "is no repository on the model hub that you may see: check the name, or log in "
-        "with `hf auth login` if it is private",
-        errors.OfflineModeIsEnabled: "needs the model hub, and HF_HUB_OFFLINE is set: unset it and connect once",
-    }
-    reason = (str(error) or type(error).__name__).splitlines()[0]
-    unknown = f"is not on this machine, and the model hub cannot be reached ({reason}): connect and try again"
-    return next((sentence for kind, sentence in said.items() if isinstance(error, kind)), unknown)

@@ -52,12 +52,7 @@ def controls_of(method: PageMethod) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def knows_photographs(method: PageMethod) -> bool:
     """Whether its CLIP has seen any: the one that comes with this package knows drawings only."""
-    if isinstance(method, OwnGrounder):
-        return True  # as far as is known here
-    if isinstance(method, OnProposals):
-        return knows_photographs(method.maps)
-    encoder = method.scorer if isinstance(method, YOLOCLIPGrounder) else method.encoder
-    return encoder.clip.name != EMBEDDED
+    return isinstance(method, OwnGrounder) or method.clip.name != EMBEDDED  # of one's own nothing is known
 
 
 def about(method: PageMethod) -> str:
