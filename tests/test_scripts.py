@@ -68,10 +68,10 @@ def test_damaged_run_folders(made: Path, tmp_path: Path, refused: Refused) -> No
 def test_a_folder_that_is_called_like_a_method(
     made: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("zero-shot", "whole-image"):
+    for name in ("zero-shot", "yolo-clip"):
         (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path)
-    words = ["zero-shot", "whole-image", "--data", made / "data", "--device", "cpu", "--model.model_size", 64]
+    words = ["zero-shot", "yolo-clip", "--data", made / "data", "--device", "cpu", "--model.model_size", 64]
     assert run_script(capsys, "evaluate.py", *words, "--output", "new").code == 0
     assert run_script(capsys, "visualize.py", *words, "--count", 1, "--output", "pictures").code == 0
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, StringConstraints
 from tqdm import tqdm
@@ -23,7 +23,6 @@ from grounding.evaluation.registry import MethodSettings, code_identity, load_me
 from grounding.methods.config import ModelConfig
 from grounding.methods.grounder import EncodingGrounder
 from grounding.methods.load import shared_model
-from grounding.methods.names import BLIND
 from grounding.methods.proposals import ProposalsConfig
 from grounding.methods.stream import READERS, GroundedImage, Request, ground_many
 from grounding.runtime.cli import exit_on_input_error, parse
@@ -112,13 +111,11 @@ def ground_file(config: BulkConfig) -> str:
 
 def grounder_of(config: BulkConfig) -> tuple[EncodingGrounder, dict[str, Any]]:
     """The method, and all that its answers depend on beside the requests."""
-    if config.method in BLIND:
-        raise InputError(f"method is {config.method!r}, which looks at no image: give a run folder, or zero-shot")
     device = join_launch(config.device).device
     model = shared_model([config.method], config.model)
     settings = MethodSettings(model, config.proposals, device, config.precision, config.compiled)
-    loaded = load_method(config.method, settings)
-    made_from, grounder = origin_of(loaded, config.method, settings), cast(EncodingGrounder, loaded)
+    grounder = load_method(config.method, settings)
+    made_from = origin_of(grounder, config.method, settings)
     return grounder, {"method": grounder.name, "weights": grounder.weights, "settings": made_from,
                       "code": code_identity(), "block": int(config.block), "device": device.type,
                       "precision": precision_name(number_format(config.precision, device)),

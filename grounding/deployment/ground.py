@@ -12,7 +12,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from tabulate import tabulate
 from tqdm import tqdm
@@ -20,9 +20,7 @@ from tqdm import tqdm
 from grounding.data.images import images_in, read_image
 from grounding.deployment.bulk import record_of
 from grounding.methods.config import ModelConfig
-from grounding.methods.grounder import EncodingGrounder
 from grounding.methods.load import load
-from grounding.methods.names import BLIND
 from grounding.methods.stream import GroundedImage
 from grounding.runtime.errors import InputError, visible
 from grounding.runtime.files import atomic_write
@@ -36,12 +34,9 @@ def ground_pictures(options: Namespace) -> None:
     """Answers what the command line of `python -m grounding` asks; the table goes to stdout, all else to stderr."""
     if options.output is not None and options.output.suffix not in SUFFIXES:
         raise InputError(f"output is {options.output}: give a file that ends in {', '.join(SUFFIXES)}")
-    if options.model in BLIND:
-        raise InputError(f"model is {options.model!r}, which looks at no image: give RN50, or the folder of a run")
     paths = images_in(options.image)
     model = ModelConfig(trust_checkpoint=options.trust_checkpoint)
-    # What looks at images encodes them.
-    grounder = cast(EncodingGrounder, load(options.model, model=model, device="auto", fast=options.fast))
+    grounder = load(options.model, model=model, device="auto", fast=options.fast)
     if grounder.text is not None:
         grounder.text(options.phrases)  # a phrase that cannot be asked is no fault of a picture
     print(f"asking {grounder.name}: {grounder.weights}", file=sys.stderr)

@@ -17,11 +17,10 @@ from grounding.clip.precision import precision_name
 from grounding.data.supervision import box_masks
 from grounding.evaluation.evaluate import EvaluatedMethod
 from grounding.evaluation.metrics import ious_with
-from grounding.evaluation.registry import MethodSettings, make_method
+from grounding.evaluation.registry import MethodSettings
 from grounding.extraction import extract
 from grounding.geometry import Letterbox
 from grounding.methods.config import ModelConfig
-from grounding.methods.names import BLIND
 from grounding.methods.proposals import Proposer, load_proposer
 from grounding.methods.yolo_clip import ProposalScorer, boxes_to_choose_from, grounding_of_boxes
 from grounding.runtime.config_io import plain
@@ -29,7 +28,19 @@ from grounding.runtime.errors import InputError
 from grounding.types import Example, Grounding
 
 RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK = "random-proposal", "yolo-oracle", "annotated-clip", "box-mask"
-BOUNDS = (*BLIND, RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK)
+SHARES = {"whole-image": 1.0, "centred-box": 0.5}  # bound -> its box's sides over the image's
+BOUNDS = (*SHARES, RANDOM_PROPOSAL, YOLO_ORACLE, ANNOTATED_CLIP, BOX_MASK)
+
+
+def fixed_box(example: Example, *, share: float) -> list[Grounding]:
+    """A box in the image's middle for every phrase, its sides a share of the image's; its heatmap is hottest there."""
+    height, width = example.image.shape[:2]
+    rows, columns = np.mgrid[0:height, 0:width]
+    distance = np.hypot((columns + 0.5) / width - 0.5, (rows + 0.5) / height - 0.5)
+    heatmap = (1 - distance).astype(np.float32)
+    margin, size = (1 - share) / 2, np.array([width, height])
+    box = np.concatenate([size * margin, size * (1 - margin)])[None].astype(np.float32)
+    return [Grounding(phrase, box, np.ones(1, dtype=np.float32), heatmap, example.image) for phrase in example.phrases]
 
 
 def proposed_boxes(example: Example, proposer: Proposer, *, oracle: bool) -> list[Grounding]:
@@ -75,8 +86,8 @@ def box_mask(example: Example, model: ModelConfig) -> list[Grounding]:
 def make_bound(name: str, settings: MethodSettings) -> EvaluatedMethod:
     """A bound by name."""
     model, proposals = settings.model, settings.proposals
-    if name in BLIND:
-        return make_method(name, settings)
+    if name in SHARES:
+        return EvaluatedMethod(name, "none", _each(partial(fixed_box, share=SHARES[name])))
     if name in (RANDOM_PROPOSAL, YOLO_ORACLE):
         proposer = load_proposer(proposals, settings.device)
         answer = partial(proposed_boxes, proposer=proposer, oracle=name == YOLO_ORACLE)

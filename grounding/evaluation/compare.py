@@ -29,7 +29,7 @@ from grounding.evaluation.result_folder import claim, refuse_another, settings_o
 from grounding.evaluation.summary import IOU, Summary, summarise
 from grounding.methods.config import ModelConfig
 from grounding.methods.load import shared_model
-from grounding.methods.names import BLIND, ON_CROPS, is_answer_file, method_names, method_places
+from grounding.methods.names import ON_CROPS, is_answer_file, method_names, method_places
 from grounding.methods.own import MethodNames, given_by_name, own_method
 from grounding.methods.proposals import ProposalsConfig, load_proposer
 from grounding.runtime.config_io import refuse_wrong_values
@@ -46,8 +46,8 @@ class EvaluateConfig:
 
     Attributes:
         methods: folders of training runs, "zero-shot", "gradcam", "yolo-clip", "reclip", CLIPs ("RN50", a file),
-            "whole-image", "centred-box", "package.module:Class" of a method of your own, and files of boxes of other
-            systems (.jsonl, or .json of COCO results); the others are held against the first.
+            "package.module:Class" of a method of your own, and files of boxes of other systems (.jsonl, or .json of
+            COCO results); the others are held against the first.
         data: the data set, a folder or a table (docs/data.md); a command line need not name it beside a run, which
             remembers its own.
         output: folder for results.json, tables, plots, report.html and predictions; likewise, RUN/SPLIT.
@@ -175,7 +175,7 @@ def _predict(
 
 def _tuner(config: EvaluateConfig, launch: PartialState, measured: GroundingDataset) -> ExtractionTuner | None:
     with_heatmaps = [each for each in config.methods if isinstance(each, str) and not is_answer_file(each)
-                     and each not in (*ON_CROPS, *BLIND)]  # fmt: skip
+                     and each not in ON_CROPS]  # fmt: skip
     if config.extraction_split in (None, config.split) or not with_heatmaps:
         return None
     is_asked = config.extraction_split != EvaluateConfig.extraction_split

@@ -19,7 +19,7 @@ from grounding.evaluation.score import read_answers
 from grounding.extraction.settings import EXTRACTION_FILE
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
-from grounding.methods.grounder import EncodingGrounder, Grounder
+from grounding.methods.grounder import EncodingGrounder
 from grounding.methods.load import load, model_for, shared_model
 from grounding.methods.names import (
     RUN_FILES,
@@ -32,7 +32,7 @@ from grounding.methods.names import (
 )
 from grounding.methods.own import MethodName, MethodNames, OwnGrounder, own_method
 from grounding.methods.proposals import ProposalsConfig
-from grounding.methods.yolo_clip import OnProposals, YOLOCLIPGrounder
+from grounding.methods.yolo_clip import OnProposals
 from grounding.runtime.config_io import plain
 from grounding.runtime.files import sha256_of
 from grounding.types import Expression
@@ -88,7 +88,7 @@ def make_method(
     return replace(method_of(grounder), made_from=made_from, precision=precision_of(grounder))
 
 
-def load_method(name: MethodName, settings: MethodSettings) -> Grounder:
+def load_method(name: MethodName, settings: MethodSettings) -> EncodingGrounder:
     """A method by name, of a run folder or of one's own."""
     return load(name, model=_model_of(name, settings.model), proposals=settings.proposals,
                 device=settings.device, precision=settings.precision, compiled=settings.compiled)  # fmt: skip
@@ -104,7 +104,7 @@ def _model_of(name: MethodName, shared: ModelConfig) -> ModelConfig:
 
 def named_methods(
     methods: MethodNames, model: ModelConfig, proposals: ProposalsConfig, device: str | torch.device
-) -> list[Grounder]:
+) -> list[EncodingGrounder]:
     """Methods that stand beside each other, each called otherwise, with the CLIP of the first run among them."""
     asked = [own_method(each) or each for each in methods]
     names = method_names(asked)
@@ -115,29 +115,25 @@ def named_methods(
     return loaded
 
 
-def origin_of(grounder: Grounder, name: MethodName, settings: MethodSettings) -> dict[str, Any]:
+def origin_of(grounder: EncodingGrounder, name: MethodName, settings: MethodSettings) -> dict[str, Any]:
     """What the answers of a method that `load_method` has loaded depend on besides the data; of one's own, its name."""
     if isinstance(grounder, OwnGrounder):
         return {"method": grounder.origin}
-    if isinstance(grounder, OnProposals):
-        return {**origin_of(grounder.maps, maps_of(str(name)), settings), "proposals": plain(settings.proposals),
-                "detector": grounder.proposer.sha256}  # fmt: skip
-    if isinstance(grounder, YOLOCLIPGrounder):
-        return {"clip": grounder.scorer.clip.sha256, "proposals": plain(settings.proposals),
-                "detector": grounder.proposer.sha256}  # fmt: skip
-    if not isinstance(grounder, DenseGrounder):  # it looks at no image
-        return {}
+    if grounder.proposer is not None:
+        chooser = {"clip": grounder.clip.sha256}
+        if isinstance(grounder, OnProposals):
+            chooser = origin_of(grounder.maps, maps_of(str(name)), settings)
+        return {**chooser, "proposals": plain(settings.proposals), "detector": grounder.proposer.sha256}
+    assert isinstance(grounder, DenseGrounder)
     if needs_no_training(str(name)):
         return {"model": plain(_model_of(name, settings.model)), "calibration": plain(grounder.calibration)}
     folder = folder_of(str(name))
     return {file: sha256_of(folder / file) for file in RUN_FILES if (folder / file).is_file()}
 
 
-def precision_of(grounder: Grounder) -> str:
+def precision_of(grounder: EncodingGrounder) -> str:
     """What a method's network computes in, in words."""
-    if isinstance(grounder, OwnGrounder):
-        return NOT_KNOWN
-    return precision_name(grounder.clip.precision) if isinstance(grounder, EncodingGrounder) else "none"
+    return NOT_KNOWN if isinstance(grounder, OwnGrounder) else precision_name(grounder.clip.precision)
 
 
 def code_identity() -> str:

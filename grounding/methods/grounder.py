@@ -1,4 +1,4 @@
-"""The Grounder protocol, what methods share, and the two that do not look at the image."""
+"""The Grounder protocol, and what methods share."""
 
 from __future__ import annotations
 
@@ -134,33 +134,3 @@ def ground_examples(grounder: Grounder, examples: Sequence[Example] | Sequence[S
     """
     with naming_sentences(expression for example in examples for expression in example.expressions):
         return grounder.ground_batch([each.image for each in examples], [each.phrases for each in examples])
-
-
-class CentredBoxGrounder:
-    """Answers every phrase with a box in the image's middle; its heatmap is hottest there."""
-
-    name = "centred-box"
-    weights = "none"
-    share = 0.5  # the box's sides over the image's
-
-    def ground(self, image: ImageLike, phrases: Sequence[str]) -> list[Grounding]:
-        """The same box for each phrase."""
-        pixels = as_image(image)
-        height, width = pixels.shape[:2]
-        rows, columns = np.mgrid[0:height, 0:width]
-        distance = np.hypot((columns + 0.5) / width - 0.5, (rows + 0.5) / height - 0.5)
-        heatmap = (1 - distance).astype(np.float32)
-        margin, size = (1 - self.share) / 2, np.array([width, height])
-        box = np.concatenate([size * margin, size * (1 - margin)])[None].astype(np.float32)
-        return [Grounding(phrase, box, np.ones(1, dtype=np.float32), heatmap, pixels) for phrase in as_phrases(phrases)]
-
-    def ground_batch(self, images: Sequence[ImageLike], phrases: Sequence[Sequence[str]]) -> list[list[Grounding]]:
-        """`ground` for each image."""
-        return [self.ground(image, asked) for image, asked in zip(*as_batch(images, phrases), strict=True)]
-
-
-class WholeImageGrounder(CentredBoxGrounder):
-    """Answers every phrase with the image's own border."""
-
-    name = "whole-image"
-    share = 1.0

@@ -20,10 +20,9 @@ from grounding.methods.calibration import embedded_calibration, read_calibration
 from grounding.methods.config import ModelConfig, read_model_config
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.gradcam import GradCAMGrounder
-from grounding.methods.grounder import Grounder
+from grounding.methods.grounder import EncodingGrounder
 from grounding.methods.hub_download import NAME, PREFIX
 from grounding.methods.names import (
-    BLIND,
     DECODER_FILE,
     GRADCAM,
     ON_CROPS,
@@ -73,7 +72,7 @@ def load(
     precision: Precision = "auto",
     compiled: bool = False,
     fast: bool = False,
-) -> Grounder:
+) -> EncodingGrounder:
     """A method, ready to ground phrases.
 
     Args:
@@ -115,10 +114,8 @@ def load(
         maps = load(maps_of(name), model=model, device=device, precision=precision, compiled=compiled,
                     fast=fast)  # fmt: skip
         return OnProposals(maps, load_proposer(proposals, device))
-    if fast and (name in BLIND or (name in TRAINING_FREE and name != ZERO_SHOT)):
+    if fast and name in TRAINING_FREE and name != ZERO_SHOT:
         raise InputError(f"fast sets the size at which a heatmap is made, and {name!r} has no such size: leave it out")
-    if name in BLIND:
-        return BLIND[name]()
     model = _as_seen(model_for(name, model), fast)
     if name == ZERO_SHOT or is_clip(name):
         encoder = make_encoder(model, device, precision=precision, compiled=compiled)

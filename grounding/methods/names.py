@@ -10,7 +10,6 @@ from pathlib import Path
 from grounding.clip.backbone import RESNETS
 from grounding.extraction.settings import EXTRACTION_FILE, QUALITY_FILE
 from grounding.methods.calibration import CALIBRATION_FILE
-from grounding.methods.grounder import CentredBoxGrounder, WholeImageGrounder
 from grounding.methods.hub_download import PREFIX, fetched, is_hub_name
 from grounding.methods.own import MethodName, MethodNames, own_method
 from grounding.methods.reclip import ReCLIPGrounder
@@ -22,9 +21,8 @@ DECODER_FILE = "decoder.safetensors"
 RUN_FILES = (RUN_CONFIG, DECODER_FILE, EXTRACTION_FILE, QUALITY_FILE, CALIBRATION_FILE)  # all that loading a run needs
 ZERO_SHOT, GRADCAM = "zero-shot", "gradcam"
 ON_CROPS = {each.name: each for each in (YOLOCLIPGrounder, ReCLIPGrounder)}
-BLIND = {each.name: each for each in (WholeImageGrounder, CentredBoxGrounder)}
 SHIPPED = {"refshapes": Path(__file__).parents[1] / "weights" / "refshapes"}
-TRAINING_FREE = (ZERO_SHOT, GRADCAM, *ON_CROPS, *BLIND)
+TRAINING_FREE = (ZERO_SHOT, GRADCAM, *ON_CROPS)
 WORDS = (*TRAINING_FREE, *SHIPPED, *RESNETS)  # no folder or file of such a name is the method
 ANSWER_SUFFIXES = (".jsonl", ".json")
 CLIP_SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")

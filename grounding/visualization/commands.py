@@ -22,7 +22,7 @@ from grounding.evaluation.registry import named_methods
 from grounding.extraction import ExtractionConfig
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
-from grounding.methods.grounder import Grounder
+from grounding.methods.grounder import EncodingGrounder
 from grounding.methods.own import MethodNames, given_by_name
 from grounding.methods.proposals import ProposalsConfig
 from grounding.runtime.config_io import refuse_wrong_values
@@ -147,7 +147,7 @@ def _title(title: str, answered: Iterable[MethodAnswer]) -> str:
     return "; ".join([title, *dict.fromkeys(each.grounding.warning for each in answered if each.grounding.warning)])
 
 
-def _load(config: VisualizeConfig) -> list[Grounder]:
+def _load(config: VisualizeConfig) -> list[EncodingGrounder]:
     methods = named_methods(config.methods, config.model, config.proposals, join_launch(config.device).device)
     if config.extraction is not None:
         for method in (each for each in methods if isinstance(each, DenseGrounder)):

@@ -18,11 +18,9 @@ from grounding.extraction.settings import PARAMETERS
 from grounding.methods.calibration import LEAST
 from grounding.methods.config import ModelConfig
 from grounding.methods.dense import DenseGrounder
-from grounding.methods.names import BLIND
 from grounding.methods.own import MethodNames, OwnGrounder
 from grounding.methods.proposals import EMBEDDED_NAME, ProposalsConfig
 from grounding.methods.yolo_clip import OnProposals, YOLOCLIPGrounder
-from grounding.runtime.errors import InputError
 from grounding.runtime.lru_cache import LRUCache
 from grounding.types import Grounding
 from grounding.webapp.uploads import Photo
@@ -67,10 +65,7 @@ def about(method: PageMethod) -> str:
 def load_methods(
     methods: MethodNames, model: ModelConfig, proposals: ProposalsConfig, device: str | torch.device
 ) -> dict[str, PageMethod]:
-    """What is served, by name: methods that look at images."""
-    if blind := [name for name in BLIND if name in methods]:
-        raise InputError(f"{blind[0]!r} looks at no image: give runs, RN50, zero-shot, gradcam, yolo-clip or reclip")
-    # All that look at images are of this type.
+    """What is served, by name."""
     return {each.name: cast(PageMethod, each) for each in named_methods(methods, model, proposals, device)}
 
 

@@ -139,7 +139,6 @@ def test_wrong_settings_are_refused(config: BulkConfig) -> None:
     for changed, message in (
         (replace(config, requests=Path("nowhere.jsonl")), "no file of requests nowhere.jsonl"),
         (replace(config, output=Path("boxes.csv")), r"ends in \.jsonl"),
-        (replace(config, method="whole-image"), "looks at no image"),
     ):
         with pytest.raises(InputError, match=message):
             ground_file(changed)

@@ -98,7 +98,6 @@ def test_what_cannot_be_asked_is_said_at_once(capsys, clip_file, photos, tmp_pat
         ([photos], "PHRASE"),
         ([photos, "a dog", "-o", "boxes.txt"], ".csv, .json, .jsonl"),
         ([tmp_path / "empty", "a dog"], "holds no image"),
-        ([photos, "a dog", "--model", "whole-image"], "looks at no image"),
         ([photos, " ", "--skip_broken", "--model", clip_file], "empty"),
     ):
         assert_refused(run(capsys, *words), said)

@@ -134,15 +134,15 @@ def test_killed_midway_nothing_is_lost_or_repeated(other: EvaluateConfig, tmp_pa
 
 
 def test_changed_settings_are_measured_anew(other: EvaluateConfig) -> None:
-    config = replace(other, methods=["whole-image", "yolo-clip"])
+    config = replace(other, methods=["zero-shot", "yolo-clip"])
     comparison.compare(config)
     path = config.output / "predictions" / "yolo-clip.jsonl"
-    before = path.stat().st_mtime_ns, (path.parent / "whole-image.jsonl").stat().st_mtime_ns
+    before = path.stat().st_mtime_ns, (path.parent / "zero-shot.jsonl").stat().st_mtime_ns
     for name in ("results.json", "results_settings.json"):
         (config.output / name).unlink()
     comparison.compare(replace(config, proposals=replace(config.proposals, max_proposals=1)))
     assert path.stat().st_mtime_ns != before[0]
-    assert (path.parent / "whole-image.jsonl").stat().st_mtime_ns == before[1]
+    assert (path.parent / "zero-shot.jsonl").stat().st_mtime_ns == before[1]
     assert all(len(each.boxes_xyxy) == 1 for each in read_predictions(path))
 
 

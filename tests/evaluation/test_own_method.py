@@ -17,7 +17,7 @@ from grounding.evaluation.predictions import read_predictions
 @pytest.fixture
 def config(made: Path, tmp_path: Path) -> EvaluateConfig:
     model = ModelConfig(clip=str(made / "clip.pt"), model_size=64)
-    return EvaluateConfig(["centred-box"], made / "data", tmp_path / "out", bounds=[], model=model, device="cpu")
+    return EvaluateConfig(["yolo-clip"], made / "data", tmp_path / "out", bounds=[], model=model, device="cpu")
 
 
 def boxes(config: EvaluateConfig, name: str) -> list[tuple[float, ...]]:
@@ -40,14 +40,14 @@ class Shifted:
 
 def test_each_comparison_asks_anew(config: EvaluateConfig) -> None:
     """Nobody knows what a method of one's own depends on; those that are known are not asked again."""
-    path = config.output / "predictions" / "centred-box.jsonl"
+    path = config.output / "predictions" / "yolo-clip.jsonl"
     method = Shifted(1)
-    found = compare(replace(config, methods=["centred-box", method]))
+    found = compare(replace(config, methods=["yolo-clip", method]))
     assert found["precision"]["shifted"] == "not known"
     known, first = path.stat().st_mtime_ns, method.asked
     assert first and set(boxes(config, "shifted")) == {(1, 0, 21, 20)}
     method.shift = 3
-    compare(replace(config, methods=["centred-box", method]))
+    compare(replace(config, methods=["yolo-clip", method]))
     assert method.asked == 2 * first and set(boxes(config, "shifted")) == {(3, 0, 23, 20)}
     assert path.stat().st_mtime_ns == known
 
@@ -61,7 +61,7 @@ def test_boxes_of_other_systems_are_rows(config: EvaluateConfig, tmp_path: Path)
     no_box = {**lines[-1], "boxes_xyxy": [], "scores": []}
     for path, of in ((perfect, lines), (half, [*lines[:answered], no_box])):
         path.write_text("".join(json.dumps(line) + "\n" for line in of))
-    methods = [str(perfect), str(half), "centred-box"]
+    methods = [str(perfect), str(half), "yolo-clip"]
     rows = compare(replace(config, methods=methods))["methods"]
     assert rows["perfect"]["metrics"]["acc@0.5"] == rows["perfect"]["metrics"]["region_accuracy"] == 1
     share = answered / len(expressions)

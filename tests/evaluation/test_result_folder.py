@@ -20,7 +20,7 @@ from grounding.methods.names import method_places
 def config(made: Path, tmp_path_factory: pytest.TempPathFactory) -> EvaluateConfig:
     """A comparison that has been made."""
     model, folder = ModelConfig(clip=str(made / "clip.pt"), model_size=64), tmp_path_factory.mktemp("comparison")
-    config = EvaluateConfig(["centred-box", "yolo-clip"], made / "data", folder / "out", bounds=["whole-image"],
+    config = EvaluateConfig(["reclip", "yolo-clip"], made / "data", folder / "out", bounds=["whole-image"],
                             model=model, device="cpu")  # fmt: skip
     compare(config)
     return config
@@ -33,7 +33,7 @@ def content(folder: Path) -> dict[str, bytes]:
 def test_another_comparison_is_refused_and_nothing_is_touched(config: EvaluateConfig) -> None:
     before = content(config.output)
     # Other methods first: these are what the others are held against.
-    for name, value in (("methods", ["yolo-clip", "centred-box"]), ("bounds", []), ("split", "val")):
+    for name, value in (("methods", ["yolo-clip", "reclip"]), ("bounds", []), ("split", "val")):
         with pytest.raises(InputError, match=rf"out holds other results \({name}; .*give another --output"):
             compare(replace(config, **{name: value}))
     assert content(config.output) == before
@@ -42,7 +42,7 @@ def test_another_comparison_is_refused_and_nothing_is_touched(config: EvaluateCo
 def test_the_same_and_a_larger_one_go_on(config: EvaluateConfig) -> None:
     compare(replace(config, images_per_batch=16, workers=0))
     larger = replace(config, methods=[*config.methods, "zero-shot"], bounds=["whole-image", "box-mask"])
-    assert list(compare(larger).results["methods"]) == larger.methods
+    assert list(compare(larger)["methods"]) == larger.methods
     with pytest.raises(InputError, match="methods"):
         compare(config)
 
@@ -72,7 +72,7 @@ def test_two_runs_with_folders_of_one_name(made: Path, tmp_path: Path, monkeypat
     [[name, place]] = json.loads((alone.output / "results_settings.json").read_text())["methods"]
     assert name == "run" and (alone.output / place).resolve() == Path(runs[0])
     both = replace(alone, methods=runs, output=tmp_path / "both")
-    assert list(compare(both).results["methods"]) == ["a-run", "b-run"]
+    assert list(compare(both)["methods"]) == ["a-run", "b-run"]
     for folder in ("predictions", "extraction"):
         assert {path.stem for path in (both.output / folder).iterdir()} == {"a-run", "b-run"}, folder
     monkeypatch.chdir(tmp_path.rename(tmp_path.with_name("moved")))

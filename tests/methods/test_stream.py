@@ -121,7 +121,7 @@ def test_what_is_no_request_is_said_in_a_sentence() -> None:
             list(ground_many(Counting(), [given], skip_broken=True))
 
 
-@pytest.mark.parametrize("name", ["zero-shot", "yolo-clip", "centred-box"])
+@pytest.mark.parametrize("name", ["zero-shot", "yolo-clip"])
 def test_a_batch_is_checked_as_one_image_is(folder: Path, name: str) -> None:
     grounder = load(name, model=ModelConfig(clip=str(folder / "clip.pt"), model_size=64))
     images = [as_image(folder / f"{index}.png") for index in range(2)]

@@ -84,7 +84,7 @@ def test_what_cannot_be_asked(tmp_path: Path) -> None:
     [
         ("", ["run"], ["data_test_run"]),
         ("figure", ["run", "zero-shot"], ["data_test_run", "data_test_zero-shot"]),
-        ("compare", ["run", "gradcam", "whole-image"], ["data_test_run_gradcam_whole-image_compared"]),
+        ("compare", ["run", "gradcam", "yolo-clip"], ["data_test_run_gradcam_yolo-clip_compared"]),
     ],
 )
 def test_commands(
@@ -124,8 +124,8 @@ def test_answers_are_the_methods(made: Path) -> None:
         assert answer.similarity is not None and answer.similarity.shape == grounding.heatmap.shape
         np.testing.assert_allclose(answer.similarity, cosines, atol=1e-6)
     assert all(answer.similarity is None for answer in answers(load("gradcam"), example))
-    blind = answers(load("whole-image"), example)[0]
-    assert blind.similarity is None and blind.extraction is None
+    proposed = answers(load("yolo-clip"), example)[0]
+    assert proposed.similarity is None and proposed.extraction is None
 
 
 def test_similarity_map_is_the_cosine(made: Path) -> None:

@@ -82,8 +82,8 @@ def test_flickr30k(capsys: Capture, tmp_path: Path, flickr: Path, clip: tuple[ob
     assert "training on 2 images of" in said and ", 4 phrases left out; frozen" in said
     said = trained(capsys, flickr, tmp_path / "weak", *clip, *WEAK)
     assert ", 2 phrases left out; frozen" in said and "acc@0.5_any" in said
-    results, said = compared(capsys, tmp_path / "out", tmp_path / "weak", "centred-box", "--data", flickr)
-    centred = results["methods"]["centred-box"]
+    results, said = compared(capsys, tmp_path / "out", tmp_path / "weak", "--bounds", "[centred-box]", "--data", flickr)
+    centred = results["bounds"]["centred-box"]
     assert [centred["metrics"][name] for name in MEASURES] == pytest.approx([2 / 6, 1 / 6, 5 / 6, 3 / 6])
     assert centred["subsets"]["people"]["n"] == 3 and centred["n"] == 6
     assert results["split_by"] == "" and results["left_out"]["not visual"] == 1
