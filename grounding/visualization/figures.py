@@ -16,7 +16,7 @@ from grounding.extraction import ExtractionConfig
 from grounding.geometry import box_iou
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.gradcam import GradCAMGrounder
-from grounding.methods.grounder import Grounder
+from grounding.methods.grounder import EncodingGrounder
 from grounding.runtime.errors import writable
 from grounding.types import Example, Grounding
 from grounding.visualization.drawing import (
@@ -54,22 +54,17 @@ class MethodAnswer:
 Panel = tuple[MethodAnswer, str, Callable[[Axes, MethodAnswer], None]]  # of what, its heading, and what draws it
 
 
-def answers(grounder: Grounder, example: Example) -> list[MethodAnswer]:
+def answers(grounder: EncodingGrounder, example: Example) -> list[MethodAnswer]:
     """The method's answers to all expressions of one image, which is encoded once."""
     known = [None if np.isnan(box).any() else box for box in example.boxes_xyxy]
+    encoded = grounder.encode(example.image)
     maps: Sequence[np.ndarray | None] = [None] * len(known)
-    extraction = None
-    if isinstance(grounder, DenseGrounder):
-        encoded = grounder.encode(example.image)
-        groundings = grounder.ground(encoded, example.phrases)
-        extraction = grounder.extraction
-        if not isinstance(grounder, GradCAMGrounder):
-            maps = grounder.similarity_maps(encoded, example.phrases)
-    else:
-        groundings = grounder.ground(example.image, example.phrases)
+    if isinstance(grounder, DenseGrounder) and not isinstance(grounder, GradCAMGrounder):
+        maps = grounder.similarity_maps(encoded, example.phrases)
+    extraction = grounder.extraction if isinstance(grounder, DenseGrounder) else None
     return [
         MethodAnswer(grounder.name, grounding, similarity, extraction, box)
-        for grounding, similarity, box in zip(groundings, maps, known, strict=True)
+        for grounding, similarity, box in zip(grounder.ground(encoded, example.phrases), maps, known, strict=True)
     ]
 
 

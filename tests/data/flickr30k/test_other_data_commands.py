@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file
 
-from grounding.evaluation.predictions import Prediction
+from grounding.evaluation.predictions import Prediction, read_predictions
 from grounding.evaluation.summary import measures_of
 from tests.data.flickr30k.files import FIELD, IMAGES, STREET, write_flickr30k, xml
 from tests.scripts import assert_refused, run_script
@@ -127,7 +127,7 @@ def test_a_table_without_splits(capsys: Capture, tmp_path: Path, clip: tuple[obj
     assert_refused(refused, data, "has no column 'split': add it")
 
 
-def test_an_answer_at_random() -> None:
+def test_an_answer_at_random(tmp_path: Path) -> None:
     """Three boxes, each as likely; the phrase has [0, 0, 4, 4] and [6, 0, 10, 4], around which is [0, 0, 10, 4].
 
     [0, 0, 4, 4]: IoU 16 / 40 around, 1 with the first; its centre (2, 2) lies in both senses in.
@@ -140,4 +140,5 @@ def test_an_answer_at_random() -> None:
     third = Fraction(1, 3)
     found = measures_of(answer, ())
     assert [found[name] for name in MEASURES] == pytest.approx([float(n * third) for n in (1, 1, 2, 1)])
-    assert Prediction.from_json(answer.to_json()) == answer
+    (tmp_path / "answers.jsonl").write_text(answer.to_json())
+    assert list(read_predictions(tmp_path / "answers.jsonl")) == [answer]
