@@ -88,7 +88,7 @@ def main(
                   work / OUTPUTS["train"], "--epochs", 1, "--workers", 1, "--mixed_precision", "no",
                   "--subset", max(1, round(share * TRAINING_STEPS)) * IMAGES_PER_BATCH,
                   "--validation_subset", max(1, min(8, round(share * SPLITS["val"][0])))],
-        "compare": ["evaluate.py", "compare", "zero-shot", "--bounds", "[centred-box]", "--data", root,
+        "compare": ["evaluate.py", "compare", "zero-shot", "--bounds", '["centred-box"]', "--data", root,
                     "--output", work / OUTPUTS["compare"], *model, "--model.model_size", 448,
                     "--extraction_split", "null"],
     }  # fmt: skip

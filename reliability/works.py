@@ -81,8 +81,8 @@ def _answered(output: Path) -> dict[str, str]:
 
 
 def _compare(data: Path, output: Path) -> list[object]:
-    return ["evaluate.py", "compare", "refshapes", "zero-shot", "--bounds", "[centred-box]", "--data", data, "--output",
-            output / "test", "--images_per_batch", 2, "--device", "cpu"]  # fmt: skip
+    return ["evaluate.py", "compare", "refshapes", "zero-shot", "--bounds", '["centred-box"]', "--data", data,
+            "--output", output / "test", "--images_per_batch", 2, "--device", "cpu"]  # fmt: skip
 
 
 def _compared(output: Path) -> dict[str, str]:

@@ -44,8 +44,7 @@ def fixed_box(example: Example, *, share: float) -> list[Grounding]:
 
 
 def proposed_boxes(example: Example, proposer: Proposer, *, oracle: bool) -> list[Grounding]:
-    """Every proposal: an oracle's by their IoU with the annotated box, a perfect choice; else all with the same score,
-    for the answer is any one of them."""
+    """Every proposal: an oracle's by IoU with the annotated box; else with one score, for the answer is any of them."""
     boxes, found = boxes_to_choose_from(proposer, example.image)
     alike = np.full(len(boxes), 1 / len(boxes), dtype=np.float32)
     return [

@@ -35,8 +35,7 @@ def maps_of(name: str) -> str:
 
 
 def folder_of(name: str | os.PathLike[str]) -> Path:
-    """The run folder that a name stands for: that of a decoder that comes with this package, of a run on a model hub,
-    or the name itself."""
+    """The run folder that a name stands for: of the package's own decoder, of a run on a hub, or the name itself."""
     name = maps_of(os.fspath(name))
     return fetched(name, RUN_FILES) if is_hub_name(name) else SHIPPED.get(name, Path(name))
 

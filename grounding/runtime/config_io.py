@@ -119,8 +119,7 @@ def _shown(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A configuration as YAML and JSON can hold it, all the way down: dictionaries without permissions for dataclasses,
-    strings for paths, lists for tuples."""
+    """A configuration as YAML and JSON hold it: dictionaries without permissions, texts for paths, lists for tuples."""
     if is_dataclass(value) and not isinstance(value, type):
         kept = [field.name for field in fields(value) if field.metadata != PERMISSION]
         return {name: plain(getattr(value, name)) for name in kept}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
@@ -33,10 +34,7 @@ class TrainingStep:
         self, criterion: TrainingCriterion, config: TrainConfig, accelerator: Accelerator, *, total_steps: int
     ) -> None:
         # Plain numbers: those of the command line are of a class that a saved state would need on reading.
-        kernels = [each for each in criterion.parameters() if each.ndim > 1]
-        others = [each for each in criterion.parameters() if each.ndim <= 1]  # biases and norms, which do not decay
-        groups = [{"params": others, "weight_decay": 0.0},
-                  {"params": kernels, "weight_decay": float(config.weight_decay)}]  # fmt: skip
+        groups = _parameter_groups(criterion, float(config.weight_decay))
         optimizer = torch.optim.AdamW(groups, lr=float(config.learning_rate), eps=EPSILON, fused=True)
         schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, config.warmup_steps, total_steps))
         self.accelerator, self._decoder, self._clip_norm = accelerator, criterion.decoder, config.clip_norm
@@ -108,3 +106,10 @@ def warmup_cosine(step: int, warmup_steps: int, total_steps: int) -> float:
         return (step + 1) / warmup_steps
     done = min(1.0, (step - warmup_steps) / max(1, total_steps - warmup_steps))
     return 0.5 * (1 + math.cos(math.pi * done))
+
+
+def _parameter_groups(criterion: nn.Module, weight_decay: float) -> Iterator[dict[str, object]]:
+    """Kernels decay, biases and norms do not."""
+    parameters = sorted(criterion.parameters(), key=lambda p: p.ndim > 1)
+    for decays, group in itertools.groupby(parameters, key=lambda p: p.ndim > 1):
+        yield {"params": list(group), "weight_decay": weight_decay if decays else 0.0}

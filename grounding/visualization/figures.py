@@ -69,8 +69,7 @@ def answers(grounder: EncodingGrounder, example: Example) -> list[MethodAnswer]:
 
 
 def draw_figure(answers: Sequence[MethodAnswer], *, title: str) -> Figure:
-    """A row per answer, all of one method: image, similarity map, heatmap with the lines where the extraction cuts it,
-    boxes."""
+    """A row per answer, all of one method: image, similarity map, heatmap with lines where it is cut, boxes."""
     panels = {"image": _image, "CLIP's similarity map": _similarity, "heatmap": _heatmap, "boxes": _boxes}
     if answers[0].similarity is None:
         del panels["CLIP's similarity map"]

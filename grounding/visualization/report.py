@@ -95,8 +95,7 @@ def write_report(
 
 
 def _card(example: ShownExample, colours: Mapping[str, str]) -> dict[str, Any]:
-    """What the page shows of an example: phrase, picture, how good each answer is and how sure its method was, and
-    whether the first method is right."""
+    """What the page shows of an example: phrase, picture, each answer's IoU and score, whether the first is right."""
     first = next(iter(example.values()))
     picture = Image.fromarray(draw_example(example, colours, side=SIDE, dpi=DPI))
     file = io.BytesIO()
