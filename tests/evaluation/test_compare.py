@@ -133,6 +133,22 @@ def test_killed_midway_nothing_is_lost_or_repeated(other: EvaluateConfig, tmp_pa
         assert one == whole
 
 
+def test_what_looks_at_no_image_is_a_box_in_its_middle(finished) -> None:
+    for name, share in (("whole-image", 1), ("centred-box", 1 / 4)):
+        for answer in read_predictions(finished[0].output / "predictions" / f"{name}.jsonl"):
+            x1, y1, x2, y2 = answer.boxes_xyxy[0]
+            assert (x2 - x1) * (y2 - y1) == pytest.approx(share * answer.image_area)
+
+
+@pytest.mark.parametrize("name", ["yolo-clip", "zero-shot+yolo"])
+def test_answers_depend_on_the_detectors_file(finished, name: str) -> None:
+    settings = registry.MethodSettings(finished[0].model, finished[0].proposals, "cpu")
+    grounder = registry.load_method(name, settings)
+    before = registry.origin_of(grounder, name, settings)
+    grounder.proposer.sha256 = "of another file at the same place"
+    assert registry.origin_of(grounder, name, settings) != before
+
+
 def test_changed_settings_are_measured_anew(other: EvaluateConfig) -> None:
     config = replace(other, methods=["zero-shot", "yolo-clip"])
     comparison.compare(config)

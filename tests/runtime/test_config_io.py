@@ -135,3 +135,10 @@ def test_what_is_no_file_of_settings_is_refused_in_one_sentence(tmp_path: Path, 
     with pytest.raises(InputError, match=r"config\.yaml is damaged") as refused:
         read_model_config(tmp_path)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("content", ["train: {}", "model:", "[model]"])
+def test_a_run_without_its_section_is_damaged_and_has_no_defaults(tmp_path: Path, content: str) -> None:
+    (tmp_path / "config.yaml").write_text(content)
+    with pytest.raises(InputError, match=r"config.yaml is damaged \(.*: restore it or train again"):
+        read_model_config(tmp_path)

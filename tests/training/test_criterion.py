@@ -20,6 +20,7 @@ from grounding.model.decoder import DecoderConfig, decoder_for
 from grounding.training.contrast import ImagePhraseContrast, ImagesAndPhrases, Pairs, RegionPhraseContrast
 from grounding.training.criterion import LossConfig, TrainingCriterion
 from grounding.training.losses import embedding_distance, mask_loss
+from grounding.training.step import _parameter_groups
 from tests.tiny_clip import loaded_tiny_clip
 
 SIZE, STRIDE, OUTPUT_STRIDE = 64, 4, 16
@@ -207,3 +208,10 @@ def test_adapters_are_held_on_both_sides(encoder: Encoder) -> None:
     of_phrases = 1 - F.cosine_similarity(adapted, phrases.embeddings).mean()
     torch.testing.assert_close(losses["distance_loss"], WEIGHT * of_regions)
     torch.testing.assert_close(losses["phrase_distance_loss"], WEIGHT * of_phrases)
+
+
+def test_kernels_decay_and_biases_and_norms_do_not(encoder: Encoder) -> None:
+    criterion = make_criterion(encoder)
+    groups = list(_parameter_groups(criterion, 0.02))
+    decays = {id(each): group["weight_decay"] for group in groups for each in group["params"]}
+    assert decays == {id(each): 0.02 if each.ndim > 1 else 0.0 for each in criterion.parameters()}
