@@ -46,9 +46,10 @@ def fetched(name: str, files: tuple[str, ...]) -> Path:
     except (errors.HTTPError, errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
         # Where nothing is in the cache either, the library says so, and keeps the reason as the cause.
         cause = error.__cause__ or error if isinstance(error, errors.LocalEntryNotFoundError) else error
+        reason = " ".join(f"{type(cause).__name__}: {cause}".split())
         raise InputError(
-            f"{name} cannot be had from the model hub ({type(cause).__name__}: {cause}): check name and revision, log "
-            "in with `hf auth login` if it is private or gated, or connect and try again"
+            f"{name} cannot be had from the model hub ({reason}): check name and revision, log in with `hf auth login` "
+            "if it is private or gated, or connect and try again"
         ) from error
     missing = [file for file in files[:2] if not (folder / file).is_file()]
     if missing:

@@ -59,9 +59,8 @@ def save_phrases(
     small one is enlarged, and the suffix says the format."""
     height, width = image.shape[:2]
     side = max(height, width, LEAST_SIDE)
-    figure, axis = clear_figure(
-        Letterbox.fit((width, height), side).content_size, dpi=DPI * side / LEAST_SIDE
-    )  # lines and letters grow with the picture
+    size = Letterbox.fit((width, height), side).content_size
+    figure, axis = clear_figure(size, dpi=DPI * side / LEAST_SIDE)  # lines and letters grow with the picture
     show_image(axis, image)
     axis.set_aspect("auto")
     draw_phrases(axis, answers)

@@ -84,7 +84,7 @@ def test_runs_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
         refusal = error("401\n\nnot for you", response=SimpleNamespace(headers={}, request=None))
         monkeypatch.setattr(HfApi, "snapshot_download", Mock(side_effect=refusal))
         told = refused("hf://somebody/mine")
-        assert f"({error.__name__}: 401" in told and "not for you" in told and "`hf auth login`" in told
+        assert f"({error.__name__}: 401 not for you)" in told and "`hf auth login`" in told
 
 
 def test_without_a_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
