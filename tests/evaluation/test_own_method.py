@@ -69,7 +69,10 @@ def test_boxes_of_other_systems_are_rows(config: EvaluateConfig, tmp_path: Path)
     assert rows["half"]["metrics"]["no_proposal"] == pytest.approx(1 - share)
     assert rows["half"]["behind"]["acc@0.5"]["difference"] == pytest.approx(1 - share)
     assert "text_cosine" in rows["perfect"]["metrics"] and "seconds" not in rows["perfect"]
-    assert "pointing" not in rows["perfect"]["metrics"] and "phrase length" in rows["perfect"]["breakdowns"]
+    assert "pointing" not in rows["perfect"]["metrics"]
+    kinds = [{axis: {kind: part["n"] for kind, part in of_axis.items()} for axis, of_axis in row["breakdowns"].items()}
+             for row in rows.values()]  # fmt: skip
+    assert "box area" in kinds[0] and kinds[0] == kinds[1] == kinds[2]
     perfect.write_text("".join(json.dumps({**line, "boxes_xyxy": [[0, 0, 1, 1], [0, 0, 2, 2]]}) + "\n"
                                for line in lines))  # fmt: skip
     again = compare(replace(config, methods=methods))["methods"]

@@ -70,6 +70,12 @@ def test_measures_are_shares_of_the_phrases_they_are_about():
     assert set(set_metrics(answers[3:])[0]) == {"set_accuracy", "n_acc"}
 
 
+def test_an_interval_takes_two_images_that_have_a_say():
+    here = [answer([LEFT], [LEFT]), answer([], [])]
+    there = [replace(answer([FAR], [LEFT]), image_id=1), answer([LEFT], [])]
+    assert set(set_metrics([*here, *there])[1]) == {"set_accuracy", "t_acc"}, "what is absent, is so of one image"
+
+
 def test_the_pair_of_largest_overlap_comes_first():
     """Which leaves the second pair without a partner; another order would have found two."""
     boxes, annotated = np.array([[0.0, 0, 10, 10], [5, 0, 15, 10]]), np.array([[1.0, 0, 11, 10], [-4, 0, 6, 10]])
