@@ -1,0 +1,39 @@
+"""Phrases of the third generator against the pixels and boxes that they are about."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+
+import numpy as np
+
+from benchmarks.flat_scenes import COLOURS, KINDS, flat_scenes
+
+
+def test_each_phrase_is_of_the_shape_in_its_box() -> None:
+    seen = set()
+    for image, phrases in islice(flat_scenes(3), 60):
+        opposite = {"left": "right", "right": "left", "large": "small", "small": "large"}
+        for phrase, kind, box in phrases:
+            seen.add(kind)
+            # An arrow's middle lies on its shaft: every outline is filled there.
+            x, y = ((box[:2] + box[2:]) / 2).astype(int)
+            [colour] = [word for word in re.findall(r"\w+", phrase)[:3] if word in COLOURS]
+            assert np.abs(image[y, x].astype(int) - COLOURS[colour]).max() < 45, phrase
+            if kind == "attribute":
+                assert [each for each, _, _ in phrases].count(phrase) == 1
+            if kind in ("comparison", "location"):
+                [word] = [each for each in opposite if each in phrase.split()]
+                [other] = [b for each, _, b in phrases if each == phrase.replace(word, opposite[word])]
+                low, high = (box, other) if word in ("left", "small") else (other, box)
+                assert (np.ptp(low[[0, 2]]) < np.ptp(high[[0, 2]])) if kind == "comparison" else (low[0] < high[0])
+            if kind == "relation":
+                name = phrase.split(" of the ")[1]
+                [mark] = [b for each, _, b in phrases if each == f"the {name}"]
+                assert (box[[0, 2]].sum() < mark[[0, 2]].sum()) == ("to the left" in phrase)
+    assert seen == set(KINDS)
+
+
+def test_scenes_are_the_same_for_the_same_seed() -> None:
+    (one, phrases), (again, _), (other, _) = (next(flat_scenes(seed)) for seed in (1, 1, 2))
+    assert np.array_equal(one, again) and not np.array_equal(one, other) and phrases
