@@ -3,9 +3,9 @@
 It needs the runs of configs/refshapes.yaml and configs/refshapes-weak.yaml, and of the latter another one with
 `--losses.distance_weight 10 --output runs/refshapes-weak-distance`.
 
-Captions of the catalogue look for a picture they are true of among a hundred, before and after what a run learned is
-applied, whole and in part (Wortsman et al. 2022, "Robust Fine-tuning of Zero-shot Models", section 3: weights between
-CLIP's own and the adapted ones). Writes a table of docs/results.md, and docs/claims.json.
+Captions of the catalogue look for a picture they are true of among a hundred, by its best regions, before and after
+what a run learned is applied, whole and in part (Wortsman et al. 2022, "Robust Fine-tuning of Zero-shot Models",
+section 3: weights between CLIP's own and the adapted ones). Writes a table of docs/results.md, and docs/claims.json.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from benchmarks.pages import write_between
 from grounding.clip.backbone import normalise_pixels
 from grounding.methods.dense import DenseGrounder
 from grounding.methods.load import load
-from grounding.model.adaptation import EmbeddingAdapters
+from grounding.model.adaptation import SHARPNESS, EmbeddingAdapters
 from grounding.model.decoder import HeatmapDecoder
 from grounding.training.contrast import pooled_similarity
 from grounding.training.run_folder import METRICS_FILE
@@ -51,7 +51,7 @@ def main(
     """Measure what runs have made of CLIP.
 
     Args:
-        runs: of decoders with low-rank updates, or of adapters.
+        runs: of decoders, or of adapters.
         galleries: of a hundred pictures.
         output: Markdown file with the two marks.
         claims: file that the results go into.
@@ -77,7 +77,6 @@ def retrieval(run: Path, galleries: int) -> dict[float, list[bool]]:
     """Share of what the run learned -> of every caption that is true of any picture, whether it finds one first."""
     grounder = cast(DenseGrounder, load(run, device="cpu"))
     clip = grounder.encoder.clip
-    ask = _by_regions if isinstance(grounder.decoder, EmbeddingAdapters) else _by_image_embedding
     right: dict[float, list[bool]] = {share: [] for share in SHARES}
     for stream in tqdm(range(galleries), desc=f"{run.name}: galleries"):
         shown = captioned_pictures(HELD_OUT_SEED, clip.model.visual.input_resolution, stream=stream)
@@ -85,7 +84,7 @@ def retrieval(run: Path, galleries: int) -> dict[float, list[bool]]:
         pixels = normalise_pixels(torch.from_numpy(np.stack([each.image for each in gallery])).permute(0, 3, 1, 2))
         captions, true_of = caption_embeddings(clip, gallery), captions_true_of(gallery)
         for share in SHARES:
-            right[share] += first_is_right(ask(grounder, share, pixels, captions), true_of)
+            right[share] += first_is_right(_by_regions(grounder, share, pixels, captions), true_of)
     return right
 
 
@@ -95,22 +94,19 @@ def _pointing_on_val(run: Path) -> str:
     return f"{max(epochs, key=lambda epoch: epoch['acc@0.5'])['pointing']:.3f}"
 
 
-def _by_image_embedding(grounder: DenseGrounder, share: float, pixels: Tensor, captions: Tensor) -> Tensor:
-    """(captions, images) cosines, a share of the decoder's updates added to CLIP's image tower."""
-    updates = cast(HeatmapDecoder, grounder.decoder).updates
-    assert updates is not None
-    encoder = grounder.encoder.updated({name: share * added for name, added in updates().items()})
-    return captions @ F.normalize(encoder.dense.visual(pixels).float(), dim=-1).T
-
-
 def _by_regions(grounder: DenseGrounder, share: float, pixels: Tensor, captions: Tensor) -> Tensor:
-    """(captions, images) soft maxima over positions of cosines, a share of the adapters' corrections added."""
-    adapters = cast(EmbeddingAdapters, grounder.decoder)
-    features = grounder.encoder.dense(pixels)
-    regions = F.normalize(torch.lerp(features.embeddings, adapters.region_embeddings(features), share), dim=1)
-    phrases = F.normalize(torch.lerp(captions, adapters.phrase_embeddings(captions), share), dim=-1)
+    """(captions, images) soft maxima over positions of cosines, a share of what was learned added to CLIP."""
+    decoder, encoder = cast(HeatmapDecoder | EmbeddingAdapters, grounder.decoder), grounder.encoder
+    if isinstance(decoder, HeatmapDecoder) and decoder.updates is not None:
+        encoder = encoder.updated({name: share * added for name, added in decoder.updates().items()})
+    features = encoder.dense(pixels)
+    regions = F.normalize(torch.lerp(features.embeddings, decoder.region_embeddings(features), share), dim=1)
+    sharpness = torch.tensor(SHARPNESS)
+    if isinstance(decoder, EmbeddingAdapters):
+        captions = F.normalize(torch.lerp(captions, decoder.phrase_embeddings(captions), share), dim=-1)
+        sharpness = decoder.log_sharpness.exp()
     everywhere = torch.ones(len(pixels), *regions.shape[2:], dtype=torch.bool)
-    return pooled_similarity(regions, everywhere, phrases, adapters.log_sharpness.exp())
+    return pooled_similarity(regions, everywhere, captions, sharpness)
 
 
 if __name__ == "__main__":

@@ -92,9 +92,9 @@ class TrainingCriterion(nn.Module):
                 contrast = self.region_contrast(pairs)
                 losses["contrast_loss"] = self._config.contrast_weight * contrast, len(pairs.regions)
         if self._config.distance_weight:
-            own = self._encoder.encode_squares(batch.squares).embeddings
-            distance = embedding_distance(features.embeddings, own, batch.valid.to(device))
-            losses["distance_loss"] = self._config.distance_weight * distance, len(own)
+            own = features if updates is None else self._encoder.encode_squares(batch.squares)
+            distance = embedding_distance(regions.float(), own.embeddings.float(), batch.valid.to(device))
+            losses["distance_loss"] = self._config.distance_weight * distance, len(regions)
         return losses
 
     def _without_boxes(self, batch: TrainingBatch, decoder: EmbeddingAdapters) -> dict[str, WeightedMean]:

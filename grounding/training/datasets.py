@@ -54,8 +54,9 @@ def refuse_settings(config: TrainConfig) -> None:
         "losses.contrast_weight is above 0 and decoder.adapter false: frozen embeddings of given boxes can learn "
         "nothing; give losses.contrast_weight 0 or decoder.adapter true":
             boxed and losses.contrast_weight and not decoder.adapter,
-        "losses.distance_weight is above 0 and decoder.lora_rank 0: nothing changes CLIP; give losses.distance_weight "
-        "0 or decoder.lora_rank 8": boxed and losses.distance_weight and not decoder.lora_rank,
+        "losses.distance_weight is above 0, decoder.adapter false and decoder.lora_rank 0: nothing changes CLIP's "
+        "embeddings; give losses.distance_weight 0 or decoder.adapter true":
+            boxed and losses.distance_weight and not (decoder.adapter or decoder.lora_rank),
     }  # fmt: skip
     for sentence, is_so in wrong.items():
         if is_so:

@@ -16,7 +16,7 @@ from grounding.clip.encoder import Encoder
 from grounding.clip.text import PhraseFeatures
 from grounding.data.batches import TrainingBatch
 from grounding.data.supervision import box_masks
-from grounding.model.decoder import DecoderConfig, decoder_for
+from grounding.model.decoder import DecoderConfig, decoder_for, updated_encoder
 from grounding.training.contrast import ImagePhraseContrast, ImagesAndPhrases, Pairs, RegionPhraseContrast
 from grounding.training.criterion import LossConfig, TrainingCriterion
 from grounding.training.losses import embedding_distance, mask_loss
@@ -183,19 +183,22 @@ def test_in_half_precision_the_losses_are_nearly_the_same(encoder, kind):
     assert all(parameter.grad.isfinite().all() for parameter in criterion.parameters())
 
 
-def test_low_rank_updates_are_held_to_clips_own_embeddings(encoder: Encoder) -> None:
-    criterion = make_criterion(encoder, LossConfig(distance_weight=WEIGHT), lora_rank=2)
-    batch = make_batch()
-    assert criterion(batch)["distance_loss"].abs() < 1e-5  # nothing is learned yet
-    for up in criterion.decoder.updates.up.values():
-        torch.nn.init.normal_(up)
+@pytest.mark.parametrize("rank", [0, 2])
+def test_the_decoders_embeddings_are_held_to_clips_own(encoder: Encoder, rank: int) -> None:
+    criterion = make_criterion(encoder, LossConfig(distance_weight=WEIGHT), lora_rank=rank)
+    batch, decoder = make_batch(), criterion.decoder
+    learned = [decoder.adapter.correction.weight, *(decoder.updates.up.values() if rank else ())]
+    for fill, distance in ((torch.nn.init.zeros_, 0), (torch.nn.init.normal_, WEIGHT)):
+        for each in learned:
+            fill(each)
+        assert criterion(batch)["distance_loss"].item() == pytest.approx(distance, abs=0.3 * distance + 1e-5)
     losses = criterion(batch)
-    updated = encoder.updated(criterion.decoder.updates()).encode_squares(batch.squares).embeddings
+    adapted = decoder.region_embeddings(updated_encoder(encoder, decoder).encode_squares(batch.squares))
     own = encoder.encode_squares(batch.squares).embeddings
-    torch.testing.assert_close(losses["distance_loss"], WEIGHT * embedding_distance(updated, own, batch.valid))
+    torch.testing.assert_close(losses["distance_loss"], WEIGHT * embedding_distance(adapted, own, batch.valid))
     losses["distance_loss"].backward()
-    reached = {name for name, each in criterion.decoder.named_parameters() if each.grad is not None}
-    assert reached and all(name.startswith("updates.") for name in reached)
+    reached = {name for name, each in decoder.named_parameters() if each.grad is not None}
+    assert {name.split(".")[0] for name in reached} == {"adapter", *(["updates"] if rank else [])}
 
 
 def test_adapters_are_held_on_both_sides(encoder: Encoder) -> None:

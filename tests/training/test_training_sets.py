@@ -53,7 +53,11 @@ ADAPTERS = DecoderConfig(kind="adapters")
         (DecoderConfig(), {"sets_split_by": "unc"}, r"sets_split_by is 'unc' and sets_per_image 0"),
         (DecoderConfig(), {"model": ModelConfig(spatial_rules=True)}, r"spatial_rules is true and .*'convolutional'"),
         (DecoderConfig(adapter=False), {"losses": LossConfig(contrast_weight=0.1)}, r"contrast_weight is above 0 and"),
-        (DecoderConfig(), {"losses": LossConfig(distance_weight=1.0)}, r"distance_weight is above 0 and .*lora_rank 0"),
+        (
+            DecoderConfig(adapter=False),
+            {"losses": LossConfig(distance_weight=1.0)},
+            r"distance_weight is above 0, .*lora_",
+        ),
     ],
 )
 def test_settings_that_do_not_go_together(
