@@ -15,7 +15,7 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from benchmarks.claims import CLAIMS, Claim, record
-from benchmarks.flat_scenes import KINDS, flat_scenes
+from benchmarks.flat_scenes import KINDS, FlatScene, flat_scenes
 from benchmarks.measuring import run
 from benchmarks.pages import write_between
 from grounding.evaluation.metrics import ious_with, point_inside
@@ -62,7 +62,7 @@ def main(scenes: PositiveInt = 300, output: Path = Path("docs/results.md"), clai
     record(found, claims)
 
 
-def _measured(method: str, asked: list[tuple[np.ndarray, list[tuple[str, str, np.ndarray]]]]) -> np.ndarray:
+def _measured(method: str, asked: list[FlatScene]) -> np.ndarray:
     """(2, P): of each phrase whether the best box has an IoU of 0.5, and whether the hottest point is in its box."""
     grounder, right = load(method), []
     for image, phrases in tqdm(asked, desc=method, unit="scene"):

@@ -21,9 +21,11 @@ COLOURS = {
     "black": (25, 25, 25), "white": (245, 245, 245), "gray": (130, 130, 130), "cyan": (50, 200, 220),
 }  # fmt: skip
 KINDS = ("attribute", "comparison", "location", "relation")  # of phrases
-LEAST_CONTRAST = 60  # sum over channels of how far a shape's colour is from the background's
-LARGER = 1.4  # times the side of another: from here on it is called the large one
+LEAST_CONTRAST = 60  # sum over channels of how far a shape's colour is from the background's in its place
+LARGER = 1.4  # times as large as another: from here on it is called the large one
 BESIDE = 25  # pixels between centres, from which on one thing is left of another
+# An image (H, W, 3) uint8 RGB, and phrases about it: the words, one of `KINDS`, and the box (4,) in pixels.
+FlatScene = tuple[np.ndarray, list[tuple[str, str, np.ndarray]]]
 
 
 def _regular(corners: int, start: float = -90) -> np.ndarray:
@@ -48,11 +50,11 @@ OUTLINES = {
 
 @dataclass(frozen=True)
 class FlatShape:
-    """One shape of a scene; `box_xyxy`, (4,), in the scene's pixels."""
+    """One shape of a scene; `box_xyxy`, (4,), and how far it reaches from its middle, `reach`, are in pixels."""
 
     shape: str
     colour: str
-    side: float
+    reach: float
     box_xyxy: np.ndarray
 
     @property
@@ -66,8 +68,8 @@ class FlatShape:
         return float(self.box_xyxy[[0, 2]].mean())
 
 
-def flat_scenes(seed: int) -> Iterator[tuple[np.ndarray, list[tuple[str, str, np.ndarray]]]]:
-    """Endless scenes: (H, W, 3) uint8 RGB, and (phrase, kind, box (4,)) for each object that some phrase is only of.
+def flat_scenes(seed: int) -> Iterator[FlatScene]:
+    """Endless scenes; each phrase fits one shape of its scene and no other.
 
     In every second scene all are of three shapes and three colours, so that few are the only ones of theirs.
     """
@@ -88,19 +90,20 @@ def _draw(rng: np.random.Generator, choices: int | None) -> tuple[np.ndarray, li
     picture = Image.fromarray(canvas)
     shapes: list[FlatShape] = []
     for _ in range(int(rng.integers(6, 20))):  # tries, of which some find no place
-        half = rng.uniform(16, 58)
-        middle = rng.uniform(half + 2, np.array(SIZE) - half - 2)
+        reach = rng.uniform(16, 58)
+        middle = rng.uniform(reach + 2, np.array(SIZE) - reach - 2)
         shape, colour = str(rng.choice(outlines)), str(rng.choice(colours))
-        corners = OUTLINES[shape] * half + middle
+        corners = OUTLINES[shape] * reach + middle
         box = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
         tone = np.clip(COLOURS[colour] + rng.normal(0, 10, 3), 0, 255).astype(int)
-        if np.abs(tone - ground).sum() < LEAST_CONTRAST:
+        x, y = (middle * FINER).astype(int)
+        if np.abs(tone - canvas[y, x]).sum() < LEAST_CONTRAST:
             continue
         if shapes and box_iou(box[None], np.array([each.box_xyxy for each in shapes])).max() > 0:
             continue
         points = [(float(x), float(y)) for x, y in corners * FINER]
         ImageDraw.Draw(picture).polygon(points, fill=(int(tone[0]), int(tone[1]), int(tone[2])))
-        shapes.append(FlatShape(shape, colour, half, box))
+        shapes.append(FlatShape(shape, colour, reach, box))
     return np.asarray(picture.resize(SIZE, Image.Resampling.BILINEAR)), shapes
 
 
@@ -112,8 +115,8 @@ def _phrases(one: FlatShape, shapes: list[FlatShape]) -> Iterator[tuple[str, str
     if len(alike) != 1:
         return
     [other] = alike
-    if max(one.side, other.side) > LARGER * min(one.side, other.side):
-        yield f"the {'large' if one.side > other.side else 'small'} {one.name}", "comparison"
+    if max(one.reach, other.reach) > LARGER * min(one.reach, other.reach):
+        yield f"the {'large' if one.reach > other.reach else 'small'} {one.name}", "comparison"
     if abs(one.x - other.x) > 2 * BESIDE:
         yield f"the {one.name} on the {'right' if one.x > other.x else 'left'}", "location"
     for mark in shapes:

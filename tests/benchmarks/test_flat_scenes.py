@@ -1,12 +1,15 @@
-"""Phrases of the third generator against the pixels and boxes that they are about."""
+"""Phrases of the third generator against the pixels and boxes that they are about, and what is measured of answers."""
 
 from __future__ import annotations
 
 import re
 from itertools import islice
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
+from benchmarks import carry_over
 from benchmarks.flat_scenes import COLOURS, KINDS, flat_scenes
 
 
@@ -37,3 +40,14 @@ def test_each_phrase_is_of_the_shape_in_its_box() -> None:
 def test_scenes_are_the_same_for_the_same_seed() -> None:
     (one, phrases), (again, _), (other, _) = (next(flat_scenes(seed)) for seed in (1, 1, 2))
     assert np.array_equal(one, again) and not np.array_equal(one, other) and phrases
+
+
+def test_boxes_and_hottest_points_are_measured_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, box = np.zeros((8, 8, 3), np.uint8), np.array([0.0, 0, 4, 4])
+    heatmaps = np.zeros((2, 8, 8), np.float32)
+    heatmaps[0, 6, 6] = heatmaps[1, 2, 2] = 1
+    answers = [SimpleNamespace(boxes_xyxy=np.array([found, box]), heatmap=heatmap)
+               for found, heatmap in zip((box, box + 3), heatmaps, strict=True)]  # fmt: skip
+    monkeypatch.setattr(carry_over, "load", lambda name: SimpleNamespace(ground=lambda image, phrases: answers))
+    asked = [(image, [("a", "attribute", box), ("b", "location", box)])]
+    assert carry_over._measured("x", asked).tolist() == [[1, 0], [0, 1]]

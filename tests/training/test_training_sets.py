@@ -66,3 +66,8 @@ def test_settings_that_do_not_go_together(
     wrong = replace(config, **{"model": ModelConfig(decoder=decoder), **changes})  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match=said):
         training_data(wrong)
+
+
+@pytest.mark.parametrize("decoder", [DecoderConfig(), DecoderConfig(adapter=False, lora_rank=2)])
+def test_whatever_changes_clips_embeddings_can_be_held_to_them(config: TrainConfig, decoder: DecoderConfig) -> None:
+    training_data(replace(config, model=ModelConfig(decoder=decoder), losses=LossConfig(distance_weight=1.0)))
