@@ -6,6 +6,7 @@ import re
 from itertools import islice
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -23,6 +24,10 @@ def test_each_phrase_is_of_the_shape_in_its_box() -> None:
             x, y = ((box[:2] + box[2:]) / 2).astype(int)
             [colour] = [word for word in re.findall(r"\w+", phrase)[:3] if word in COLOURS]
             assert np.abs(image[y, x].astype(int) - COLOURS[colour]).max() < 45, phrase
+            alike = (np.abs(image.astype(int) - image[y, x]).max(axis=2) < 6).astype(np.uint8)
+            _, labels, stats, _ = cv2.connectedComponentsWithStats(alike)
+            left, top, width, height = stats[labels[y, x], :4]
+            assert np.abs(box - (left, top, left + width, top + height)).max() < 3, phrase
             if kind == "attribute":
                 assert [each for each, _, _ in phrases].count(phrase) == 1
             if kind in ("comparison", "location"):
