@@ -43,8 +43,7 @@ class SetsConfig:
         output: folder for sets.json.
         split_by: the name in the brackets of grefs(...).json.
         split: split to measure on; all of it is used.
-        threshold_split: split on which the scores of a method that brings no calibration are calibrated, with the
-            thresholds of the best set accuracy.
+        threshold_split: split on which scores and thresholds of a method that brings no calibration are fitted.
         model: the CLIP and its input size where no method is a run; the first run's else.
         proposals: the detector of "yolo-clip" and "reclip".
         images_per_batch: images that go through a method together; only the time depends on it.

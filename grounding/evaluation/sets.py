@@ -99,7 +99,8 @@ def fit_calibration(sets: Sequence[SetAnswer], single: Sequence[SetAnswer] = ())
 
 
 def _with_best_thresholds(calibration: Calibration, sets: Sequence[SetAnswer]) -> Calibration:
-    """The calibration with the thresholds of the best set accuracy; of equals the lowest presence, then score."""
+    """The calibration with the thresholds of the best set accuracy, but the lowest of presence within a standard error
+    (Breiman et al. 1984, "Classification and Regression Trees", section 3.4.3): to withhold is the worse mistake."""
     absent = np.array([len(each.annotated_xyxy) == 0 for each in sets])
     presence = np.array([calibrated(each, calibration).presence for each in sets])
     # By score threshold: whether each answer is right if it is not withheld.
@@ -109,7 +110,8 @@ def _with_best_thresholds(calibration: Calibration, sets: Sequence[SetAnswer]) -
     ])  # fmt: skip
     tried = np.unique(np.quantile(presence, np.linspace(0, 1, PRESENCES_TRIED), method="nearest"))
     accuracy = np.array([np.where(presence < least, absent, right).mean(axis=1) for least in tried])
-    row, column = np.unravel_index(accuracy.argmax(), accuracy.shape)
+    best, column = accuracy.max(), accuracy.max(axis=0).argmax()
+    row = (accuracy[:, column] >= best - np.sqrt(best * (1 - best) / len(sets))).argmax()
     return replace(calibration, least_presence=float(tried[row]), least_score=float(SCORES_TRIED[column]))
 
 
