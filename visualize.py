@@ -14,8 +14,8 @@ HELP = """usage: visualize.py [figure] METHOD [METHOD ...] --output DIR ...   im
 
        visualize.py serve METHOD [METHOD ...]   a web page on this machine: drop a photo, ask phrases
 
-A METHOD is a run folder, refshapes, zero-shot, gradcam, yolo-clip, reclip, RN50 or a CLIP's file; a COMPARISON the
-folder that evaluate.py compare wrote. `visualize.py COMMAND --help` lists the options of a command."""
+A METHOD is a run folder, refshapes, zero-shot, gradcam, yolo-clip, reclip, RN50 or a CLIP's file.
+`visualize.py COMMAND --help` lists the options of a command."""
 COMMANDS = ("figure", "compare", "serve")
 
 

@@ -72,8 +72,7 @@ def sweep(
 def fit_head(grounder: Grounder, dataset: Dataset[Example], *, seed: int = 0, **reading: int) -> BoxQualityHead:
     """A box-quality network fitted to a grounder's heatmaps of examples, which are to be of a train split.
 
-    The decoder has seen these images, so its heatmaps of them are somewhat surer than of others: the network's scores
-    come out a little high, which changes their order less than their size.
+    Of images that the decoder has learned from, heatmaps are somewhat surer, and the network's scores a little high.
     """
     features, ious = [], []
     for answer, annotated in _beside_boxes(grounder, dataset, description="fitting", **reading):

@@ -49,7 +49,7 @@ class TuneExtractionConfig:
             phrases and phrases of other images.
         split: split to choose on; not a test split, whose numbers would then be too good.
         subset: images to choose on: a count, a fraction below 1, or null for all.
-        fit_images: images that the box-quality network is fitted on, at most, of those that the run was trained on.
+        fit_images: images that the box-quality network is fitted on, at most, of the train split.
             After training without boxes there is none to fit on, and this method is left out.
         images_per_batch: images that go through the model together.
         device: "auto" (a GPU if there is one) or "cpu".
@@ -144,7 +144,7 @@ def _sets_of(
 
 
 def _images_to_fit_on(config: TuneExtractionConfig, trained: dict[str, Any]) -> tuple[GroundingDataset, list[int]]:
-    """What the run was trained on, and the indices of its images that boxes may be learned from.
+    """The train split as the run takes it, and the indices of its images that boxes may be learned from.
 
     What was trained without boxes would not be without them any more if a part of it were fitted to some.
     """
