@@ -2,11 +2,12 @@
 
 The runs of `SHARES` are made before:
 
-    python train.py --config configs/refshapes.yaml --output runs/refshapes-10 --subset 1200 --epochs 20
-    python train.py --config configs/refshapes.yaml --output runs/refshapes-1 --subset 120 --epochs 40
+    python train.py --config configs/refshapes-half.yaml
+    python train.py --config configs/refshapes-half.yaml --output runs/refshapes-10 --subset 1200 --epochs 20
+    python train.py --config configs/refshapes-half.yaml --output runs/refshapes-1 --subset 120 --epochs 40
 
 those without any box by configs/refshapes-weak.yaml and configs/refshapes-pseudo.yaml, and those that start from the
-latter by it with `--split_by umd --data data/refshapes-1 --composed_per_image 1 --start_from runs/refshapes-pseudo`,
+latter by it with `--split_by umd --data data/refshapes-half --composed_per_image 1 --start_from runs/refshapes-pseudo`,
 8 epochs of 1,200 images or 20 of 120. Measured as the ablation is. Writes a table of docs/results.md, and
 docs/claims.json.
 """
@@ -37,7 +38,7 @@ SHARES = {
     "1 %, started from that decoder": "refshapes-1-weak",
     "10 %": "refshapes-10",
     "10 %, started from that decoder": "refshapes-10-weak",
-    ALL: "refshapes",
+    ALL: "refshapes-half",
 }
 
 

@@ -1,4 +1,4 @@
-"""Held-out quality of a CLIP on RefShapes: `python -m benchmarks.embedded_clip --output docs/results.md`.
+"""Held-out quality of a CLIP on RefShapes: `python -m benchmarks.embedded_clip`.
 
 Two questions, asked of frozen CLIP without any training on boxes. Which of the scene's objects is meant, when every
 annotated box is cropped and encoded by itself? And does the hottest point of the dense similarity map lie in the

@@ -1,4 +1,4 @@
-"""Recall of a detector's proposals: `python -m benchmarks.proposals --output docs/results.md`.
+"""Recall of a detector's proposals: `python -m benchmarks.proposals`.
 
 How many of the annotated objects have a proposal that overlaps them enough, among an image's best 1, 5, 10 and all?
 What no box proposes, CLIP cannot choose. Writes a Markdown table.

@@ -45,8 +45,9 @@ MEASURED = 2  # images in the forward pass that is counted; all grows with their
 EXPLAINED = f"""\
 TFLOP of a step, `phrases_per_image` phrases for every image, a multiply-add being two. *Trained* is all but CLIP's
 image tower forward: decoder and losses, taken {1 + BACKWARD} times for the backward pass, and where low-rank updates of
-the tower are learned, {BACKWARD} times its last two stages. *Constant*: weights, gradients, running mean and optimiser
-of what is trained, frozen CLIP, features of all phrases. *Saved*: activations for the backward pass. What lives for a
+the tower are learned, {BACKWARD} times its last two stages. Where these are held to CLIP's own embeddings, the tower
+runs twice. *Constant*: weights, gradients, running mean and optimiser of what is trained, frozen CLIP, features of all
+phrases. *Saved*: activations for the backward pass. What lives for a
 moment, and CUDA itself, come on top."""
 ASSUMED = f"""\
 Time if {SHARES[0]:.0%} to {SHARES[1]:.0%} of a GPU's peak ({"; ".join(f"{gpu}: {peak}" for gpu, peak in PEAKS.items())}
@@ -90,9 +91,10 @@ def step_of(config: TrainConfig, clip: LoadedCLIP) -> Step:
     autocast = torch.autocast("cpu", torch.bfloat16, enabled=config.mixed_precision != "no")
     with FlopCounterMode(display=False) as whole, autocast, saved_tensors_hooks(keep, lambda tensor: tensor):
         losses = criterion(batch)  # which keep what is saved where it is
-    tower = tower_flops(encoder, MEASURED)
-    decoder = whole.get_total_flops() - tower
     updated = updated_flops(encoder, MEASURED) if config.model.decoder.lora_rank else 0
+    towers = 2 if updated and config.losses.distance_weight else 1  # one more, for CLIP's own embeddings
+    tower = towers * tower_flops(encoder, MEASURED)
+    decoder = whole.get_total_flops() - tower
     trained = sum(each.numel() for each in criterion.parameters())
     frozen = sum(each.numel() for part in (clip.model, encoder.dense) for each in part.parameters())
     features = PHRASES * (4 * RN50["embed_dim"] + TOKENS * (2 * RN50["transformer_width"] + 8))
