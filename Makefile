@@ -13,7 +13,7 @@ help: ## show this list
 setup: ## create .venv and install the pinned packages (does nothing when it is up to date)
 	@sh scripts/setup.sh
 
-demo: setup ## data, training, evaluation, report and table, in four minutes; FULL=1: all data, all bounds
+demo: setup ## data, training, evaluation, report and table, in four to six minutes; FULL=1: all data, all bounds
 	@$(PYTHON_IN_VENV) demo.py $(if $(FULL),--full)
 
 test: ## run the tests

@@ -13,7 +13,7 @@ from grounding.runtime.cli import exit_on_input_error, parse
 from grounding.runtime.errors import InputError
 
 CONFIG, FULL_CONFIG = "configs/demo.yaml", "configs/demo-full.yaml"
-FEWER_IMAGES = {"train": 1600, "val": 100, "test": 300}  # the first ones of each split: what four minutes allow
+FEWER_IMAGES = {"train": 1600, "val": 100, "test": 300}  # the first ones of each split: what a few minutes allow
 AT_FIRST = 20  # validation images of the first number
 
 
@@ -21,7 +21,7 @@ def main(*, full: bool = False) -> None:
     """Make the data, train, evaluate and draw, in the project's folder; whatever is there already is kept.
 
     Args:
-        full: the whole of RefShapes and all bounds, in the place of what four minutes allow.
+        full: the whole of RefShapes and all bounds, in the place of what a few minutes allow.
 
     Raises:
         InputError: this is not the project's folder, or the run is older than its data.
